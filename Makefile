@@ -1,0 +1,29 @@
+# make run: the quickstart grid. make test: the tests. Both make the virtual environment that they need.
+VENV ?= .venv
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+READY := $(VENV)/.ready
+
+run: $(READY)
+	$(VENV)/bin/python run_grid.py grids/quickstart.yaml
+
+test: $(READY)
+	$(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not slurm"
+	$(VENV)/bin/python -m pytest -q -m "slow and not gpu and not slurm"
+
+lint: $(READY)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/mypy
+
+exactness: $(READY)
+	$(VENV)/bin/python -m pytest -q tests/exactness.py
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or later is needed: make PYTHON=…"'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV)
+
+.PHONY: run test lint exactness clean

@@ -1,0 +1,158 @@
+"""The axes of a grid and of its blocks: labels, bundles of settings, seeds, and what can be wrong with them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from suite.config import fields
+from suite.errors import Problem, nearest
+from suite.gridfile import setting_problems, value_problems
+from suite.yamlfile import Node, Where
+
+LONGEST_LABEL = 80
+
+
+@dataclass(frozen=True)
+class Value:
+    """One value of an axis: its label, and the settings that it stands for."""
+
+    label: str
+    settings: dict[str, Node]
+    at: Where
+
+
+@dataclass
+class Block:
+    """One union member: `columns` are the axes, each a list of steps; a step gives one value for each of its axes."""
+
+    base: dict[str, Node]
+    columns: list[tuple[tuple[str, ...], list[tuple[Value, ...]]]]
+    overrides: list[tuple[Mapping[str, Any], dict[str, Node]]]
+    excludes: list[tuple[Mapping[str, Any], str]]
+    seeds: tuple[int, ...]
+    at: Where
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def axes(self) -> dict[str, list[Value]]:
+        return {name: list({step[i].label: step[i] for step in steps}.values())
+                for names, steps in self.columns for i, name in enumerate(names)}
+
+
+def read_block(part: Node, last: Mapping[str, Node]) -> Block:
+    """The block that a mapping of the grid describes; `last` holds the settings of the command line."""
+    empty = Node({}, part.at)
+    problems: list[Problem] = []
+    columns: list[tuple[tuple[str, ...], list[tuple[Value, ...]]]] = []
+    for name, node in part.value.get("axes", empty).value.items():
+        columns.append(((name,), [(value,) for value in _axis(name, node, problems)]))
+    zipped = {name: _axis(name, node, problems) for name, node in part.value.get("zip", empty).value.items()}
+    if zipped:
+        lengths = {name: len(values) for name, values in zipped.items()}
+        if len(set(lengths.values())) > 1:
+            told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
+            problems.append(Problem(f"the axes of zip differ in length: {told}", part.value["zip"].at.key("zip")))
+        columns.append((tuple(zipped), list(zip(*zipped.values(), strict=False))))
+    block = Block(base=dict(part.value.get("base", empty).leaves()), columns=columns, at=part.at, problems=problems,
+                   overrides=[(_when(item), dict(item.value["set"].leaves())) for item in _items(part, "overrides")],
+                   excludes=[(_when(item), item.value["because"].value) for item in _items(part, "exclude")],
+                   seeds=_seeds(part, problems))
+    for key in set(last) & set(block.axes):
+        problems.append(Problem(f"{key!r} is an axis of this grid", str(last[key].at), "choose from it with --only"))
+    problems += _conflicts(block)
+    for kind in ("overrides", "exclude"):
+        for item in _items(part, kind):
+            if "when" in item.value:
+                problems += _when_problems(item.value["when"], block)
+    return block
+
+
+def _items(part: Node, key: str) -> list[Node]:
+    return list(part.value[key].value) if key in part.value else []
+
+
+def _when(item: Node) -> dict[str, Any]:
+    when = item.value["when"].plain() if "when" in item.value else {}
+    return {key: tuple(v) if isinstance(v, list) else (v,) for key, v in when.items()}
+
+
+def _axis(name: str, node: Node, problems: list[Problem]) -> list[Value]:
+    """The values of an axis: a list of values of the field that it is named after, or named bundles of settings."""
+    where = node.at.key("axes", name)
+    if isinstance(node.value, list):
+        if name not in fields() and not name.startswith("data."):
+            problems.append(Problem(f"the axis {name!r} is not a field, so its values must be named bundles", where,
+                                    f"write label: {{field: value}}, or name a field: {nearest(name, fields())}"))
+        values = [Value(_label(v), {name: Node(v.value, v.at)}, v.at) for v in node.value]
+    elif isinstance(node.value, dict):
+        values = [Value(label, dict(v.leaves()), v.at) for label, v in node.value.items() if isinstance(v.value, dict)]
+        problems += [Problem(f"the value of {label!r} is not a bundle of settings", v.at.key("axes", name, label),
+                             "write label: {field: value, …}")
+                     for label, v in node.value.items() if not isinstance(v.value, dict)]
+    else:
+        values = []
+        problems.append(Problem(f"the axis {name!r} is neither a list nor a mapping of labels", where))
+    if not node.value and isinstance(node.value, list | dict):
+        problems.append(Problem(f"the axis {name!r} is empty", where, "give it a value, or take the axis out"))
+    seen: set[str] = set()
+    for value in values:
+        here = value.at.key("axes", name, value.label)
+        if value.label in seen:
+            problems.append(Problem(f"the value {value.label!r} stands twice in the axis {name!r}", here))
+        seen.add(value.label)
+        if not value.label.strip() or len(value.label) > LONGEST_LABEL or not value.label.isprintable():
+            problems.append(Problem(f"the label {value.label!r} cannot be shown in a table", here,
+                                    f"1 to {LONGEST_LABEL} printable characters"))
+        problems += setting_problems(Node(value.settings, value.at))
+    return values
+
+
+def _label(node: Node) -> str:
+    value = node.plain()
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _seeds(part: Node, problems: list[Problem]) -> tuple[int, ...]:
+    node = part.value.get("seeds")
+    if node is None:
+        return (0,)
+    if isinstance(node.value, dict):
+        return tuple(range(node.value["range"].value))
+    seeds = node.plain()
+    for seed in {s for s in seeds if seeds.count(s) > 1}:
+        problems.append(Problem(f"the seed {seed} stands twice", node.at.key("seeds")))
+    if not seeds:
+        problems.append(Problem("there is no seed", node.at.key("seeds"), "write seeds: [0], or seeds: {range: 3}"))
+    return tuple(seeds)
+
+
+def _conflicts(block: Block) -> Iterator[Problem]:
+    """Two axes that set one field to different values would silently depend on their order."""
+    for (a, left), (b, right) in itertools.combinations(block.axes.items(), 2):
+        for key in {k for v in left for k in v.settings} & {k for v in right for k in v.settings}:
+            values = {repr(v.settings[key].plain()) for v in [*left, *right] if key in v.settings}
+            if len(values) > 1:
+                yield Problem(f"both the axis {a!r} and the axis {b!r} set {key!r}, to different values",
+                              left[0].at.key("axes", a), "set it in one of them, or in overrides: [{when: …, set: …}]")
+
+
+def _when_problems(when: Node, block: Block) -> Iterator[Problem]:
+    for key, leaf in when.value.items():
+        wanted = leaf.plain() if isinstance(leaf.value, list) else [leaf.plain()]
+        labels = [v.label for v in block.axes.get(key, ())]
+        unknown = [value for value in wanted if str(value) not in labels]
+        if key in fields():
+            for value in unknown:
+                yield from value_problems(key, Node(value, leaf.at))
+        elif key not in block.axes and not key.startswith("data."):
+            yield Problem(f"`when` names {key!r}, which is neither an axis nor a field", leaf.at.key("when", key),
+                          nearest(key, [*block.axes, *fields()]))
+        else:
+            for value in unknown if key in block.axes else ():
+                yield Problem(f"the axis {key!r} has no value {value!r}", leaf.at.key("when", key),
+                              nearest(value, labels))

@@ -1,0 +1,135 @@
+"""Cards of the data sets: `datasets/<name>.yaml` tells where a set comes from, its variants and their options."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from suite.errors import Problem, UserError, nearest
+from suite.yamlfile import load_yaml
+
+CARDS = Path(__file__).parents[2] / "datasets"
+
+
+class Option(BaseModel):
+    """One option of a card. `legacy` is what runs did before the option existed (see `suite.config.Legacy`)."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    about: str
+    default: bool | int | float | str
+    allowed: tuple[bool | int | float | str, ...] = ()
+    least: float | None = None
+    legacy: bool | int | float | str | None = None
+
+
+class File(BaseModel):
+    """A file of a variant: `path` is relative to the repository, or starts with `${SUITE_DATA}`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+
+    def find(self) -> Path:
+        """The file's place here. Raises UserError where the environment variable that it needs is not set."""
+        if "${SUITE_DATA}" in self.path and not os.environ.get("SUITE_DATA"):
+            raise UserError(f"{self.path} is needed, but the environment variable SUITE_DATA is not set",
+                            fix="export SUITE_DATA=/folder/that/holds/" + self.path.partition("/")[2])
+        return CARDS.parent / self.path.replace("${SUITE_DATA}", os.environ.get("SUITE_DATA", ""))
+
+
+class Variant(BaseModel):
+    """One form of a data set. `close` says that results may be held against published ones, with a remark."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    about: str = Field(description="what it is, and what differs from the original")
+    preparation: int = Field(1, ge=1, description="version of the preparation; part of a run's identity")
+    get: str = Field(description="how to get it where it is missing")
+    close: bool = False
+    files: dict[str, File] = {}
+    counts: dict[str, int] = {}
+    options: dict[str, Option] = {}
+
+
+class Card(BaseModel):
+    """A data set: where it is from, under which licence, for which tasks, in which variants."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    title: str
+    source: str
+    licence: str
+    citation: str
+    tasks: tuple[str, ...]
+    variants: dict[str, Variant]
+
+    def variant(self, name: str) -> Variant:
+        """The variant of that name. Raises UserError with the names there are and how to get each."""
+        if name not in self.variants:
+            ways = "; ".join(f"--set data.variant={v}: {way.about.splitlines()[0]}" for v, way in self.variants.items())
+            raise UserError(f"data set {self.name!r} has no variant {name!r}", where="data.variant",
+                            fix=f"{nearest(name, self.variants)}. {ways}")
+        return self.variants[name]
+
+
+def names() -> list[str]:
+    """The data sets that have a card."""
+    return sorted(path.stem for path in CARDS.glob("*.yaml"))
+
+
+@lru_cache(maxsize=None)
+def load(name: str) -> Card:
+    """The card of a data set. Raises UserError where there is none or where it is not well formed."""
+    if name not in names():
+        raise UserError(f"there is no data set {name!r}", where="data.name",
+                        fix=f"{nearest(name, names())}. A data set is added by a card in {CARDS.name}/")
+    path = CARDS / f"{name}.yaml"
+    try:
+        return Card.model_validate(load_yaml(path).plain())
+    except ValidationError as error:
+        raise UserError([Problem(e["msg"], f"{path}: {'.'.join(map(str, e['loc']))}")
+                         for e in error.errors()]) from None
+
+
+def resolve(data: Mapping[str, Any]) -> dict[str, Any]:
+    """`data` fields with the card's preparation and every option's default filled in.
+
+    Raises UserError (all problems at once) for an unknown data set, variant or option, and for a value not allowed.
+    """
+    data = {k: v for k, v in data.items() if v is not None}
+    variant = load(data["name"]).variant(data["variant"])
+    problems = [p for key, value in data.items() if key not in ("name", "variant", "preparation")
+                for p in check_option(data["name"], variant, key, value)]
+    if data.get("preparation", variant.preparation) != variant.preparation:
+        problems.append(Problem(f"this code prepares version {variant.preparation} of {data['name']}/{data['variant']}",
+                                "data.preparation", "leave the field out: it is filled in"))
+    if problems:
+        raise UserError(problems)
+    return {k: o.default for k, o in variant.options.items()} | data | {"preparation": variant.preparation}
+
+
+def check_option(name: str, variant: Variant, key: str, value: Any) -> list[Problem]:
+    """What is wrong with `data.<key>: value` for this variant."""
+    where = f"data.{key}"
+    if key not in variant.options:
+        known = ["name", "variant", *variant.options]
+        return [Problem(f"unknown option {key!r} of data set {name!r}", where, nearest(key, known))]
+    option = variant.options[key]
+    kind = type(option.default)
+    if type(value) is not kind and not (kind is float and type(value) is int):
+        return [Problem(f"{value!r} is not of type {kind.__name__}", where, option.about)]
+    if option.allowed and value not in option.allowed:
+        return [Problem(f"{value!r} is not allowed", where, nearest(value, map(str, option.allowed)))]
+    if option.least is not None and not isinstance(value, str) and value < option.least:
+        return [Problem(f"{value!r} is less than {option.least}", where, option.about)]
+    return []
+
+
+def legacy(name: str, variant: str) -> dict[str, Any]:
+    """Options of a variant that are left out of the hash at the value given here."""
+    options = load(name).variants[variant].options if name in names() and variant in load(name).variants else {}
+    return {key: option.legacy for key, option in options.items() if option.legacy is not None}

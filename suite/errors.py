@@ -1,0 +1,36 @@
+"""Errors that a user can mend: what is wrong, where, and how to put it right."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: `what`, `where` (file, line, key) and `fix` (how to mend it)."""
+
+    what: str
+    where: str = ""
+    fix: str = ""
+
+    def __str__(self) -> str:
+        text = f"{self.where}: {self.what}" if self.where else self.what
+        return f"{text}\n    {self.fix}" if self.fix else text
+
+
+class UserError(Exception):
+    """Bad input, as one or several problems. The command line prints them without a traceback and exits with 2."""
+
+    def __init__(self, what: str | Iterable[Problem], where: str = "", fix: str = "") -> None:
+        self.problems = (Problem(what, where, fix),) if isinstance(what, str) else tuple(what)
+        super().__init__("\n".join(map(str, self.problems)))
+
+
+def nearest(name: object, allowed: Iterable[str]) -> str:
+    """`did you mean X? allowed: …` for a name that is not among `allowed`."""
+    names = [str(a) for a in allowed]
+    close = difflib.get_close_matches(str(name).lower(), [n.lower() for n in names], n=1, cutoff=0.5)
+    guess = next((n for n in names if close and n.lower() == close[0]), None)
+    return (f"did you mean {guess!r}? " if guess else "") + "allowed: " + ", ".join(names)

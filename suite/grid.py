@@ -1,0 +1,225 @@
+"""From a grid file to its runs: profile, axes, overrides, `--set`, rules, exclusions, seeds, `--only`."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from suite.axes import Block, read_block
+from suite.config import RunConfig, fields
+from suite.errors import Problem, UserError, nearest
+from suite.gridfile import Expect, merge, read_grid, read_profile, value_problems
+from suite.rules import violations
+from suite.yamlfile import Node, Where, parse_yaml
+
+
+@dataclass(frozen=True)
+class GridRun:
+    """A run that a grid asks for; `labels` gives the label of its value on each axis."""
+
+    config: RunConfig
+    run_id: str
+    labels: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A combination (all its seeds) that is left out, and why."""
+
+    labels: dict[str, str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost."""
+
+    name: str
+    title: str
+    path: Path
+    profile: str
+    runs: tuple[GridRun, ...]
+    excluded: tuple[Excluded, ...]
+    axes: dict[str, list[str]]
+    seeds: tuple[int, ...]
+    expect: Expect = Expect()
+
+
+def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
+    """The grid in a file, expanded. `sets` and `only` are `field=value` and `axis=label` texts of the command line.
+
+    Raises UserError with every problem of the file at once.
+    """
+    node = read_grid(path)
+    profile = profile or node.value.get("profile", Node("paper", node.at)).value
+    overlay = read_profile(profile, node)
+    if overlay is not None:
+        node = merge(node, Node({k: v for k, v in overlay.value.items() if k in ("overrides", "seeds")}, node.at))
+    parts = node.value.get("blocks", Node([], node.at)).value or [Node({}, node.at)]
+    whole = Node({k: v for k, v in node.value.items() if k in ("base", "axes", "zip", "overrides", "exclude", "seeds")},
+                 node.at)
+    last = _settings_of_command_line(sets)
+    blocks = [read_block(_overrides_last(merge(whole, part), overlay), last) for part in parts]
+    problems = [p for block in blocks for p in block.problems]
+    if problems:
+        raise UserError(problems)
+    runs, excluded = _expand(blocks, last)
+    axes = {name: list(dict.fromkeys(v.label for b in blocks for v in b.axes.get(name, ())))
+            for name in dict.fromkeys(name for b in blocks for name in b.axes)}
+    return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
+                profile=profile, runs=_chosen(runs, only, axes), excluded=excluded, axes=axes,
+                seeds=tuple(dict.fromkeys(seed for b in blocks for seed in b.seeds)),
+                expect=Expect.model_validate(node.value["expect"].plain() if "expect" in node.value else {}))
+
+
+def _overrides_last(part: Node, overlay: Node | None) -> Node:
+    """A profile comes after the block's own overrides: it has the last word on sizes."""
+    if overlay is None or "overrides" not in overlay.value:
+        return part
+    profile = overlay.value["overrides"].value
+    own = [item for item in part.value["overrides"].value if not any(item is p for p in profile)]
+    return Node(part.value | {"overrides": Node(own + profile, part.at)}, part.at)
+
+
+def _settings_of_command_line(sets: Iterable[str]) -> dict[str, Node]:
+    settings: dict[str, Node] = {}
+    problems: list[Problem] = []
+    for text in sets:
+        key, equals, value = text.partition("=")
+        at = Where(f"--set {text}")
+        if not equals or not key.strip():
+            problems.append(Problem("it must read field=value", str(at)))
+            continue
+        leaf = Node(parse_yaml(f"value: {value}", str(at)).value["value"].value, at)
+        problems += value_problems(key.strip(), leaf)
+        settings[key.strip()] = leaf
+    if problems:
+        raise UserError(problems)
+    return settings
+
+
+def _matches(when: Mapping[str, Any], labels: Mapping[str, str], flat: Mapping[str, Any]) -> bool:
+    for key, wanted in when.items():
+        value = flat[key] if key in flat else _default(key)
+        if labels.get(key) not in wanted and not any(value == w and type(value) is type(w) for w in wanted):
+            return False
+    return True
+
+
+def _default(key: str) -> Any:
+    return fields()[key].default if key in fields() else None
+
+
+def _expand(blocks: list[Block], last: Mapping[str, Node]) -> tuple[list[GridRun], tuple[Excluded, ...]]:
+    runs: dict[tuple[str, tuple[tuple[str, str], ...]], GridRun] = {}
+    excluded: list[Excluded] = []
+    problems: dict[str, Problem] = {}
+    for block in blocks:
+        left_out: list[Excluded] = []
+        alive: set[tuple[str, str]] = set()
+        for labels, nodes in _combinations(block, last):
+            config, reason = _configure(labels, nodes, block, problems)
+            if config is None:
+                alive |= set(labels.items())  # a mistake is told once, not again as an empty axis
+            elif reason:
+                left_out.append(Excluded(labels, reason))
+            else:
+                alive |= set(labels.items())
+                for seed in block.seeds:
+                    run = config.with_seed(seed)
+                    runs[run.run_id, tuple(labels.items())] = GridRun(run, run.run_id, labels)
+        for problem in _emptied(block, alive, left_out):
+            problems[str(problem)] = problem
+        excluded += left_out
+    if problems:
+        raise UserError(problems.values())
+    return list(runs.values()), tuple(excluded)
+
+
+def _combinations(block: Block, last: Mapping[str, Node]) -> Iterator[tuple[dict[str, str], dict[str, Node]]]:
+    for steps in itertools.product(*(steps for _, steps in block.columns)):
+        labels: dict[str, str] = {}
+        nodes = dict(block.base)
+        for (names, _), step in zip(block.columns, steps, strict=True):
+            for name, value in zip(names, step, strict=True):
+                labels[name] = value.label
+                nodes.update(value.settings)
+        for when, settings in block.overrides:
+            if _matches(when, labels, {k: n.value for k, n in nodes.items()}):
+                nodes.update(settings)
+        nodes.update(last)
+        yield labels, nodes
+
+
+def _configure(labels: dict[str, str], nodes: dict[str, Node], block: Block,
+               problems: dict[str, Problem]) -> tuple[RunConfig | None, str]:
+    """The configuration of a combination (None where it holds a mistake) and why it is excluded, or ''."""
+    def told(what: str, keys: Iterable[str], fix: str = "") -> None:
+        at = next((nodes[k].at.key(k) for k in keys if k in nodes), f"{block.at} ({_told(labels)})")
+        problem = Problem(what, at, fix)
+        problems.setdefault(str(problem), problem)
+
+    try:
+        config = RunConfig.build({k: n.plain() for k, n in nodes.items() if k != "seed"})
+    except ValidationError as error:
+        for e in error.errors():
+            key = ".".join(map(str, e["loc"]))
+            told(f"{key}: {e['msg']}", [key], "name the task in base: or in an axis" if key == "task" else "")
+        return None, ""
+    except UserError as error:
+        for problem in error.problems:
+            told(problem.what, [problem.where, "data.variant", "data.name", "task"], problem.fix)
+        return None, ""
+    broken = violations(config)
+    for rule in broken:
+        if rule.mistake:
+            values = ", ".join(f"{key} is {config.get(key)}" for key in rule.fields)
+            told(rule.because, rule.fields, f"in {_told(labels)}: {values}")
+            return None, ""
+    reasons = [rule.because for rule in broken]
+    flat = {key: config.get(key) for when, _ in block.excludes for key in when if key in fields()}
+    reasons += [because for when, because in block.excludes if _matches(when, labels, flat)]
+    return config, "; ".join(reasons)
+
+
+def _told(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{axis} {label}" for axis, label in labels.items()) or "the only run"
+
+
+def _emptied(block: Block, alive: set[tuple[str, str]], left_out: list[Excluded]) -> Iterator[Problem]:
+    """Values of which nothing is left: a slip of the author, never what was meant."""
+    for axis, values in block.axes.items():
+        for value in values:
+            if (axis, value.label) not in alive:
+                reasons = dict.fromkeys(e.reason for e in left_out if e.labels.get(axis) == value.label)
+                yield Problem(f"every run of {value.label!r} is excluded: {'; '.join(reasons)}",
+                              value.at.key("axes", axis, value.label), "mend the combination, or take the value out")
+    if not block.axes and left_out:
+        yield Problem(f"the only run is excluded: {left_out[0].reason}", str(block.at))
+
+
+def _chosen(runs: list[GridRun], only: Iterable[str], axes: Mapping[str, list[str]]) -> tuple[GridRun, ...]:
+    wanted: dict[str, list[str]] = {}
+    for text in only:
+        key, equals, value = text.partition("=")
+        if not equals or (key not in axes and key not in fields()):
+            raise UserError(f"--only {text}: it must read axis=label or field=value", "",
+                            nearest(key, [*axes, *fields()]))
+        wanted.setdefault(key, []).append(value)
+    for key, values in wanted.items():
+        there = list(dict.fromkeys([*axes.get(key, ()), *(str(r.config.get(key)) for r in runs if key in fields())]))
+        for value in values:
+            if value.lower() not in [t.lower() for t in there]:
+                raise UserError(f"--only {key}={value}: no run has that value", "", nearest(value, there))
+        lower = [value.lower() for value in values]
+        runs = [r for r in runs if r.labels.get(key, "").lower() in lower
+                or (key in fields() and str(r.config.get(key)).lower() in lower)]
+    if wanted and not runs:
+        told = " and ".join(f"{key}={'|'.join(values)}" for key, values in wanted.items())
+        raise UserError(f"--only: no run fits {told}")
+    return tuple(runs)

@@ -1,0 +1,139 @@
+"""What is wanted, what is there, what would run, and what that costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suite.data import cards
+from suite.errors import Problem, UserError
+from suite.grid import Grid, GridRun
+from suite.store import RunState, Store
+
+AGAIN = ("error", "diverged", "oom")  # failures that come back if the run is started again: only `retry` does so
+
+
+@dataclass(frozen=True)
+class Price:
+    """Seconds of one slot for the epochs that are missing; `unknown` runs have no past run of the same shape."""
+
+    seconds: float
+    known: int
+    unknown: int
+
+    def text(self, slots: int) -> str:
+        """The price for a reader, spread over `slots` runs at a time."""
+        if not self.known and not self.unknown:
+            return "nothing to pay"
+        if not self.known:
+            return "not known: no run of this shape has ended yet"
+        rest = f", and {self.unknown} runs of a shape that has no price yet" if self.unknown else ""
+        return f"about {clock(self.seconds / slots)} at {slots} at a time, from past runs of the same shape{rest}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of one or several grids (each once), their states, and those that a start would run, in order."""
+
+    grids: tuple[Grid, ...]
+    runs: tuple[GridRun, ...]
+    states: Mapping[str, RunState]
+    until: int | None
+    todo: tuple[GridRun, ...]
+    price: Price
+
+    @property
+    def shared(self) -> int:
+        """How many runs are saved because several cells ask for the same one."""
+        return sum(len(grid.runs) for grid in self.grids) - len(self.runs)
+
+    def counts(self) -> dict[str, int]:
+        """How many runs are in each state; failed ones by their reason."""
+        return dict(Counter(state_name(self.states[run.run_id]) for run in self.runs).most_common())
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: counts, price, runs with their states, exclusions with their reasons."""
+        todo = {run.run_id for run in self.todo}
+        return {
+            "grids": [{"name": g.name, "path": str(g.path), "profile": g.profile, "runs": len(g.runs)}
+                      for g in self.grids],
+            "counts": self.counts(), "shared": self.shared, "until": self.until,
+            "price": {"slot_seconds": self.price.seconds, "known": self.price.known, "unknown": self.price.unknown},
+            "excluded": [{"labels": e.labels, "reason": e.reason} for g in self.grids for e in g.excluded],
+            "runs": [{"id": run.run_id, "labels": run.labels, "seed": run.config.seed, "to_run": run.run_id in todo,
+                      "state": (state := self.states[run.run_id]).name, "reason": state.reason, "detail": state.detail,
+                      "epochs": state.epochs, "of": run.config.train.epochs, "progress": state.progress}
+                     for run in self.runs]}
+
+
+def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, retry: Iterable[str] = ()) -> Plan:
+    """Compares what the grids want with what the store holds. `retry` names reasons of failure to run again."""
+    runs = tuple({run.run_id: run for grid in grids for run in grid.runs}.values())
+    states = store.states([run.run_id for run in runs])
+    retried = set(retry)
+    place = {seed: i for i, seed in enumerate(dict.fromkeys(seed for grid in grids for seed in grid.seeds))}
+    missing = [run for run in runs if is_missing(states[run.run_id], run, until, retried)]
+    todo = tuple(sorted(missing, key=lambda run: place[run.config.seed]))  # a whole table with one seed comes first
+    return Plan(tuple(grids), runs, states, until, todo, _price(todo, states, until, store))
+
+
+def is_missing(state: RunState, run: GridRun, until: int | None, retry: set[str]) -> bool:
+    """Whether a start would run it: not yet as far as wanted, not held by anyone, and not bound to fail again."""
+    if state.name in ("done", "claimed", "unknown"):
+        return False
+    if state.name == "failed" and state.reason in AGAIN:
+        return state.reason in retry or "all" in retry
+    return state.epochs < min(until or run.config.train.epochs, run.config.train.epochs)
+
+
+def check_data(runs: Iterable[GridRun]) -> None:
+    """Raises UserError, for all data sets at once, where a file that a run needs is not there."""
+    problems: dict[str, Problem] = {}
+    for name, variant in sorted({(run.config.data.name, run.config.data.variant) for run in runs}):
+        card = cards.load(name)
+        for file in card.variant(variant).files.values():
+            others = "; ".join(f"--set data.variant={v}" for v in card.variants if v != variant)
+            fix = card.variant(variant).get + (f" Other forms of it: {others}" if others else "")
+            try:
+                path = file.find()
+            except UserError as error:
+                problems.setdefault(name, Problem(error.problems[0].what, f"data set {name}, variant {variant}", fix))
+                continue
+            if not path.is_file():
+                problems.setdefault(name, Problem(f"{path} is not there", f"data set {name}, variant {variant}", fix))
+    if problems:
+        raise UserError(problems.values())
+
+
+def state_name(state: RunState) -> str:
+    """`failed: out of memory`, `partial`, … for a reader."""
+    reasons = {"oom": "out of memory", "timeout": "out of time"}
+    if state.name == "failed" and state.reason:
+        return f"failed: {reasons.get(state.reason, state.reason)}"
+    return state.name
+
+
+def clock(seconds: float) -> str:
+    """`42 s`, `3:05 min`, `2:10 h` or `3.5 days`."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    if seconds < 6000:
+        return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
+    if seconds < 100 * 3600:
+        return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d} h"
+    return f"{seconds / 86400:.1f} days"
+
+
+def _price(todo: Iterable[GridRun], states: Mapping[str, RunState], until: int | None, store: Store) -> Price:
+    runs = list(todo)
+    prices = store.prices() if runs else {}
+    seconds, known = 0.0, 0
+    for run in runs:
+        shape = run.config.shape
+        if shape in prices:
+            known += 1
+            epochs = min(until or run.config.train.epochs, run.config.train.epochs) - states[run.run_id].epochs
+            seconds += epochs * prices[shape]
+    return Price(seconds, known, len(runs) - known)

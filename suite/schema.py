@@ -1,0 +1,49 @@
+"""The JSON Schema of grid files, for editors: every key of the grammar and every field, with types and descriptions."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from suite.config import field_type, fields
+from suite.data import cards
+from suite.gridfile import GridFile
+
+
+def text() -> str:
+    """The schema as JSON text that ends in a newline; `grids/schema.json` holds it, and a test compares."""
+    return json.dumps(grid_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def grid_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a grid file."""
+    schema = GridFile.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["$defs"]["Settings"] = _settings()
+    settings = {"$ref": "#/$defs/Settings"}
+    axes = {"type": "object", "additionalProperties": {"anyOf": [
+        {"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1, "additionalProperties": settings}]}}
+    for part in (schema, schema["$defs"]["Block"]):
+        about = {key: part["properties"][key].get("description", "") for key in ("base", "axes", "zip")}
+        part["properties"]["base"] = settings | {"description": about["base"]}
+        for key in ("axes", "zip"):
+            part["properties"][key] = axes | {"description": about[key]}
+    schema["$defs"]["Override"]["properties"]["set"] = settings
+    # A file that extends another may leave out what the other gives, its name excepted.
+    schema["required"] = ["name"]
+    return schema
+
+
+def _settings() -> dict[str, Any]:
+    """Fields by dotted name; nested groups are allowed too, and are checked when the grid is read."""
+    properties: dict[str, Any] = {}
+    for name, info in fields().items():
+        properties[name] = field_type(name).json_schema() | {"description": info.description or ""}
+    for card in map(cards.load, cards.names()):
+        for variant in card.variants.values():
+            for key, option in variant.options.items():
+                kind = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
+                known: dict[str, Any] = {"type": kind[type(option.default).__name__], "description": option.about}
+                properties[f"data.{key}"] = known | ({"enum": list(option.allowed)} if option.allowed else {})
+    groups = {group: {"type": "object"} for group in ("ssm", "model", "data", "optim", "train")}
+    return {"type": "object", "properties": properties | groups, "additionalProperties": False}

@@ -1,0 +1,148 @@
+"""The verbs that work on whole grids: run (and retry), plan, status, report."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from suite.grid import Grid
+from suite.plan import Plan, check_data, clock, make_plan, state_name
+from suite.store import Store
+
+SHOWN = 8  # lines of a kind that plan and status print before they say how many more there are
+
+
+def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Runs what is missing, then writes the report. Returns 1 where a wanted run failed."""
+    retry = () if not hasattr(args, "reason") else tuple(args.reason or ("all",))
+    store = Store(args.store)
+    plan_ = make_plan(grids, store, args.until, retry)
+    started = time.monotonic()
+    if plan_.todo:
+        check_data(plan_.todo)
+        _launch(plan_, args, bool(retry))
+    code = _tell_failures(make_plan(grids, store, args.until))
+    _write_report(grids, store, args.out)
+    if plan_.todo:
+        _compare_with_expected(grids, (time.monotonic() - started) / 60)
+    return code
+
+
+def _launch(plan_: Plan, args: argparse.Namespace, retry: bool) -> None:
+    from suite.launch import Options
+    from suite.progress import Progress
+
+    if args.executor == "debug":
+        from suite.launch.debug import launch
+    else:
+        from suite.launch.local import launch
+    options = Options(store=args.store, jobs=_slots(args), threads=args.threads, gpus=args.gpus, until=args.until,
+                      timeout_s=args.timeout * 60 if args.timeout else None, checkpoint_s=args.checkpoint * 60,
+                      retry=retry)
+    with Progress(plan_, slots=options.jobs * max(1, len(args.gpus))) as progress:
+        launch(list(plan_.todo), options, progress)
+
+
+def _slots(args: argparse.Namespace) -> int:
+    """Runs at a time, on each GPU where there are any."""
+    if args.jobs:
+        return int(args.jobs)
+    return 1 if args.gpus else max(1, len(os.sched_getaffinity(0)) // args.threads)
+
+
+def _tell_failures(plan_: Plan) -> int:
+    failed = [(run_, plan_.states[run_.run_id]) for run_ in plan_.runs if plan_.states[run_.run_id].name == "failed"]
+    for run_, state in failed[:SHOWN]:
+        print(f"{state_name(state)}: {_named(run_.labels, run_.config.seed)} ({run_.run_id}): {state.detail}")
+    if failed:
+        more = f"{len(failed) - SHOWN} more; " if len(failed) > SHOWN else ""
+        print(f"{more}{len(failed)} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them again.\n")
+    return 1 if failed else 0
+
+
+def _named(labels: dict[str, str], seed: int) -> str:
+    return " ".join([*labels.values(), f"seed {seed}"])
+
+
+def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> None:
+    from suite.report import write_report
+
+    made = write_report(list(grids), store, out)
+    print(made.text)
+
+
+def _compare_with_expected(grids: Sequence[Grid], minutes: float) -> None:
+    for grid in grids:
+        if grid.expect.minutes and minutes > grid.expect.minutes:
+            print(f"note: this took {minutes:.1f} minutes; {grid.path} expects at most {grid.expect.minutes:g}")
+
+
+def report(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Writes the report of what there is."""
+    _write_report(grids, Store(args.store), args.out)
+    return 0
+
+
+def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
+    made = make_plan(grids, Store(args.store), args.until)
+    if args.json:
+        print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))
+        return 0
+    for grid in grids:
+        shape = " × ".join(f"{len(labels)} {axis}" for axis, labels in grid.axes.items())
+        print(f"{grid.name} (profile {grid.profile}): {shape} × {len(grid.seeds)} seeds")
+    print(f"{len(made.runs)} runs" + (f", {made.shared} saved because cells share them" if made.shared else ""))
+    print("  " + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
+    for reason, labels in _by_reason(grids).items():
+        shown = "; ".join(labels[:SHOWN]) + (f"; {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
+        print(f"  excluded, {reason}: {shown}")
+    budget = f" to the end of epoch {made.until}" if made.until else ""
+    print(f"would run: {len(made.todo)}{budget}")
+    print(f"price: {made.price.text(_slots(args) * max(1, len(args.gpus)))}")
+    return 0
+
+
+def _by_reason(grids: Sequence[Grid]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for grid in grids:
+        for excluded in grid.excluded:
+            reasons.setdefault(excluded.reason, []).append(" ".join(excluded.labels.values()))
+    return reasons
+
+
+def status(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Prints how far the runs are. Reads files only, and writes none."""
+    made = make_plan(grids, Store(args.store), args.until)
+    if args.json:
+        print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))
+        return 0
+    print(f"{', '.join(g.name for g in grids)}: {len(made.runs)} runs: "
+          + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
+    told = [run_ for run_ in made.runs if made.states[run_.run_id].name not in ("todo", "done")]
+    for run_ in told[:4 * SHOWN]:
+        state = made.states[run_.run_id]
+        done = f"{state.epochs}/{run_.config.train.epochs} epochs"
+        print(f"  {state_name(state):<18} {done:<14} {run_.run_id}  {_named(run_.labels, run_.config.seed)}"
+              + (f": {state.detail}" if state.detail else ""))
+    if len(told) > 4 * SHOWN:
+        print(f"  {len(told) - 4 * SHOWN} more (--json has them all)")
+    left = running_seconds(made)
+    if left:
+        print(f"  the running ones need about {clock(left)} more")
+    return 0
+
+
+def running_seconds(made: Plan) -> float:
+    """Seconds until the slowest run that is under way ends, by its own speed; 0 where none tells."""
+    left = [0.0]
+    for run_ in made.runs:
+        beat = made.states[run_.run_id].progress or {}
+        if beat.get("seconds_per_step"):
+            steps = beat["epochs"] * beat["steps_per_epoch"] - beat["step"]
+            left.append(steps * beat["seconds_per_step"])
+    return max(left)

@@ -1,0 +1,198 @@
+"""YAML files read with the place of every key and value, so that each error can name file and line.
+
+Plain scalars follow YAML 1.2: `1e-3` is a number, `on`, `off`, `yes` and `no` are refused by name (YAML 1.1 would
+silently make them true and false). Tags, duplicate keys, not-a-number and alias bombs are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from suite.errors import Problem, UserError
+
+LARGEST = 200_000  # nodes after aliases are expanded: far above any real grid, far below a YAML bomb
+TAG = "tag:yaml.org,2002:"
+INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
+FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+ODD_FLOAT = re.compile(r"[-+]?\.?(inf|nan)", re.IGNORECASE)
+ODD_BOOL = {"on", "off", "yes", "no"}
+
+
+@dataclass(frozen=True)
+class Where:
+    """A place in a file (`line` counts from 1), or on the command line (`line` 0)."""
+
+    file: str
+    line: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}" if self.line else self.file
+
+    def key(self, *path: object) -> str:
+        """This place with a dotted key behind it."""
+        dotted = ".".join(str(part) for part in path)
+        return f"{self}: {dotted}" if dotted else str(self)
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value with its place. `value` is a dict of Nodes, a list of Nodes, or a scalar; `at` is the key's line."""
+
+    value: Any
+    at: Where
+
+    def plain(self) -> Any:
+        """The value without its places."""
+        if isinstance(self.value, dict):
+            return {key: node.plain() for key, node in self.value.items()}
+        if isinstance(self.value, list):
+            return [node.plain() for node in self.value]
+        return self.value
+
+    def find(self, path: tuple[Any, ...]) -> Where:
+        """The place of the deepest node along `path` that exists."""
+        node = self
+        for part in path:
+            if isinstance(node.value, dict) and part in node.value:
+                node = node.value[part]
+            elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
+                node = node.value[part]
+        return node.at
+
+    def leaves(self, prefix: str = "") -> Iterator[tuple[str, Node]]:
+        """Nested mappings as dotted names with their nodes."""
+        for key, node in self.value.items():
+            if isinstance(node.value, dict):
+                yield from node.leaves(f"{prefix}{key}.")
+            else:
+                yield f"{prefix}{key}", node
+
+
+def load_yaml(path: Path) -> Node:
+    """The file's one document, a mapping. Raises UserError with every problem of the text."""
+    try:
+        text = path.read_bytes().decode("utf-8")
+    except FileNotFoundError:
+        near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
+        there = f"there are {', '.join(near)}" if near else "the folder holds no YAML file"
+        raise UserError("no such file", str(path), f"{there} in {path.parent}") from None
+    except IsADirectoryError:
+        raise UserError("this is a folder, not a YAML file", str(path)) from None
+    except PermissionError:
+        raise UserError("the file may not be read", str(path), "check its permissions") from None
+    except UnicodeDecodeError as error:
+        raise UserError(f"the file is not UTF-8 text (byte {error.start})", str(path)) from None
+    return parse_yaml(text, shown(path))
+
+
+def shown(path: Path) -> str:
+    """The path as a user would write it: from the working folder where the file lies below it."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def parse_yaml(text: str, name: str) -> Node:
+    """The mapping in `text`; `name` stands for the file in errors."""
+    tab = next((i for i, line in enumerate(text.splitlines(), 1) if re.match(r" *\t", line) and line.strip()), 0)
+    if tab:
+        raise UserError("a tab in the indentation", str(Where(name, tab)), "YAML is indented with spaces only")
+    try:
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
+        root = loader.get_single_node()
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = mark.line + 1 if mark else 0
+        what = " ".join(filter(None, (error.context, error.problem)))
+        raise UserError(f"not YAML: {what}", str(Where(name, line))) from None
+    except yaml.YAMLError as error:
+        raise UserError(f"not YAML: {error}".splitlines()[0], name) from None
+    except RecursionError:
+        raise UserError("nested too deeply", name) from None
+    if root is None:
+        raise UserError("the file is empty", name)
+    reader = _Reader(name)
+    node = reader.read(root, 0)
+    if reader.problems:
+        raise UserError(reader.problems)
+    if not isinstance(node.value, dict):
+        raise UserError("the file must hold a mapping (`key: value` lines)", str(node.at))
+    return node
+
+
+class _Reader:
+    """Turns the nodes of PyYAML into ours, and collects every problem on the way."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.problems: list[Problem] = []
+        self.count = 0
+
+    def read(self, node: yaml.Node, line: int, depth: int = 0) -> Node:
+        self.count += 1
+        at = Where(self.name, line or node.start_mark.line + 1)
+        if self.count > LARGEST or depth > 50:
+            what = "nested too deeply (or an alias that holds itself)" if depth > 50 else \
+                f"more than {LARGEST:,} values once aliases are expanded"
+            raise UserError([*self.problems, Problem(what, str(at))])
+        if isinstance(node, yaml.MappingNode):
+            return Node(self.mapping(node, depth) if self.usual(node, at) else {}, at)
+        if isinstance(node, yaml.SequenceNode):
+            return Node([self.read(v, 0, depth + 1) for v in node.value] if self.usual(node, at) else [], at)
+        return Node(self.scalar(node, at) if self.usual(node, at) else None, at)
+
+    def usual(self, node: yaml.Node, at: Where) -> bool:
+        known = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
+        if node.tag in {TAG + kind for kind in known}:
+            return True
+        tag = node.tag.replace(TAG, "!!")
+        self.problems.append(Problem(f"the tag {tag} is not allowed", str(at), "only plain values are read"))
+        return False
+
+    def mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
+        merged: dict[str, Node] = {}
+        own: dict[str, Node] = {}
+        for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if key_node.tag == TAG + "merge":
+                for part in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
+                    read = self.read(part, 0, depth + 1).value
+                    merged = (read if isinstance(read, dict) else {}) | merged
+                continue
+            key = self.key(key_node, Where(self.name, line))
+            if key in own:
+                self.problems.append(Problem(f"the key {key!r} stands twice", str(Where(self.name, line)),
+                                             f"it was first given in line {own[key].at.line}"))
+            own[key] = self.read(value_node, line, depth + 1)
+        return merged | own
+
+    def key(self, node: yaml.Node, at: Where) -> str:
+        if not isinstance(node, yaml.ScalarNode):
+            self.problems.append(Problem("a key must be a plain word", str(at), "quote it if it holds [ ] or { }"))
+            return ""
+        if not getattr(node, "style", None) and str(node.value).lower() in ODD_BOOL:
+            self.scalar(node, at)
+        return str(node.value)
+
+    def scalar(self, node: yaml.Node, at: Where) -> Any:
+        text = str(node.value)
+        if getattr(node, "style", None):  # quoted, or a block of text
+            return text
+        if text.lower() in ODD_BOOL:
+            self.problems.append(Problem(f"`{text}` is ambiguous: YAML 1.1 reads it as true or false", str(at),
+                                         f'write true or false, or "{text}" in quotes where the word is meant'))
+            return None
+        if ODD_FLOAT.fullmatch(text) or (FLOAT.fullmatch(text) and abs(float(text)) == float("inf")):
+            self.problems.append(Problem(f"`{text}` is not a finite number", str(at)))
+            return None
+        if text in ("", "~", "null", "Null", "NULL"):
+            return None
+        if text.lower() in ("true", "false"):
+            return text.lower() == "true"
+        if INT.fullmatch(text) and len(text) < 40:
+            return int(text.replace("_", ""))
+        return float(text) if FLOAT.fullmatch(text) else text

@@ -1,0 +1,213 @@
+"""The grid language: what it expands to, and one clear error for each way to get it wrong."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from suite import schema
+from suite.errors import UserError
+from suite.grid import Grid, load_grid
+
+BASE = "base: {task: scifar, data.variant: sample}\n"
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def grid(tmp_path: Path):
+    def load(text: str, head: str = "name: g\n" + BASE, **options) -> Grid:
+        (tmp_path / "g.yaml").write_text(head + text, encoding="utf-8")
+        return load_grid(tmp_path / "g.yaml", **options)
+    return load
+
+
+@pytest.fixture
+def errors(grid):
+    def told(text: str, **options) -> str:
+        with pytest.raises(UserError) as caught:
+            grid(text, **options)
+        return "\n".join(map(str, caught.value.problems))
+    return told
+
+
+def test_axes_multiply_with_the_seeds_innermost(grid) -> None:
+    g = grid("axes:\n  ssm.init: [lin, inv]\n  size: {small: {model.features: 32}, big: {model: {features: 64}}}\n"
+             "seeds: [5, 3]\n")
+    assert [(r.labels["ssm.init"], r.labels["size"], r.config.seed) for r in g.runs] == [
+        (i, s, seed) for i in ("lin", "inv") for s in ("small", "big") for seed in (5, 3)]
+    assert [r.config.model.features for r in g.runs[:4]] == [32, 32, 64, 64]
+    assert g.axes == {"ssm.init": ["lin", "inv"], "size": ["small", "big"]} and g.seeds == (5, 3)
+
+
+def test_zip_varies_together_and_blocks_are_a_union(grid) -> None:
+    g = grid("""
+axes: {ssm.init: [lin]}
+blocks:
+  - zip: {ssm.dt_min: [1e-4, 1e-3], ssm.dt_max: [0.01, 0.1]}
+  - axes: {ssm.init: [inv]}
+    seeds: {range: 2}
+""")
+    assert [(r.config.ssm.init, r.config.ssm.dt_min, r.config.ssm.dt_max, r.config.seed) for r in g.runs] == [
+        ("lin", 1e-4, 0.01, 0), ("lin", 1e-3, 0.1, 0), ("inv", 1e-3, 0.1, 0), ("inv", 1e-3, 0.1, 1)]
+
+
+def test_rules_and_exclude_leave_runs_out_with_their_reasons(grid) -> None:
+    g = grid("""
+axes:
+  ssm.kernel: [softmax, vandermonde]
+  ssm.discretization: [zoh, bilinear]
+  ssm.re_constraint: [exp, none]
+exclude:
+  - {when: {ssm.kernel: vandermonde, ssm.re_constraint: [none]}, because: seen before}
+""")
+    assert len(g.runs) == 4
+    reasons = {(e.labels["ssm.kernel"], e.labels["ssm.discretization"], e.labels["ssm.re_constraint"]): e.reason
+               for e in g.excluded}
+    assert reasons == {("softmax", "bilinear", "exp"): "softmax needs ZOH",
+                       ("softmax", "bilinear", "none"): "softmax needs ZOH",
+                       ("vandermonde", "zoh", "none"): "seen before",
+                       ("vandermonde", "bilinear", "none"): "seen before"}
+
+
+def test_overrides_apply_where_they_match_and_set_has_the_last_word(grid) -> None:
+    text = """
+axes: {ssm.kernel: [softmax, vandermonde]}
+overrides:
+  - {when: {ssm.kernel: softmax}, set: {ssm.discretization: zoh}}
+  - {set: {train.epochs: 7}}
+"""
+    assert [(r.config.ssm.discretization, r.config.train.epochs) for r in grid(text).runs] == [
+        ("zoh", 7), ("bilinear", 7)]
+    assert {r.config.train.epochs for r in grid(text, sets=["train.epochs=2"]).runs} == {2}
+    assert [r.labels["ssm.kernel"] for r in grid(text, only=["ssm.kernel=SOFTMAX"]).runs] == ["softmax"]
+
+
+def test_a_file_that_extends_another_adds_to_it(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\n" + BASE + "axes: {m: {Lin: {ssm.init: lin}, Inv: {ssm.init: inv}}}\n"
+                                     "seeds: [0, 1]\n")
+    (tmp_path / "b.yaml").write_text("base: {train.epochs: 9, model.layers: 2}\n")
+    (tmp_path / "c.yaml").write_text("name: c\nextends: [a.yaml, b.yaml]\nbase: {model.layers: 1}\n"
+                                     "axes: {m: {Inv: null, Mine: {ssm.init: quad}}}\n")
+    g = load_grid(tmp_path / "c.yaml")
+    assert [r.labels["m"] for r in g.runs] == ["Lin", "Lin", "Mine", "Mine"]
+    assert {(r.config.train.epochs, r.config.model.layers) for r in g.runs} == {(9, 1)}
+
+
+def test_equal_configurations_are_one_run_under_two_labels(grid) -> None:
+    g = grid("axes: {m: {Plain: {}, Spelled: {ssm.init: legs}}}\n")
+    assert len(g.runs) == 2 and g.runs[0].run_id == g.runs[1].run_id
+
+
+def test_profiles_change_sizes_only(grid, errors) -> None:
+    own = "profiles: {tiny: {overrides: [{set: {model.layers: 1}}], seeds: [0]}}\nseeds: [0, 1, 2]\n"
+    assert {r.config.model.layers for r in grid(own).runs} == {4}
+    tiny = grid(own, profile="tiny")
+    assert [(r.config.model.layers, r.config.seed) for r in tiny.runs] == [(1, 0)] and tiny.profile == "tiny"
+    assert "changes the size, never the question" in errors("profiles: {p: {overrides: [{set: {ssm.init: lin}}]}}\n")
+    assert "there is no profile 'hueg'" in errors(own, profile="hueg")
+    block = own + ("overrides: [{set: {model.layers: 3}}]\n"
+                   "blocks: [{axes: {ssm.init: [lin]}}, {axes: {ssm.init: [inv]}}]\n")
+    assert {r.config.model.layers for r in grid(block, profile="tiny").runs} == {1}
+
+
+@pytest.mark.parametrize("label", ["a/b", "../../up", "100%", "a_b", "R&D", "<b>", "$x$", "ä ×", "'q\""])
+def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
+    assert grid(f"axes: {{m: {{{json.dumps(label)}: {{ssm.init: lin}}}}}}\n").runs[0].labels == {"m": label}
+
+
+@pytest.mark.parametrize(("text", "parts"), [
+    ("base2: 1\n", ["g.yaml:3: base2", "unknown key 'base2'", "did you mean 'base'", "allowed: base, axes"]),
+    ("ssm.init: lin\n", ["g.yaml:3: ssm.init", "stands outside of `base:`"]),
+    ("axes: {ssm.init: [lin, linn]}\n", ["g.yaml:3: ssm.init", "'linn' is not allowed", "did you mean 'lin'", "quad"]),
+    ("axes: {ssm.inti: [lin]}\n", ["g.yaml:3: axes.ssm.inti", "is not a field", "did you mean 'ssm.init'"]),
+    ("axes: {m: {A: {ssm.kernal: softmax}}}\n", ["unknown field 'ssm.kernal'", "did you mean 'ssm.kernel'"]),
+    ("axes: {train.epochs: [many]}\n", ["'many' is not allowed", "valid integer"]),
+    ("axes: {train.epochs: [3.5]}\n", ["3.5 is not allowed"]),
+    ("axes: {ssm.train_b: [1]}\n", ["1 is not allowed", "valid boolean"]),
+    ("axes: {ssm.state_size: [3]}\n", ["3 is not allowed", "multiple of 2"]),
+    ("axes: {ssm.dt_min: [.nan]}\n", ["`.nan` is not a finite number"]),
+    ("axes: {ssm.train_b: [off]}\n", ["g.yaml:3", "`off` is ambiguous"]),
+    ("axes: {ssm.init: []}\n", ["g.yaml:3: axes.ssm.init", "the axis 'ssm.init' is empty"]),
+    ("axes: {m: {}}\n", ["the axis 'm' is empty"]),
+    ("axes: {ssm.init: lin}\n", ["neither a list nor a mapping"]),
+    ("axes: {ssm.init: [lin, lin]}\n", ["the value 'lin' stands twice"]),
+    ("axes:\n  m:\n    A: {ssm.init: lin}\n    A: {ssm.init: inv}\n", ["g.yaml:6: the key 'A' stands twice"]),
+    ("axes: {m: {A: 3}}\n", ["the value of 'A' is not a bundle"]),
+    ("seeds: [0, 1, 0]\n", ["g.yaml:3: seeds", "the seed 0 stands twice"]),
+    ("seeds: []\n", ["there is no seed"]),
+    ("seeds: [-1]\n", ["g.yaml:3: seeds.0", "greater than or equal to 0"]),
+    ("seeds: {range: 0}\n", ["greater than or equal to 1"]),
+    ("seeds: {rnage: 3}\n", ["unknown key 'rnage'", "did you mean 'range'"]),
+    ("exclude: [{when: {ssm.init: legs}, because: no}]\n", ["`no` is ambiguous"]),
+    ("exclude: [{when: {ssm.init: legs}, because: never}]\n", ["the only run is excluded: never"]),
+    ("axes: {ssm.init: [lin, inv]}\nexclude: [{when: {ssm.init: lin}, because: tried}]\n",
+     ["g.yaml:3: axes.ssm.init.lin", "every run of 'lin' is excluded: tried"]),
+    ("axes: {ssm.kernel: [softmax, vandermonde]}\n", ["every run of 'softmax' is excluded: softmax needs ZOH"]),
+    ("axes: {ssm.kernel: [cauchy, vandermonde]}\n", ["the Cauchy kernel is for DPLR only"]),
+    ("exclude: [{when: {inti: lin}, because: x}]\n", ["`when` names 'inti', which is neither an axis nor a field"]),
+    ("axes: {m: {A: {}}}\nexclude: [{when: {m: B}, because: x}]\n", ["the axis 'm' has no value 'B'"]),
+    ("exclude: [{because: x}]\n", ["g.yaml:3: exclude.0.when", "required"]),
+    ("axes: {a: {X: {ssm.init: lin}}, b: {Y: {ssm.init: inv}}}\n", ["both the axis 'a' and the axis 'b' set 'ssm.init"]),
+    ("zip: {ssm.dt_min: [1e-4], ssm.dt_max: [0.1, 0.2]}\n", ["differ in length: ssm.dt_min has 1, ssm.dt_max has 2"]),
+    ("axes: {ssm.copies: [3]}\n", ["g.yaml:3: ssm.copies", "multiple of ssm.copies", "ssm.copies is 3"]),
+    ("axes: {ssm.dt_min: [0.5]}\n", ["ssm.dt_min must be less than ssm.dt_max", "ssm.dt_min is 0.5"]),
+    ("axes: {data.variant: [sampel]}\n",
+     ["g.yaml:3", "has no variant 'sampel'", "did you mean 'sample'", "--set data.variant=jpeg"]),
+    ("axes: {data.name: [mnist]}\n", ["there is no data set 'mnist'", "allowed: bidmc"]),
+    ("axes: {data.name: [bidmc]}\n", ["the data set's card does not name this task"]),
+    ("axes: {train.select: [max test/accuracy]}\n", ["must name the task's metric (or loss) on an evaluated split"]),
+    ("profile: hueg\n", ["there is no profile 'hueg'", "allowed:", "mini", "paper"]),
+    ("extends: nowhere.yaml\n", ["g.yaml:3: extends: the file 'nowhere.yaml' is not there"]),
+    ("extends: g.yaml\n", ["the grid extends itself: g.yaml → g.yaml"]),
+])
+def test_bad_input_is_named(errors, text: str, parts: list[str]) -> None:
+    told = errors(text)
+    assert all(part in told for part in parts), told
+
+
+@pytest.mark.parametrize("name", ["a/b", "../up", "a b", "100%", "R&D", "<b>", "", ".hidden", "x" * 81])
+def test_a_grid_cannot_have_a_name_that_is_no_file_name(errors, name: str) -> None:
+    assert "g.yaml:1: name" in errors("", head=f"name: {json.dumps(name)}\n" + BASE)
+
+
+def test_all_errors_of_a_file_are_told_at_once(errors) -> None:
+    told = errors("axes: {ssm.init: [linn], m: {A: {ssm.kernal: x}}}\nseeds: [1, 1]\n")
+    assert all(part in told for part in ("linn", "ssm.kernal", "the seed 1 stands twice"))
+
+
+def test_a_task_must_be_named(errors) -> None:
+    assert "name the task" in errors("", head="name: g\n")
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"sets": ["train.epochs"]}, "it must read field=value"),
+    ({"sets": ["train.epohcs=3"]}, "did you mean 'train.epochs'"),
+    ({"sets": ["train.epochs=x"]}, "'x' is not allowed"),
+    ({"sets": ["ssm.init=lin"]}, "'ssm.init' is an axis of this grid"),
+    ({"only": ["ssm.init=lni"]}, "did you mean 'lin'"),
+    ({"only": ["initt=lin"]}, "it must read axis=label or field=value"),
+    ({"only": ["ssm.init=lin", "seed=4"]}, "no run has that value"),
+])
+def test_options_are_checked_like_the_file(errors, options: dict, message: str) -> None:
+    assert message in errors("axes: {ssm.init: [lin, inv]}\n", **options)
+
+
+def test_the_schema_in_the_repository_is_today_s() -> None:
+    assert (ROOT / "grids/schema.json").read_text(encoding="utf-8") == schema.text(), "run_grid.py schema"
+
+
+def test_every_grid_of_the_repository_expands() -> None:
+    for path in sorted((ROOT / "grids").glob("*.yaml")):
+        assert load_grid(path).runs, path
+
+
+def test_ten_thousand_runs_expand_without_torch(tmp_path: Path) -> None:
+    values = ", ".join(f"{i + 1}e-5" for i in range(100))
+    (tmp_path / "big.yaml").write_text(f"name: big\n{BASE}axes: {{optim.lr: [{values}], ssm.dt_min: [{values}]}}\n")
+    code = ("import sys; from pathlib import Path; from suite.grid import load_grid\n"
+            f"assert len({{r.run_id for r in load_grid(Path({str(tmp_path / 'big.yaml')!r})).runs}}) == 10_000\n"
+            "heavy = {'torch', 'pandas', 'numpy', 'datasets', 'rich', 'matplotlib'} & set(sys.modules)\n"
+            "assert not heavy, heavy")
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=20)
