@@ -120,10 +120,10 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     _budget_options(parser)
     parser.add_argument("--executor", choices=["local", "debug"], default="local", help="local: a process for each "
                         "run (default); debug: in this process, for breakpoints")
-    parser.add_argument("--timeout", type=_positive, metavar="MINUTES", help="stop a run after this time; the next "
-                        "call goes on with it")
-    parser.add_argument("--checkpoint", type=_positive, default=5.0, metavar="MINUTES", help="at most this much of a run "
-                        "is lost when it is killed (default: 5)")
+    parser.add_argument("--timeout", type=_positive, metavar="MINUTES", help="stop a run after this time; "
+                        "the next call goes on with it")
+    parser.add_argument("--checkpoint", type=_positive, default=5.0, metavar="MINUTES", help="at most this much of "
+                        "a run is lost when it is killed (default: 5)")
     parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="folder of the report "
                         "(default: reports)")
 

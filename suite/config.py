@@ -292,6 +292,10 @@ def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
     from suite.data import cards
 
     ssm, data, optim, train = groups["ssm"], groups["data"], groups["optim"], groups["train"]
+    if ":" in str(ssm.get("init", "")) and not ssm.get("init_source"):
+        from suite.ssm import user
+
+        ssm["init_source"] = user.source(ssm["init"])
     dplr = ssm.get("structure", "diagonal") == "dplr"
     _fill(ssm, re_clamp=1e-3 if dplr else 1e-4, b_init="hippo" if dplr else "ones", c_tilde=dplr,
           rank=0 if not dplr else 2 if ssm.get("init", "legs") == "legt" else 1)

@@ -81,11 +81,12 @@ def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, ret
 
 def is_missing(state: RunState, run: GridRun, until: int | None, retry: set[str]) -> bool:
     """Whether a start would run it: not yet as far as wanted, not held by anyone, and not bound to fail again."""
-    if state.name in ("done", "claimed", "unknown"):
+    if state.name in ("done", "claimed", "unknown", "cancelled"):
         return False
-    if state.name == "failed" and state.reason in AGAIN:
-        return state.reason in retry or "all" in retry
-    return state.epochs < min(until or run.config.train.epochs, run.config.train.epochs)
+    if state.name == "failed" and state.reason in AGAIN and not {state.reason, "all"} & retry:
+        return False
+    # Killed between its last row and its result, a run has all its epochs and still something to do.
+    return until is None or until >= run.config.train.epochs or state.epochs < until
 
 
 def check_data(runs: Iterable[GridRun]) -> None:

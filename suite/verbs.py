@@ -9,7 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.grid import Grid
+from suite.grid import Grid, GridRun
 from suite.plan import Plan, check_data, clock, make_plan, state_name
 from suite.store import Store
 
@@ -22,9 +22,12 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     store = Store(args.store)
     plan_ = make_plan(grids, store, args.until, retry)
     started = time.monotonic()
-    if plan_.todo:
+    # A run that another runner holds is waited for: the report at the end is then whole, whoever made it.
+    held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == "claimed"]
+    if plan_.todo or held:
         check_data(plan_.todo)
-        _launch(plan_, args, bool(retry))
+        if _launch(plan_, held, args, bool(retry)):
+            raise KeyboardInterrupt
     code = _tell_failures(make_plan(grids, store, args.until))
     _write_report(grids, store, args.out)
     if plan_.todo:
@@ -32,7 +35,8 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     return code
 
 
-def _launch(plan_: Plan, args: argparse.Namespace, retry: bool) -> None:
+def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: bool) -> bool:
+    """Runs what is to be run, with live progress. Returns whether it was interrupted."""
     from suite.launch import Options
     from suite.progress import Progress
 
@@ -44,7 +48,8 @@ def _launch(plan_: Plan, args: argparse.Namespace, retry: bool) -> None:
                       timeout_s=args.timeout * 60 if args.timeout else None, checkpoint_s=args.checkpoint * 60,
                       retry=retry)
     with Progress(plan_, slots=options.jobs * max(1, len(args.gpus))) as progress:
-        launch(list(plan_.todo), options, progress)
+        launch([*plan_.todo, *held], options, progress)
+        return progress.interrupted
 
 
 def _slots(args: argparse.Namespace) -> int:
