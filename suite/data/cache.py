@@ -1,0 +1,188 @@
+"""Prepared arrays on disk: written once and whole, checked when opened, mapped into memory.
+
+An entry is a folder of .npy files with `meta.json`, written under a temporary name and renamed into place, and never
+changed afterwards. The lock only saves several processes from the same work; where a file system ignores it, each
+prepares its own copy and the first to rename it wins.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import logging
+import os
+import shutil
+import socket
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from suite.data.families import Facts, Prepared
+from suite.errors import UserError
+
+LAYOUT = 1  # of an entry; another number makes every entry anew
+META = "meta.json"
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Facts and read-only memory-mapped arrays of an entry; `fingerprint` is a sha256 of all arrays."""
+
+    facts: Facts
+    arrays: Mapping[str, np.ndarray]
+    fingerprint: str
+
+
+def folder() -> Path:
+    """Where prepared data are kept: the environment variable SUITE_CACHE, or `~/.cache/s4d-suite`."""
+    return Path(os.environ.get("SUITE_CACHE") or Path.home() / ".cache" / "s4d-suite")
+
+
+def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> Entry:
+    """The entry for `key` (plain values; `label` only makes its name readable), made by `make` where there is none.
+
+    A damaged entry is made anew. Raises UserError where the folder cannot be written, and what `make` raises.
+    """
+    digest = hashlib.sha256(json.dumps({"layout": LAYOUT} | dict(key), sort_keys=True).encode()).hexdigest()
+    path = folder() / f"{label}-{digest[:16]}"
+    entry = read(path)
+    if entry is not None:
+        return entry
+    with locked(path) as alone:
+        entry = read(path)  # another process may have made it in the meantime
+        if entry is None:
+            prepared = make()
+            with writable(path):
+                publish(path, prepared, alone)
+            entry = read(path)
+    if entry is None:
+        raise UserError("prepared data cannot be read back", str(path), "set SUITE_CACHE to a folder on another disk")
+    return entry
+
+
+def read(path: Path) -> Entry | None:
+    """The entry at `path`; None where there is none or where it is damaged, which is logged."""
+    try:
+        outer = json.loads((path / META).read_text())
+        meta = outer["meta"]
+        if digest_of(meta) != outer["sha256"]:
+            raise ValueError(f"{META} is damaged")
+        for file in meta["files"].values():
+            check(path / file["file"], file)
+        arrays = {name: np.load(path / file["file"], mmap_mode="r", allow_pickle=False)
+                  for name, file in meta["files"].items()}
+        return Entry(Facts(**meta["facts"]), arrays, meta["fingerprint"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        if path.exists():
+            log.warning("%s is damaged and will be made anew: %s", path, error)
+        return None
+
+
+def check(path: Path, expected: Mapping[str, Any]) -> None:
+    """Raise ValueError where the file is not the one that was written.
+
+    Its bytes are read only where size or time differ, so that a start on gigabytes of good data takes no time.
+    """
+    stat = path.stat()
+    if (stat.st_size, stat.st_mtime_ns) != (expected["size"], expected["mtime_ns"]) \
+            and (stat.st_size != expected["size"] or sha256_of(path) != expected["sha256"]):
+        raise ValueError(f"{path.name} is not as it was written")
+
+
+def publish(path: Path, prepared: Prepared, alone: bool) -> None:
+    """Write an entry whole and rename it into place; a damaged one there is removed first.
+
+    `alone`: no other process of this machine is at it, so that what it left half-written is of one that was killed.
+    """
+    mine = f".{path.name}.{socket.gethostname()}."
+    for left in path.parent.glob(f"{mine}*") if alone else ():
+        shutil.rmtree(left, ignore_errors=True)
+    half = path.parent / f"{mine}{os.getpid()}"
+    try:
+        half.mkdir()
+        files = {name: store(half, name, array) for name, array in prepared.arrays.items()}
+        meta = {"facts": asdict(prepared.facts), "files": files, "fingerprint": fingerprint(prepared.arrays)}
+        with (half / META).open("w") as stream:
+            json.dump({"meta": meta, "sha256": digest_of(meta)}, stream)
+            flush(stream)
+        if path.exists() and read(path) is None:
+            with suppress(FileNotFoundError):  # where there are no locks another process may have moved it
+                path.rename(half / "damaged")  # one rename: nobody sees a half-removed entry
+            shutil.rmtree(half / "damaged", ignore_errors=True)
+        half.rename(path)
+    except OSError as error:
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # another process was first: its copy serves
+            raise
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+
+
+def store(folder: Path, name: str, array: np.ndarray) -> dict[str, Any]:
+    """Write one array and say how to recognise its file."""
+    path = folder / f"{name.replace('/', '-')}.npy"
+    with path.open("wb") as stream:
+        np.save(stream, array, allow_pickle=False)
+        flush(stream)
+    stat = path.stat()
+    return {"file": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_of(path)}
+
+
+def flush(stream: Any) -> None:
+    """Bring a file to the disk: a rename must not become visible before what it names, should the power fail."""
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
+    """A sha256 of names, types, shapes and values, whatever the file format."""
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        total.update(array.data)
+    return total.hexdigest()
+
+
+def digest_of(meta: Mapping[str, Any]) -> str:
+    """A sha256 of plain values."""
+    return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """A sha256 of a file."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[bool]:
+    """Hold the lock of an entry; false where the file system has none. The system frees it when its owner dies."""
+    alone = True
+    with ExitStack() as stack:
+        with writable(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            stream = stack.enter_context((path.parent / f".{path.name}.lock").open("w"))
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX)
+            except OSError as error:
+                if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):  # a file system without locks
+                    raise
+                alone = False
+        yield alone
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"prepared data cannot be written: {error.strerror or error}", str(path.parent),
+                        "free some space there, or set SUITE_CACHE to another folder") from error

@@ -1,0 +1,111 @@
+"""Prepared data and their batches: `load(config.data, config.task)` is all that training has to know of a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from suite.data import cache, cards
+from suite.data.families import family
+from suite.data.source import Source
+from suite.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from suite.config import Data
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tensors on the CPU. B examples, L steps.
+
+    x: values (B, L, channels) float32, tokens (B, L) int64, pairs (B, 2, L) int64 with 0 after the end of a text;
+       L of tokens is that of the batch's longest text.
+    y: classes (B,) int64, or targets (B,) float32 in raw units.
+    lengths: valid steps of tokens (B,) and pairs (B, 2) int64; None where all steps are valid.
+    """
+
+    x: Tensor
+    y: Tensor
+    lengths: Tensor | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TaskData:
+    """The data of one task, all splits, mapped from disk."""
+
+    task: str
+    length: int  # of the longest sequence, at rate 1
+    channels: int | None  # of values; None for tokens
+    vocabulary: int | None  # number of tokens; None for values
+    classes: int | None  # None: a regression in raw units
+    rate_hz: float | None  # samples a second at rate 1, where that means anything
+    fingerprint: str  # sha256 of the arrays
+    variant: str
+    arrays: Mapping[str, np.ndarray] = field(repr=False)  # as in suite.data.families.Prepared
+
+    def count(self, split: str) -> int:
+        """The number of examples in train, val or test. Raises UserError for another split."""
+        if f"{split}/y" not in self.arrays:
+            splits = [name.removesuffix("/y") for name in self.arrays if name.endswith("/y")]
+            raise UserError(f"the data of {self.task} have no split {split!r}", fix=nearest(split, splits))
+        return len(self.arrays[f"{split}/y"])
+
+    def batch(self, split: str, indices: np.ndarray, rate: int = 1) -> Batch:
+        """The examples at `indices`; of values every `rate`-th sample, from the first on.
+
+        Raises UserError where tokens are asked for at another rate.
+        """
+        import torch
+
+        y = torch.from_numpy(np.asarray(self.arrays[f"{split}/y"][indices]))
+        if "tokens" not in self.arrays:
+            return Batch(torch.from_numpy(values(self.arrays, split, indices, rate)), y)
+        if rate != 1:
+            raise UserError(f"the tokens of {self.task} have no sampling rate to change", "train.evaluate")
+        x, lengths = tokens(self.arrays, split, indices)
+        return Batch(torch.from_numpy(x), y, torch.from_numpy(lengths))
+
+
+def values(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray, rate: int) -> np.ndarray:
+    """Normalised values (B, L/rate, channels) float32. Statistics are those of rate 1."""
+    x = np.asarray(arrays[f"{split}/x"][indices])[:, ::rate].astype(np.float32)
+    if "offset" in arrays:
+        x -= arrays["offset"][::rate]
+        x *= arrays["scale"][::rate]
+    return x
+
+
+def tokens(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Texts (B, L) or pairs (B, 2, L) int64, padded with 0 to the longest of them, and their lengths."""
+    documents = np.asarray(arrays[f"{split}/documents"][indices])
+    begins, ends = (np.asarray(arrays["starts"][documents + k]) for k in (0, 1))
+    lengths = ends - begins
+    x = np.zeros((documents.size, lengths.max(initial=0)), np.int64)
+    for row, begin, end in zip(x, begins.ravel(), ends.ravel(), strict=True):
+        row[:end - begin] = arrays["tokens"][begin:end]
+    return x.reshape(*documents.shape, -1), lengths.astype(np.int64)
+
+
+def load(config: Data, task: str) -> TaskData:
+    """The data of `task` as `config` chooses them, prepared and kept under SUITE_CACHE when first asked for.
+
+    Raises UserError where the data set does not serve the task, and where its files are missing or damaged.
+    """
+    options = cards.resolve({"name": config.name, "variant": config.variant, "preparation": config.preparation}
+                            | config.options)
+    chosen = {k: v for k, v in options.items() if k not in ("name", "variant", "preparation")}
+    source = Source(config.name, config.variant, chosen)
+    module = family(config.name)
+    if task not in module.VIEWS:
+        raise UserError(f"the data set {config.name!r} does not serve the task {task!r}", "data.name",
+                        nearest(task, module.VIEWS))
+    view = module.VIEWS[task]
+    key = options | {"view": view, "files": {name: file.sha256 for name, file in source.card.files.items()}}
+    entry = cache.obtain(f"{config.name}-{config.variant}-{view}", key, lambda: module.prepare(source, view))
+    return TaskData(task=task, **asdict(entry.facts), fingerprint=entry.fingerprint, variant=config.variant,
+                    arrays=entry.arrays)
