@@ -26,8 +26,7 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == "claimed"]
     if plan_.todo or held:
         check_data(plan_.todo)
-        if _launch(plan_, held, args, bool(retry)):
-            raise KeyboardInterrupt
+        _launch(plan_, held, args, bool(retry))
     code = _tell_failures(make_plan(grids, store, args.until))
     _write_report(grids, store, args.out)
     if plan_.todo:
@@ -35,8 +34,8 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     return code
 
 
-def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: bool) -> bool:
-    """Runs what is to be run, with live progress. Returns whether it was interrupted."""
+def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: bool) -> None:
+    """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
     from suite.launch import Options
     from suite.progress import Progress
 
@@ -49,7 +48,6 @@ def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: b
                       retry=retry)
     with Progress(plan_, slots=options.jobs * max(1, len(args.gpus))) as progress:
         launch([*plan_.todo, *held], options, progress)
-        return progress.interrupted
 
 
 def _slots(args: argparse.Namespace) -> int:

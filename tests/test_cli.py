@@ -1,0 +1,120 @@
+"""The command line as a user meets it: exit codes, one clear message, quick answers, nothing changed by looking."""
+
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from suite.cli import main
+
+ROOT = Path(__file__).parents[1]
+GRID = "name: g\nbase: {task: scifar, data.variant: sample}\naxes: {ssm.init: [lin, inv]}\nseeds: {range: 2}\n"
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "g.yaml").write_text(GRID)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_plan_counts_and_says_what_it_does_not_know(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "g.yaml"]) == 0
+    out = capsys.readouterr().out
+    assert "4 runs" in out and "4 todo" in out and "would run: 4" in out and "price: not known" in out
+    assert not (folder / "runs").exists()
+
+
+def test_plan_tells_exclusions_and_shared_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "h.yaml").write_text(GRID.replace("name: g", "name: h") + "exclude: [{when: {ssm.init: inv, seed: 9}, "
+                                   "because: none}]\nblocks: [{}, {axes: {ssm.kernel: [vandermonde, softmax], "
+                                   "ssm.discretization: [zoh, bilinear]}}]\n")
+    assert main(["plan", "g.yaml", "h.yaml", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert {e["reason"] for e in told["excluded"]} == {"softmax needs ZOH"}
+    assert told["shared"] > 0 and len({run["id"] for run in told["runs"]}) == len(told["runs"])
+    assert main(["plan", "g.yaml", "h.yaml"]) == 0
+    assert "saved because cells share them" in capsys.readouterr().out
+
+
+def test_status_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = sorted(folder.rglob("*"))
+    assert main(["status", "g.yaml"]) == 0
+    assert "4 runs: 4 todo" in capsys.readouterr().out
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(("arguments", "message"), [
+    (["nowhere.yaml"], "error: nowhere.yaml: no such file"),
+    (["plan", "."], "this is a folder"),
+    (["plan", "g.yaml", "--profile", "hueg"], "there is no profile 'hueg'"),
+    (["plan", "g.yaml", "--set", "ssm.state_size=33"], "multiple of 2"),
+    (["plan", "g.yaml", "--only", "ssm.init=line"], "did you mean 'lin'"),
+    (["status", "g.yaml", "--store", "a\nb"], "line break"),
+    (["why", "g.yaml", "linn"], "did you mean 'lin'"),
+])
+def test_bad_input_is_one_message_and_exit_code_2(folder: Path, arguments: list[str], message: str,
+                                                  capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(arguments) == 2
+    caught = capsys.readouterr()
+    assert message in caught.err and "Traceback" not in caught.err and caught.out == ""
+
+
+@pytest.mark.parametrize("arguments", [
+    ["run", "g.yaml", "--jobs", "0"], ["run", "g.yaml", "--until", "3"], ["run", "g.yaml", "--until", "epoch=0"],
+    ["run", "g.yaml", "--timeout", "-1"], ["run", "g.yaml", "--gpus", "a"], ["run", "g.yaml", "--executor", "cloud"],
+])
+def test_bad_options_are_usage_errors(folder: Path, arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert caught.value.code == 2
+
+
+def test_all_files_are_checked_before_anything_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "bad.yaml").write_text("name: bad\nseeds: [1, 1]\n")
+    assert main(["run", "g.yaml", "bad.yaml", "nowhere.yaml"]) == 2
+    told = capsys.readouterr().err
+    assert "the seed 1 stands twice" in told and "no such file" in told and "nothing was started" in told
+    assert not (folder / "runs").exists()
+
+
+def test_missing_data_are_named_before_anything_starts(folder: Path, monkeypatch: pytest.MonkeyPatch,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.delenv("SUITE_DATA", raising=False)
+    assert main(["run", "g.yaml", "--set", "data.variant=jpeg"]) == 2
+    told = capsys.readouterr().err
+    assert "SUITE_DATA is not set" in told and "--set data.variant=sample" in told
+    assert not (folder / "runs").exists()
+    monkeypatch.setenv("SUITE_DATA", str(folder / "empty"))
+    assert main(["run", "g.yaml", "--set", "data.variant=jpeg"]) == 2
+    assert "train.parquet is not there" in capsys.readouterr().err
+
+
+def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    told = capsys.readouterr().out
+    assert caught.value.code == 0
+    assert all(verb in told for verb in ("run", "retry", "plan", "status", "report", "why", "logs", "doctor", "schema"))
+
+
+@pytest.mark.parametrize("verb", ["plan", "status"])
+def test_looking_is_quick_and_imports_no_torch(folder: Path, verb: str) -> None:
+    code = (f"import sys; from suite.cli import main; assert main(['{verb}', 'g.yaml']) == 0; "
+            "heavy = {'torch', 'pandas', 'numpy', 'rich', 'datasets'} & set(sys.modules); assert not heavy, heavy")
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    seconds = []
+    for _ in range(3):
+        started = time.perf_counter()
+        subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, env=environment, capture_output=True)
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 1.5  # 0.3 s on a quiet machine
+
+
+def test_doctor_tells_what_is_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor"]) == 0
+    told = capsys.readouterr().out
+    assert "torch" in told and "variant sample: found" in told and "GB free" in told
