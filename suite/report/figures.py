@@ -1,0 +1,155 @@
+"""Learning curves: mean over seeds with a band of one sample standard deviation, a panel for each column of a table."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from suite.report.results import Results
+
+if TYPE_CHECKING:
+    from suite.report.table import Table
+
+# Okabe and Ito's colours, which stay apart under the common forms of colour blindness (the two darkest are lighter on
+# dark pages); once they are used up they come again with another dash.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
+ON_DARK = {"#0072B2": "#3D94DB", "#7F7F7F": "#A0A0A0"}
+DASHES = ("-", "--", ":", "-.")
+LIGHT = {"text": "#1a1a1a", "grid": "#d9d9d9", "face": "white"}
+DARK = {"text": "#e6e6e6", "grid": "#454545", "face": "none"}
+ACROSS = 3  # panels side by side
+BASE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.linewidth": 0.5,
+        "text.parse_math": False, "svg.fonttype": "path", "svg.hashsalt": "suite", "axes.titlesize": 10,
+        "axes.axisbelow": True, "lines.linewidth": 1.5}
+
+
+@dataclass(frozen=True)
+class Line:
+    """One curve: at each of `epochs`, mean and sample standard deviation (NaN for one seed) of the seeds there."""
+
+    label: str
+    epochs: np.ndarray
+    mean: np.ndarray
+    std: np.ndarray
+
+
+@dataclass(frozen=True)
+class Panel:
+    """The curves of one column; `metric` labels the vertical axis, with its unit."""
+
+    title: str
+    metric: str
+    lines: tuple[Line, ...]
+
+
+def panels(tables: Iterable[Table], results: Results) -> tuple[Panel, ...]:
+    """A panel for each column with rows, columns that differ in the epoch only sharing one."""
+    found: dict[tuple[Any, ...], Panel] = {}
+    for table in tables:
+        for j, head in enumerate(table.heads):
+            key = (head.metric.name, tuple(run.run_id for run in head.runs))
+            lines = [_line(name, cells[j].run_ids, head.metric.name, head.metric.factor, results)
+                     for name, cells in zip(table.rows, table.cells, strict=True)]
+            if key not in found and any(line is not None for line in lines):
+                found[key] = Panel(head.label, head.metric.axis, tuple(line for line in lines if line is not None))
+    return tuple(found.values())
+
+
+def _line(label: str, run_ids: Sequence[str], metric: str, factor: float, results: Results) -> Line | None:
+    measured = [run_id for run_id in run_ids if metric in results.measured[run_id]]
+    if not measured:
+        return None
+    epochs = [results.series(run_id, "epoch").astype(np.int64) for run_id in measured]
+    values = np.full((len(measured), max(e.max() for e in epochs) + 1), np.nan)
+    for row, run_id, at in zip(values, measured, epochs, strict=True):
+        row[at] = results.series(run_id, metric) * factor
+    there = np.isfinite(values)
+    n = there.sum(axis=0)
+    shown = np.flatnonzero(n)
+    if not len(shown):
+        return None
+    total = np.where(there, values, 0.0).sum(axis=0)
+    mean = np.divide(total, n, where=n > 0, out=np.full(len(n), np.nan))
+    squares = np.where(there, (values - mean) ** 2, 0.0).sum(axis=0)
+    std = np.sqrt(np.divide(squares, n - 1, where=n > 1, out=np.full(len(n), np.nan)))
+    return Line(label, shown, mean[shown], std[shown])
+
+
+def draw(shown: Sequence[Panel], stem: str, title: str) -> dict[str, bytes]:
+    """`<stem>.png`, `<stem>.svg`, and `<stem>-dark.svg` for dark pages. No files without panels."""
+    if not shown:
+        return {}
+    light, dark = _figure(shown, LIGHT), _figure(shown, DARK)
+    return {f"{stem}.png": _saved(light, "png", title), f"{stem}.svg": _saved(light, "svg", title),
+            f"{stem}-dark.svg": _saved(dark, "svg", title)}
+
+
+def _figure(shown: Sequence[Panel], theme: dict[str, str]) -> Any:
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    across = min(len(shown), ACROSS)
+    down = -(-len(shown) // across)
+    colours = {"text.color": theme["text"], "axes.labelcolor": theme["text"], "axes.edgecolor": theme["text"],
+               "xtick.color": theme["text"], "ytick.color": theme["text"], "grid.color": theme["grid"],
+               "axes.facecolor": "none", "figure.facecolor": theme["face"]}
+    names = list(dict.fromkeys(line.label for panel in shown for line in panel.lines))
+    columns, legend_rows = _legend_shape(names, across)
+    with rc_context(BASE | colours):
+        figure = Figure(figsize=(3.5 * across, 2.7 * down + 0.25 * legend_rows + 0.15), layout="constrained")
+        FigureCanvasAgg(figure)
+        handles: dict[str, Any] = {}
+        for i, panel in enumerate(shown):
+            _axes(figure.add_subplot(down, across, i + 1), panel, names, handles, theme is DARK)
+        figure.legend([handles[name] for name in names], [legend_label(name) for name in names],
+                      loc="outside lower center", ncols=columns, frameon=False)
+    return figure
+
+
+def _legend_shape(names: Sequence[str], across: int) -> tuple[int, int]:
+    """Columns and rows of the legend: as many columns as the longest name leaves room for, evenly filled."""
+    inches = 0.55 + 0.075 * max(map(len, names))
+    rows = -(-len(names) // max(1, int(3.5 * across / inches)))
+    return -(-len(names) // rows), rows
+
+
+def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any], dark: bool) -> None:
+    from matplotlib.ticker import MaxNLocator
+
+    for line in panel.lines:
+        place = names.index(line.label)
+        colour = COLOURS[place % len(COLOURS)]
+        look = {"color": ON_DARK.get(colour, colour) if dark else colour,
+                "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}
+        marker = "o" if len(line.epochs) < 3 else None
+        handles[line.label], = axes.plot(line.epochs, line.mean, marker=marker, markersize=4, **look)
+        axes.fill_between(line.epochs, line.mean - line.std, line.mean + line.std, color=look["color"], alpha=0.18,
+                          linewidth=0)
+    axes.set_title(panel.title)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(panel.metric)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def legend_label(name: str) -> str:
+    """matplotlib leaves labels with a leading underscore out of legends; a space of no width keeps them in."""
+    return f"\N{ZERO WIDTH SPACE}{name}" if name.startswith("_") else name
+
+
+def _saved(figure: Any, kind: str, title: str) -> bytes:
+    from matplotlib import rc_context
+
+    stream = io.BytesIO()
+    plain = title.encode("latin-1", "replace").decode("latin-1")  # all that a PNG's text may hold
+    metadata = {"Title": title, "Date": None} if kind == "svg" else {"Title": plain}
+    with rc_context(BASE), warnings.catch_warnings():
+        # A name in a script that the font lacks shows as boxes; that is no reason to fail or to fill the terminal.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(stream, format=kind, metadata=metadata, dpi=150)
+    return stream.getvalue()

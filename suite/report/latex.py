@@ -1,0 +1,100 @@
+"""A report's tables in LaTeX (booktabs), ready for pdflatex; every name and number is escaped."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from suite.report import notes
+from suite.report.table import Cell, Table
+
+if TYPE_CHECKING:
+    from suite.grid import Grid
+    from suite.report.document import Document
+
+PREAMBLE = r"""% In the preamble of your document:
+%   \usepackage[T1]{fontenc}
+%   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only
+%   \usepackage{booktabs,graphicx}
+"""
+ASCII = {
+    "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
+    "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
+    "|": r"\textbar{}", '"': r"{\char34}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
+    "[": "{[}", "]": "{]}",
+}
+MATHS = {
+    "±": r"\pm", "×": r"\times", "÷": r"\div", "·": r"\cdot", "−": "-", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq",
+    "≈": r"\approx", "∞": r"\infty", "→": r"\rightarrow", "←": r"\leftarrow", "↑": r"\uparrow", "↓": r"\downarrow",
+    "∈": r"\in", "√": r"\surd", "²": "^{2}", "³": "^{3}", "¹": "^{1}", "½": r"\frac{1}{2}", "°": r"^{\circ}",
+    "α": r"\alpha", "β": r"\beta", "γ": r"\gamma", "δ": r"\delta", "ε": r"\varepsilon", "θ": r"\theta",
+    "λ": r"\lambda", "μ": r"\mu", "µ": r"\mu", "π": r"\pi", "ρ": r"\rho", "σ": r"\sigma", "τ": r"\tau", "φ": r"\varphi",
+    "ω": r"\omega", "Γ": r"\Gamma", "Δ": r"\Delta", "Θ": r"\Theta", "Λ": r"\Lambda", "Π": r"\Pi", "Σ": r"\Sigma",
+    "Φ": r"\Phi", "Ω": r"\Omega",
+}
+WORDS = {"–": "--", "—": "---", "…": r"\ldots{}", "\u00a0": "~", "ß": r"\ss{}", "æ": r"\ae{}", "Æ": r"\AE{}",
+         "ø": r"\o{}", "Ø": r"\O{}", "ł": r"\l{}", "Ł": r"\L{}", "ı": r"\i{}"}
+ACCENTS = {"\u0300": r"\`", "\u0301": r"\'", "\u0302": r"\^", "\u0303": r"\~", "\u0308": r'\"', "\u030a": r"\r",
+           "\u030c": r"\v", "\u0327": r"\c", "\u0304": r"\=", "\u0306": r"\u", "\u0307": r"\.", "\u030b": r"\H"}
+
+
+def render(document: Document) -> str:
+    """Each table of a report as a `table` environment with caption and `\\label{tab:<name>}`."""
+    return PREAMBLE + "\n".join(_table(table, document.grid) for table in document.tables)
+
+
+def _table(table: Table, grid: Grid) -> str:
+    width = len(table.heads)
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        r"  \setlength{\belowcaptionskip}{6pt}",
+        rf"  \caption{{{' '.join(map(escape, notes.caption(table, grid, 'latex')))}}}",
+        rf"  \label{{tab:{''.join(c for c in table.name if c.isascii() and (c.isalnum() or c in '._-'))}}}",
+        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # shrinks what is wider than the page
+        rf"  \begin{{tabular}}{{l{'c' * width}}}",
+        r"    \toprule",
+        _line([escape(table.axis), *(escape(head.label) for head in table.heads)]),
+        _line(["", *(rf"{{\footnotesize {escape(head.metric.heading)}}}" for head in table.heads)]),
+        r"    \midrule",
+        *(_line([escape(name), *map(_cell, cells)]) for name, cells in zip(table.rows, table.cells, strict=True)),
+        r"    \bottomrule",
+        r"  \end{tabular}}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _line(cells: list[str]) -> str:
+    return f"    {' & '.join(cells)} \\\\"
+
+
+def _cell(cell: Cell) -> str:
+    if not cell.number:
+        return rf"{{\footnotesize {escape(cell.rest)}}}"
+    mark = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s")
+    spread, paren, count = cell.rest.partition(" (")
+    return mark % escape(cell.number) + escape(spread) + rf" {{\footnotesize {escape(paren.strip() + count)}}}"
+
+
+def escape(text: str) -> str:
+    """Text in which LaTeX sees no command, whatever it holds; signs that pdflatex has no font for become U+XXXX."""
+    plain = "".join(c if c.isprintable() else " " for c in unicodedata.normalize("NFC", text))
+    marked = "".join(_escape(c) for c in plain.replace("--", "-\0-").replace("--", "-\0-"))
+    return marked.replace("\0", "{}")  # two hyphens would become a dash
+
+
+def _escape(char: str) -> str:
+    if char in ASCII:
+        return ASCII[char]
+    if char.isascii():
+        return char
+    if char in MATHS:
+        return rf"\ensuremath{{{MATHS[char]}}}"
+    if char in WORDS:
+        return WORDS[char]
+    base, *accents = list(unicodedata.normalize("NFD", char))
+    if base.isascii() and base.isalpha() and len(accents) == 1 and accents[0] in ACCENTS:
+        base = {"i": r"\i", "j": r"\j"}.get(base, base)  # the accent stands in the place of the dot
+        return rf"{ACCENTS[accents[0]]}{{{base}}}"
+    return rf"\texttt{{U+{ord(char):04X}}}"

@@ -1,0 +1,97 @@
+"""What a metric is called, in which unit it is shown, and which of two values of it is the better one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from suite.errors import UserError
+
+Direction = Literal["max", "min"]
+Scale = Literal["percent", "raw"]
+SPLITS = {"train": "training", "val": "validation", "test": "test", "eval": "evaluation"}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What is measured: its better direction, and how it is shown where a layout says nothing else."""
+
+    words: str
+    direction: Direction
+    scale: Scale
+    unit: str
+    digits: int
+
+
+QUANTITIES = {
+    "accuracy": Quantity("accuracy", "max", "percent", "%", 2),
+    "rmse": Quantity("RMSE", "min", "raw", "target units", 3),
+    "loss": Quantity("loss", "min", "raw", "", 3),
+    "time": Quantity("", "min", "raw", "s", 1),
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A metric as it is shown: `name` as in metrics.jsonl (`val/accuracy`), values times `factor` in `unit`."""
+
+    name: str
+    words: str
+    direction: Direction
+    factor: float
+    unit: str
+    digits: int
+
+    @property
+    def heading(self) -> str:
+        """Name, unit and the better direction in a few words, for the head of a column."""
+        unit = f", {self.unit}" if self.unit else ""
+        return f"{self.words}{unit} {'↑' if self.direction == 'max' else '↓'}"
+
+    @property
+    def axis(self) -> str:
+        """Label of a figure's axis."""
+        return f"{self.words} ({self.unit})" if self.unit else self.words
+
+    @property
+    def difference_unit(self) -> str:
+        """Unit of a difference of two values: percentage points for percentages."""
+        return "points" if self.unit == "%" else self.unit
+
+    def format(self, value: float, signed: bool = False) -> str:
+        """`value` (in the shown unit) with the metric's digits, and a true minus sign."""
+        text = f"{value:{'+' if signed else ''}.{self.digits}f}"
+        if float(text) == 0:
+            text = text.lstrip("+-")
+        return text.replace("-", "−")
+
+
+def metric(name: str, where: str, *, direction: Direction | None = None, scale: Scale | None = None,
+           digits: int | None = None) -> Metric:
+    """The metric of that name. Raises UserError, at `where`, for one whose better direction nobody told."""
+    split, _, last = name.partition("/")
+    quantity = QUANTITIES.get("time" if split == "time" else last)
+    if quantity is None and direction is None:
+        raise UserError(f"whether more or less is better is not known of the metric {name!r}", where,
+                        "add `direction: max` or `direction: min`")
+    quantity = quantity or Quantity(last or name, "max", "raw", "", 3)
+    percent = (scale or quantity.scale) == "percent"
+    unit = "%" if percent else "fraction" if quantity.scale == "percent" else quantity.unit
+    words = f"{split_words(last)} time" if split == "time" else f"{split_words(split)} {quantity.words or last}"
+    return Metric(name, words if last else name, direction or quantity.direction, 100.0 if percent else 1.0, unit,
+                  quantity.digits if digits is None else digits)
+
+
+def split_words(split: str) -> str:
+    """`val` as validation, `test@8000` as test at 8000 Hz."""
+    name, _, rate = split.partition("@")
+    return SPLITS.get(name, name) + (f" at {rate} Hz" if rate else "")
+
+
+def selection_words(select: str) -> str:
+    """`max val/accuracy` as words: the epoch with the highest validation accuracy."""
+    direction, _, name = select.partition(" ")
+    split, _, last = name.partition("/")
+    quantity = QUANTITIES.get(last)
+    return (f"the epoch with the {'highest' if direction == 'max' else 'lowest'} "
+            f"{split_words(split)} {quantity.words if quantity else last}")

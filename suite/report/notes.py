@@ -1,0 +1,94 @@
+"""What a reader must know beside the numbers: the caption's sentences, and warnings where a column mixes conditions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from suite.report.table import Head, Table
+
+if TYPE_CHECKING:
+    from suite.grid import Grid, GridRun
+
+SPREAD = "± is the sample standard deviation (n − 1 in the denominator) over n seeds."
+MARKS = {"latex": "Bold: best of a column; underlined: second; among cells with all their seeds.",
+         "html": "Bold: best of a column; underlined: second; among cells with all their seeds.",
+         "text": "Bold: best of a column, among cells with all their seeds.",
+         "plain": "*: best of a column, among cells with all their seeds."}
+
+
+def caption(table: Table, grid: Grid, form: str) -> list[str]:
+    """The caption's sentences for one form of output (a key of MARKS)."""
+    first = table.caption or grid.title
+    sentences = [first if first.endswith(".") else f"{first}."] if first else []
+    heads = [head for head in table.heads if head.runs]
+    sentences += [SPREAD, *_columns(heads)]
+    if any(cell.rank for row in table.cells for cell in row):
+        sentences.append(MARKS[form])
+    sentences += [f"Data: {'; '.join(_data(heads))}." if heads else "", profile_note(grid.profile)]
+    return [sentence for sentence in sentences if sentence]
+
+
+def profile_note(profile: str) -> str:
+    """Whether the numbers may be held against published ones."""
+    return "Profile: paper." if profile == "paper" else f"Not comparable with published numbers: profile {profile}."
+
+
+def _columns(heads: Iterable[Head]) -> list[str]:
+    """What is shown in which unit at which epoch, columns of one kind together."""
+    kinds: dict[str, list[str]] = {}
+    for head in heads:
+        unit = f" in {head.metric.unit}" if head.metric.unit else ""
+        kinds.setdefault(f"{head.metric.words}{unit}, {head.epoch_words}", []).append(head.label)
+    if len(kinds) == 1:
+        words = next(iter(kinds))
+        return [words[0].upper() + words[1:] + "."]
+    return [f"{', '.join(labels)}: {words}." for words, labels in kinds.items()]
+
+
+def _data(heads: Iterable[Head]) -> list[str]:
+    """The data set, variant and options behind each column, columns of one kind together."""
+    kinds: dict[str, list[str]] = {}
+    for head in heads:
+        sets = dict.fromkeys(data_words(run) for run in head.runs)
+        kinds.setdefault(" and ".join(sets), []).append(head.label)
+    if len(kinds) == 1:
+        return list(kinds)
+    return [f"{', '.join(labels)}: {words}" for words, labels in kinds.items()]
+
+
+def data_words(run: GridRun) -> str:
+    """The data that a run sees: name, variant and options."""
+    data = run.config.data
+    options = ", ".join(f"{key} {value}" for key, value in sorted(data.options.items()))
+    return f"{data.name}, variant {data.variant}" + (f" ({options})" if options else "")
+
+
+def warnings(tables: Iterable[Table], provenance: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """One sentence for each condition that the numbers of a column do not share; `provenance` is by run id."""
+    columns: dict[str, list[str]] = {}
+    trajectories: dict[str, None] = {}
+    for table in tables:
+        for j, head in enumerate(table.heads):
+            ids = sorted({run_id for row in table.cells if row[j].n for run_id in row[j].run_ids})
+            told = [conditions(provenance[run_id]) for run_id in ids if run_id in provenance]
+            for name in dict.fromkeys(name for one in told for name in one if name not in ONLY_TOLD):
+                values = sorted({one.get(name, "not recorded") for one in told})
+                if len(values) > 1:
+                    columns.setdefault(f"{name}: {'; '.join(values)}.", []).append(head.label)
+            for run_id in ids:
+                for change in provenance.get(run_id, {}).get("mixed", ()):
+                    trajectories[f"Run {run_id} changed on its way, {change}."] = None
+    return [*(f"{', '.join(dict.fromkeys(labels))}: the runs of this column differ in {what}"
+              for what, labels in columns.items()), *trajectories]
+
+
+ONLY_TOLD = ("cpu", "system")  # listed, but no cause for a warning: where it matters, `device` differs too
+NAMES = {"kernel_backend": "kernel back end", "python": "Python", "data": "prepared data"}
+
+
+def conditions(record: Mapping[str, Any]) -> dict[str, str]:
+    """The conditions that a run's numbers may depend on, by their name: code, device, torch, …"""
+    environment = record.get("environment", {})
+    return {"code": str(record.get("code", "not recorded"))} | {
+        NAMES.get(key, key): str(value) for key, value in environment.items()}

@@ -1,0 +1,104 @@
+"""Grids and stores for the tests of the report, with numbers that can be checked by hand."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from suite import atomic
+from suite.config import SSM, Data, Model, Optim, RunConfig, Train
+from suite.grid import Excluded, Grid, GridRun
+from suite.store import RunState, Store, encode_rows
+
+METHODS = ["S4D-Lin", "S4D-Inv", "S4D-Real"]
+TASKS = ["sCIFAR", "SC"]
+SOURCES = Path(__file__).parents[1] / "reports"
+
+
+def make_run(labels: dict[str, str], seed: int, epochs: int = 4, select: str = "max val/accuracy",
+             data: dict[str, Any] | None = None) -> GridRun:
+    config = RunConfig.model_construct(
+        kind="train", task="scifar", seed=seed, ssm=SSM(), model=Model(), optim=Optim(),
+        data=Data(**(data or {"name": "cifar10", "variant": "sample"})),
+        train=Train(epochs=epochs, select=select, evaluate=("val", "test")))
+    run_id = hashlib.sha256(repr((sorted(labels.items()), seed, epochs, select)).encode()).hexdigest()[:16]
+    return GridRun(config, run_id, labels)
+
+
+def make_grid(methods: list[str] = METHODS, tasks: list[str] = TASKS, seeds: int = 3, name: str = "demo",
+              excluded: tuple[Excluded, ...] = (), profile: str = "mini", **run: Any) -> Grid:
+    left_out = [out.labels for out in excluded]
+    runs = [make_run({"task": task, "method": method}, seed, **run) for task in tasks for method in methods
+            for seed in range(seeds) if {"task": task, "method": method} not in left_out]
+    return Grid(name=name, title="A grid for tests", path=Path("grids/demo.yaml"), profile=profile, runs=tuple(runs),
+                excluded=excluded, axes={"task": tasks, "method": methods}, seeds=tuple(range(seeds)))
+
+
+def rows_of(accuracies: list[float], **more: list[Any]) -> list[dict[str, Any]]:
+    """A row an epoch: validation accuracy as given, test accuracy a tenth below it, and `more` by metric."""
+    extra = {name.replace("__", "/"): values for name, values in more.items()}
+    return [{"epoch": i + 1, "step": 10 * (i + 1), "train/loss": 1 / (i + 1), "val/accuracy": value,
+             "test/accuracy": value - 0.1, "val/loss": 1 - value, "time/train": 0.5,
+             **{name: values[i] for name, values in extra.items()}} for i, value in enumerate(accuracies)]
+
+
+class Shelf(Store):
+    """A store whose states and rows are set by hand."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.by_id: dict[str, tuple[RunState, list[dict[str, Any]]]] = {}
+
+    def put(self, run: GridRun, name: str, accuracies: list[float], reason: str = "", **more: Any) -> None:
+        rows = rows_of(accuracies, **more)
+        self.by_id[run.run_id] = RunState(name, epochs=len(rows), reason=reason), rows  # type: ignore[arg-type]
+
+    def states(self, wanted: Any) -> dict[str, RunState]:
+        return {run_id: self.by_id.get(run_id, (RunState("todo"), []))[0] for run_id in wanted}
+
+    def rows(self, run_id: str) -> list[dict[str, Any]]:
+        return self.by_id[run_id][1]
+
+    def provenance(self, run_id: str) -> dict[str, Any] | None:
+        return None
+
+
+def write_done(store: Store, run: GridRun, accuracies: list[float], record: dict[str, Any] | None = None,
+               **more: Any) -> None:
+    """A finished run in the store's own format."""
+    folder = store.root / run.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    if record is not None:
+        atomic.replace(folder / "provenance.json", atomic.seal(record), atomic.nobody(), durable=False)
+    result = {"id": run.run_id, "rows": rows_of(accuracies, **more), "epochs": len(accuracies), "shape": "s"}
+    atomic.replace(folder / "result.json", atomic.seal(result), atomic.nobody(), durable=False)
+
+
+def write_partial(store: Store, run: GridRun, accuracies: list[float]) -> None:
+    """A run that has stopped on its way."""
+    folder = store.root / run.run_id
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "metrics.jsonl").write_bytes(encode_rows(rows_of(accuracies)))
+
+
+def fill(store: Store, grid: Grid, record: dict[str, Any] | None = None) -> None:
+    """Every run of the grid finished: S4D-Real 10 points below the others, half a point between seeds."""
+    for run in grid.runs:
+        base = 0.3 if run.labels["method"] == "S4D-Real" else 0.4 + 0.02 * (run.labels["method"] == "S4D-Inv")
+        top = base + 0.005 * run.config.seed - 0.1 * (run.labels["task"] == "SC")
+        write_done(store, run, [top - 0.1, top - 0.05, top, top - 0.01], record)
+
+
+def sources(tmp: Path, layout: str = "", claims: str = "", name: str = "demo") -> Path:
+    """A folder like reports/: the real templates, with this layout and these claims."""
+    folder = tmp / "sources"
+    (folder / "tables").mkdir(parents=True, exist_ok=True)
+    if not (folder / "templates").exists():
+        shutil.copytree(SOURCES / "templates", folder / "templates")
+    if layout:
+        (folder / "tables" / f"{name}.yaml").write_text(layout)
+    if claims:
+        (folder / "claims.yaml").write_text(claims)
+    return folder

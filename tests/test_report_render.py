@@ -1,0 +1,247 @@
+"""The forms of a report: golden files, names that try to be markup, and figures.
+
+`UPDATE_GOLDEN=1 pytest tests/test_report_render.py` writes the golden files anew: look at what changed.
+"""
+
+import json
+import os
+import re
+import string
+import unicodedata
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_store import SOURCES, fill, make_grid, sources, write_done, write_partial
+
+from suite.grid import Excluded
+from suite.report import figures, latex, markdown, text, write_report
+from suite.report.figures import Line, Panel
+from suite.report.metric import metric, selection_words
+from suite.store import Store
+
+GOLDEN = Path(__file__).parent / "golden"
+LAYOUT = """\
+name: demo
+caption: Three methods on two tasks
+rows: {axis: method, order: [S4D-Inv]}
+columns:
+  - {label: sCIFAR, where: {task: sCIFAR}, digits: 1}
+  - {label: SC first, where: {task: SC}, epoch: first, digits: 1}
+  - {label: SC test, where: {task: SC}, metric: test/accuracy, digits: 1}
+  - {label: SC loss, where: {task: SC}, metric: val/loss, digits: 3}
+"""
+CLAIMS = """\
+claims:
+  - {id: real, text: Real is worse than Lin., source: paper section 5.2, grid: demo, kind: worse,
+     left: {method: S4D-Real}, right: {method: S4D-Lin}, where: {task: SC}}
+  - {id: inv, text: Inv is better than Lin., source: paper table 3a, grid: demo, kind: better,
+     left: {method: S4D-Inv}, right: {method: S4D-Lin}, where: {task: sCIFAR}}
+"""
+NASTY = ["<script>alert(1)</script>", 'a" onmouseover="x', "& 'b' %_#$^~\\{}", "a|b`c`*d*[e](f)",
+         "ü Δ ± × 漢 λ₂ “q” 🙂", "--- \\input{x} -- ?` !`", "@everyone #12 ~~x~~ ![i](j)"]
+
+
+@pytest.fixture(scope="module")
+def report(tmp_path_factory):
+    """A report with numbers, an exclusion, a partial and a missing run; its folder, and its text for the terminal."""
+    tmp = tmp_path_factory.mktemp("golden")
+    grid = make_grid(["S4D-Lin", "S4D-Inv", "S4D-Real", "softmax"], excluded=(
+        Excluded({"task": "SC", "method": "softmax"}, "softmax needs ZOH"),))
+    store = Store(tmp / "store")
+    fill(store, grid, {"environment": {"device": "a cpu", "threads": 1}, "mixed": [], "code": "abc"})
+    for run in grid.runs:
+        if run.labels["method"] == "softmax":
+            (store.root / run.run_id / "result.json").unlink()
+            write_partial(store, run, [0.3])
+    last = grid.runs[-1]
+    (store.root / last.run_id / "result.json").unlink()
+    (store.root / last.run_id / "provenance.json").unlink()
+    (store.root / last.run_id).rmdir()
+    made = write_report([grid], store, tmp / "out", sources(tmp, LAYOUT, CLAIMS))
+    return tmp / "out", made.text.replace(str(tmp / "out"), "reports")
+
+
+def golden(name: str, content: str) -> None:
+    if os.environ.get("UPDATE_GOLDEN"):
+        (GOLDEN / name).write_text(content, encoding="utf-8")
+    assert content == (GOLDEN / name).read_text(encoding="utf-8")
+
+
+def test_terminal(report):
+    golden("report.txt", report[1] + "\n")
+
+
+@pytest.mark.parametrize("end", ["md", "tex"])
+def test_markdown_and_latex(report, end):
+    golden(f"report.{end}", (report[0] / f"demo.{end}").read_text(encoding="utf-8"))
+
+
+def test_html(report):
+    page = (report[0] / "demo.html").read_text(encoding="utf-8")
+    page = re.sub(r"<style>.*</style>", "<style></style>", page, flags=re.DOTALL)
+    golden("report.html", re.sub(r"base64,[A-Za-z0-9+/=]+", "base64,", page))
+
+
+def test_cells(report):
+    content = json.loads((report[0] / "demo.cells.json").read_text())
+    for key in ("fingerprint", "files", "text"):
+        content.pop(key)
+    rounded = json.loads(json.dumps(content), parse_float=lambda number: round(float(number), 9))
+    golden("report.cells.json", json.dumps(rounded, indent=1, ensure_ascii=False) + "\n")
+
+
+class Page(HTMLParser):
+    """What a browser would see: the tags with their attributes, and the text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+        self.feed(page)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data):
+        self.text += data
+
+
+@pytest.fixture(scope="module")
+def nasty(tmp_path_factory):
+    """The folder of a report on a grid whose names all try to be markup."""
+    tmp = tmp_path_factory.mktemp("nasty")
+    grid = make_grid(NASTY, [NASTY[0], NASTY[2]], seeds=1)
+    grid = type(grid)(**{**grid.__dict__, "title": NASTY[0] + NASTY[2]})
+    store = Store(tmp / "store")
+    fill(store, grid, {"environment": {"device": NASTY[0]}, "mixed": [NASTY[1]], "code": NASTY[2]})
+    write_report([grid], store, tmp / "out", sources(tmp))
+    return tmp / "out"
+
+
+def test_names_are_inert_in_html(nasty):
+    page = Page((nasty / "demo.html").read_text(encoding="utf-8"))
+    assert {tag for tag, _ in page.tags}.isdisjoint({"script", "iframe", "object", "link", "base", "form"})
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on")]
+    for name in NASTY:
+        assert name in page.text
+
+
+def test_a_page_needs_no_network(report, nasty):
+    for folder in (report[0], nasty):
+        page = Page((folder / "demo.html").read_text(encoding="utf-8"))
+        sources_ = [value for tag, attributes in page.tags for name, value in attributes.items()
+                    if name in ("src", "srcset", "href", "data", "action")]
+        assert sources_
+        assert all(value.startswith("data:image/svg+xml;base64,") for value in sources_)
+        assert "prefers-color-scheme: dark" in (folder / "demo.html").read_text(encoding="utf-8")
+        assert "url(" not in (folder / "demo.html").read_text(encoding="utf-8")
+
+
+def test_a_markdown_table_keeps_its_columns(nasty):
+    lines = [line for line in (nasty / "demo.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    assert lines
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in lines} == {len(NASTY) + 2}
+
+
+@pytest.mark.parametrize(("name", "escaped"), [
+    ("a|b", r"a\|b"), ("`x`", r"\`x\`"), ("a_b*c", r"a\_b\*c"), ("<b>&", "&lt;b&gt;&amp;"), ("[x](y)", r"\[x\](y)"),
+    ("1. x", r"1\. x"), ("1.5", "1.5"), ("- x", r"\- x"), ("# x", r"\# x"), ("@all", "&#64;all"),
+    ("a\nb\x1b[0m", "a b \\[0m"), ("S4D-Lin ×100 (n=3)", "S4D-Lin ×100 (n=3)")])
+def test_markdown_escapes(name, escaped):
+    assert markdown.escape(name) == escaped
+
+
+@pytest.mark.parametrize(("name", "escaped"), [
+    ("50 % & more_x #1 $2", r"50 \% \& more\_x \#1 \$2"),
+    ("{~^\\}", r"\{\textasciitilde{}\textasciicircum{}\textbackslash{}\}"),
+    ("41.2 ± 0.3", r"41.2 \ensuremath{\pm} 0.3"), ("Lin ×100", r"Lin \ensuremath{\times}100"),
+    ("Δ", r"\ensuremath{\Delta}"), ("é ç Å", r"\'{e} \c{c} \r{A}"), ("ï", r"\"{\i}"), ("漢", r"\texttt{U+6F22}"),
+    ("a--b", "a-{}-b"), ("---", "-{}-{}-"), ("a–b", "a--b"), ("<|>", r"\textless{}\textbar{}\textgreater{}"),
+    ("e\u0301", r"\'{e}"), ("a\nb\x00", "a b "), ("S4D-Lin", "S4D-Lin")])
+def test_latex_escapes(name, escaped):
+    assert latex.escape(name) == escaped
+
+
+def test_latex_is_ascii_with_balanced_braces_for_every_character():
+    characters = [*string.printable, *map(chr, range(0x80, 0x3000)), *NASTY]
+    for character in characters:
+        escaped = latex.escape(character)
+        assert escaped.isascii(), unicodedata.name(character, character)
+        bare = re.sub(r"\\[{}\\]", "", escaped)
+        assert bare.count("{") == bare.count("}")
+        assert not re.search(r"(?<!\\)[%#$&_]", re.sub(r"\\ensuremath\{[^}]*\{?[^}]*\}?\}", "", escaped))
+
+
+def test_latex_of_nasty_names(nasty):
+    tex = (nasty / "demo.tex").read_text(encoding="utf-8")
+    assert tex.isascii()
+    assert r"\input{x}" not in tex
+    body = tex[tex.index(r"\midrule"):tex.index(r"\bottomrule")].splitlines()[1:-1]
+    assert [len(re.findall(r"(?<!\\)&", line)) for line in body] == [len(NASTY)] * 2
+
+
+def test_the_terminal_gets_no_control_characters():
+    assert text.clean("a\x1b[31mb\rc\nd ± é") == "a\ufffd[31mb\ufffdc\nd ± é"
+
+
+@pytest.mark.parametrize(("name", "heading", "axis"), [
+    ("val/accuracy", "validation accuracy, % ↑", "validation accuracy (%)"),
+    ("test/rmse", "test RMSE, target units ↓", "test RMSE (target units)"),
+    ("test@8000/accuracy", "test at 8000 Hz accuracy, % ↑", "test at 8000 Hz accuracy (%)"),
+    ("train/loss", "training loss ↓", "training loss"),
+    ("time/train", "training time, s ↓", "training time (s)"),
+])
+def test_metrics_have_names_units_and_directions(name, heading, axis):
+    shown = metric(name, "here")
+    assert (shown.heading, shown.axis) == (heading, axis)
+
+
+def test_numbers_have_a_true_minus_and_no_negative_zero():
+    shown = metric("val/accuracy", "here", digits=1)
+    assert [shown.format(-1.25, signed=True), shown.format(-0.04)] == ["−1.2", "0.0"]
+    assert shown.format(0.04, signed=True) == "0.0"
+    assert shown.format(3.0, signed=True) == "+3.0"
+    assert selection_words("min val/rmse") == "the epoch with the lowest validation RMSE"
+
+
+def panel(names: list[str], epochs: int = 5, title: str = "sCIFAR") -> Panel:
+    x = np.arange(1, epochs + 1)
+    return Panel(title, "validation accuracy (%)", tuple(
+        Line(name, x, 30 + x * (i + 1.0), np.full(epochs, np.nan if i else 0.5)) for i, name in enumerate(names)))
+
+
+def test_figures_name_everything_they_show():
+    drawn = figures._figure([panel(["a", "_b", "$c_1$"]), panel(["a"], title="SC")], figures.LIGHT)
+    assert [axes.get_xlabel() for axes in drawn.axes] == ["epoch", "epoch"]
+    assert [axes.get_ylabel() for axes in drawn.axes] == ["validation accuracy (%)"] * 2
+    assert [axes.get_title() for axes in drawn.axes] == ["sCIFAR", "SC"]
+    assert [label.get_text().strip("\u200b") for label in drawn.legends[0].get_texts()] == ["a", "_b", "$c_1$"]
+
+
+def test_lines_stay_apart_by_colour_or_dash():
+    drawn = figures._figure([panel([f"method {i}" for i in range(20)])], figures.LIGHT)
+    looks = {(line.get_color(), line.get_linestyle()) for line in drawn.axes[0].get_lines()}
+    assert len(looks) == 20
+
+
+def test_curves_average_the_seeds_that_are_there(tmp_path):
+    from suite.report.layout import default_layout
+    from suite.report.results import read_results
+    from suite.report.table import build_table
+
+    grid, store = make_grid(["a"], ["t"], seeds=3), Store(tmp_path)
+    write_done(store, grid.runs[0], [0.1, 0.2, 0.3, 0.4])
+    write_partial(store, grid.runs[1], [0.3, 0.4])
+    results = read_results(grid, store, store.states([run.run_id for run in grid.runs]))
+    made, = figures.panels([build_table(default_layout(grid), grid, results)], results)
+    line, = made.lines
+    assert line.epochs.tolist() == [1, 2, 3, 4]
+    assert line.mean == pytest.approx([20, 30, 30, 40])
+    assert line.std[:2] == pytest.approx([200**0.5] * 2)
+    assert np.isnan(line.std[2:]).all()
+
+
+def test_the_real_templates_are_used():
+    assert sorted(path.name for path in (SOURCES / "templates").iterdir()) == ["report.html.j2", "style.css.j2"]
