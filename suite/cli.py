@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.errors import UserError
+from suite.errors import Problem, UserError
 
 if TYPE_CHECKING:
     from suite.grid import Grid
@@ -131,7 +131,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 def _grids(args: argparse.Namespace) -> list[Grid]:
     from suite.grid import load_grid
 
-    problems, grids = [], []
+    problems: list[Problem] = []
+    grids: list[Grid] = []
     for path in dict.fromkeys(args.grids):
         try:
             grids.append(load_grid(path, args.profile, args.sets, args.only))

@@ -37,7 +37,8 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Grid:
-    """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost."""
+    """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
+    the `--set` and `--only` of the command line, which a report must tell."""
 
     name: str
     title: str
@@ -48,6 +49,7 @@ class Grid:
     axes: dict[str, list[str]]
     seeds: tuple[int, ...]
     expect: Expect = Expect()
+    changes: tuple[str, ...] = ()
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
@@ -74,7 +76,8 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
                 profile=profile, runs=_chosen(runs, only, axes), excluded=excluded, axes=axes,
                 seeds=tuple(dict.fromkeys(seed for b in blocks for seed in b.seeds)),
-                expect=Expect.model_validate(node.value["expect"].plain() if "expect" in node.value else {}))
+                expect=Expect.model_validate(node.value["expect"].plain() if "expect" in node.value else {}),
+                changes=(*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only)))
 
 
 def _overrides_last(part: Node, overlay: Node | None) -> Node:

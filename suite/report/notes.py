@@ -26,6 +26,7 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
     if any(cell.rank for row in table.cells for cell in row):
         sentences.append(MARKS[form])
     sentences += [f"Data: {'; '.join(_data(heads))}." if heads else "", profile_note(grid.profile)]
+    sentences += [f"Changed on the command line: {' '.join(grid.changes)}."] if grid.changes else []
     return [sentence for sentence in sentences if sentence]
 
 

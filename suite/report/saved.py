@@ -26,7 +26,7 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
     def add(*parts: object) -> None:
         digest.update(json.dumps(parts, default=str).encode() + b"\n")
 
-    add(grid.name, grid.title, str(grid.path), grid.profile, grid.axes, grid.seeds)
+    add(grid.name, grid.title, str(grid.path), grid.profile, grid.axes, grid.seeds, grid.changes)
     for out in grid.excluded:
         add(out.labels, out.reason)
     for run in grid.runs:
