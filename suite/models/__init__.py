@@ -1,0 +1,62 @@
+"""Models by name. A factory takes the configuration and the data's description, and returns a torch module.
+
+The module is called as `module(x, lengths=None, rate=1.0)` and returns (batch, classes), or (batch, 1) for regression;
+see `suite.models.backbone.Backbone` for the shapes. A model of your own is a factory with the same signature, in any
+module that Python can import, named in the grid as `model.name: my_module:MyModel`. A sequence layer of your own needs
+less: `def MyModel(config, data): return Backbone(config, data, layer=MyLayer)`.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from suite.config import RunConfig
+from suite.errors import UserError, nearest
+from suite.models.backbone import Backbone, count_parameters
+
+if TYPE_CHECKING:
+    from suite.data.prepared import TaskData
+
+__all__ = ["MODELS", "Backbone", "Factory", "build", "count_parameters", "find"]
+
+Factory = Callable[[RunConfig, "TaskData"], nn.Module]
+
+MODELS: dict[str, Factory] = {"ssm": Backbone}
+
+
+def build(config: RunConfig, data: TaskData) -> nn.Module:
+    """The model of a run, on the CPU, with its initial parameters: a function of the configuration alone.
+
+    Torch's generator is seeded with `config.seed` while the factory runs, and put back as it was.
+    Raises UserError where `model.name` is not in `MODELS` and cannot be imported.
+    """
+    factory = find(config.model.name)
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed: that would also queue a seed for each GPU, which fork_rng does not put back.
+        torch.default_generator.manual_seed(config.seed)
+        return factory(config, data)
+
+
+def find(name: str) -> Factory:
+    """The factory called `name` in `MODELS`, or the one at `module:name`. Raises UserError where there is none."""
+    if name in MODELS:
+        return MODELS[name]
+    module, colon, attribute = name.partition(":")
+    if not colon:
+        raise UserError(f"no model is called {name!r}", "model.name", nearest(name, [*MODELS, "module:Class"]))
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except ImportError as error:
+        raise UserError(f"cannot import {module!r}: {error}", "model.name",
+                        "install the module, or put its folder on PYTHONPATH") from error
+    except AttributeError as error:
+        raise UserError(str(error), "model.name", f"define {attribute} in {module}") from error
+    if not callable(found):
+        raise UserError(f"{name} is not callable", "model.name", "name a class or function of (config, data)")
+    return found
+

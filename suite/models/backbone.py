@@ -1,0 +1,187 @@
+"""The network around the sequence layers (paper section 5 and appendix D): encoder, residual blocks, decoder.
+
+All sequences are (batch, length, features), contiguous: norms and mixing work on the last axis, and on a CPU GELU's
+backward pass is several times slower where its input and its gradient are laid out differently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from suite.config import SSM, Model, RunConfig
+from suite.ssm.layer import SSMLayer
+from suite.tasks import TASKS
+
+if TYPE_CHECKING:
+    from suite.data.prepared import TaskData
+
+Layer = Callable[[SSM, int, int, bool, np.random.Generator], nn.Module]
+
+
+class Backbone(nn.Module):
+    """Encoder, `model.layers` residual blocks, final norm if pre-norm, decoder.
+
+    `layer(config.ssm, features, length, bidirectional, rng)` makes a sequence layer, called as `layer(u, rate)` on
+    (batch, length, features). Its generator is a function of the seed and of the block's number.
+    """
+
+    def __init__(self, config: RunConfig, data: TaskData, layer: Layer = SSMLayer) -> None:
+        super().__init__()
+        model, width = config.model, config.model.features
+        self.pairs = TASKS[config.task].inputs == "pairs"
+        self.encoder = _encoder(data, width)
+        self.blocks = nn.ModuleList()
+        for index in range(model.layers):
+            rng = np.random.default_rng([config.seed, index])
+            sequence = layer(config.ssm, width, data.length, model.bidirectional, rng)
+            self.blocks.append(Block(model, sequence))
+        self.norm = _norm(model) if model.prenorm else nn.Identity()
+        self.pool = MeanPool() if model.decoder == "pool" else LastStep()
+        outputs = 1 if data.classes is None else data.classes
+        self.head = PairHead(width, outputs) if self.pairs else nn.Linear(width, outputs)
+
+    @property
+    def parameters_count(self) -> int:
+        """Number of trainable real scalars (paper, tables 6 and 11)."""
+        return count_parameters(self)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None, rate: float = 1.0) -> Tensor:
+        """Logits (batch, classes), or (batch, 1) for regression.
+
+        `x`: values (batch, length, channels), tokens (batch, length) or pairs of token sequences (batch, 2, length).
+        `lengths`: valid tokens, at least 1, of each sequence: (batch,), (batch, 2) for pairs, or None where all are
+        full. `rate`: sampling interval of `x` in units of the training data's; 2 for every second sample.
+        """
+        if not self.pairs:
+            return self.head(self.embed(x, lengths, rate))
+        flat = None if lengths is None else lengths.flatten()
+        return self.head(self.embed(x.flatten(0, 1), flat, rate).unflatten(0, (-1, 2)))
+
+    def embed(self, x: Tensor, lengths: Tensor | None, rate: float) -> Tensor:
+        """One vector for each sequence: (batch, features)."""
+        valid = None
+        x = _wide(self.encoder(x))  # and so the residual stream, where the mixing is bfloat16
+        if lengths is not None:
+            valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).unsqueeze(-1).to(x.dtype)
+        for block in self.blocks:
+            x = block(x, valid, rate)
+        return self.pool(self.norm(x), lengths, valid)
+
+
+class Block(nn.Module):
+    """Residual block: norm, sequence layer, GELU, dropout, mixing over features, dropout (paper section 5).
+
+    `valid` is (batch, length, 1) with 1 for a token and 0 for padding: the sequence layer must not carry padding into
+    valid positions. Everything else acts on one position at a time, and the norm's statistics include the padding.
+    """
+
+    def __init__(self, config: Model, sequence: nn.Module) -> None:
+        super().__init__()
+        self.prenorm, self.glu = config.prenorm, config.mixing == "glu"
+        self.norm = _norm(config)
+        self.sequence = sequence
+        self.drop = _dropout(config)
+        self.mix = nn.Linear(config.features, config.features * (2 if self.glu else 1))
+
+    def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0) -> Tensor:
+        """(batch, length, features) to the same."""
+        u = self.norm(x) if self.prenorm else x
+        if valid is not None:
+            u = u * valid
+        with torch.autocast(x.device.type, enabled=False):  # the kernel's phases do not survive bfloat16
+            y = self.sequence(_wide(u), rate)
+        y = self.mix(self.drop(F.gelu(y.contiguous())))
+        x = x + self.drop(F.glu(y, dim=-1) if self.glu else y)
+        return x if self.prenorm else self.norm(x)
+
+
+class FeatureBatchNorm(nn.BatchNorm1d):
+    """Batch norm of each feature over all positions of all examples, padding included. (batch, length, features)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise; in training with the batch's own statistics."""
+        # Rows of features: torch's own (batch, features, length) is 5 times slower here, on either memory layout.
+        return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
+
+
+class TiedDropout(nn.Module):
+    """Dropout with one mask for each example and feature, shared over time. (batch, length, features)."""
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Drop features with probability p and scale the others by 1/(1-p); in evaluation return `x` itself."""
+        if not self.training:
+            return x
+        mask = x.new_empty(x.shape[0], 1, x.shape[2]).bernoulli_(1 - self.p).div_(1 - self.p)
+        return x * mask
+
+
+class MeanPool(nn.Module):
+    """Mean over time, of the valid tokens where there is padding. (batch, length, features) to (batch, features)."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None, valid: Tensor | None) -> Tensor:
+        """Both `lengths` and `valid` are None where all sequences are full."""
+        if lengths is None or valid is None:
+            return x.mean(dim=1)
+        return (x * valid).sum(dim=1) / lengths[:, None].to(x.dtype)
+
+
+class LastStep(nn.Module):
+    """The last step, or last valid token where there is padding. (batch, length, features) to (batch, features)."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None, valid: Tensor | None) -> Tensor:
+        """`lengths` is None where all sequences are full."""
+        if lengths is None:
+            return x[:, -1]
+        return x[torch.arange(x.shape[0], device=x.device), lengths - 1]
+
+
+class PairHead(nn.Module):
+    """Compares two documents: [e1, e2, e1 - e2, e1 * e2], Linear, GELU, Linear. (batch, 2, H) to (batch, classes)."""
+
+    def __init__(self, features: int, classes: int) -> None:
+        super().__init__()
+        self.hidden = nn.Linear(4 * features, features)
+        self.out = nn.Linear(features, classes)
+
+    def forward(self, pair: Tensor) -> Tensor:
+        """Logits of each pair."""
+        first, second = pair.unbind(dim=1)
+        joint = torch.cat([first, second, first - second, first * second], dim=-1)
+        return self.out(F.gelu(self.hidden(joint)))
+
+
+def count_parameters(model: nn.Module) -> int:
+    """Number of trainable real scalars. A complex one counts as two."""
+    return sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters() if p.requires_grad)
+
+
+def _wide(x: Tensor) -> Tensor:
+    return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def _encoder(data: TaskData, width: int) -> nn.Module:
+    if data.vocabulary is not None:
+        return nn.Embedding(data.vocabulary, width)
+    if data.channels is None:
+        raise ValueError(f"the data of {data.task} has neither a vocabulary nor channels")
+    return nn.Linear(data.channels, width)
+
+
+def _norm(config: Model) -> nn.Module:
+    return nn.LayerNorm(config.features) if config.norm == "layer" else FeatureBatchNorm(config.features, momentum=0.1)
+
+
+def _dropout(config: Model) -> nn.Module:
+    if config.dropout == 0:
+        return nn.Identity()
+    return TiedDropout(config.dropout) if config.tie_dropout else nn.Dropout(config.dropout)
