@@ -142,7 +142,7 @@ class Optim(Group):
     dt_lr: Annotated[Real, Field(gt=0)] | None = Field(
         None, description="learning rate of the step size; default ssm_lr (AMB-22)")
     schedule: Literal["cosine", "multistep", "constant"] = Field("cosine", description="factor on every learning rate")
-    warmup_epochs: Annotated[Real, Field(ge=0)] = Field(1.0, description="linear from 0, in epochs")
+    warmup_epochs: Annotated[Real, Field(ge=0)] = Field(1.0, description="cosine: linear from 0, in epochs")
     milestones: tuple[Annotated[Int, Field(ge=1)], ...] = Field((), description="multistep: epochs at which to decay")
     gamma: Annotated[Real, Field(gt=0, le=1)] = Field(0.5, description="multistep: factor at each milestone")
 
@@ -299,7 +299,8 @@ def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
     dplr = ssm.get("structure", "diagonal") == "dplr"
     _fill(ssm, re_clamp=1e-3 if dplr else 1e-4, b_init="hippo" if dplr else "ones", c_tilde=dplr,
           rank=0 if not dplr else 2 if ssm.get("init", "legs") == "legt" else 1)
-    _fill(optim, dt_lr=optim.get("ssm_lr", SSM_LR))
+    cosine = optim.get("schedule", "cosine") == "cosine"
+    _fill(optim, dt_lr=optim.get("ssm_lr", SSM_LR), warmup_epochs=1.0 if cosine else 0.0)
     task = TASKS.get(top.get("task", ""))
     if task is not None:
         _fill(data, name=task.data, variant="original")

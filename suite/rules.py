@@ -73,6 +73,8 @@ RULES = (
          broken=lambda c: c.ssm.dt_min >= c.ssm.dt_max),
     Rule(("optim.warmup_epochs", "train.epochs"), "optim.warmup_epochs must be at most train.epochs", mistake=True,
          broken=lambda c: c.optim.warmup_epochs > c.train.epochs),
+    Rule(("optim.warmup_epochs", "optim.schedule"), "only the cosine schedule has a warmup", mistake=True,
+         broken=lambda c: c.optim.schedule != "cosine" and c.optim.warmup_epochs > 0),
     Rule(("optim.milestones", "optim.schedule"), "milestones, increasing, go with the multistep schedule", mistake=True,
          broken=lambda c: (c.optim.schedule == "multistep") != bool(c.optim.milestones)
          or list(c.optim.milestones) != sorted(set(c.optim.milestones))),

@@ -1,0 +1,155 @@
+"""Files that are never seen half-written: made aside, then put in place by rename or by exclusive link, with checksums.
+
+A file made aside is called `.<owner>-<name>.tmp`, where the owner is the number and token of an attempt. Whoever takes
+a run folder over removes those of earlier owners first, so that a rename that one of them is about to do fails.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from suite.errors import UserError
+
+ASIDE = re.compile(r"\.(\d+)-[0-9a-f]+-.*\.tmp")
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
+NO_LINKS = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+
+class Corrupt(Exception):
+    """The content of a file is not what its checksum says, or cannot be read at all. The text says which."""
+
+
+def canonical(value: Any) -> str:
+    """JSON in one form only: sorted keys, no spaces. Numbers that are not finite are written as Python reads them."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def seal(content: Mapping[str, Any]) -> bytes:
+    """JSON whose first key, sha256, is the digest of the canonical JSON of the others (at least one)."""
+    body = canonical(content).encode()
+    return b'{"sha256":"%s",%s\n' % (hashlib.sha256(body).hexdigest().encode(), body[1:])
+
+
+def unseal(data: bytes, name: str) -> dict[str, Any]:
+    """What `seal` was given. Raises Corrupt."""
+    try:
+        content = json.loads(data)
+    except ValueError:
+        raise Corrupt(f"{name} is truncated or not JSON") from None
+    if not isinstance(content, dict) or not isinstance(digest := content.pop("sha256", None), str):
+        raise Corrupt(f"{name} has no checksum")
+    head = len(b'{"sha256":"') + len(digest) + len(b'",')
+    as_written = hashlib.sha256(b"{" + data[head:].rstrip(b"\n")).hexdigest()
+    if digest not in (as_written, hashlib.sha256(canonical(content).encode()).hexdigest()):
+        raise Corrupt(f"{name} does not match its checksum")
+    return content
+
+
+def read_sealed(path: Path) -> dict[str, Any]:
+    """The content of a sealed file. Raises FileNotFoundError, Corrupt."""
+    return unseal(path.read_bytes(), path.name)
+
+
+def nobody() -> str:
+    """An owner's name for a file that no attempt writes."""
+    return f"0000-{secrets.token_hex(8)}"
+
+
+def replace(path: Path, data: bytes, owner: str, guard: Callable[[], None] | None = None, durable: bool = True) -> None:
+    """Put a whole file in place of what is there. `guard` is called just before, and stops it by raising.
+
+    `durable`: it outlives a power failure. Raises OSError.
+    """
+    aside = _aside(path, data, owner, durable)
+    try:
+        if guard:
+            guard()
+        aside.replace(path)
+    except BaseException:
+        aside.unlink(missing_ok=True)
+        raise
+    if durable:
+        _sync_folder(path.parent)
+
+
+def create(path: Path, data: bytes, owner: str, guard: Callable[[], None] | None = None, durable: bool = True) -> bool:
+    """As `replace`, but only where no such file is; whether this call made it. Of several callers one gets True."""
+    aside = _aside(path, data, owner, durable)
+    try:
+        if guard:
+            guard()
+        try:
+            os.link(aside, path)
+        except FileExistsError:
+            # A network file system may have lost the answer to a link that it did make, and asked again.
+            return aside.stat().st_nlink == 2 and aside.samefile(path)
+        if durable:
+            _sync_folder(path.parent)
+        return True
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def remove_aside(folder: Path, before: int) -> None:
+    """Remove what owners with a number below `before` have left unfinished, or are about to put in place."""
+    with os.scandir(folder) as entries:
+        left = [e.name for e in entries if (match := ASIDE.fullmatch(e.name)) and int(match[1]) < before]
+    for name in left:
+        (folder / name).unlink(missing_ok=True)
+
+
+def set_aside(path: Path) -> Path:
+    """Rename a corrupt file to `<name>.corrupt-<n>`, the first free n; where it is now."""
+    number = 1
+    while os.path.lexists(free := path.with_name(f"{path.name}.corrupt-{number}")):
+        number += 1
+    return path.rename(free)
+
+
+def explain(error: OSError) -> UserError | None:
+    """A full disk, a read-only place, a file system without hard links: in words. None for other errors."""
+    name = error.filename2 if error.filename2 is not None else error.filename
+    where = os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
+    if error.errno in FULL:
+        return UserError("the disk is full", where, "free some space and start again with `retry`; nothing is lost")
+    if error.errno in NO_LINKS or (error.errno == errno.EPERM and error.filename2 is not None):  # EPERM of a link: FAT
+        return UserError("this file system has no hard links", where, "put the store on one that has, with --store")
+    if error.errno in REFUSED:
+        return UserError("cannot be written: read-only, or not yours", where,
+                         "change its permissions, or name another store with --store")
+    return None
+
+
+def _aside(path: Path, data: bytes, owner: str, durable: bool) -> Path:
+    aside = path.with_name(f".{owner}-{path.name}.tmp")
+    try:
+        with aside.open("wb") as file:
+            file.write(data)
+            file.flush()
+            if durable:
+                os.fsync(file.fileno())
+    except OSError as error:
+        aside.unlink(missing_ok=True)
+        error.filename = error.filename or str(path)  # a failed write does not say which file
+        raise
+    return aside
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno != errno.EINVAL:  # what file systems say that have nothing to synchronise for a folder
+            raise
+    finally:
+        os.close(handle)

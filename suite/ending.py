@@ -1,0 +1,40 @@
+"""How an attempt ends, and what of that an error means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from suite import atomic
+from suite.errors import UserError
+from suite.store import StateName, one_line
+from suite.train import Diverged
+
+NO_MEMORY = ("can't allocate memory", "out of memory")  # in errors that torch gives no class of their own
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended, as in its `.end` file."""
+
+    state: StateName
+    reason: str = ""
+    detail: str = ""
+
+
+def failure(error: BaseException) -> Ending:
+    """How an attempt ends that raised this, in one line for the user."""
+    if isinstance(error, OSError) and (explained := atomic.explain(error)) is not None:
+        error = explained
+    text = one_line(error)
+    if isinstance(error, KeyboardInterrupt):
+        return Ending("partial", "interrupted", "stopped by the keyboard; the next start goes on from here")
+    if isinstance(error, UserError):
+        return Ending("failed", "error", text)
+    if isinstance(error, Diverged):
+        return Ending("failed", "diverged", text)
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
+            isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY)):
+        return Ending("failed", "oom", text or "out of memory")
+    return Ending("failed", "error", f"{type(error).__name__}: {text}" if text else type(error).__name__)

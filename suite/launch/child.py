@@ -1,0 +1,63 @@
+"""The process of one run: forked from the warm server, it does one job, tells its runner the outcome, and ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite import atomic
+from suite.order import Order
+from suite.stop import Stop
+from suite.store import RunState, one_line
+
+if TYPE_CHECKING:
+    from suite.job import Training
+
+
+def main(folder: str, order: str, gpu: int | None, outcome: Connection, training: Training | None) -> None:
+    """Do the job that `order` (JSON) asks for, with stdout and stderr in the run's log, and send the state."""
+    try:
+        _redirect(Path(folder) / "log.txt")
+        state = _work(Path(folder), Order.from_json(order), gpu, training)
+    except OSError as error:
+        state = RunState("failed", reason="error", detail=one_line(atomic.explain(error) or error))
+    outcome.send_bytes(json.dumps(asdict(state)).encode())
+
+
+def _work(folder: Path, order: Order, gpu: int | None, training: Training | None) -> RunState:
+    from suite.launch import preload
+
+    if os.getpid() == preload.SERVER:
+        preload.warm()  # raises what made this import fail in the server
+        raise RuntimeError("the fork server has not imported what it should")
+    preload.die_with(preload.SERVER)
+    os.setsid()
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)  # read when CUDA starts, which is later
+    from suite import job
+
+    with Stop(*job.SIGNALS) as stop:
+        return job.run(folder, order, training, stop)
+
+
+def received(connection: Connection) -> RunState | None:
+    """What a child has sent, None if it died without a word."""
+    try:
+        values: dict[str, Any] = json.loads(connection.recv_bytes()) if connection.poll() else {}
+    except (EOFError, OSError):
+        return None
+    return RunState(**values) if values else None
+
+
+def _redirect(log: Path) -> None:
+    """Append stdout and stderr to a file, which must not be a symbolic link."""
+    handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(handle, 1)
+    os.dup2(handle, 2)
+    os.close(handle)

@@ -1,0 +1,39 @@
+"""Runs one after the other in this process, for breakpoints: errors and Ctrl-C come out where they happen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from suite import provenance
+from suite.launch import Listener, Options, wanted
+from suite.store import RunState, Store
+
+if TYPE_CHECKING:
+    from suite.grid import GridRun
+    from suite.job import Training
+
+
+def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
+           training: Training | None = None) -> dict[str, RunState]:
+    """Run what is to be run, in order, and return the states by id. What others own is left to them.
+
+    Raises whatever a run raises; its state tells of it, too.
+    """
+    gpu = options.gpus[0] if options.gpus else None
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in `local`: NumPy reads it when it is first imported, with the job
+    from suite import job
+
+    store = Store(options.store)
+    states: dict[str, RunState] = {}
+    code = provenance.of_launch(store.root)
+    for run in {run.run_id: run for run in runs}.values():
+        state = store.state(run.run_id)
+        if wanted(state, run.config.train.epochs, options) == "start":
+            listener.started(run)
+            state = job.run(store.add(run.config), options.order(gpu, code), training, debug=True)
+        states[run.run_id] = state
+        listener.ended(run, state)
+    return states

@@ -1,0 +1,289 @@
+"""Runs on this machine: a process for each, forked from a warm server, in slots of processors or GPUs.
+
+A failed run never stops the others. One that is killed starts again at once, as long as it makes progress. Ctrl-C stops
+cleanly. Runs that somebody else owns are waited for, and taken over when their owner is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import ForkServerProcess
+from typing import TYPE_CHECKING, Any
+
+from suite import atomic, attempt, provenance
+from suite.errors import UserError
+from suite.launch import AGAIN_ONLY_ON_RETRY, Listener, Options, child, server, wanted
+from suite.stop import Stop
+from suite.store import RunState, StateName, Store, check_folder, checkpoints, one_line
+
+if TYPE_CHECKING:
+    from suite.grid import GridRun
+    from suite.job import Training
+
+TICK_S, LOOK_S = 0.5, 3.0  # between two looks at the heartbeats of our runs, and at those of others
+GRACE_S = 20.0  # from the request to stop until the kill
+BARREN = 3  # attempts in a row that are killed without progress
+
+
+def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
+           training: Training | None = None) -> dict[str, RunState]:
+    """Run what is to be run, each in a process of its own, and return the states by id.
+
+    `training` replaces the parts of a job, for tests; it must be picklable. Raises KeyboardInterrupt after a clean stop
+    on Ctrl-C, SIGTERM or SIGHUP; UserError where the store cannot be written, or this system cannot do it.
+    """
+    server.check_system()
+    store = Store(options.store)
+    try:
+        code = provenance.of_launch(store.root)
+    except OSError as error:
+        raise atomic.explain(error) or error from None
+    with Stop(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as stop:
+        states = Runner(store, options, listener, training, code, stop).run(runs)
+    if stop.asked:
+        raise KeyboardInterrupt
+    return states
+
+
+@dataclass
+class Child:
+    """A run under way. `ticks` is when its process started, `before` the step of its newest checkpoint then."""
+
+    run: GridRun
+    process: ForkServerProcess
+    outcome: Connection
+    gpu: int | None
+    ticks: int | None
+    before: int
+    began: float = field(default_factory=time.monotonic)
+    overdue: bool = False
+
+    def owns(self, tenure: attempt.Tenure) -> bool:
+        """Whether this process made that attempt."""
+        mine = (self.process.pid, self.ticks)
+        return tenure.claim is not None and (tenure.claim["pid"], tenure.claim["started"]) == mine
+
+    def kill(self) -> None:
+        """End it and all that it has started, now."""
+        self.process.kill()
+        if self.process.pid:
+            with suppress(ProcessLookupError):  # it has no process group of its own yet
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def await_death(self) -> None:
+        """Return when the process is gone: the word of a fork server that was killed comes before its children die."""
+        pid = self.process.pid or 0
+        while self.ticks is not None and attempt.process_start(pid) == self.ticks:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.005)
+
+
+class Runner:
+    """The state of a launch. Invariant: each run is in one of `queue`, `waiting`, `children` and `final`."""
+
+    def __init__(self, store: Store, options: Options, listener: Listener, training: Training | None,
+                 code: Mapping[str, Any], stop: Stop) -> None:
+        self.store, self.options, self.listener, self.training = store, options, listener, training
+        self.code, self.stop = code, stop
+        gpus: Sequence[int | None] = options.gpus or (None,)
+        self.free: deque[int | None] = deque(gpu for _ in range(options.jobs) for gpu in gpus)
+        self.queue: deque[GridRun] = deque()
+        self.waiting: list[GridRun] = []
+        self.children: list[Child] = []
+        self.final: dict[str, RunState] = {}
+        self.barren: Counter[str] = Counter()
+        self.still: dict[str, tuple[int, int]] = {}  # run -> attempt that may be overtaken
+        self.watch = attempt.Watch(options.patience_s)
+        self.next_look = self.next_tick = 0.0
+        self.told_waiting = False
+
+    def run(self, runs: Sequence[GridRun]) -> dict[str, RunState]:
+        """Go on until every run is in `final`, or until asked to stop."""
+        unique = {run.run_id: run for run in runs}
+        for run_id, state in self.store.states(unique).items():
+            self._place(unique[run_id], state)
+        try:
+            while (self.queue or self.waiting or self.children) and not self.stop.asked:
+                while self.queue and self.free and not self.stop.asked:
+                    self._start(self.queue.popleft())
+                self._pass_time()
+                self._look_at_waiting()
+            if self.stop.asked:
+                self._stop_children()
+        finally:
+            for one in self.children:  # only where something unforeseen was raised
+                one.kill()
+        return {run_id: self.final.get(run_id) or self.store.state(run_id) for run_id in unique}
+
+    def _place(self, run: GridRun, state: RunState) -> None:
+        """Decide what becomes of a run that nobody here computes."""
+        try:
+            check_folder(self.store.folder(run.run_id))
+        except UserError as error:
+            self._finish(run, _failed(error))
+            return
+        decision = wanted(state, run.config.train.epochs, self.options)
+        if decision == "start":
+            self.queue.append(run)
+        elif decision == "wait":
+            self.waiting.append(run)
+        else:
+            self._finish(run, state)
+
+    def _finish(self, run: GridRun, state: RunState) -> None:
+        self.final[run.run_id] = state
+        self.listener.ended(run, state)
+
+    def _start(self, run: GridRun) -> None:
+        still = self.still.pop(run.run_id, None)
+        state = self.store.state(run.run_id)  # another runner may have been faster
+        if still is None and wanted(state, run.config.train.epochs, self.options) != "start":
+            self._place(run, state)
+            return
+        try:
+            folder = self.store.add(run.config)
+            before = _newest_step(self.store, run)
+            order = self.options.order(self.free[0], self.code, still).to_json()
+            process, outcome = server.start(folder, order, self.free[0], self.training)
+        except (UserError, OSError) as error:
+            self._finish(run, _failed(error))
+            return
+        ticks = attempt.process_start(process.pid) if process.pid else None
+        self.children.append(Child(run, process, outcome, self.free.popleft(), ticks, before))
+        self.listener.started(run)
+
+    def _pass_time(self) -> None:
+        """Wait for something to happen, not for long; then see who has ended, and how far the others are."""
+        if self.children:
+            wait([one.process.sentinel for one in self.children], TICK_S)
+        elif not self.queue:
+            time.sleep(TICK_S)
+        for one in [one for one in self.children if one.process.exitcode is not None]:
+            self.children.remove(one)
+            self.free.append(one.gpu)
+            self._ended(one)
+        if time.monotonic() >= self.next_tick:
+            self.next_tick = time.monotonic() + TICK_S
+            for one in self.children:
+                self._see_progress(one)
+
+    def _see_progress(self, one: Child) -> None:
+        limit = self.options.timeout_s
+        if limit is not None and time.monotonic() - one.began > limit + GRACE_S:  # it should have stopped by itself
+            one.kill()
+            one.overdue = True
+        with suppress(OSError):  # a folder that cannot be read now has no news
+            tenure = attempt.latest(self.store.folder(one.run.run_id))
+            if tenure and tenure.beat and one.owns(tenure):
+                self.listener.progress(one.run, tenure.beat)
+
+    def _ended(self, one: Child) -> None:
+        state = child.received(one.outcome) or self._died(one)
+        one.outcome.close()
+        one.process.close()
+        if state.name == "claimed":
+            self.waiting.append(one.run)
+        elif (state.name, state.reason) == ("failed", "killed") and not self.stop.asked and self._may_restart(one):
+            self.listener.told(f"run {one.run.run_id}: {state.detail}; it starts again")
+            self.queue.appendleft(one.run)
+        else:
+            self._finish(one.run, state)
+
+    def _may_restart(self, one: Child) -> bool:
+        if _newest_step(self.store, one.run) > one.before:
+            self.barren[one.run.run_id] = 0
+        else:
+            self.barren[one.run.run_id] += 1
+        return self.barren[one.run.run_id] < BARREN
+
+    def _died(self, one: Child) -> RunState:
+        """The state of a run whose process is gone without a word, said in its place."""
+        folder = self.store.folder(one.run.run_id)
+        name, reason, detail = self._how(one)
+        one.await_death()
+        try:
+            tenure = attempt.latest(folder)
+            own_words = tenure is not None and tenure.ended and one.owns(tenure)
+            if not own_words:
+                attempt.end_for_dead(folder, one.process.pid or 0, one.ticks, name, reason, detail)
+        except OSError as error:
+            return _failed(error)  # a full disk: the files will say that the run is lost, which starts again, too
+        now = self.store.state(one.run.run_id)
+        if own_words or now.name in ("done", "claimed"):
+            return now
+        return replace(now, name=name, reason=reason, detail=detail)
+
+    def _how(self, one: Child) -> tuple[StateName, str, str]:
+        code = one.process.exitcode or 0
+        if one.overdue:
+            return "failed", "timeout", f"killed {GRACE_S:g} s after its time-out; the next start goes on"
+        if self.stop.asked:
+            return "partial", "interrupted", "killed, since it did not stop in time; the next start goes on"
+        if code < 0:
+            return "failed", "killed", f"killed by {signal.Signals(-code).name}"
+        if code == server.GONE:
+            return "failed", "killed", "killed with its fork server"
+        return "failed", "error", f"its process ended with exit code {code}; see {self.store.log(one.run.run_id)}"
+
+    def _look_at_waiting(self) -> None:
+        if not self.waiting or time.monotonic() < self.next_look:
+            return
+        self.next_look = time.monotonic() + LOOK_S
+        waiting, self.waiting = self.waiting, []
+        for run in waiting:
+            state = self.store.state(run.run_id)
+            if state.name in ("claimed", "unknown"):
+                self._watch(run, state)
+            elif state.name == "failed" and state.reason in AGAIN_ONLY_ON_RETRY:
+                self._finish(run, state)  # it was tried just now
+            else:
+                self._place(run, state)
+        if self.waiting and not self.children and not self.queue and not self.told_waiting:
+            self.told_waiting = True
+            self.listener.told(f"waiting for {len(self.waiting)} runs that others own; they are taken over when their "
+                               f"heartbeats stand still for {self.options.patience_s:g} s")
+
+    def _watch(self, run: GridRun, state: RunState) -> None:
+        try:
+            tenure = attempt.latest(self.store.folder(run.run_id))
+        except OSError:
+            tenure = None
+        still = self.watch.still(run.run_id, tenure) if tenure else None
+        if tenure is None:  # no owner, and yet it cannot be read
+            self._finish(run, RunState("failed", reason="error", detail=state.detail))
+        elif still is None:
+            self.waiting.append(run)
+            self.listener.progress(run, tenure.beat or {})
+        else:
+            self.still[run.run_id] = still
+            self.queue.append(run)
+
+    def _stop_children(self) -> None:
+        if self.children:
+            self.listener.told(f"stopping: {len(self.children)} runs have {GRACE_S:g} s to write their checkpoints "
+                               "(ask once more to kill them)")
+        for one in self.children:
+            one.process.terminate()
+        until = time.monotonic() + GRACE_S
+        while self.children:
+            self._pass_time()
+            if time.monotonic() > until or self.stop.asked > 1:
+                for one in self.children:
+                    one.kill()
+
+
+def _newest_step(store: Store, run: GridRun) -> int:
+    return max((step for step, _ in checkpoints(store.folder(run.run_id))), default=-1)
+
+
+def _failed(error: UserError | OSError) -> RunState:
+    told = (atomic.explain(error) or error) if isinstance(error, OSError) else error
+    return RunState("failed", reason="error", detail=one_line(told))

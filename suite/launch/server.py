@@ -1,0 +1,79 @@
+"""The fork server that runs are forked from: the standard library's, with everything imported before the first fork."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from suite.errors import UserError
+from suite.launch import child, preload
+
+TRIES = 5
+GONE = 255  # exit code that multiprocessing gives where the server was killed
+
+
+def check_system() -> None:
+    """Raises UserError where processes cannot be made to die with their parent."""
+    if sys.platform != "linux":
+        raise UserError(f"the local executor needs Linux, and this is {sys.platform}", "--executor",
+                        "use --executor debug, which runs one after the other in this process")
+
+
+def start(folder: Path, *args: Any) -> tuple[ForkServerProcess, Connection]:
+    """Fork a process that does `child.main(folder, …)`; with it, the connection that it will send its outcome on.
+
+    The server is started where none is running. Raises UserError where it dies again and again.
+    """
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["suite.launch.preload"])
+    order, gpu, training = args
+    for left in reversed(range(TRIES)):
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=child.main, args=(str(folder), order, gpu, sender, training),
+                                  name=f"run {folder.name}", daemon=False)
+        try:
+            with _environment():
+                process.start()
+            return process, receiver
+        except (OSError, EOFError) as error:  # the server was killed, between its last answer and this question
+            receiver.close()
+            if not left:
+                raise UserError(f"the fork server does not start: {error}", "", "see its messages above") from error
+        finally:
+            sender.close()
+    raise RuntimeError("unreachable")
+
+
+@contextmanager
+def _environment() -> Iterator[None]:
+    """What a start looks at, and what the server finds in its environment if it is started now.
+
+    The server would not get our import path otherwise. NumPy's linear algebra has one thread, so that its bits do not
+    depend on the machine's size. The main module is hidden: a child would import it again, which takes longer than all
+    the rest, and does whatever that script does.
+    """
+    root = str(Path(preload.__file__).resolve().parents[2])
+    paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    values = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "OPENBLAS_NUM_THREADS": "1",
+              preload.RUNNER: str(os.getpid())}
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

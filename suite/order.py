@@ -1,0 +1,37 @@
+"""What a runner asks of a job, beside the run itself: plain values that travel as JSON, none of them in a run's id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Order:
+    """How to compute a run, and how far.
+
+    until: stop after this epoch of the full schedule; None for its end. timeout_s: seconds after which to stop.
+    checkpoint_s: seconds between checkpoints, at most that much is lost. still: number and heartbeats of an attempt
+    that may be overtaken although it has not ended (`suite.attempt.claim`). launch: `suite.provenance.of_launch`.
+    """
+
+    threads: int = 1
+    device: str = "cpu"
+    until: int | None = None
+    timeout_s: float | None = None
+    checkpoint_s: float = 300.0
+    compile: bool = False
+    still: tuple[int, int] | None = None
+    launch: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """One line of text; `from_json` reads it."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Order:
+        """What `to_json` was called on."""
+        values = json.loads(text)
+        return cls(**(values | {"still": tuple(values["still"]) if values["still"] else None}))

@@ -1,0 +1,37 @@
+"""Signals that ask to stop, as a flag: nothing is interrupted in the middle of a step, a write or a start."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from types import FrameType, TracebackType
+from typing import Any
+
+
+class Stop:
+    """Within its `with`, the signals only count up `asked`. Outside the main thread it leaves signals alone.
+
+    A signal that was ignored stays ignored (`nohup` does so with SIGHUP).
+    """
+
+    def __init__(self, *signals: signal.Signals) -> None:
+        self.asked = 0
+        self.last: signal.Signals | None = None
+        self._signals = signals
+        self._before: dict[signal.Signals, Any] = {}
+
+    def __enter__(self) -> Stop:
+        if threading.current_thread() is threading.main_thread():
+            for number in self._signals:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._ask)
+        return self
+
+    def __exit__(self, *error: type[BaseException] | BaseException | TracebackType | None) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before.clear()
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self.asked += 1
+        self.last = signal.Signals(number)
