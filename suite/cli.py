@@ -29,6 +29,7 @@ MORE = "`python run_grid.py VERB --help` tells the options of a verb. `run` is t
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status: 0, 1 (failed runs), 2 (bad input), 130 (interrupted)."""
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's eigenvectors have other last bits with more threads
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser, verbs = _parser()
     if arguments and arguments[0] not in verbs and arguments[0] not in ("-h", "--help", "--version"):

@@ -97,6 +97,7 @@ class Model(Group):
 
     name: Literal["ssm"] | Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")] = Field(
         "ssm", description="sequence layer, or a user's module as module:Class")
+    name_source: Annotated[str, Strict()] = Field("", description="version and source hash of a user's; filled in")
     layers: Annotated[Int, Field(ge=1)] = Field(4, description="number of residual blocks")
     features: Annotated[Int, Field(ge=1)] = Field(128, description="H, the width")
     norm: Literal["layer", "batch"] = Field("layer", description="LN or BN over features")
@@ -292,10 +293,11 @@ def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
     from suite.data import cards
 
     ssm, data, optim, train = groups["ssm"], groups["data"], groups["optim"], groups["train"]
-    if ":" in str(ssm.get("init", "")) and not ssm.get("init_source"):
-        from suite.ssm import user
+    for group, key in (("ssm", "init"), ("model", "name")):
+        if ":" in str(groups[group].get(key, "")) and not groups[group].get(f"{key}_source"):
+            from suite import user
 
-        ssm["init_source"] = user.source(ssm["init"])
+            groups[group][f"{key}_source"] = user.source(groups[group][key], f"{group}.{key}")
     dplr = ssm.get("structure", "diagonal") == "dplr"
     _fill(ssm, re_clamp=1e-3 if dplr else 1e-4, b_init="hippo" if dplr else "ones", c_tilde=dplr,
           rank=0 if not dplr else 2 if ssm.get("init", "legs") == "legt" else 1)

@@ -249,6 +249,9 @@ def setting_problems(settings: Node) -> Iterator[Problem]:
 def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
     """What is wrong with `key: value`, taken alone: no such field, or a value that it cannot take."""
     where = leaf.at.key(key)
+    if key == "seed":
+        yield Problem("the seed is no setting", where, "write seeds: [0, 1, 2], or choose with --only seed=0")
+        return
     if key not in fields():
         options = {f"data.{o}" for name in cards.names() for v in cards.load(name).variants.values() for o in v.options}
         if key not in options:

@@ -233,8 +233,8 @@ def test_a_model_of_ones_own_is_found_by_its_name(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setitem(sys.modules, "her_module", module)
     model = models.build(small(model__name="her_module:MyModel"), FakeData())
     assert isinstance(model.blocks[0].sequence, RunningMean)
-    for name, what in (("no_such_module:X", "cannot import 'no_such_module'"), ("her_module:Other", "no attribute"),
-                       ("her_module:number", "not callable"), ("ssn", "no model is called 'ssn'")):
+    for name, what in (("no_such_module:X", "cannot import 'no_such_module'"), ("her_module:Other", "has no .Other."),
+                       ("her_module:number", "neither a function nor a class"), ("ssn", "no model is called 'ssn'")):
         with pytest.raises(UserError, match=what) as error:
             models.find(name)
         assert "model.name" in str(error.value)

@@ -1,6 +1,10 @@
 """Identity: what a run's id depends on, and what it does not."""
 
 import copy
+import importlib
+import linecache
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +22,8 @@ OTHER: dict[str, Any] = {
     "kind": "bench", "task": "image", "seed": 7, "ssm.init_source": "1:abc", "ssm.re_clamp": 0.5, "ssm.rank": 1,
     "ssm.relu_floor": 0.0, "ssm.init": "quad", "ssm.imag_scale": 100, "ssm.c_variance": 2.0, "ssm.state_size": 16,
     "ssm.copies": 2, "ssm.dt_min": 1e-4, "ssm.dt_max": 1.0, "ssm.softmax_eps": 1e-7, "ssm.c_tilde": True,
-    "ssm.b_init": "hippo", "model.name": "my.module:Mixer", "model.layers": 2, "model.features": 32,
+    "ssm.b_init": "hippo", "model.name": "fractions:Fraction", "model.name_source": "1:abc",
+    "model.layers": 2, "model.features": 32,
     "model.dropout": 0.1, "model.prenorm": True, "model.bidirectional": True, "data.pool": 2, "data.train_count": 100,
     "optim.lr": 0.1, "optim.weight_decay": 0.0, "optim.ssm_lr": 0.01, "optim.dt_lr": 0.5, "optim.warmup_epochs": 0,
     "optim.milestones": [3], "optim.gamma": 0.9, "train.epochs": 3, "train.batch_size": 10,
@@ -110,7 +115,7 @@ GOLDEN = {
     "speech": {"task": "sc_ar", "data.variant": "sc17-2khz", "ssm.init": "inv", "seed": 2},
     "dplr": BASE | {"ssm.structure": "dplr", "ssm.kernel": "cauchy", "ssm.init": "legt"},
 }
-GOLDEN_IDS = {"sample": "", "speech": "", "dplr": ""}
+GOLDEN_IDS = {"sample": "a491fc3654df876f", "speech": "0075b8b9bc55688f", "dplr": "7a603dfe432879c7"}
 
 
 def test_with_seed_changes_the_seed_alone() -> None:
@@ -149,3 +154,21 @@ def test_groups_refuse_unknown_fields_and_changes() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         built.ssm.init = "lin"
     assert issubclass(type(built.ssm), Group)
+
+
+def test_editing_a_user_s_function_makes_another_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    ids = set()
+    for version, body in (("1", "1.0"), ("1", "2.0"), ("2", "2.0")):
+        name = f"mine_{len(ids)}"
+        text = f"__version__ = {version!r}\n\n\ndef start(state_size, copies, rng):\n    return {body}\n"
+        (tmp_path / f"{name}.py").write_text(text)
+        monkeypatch.setitem(sys.modules, "mine", importlib.import_module(name))
+        for field in ("ssm.init", "model.name"):
+            built = RunConfig.build(BASE | {field: "mine:start"})
+            assert built.get(f"{field}_source").startswith(f"{version}:")
+            ids.add((field, built.run_id))
+        linecache.clearcache()
+    assert len(ids) == 6
+    with pytest.raises(UserError, match="cannot import 'nowhere'"):
+        RunConfig.build(BASE | {"ssm.init": "nowhere:start"})

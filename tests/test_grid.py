@@ -137,6 +137,7 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
     ("axes: {m: {A: 3}}\n", ["the value of 'A' is not a bundle"]),
     ("seeds: [0, 1, 0]\n", ["g.yaml:3: seeds", "the seed 0 stands twice"]),
     ("seeds: []\n", ["there is no seed"]),
+    ("axes: {seed: [1, 2]}\n", ["the seed is no setting", "write seeds: [0, 1, 2]"]),
     ("seeds: [-1]\n", ["g.yaml:3: seeds.0", "greater than or equal to 0"]),
     ("seeds: {range: 0}\n", ["greater than or equal to 1"]),
     ("seeds: {rnage: 3}\n", ["unknown key 'rnage'", "did you mean 'range'"]),

@@ -8,13 +8,13 @@ less: `def MyModel(config, data): return Backbone(config, data, layer=MyLayer)`.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
+from suite import user
 from suite.config import RunConfig
 from suite.errors import UserError, nearest
 from suite.models.backbone import Backbone, count_parameters
@@ -36,6 +36,9 @@ def build(config: RunConfig, data: TaskData) -> nn.Module:
     Raises UserError where `model.name` is not in `MODELS` and cannot be imported.
     """
     factory = find(config.model.name)
+    if config.model.name_source and config.model.name_source != user.source(config.model.name, "model.name"):
+        raise UserError(f"{config.model.name} is not the model that the run was planned with", "model.name_source",
+                        "plan again, or restore its source")
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would also queue a seed for each GPU, which fork_rng does not put back.
         torch.default_generator.manual_seed(config.seed)
@@ -46,17 +49,7 @@ def find(name: str) -> Factory:
     """The factory called `name` in `MODELS`, or the one at `module:name`. Raises UserError where there is none."""
     if name in MODELS:
         return MODELS[name]
-    module, colon, attribute = name.partition(":")
-    if not colon:
+    if ":" not in name:
         raise UserError(f"no model is called {name!r}", "model.name", nearest(name, [*MODELS, "module:Class"]))
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except ImportError as error:
-        raise UserError(f"cannot import {module!r}: {error}", "model.name",
-                        "install the module, or put its folder on PYTHONPATH") from error
-    except AttributeError as error:
-        raise UserError(str(error), "model.name", f"define {attribute} in {module}") from error
-    if not callable(found):
-        raise UserError(f"{name} is not callable", "model.name", "name a class or function of (config, data)")
-    return found
-
+    factory: Factory = user.load(name, "model.name")
+    return factory

@@ -1,0 +1,196 @@
+"""Measurements of the kernels: seconds forward and backward, and peak memory. Plain functions that return rows.
+
+Times are medians, and back ends that are compared take turns, so that what else the machine does hits all of them.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from suite.config import SSM
+from suite.errors import UserError
+from suite.ssm import cauchy, direct, kernels
+from suite.ssm.blocked import split
+from suite.ssm.layer import SSMLayer
+
+KERNELS = ("power_sum", "softmax", "dplr")
+LIMIT_BYTES = 12 * 2**30  # a materialised form that would need more is refused, not swapped
+
+
+def rows(kernel: str, lengths: Iterable[int], features: int = 128, state_size: int = 64,
+         backends: Iterable[str] = ("blocked", "naive"), repeats: int = 5) -> list[dict[str, Any]]:
+    """One row for each length and back end, with its size, threads, seconds and peak_bytes.
+
+    `ratio` is the time over that of `blocked`. For `power_sum` there is also the row `matmul`, the bare matrix products
+    of the blocked form. For `dplr`, `naive` and `keops` are the direct Cauchy sum. Where a back end cannot run, or
+    would need more than 12 GiB, `seconds` is None and `reason` says why. Raises UserError for an unknown kernel.
+    """
+    if kernel not in KERNELS:
+        raise UserError(f"unknown kernel {kernel!r}", "kernel", "allowed: " + ", ".join(KERNELS))
+    found = []
+    for length in lengths:
+        jobs, reasons = _jobs(kernel, length, features, state_size, tuple(backends))
+        seconds = interleaved(jobs, repeats)
+        size = {"kernel": kernel, "length": length, "state_size": state_size, "features": features}
+        for name in (*jobs, *reasons):
+            both = name in seconds and "blocked" in seconds
+            found.append(size | {"backend": name, "threads": torch.get_num_threads(), "seconds": seconds.get(name),
+                                 "ratio": seconds[name] / seconds["blocked"] if both else None,
+                                 "peak_bytes": peak(jobs[name]) if name in jobs else None,
+                                 "reason": reasons.get(name, "")})
+    return found
+
+
+def interleaved(jobs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+    """Median seconds of each job, after one untimed pass, all of them taking turns."""
+    for job in jobs.values():
+        job()
+    times: dict[str, list[float]] = {name: [] for name in jobs}
+    for _ in range(repeats):
+        for name, job in jobs.items():
+            begin = time.perf_counter()
+            job()
+            times[name].append(time.perf_counter() - begin)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def peak(job: Callable[[], Any]) -> int | None:
+    """Bytes that one pass holds at most beyond what was held before; None where the system does not count them.
+
+    On a processor that is resident memory, after free memory went back to the system, so that none is used unseen.
+    """
+    if torch.cuda.is_available():
+        torch.cuda.reset_peak_memory_stats()
+        before = torch.cuda.memory_allocated()
+        job()
+        return torch.cuda.max_memory_allocated() - before
+    reset = Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return None
+    ctypes.CDLL(None).malloc_trim(0)
+    reset.write_text("5")
+    before = _status("VmRSS")
+    job()
+    return max(0, _status("VmHWM") - before)
+
+
+def _status(name: str) -> int:
+    line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(name))
+    return 1024 * int(line.split()[1])
+
+
+def _jobs(kernel: str, length: int, features: int, state_size: int,
+          backends: tuple[str, ...]) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
+    jobs: dict[str, Callable[[], Any]] = {}
+    reasons: dict[str, str] = {}
+    for name in backends:
+        need = 6 * 8 * features * state_size // 2 * length * (2 if kernel == "dplr" else 1)
+        if name == "naive" and need > LIMIT_BYTES:
+            reasons[name] = f"would need about {need / 2**30:.0f} GiB"
+            continue
+        try:
+            job = _job(kernel, name, length, features, state_size)
+            if name == "keops":
+                job()
+        except UserError as error:
+            reasons[name] = error.problems[0].what
+        else:
+            jobs[name] = job
+    if kernel == "power_sum" and "blocked" in backends:
+        jobs["matmul"] = _matmul(length, features, state_size // 2)
+    return jobs, reasons
+
+
+def _matmul(length: int, features: int, modes: int) -> Callable[[], Any]:
+    """The three matrix products that the blocked form cannot do without, on tables that are there already."""
+    i, p = split(length, 1)
+    left, right, grad = (torch.randn(features, *size) for size in ((i, 2 * modes), (p, 2 * modes), (i, p)))
+
+    def products() -> tuple[Tensor, Tensor, Tensor]:
+        forward = torch.bmm(left, right.transpose(1, 2))
+        return forward, torch.bmm(grad, right), torch.bmm(left.transpose(1, 2), grad)
+
+    return products
+
+
+def _job(kernel: str, backend: str, length: int, features: int, state_size: int) -> Callable[[], Any]:
+    """One forward and backward pass, in float32, one thread or more as torch is set."""
+    fields: dict[str, Any] = {"state_size": state_size}
+    if kernel == "dplr":
+        fields |= {"structure": "dplr", "kernel": "cauchy", "rank": 1, "b_init": "hippo", "c_tilde": False}
+    elif kernel == "softmax":
+        fields |= {"kernel": "softmax", "discretization": "zoh", "init": "lin"}
+    else:
+        fields |= {"discretization": "zoh", "init": "lin"}
+    layer = SSMLayer(SSM(**fields), features, length, False, np.random.default_rng(0))
+    grad = torch.randn(1, features, length, generator=torch.Generator().manual_seed(0))
+    run = {"power_sum": _power_sum, "softmax": _softmax, "dplr": _dplr}[kernel](layer, backend, length)
+
+    def both() -> Any:
+        k, leaves = run()
+        return torch.autograd.grad(k, leaves, grad)
+
+    return both
+
+
+Run = Callable[[], tuple[Tensor, list[Tensor]]]
+
+
+def _power_sum(layer: SSMLayer, backend: str, length: int) -> Run:
+    """The naive form gets complex64 exponents, as the original code forms them: the fastest that it can be."""
+    with torch.no_grad():
+        c = torch.view_as_complex(layer.c.clone())
+        x = layer.discrete().log_a
+        x = x.to(torch.complex64) if backend == "naive" else x.clone()
+    leaves = [c.requires_grad_(), x.requires_grad_()]
+    return lambda: (kernels.power_sum(c, x, length, backend), leaves)
+
+
+def _softmax(layer: SSMLayer, backend: str, length: int) -> Run:
+    leaves = [layer.c, layer.b, layer.theta, layer.imag, layer.log_dt]
+
+    def run() -> tuple[Tensor, list[Tensor]]:
+        discrete = layer.discrete()
+        weight = torch.view_as_complex(layer.c) * layer._copies(torch.view_as_complex(layer.b))
+        if backend == "naive":  # the softmax over all steps, materialised
+            rows_ = torch.exp(discrete.log_a.to(torch.complex64).unsqueeze(-1) * torch.arange(length))
+            rows_ = rows_ / rows_.sum(-1, keepdim=True)
+            return 2 * torch.einsum("khm,hml->khl", weight / discrete.lam.to(torch.complex64), rows_).real, leaves
+        coeff, shift = kernels.softmax(weight, discrete, length)
+        return kernels.power_sum(coeff.to(torch.complex64), discrete.log_a, length, backend, shift), leaves
+
+    return run
+
+
+def _dplr(layer: SSMLayer, backend: str, length: int) -> Run:
+    leaves = [layer.c, layer.b, layer.p, layer.theta, layer.imag, layer.log_dt]
+
+    def run() -> tuple[Tensor, list[Tensor]]:
+        c, b = torch.view_as_complex(layer.c.double()), layer._copies(torch.view_as_complex(layer.b.double()))
+        parts = c, b, layer._low_rank(), layer.discrete(), length
+        return (cauchy.dplr(*parts) if backend == "blocked" else direct.cauchy(*parts, backend=backend)), leaves
+
+    return run
+
+
+def markdown(found: list[dict[str, Any]]) -> str:
+    """The rows as a Markdown table."""
+    lines = ["| kernel | back end | L | N | H | threads | ms | ratio | peak MiB |", "| --- " * 9 + "|"]
+    for r in found:
+        ms = f"{1e3 * r['seconds']:.2f}" if r["seconds"] is not None else r["reason"]
+        ratio = f"{r['ratio']:.1f}" if r["ratio"] is not None else "-"
+        size = f"{r['peak_bytes'] / 2**20:.0f}" if r["peak_bytes"] is not None else "-"
+        lines.append(f"| {r['kernel']} | {r['backend']} | {r['length']} | {r['state_size']} | {r['features']} | "
+                     f"{r['threads']} | {ms} | {ratio} | {size} |")
+    return "\n".join(lines)
+
+

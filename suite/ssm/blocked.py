@@ -1,0 +1,139 @@
+"""The blocked power sum: two tables of about sqrt(L) powers, one real matrix product, and their backward by hand.
+
+With l = P i + j, exp(x l) = exp(x P i) exp(x j). So the sum over modes is a product of an (I, 2N) with a (2N, P)
+matrix, real and imaginary parts side by side, and no array of N by L exists. The powers are formed in complex128, by
+doubling.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+# Products of two table entries stay normal numbers above these: subnormal operands slow a processor down by a factor.
+SMALLEST = {torch.complex64: 1e-19, torch.complex128: 1e-150}
+SHORT = 32  # up to here one table is enough
+
+
+@contextmanager
+def full_precision(device: torch.device) -> Iterator[None]:
+    """No autocast and no shortened float32 products inside: phases and long sums do not survive them."""
+    before = torch.get_float32_matmul_precision()
+    if before != "highest":
+        torch.set_float32_matmul_precision("highest")
+    try:
+        with torch.autocast(device.type, enabled=False):
+            yield
+    finally:
+        if before != "highest":
+            torch.set_float32_matmul_precision(before)
+
+
+@lru_cache(maxsize=4096)
+def split(length: int, sums: int) -> tuple[int, int]:
+    """(I, P) with I * P >= length: near the balance of the two tables, with little beyond the length."""
+    if length <= SHORT:
+        return 1, length
+    ideal = math.sqrt(length * sums)
+    sizes = [p for p in range(8, length + 8, 8) if ideal / 1.8 <= p <= ideal * 1.8] or [length]
+
+    def cost(size: int) -> float:
+        beyond = -(-length // size) * size - length  # any at all costs a copy of what comes in and goes out
+        return 0.1 * (beyond > 0) + beyond / length + 0.2 * math.log(size / ideal) ** 2
+
+    size = min(sizes, key=cost)
+    return -(-length // size), size
+
+
+def powers(x: Tensor, start: Tensor | None, count: int, dtype: torch.dtype) -> Tensor:
+    """exp(start + x k) for k < count: x, start (G, N) complex128 -> (G, count, N) of `dtype`, tiny values as 0."""
+    table = torch.empty(x.shape[0], count, x.shape[1], dtype=x.dtype, device=x.device)
+    table[:, 0] = 1.0 if start is None else torch.exp(start)
+    factor, done = torch.exp(x)[:, None], 1
+    while done < count:
+        more = min(done, count - done)
+        torch.mul(table[:, :more], factor, out=table[:, done : done + more])
+        factor, done = factor * factor, done + more
+    return torch.view_as_complex(torch.hardshrink(torch.view_as_real(table.to(dtype)), SMALLEST[dtype]))
+
+
+def flat(table: Tensor) -> Tensor:
+    """(G, R, N) complex as (G, R, 2N) real, real and imaginary parts interleaved; no copy."""
+    return torch.view_as_real(table).flatten(-2)
+
+
+class PowerSum(torch.autograd.Function):
+    """coeff (K, G, N), log_base (G, N) complex128, shift (G, N) or None -> (G, K, length) real."""
+
+    @staticmethod
+    def forward(ctx: Any, coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None) -> Tensor:
+        sums, groups, modes = coeff.shape
+        rows, columns = split(length, sums)
+        with full_precision(coeff.device):
+            late = early = None
+            if shift is not None:  # split as well: growing powers are counted back from the end of either table
+                late = torch.where(shift != 0, log_base * (columns - 1 - shift), 0)
+                early = torch.where(shift != 0, -log_base * (columns - 1), 0).conj()
+            outer = powers(log_base * columns, late, rows, coeff.dtype)
+            inner = powers(log_base.conj(), early, columns, coeff.dtype)  # conjugate: the product wants Re Re - Im Im
+            weight = (2 * coeff).transpose(0, 1).contiguous()
+            left = flat((weight[:, :, None] * outer[:, None]).view(groups, sums * rows, modes))
+            out = _product(left, flat(inner).transpose(1, 2))
+        ctx.save_for_backward(weight, outer, inner, left, shift)
+        ctx.sizes = (sums, groups, modes, rows, columns, length)
+        return out.view(groups, sums, rows * columns)[..., :length]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        weight, outer, inner, left, shift = ctx.saved_tensors
+        sums, groups, modes, rows, columns, length = ctx.sizes
+        grad = torch.nn.functional.pad(grad, (0, rows * columns - length)) if rows * columns > length else grad
+        grad = grad.reshape(groups, sums * rows, columns)
+        with full_precision(grad.device):
+            inside = torch.view_as_complex(torch.bmm(grad, flat(inner)).view(groups, sums, rows, modes, 2))
+            zeroth, first = _moments(inside * outer.conj_physical()[:, None], columns)
+            dcoeff = 2 * zeroth.transpose(0, 1)
+            if not ctx.needs_input_grad[1]:
+                return dcoeff, None, None, None
+            across = torch.view_as_complex(torch.bmm(grad.transpose(1, 2), left).view(groups, columns, modes, 2))
+            slope = (first * weight.conj()).sum(1) + _moments(across.conj_physical() * inner, 1)[1]
+            if shift is not None:
+                slope = slope - shift * (zeroth * weight.conj()).sum(1)
+        return dcoeff, slope.to(torch.complex128), None, None
+
+
+def _product(left: Tensor, right: Tensor) -> Tensor:
+    """left @ right, summed in pieces of 64: in float32, one long running sum would lose a digit."""
+    out = torch.bmm(left[..., :64], right[:, :64])
+    for k in range(64, left.shape[-1], 64):
+        out.baddbmm_(left[..., k : k + 64], right[:, k : k + 64])
+    return out
+
+
+def _moments(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
+    """Sum over r of x_r, and of step r x_r, for x (…, R, N) complex; one pass over x."""
+    values = flat(x)
+    places = torch.arange(x.shape[-2], dtype=values.dtype, device=x.device)
+    both = torch.matmul(torch.stack([torch.ones_like(places), step * places]), values)
+    zeroth, first = torch.view_as_complex(both.unflatten(-1, (-1, 2))).unbind(-2)
+    return zeroth, first
+
+
+def blocked(coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None = None) -> Tensor:
+    """See `kernels.power_sum`."""
+    batch = torch.broadcast_shapes(coeff.shape[:-1], log_base.shape[:-1])
+    modes = coeff.shape[-1]
+    base = (1,) * (len(batch) + 1 - log_base.ndim) + tuple(log_base.shape[:-1])
+    lead = next((i for i, size in enumerate(base) if size != 1), len(batch))  # dims of which log_base knows nothing
+    x = log_base.to(torch.complex128).expand(*base[:lead], *batch[lead:], modes).reshape(-1, modes)
+    c = coeff.expand(*batch, modes).reshape(math.prod(batch[:lead]), -1, modes)
+    s = None if shift is None else shift.expand(*base[:lead], *batch[lead:], modes).reshape(-1, modes)
+    return PowerSum.apply(c, x, length, s).transpose(0, 1).reshape(*batch, length)

@@ -1,0 +1,124 @@
+"""S4's kernel for DPLR: Woodbury's identity at the roots of unity (paper section 2.2; S4, algorithm 1)."""
+
+from __future__ import annotations
+
+from itertools import repeat
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from suite.ssm.kernels import power_sum
+from suite.ssm.modes import Discrete, period
+
+CHUNK = 2**20  # values of sums at a time: what stays in a processor's caches, and is not mapped anew each time
+
+
+def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
+         dtype: torch.dtype = torch.float32) -> Tensor:
+    """Kernel of diag(lam) - P P* under the bilinear rule: c = C (1 - Abar^length) (Ch, H, M), b (H, M), p (r, H, M).
+
+    Returns (Ch, H, length) of real `dtype`. At z^length = 1, 1 / (1 - Abar_n z) is the transform of
+    Abar_n^l / (1 - Abar_n^length), so each sum over poles is an rfft of a power sum. Worked in float64 whatever the
+    model's precision: the two terms of Woodbury's identity cancel up to four digits.
+    """
+    factor, shift = period(discrete, length)
+    left, right = torch.cat([c, p.conj()]), torch.cat([b[None], p])
+    pairs = left[:, None] * right[None] * (factor * discrete.gain)
+    each = max(1, CHUNK // (pairs.shape[0] * pairs.shape[1] * length)) if c.device.type == "cpu" else c.shape[1]
+    shifts = repeat(None) if shift is None else shift.split(each)
+    parts = zip(pairs.split(each, 2), discrete.log_a.split(each), shifts, strict=False)
+    half = _half_sums(length, c.device)
+    return torch.cat([_kernel(*part, length, half, dtype) for part in parts]).transpose(0, 1)
+
+
+def _kernel(pairs: Tensor, log_a: Tensor, shift: Tensor | None, length: int, half: Tensor,
+            dtype: torch.dtype) -> Tensor:
+    sums = power_sum(pairs, log_a, length, shift=shift)
+    return _Resolve.apply(sums.permute(2, 0, 1, 3), half, dtype)
+
+
+def _half_sums(length: int, device: torch.device) -> Tensor:
+    """(1 + z) / 2 at the nodes z = exp(-2 pi i k / length), k = 0 … length/2, exactly 0 at z = -1."""
+    half = torch.pi * torch.arange(length // 2 + 1, device=device, dtype=torch.float64) / length
+    h = torch.polar(torch.cos(half), -half)
+    if length % 2 == 0:
+        h[-1] = 0
+    return h
+
+
+class _Resolve(torch.autograd.Function):
+    """Sums over poles (H, Ch + r, 1 + r, L), rows C~ and Q, columns B and P, in time -> kernel (H, Ch, L).
+
+    With their transforms, the kernel's is cb - cp m qb, m = h (1 + h qp)^-1, h = (1 + z) / 2: half a spectrum in, half
+    a spectrum out, pointwise between, so that the backward is one rfft, the adjoint of that, and one irfft.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, sums: Tensor, half: Tensor, dtype: torch.dtype) -> Tensor:
+        length, rank = sums.shape[-1], sums.shape[2] - 1
+        kernels = sums.shape[1] - rank
+        spectrum = torch.fft.rfft(sums)
+        cb, cp, qb, qp = _blocks(spectrum, kernels)
+        if rank:
+            m = _correction(qp, half)
+            solved = [_dot(row, qb) for row in m]
+            for a in range(rank):
+                cb = torch.addcmul(cb, cp[:, :, a], solved[a][:, None], value=-1)
+            # Conjugates with a sign are made once here; in products they would be made anew each time.
+            slopes = [x.conj_physical_().neg_() for row in m for x in row]
+            ctx.save_for_backward(cp.conj_physical_(), *slopes, *(x.conj_physical_().neg_() for x in solved))
+        ctx.sizes = (length, rank, kernels)
+        return torch.fft.irfft(cb, n=length).to(dtype)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        length, rank, kernels = ctx.sizes
+        g = torch.fft.rfft(grad.double())  # the weights of half a spectrum cancel between this and the last line
+        out = g.new_empty(grad.shape[0], kernels + rank, 1 + rank, g.shape[-1])
+        cb, cp, qb, qp = _blocks(out, kernels)
+        cb.copy_(g)
+        if rank:
+            left, slopes, solved = ctx.saved_tensors[0], ctx.saved_tensors[1:-rank], ctx.saved_tensors[-rank:]
+            mine = [_sum(g * left[:, :, a]) for a in range(rank)]
+            for b in range(rank):
+                torch.mul(g, solved[b][:, None], out=cp[:, :, b])
+                torch.mul(mine[0], slopes[b], out=qb[:, b])
+                for a in range(1, rank):
+                    qb[:, b] += mine[a] * slopes[a * rank + b]
+                for a in range(rank):
+                    torch.mul(qb[:, b], solved[a], out=qp[:, b, a])
+        return torch.fft.irfft(out, n=length), None, None
+
+
+def _dot(row: list[Tensor], v: Tensor) -> Tensor:
+    total = row[0] * v[:, 0]
+    for b in range(1, len(row)):
+        total += row[b] * v[:, b]
+    return total
+
+
+def _sum(x: Tensor) -> Tensor:
+    return x[:, 0] if x.shape[1] == 1 else x.sum(1)
+
+
+def _blocks(x: Tensor, kernels: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Views cb (H, Ch, F), cp (H, Ch, r, F), qb (H, r, F), qp (H, r, r, F)."""
+    return x[:, :kernels, 0], x[:, :kernels, 1:], x[:, kernels:, 0], x[:, kernels:, 1:]
+
+
+def _correction(qp: Tensor, h: Tensor) -> list[list[Tensor]]:
+    """h (1 + h qp)^-1 as rows of (H, F), written out for ranks 1 and 2."""
+    rank = qp.shape[1]
+    if rank == 1:
+        return [[h / (h * qp[:, 0, 0] + 1)]]
+    inner = h * qp
+    if rank == 2:
+        first, last = 1 + inner[:, 0, 0], 1 + inner[:, 1, 1]
+        scale = h / (first * last - inner[:, 0, 1] * inner[:, 1, 0])
+        return [[scale * last, -scale * inner[:, 0, 1]], [-scale * inner[:, 1, 0], scale * first]]
+    eye = torch.eye(rank, dtype=qp.dtype, device=qp.device)
+    full = torch.linalg.inv(inner.permute(0, 3, 1, 2) + eye).permute(2, 3, 0, 1) * h
+    return [list(row) for row in full]

@@ -1,0 +1,58 @@
+"""One state space model as real matrices of size N, in float64: what has no short form on the modes.
+
+A vector of modes z, conjugates implied, has the real coordinates (Re z, Im z). There A = diag(lam) - P P* is a real
+(N, N) matrix, B a column, and y = 2 Re(C z) a row.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from suite.ssm.modes import Discrete
+
+
+def matrix(lam: Tensor, p: Tensor) -> Tensor:
+    """A of lam (H, M) and p (r, H, M), both complex128 -> (H, 2M, 2M)."""
+    re, im = torch.diag_embed(lam.real), torch.diag_embed(lam.imag)
+    rotation = torch.cat([torch.cat([re, -im], -1), torch.cat([im, re], -1)], -2)
+    low = torch.cat([p.real, p.imag], -1)
+    return rotation - 2 * torch.einsum("rhi,rhj->hij", low, low)
+
+
+def step_matrix(discrete: Discrete, p: Tensor) -> Tensor:
+    """Abar by the bilinear rule, (H, 2M, 2M)."""
+    half = matrix(discrete.lam, p) * (discrete.dt[..., None] / 2)
+    eye = torch.eye(half.shape[-1], dtype=half.dtype, device=half.device)
+    return torch.linalg.solve(eye - half, eye + half)
+
+
+def column(b: Tensor) -> Tensor:
+    """Real coordinates of b (…, M) complex -> (…, 2M)."""
+    return torch.cat([b.real, b.imag], -1)
+
+
+def row(c: Tensor) -> Tensor:
+    """Real coordinates of c (…, M) complex, such that row(c) @ column(z) = 2 Re(c z)."""
+    return 2 * torch.cat([c.real, -c.imag], -1)
+
+
+def modes_of_row(r: Tensor) -> Tensor:
+    """The inverse of `row`: (…, 2M) real -> (…, M) complex."""
+    m = r.shape[-1] // 2
+    return torch.complex(r[..., :m], -r[..., m:]) / 2
+
+
+def to_tilde(c: Tensor, discrete: Discrete, p: Tensor, length: int) -> Tensor:
+    """C (1 - Abar^length) for c (Ch, H, M) (paper of S4, and section 2.2 here); differentiable."""
+    power = torch.linalg.matrix_power(step_matrix(discrete, p), length)
+    r = row(c)
+    return modes_of_row(r - torch.einsum("khi,hij->khj", r, power))
+
+
+def from_tilde(c: Tensor, discrete: Discrete, p: Tensor, length: int) -> Tensor:
+    """The inverse of `to_tilde`."""
+    power = torch.linalg.matrix_power(step_matrix(discrete, p), length)
+    eye = torch.eye(power.shape[-1], dtype=power.dtype, device=power.device)
+    solved = torch.linalg.solve((eye - power).transpose(1, 2), row(c).permute(1, 2, 0))
+    return modes_of_row(solved.permute(2, 0, 1))

@@ -1,0 +1,178 @@
+"""Where the state space parameters start (paper sections 3.4 and 4, appendix A). NumPy, float64, no torch.
+
+Real parts are returned as the laws give them; the constraint on them, with its clamp, is the business of the layer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suite.config import SSM
+from suite.errors import UserError, nearest
+from suite.ssm import hippo, user
+from suite.user import source
+
+Array = NDArray[np.float64]
+Complex = NDArray[np.complex128]
+MODIFIED = ("lin", "inv")
+LAWS: dict[str, Callable[[int, Array], Array]] = {
+    "lin": lambda n, k: np.pi * k,
+    "inv": lambda n, k: n / np.pi * (n / (2 * k + 1) - 1),
+    "inv2": lambda n, k: n / np.pi * (n / (k + 1) - 1),
+    "quad": lambda n, k: (1 + 2 * k) ** 2 / np.pi,
+}
+
+
+@dataclass(frozen=True)
+class Start:
+    """Start of S copies: `a` and `b` (S, M) complex, `p` (r, S, M) complex. M = N/2 modes whose conjugates are implied.
+
+    With `paired` false the modes are real and stand for themselves: M = N, and every imaginary part is 0.
+    """
+
+    a: Complex
+    b: Complex
+    p: Complex
+    paired: bool = True
+
+
+def imaginary(name: str, n: int, k: Array | None = None) -> Array:
+    """Im(A) of a law (lin, inv, inv2, quad; equations 8, 9, 12, 13) at places `k`, by default 0 … N/2-1; or of `legs`.
+
+    Of `legs`, the positive member of each pair, largest first. Raises KeyError for a name without a law.
+    """
+    if name == "legs":
+        return np.asarray(-hippo.modes("legs", n).a.imag)
+    return LAWS[name](n, np.arange(n // 2, dtype=np.float64) if k is None else k)
+
+
+def start(config: SSM, rng: np.random.Generator) -> Start:
+    """A, B and P at the start. Draws are made once a copy. Raises UserError, naming the field, for bad input."""
+    check(config)
+    if ":" in config.init:
+        begin = _of_user(config, rng)
+    elif config.init in hippo.RANK:
+        begin = _of_hippo(config)
+    elif config.init == "real" and config.real_law == "spectrum":
+        a = np.broadcast_to(-np.arange(1.0, config.state_size + 1), (config.copies, config.state_size)) + 0j
+        begin = Start(a, np.ones_like(a), np.zeros((0, *a.shape), dtype=np.complex128), paired=False)
+    else:
+        a = _of_law(config, rng)
+        begin = Start(a, np.ones_like(a), np.zeros((0, *a.shape), dtype=np.complex128))
+    a = begin.a.real + 1j * (begin.a.imag * config.imag_scale)
+    return Start(a, _b(config, begin), _p(config, begin), begin.paired)
+
+
+def log_dt(config: SSM, features: int, rng: np.random.Generator) -> Array:
+    """Logarithm of the step sizes, (H,): uniform between those of dt_min and dt_max, one a feature."""
+    return rng.uniform(np.log(config.dt_min), np.log(config.dt_max), features)
+
+
+def _of_law(config: SSM, rng: np.random.Generator) -> Complex:
+    n, shape = config.state_size, (config.copies, config.state_size // 2)
+    real = np.full(shape, -0.5)
+    if config.init == "random":
+        imag = rng.standard_normal(shape)
+        if config.random_law == "v4":
+            imag = np.exp(imag)
+        elif config.random_law == "re":
+            real = -rng.uniform(0, 1, shape)
+    elif config.init == "real":
+        imag, real = np.zeros(shape), np.broadcast_to(-np.arange(1.0, shape[1] + 1), shape)
+    else:
+        places = rng.uniform(0, n / 2, shape) if config.imag_random else np.arange(n / 2)
+        imag = np.broadcast_to(LAWS[config.init](n, places), shape)
+        if config.init == "lin" and config.lin_law == "prose":  # even steps up to pi N, as the text says
+            imag = imag * (n / max(n / 2 - 1, 1))
+    if config.real_random:
+        real = -rng.uniform(0, 1, shape)
+    return np.asarray(real + 1j * imag)
+
+
+def _of_hippo(config: SSM) -> Start:
+    names = [config.init] * config.copies
+    if config.init == "legs+fout":  # copies interleave over features: with two, even features are LegS, odd ones FouT
+        names = ["legs"] * (config.copies // 2) + ["fout"] * (config.copies // 2)
+    found = {name: hippo.modes(name, config.state_size) for name in sorted(set(names))}
+    each = [found[name] for name in names]
+    return Start(np.stack([m.a for m in each]), np.stack([m.b for m in each]), np.stack([m.p for m in each], axis=1))
+
+
+def _of_user(config: SSM, rng: np.random.Generator) -> Start:
+    now = source(config.init, "ssm.init")
+    if config.init_source and config.init_source != now:
+        raise UserError(f"{config.init} is not the function that the run was planned with", "ssm.init_source",
+                        f"now {now}, then {config.init_source}: plan again, or restore its source")
+    parts = user.call(config.init, config.state_size, config.copies, rng)
+    a = parts["a"]
+    if config.structure == "dplr" and config.rank and "p" not in parts:
+        raise UserError(f"{config.init} gives no low-rank p", "ssm.init", "return p too, or use structure diagonal")
+    return Start(a, parts.get("b", np.ones_like(a)), parts.get("p", np.zeros((0, *a.shape), dtype=np.complex128)))
+
+
+def _b(config: SSM, begin: Start) -> Complex:
+    """B by `b_init`; the laws have none of their own, and a user's function may bring one."""
+    if config.b_init == "hippo":
+        return begin.b
+    if config.b_init == "half":
+        return begin.b / 2
+    return begin.b if ":" in config.init else np.ones_like(begin.b)
+
+
+def _p(config: SSM, begin: Start) -> Complex:
+    """P of the wanted rank: none for rank 0, else the init's own rows, and rows of zeros beyond them."""
+    rank = config.rank or 0
+    if config.structure == "diagonal" or rank == 0:
+        return begin.p[:0]
+    if rank < len(begin.p):
+        raise UserError(f"init {config.init} needs rank {len(begin.p)}, not {rank}", "ssm.rank")
+    return np.concatenate([begin.p, np.zeros((rank - len(begin.p), *begin.p.shape[1:]))])
+
+
+def check(config: SSM) -> None:
+    """Refuse what has no meaning. Raises UserError, naming the field. Paper section 3.4."""
+    n = config.state_size
+    if n < 2 or n % 2:
+        raise UserError(f"the state size is {n}", "ssm.state_size", "give an even number, at least 2")
+    if config.copies < 1:
+        raise UserError(f"there are {config.copies} copies", "ssm.copies", "give at least 1")
+    if not 0 < config.dt_min < config.dt_max:
+        raise UserError(f"the step sizes run from {config.dt_min} to {config.dt_max}", "ssm.dt_min",
+                        "they need 0 < dt_min < dt_max")
+    known = [*LAWS, *hippo.RANK, "random", "real"]
+    if ":" not in config.init and config.init not in known:
+        raise UserError(f"unknown init {config.init!r}", "ssm.init", nearest(config.init, known))
+    if config.init == "legs+fout" and config.copies % 2:
+        raise UserError(f"legs+fout with {config.copies} copies", "ssm.copies", "give an even number: half of each")
+    for field in ("imag_random", "real_random"):
+        if getattr(config, field) and config.init not in MODIFIED:
+            raise UserError(f"{field} with init {config.init}", f"ssm.{field}", "it is defined for lin and inv")
+    _check_combination(config)
+
+
+def _check_combination(config: SSM) -> None:
+    dplr = config.structure == "dplr"
+    if (config.kernel == "cauchy") != dplr:
+        raise UserError(f"kernel {config.kernel} with structure {config.structure}", "ssm.kernel",
+                        "cauchy is the kernel of dplr, and of nothing else")
+    if dplr and config.discretization != "bilinear":
+        raise UserError("structure dplr needs the bilinear rule", "ssm.discretization", "write bilinear")
+    if config.kernel == "softmax" and config.discretization != "zoh":
+        raise UserError("kernel softmax needs zero-order hold", "ssm.discretization", "write zoh")
+    if config.kernel == "softmax" and config.c_tilde:
+        raise UserError("c_tilde with kernel softmax, which divides by the sum over the length already", "ssm.c_tilde",
+                        "leave it out")
+    own_b = config.init in hippo.RANK or ":" in config.init
+    if config.b_init in ("hippo", "half") and not own_b:
+        raise UserError(f"init {config.init} has no HiPPO B", "ssm.b_init", "write ones")
+    if dplr and config.rank and config.init not in hippo.RANK and ":" not in config.init:
+        raise UserError(f"init {config.init} has no low-rank part", "ssm.init",
+                        "use structure: diagonal, or rank: 0 for a P of zero")
+    if not dplr and config.rank:
+        raise UserError(f"structure diagonal with rank {config.rank}", "ssm.rank", "leave it out")
+    if config.init == "real" and config.real_law == "spectrum" and dplr:
+        raise UserError("the N real modes of real_law spectrum have no dplr form", "ssm.real_law", "write modes")

@@ -1,0 +1,114 @@
+"""Modes in continuous and discrete time, differentiable: the constraint on Re(A), the step size, and the two rules.
+
+All of it is complex128 on small (H, M) arrays, whatever the precision of the model: the phases of a long kernel are
+lost in less (paper section 2.1 gives the rules, section 3.3 the constraints).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+TINY = 1e-150  # stands for an Abar of 0, whose logarithm would not be finite
+
+
+@dataclass(frozen=True)
+class Discrete:
+    """Modes in discrete time, all (H, M) complex128: continuous `lam`, `log_a` = log Abar, `gain` = Bbar / B.
+
+    `dt` (H, 1) is the step size. `grows` says that Re(A) may be positive, which only the constraint `none` allows.
+    """
+
+    lam: Tensor
+    log_a: Tensor
+    gain: Tensor
+    dt: Tensor
+    grows: bool = False
+
+
+def unconstrain(a: NDArray[np.float64], rule: str, least: float) -> NDArray[np.float64]:
+    """The stored theta of a real part `a`: clamp -a from below first, then invert the constraint (exp, relu, …)."""
+    positive = np.maximum(-a, least)
+    with np.errstate(divide="ignore"):  # a real part of 0 has no finite theta; the layer says so
+        if rule == "exp":
+            return np.asarray(np.log(positive))
+        if rule == "softplus":
+            return np.asarray(positive + np.log(-np.expm1(-positive)))
+    return positive
+
+
+def constrain(theta: Tensor, rule: str, floor: float) -> Tensor:
+    """Re(A) from theta; `floor` is added to relu's only."""
+    if rule == "exp":
+        return -torch.exp(theta)
+    if rule == "relu":
+        return -torch.relu(theta) - floor
+    if rule == "softplus":
+        return -torch.nn.functional.softplus(theta, threshold=40.0)  # at its default of 20 it is off by 1e-10
+    return -theta
+
+
+class _LogBilinear(torch.autograd.Function):
+    """log((1 + w) / (1 - w)), finite at w = -1 with a derivative of 0 there."""
+
+    @staticmethod
+    def forward(ctx: Any, w: Tensor) -> Tensor:
+        ctx.save_for_backward(w)
+        ratio = (1 + w) / (1 - w)
+        return torch.log(torch.where(ratio.abs() < TINY, TINY, ratio))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        (w,) = ctx.saved_tensors
+        slope = (1 + w) * (1 - w)
+        zero = slope.abs() < TINY
+        return grads[0] * torch.where(zero, 0, 2 / torch.where(zero, 1, slope)).conj()
+
+
+class _Principal(torch.autograd.Function):
+    """The imaginary part taken to (-pi, pi], exactly as the sine and cosine see it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return torch.complex(x.real, torch.atan2(torch.sin(x.imag), torch.cos(x.imag)))
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return grads[0]
+
+
+def phi(s: Tensor) -> Tensor:
+    """(exp(s) - 1) / s, by its series near 0."""
+    near = s.abs() < 1e-3
+    safe = torch.where(near, 1, s)
+    close = torch.where(near, s, 0)
+    series = sum((close**k / math.factorial(k + 1) for k in range(1, 6)), torch.ones_like(s))
+    return torch.where(near, series, torch.expm1(safe) / safe)
+
+
+def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool = False) -> Discrete:
+    """`lam` (H, M) complex128, `log_dt` (H,): modes in steps of rate * dt. Raises KeyError for an unknown rule."""
+    dt = (rate * torch.exp(log_dt.double()))[:, None]
+    step = dt * lam
+    if rule == "bilinear":
+        half = step / 2
+        return Discrete(lam, _LogBilinear.apply(half), dt / (1 - half), dt, grows)
+    if rule == "zoh":
+        return Discrete(lam, _Principal.apply(step), dt * phi(step), dt, grows)
+    raise KeyError(rule)
+
+
+def period(discrete: Discrete, length: int) -> tuple[Tensor, Tensor | None]:
+    """(factor, shift) (H, M) with factor * exp(log_a (l - shift)) = Abar^l / (1 - Abar^length), without overflow."""
+    x = discrete.log_a
+    if not discrete.grows:
+        return -1 / torch.expm1(x * length), None
+    late = x.detach().real > 0
+    factor = torch.where(late, torch.exp(-x), -1) / torch.expm1(torch.where(late, -x, x) * length)
+    return factor, torch.where(late, length - 1, 0)

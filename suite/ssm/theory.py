@@ -1,0 +1,38 @@
+"""Numbers behind the paper's theory: theorem 3, proposition 4, conjecture 5. NumPy, float64."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.polynomial import Legendre
+
+from suite.ssm import hippo
+
+
+def basis_distance(n: int, kept: int = 4, until: float = 2.5) -> tuple[float, float]:
+    """How far the first `kept` bases of (A^(N), B/2) are from those of LegS (A, B), t in [0, until] (theorem 3).
+
+    First the root mean square of K_N(t) - K(t), then the largest difference of their integrals from 0 to t, which are
+    the answers to a step. Only the second shrinks: at any N an oscillation of about the same size remains, ever faster.
+    """
+    t = np.linspace(0, until, 1251)
+    m = hippo.modes("legs", n)
+    x = 2 * np.exp(-t) - 1
+    weight = m.v[:kept] * m.b  # two conjugate modes, and half of B
+    kernel = np.real(weight @ np.exp(np.outer(m.a, t)))
+    answer = np.real((weight / m.a) @ np.expm1(np.outer(m.a, t)))
+    pointwise, summed = [], []
+    for k in range(kept):
+        root, integral = np.sqrt(2 * k + 1), Legendre.basis(k).integ()
+        pointwise.append(kernel[k] - root * Legendre.basis(k)(x) * np.exp(-t))
+        summed.append(answer[k] - root * (integral(1.0) - integral(x)) / 2)
+    return float(np.sqrt(np.mean(np.square(pointwise)))), float(np.abs(summed).max())
+
+
+def real_part_deviation(n: int) -> float:
+    """Largest |Re + 1/2| over the eigenvalues of A^(N), by a solver that knows nothing of symmetry (proposition 4)."""
+    return float(np.abs(np.linalg.eigvals(hippo.legs(n).normal).real + 0.5).max())
+
+
+def largest_frequency_gap(n: int) -> float:
+    """N²/pi - max Im, which tends to pi/6 (conjecture 5, whose printed sign is wrong)."""
+    return float(n**2 / np.pi + hippo.modes("legs", n).a.imag.min())

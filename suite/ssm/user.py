@@ -1,0 +1,57 @@
+"""A user's own init: a function named in the grid as `module:function`, and what identifies it.
+
+    def my_init(state_size: int, copies: int, rng: numpy.random.Generator): ...
+
+returns A as complex (N/2,) or (copies, N/2), or a mapping with `a` and, where wanted, `b` (copies, N/2) and `p`
+(rank, copies, N/2). Random draws come from `rng`. A `version` attribute of the function, or `__version__` of its
+module, is part of the run's identity together with a hash of the function's source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from suite import user
+from suite.errors import UserError
+
+Complex = NDArray[np.complex128]
+
+
+def call(name: str, state_size: int, copies: int, rng: np.random.Generator) -> dict[str, Complex]:
+    """`a` (S, N/2), and `b` (S, N/2) and `p` (r, S, N/2) where the function gives them.
+
+    Raises UserError, naming `ssm.init`, for another shape, a value that is not finite, or an exception inside.
+    """
+    modes = state_size // 2
+    try:
+        result = user.load(name, "ssm.init")(state_size, copies, rng)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{name} raised {type(error).__name__}: {error}", "ssm.init",
+                        "it is called as function(state_size, copies, rng)") from error
+    parts = dict(result) if isinstance(result, Mapping) else {"a": result}
+    if "a" not in parts or not set(parts) <= {"a", "b", "p"}:
+        raise UserError(f"{name} returned the keys {sorted(parts)}", "ssm.init", "return a, and if wanted b and p")
+    return {key: _checked(name, key, value, copies, modes) for key, value in parts.items()}
+
+
+def _checked(name: str, key: str, value: Any, copies: int, modes: int) -> Complex:
+    try:
+        array = np.asarray(value, dtype=np.complex128)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{name} returned a {key} that is no complex array: {error}", "ssm.init") from error
+    if key == "a" and array.shape == (modes,):
+        array = np.broadcast_to(array, (copies, modes)).copy()
+    want = (copies, modes)
+    if array.shape[-2:] != want or array.ndim != (3 if key == "p" else 2):
+        shape = f"(rank, {copies}, {modes})" if key == "p" else f"({copies}, {modes})"
+        raise UserError(f"{name} returned {key} of shape {array.shape}, not {shape}, which is (copies, state_size / 2)",
+                        "ssm.init", "return a complex value for each copy and each of the state_size / 2 pairs")
+    if not np.isfinite(array).all():
+        raise UserError(f"{name} returned {key} with values that are not finite", "ssm.init")
+    return array
