@@ -10,6 +10,9 @@ test: $(READY)
 	$(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not slurm"
 	$(VENV)/bin/python -m pytest -q -m "slow and not gpu and not slurm"
 
+bench: $(READY)
+	$(VENV)/bin/python run_grid.py grids/kernels.yaml --only 'L=1,024' --only 'size=N 64, H 128'
+
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -26,4 +29,4 @@ $(READY): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run test lint exactness clean
+.PHONY: run test bench lint exactness clean

@@ -24,8 +24,8 @@ Int = Annotated[int, Strict()]
 Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1)]
 USER_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
-TaskName = Literal["scifar", "sc_ar", "sc_bi", "bidmc_hr", "bidmc_rr", "bidmc_spo2", "listops", "text", "retrieval",
-                   "image", "pathfinder", "pathx"]
+TaskName = Literal["none", "scifar", "sc_ar", "sc_bi", "bidmc_hr", "bidmc_rr", "bidmc_spo2", "listops", "text",
+                   "retrieval", "image", "pathfinder", "pathx"]
 InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real"]
 
 
@@ -148,7 +148,7 @@ class Optim(Group):
     gamma: Annotated[Real, Field(gt=0, le=1)] = Field(0.5, description="multistep: factor at each milestone")
 
 
-METRIC = r"(train|val|test)(@\d+)?/[a-z]\w*"
+METRIC = r"(train|val|test|blocked|naive|keops)(@\d+)?/[a-z]\w*"
 
 
 class Train(Group):
@@ -164,11 +164,23 @@ class Train(Group):
         ("val",), min_length=1, description="splits after each epoch, with @rate for another sampling rate: test@8000")
 
 
+class Bench(Group):
+    """What a run of kind `bench` measures, and on which machine: such runs are never the same on two machines."""
+
+    kernel: Literal["power_sum", "softmax", "dplr"] = Field("power_sum", description="kernel to measure")
+    length: Annotated[Int, Field(ge=1)] = Field(1024, description="L, values of the kernel")
+    backends: tuple[Literal["blocked", "naive", "keops"], ...] = Field(
+        ("blocked", "naive"), min_length=1, description="kernel back ends, measured in turns")
+    repeats: Annotated[Int, Field(ge=1)] = Field(5, description="passes of each; the median counts")
+    threads: Annotated[Int, Field(ge=1)] = Field(1, description="threads of the measurement")
+    machine: Annotated[str, Strict()] = Field("", description="fingerprint of the machine; filled in")
+
+
 class RunHead(Group):
     """The fields that belong to no group."""
 
     kind: Literal["train", "bench"] = Field("train", description="a training, or a measurement of this machine")
-    task: TaskName = Field(description="one of the paper's tasks")
+    task: TaskName = Field(description="one of the paper's tasks; none for a kernel's measurement")
     seed: Annotated[Int, Field(ge=0, lt=2**63)] = Field(0, description="seed of parameters, data order and dropout")
 
 
@@ -180,6 +192,7 @@ class RunConfig(RunHead):
     data: Data
     optim: Optim = Optim()
     train: Train = Train()
+    bench: Bench = Bench()
 
     @classmethod
     def build(cls, flat: Mapping[str, Any]) -> RunConfig:
@@ -206,7 +219,8 @@ class RunConfig(RunHead):
     @cached_property
     def canonical(self) -> str:
         """The scientific configuration as one line of JSON: sorted keys, full values, no field at its legacy value."""
-        groups = [f'"{name}":{getattr(self, name).canonical}' for name in sorted(GROUPS)]
+        names = sorted(name for name in GROUPS if name != "bench" or self.kind == "bench")
+        groups = [f'"{name}":{getattr(self, name).canonical}' for name in names]
         return f'{{{",".join(groups)},"kind":"{self.kind}","seed":{self.seed},"task":"{self.task}"}}'
 
     @property
@@ -230,7 +244,8 @@ class RunConfig(RunHead):
         return flatten(self.model_dump(mode="json"))
 
 
-GROUPS: dict[str, type[Group]] = {"ssm": SSM, "model": Model, "data": Data, "optim": Optim, "train": Train}
+GROUPS: dict[str, type[Group]] = {"ssm": SSM, "model": Model, "data": Data, "optim": Optim, "train": Train,
+                                  "bench": Bench}
 
 
 @cache
@@ -304,11 +319,20 @@ def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
     cosine = optim.get("schedule", "cosine") == "cosine"
     _fill(optim, dt_lr=optim.get("ssm_lr", SSM_LR), warmup_epochs=1.0 if cosine else 0.0)
     task = TASKS.get(top.get("task", ""))
-    if task is not None:
+    if top.get("kind") == "bench":
+        from suite import provenance
+
+        _fill(top, task="none")
+        groups["data"] |= {"name": "none", "variant": "none"}
+        _fill(train, epochs=1, select=f"min {groups['bench'].get('backends', ('blocked',))[0]}/ms")
+        _fill(optim, warmup_epochs=0.0)
+        groups["bench"]["machine"] = provenance.machine()
+    elif task is not None:
         _fill(data, name=task.data, variant="original")
         _fill(train, select=f"{task.direction} val/{task.metric}")
-        for key, value in cards.resolve(data).items():
-            data[key] = value
+        data.update(cards.resolve(data))
+    elif top.get("task") == "none":
+        _fill(data, name="none", variant="none")  # a rule tells what is wrong with it
 
 
 SSM_LR = Optim.model_fields["ssm_lr"].default

@@ -21,6 +21,7 @@ import torch
 
 from suite import atomic, checkpoint, device, provenance
 from suite.attempt import Attempt, Overtaken, claim
+from suite.bench import Measurement, NoData
 from suite.config import RunConfig
 from suite.ending import Ending, failure
 from suite.errors import UserError
@@ -51,12 +52,16 @@ class Trajectory(Protocol):
 
 
 def _load(config: RunConfig) -> Any:
+    if config.kind == "bench":
+        return NoData()
     from suite.data import prepared
 
     return prepared.load(config.data, config.task)
 
 
 def _trainer(config: RunConfig, data: Any, device: torch.device, compile: bool) -> Any:
+    if config.kind == "bench":
+        return Measurement(config, device)
     from suite.train import Trainer
 
     return Trainer(config, data, device, compile)
@@ -130,6 +135,8 @@ class Job:
         old = Store(self.attempt.folder.parent).provenance(self.attempt.folder.name) or {}
         first = (restored or old).get("environment", {})
         threads = int(first.get("threads", self.order.threads))
+        if self.config.kind == "bench":
+            threads = self.config.bench.threads
         place = device.settle(threads, self.order.device, self.order.compile)
         data = self.training.load(self.config)
         self.trainer = self.training.trainer(self.config, data, place, self.order.compile)

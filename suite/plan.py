@@ -92,7 +92,8 @@ def is_missing(state: RunState, run: GridRun, until: int | None, retry: set[str]
 def check_data(runs: Iterable[GridRun]) -> None:
     """Raises UserError, for all data sets at once, where a file that a run needs is not there."""
     problems: dict[str, Problem] = {}
-    for name, variant in sorted({(run.config.data.name, run.config.data.variant) for run in runs}):
+    sets = {(run.config.data.name, run.config.data.variant) for run in runs if run.config.kind == "train"}
+    for name, variant in sorted(sets):
         card = cards.load(name)
         for file in card.variant(variant).files.values():
             others = "; ".join(f"--set data.variant={v}" for v in card.variants if v != variant)

@@ -77,6 +77,14 @@ def cpu() -> str:
                 platform.processor() or platform.machine())
 
 
+def machine() -> str:
+    """A fingerprint of what a measurement depends on: processor, cores, and GPUs where the driver tells them."""
+    cards = sorted(path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for text in cards for line in text.splitlines() if line.startswith("Model")]
+    gpus = [line.partition(":")[2].strip() for line in lines]
+    return ", ".join([f"{len(os.sched_getaffinity(0))} cores of {cpu()}", *gpus])
+
+
 def peak_memory_mb() -> float:
     """The most memory that this process has used, in MiB."""
     unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux

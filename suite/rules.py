@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from suite.config import RunConfig
+from suite.config import Bench, RunConfig
 from suite.data import cards
 from suite.tasks import TASKS
 
@@ -28,8 +28,8 @@ class Rule:
 
 
 def violations(config: RunConfig) -> list[Rule]:
-    """The rules that a configuration breaks."""
-    return [rule for rule in RULES if rule.broken(config)]
+    """The rules that a configuration breaks. A measurement of a kernel chooses the fields that it needs itself."""
+    return [rule for rule in (RULES if config.kind == "train" else BENCH_RULES) if rule.broken(config)]
 
 
 def _modified(c: RunConfig) -> bool:
@@ -38,10 +38,18 @@ def _modified(c: RunConfig) -> bool:
 
 def _select_is_evaluated(c: RunConfig) -> bool:
     split, _, metric = (c.train.select or "").split(" ")[-1].partition("/")
-    return metric in ("loss", TASKS[c.task].metric) and split in ("train", *c.train.evaluate)
+    return c.task == "none" or metric in ("loss", TASKS[c.task].metric) and split in ("train", *c.train.evaluate)
 
 
+BENCH_RULES = (
+    Rule(("task", "kind"), "a measurement of a kernel has the task none", mistake=True,
+         broken=lambda c: c.task != "none"),
+    Rule(("train.epochs", "kind"), "a measurement has one epoch", mistake=True, broken=lambda c: c.train.epochs != 1),
+)
 RULES = (
+    Rule(("task", "kind"), "a training needs a task", mistake=True, broken=lambda c: c.task == "none"),
+    Rule(("bench", "kind"), "settings of bench.* go with kind: bench", mistake=True,
+         broken=lambda c: c.bench != Bench()),
     Rule(("ssm.kernel", "ssm.discretization"), "softmax needs ZOH",
          lambda c: c.ssm.kernel == "softmax" and c.ssm.discretization != "zoh"),
     Rule(("ssm.kernel", "ssm.structure"), "softmax needs a diagonal A",
@@ -81,7 +89,7 @@ RULES = (
     Rule(("model.bidirectional", "task"), "sc_ar is autoregressive: model.bidirectional must be false", mistake=True,
          broken=lambda c: c.task == "sc_ar" and c.model.bidirectional),
     Rule(("data.name", "task"), "the data set's card does not name this task", mistake=True,
-         broken=lambda c: c.task not in cards.load(c.data.name).tasks),
+         broken=lambda c: c.task != "none" and c.task not in cards.load(c.data.name).tasks),
     Rule(("train.select", "train.evaluate"), "train.select must name the task's metric (or loss) on an evaluated split",
          mistake=True, broken=lambda c: not _select_is_evaluated(c)),
 )

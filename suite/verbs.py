@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from suite.errors import UserError
 from suite.grid import Grid, GridRun
 from suite.plan import Plan, check_data, clock, make_plan, state_name
 from suite.store import Store
@@ -43,7 +44,12 @@ def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: b
         from suite.launch.debug import launch
     else:
         from suite.launch.local import launch
-    options = Options(store=args.store, jobs=_slots(args), threads=args.threads, gpus=args.gpus, until=args.until,
+    jobs = _slots(args)
+    if any(run_.config.kind == "bench" for run_ in plan_.todo):  # nothing else may run while something is measured
+        if args.jobs and args.jobs > 1:
+            raise UserError("a grid that measures this machine runs one job at a time", "--jobs", "leave --jobs out")
+        jobs = 1
+    options = Options(store=args.store, jobs=jobs, threads=args.threads, gpus=args.gpus, until=args.until,
                       timeout_s=args.timeout * 60 if args.timeout else None, checkpoint_s=args.checkpoint * 60,
                       retry=retry)
     with Progress(plan_, slots=options.jobs * max(1, len(args.gpus))) as progress:

@@ -12,14 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from suite import config
+from suite import config, provenance
 from suite.config import Group, Legacy, RunConfig, Train, choices, fields, without_legacy
 from suite.errors import UserError
 
 BASE = {"task": "scifar", "data.variant": "sample"}
 # A value for each field that differs from what BASE gives, and is allowed for the field alone.
 OTHER: dict[str, Any] = {
-    "kind": "bench", "task": "image", "seed": 7, "ssm.init_source": "1:abc", "ssm.re_clamp": 0.5, "ssm.rank": 1,
+    "task": "image", "seed": 7, "ssm.init_source": "1:abc", "ssm.re_clamp": 0.5, "ssm.rank": 1,
     "ssm.relu_floor": 0.0, "ssm.init": "quad", "ssm.imag_scale": 100, "ssm.c_variance": 2.0, "ssm.state_size": 16,
     "ssm.copies": 2, "ssm.dt_min": 1e-4, "ssm.dt_max": 1.0, "ssm.softmax_eps": 1e-7, "ssm.c_tilde": True,
     "ssm.b_init": "hippo", "model.name": "fractions:Fraction", "model.name_source": "1:abc",
@@ -39,8 +39,8 @@ def other(name: str, base: RunConfig) -> Any:
 
 
 def scientific_fields() -> list[str]:
-    return [name for name in [*fields(), "data.pool", "data.train_count"] if name not in ("data.name",
-            "data.variant", "data.preparation")]
+    return [name for name in [*fields(), "data.pool", "data.train_count"] if name not in ("data.name", "kind",
+            "data.variant", "data.preparation") and not name.startswith("bench.")]
 
 
 @pytest.mark.parametrize("name", scientific_fields())
@@ -62,7 +62,7 @@ def test_data_variant_and_the_version_of_its_preparation_change_the_id() -> None
 
 @given(st.permutations(sorted(OTHER)), st.data())
 def test_the_id_does_not_depend_on_order_or_on_defaults_spelled_out(order: list[str], data: st.DataObject) -> None:
-    chosen = data.draw(st.sets(st.sampled_from([n for n in order if n not in ("kind", "task")]), max_size=12))
+    chosen = data.draw(st.sets(st.sampled_from([n for n in order if n != "task"]), max_size=12))
     settings = BASE | {name: OTHER[name] for name in order if name in chosen}
     plain = RunConfig.build(settings)
     spelled = [(name, value) for name, value in plain.flat().items() if name in fields() or name in settings]
@@ -89,10 +89,22 @@ def test_whole_numbers_are_reals_but_truth_values_are_not_numbers() -> None:
         RunConfig.build(BASE | {"ssm.imag_scale": True})
 
 
+def test_a_measurement_s_id_holds_the_machine_and_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = {"kind": "bench", "bench.kernel": "softmax"}
+    built = RunConfig.build(settings)
+    others = [RunConfig.build(settings | {name: value}) for name, value in (
+        ("bench.threads", 2), ("bench.length", 16), ("bench.kernel", "dplr"), ("bench.repeats", 9),
+        ("bench.backends", ["blocked"]), ("ssm.state_size", 16), ("model.features", 8))]
+    monkeypatch.setattr(provenance, "machine", lambda: "another machine")
+    others.append(RunConfig.build(settings))
+    assert len({built.run_id, *(other.run_id for other in others)}) == len(others) + 1
+    assert RunConfig.model_validate_json(built.model_dump_json()).run_id == built.run_id
+
+
 def test_no_resource_is_a_field() -> None:
     resources = ("device", "thread", "gpu", "worker", "path", "store", "host", "backend", "compile", "until", "timeout",
                  "checkpoint", "jobs", "executor", "partition", "memory")
-    assert [name for name in fields() if any(word in name for word in resources)] == []
+    assert [name for name in fields() if any(word in name for word in resources) and "bench." not in name] == []
 
 
 def test_a_field_added_later_leaves_the_id_at_its_legacy_value() -> None:

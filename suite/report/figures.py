@@ -1,4 +1,5 @@
-"""Learning curves: mean over seeds with a band of one sample standard deviation, a panel for each column of a table."""
+"""Learning curves: mean over seeds with a band of one sample standard deviation, a panel for each column of a table.
+Grids that measure kernels get time against length, a panel for each table, instead."""
 
 from __future__ import annotations
 
@@ -40,17 +41,23 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """The curves of one column; `metric` labels the vertical axis, with its unit."""
+    """The curves of one column; `metric` labels the vertical axis, with its unit. `x` is epoch, or length on a log axis
+    (`Line.epochs` then holds lengths)."""
 
     title: str
     metric: str
     lines: tuple[Line, ...]
+    x: str = "epoch"
 
 
 def panels(tables: Iterable[Table], results: Results) -> tuple[Panel, ...]:
     """A panel for each column with rows, columns that differ in the epoch only sharing one."""
     found: dict[tuple[Any, ...], Panel] = {}
     for table in tables:
+        if any(run.config.kind == "bench" for head in table.heads for run in head.runs):
+            panel = _measured(table, results)
+            found |= {(table.name,): panel} if panel.lines else {}
+            continue
         for j, head in enumerate(table.heads):
             key = (head.metric.name, tuple(run.run_id for run in head.runs))
             lines = [_line(name, cells[j].run_ids, head.metric.name, head.metric.factor, results)
@@ -58,6 +65,20 @@ def panels(tables: Iterable[Table], results: Results) -> tuple[Panel, ...]:
             if key not in found and any(line is not None for line in lines):
                 found[key] = Panel(head.label, head.metric.axis, tuple(line for line in lines if line is not None))
     return tuple(found.values())
+
+
+def _measured(table: Table, results: Results) -> Panel:
+    """The columns in milliseconds against the length, where the rows are lengths."""
+    lines = []
+    for head in table.heads:
+        at = {run.config.bench.length: results.value(run, head.metric.name, "last") for run in head.runs
+              if head.metric.name.endswith("/ms")}
+        shown = sorted((length, value) for length, value in at.items() if isinstance(value, float))
+        if shown:
+            lengths, values = (np.array(side, dtype=np.float64) for side in zip(*shown, strict=True))
+            lines.append(Line(head.label, lengths, values, np.full(len(values), np.nan)))
+    title = next((run.labels.get("kernel", "") for head in table.heads for run in head.runs), "")
+    return Panel(title or table.name, "one pass (ms)", tuple(lines), x="length L")
 
 
 def _line(label: str, run_ids: Sequence[str], metric: str, factor: float, results: Results) -> Line | None:
@@ -127,14 +148,18 @@ def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any]
         colour = COLOURS[place % len(COLOURS)]
         look = {"color": ON_DARK.get(colour, colour) if dark else colour,
                 "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}
-        marker = "o" if len(line.epochs) < 3 else None
+        marker = "o" if len(line.epochs) < 3 or panel.x != "epoch" else None
         handles[line.label], = axes.plot(line.epochs, line.mean, marker=marker, markersize=4, **look)
         axes.fill_between(line.epochs, line.mean - line.std, line.mean + line.std, color=look["color"], alpha=0.18,
                           linewidth=0)
     axes.set_title(panel.title)
-    axes.set_xlabel("epoch")
+    axes.set_xlabel(panel.x)
     axes.set_ylabel(panel.metric)
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if panel.x == "epoch":
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    else:
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
 
 
 def legend_label(name: str) -> str:

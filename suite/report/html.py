@@ -24,8 +24,10 @@ def render(document: Document, templates: Path, files: Mapping[str, bytes]) -> s
     figure = {name.rpartition("-")[2].removesuffix(".svg"): _data_uri(data)
               for name, data in files.items() if name.endswith(".svg")}
     return _environment(templates).get_template("report.html.j2").render(
-        grid=document.grid, tables=[(table, notes.caption(table, document.grid, "html")) for table in document.tables],
+        grid=document.grid,
+        tables=[(table, notes.caption(table, document.grid, "html")) for table in document.tables],
         verdicts=document.verdicts, warnings=document.warnings, curves=figure,
+        curve_words=notes.curve_words(document.panels),
         profile=notes.profile_note(document.grid.profile), provenance=_provenance(document),
         runs=_runs(document), data=_data(document))
 

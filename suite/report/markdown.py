@@ -30,8 +30,8 @@ def render(document: Document, figure: str | None) -> str:
         parts += ["## Claims", tabulate(rows, ["claim", "source", "verdict", "evidence"], tablefmt="github",
                                         disable_numparse=True)]
     if figure:
-        parts += ["## Learning curves", f"![learning curves]({figure})",
-                  "Lines: mean over the seeds that have reached the epoch; bands: ± sample standard deviation."]
+        title, about = notes.curve_words(document.panels)
+        parts += [f"## {title}", f"![{title.lower()}]({figure})", about]
     if document.warnings:
         parts += ["## Warnings", "\n".join(f"- {escape(warning)}" for warning in document.warnings)]
     return "\n\n".join(parts) + "\n"

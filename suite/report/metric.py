@@ -27,6 +27,9 @@ QUANTITIES = {
     "accuracy": Quantity("accuracy", "max", "percent", "%", 2),
     "rmse": Quantity("RMSE", "min", "raw", "target units", 3),
     "loss": Quantity("loss", "min", "raw", "", 3),
+    "ms": Quantity("time", "min", "raw", "ms", 1),
+    "mb": Quantity("memory", "min", "raw", "MiB", 0),
+    "ratio": Quantity("time ratio", "max", "raw", "", 1),
     "time": Quantity("", "min", "raw", "s", 1),
 }
 

@@ -9,6 +9,7 @@ from suite.report.table import Head, Table
 
 if TYPE_CHECKING:
     from suite.grid import Grid, GridRun
+    from suite.report.figures import Panel
 
 SPREAD = "± is the sample standard deviation (n − 1 in the denominator) over n seeds."
 MARKS = {"latex": "Bold: best of a column; underlined: second; among cells with all their seeds.",
@@ -22,12 +23,23 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
     first = table.caption or grid.title
     sentences = [first if first.endswith(".") else f"{first}."] if first else []
     heads = [head for head in table.heads if head.runs]
+    machines = dict.fromkeys(run.config.bench.machine for head in heads for run in head.runs)
+    if any(machines):
+        return [*sentences, f"Measured on {'; '.join(filter(None, machines))}."]
     sentences += [SPREAD, *_columns(heads)]
     if any(cell.rank for row in table.cells for cell in row):
         sentences.append(MARKS[form])
     sentences += [f"Data: {'; '.join(_data(heads))}." if heads else "", profile_note(grid.profile)]
     sentences += [f"Changed on the command line: {' '.join(grid.changes)}."] if grid.changes else []
     return [sentence for sentence in sentences if sentence]
+
+
+def curve_words(panels: Iterable[Panel]) -> tuple[str, str]:
+    """What the figure is called, and what its lines are."""
+    if any(panel.x != "epoch" for panel in panels):
+        return "Time against length", "Medians of passes that take turns; both axes are logarithmic."
+    return ("Learning curves",
+            "Lines: mean over the seeds that have reached the epoch; bands: ± sample standard deviation.")
 
 
 def profile_note(profile: str) -> str:
