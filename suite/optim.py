@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from suite.config import Optim
 from suite.errors import UserError
+from suite.fields import Optim
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 

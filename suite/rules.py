@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from suite.config import Bench, RunConfig
+from suite.config import RunConfig
 from suite.data import cards
+from suite.fields import Bench
 from suite.tasks import TASKS
 
 DPLR_INITS = ("legs", "legt", "fout", "legs+fout")

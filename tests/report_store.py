@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from suite import atomic
-from suite.config import SSM, Data, Model, Optim, RunConfig, Train
+from suite.config import RunConfig
+from suite.fields import SSM, Data, Model, Optim, Train
 from suite.grid import Excluded, Grid, GridRun
 from suite.store import RunState, Store, encode_rows
 

@@ -10,7 +10,7 @@ import numpy as np
 import ssm_twin as twin
 import torch
 
-from suite.config import SSM
+from suite.fields import SSM
 from suite.ssm.layer import SSMLayer
 
 LENGTHS = (1, 2, 3, 16, 1000, 1024, 4000, 16384)

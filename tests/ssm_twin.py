@@ -11,7 +11,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from suite.config import SSM
+from suite.fields import SSM
 from suite.ssm.layer import SSMLayer
 
 INPUTS = ("log_dt", "theta", "imag", "b", "p", "c")

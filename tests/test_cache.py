@@ -23,7 +23,7 @@ KEY = {"name": "toy", "option": 1}
 WORKER = """
 import sys
 from suite.data.prepared import load
-from suite.config import Data
+from suite.fields import Data
 sys.stdin.read()
 data = load(Data(name="bidmc", variant="sample"), "bidmc_hr")
 print(data.fingerprint, data.count("train"), "datasets" in sys.modules)

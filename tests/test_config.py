@@ -5,16 +5,17 @@ import importlib
 import linecache
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from suite import config, provenance
-from suite.config import Group, Legacy, RunConfig, Train, choices, fields, without_legacy
+from suite import provenance
+from suite.config import RunConfig, choices, fields
 from suite.errors import UserError
+from suite.fields import Group, Legacy, Train, without_legacy
 
 BASE = {"task": "scifar", "data.variant": "sample"}
 # A value for each field that differs from what BASE gives, and is allowed for the field alone.
@@ -109,7 +110,7 @@ def test_no_resource_is_a_field() -> None:
 
 def test_a_field_added_later_leaves_the_id_at_its_legacy_value() -> None:
     class Later(Train):
-        label_smoothing: config.Annotated[float, Legacy(0.0)] = 0.1
+        label_smoothing: Annotated[float, Legacy(0.0)] = 0.1
 
     before = Train(select="max val/accuracy")
     old, new = Later(select="max val/accuracy", label_smoothing=0.0), Later(select="max val/accuracy")

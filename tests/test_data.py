@@ -168,7 +168,7 @@ def test_tasks_with_the_same_input_share_it(cache: Path) -> None:
 
 def test_imports_stay_light(cache: Path) -> None:
     get("bidmc_hr")
-    code = ("import sys\nimport suite.data, suite.data.cards, suite.data.prepared\nfrom suite.config import Data\n"
+    code = ("import sys\nimport suite.data, suite.data.cards, suite.data.prepared\nfrom suite.fields import Data\n"
             "data = suite.data.prepared.load(Data(name='bidmc', variant='sample'), 'bidmc_hr')\n"
             "heavy = {'torch', 'datasets', 'pandas', 'pyarrow', 'PIL', 'scipy'}\n"
             "print(data.count('val'), heavy & {*sys.modules} or 'light')")
@@ -180,7 +180,7 @@ def test_imports_stay_light(cache: Path) -> None:
 def test_preparing_uses_no_network_and_leaves_nothing_in_the_home_folder(tmp_path: Path) -> None:
     (tmp_path / "home").mkdir()
     environment = os.environ | {"SUITE_CACHE": str(tmp_path / "cache"), "HOME": str(tmp_path / "home")}
-    code = ("import socket\nfrom suite.config import Data\nfrom suite.data.prepared import load\n"
+    code = ("import socket\nfrom suite.fields import Data\nfrom suite.data.prepared import load\n"
             "def refuse(*_): raise AssertionError('network')\n"
             "socket.socket.connect = socket.getaddrinfo = refuse\n"
             "print(load(Data(name='bidmc', variant='sample'), 'bidmc_hr').count('val'))")

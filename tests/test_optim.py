@@ -10,8 +10,8 @@ from fake_data import FakeData, RunningMean, small
 from torch import nn
 
 from suite import models, optim
-from suite.config import Optim
 from suite.errors import UserError
+from suite.fields import Optim
 from suite.models.backbone import Backbone
 
 RATES = {"optim__lr": 0.01, "optim__weight_decay": 0.05, "optim__ssm_lr": 0.002, "optim__dt_lr": 0.003}

@@ -8,7 +8,7 @@ import ssm_cases
 import torch
 from ssm_cases import BOUNDS, Case
 
-from suite.config import SSM
+from suite.fields import SSM
 from suite.ssm.conv import convolve
 from suite.ssm.layer import SSMLayer
 

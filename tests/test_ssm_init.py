@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from suite import user
-from suite.config import SSM
 from suite.errors import UserError
+from suite.fields import SSM
 from suite.ssm import discretize, init
 from suite.ssm.layer import SSMLayer
 

@@ -11,8 +11,8 @@ import pytest
 import ssm_twin as twin
 import torch
 
-from suite.config import SSM
 from suite.errors import UserError
+from suite.fields import SSM
 from suite.ssm import blocked, cauchy, direct, keops, kernels
 from suite.ssm.conv import convolve, transform_size
 from suite.ssm.layer import SSMLayer

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from suite.config import SSM
+from suite.fields import SSM
 from suite.ssm import discretize, hippo, kernels, modes, theory
 from suite.ssm.layer import SSMLayer
 

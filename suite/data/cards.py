@@ -17,7 +17,7 @@ CARDS = Path(__file__).parents[2] / "datasets"
 
 
 class Option(BaseModel):
-    """One option of a card. `legacy` is what runs did before the option existed (see `suite.config.Legacy`)."""
+    """One option of a card. `legacy` is what runs did before the option existed (see `suite.fields.Legacy`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     about: str

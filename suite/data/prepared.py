@@ -16,7 +16,7 @@ from suite.errors import UserError, nearest
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from suite.config import Data
+    from suite.fields import Data
 
 
 @dataclass(frozen=True)

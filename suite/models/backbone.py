@@ -14,7 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from suite.config import SSM, Model, RunConfig
+from suite.config import RunConfig
+from suite.fields import SSM, Model
 from suite.ssm.layer import SSMLayer
 from suite.tasks import TASKS
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.config import SSM
 from suite.errors import UserError, nearest
+from suite.fields import SSM
 from suite.ssm import hippo, user
 from suite.user import source
 
