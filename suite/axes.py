@@ -35,6 +35,7 @@ class Block:
     seeds: tuple[int, ...]
     at: Where
     problems: list[Problem] = field(default_factory=list)
+    whens: list[Node] = field(default_factory=list)
 
     @property
     def axes(self) -> dict[str, list[Value]]:
@@ -63,10 +64,8 @@ def read_block(part: Node, last: Mapping[str, Node]) -> Block:
     for key in set(last) & set(block.axes):
         problems.append(Problem(f"{key!r} is an axis of this grid", str(last[key].at), "choose from it with --only"))
     problems += _conflicts(block)
-    for kind in ("overrides", "exclude"):
-        for item in _items(part, kind):
-            if "when" in item.value:
-                problems += _when_problems(item.value["when"], block)
+    block.whens = [item.value["when"] for kind in ("overrides", "exclude") for item in _items(part, kind)
+                   if "when" in item.value]
     return block
 
 
@@ -141,18 +140,19 @@ def _conflicts(block: Block) -> Iterator[Problem]:
                               left[0].at.key("axes", a), "set it in one of them, or in overrides: [{when: …, set: …}]")
 
 
-def _when_problems(when: Node, block: Block) -> Iterator[Problem]:
+def when_problems(when: Node, axes: Mapping[str, list[str]]) -> Iterator[Problem]:
+    """What is wrong with a `when`; `axes` are those of all blocks, since a clause of the grid holds in each of them."""
     for key, leaf in when.value.items():
         wanted = leaf.plain() if isinstance(leaf.value, list) else [leaf.plain()]
-        labels = [v.label for v in block.axes.get(key, ())]
+        labels = axes.get(key, [])
         unknown = [value for value in wanted if str(value) not in labels]
         if key in fields():
             for value in unknown:
                 yield from value_problems(key, Node(value, leaf.at))
-        elif key not in block.axes and not key.startswith("data."):
+        elif key not in axes and not key.startswith("data."):
             yield Problem(f"`when` names {key!r}, which is neither an axis nor a field", leaf.at.key("when", key),
-                          nearest(key, [*block.axes, *fields()]))
+                          nearest(key, [*axes, *fields()]))
         else:
-            for value in unknown if key in block.axes else ():
+            for value in unknown if key in axes else ():
                 yield Problem(f"the axis {key!r} has no value {value!r}", leaf.at.key("when", key),
                               nearest(value, labels))

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from suite.axes import Block, read_block
+from suite.axes import Block, read_block, when_problems
 from suite.config import RunConfig, fields
 from suite.errors import Problem, UserError, nearest
 from suite.gridfile import Expect, merge, read_grid, read_profile, value_problems
@@ -67,12 +67,13 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
                  node.at)
     last = _settings_of_command_line(sets)
     blocks = [read_block(_overrides_last(merge(whole, part), overlay), last) for part in parts]
-    problems = [p for block in blocks for p in block.problems]
-    if problems:
-        raise UserError(problems)
-    runs, excluded = _expand(blocks, last)
     axes = {name: list(dict.fromkeys(v.label for b in blocks for v in b.axes.get(name, ())))
             for name in dict.fromkeys(name for b in blocks for name in b.axes)}
+    problems = [p for block in blocks for p in block.problems]
+    problems += [p for block in blocks for when in block.whens for p in when_problems(when, axes)]
+    if problems:
+        raise UserError({str(p): p for p in problems}.values())  # what all blocks inherit is told once
+    runs, excluded = _expand(blocks, last)
     return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
                 profile=profile, runs=_chosen(runs, only, axes), excluded=excluded, axes=axes,
                 seeds=tuple(dict.fromkeys(seed for b in blocks for seed in b.seeds)),

@@ -84,6 +84,16 @@ overrides:
     assert [r.labels["ssm.kernel"] for r in grid(text, only=["ssm.kernel=SOFTMAX"]).runs] == ["softmax"]
 
 
+def test_a_clause_of_the_grid_may_name_labels_of_any_block(grid, errors) -> None:
+    text = """
+axes: {m: {A: {ssm.init: lin}}}
+blocks: [{}, {axes: {m: {B: {ssm.init: inv}}}}]
+overrides: [{when: {m: [B]}, set: {train.epochs: 7}}]
+"""
+    assert {(r.labels["m"], r.config.train.epochs) for r in grid(text).runs} == {("A", 100), ("B", 7)}
+    assert errors(text.replace("[B]", "[C]")).count("has no value 'C'") == 1
+
+
 def test_a_file_that_extends_another_adds_to_it(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("name: a\n" + BASE + "axes: {m: {Lin: {ssm.init: lin}, Inv: {ssm.init: inv}}}\n"
                                      "seeds: [0, 1]\n")
