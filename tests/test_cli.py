@@ -119,3 +119,45 @@ def test_doctor_tells_what_is_there(folder: Path, capsys: pytest.CaptureFixture[
     assert main(["doctor"]) == 0
     told = capsys.readouterr().out
     assert "torch" in told and "variant sample: found" in told and "GB free" in told
+
+
+TINY = """
+name: tiny
+base: {task: scifar, data.variant: sample, data.pool: 4, data.train_count: 100, train.epochs: 1, train.batch_size: 50,
+       model.layers: 1, model.features: 2, ssm.state_size: 2}
+axes: {ssm.init: [lin, "flaky:start"]}
+"""
+FLAKY = """
+from pathlib import Path
+
+
+def start(state_size, copies, rng):
+    if Path("broken").exists():
+        raise ValueError("the weather is bad")
+    return -0.5 + 1j * rng.random(state_size // 2)
+"""
+
+
+@pytest.mark.slow
+def test_a_failed_run_stops_nobody_and_retry_runs_it_again(folder: Path, monkeypatch: pytest.MonkeyPatch,
+                                                           capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "tiny.yaml").write_text(TINY)
+    (folder / "flaky.py").write_text(FLAKY)
+    (folder / "broken").touch()
+    monkeypatch.syspath_prepend(str(folder))
+    assert main(["tiny.yaml"]) == 1
+    out = capsys.readouterr().out
+    assert "the weather is bad" in out and "1 of 2 runs failed" in out and "0/1 failed" in out
+    (folder / "broken").unlink()
+    assert main(["tiny.yaml"]) == 1, "a run that failed by itself is not run again unasked"
+    assert main(["logs", "tiny.yaml", "flaky:start"]) == 0
+    assert "ValueError" in capsys.readouterr().out
+    assert main(["retry", "tiny.yaml", "--reason", "diverged"]) == 1
+    assert main(["retry", "tiny.yaml"]) == 0
+    capsys.readouterr()
+    assert main(["status", "tiny.yaml"]) == 0
+    assert "2 runs: 2 done" in capsys.readouterr().out
+    assert main(["why", "tiny.yaml", "flaky:start"]) == 0
+    assert "ssm.init = flaky:start" in capsys.readouterr().out
+    assert main(["plan", "tiny.yaml", "--set", "optim.lr=0.1"]) == 0
+    assert "from past runs of the same shape" in capsys.readouterr().out
