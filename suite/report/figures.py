@@ -141,7 +141,7 @@ def _legend_shape(names: Sequence[str], across: int) -> tuple[int, int]:
 
 
 def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any], dark: bool) -> None:
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     for line in panel.lines:
         place = names.index(line.label)
@@ -160,6 +160,11 @@ def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any]
     else:
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
+        plain = FuncFormatter(lambda value, _: f"{value:,g}")  # the usual labels are formulas, which are switched off
+        axes.xaxis.set_major_locator(LogLocator(base=4))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.xaxis.set_major_formatter(plain)
+        axes.yaxis.set_major_formatter(plain)
 
 
 def legend_label(name: str) -> str:
