@@ -10,9 +10,8 @@ from typing import Any
 from suite.data import cards
 from suite.errors import Problem, UserError
 from suite.grid import Grid, GridRun
+from suite.launch import AGAIN_ONLY_ON_RETRY, Options, wanted
 from suite.store import RunState, Store
-
-AGAIN = ("error", "diverged", "oom")  # failures that come back if the run is started again: only `retry` does so
 
 
 @dataclass(frozen=True)
@@ -72,21 +71,20 @@ def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, ret
     """Compares what the grids want with what the store holds. `retry` names reasons of failure to run again."""
     runs = tuple({run.run_id: run for grid in grids for run in grid.runs}.values())
     states = store.states([run.run_id for run in runs])
-    retried = set(retry)
+    reasons = set(retry)
+    options = Options(store.root, until=until, retry=bool(reasons))
     place = {seed: i for i, seed in enumerate(dict.fromkeys(seed for grid in grids for seed in grid.seeds))}
-    missing = [run for run in runs if is_missing(states[run.run_id], run, until, retried)]
+    missing = [run for run in runs if is_missing(states[run.run_id], run, options, reasons)]
     todo = tuple(sorted(missing, key=lambda run: place[run.config.seed]))  # a whole table with one seed comes first
     return Plan(tuple(grids), runs, states, until, todo, _price(todo, states, until, store))
 
 
-def is_missing(state: RunState, run: GridRun, until: int | None, retry: set[str]) -> bool:
-    """Whether a start would run it: not yet as far as wanted, not held by anyone, and not bound to fail again."""
-    if state.name in ("done", "claimed", "unknown", "cancelled"):
+def is_missing(state: RunState, run: GridRun, options: Options, reasons: set[str]) -> bool:
+    """Whether a start would run it, which the launcher decides; `reasons` narrows down which failures to run again."""
+    again = state.name == "failed" and state.reason in AGAIN_ONLY_ON_RETRY
+    if again and not {state.reason, "all"} & reasons:
         return False
-    if state.name == "failed" and state.reason in AGAIN and not {state.reason, "all"} & retry:
-        return False
-    # Killed between its last row and its result, a run has all its epochs and still something to do.
-    return until is None or until >= run.config.train.epochs or state.epochs < until
+    return wanted(state, run.config.train.epochs, options) == "start"
 
 
 def check_data(runs: Iterable[GridRun]) -> None:
