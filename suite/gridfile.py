@@ -64,8 +64,8 @@ class Block(Strict):
 class Expect(Strict):
     """What the grid should cost at most on its author's machine; checked against what happened."""
 
-    minutes: float | None = Field(None, gt=0)
-    memory_gb: float | None = Field(None, gt=0)
+    minutes: float | None = Field(None, gt=0, description="of the whole grid")
+    memory_gb: float | None = Field(None, gt=0, description="of one run")
 
 
 class Profile(Strict):

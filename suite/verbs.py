@@ -31,7 +31,7 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     code = _tell_failures(make_plan(grids, store, args.until))
     _write_report(grids, store, args.out)
     if plan_.todo:
-        _compare_with_expected(grids, (time.monotonic() - started) / 60)
+        _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
     return code
 
 
@@ -84,10 +84,22 @@ def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> None:
     print(made.text)
 
 
-def _compare_with_expected(grids: Sequence[Grid], minutes: float) -> None:
+def _compare_with_expected(grids: Sequence[Grid], store: Store, minutes: float) -> None:
+    """Says where a launch took longer, or a run more memory, than the grid's author expects."""
     for grid in grids:
-        if grid.expect.minutes and minutes > grid.expect.minutes:
-            print(f"note: this took {minutes:.1f} minutes; {grid.path} expects at most {grid.expect.minutes:g}")
+        expect = grid.expect
+        if expect.minutes and minutes > expect.minutes:
+            print(f"note: this took {minutes:.1f} minutes; {grid.path} expects at most {expect.minutes:g}")
+        if expect.memory_gb:
+            peak = max((_peak_gb(store, run_.run_id) for run_ in grid.runs), default=0.0)
+            if peak > expect.memory_gb:
+                print(f"note: a run took {peak:.1f} GB of memory; {grid.path} expects at most {expect.memory_gb:g}")
+
+
+def _peak_gb(store: Store, run_id: str) -> float:
+    """The most memory that an attempt at the run has recorded."""
+    attempts = (store.provenance(run_id) or {}).get("attempts", [])
+    return max((attempt.get("peak_memory_mb", 0.0) for attempt in attempts), default=0.0) * 2**20 / 1e9
 
 
 def report(grids: Sequence[Grid], args: argparse.Namespace) -> int:

@@ -126,6 +126,7 @@ name: tiny
 base: {task: scifar, data.variant: sample, data.pool: 4, data.train_count: 100, train.epochs: 1, train.batch_size: 50,
        model.layers: 1, model.features: 2, ssm.state_size: 2}
 axes: {ssm.init: [lin, "flaky:start"]}
+expect: {minutes: 0.001, memory_gb: 0.01}
 """
 FLAKY = """
 from pathlib import Path
@@ -148,6 +149,7 @@ def test_a_failed_run_stops_nobody_and_retry_runs_it_again(folder: Path, monkeyp
     assert main(["tiny.yaml"]) == 1
     out = capsys.readouterr().out
     assert "the weather is bad" in out and "1 of 2 runs failed" in out and "0/1 failed" in out
+    assert "expects at most 0.001" in out and "GB of memory; tiny.yaml expects at most 0.01" in out
     (folder / "broken").unlink()
     assert main(["tiny.yaml"]) == 1, "a run that failed by itself is not run again unasked"
     assert main(["logs", "tiny.yaml", "flaky:start"]) == 0
