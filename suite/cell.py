@@ -36,8 +36,9 @@ def _names(run: GridRun) -> set[str]:
     return {*(label.lower() for label in run.labels.values()), run.config.task, f"seed={run.config.seed}"}
 
 
-def why(grid: Grid, args: argparse.Namespace) -> int:
+def why(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     """Prints where the numbers of a cell come from."""
+    (grid,) = grids
     store = Store(args.store)
     runs = find_runs(grid, args.cell)
     cells: dict[tuple[tuple[str, str], ...], list[GridRun]] = {}
@@ -84,8 +85,9 @@ def _print_run(run: GridRun, store: Store) -> None:
             print(f"      {folder / name}")
 
 
-def logs(grid: Grid, args: argparse.Namespace) -> int:
+def logs(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     """Prints the end of the logs of the chosen runs, newest last."""
+    (grid,) = grids
     store = Store(args.store)
     found = [(run, store.root / run.run_id / "log.txt") for run in find_runs(grid, args.cell)]
     found = sorted(((run, path) for run, path in found if path.is_file()), key=lambda item: item[1].stat().st_mtime)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib.metadata
 import os
@@ -20,9 +21,9 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "pydantic", "PyYAML", "jinja2",
 Finding = tuple[bool, str]  # whether it is as it should be, and what was found
 
 
-def check(store: Path) -> int:
+def check(args: argparse.Namespace) -> int:
     """Prints every finding; returns 1 where something that a run needs is missing."""
-    findings = [*_python(), *_torch(), *_store(store), *_data()]
+    findings = [*_python(), *_torch(), *_store(args.store), *_data()]
     for good, text in findings:
         print(f"{'ok     ' if good else 'MISSING'}  {text}")
     return 0 if all(good for good, _ in findings) else 1

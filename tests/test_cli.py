@@ -1,5 +1,6 @@
 """The command line as a user meets it: exit codes, one clear message, quick answers, nothing changed by looking."""
 
+import importlib
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.arguments import make_parser
 from suite.cli import main
 
 ROOT = Path(__file__).parents[1]
@@ -100,6 +102,14 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
     told = capsys.readouterr().out
     assert caught.value.code == 0
     assert all(verb in told for verb in ("run", "retry", "plan", "status", "report", "why", "logs", "doctor", "schema"))
+
+
+def test_every_verb_has_its_function() -> None:
+    parser, verbs = make_parser()
+    for verb in verbs:
+        args, _ = parser.parse_known_args([verb, "a", "b"])
+        module, _, name = args.verb.partition(":")
+        assert callable(getattr(importlib.import_module(f"suite.{module}"), name)), verb
 
 
 @pytest.mark.parametrize("verb", ["plan", "status"])

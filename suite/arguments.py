@@ -1,0 +1,145 @@
+"""The verbs of the command line and their options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+ABOUT = """\
+Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
+
+  python run_grid.py grids/quickstart.yaml            run what is missing, then write reports/quickstart.*
+  python run_grid.py plan grids/quickstart.yaml       what would run, what not and why, and what it costs
+  python run_grid.py status grids/quickstart.yaml     how far each run is; changes nothing
+  python run_grid.py report grids/quickstart.yaml     the tables of what there is so far
+  python run_grid.py why grids/quickstart.yaml S4D-Real sCIFAR     from a cell to its runs, settings and logs
+"""
+AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its function, one line about it
+MORE = "`python run_grid.py VERB --help` tells the options of a verb. `run` is the verb where none is named."
+
+
+def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    """The parser and the names of its verbs. `args.verb` is the verb's function, `module:name` within `suite`.
+
+    The function takes the arguments alone, or, where the verb has grid files (`args.grids`), the loaded grids and the
+    arguments; it returns the exit status.
+    """
+    from suite import __version__
+
+    parser = argparse.ArgumentParser(prog="run_grid.py", description=ABOUT, epilog=MORE,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"s4d-suite {__version__}")
+    sub = parser.add_subparsers(metavar="VERB")
+    verbs: dict[str, argparse.ArgumentParser] = {}
+
+    def verb(name: str, do: str, about: str) -> argparse.ArgumentParser:
+        verbs[name] = sub.add_parser(name, help=about, description=about)
+        verbs[name].set_defaults(verb=do)
+        return verbs[name]
+
+    _verbs_that_run(verb)
+    _verbs_that_look(verb)
+    _verbs_without_grids(verb)
+    return parser, list(verbs)
+
+
+def _verbs_that_run(verb: AddVerb) -> None:
+    for name, about in (("run", "run what is missing, then write the report"),
+                        ("retry", "run failed runs again, too")):
+        parser = verb(name, "verbs:run", about)
+        _grid_options(parser)
+        _run_options(parser)
+    parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom"],
+                        help="only runs that failed for this reason (default: all)")
+
+
+def _verbs_that_look(verb: AddVerb) -> None:
+    for name, do, about in (("plan", "verbs:plan", "what would run, what not and why, and what it costs"),
+                            ("status", "verbs:status", "how far each run is, from files only; changes nothing")):
+        parser = verb(name, do, about)
+        _grid_options(parser)
+        _budget_options(parser)
+        parser.add_argument("--json", action="store_true", help="for programs")
+    report = verb("report", "verbs:report", "tables, plots and verdicts of what there is so far")
+    _grid_options(report)
+    report.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    why = verb("why", "cell:why", "from a cell to its runs, settings and logs")
+    logs = verb("logs", "cell:logs", "the end of the logs of some runs")
+    for parser in (why, logs):
+        _grid_options(parser, several=False)
+        parser.add_argument("cell", nargs="*", metavar="LABEL", help="labels of the cell's axes, or a run's id")
+    logs.add_argument("--lines", type=_count, default=20, metavar="N", help="lines of each log (default: 20)")
+
+
+def _verbs_without_grids(verb: AddVerb) -> None:
+    doctor = verb("doctor", "doctor:check", "checks this machine: packages, threads, GPUs, data, store")
+    doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    schema = verb("schema", "schema:write", "writes the JSON Schema of grid files, for editors")
+    schema.add_argument("--out", type=Path, default=Path("grids/schema.json"), metavar="FILE")
+
+
+def _grid_options(parser: argparse.ArgumentParser, several: bool = True) -> None:
+    if several:
+        parser.add_argument("grids", nargs="+", type=Path, metavar="GRID", help="grid files")
+    else:
+        parser.add_argument("grids", nargs=1, type=Path, metavar="GRID", help="grid file")
+    parser.add_argument("--profile", metavar="NAME", help="overlay that changes the size: paper, mini, … "
+                        "(default: the grid's own)")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="FIELD=VALUE",
+                        help="replace a setting in every run, e.g. ssm.state_size=32; may be repeated")
+    parser.add_argument("--only", action="append", default=[], metavar="AXIS=LABEL",
+                        help="only runs with this label or field value, e.g. task=scifar or seed=0; may be repeated")
+    parser.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="folder of the runs "
+                        "(default: runs)")
+
+
+def _budget_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--until", metavar="epoch=K", type=_budget, help="go to the end of epoch K, under the full "
+                        "schedule; a later call goes on from there")
+    parser.add_argument("--jobs", type=_count, metavar="N", help="runs at a time (default: cores / threads; "
+                        "one for each GPU)")
+    parser.add_argument("--threads", type=_count, default=1, metavar="N", help="threads of a run (default: 1)")
+    parser.add_argument("--gpus", type=_gpus, default=(), metavar="IDS", help="GPUs to use, e.g. 0,1 (default: none)")
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    _budget_options(parser)
+    parser.add_argument("--executor", choices=["local", "debug"], default="local", help="local: a process for each "
+                        "run (default); debug: in this process, for breakpoints")
+    parser.add_argument("--timeout", type=_positive, metavar="MINUTES", help="stop a run after this time; "
+                        "the next call goes on with it")
+    parser.add_argument("--checkpoint", type=_positive, default=5.0, metavar="MINUTES", help="at most this much of "
+                        "a run is lost when it is killed (default: 5)")
+    parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="folder of the report "
+                        "(default: reports)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes")
+    return value
+
+
+def _budget(text: str) -> int:
+    key, _, value = text.partition("=")
+    if key != "epoch":
+        raise argparse.ArgumentTypeError(f"{text!r}: write epoch=K, e.g. epoch=1")
+    return _count(value)
+
+
+def _gpus(text: str) -> tuple[int, ...]:
+    ids = text.split(",")
+    if not all(i.isdecimal() for i in ids) or len(set(ids)) < len(ids):
+        raise argparse.ArgumentTypeError(f"{text!r}: write the GPUs' numbers, each once, e.g. 0,1")
+    return tuple(map(int, ids))
