@@ -12,8 +12,9 @@ from pydantic import BaseModel, Field
 
 from suite.errors import Problem, UserError
 from suite.report import stats
-from suite.report.layout import NAME, Epoch, Match, Part, matches, unknown_labels, validated
+from suite.report.layout import Epoch, Match, matches, unknown_labels
 from suite.report.metric import Metric, metric
+from suite.report.part import NAME, Part, validated
 from suite.report.results import Results, Sample
 from suite.report.table import count_words, one_configuration, select_metric
 from suite.yamlfile import Node, load_yaml

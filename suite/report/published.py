@@ -1,0 +1,257 @@
+"""The numbers that the paper prints, `reports/published.yaml`, found by table, row and column as reports label them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from suite.errors import Problem, UserError, nearest
+from suite.report.part import Part, validated
+from suite.yamlfile import Node, load_yaml
+
+FILE = Path(__file__).parents[2] / "reports" / "published.yaml"
+CHANCE = 50.0  # what a failed cell counts in an average over Long Range Arena
+Flag = Literal["missing", "absent", "ocr", "suspicious", "unsigned"]
+Source = Literal["paper", "literature"]
+Setting = bool | int | float | str
+
+
+class Printed(Part):
+    """A cell as printed. Without a mean it has a flag that says why, or the status failed (an X)."""
+
+    mean: float | None = None
+    std: float | None = Field(None, ge=0)
+    status: Literal["failed"] | None = None
+    flag: Flag | None = None
+    text: str = ""
+    note: str = ""
+
+
+class Column(Part):
+    """What stands in a column: the task and its metric, at which epoch, and at which sampling rate if not its own."""
+
+    task: str = ""
+    metric: Literal["accuracy", "rmse", "parameters"]
+    digits: int = Field(ge=0)
+    epoch: Literal["best", "first"] = "best"
+    rate: int | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str, int | None]:
+        """Equal for columns of different tables that show the same quantity."""
+        return self.task, self.metric, self.epoch, self.rate
+
+
+def _printed(value: Any) -> Any:
+    return {"mean": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+class Row(Part):
+    """A row: whose numbers they are, and from which row they differ where they are differences."""
+
+    source: Source = "paper"
+    citation: str = ""
+    citation_flag: str = ""
+    delta_of: str | None = None
+    assumed: bool = False
+    cells: dict[str, Annotated[Printed, BeforeValidator(_printed)]]
+
+
+class Table(Part):
+    """A table of numbers."""
+
+    caption: str
+    split: Literal["val", "test"]
+    selection: str | None
+    note: str = ""
+    columns: dict[str, Column]
+    rows: dict[str, Row]
+
+
+class Configuration(Part):
+    """A table of settings."""
+
+    caption: str
+    columns: tuple[str, ...]
+    rows: dict[str, dict[str, Setting]]
+
+
+class Same(Part):
+    """Numbers of one configuration: the rows of equal labels in `copies`, or one row of each table in `rows`."""
+
+    because: str
+    copies: tuple[str, ...] = ()
+    rows: dict[str, str] = {}
+
+
+class Seeds(Part):
+    """How many seeds stand behind a number of the paper."""
+
+    least: int
+    most: int
+    note: str
+
+
+@dataclass(frozen=True)
+class Number:
+    """A published number with its place. `mean` is in the printed unit: percent, or the unit of the target.
+
+    `mean` is None where nothing was printed (`flag` says why) and for X (`failed`). `delta_of` names the row that a
+    difference is taken from. `std` may stand in a copy of the table (7 for 2) and is None where it is printed nowhere.
+    """
+
+    table: str
+    row: str
+    column: str
+    mean: float | None
+    std: float | None
+    digits: int
+    metric: str
+    split: str
+    failed: bool = False
+    flag: str = ""
+    note: str = ""
+    text: str = ""
+    delta_of: str | None = None
+    assumed: bool = False
+    source: str = "paper"
+    citation: str = ""
+
+
+class File(Part):
+    """The file as it stands."""
+
+    schema_version: Literal[1]
+    paper: str
+    seeds: Seeds
+    same: tuple[Same, ...]
+    tables: dict[str, Table]
+    configurations: dict[str, Configuration]
+
+
+@dataclass(frozen=True)
+class Published:
+    """The file, with ways to find what belongs together. Made by `load_published`."""
+
+    file: File
+
+    @property
+    def seeds(self) -> Seeds:
+        """How many seeds stand behind each number."""
+        return self.file.seeds
+
+    def table(self, name: str, where: str = "") -> Table:
+        """The table of that name. Raises UserError, at `where`, with the names there are."""
+        if name not in self.file.tables:
+            raise UserError(f"the paper has no table {name!r} of numbers", where, nearest(name, self.file.tables))
+        return self.file.tables[name]
+
+    def find(self, table: str, row: str, column: str) -> Number | None:
+        """The number at a place, None where the paper has no such table, row or column."""
+        return self._numbers.get((table, row, column))
+
+    def number(self, table: str, row: str, column: str, where: str = "") -> Number:
+        """The number at a place. Raises UserError, at `where`, with the nearest name that there is."""
+        printed = self.table(table, where)
+        for name, known, what in ((row, printed.rows, "row"), (column, printed.columns, "column")):
+            if name not in known:
+                raise UserError(f"table {table} of the paper has no {what} {name!r}", where, nearest(name, known))
+        return self._numbers[table, row, column]
+
+    def absolute(self, number: Number) -> float | None:
+        """The number itself, or what a difference makes of its reference; None where one of them is not printed."""
+        if number.delta_of is None or number.mean is None:
+            return number.mean
+        reference = self._numbers[number.table, number.delta_of, number.column].mean
+        return None if reference is None else reference + number.mean
+
+    def same(self, number: Number) -> tuple[Number, ...]:
+        """Every number that the paper prints for this configuration and quantity, this one first, each result once.
+
+        A result that is printed with a deviation in one table and without in another counts once.
+        """
+        places, result = [(number.table, number.row)], self._result(number.table, number.row)
+        for group in self.file.same:
+            if result in group.rows.items():
+                places += group.rows.items()
+        found: dict[Any, Number] = {}
+        for table, row in places:
+            for label, column in self.file.tables[table].columns.items():
+                if column.key == self.file.tables[number.table].columns[number.column].key:
+                    found.setdefault(self._result(table, row), self._numbers[table, row, label])
+        return tuple(found.values())
+
+    def _result(self, table: str, row: str) -> tuple[str, str]:
+        """Table and row, or where a copy of them stands first."""
+        group = next((g.copies for g in self.file.same if table in g.copies), (table,))
+        return next(name for name in group if row in self.file.tables[name].rows), row
+
+    @cached_property
+    def _numbers(self) -> dict[tuple[str, str, str], Number]:
+        plain = {(t, r, c): self._number(t, r, c) for t, table in self.file.tables.items() for r in table.rows
+                 for c in table.columns}
+        return {place: number if number.std is not None or number.mean is None else
+                Number(**vars(number) | {"std": self._std_of_copy(number, plain)}) for place, number in plain.items()}
+
+    def _number(self, table: str, row: str, column: str) -> Number:
+        printed, head = self.file.tables[table], self.file.tables[table].columns[column]
+        line = printed.rows[row]
+        cell = line.cells[column]
+        return Number(table, row, column, cell.mean, cell.std, head.digits, head.metric, printed.split,
+                      cell.status == "failed", cell.flag or "", cell.note, cell.text, line.delta_of, line.assumed,
+                      line.source, line.citation)
+
+    def _std_of_copy(self, number: Number, plain: dict[tuple[str, str, str], Number]) -> float | None:
+        key = self.file.tables[number.table].columns[number.column].key
+        for group in self.file.same:
+            for name in group.copies if number.table in group.copies else ():
+                for label, column in self.file.tables[name].columns.items():
+                    other = plain.get((name, number.row, label))
+                    if column.key == key and other is not None and other.std is not None:
+                        return other.std
+        return None
+
+
+def load_published(path: Path = FILE) -> Published:
+    """The published numbers. Raises UserError with every problem: file, line, key."""
+    node = load_yaml(path)
+    file = validated(node, File)
+    problems = list(_problems(file, node))
+    if problems:
+        raise UserError(problems)
+    return Published(file)
+
+
+def _problems(file: File, node: Node) -> Iterator[Problem]:
+    def place(*path: str | int) -> str:
+        return node.find(path).key(*path)
+
+    for name, table in file.tables.items():
+        for label, row in table.rows.items():
+            here = ("tables", name, "rows", label)
+            if row.delta_of is not None and row.delta_of not in table.rows:
+                yield Problem(f"table {name} has no row {row.delta_of!r}", place(*here, "delta_of"),
+                              nearest(row.delta_of, table.rows))
+            for column in sorted(set(table.columns) ^ set(row.cells)):
+                what = "is missing" if column in table.columns else f"is no column of table {name}"
+                yield Problem(f"{column!r} {what}", place(*here, "cells", column), nearest(column, table.columns))
+            for column, cell in row.cells.items():
+                if cell.mean is None and cell.status is None and cell.flag not in ("missing", "absent"):
+                    yield Problem("a cell without a mean has `flag: missing`, `flag: absent` or `status: failed`",
+                                  place(*here, "cells", column))
+    for name, settings in file.configurations.items():
+        for label, values in settings.rows.items():
+            for column in sorted(set(settings.columns) ^ set(values)):
+                yield Problem(f"{column!r} is missing, or is no column of table {name}",
+                              place("configurations", name, "rows", label))
+    for i, group in enumerate(file.same):
+        places = [*((name, None) for name in group.copies), *group.rows.items()]
+        for table_name, row_label in places:
+            if table_name not in file.tables or row_label not in (None, *file.tables[table_name].rows):
+                yield Problem(f"there is no row {row_label!r} in a table {table_name!r}", place("same", i),
+                              nearest(table_name, file.tables))
