@@ -63,17 +63,18 @@ def _store(root: Path) -> Iterator[Finding]:
 def _data() -> Iterator[Finding]:
     for name in cards.names():
         for variant_name, variant in cards.load(name).variants.items():
+            if not variant.files:
+                yield True, f"data {name}, variant {variant_name}: {variant.get}"
+                continue
             missing = []
             for file in variant.files.values():
                 try:
                     path = file.find()
-                    if not path.is_file():
-                        missing.append(f"{file.path} is not there")
-                    elif hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
-                        missing.append(f"{file.path} is not the file that the card describes (sha256 differs)")
+                    if file.sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+                        missing.append(f"{path} is not the file that the card describes (sha256 differs)")
                 except UserError as error:
                     missing.append(error.problems[0].what)
             # Only what lies in the repository must be there; the rest is the user's choice.
-            needed = any(not file.path.startswith("$") for file in variant.files.values())
+            needed = any(file.ours for file in variant.files.values())
             state = "found" if not missing else f"not here: {missing[0]}. {variant.get}"
             yield not (missing and needed), f"data {name}, variant {variant_name}: {state}"

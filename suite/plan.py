@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from suite.data import cards
 from suite.errors import Problem, UserError
 from suite.grid import Grid, GridRun
 from suite.launch import AGAIN_ONLY_ON_RETRY, Options, wanted
@@ -88,21 +87,16 @@ def is_missing(state: RunState, run: GridRun, options: Options, reasons: set[str
 
 
 def check_data(runs: Iterable[GridRun]) -> None:
-    """Raises UserError, for all data sets at once, where a file that a run needs is not there."""
-    problems: dict[str, Problem] = {}
-    sets = {(run.config.data.name, run.config.data.variant) for run in runs if run.config.kind == "train"}
-    for name, variant in sorted(sets):
-        card = cards.load(name)
-        for file in card.variant(variant).files.values():
-            others = "; ".join(f"--set data.variant={v}" for v in card.variants if v != variant)
-            fix = card.variant(variant).get + (f" Other forms of it: {others}" if others else "")
-            try:
-                path = file.find()
-            except UserError as error:
-                problems.setdefault(name, Problem(error.problems[0].what, f"data set {name}, variant {variant}", fix))
-                continue
-            if not path.is_file():
-                problems.setdefault(name, Problem(f"{path} is not there", f"data set {name}, variant {variant}", fix))
+    """Raises UserError, for all data sets at once, where a run's data are not prepared and their source is missing."""
+    from suite.data import prepared
+
+    problems: dict[tuple[str, str], Problem] = {}
+    for config in {(run.config.task, run.config.data.canonical): run.config for run in runs
+                   if run.config.kind == "train"}.values():
+        try:
+            prepared.check(config.data, config.task)
+        except UserError as error:
+            problems.setdefault((config.data.name, config.data.variant), error.problems[0])
     if problems:
         raise UserError(problems.values())
 

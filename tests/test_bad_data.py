@@ -75,7 +75,7 @@ class TestBadFiles:
     def test_file_missing(self, tmp_path: Path) -> None:
         self.patch.setenv("SUITE_DATA", str(tmp_path))
         text = self.message("scifar", "jpeg")
-        assert f"the file {tmp_path}/cifar10/train.parquet is not there" in text
+        assert f"{tmp_path}/cifar10/train.parquet is not there" in text
         assert "Save the 60,000 images as Parquet" in text and "--set data.variant=sample" in text
 
     def test_another_file_than_the_cards(self) -> None:

@@ -29,6 +29,8 @@ variants:
   generated:
     about: toy
     get: made when asked for
+    download_mb: 0
+    prepared_mb: 0.1
     options:
       extra: {{about: tokens added to each text, default: 0, least: 0}}
 """

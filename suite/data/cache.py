@@ -50,8 +50,7 @@ def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> 
 
     A damaged entry is made anew. Raises UserError where the folder cannot be written, and what `make` raises.
     """
-    digest = hashlib.sha256(json.dumps({"layout": LAYOUT} | dict(key), sort_keys=True).encode()).hexdigest()
-    path = folder() / f"{label}-{digest[:16]}"
+    path = place(label, key)
     entry = read(path)
     if entry is not None:
         return entry
@@ -65,6 +64,16 @@ def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> 
     if entry is None:
         raise UserError("prepared data cannot be read back", str(path), "set SUITE_CACHE to a folder on another disk")
     return entry
+
+
+def place(label: str, key: Mapping[str, Any]) -> Path:
+    """The folder of the entry for `key`, whether it is there or not."""
+    return folder() / f"{label}-{digest_of({'layout': LAYOUT} | dict(key))[:16]}"
+
+
+def find(label: str, key: Mapping[str, Any]) -> Entry | None:
+    """The entry for `key`; None where it is not prepared, or damaged."""
+    return read(place(label, key))
 
 
 def read(path: Path) -> Entry | None:

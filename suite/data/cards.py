@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from suite.errors import Problem, UserError, nearest
 from suite.yamlfile import load_yaml
 
 CARDS = Path(__file__).parents[2] / "datasets"
+VARIABLE = re.compile(r"\$\{(\w+)\}")
 
 
 class Option(BaseModel):
@@ -28,31 +30,84 @@ class Option(BaseModel):
 
 
 class File(BaseModel):
-    """A file of a variant: `path` is relative to the repository, or starts with `${SUITE_DATA}`."""
+    """A file, folder or archive of a variant, at the first of the places in `path` that is there.
+
+    A place is relative to the repository, or starts with an environment variable, as `${SUITE_DATA}/imdb`. Without a
+    sha256 it is the user's own: its content is fingerprinted when it is prepared.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    path: str
-    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    path: str | tuple[str, ...]
+    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where it may be, in the order in which it is looked for."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    @property
+    def ours(self) -> bool:
+        """Whether it comes with the repository."""
+        return not any(place.startswith("$") for place in self.places)
 
     def find(self) -> Path:
-        """The file's place here. Raises UserError where the environment variable that it needs is not set."""
-        if "${SUITE_DATA}" in self.path and not os.environ.get("SUITE_DATA"):
-            raise UserError(f"{self.path} is needed, but the environment variable SUITE_DATA is not set",
-                            fix="export SUITE_DATA=/folder/that/holds/" + self.path.partition("/")[2])
-        return CARDS.parent / self.path.replace("${SUITE_DATA}", os.environ.get("SUITE_DATA", ""))
+        """Its place here. Raises UserError where it is in none, with the environment variables that are not set."""
+        problems = []
+        for place in self.places:
+            unset = [name for name in VARIABLE.findall(place) if not os.environ.get(name)]
+            if unset:
+                rest = VARIABLE.sub("", place, count=1).lstrip("/")
+                fix = f"export {unset[0]}=DIR, where DIR " + (f"holds {rest}" if rest else "is its place")
+                problems.append(Problem(f"{place} is needed, but the environment variable {unset[0]} is not set",
+                                        fix=fix))
+                continue
+            path = CARDS.parent / VARIABLE.sub(lambda match: os.environ[match[1]], place)
+            if path.exists():
+                return path
+            problems.append(Problem(f"{path} is not there"))
+        raise UserError("; nor: ".join(problem.what for problem in problems),
+                        fix=next((problem.fix for problem in problems if problem.fix), ""))
+
+
+class Hub(BaseModel):
+    """A data set on the Hugging Face hub, at one revision. `splits` and `columns`: our names, and theirs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    repo: str
+    revision: str
+    config: str | None = None
+    splits: dict[str, str]
+    columns: dict[str, str] = {}
 
 
 class Variant(BaseModel):
-    """One form of a data set. `close` says that results may be held against published ones, with a remark."""
+    """One form of a data set: from files, from the hub, or, with neither, made by its family's own generator.
+
+    `close` says that results may be held against published ones, with a remark.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     about: str = Field(description="what it is, and what differs from the original")
     preparation: int = Field(1, ge=1, description="version of the preparation; part of a run's identity")
     get: str = Field(description="how to get it where it is missing")
+    download_mb: float = Field(ge=0, description="MB to get, about; 0 where it comes with the repository or is made")
+    prepared_mb: float = Field(ge=0, description="MB in the cache, about, with the default options; its largest task")
     close: bool = False
     files: dict[str, File] = {}
+    hub: Hub | None = None
     counts: dict[str, int] = {}
     options: dict[str, Option] = {}
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Variant:
+        if self.files and self.hub:
+            raise ValueError("a variant comes from files or from the hub: make two variants of it")
+        return self
+
+    @property
+    def first_line(self) -> str:
+        """What it is, in a line."""
+        return self.about.splitlines()[0]
 
 
 class Card(BaseModel):
@@ -70,7 +125,7 @@ class Card(BaseModel):
     def variant(self, name: str) -> Variant:
         """The variant of that name. Raises UserError with the names there are and how to get each."""
         if name not in self.variants:
-            ways = "; ".join(f"--set data.variant={v}: {way.about.splitlines()[0]}" for v, way in self.variants.items())
+            ways = "; ".join(f"--set data.variant={v}: {way.first_line}" for v, way in self.variants.items())
             raise UserError(f"data set {self.name!r} has no variant {name!r}", where="data.variant",
                             fix=f"{nearest(name, self.variants)}. {ways}")
         return self.variants[name]

@@ -25,7 +25,7 @@ def prepare(source: Source, view: str) -> Prepared:
     PyTorch's permutation with seed 42. Raises UserError for images of another size or mode.
     """
     pool = source.options["pool"]
-    files = {file: source.rows(file, {"image": "Image", "label": "ClassLabel"}) for file in source.card.files}
+    files = {file: source.rows(file, {"image": "Image", "label": "ClassLabel"}) for file in source.splits}
     labels = {file: np.asarray(rows["label"], np.int64) for file, rows in files.items()}
     classes = files["train"].features["label"].num_classes
     mean, std = (np.asarray(part, np.float64)[None] for part in STATISTICS[view])

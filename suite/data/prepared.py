@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suite.data import cache, cards
-from suite.data.families import family
+from suite.data import cache, cards, stamps
+from suite.data.families import Family, Prepared, family
 from suite.data.source import Source
 from suite.errors import UserError, nearest
 
@@ -91,21 +92,57 @@ def tokens(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray) ->
     return x.reshape(*documents.shape, -1), lengths.astype(np.int64)
 
 
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be prepared: the name and key of its entry in the cache, and how to make it."""
+
+    source: Source
+    module: Family
+    view: str
+
+    @property
+    def label(self) -> str:
+        """The readable part of the entry's name."""
+        return f"{self.source.name}-{self.source.variant}-{self.view}"
+
+    @cached_property
+    def key(self) -> dict[str, Any]:
+        """All that decides what the arrays are. Raises UserError where a user's own file is missing."""
+        card = self.source.card
+        key = {"name": self.source.name, "variant": self.source.variant, "preparation": card.preparation,
+               **self.source.options, "view": self.view, "files": stamps.contents(self.source)}
+        return key | ({"hub": card.hub.model_dump()} if card.hub else {})
+
+    def make(self) -> Prepared:
+        """Prepare the arrays. Raises UserError."""
+        return self.module.prepare(self.source, self.view)
+
+
+def wanted(config: Data, task: str) -> Wanted:
+    """What `config` chooses for `task`. Raises UserError where the data set does not serve the task."""
+    options = cards.resolve({"name": config.name, "variant": config.variant, "preparation": config.preparation}
+                            | config.options)
+    chosen = {k: v for k, v in options.items() if k not in ("name", "variant", "preparation")}
+    module = family(config.name)
+    if task not in module.VIEWS:
+        raise UserError(f"the data set {config.name!r} does not serve the task {task!r}", "data.name",
+                        nearest(task, module.VIEWS))
+    return Wanted(Source(config.name, config.variant, chosen), module, module.VIEWS[task])
+
+
+def check(config: Data, task: str) -> None:
+    """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing."""
+    want = wanted(config, task)
+    if cache.find(want.label, want.key) is None:
+        want.source.check()
+
+
 def load(config: Data, task: str) -> TaskData:
     """The data of `task` as `config` chooses them, prepared and kept under SUITE_CACHE when first asked for.
 
     Raises UserError where the data set does not serve the task, and where its files are missing or damaged.
     """
-    options = cards.resolve({"name": config.name, "variant": config.variant, "preparation": config.preparation}
-                            | config.options)
-    chosen = {k: v for k, v in options.items() if k not in ("name", "variant", "preparation")}
-    source = Source(config.name, config.variant, chosen)
-    module = family(config.name)
-    if task not in module.VIEWS:
-        raise UserError(f"the data set {config.name!r} does not serve the task {task!r}", "data.name",
-                        nearest(task, module.VIEWS))
-    view = module.VIEWS[task]
-    key = options | {"view": view, "files": {name: file.sha256 for name, file in source.card.files.items()}}
-    entry = cache.obtain(f"{config.name}-{config.variant}-{view}", key, lambda: module.prepare(source, view))
+    want = wanted(config, task)
+    entry = cache.obtain(want.label, want.key, want.make)
     return TaskData(task=task, **asdict(entry.facts), fingerprint=entry.fingerprint, variant=config.variant,
                     arrays=entry.arrays)

@@ -1,16 +1,16 @@
-"""The source files of a data set: found, checked against their card, and read with Hugging Face `datasets`."""
+"""The sources of a data set: found, checked against their card, and read with Hugging Face `datasets`."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from suite.data import cards
+from suite.data import cards, hub
 from suite.errors import UserError
 
 
@@ -32,13 +32,27 @@ class Source:
         """This data set and variant, for errors."""
         return f"data set {self.name}, variant {self.variant}"
 
+    @property
+    def splits(self) -> tuple[str, ...]:
+        """Names of the files, or of the splits of the hub, that `rows` gives."""
+        return tuple(self.card.hub.splits if self.card.hub else self.card.files)
+
     def rows(self, file: str, columns: Mapping[str, str]) -> Any:
-        """The card's file as a Hugging Face Dataset in memory, on which the caller may rely for `columns`.
+        """The card's Parquet file, or split of the hub, as a Hugging Face Dataset on which the caller may rely.
 
         `columns` says for each that must be there what kind of feature it is: Image, ClassLabel, List or Value.
-        Raises UserError where the file is missing, is not the card's (sha256), or cannot be read. Uses no network.
+        Raises UserError where it is missing, is not the card's (sha256), or cannot be read. Files use no network.
         """
-        path = self.path(file)
+        rows = hub.rows(self, self.card.hub, file) if self.card.hub else self._parquet(self.path(file))
+        kinds = {name: type(feature).__name__ for name, feature in rows.features.items()}
+        wrong = [f"{name} ({kind})" for name, kind in columns.items() if kinds.get(name) != kind]
+        if wrong:
+            where = f"{self.card.hub.repo}, split {file}," if self.card.hub else self.path(file)
+            raise UserError(f"{where} lacks the columns {', '.join(wrong)}; it has "
+                            + ", ".join(f"{name} ({kind})" for name, kind in kinds.items()), self.place, self.card.get)
+        return rows
+
+    def _parquet(self, path: Path) -> Any:
         # Imported here: a job on prepared data need not wait for it.
         import pyarrow as pa
         from datasets.exceptions import DatasetGenerationError
@@ -48,46 +62,57 @@ class Source:
         datasets.disable_progress_bars()  # a log file is no terminal
         with tempfile.TemporaryDirectory() as scratch:  # else a copy of all data would stay in the home folder
             try:
-                rows = datasets.Dataset.from_parquet(str(path), cache_dir=scratch, keep_in_memory=True)
+                return datasets.Dataset.from_parquet(str(path), cache_dir=scratch, keep_in_memory=True)
             except (pa.ArrowException, DatasetGenerationError, ValueError, OSError) as error:
-                raise UserError(f"{path} is not a Parquet file that can be read: {_cause(error)}", self.place,
+                raise UserError(f"{path} is not a Parquet file that can be read: {hub.cause(error)}", self.place,
                                 self.card.get) from error
-        kinds = {name: type(feature).__name__ for name, feature in rows.features.items()}
-        wrong = [f"{name} ({kind})" for name, kind in columns.items() if kinds.get(name) != kind]
-        if wrong:
-            raise UserError(f"{path} lacks the columns {', '.join(wrong)}; it has "
-                            + ", ".join(f"{name} ({kind})" for name, kind in kinds.items()), self.place, self.card.get)
-        return rows
+
+    def find(self, file: str) -> Path:
+        """Where the card's file or folder is. Raises UserError where it is missing, with every way to get it."""
+        try:
+            return self.card.files[file].find()
+        except UserError as error:
+            problem = error.problems[0]
+            raise UserError(problem.what, self.place, f"{problem.fix}. {self.ways()}".removeprefix(". ")) from None
 
     def path(self, file: str) -> Path:
-        """Where the card's file is. Raises UserError where it is missing or where its sha256 is not the card's."""
-        entry = self.card.files[file]
-        try:
-            path = entry.find()
-        except UserError as error:
-            raise UserError(error.problems[0].what, self.place,
-                            f"{error.problems[0].fix}. {self.ways()}") from None
-        if not path.is_file():
-            raise UserError(f"the file {path} is not there", self.place, self.ways())
+        """As `find`, and the content is the card's. Raises UserError also where its sha256 is another."""
+        path, expected = self.find(file), self.card.files[file].sha256
+        if expected is None:
+            return path
         try:
             with path.open("rb") as stream:
                 found = hashlib.file_digest(stream, "sha256").hexdigest()
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
-        if found != entry.sha256:
-            raise UserError(f"{path} is damaged or another file: sha256 {found}, the card expects {entry.sha256}",
+        if found != expected:
+            raise UserError(f"{path} is damaged or another file: sha256 {found}, the card expects {expected}",
                             self.place, self.ways())
         return path
+
+    def lines(self, path: Path) -> Iterator[str]:
+        """The lines of a text file of this source, without their ends. Raises UserError for one that is not UTF-8."""
+        try:
+            with path.open("rb") as stream:
+                for number, line in enumerate(stream, 1):
+                    try:
+                        yield line.decode("utf-8").rstrip("\r\n")
+                    except UnicodeDecodeError as error:
+                        raise UserError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})",
+                                        self.place, "get the file anew, or convert it to UTF-8") from None
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
+
+    def check(self) -> None:
+        """Raises UserError where a file is missing or the hub cannot give the data; reads and downloads no data."""
+        for file in self.card.files:
+            self.find(file)
+        if self.card.hub:
+            hub.check(self, self.card.hub)
 
     def ways(self) -> str:
         """How to get this variant, and how to choose another."""
         others = {name: card for name, card in cards.load(self.name).variants.items() if name != self.variant}
-        text = "; ".join(f"--set data.variant={name} ({card.about.splitlines()[0]})" for name, card in others.items())
-        return " ".join(self.card.get.split()) + (f" Or choose another variant: {text}" if text else "")
-
-
-def _cause(error: BaseException) -> str:
-    """The first line of the innermost error: `datasets` wraps what went wrong in a message that does not say it."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return str(error).splitlines()[0] if str(error) else type(error).__name__
+        text = "; ".join(f"--set data.variant={name} ({card.first_line})" for name, card in others.items())
+        size = f" ({self.card.download_mb:,.0f} MB to get)" if self.card.download_mb else ""
+        return " ".join(self.card.get.split()) + size + (f" Or choose another variant: {text}" if text else "")

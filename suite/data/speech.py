@@ -29,7 +29,7 @@ def prepare(source: Source, view: str) -> Prepared:
     columns = {"waveform": "List", "sampling_rate": "Value", "label": "ClassLabel", "speaker": "Value", "file": "Value"}
     arrays: dict[str, np.ndarray] = {}
     classes = 0
-    for split in source.card.files:
+    for split in source.splits:
         rows = source.rows(split, columns)
         classes = rows.features["label"].num_classes
         arrays |= {f"{split}/x": waveforms(rows, rate, f"{source.place}, {split}"),

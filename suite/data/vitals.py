@@ -27,7 +27,7 @@ def prepare(source: Source, view: str) -> Prepared:
     columns |= dict.fromkeys(("scale", "sampling_rate", "recording", "start", view), "Value")
     rate = RATES[source.variant]
     arrays: dict[str, np.ndarray] = {}
-    for split in source.card.files:
+    for split in source.splits:
         rows = source.rows(split, columns)
         x, y = windows(rows, view, rate, f"{source.place}, {split}")
         if source.options["normalization"] == "window":

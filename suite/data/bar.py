@@ -1,0 +1,42 @@
+"""Progress of long preparations: a bar on a terminal, where somebody asked for it, else nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sized
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+_shown: ContextVar[Any] = ContextVar("shown", default=None)
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Show the bars of all that is prepared here, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        token = _shown.set(progress)
+        try:
+            yield
+        finally:
+            _shown.reset(token)
+
+
+def track(items: Iterable[T], about: str, total: int | None = None) -> Iterator[T]:
+    """The items, with a bar on the way through them where bars are shown. `total`: how many, where they do not say."""
+    progress = _shown.get()
+    if progress is None:
+        yield from items
+        return
+    count = total if total is not None else len(items) if isinstance(items, Sized) else None
+    task = progress.add_task(about, total=count)
+    try:
+        for item in items:
+            yield item
+            progress.advance(task)
+    finally:
+        progress.remove_task(task)

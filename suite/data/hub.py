@@ -1,0 +1,92 @@
+"""Data sets of the Hugging Face hub, by `datasets.load_dataset`: what it cannot give is one error with all the ways."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from suite.data.cards import Hub
+from suite.errors import UserError
+
+if TYPE_CHECKING:
+    from suite.data.source import Source
+
+
+def rows(source: Source, hub: Hub, split: str) -> Any:
+    """Our `split` of the data set as a Hugging Face Dataset with our columns, downloaded where it is not yet here.
+
+    Raises UserError without a network, where the download stops, and where the hub has another form of it.
+    """
+    datasets = library()
+    with told(source, hub):
+        table = datasets.load_dataset(hub.repo, hub.config, split=hub.splits[split], revision=hub.revision)
+    lacking = [theirs for theirs in hub.columns.values() if theirs not in table.column_names]
+    if lacking:
+        raise UserError(f"{hub.repo} lacks the columns {', '.join(lacking)}; it has {', '.join(table.column_names)}",
+                        source.place, source.ways())
+    return table.rename_columns({theirs: ours for ours, theirs in hub.columns.items() if ours != theirs})
+
+
+def check(source: Source, hub: Hub) -> None:
+    """Raises UserError where the hub cannot be reached and no copy is here. Downloads a description only."""
+    datasets = library()
+    with told(source, hub):
+        datasets.load_dataset_builder(hub.repo, hub.config, revision=hub.revision)
+
+
+@contextmanager
+def told(source: Source, hub: Hub) -> Iterator[None]:
+    """Turn what `datasets` raises into one UserError that says what happened and what can be done."""
+    import pyarrow as pa
+    from datasets.exceptions import DatasetGenerationError
+    from huggingface_hub.errors import EntryNotFoundError, HTTPError, RepositoryNotFoundError, RevisionNotFoundError
+
+    place = f"{hub.repo} at revision {hub.revision[:12]}"
+    try:
+        yield
+    except (pa.ArrowException, DatasetGenerationError, HTTPError, ValueError, RuntimeError, OSError) as error:
+        if isinstance(error, ConnectionError):
+            what = (f"{place} is not in the local cache of the Hugging Face hub, which cannot be reached: there is no "
+                    "network, or HF_HUB_OFFLINE is set")
+        elif any(isinstance(e, (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError))
+                 for e in causes(error)):
+            what = f"the Hugging Face hub does not have {place}: {cause(error)}"
+        else:
+            what = f"the download of {place} stopped, or is damaged: {cause(error)}"
+        raise UserError(what, source.place, source.ways()) from error
+
+
+def library() -> Any:
+    """The package `datasets`, told not to try again and again (24 s) where the name of the hub cannot be resolved."""
+    proxies = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
+    host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
+    if "datasets" not in sys.modules and not proxies:
+        try:
+            socket.getaddrinfo(host, None)
+        except OSError:
+            os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when `datasets` is imported
+    import datasets
+
+    return datasets
+
+
+def causes(error: BaseException) -> Iterator[BaseException]:
+    """The error and what led to it, from the outside in."""
+    seen: list[BaseException] = []
+    found: BaseException | None = error
+    while found is not None and found not in seen:
+        seen.append(found)
+        yield found
+        found = found.__cause__ or found.__context__
+
+
+def cause(error: BaseException) -> str:
+    """The first line of the innermost error: `datasets` wraps what went wrong in a message that does not say it."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).splitlines()[0] if str(error) else type(error).__name__

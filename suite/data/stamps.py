@@ -1,0 +1,74 @@
+"""Fingerprints of the user's own files and folders, whose sha256 no card knows.
+
+The content is read when a file is first met or has changed. Later starts trust size and time of the file, or the times
+of the folder and of those directly in it; and where the source has gone, the fingerprint that it last had.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from suite import atomic
+from suite.data import cache
+from suite.data.bar import track
+from suite.data.source import Source
+from suite.errors import UserError
+
+
+def contents(source: Source) -> dict[str, str]:
+    """The sha256 of each of the card's files: the card's own, or that of what the user has.
+
+    Raises UserError where a file whose content is not known is missing or cannot be read.
+    """
+    return {name: file.sha256 or content(source, name) for name, file in source.card.files.items()}
+
+
+def content(source: Source, name: str) -> str:
+    """The fingerprint of one file or folder of the user, read anew only where it has changed."""
+    memo = cache.folder() / "sources" / f"{source.name}-{source.variant}-{name}.json"
+    with cache.locked(memo):  # ten jobs that start together read it once
+        try:
+            known = atomic.read_sealed(memo)
+        except (FileNotFoundError, atomic.Corrupt):
+            known = {}
+        try:
+            path = source.find(name)
+        except UserError:
+            if known:
+                return str(known["sha256_of_content"])
+            raise
+        try:
+            stamp = stamp_of(path)
+            if known.get("stamp") != stamp:
+                known = {"stamp": stamp, "sha256_of_content": read(path)}
+        except OSError as error:
+            raise UserError(f"{path} cannot be read: {error.strerror}", source.place, "check its permissions") from None
+        with cache.writable(memo):
+            atomic.replace(memo, atomic.seal(known), atomic.nobody())
+        return str(known["sha256_of_content"])
+
+
+def stamp_of(path: Path) -> list[Any]:
+    """What tells quickly whether a file or folder has changed. Raises OSError."""
+    if path.is_dir():
+        folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
+        return [str(path.resolve()), *([entry.name, entry.stat().st_mtime_ns] for entry in [path, *folders])]
+    return [str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns]
+
+
+def read(path: Path) -> str:
+    """A sha256 of the bytes of a file, or of names and bytes of all files in a folder. Raises OSError."""
+    if not path.is_dir():
+        return cache.sha256_of(path)
+    total = hashlib.sha256()
+    for file in track([*files(path)], f"reading {path.name}"):
+        total.update(f"{file.relative_to(path).as_posix()}\n{cache.sha256_of(file)}\n".encode())
+    return total.hexdigest()
+
+
+def files(folder: Path) -> Iterator[Path]:
+    """All files below a folder, in the order of their names."""
+    return iter(sorted(path for path in folder.rglob("*") if path.is_file()))
