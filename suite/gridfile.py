@@ -17,7 +17,8 @@ from suite.yamlfile import Node, load_yaml
 GRIDS = Path(__file__).parents[1] / "grids"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$"
 JOINED = ("exclude", "overrides")  # lists that a file which extends another adds to, where others are replaced
-SIZES = re.compile(r"data\..*|optim\..*|train\.(epochs|batch_size)|model\.(layers|features)|ssm\.(state_size|copies)")
+SIZES = re.compile(r"data\..*|optim\..*|train\.(epochs|batch_size|evaluate)|model\.(layers|features)|"
+                   r"ssm\.(state_size|copies)")
 
 Settings = Annotated[dict[str, Any], Field(description="fields by dotted name (`ssm.init: lin`) or nested")]
 Axes = Annotated[dict[str, Any], Field(
@@ -51,7 +52,10 @@ class SeedRange(Strict):
 
 
 class Block(Strict):
-    """A sub-grid: what it names is added to, or replaces, what the grid says; the grid is the union of its blocks."""
+    """A sub-grid: what it names is added to, or replaces, what the grid says; the grid is the union of its blocks.
+
+    A block may extend other grids, so that a grid can be the union of several.
+    """
 
     base: Settings = Field({}, description="settings of every run")
     axes: Axes = Field({}, description="varied in all combinations, the last axis fastest")
@@ -59,6 +63,7 @@ class Block(Strict):
     overrides: list[Override] = []
     exclude: list[Exclude] = []
     seeds: list[Annotated[int, Field(strict=True, ge=0, lt=2**63)]] | SeedRange = [0]
+    extends: str | list[str] = Field([], description="grid files, relative to this one, merged left to right")
 
 
 class Expect(Strict):
@@ -81,7 +86,6 @@ class GridFile(Block):
 
     name: str = Field(pattern=NAME, description="names the reports; letters, digits, _ . -")
     title: str = Field("", description="one line for the report")
-    extends: str | list[str] = Field([], description="grid files, relative to this one, merged left to right")
     blocks: list[Block] = []
     expect: Expect = Expect()
     profile: str = Field("paper", description="the profile where the command line names none")
@@ -141,25 +145,45 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> Node:
     if path.resolve() in chain:
         circle = " → ".join(p.name for p in (*chain[chain.index(path.resolve()):], path))
         raise UserError(f"the grid extends itself: {circle}", str(path), "take one of these `extends` out")
+    node = _with_parents(node, path, (*chain, path.resolve()))
+    blocks = node.value.get("blocks")
+    if blocks is None or not isinstance(blocks.value, list):
+        return node
+    parts = [_block(part, path, (*chain, path.resolve())) for part in blocks.value]
+    return Node(node.value | {"blocks": Node(parts, blocks.at)}, node.at)
+
+
+def _block(part: Node, path: Path, chain: tuple[Path, ...]) -> Node:
+    """A block with what it extends merged in, of which the parts of a block count, not name, title or profiles."""
+    if not isinstance(part.value, dict) or "extends" not in part.value:
+        return part
+    merged = _with_parents(part, path, chain)
+    if "blocks" in merged.value:
+        raise UserError("a grid with blocks cannot be a block of another", part.value["extends"].at.key("extends"),
+                        "extend the grids that its blocks are made of")
+    return Node({key: value for key, value in merged.value.items() if key in Block.model_fields or key in part.value},
+                part.at)
+
+
+def _with_parents(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
+    """The mapping with the files that its `extends` names merged in under it; `path` is the file that it stands in."""
     parents = node.value.get("extends")
     if parents is None:
         return node
     names = parents.plain() if isinstance(parents.value, list) else [parents.plain()]
-    merged: Node | None = None
+    merged = Node({}, node.at)
     for name in names:
         if not isinstance(name, str):
             raise UserError(f"{name!r} is not a file name", parents.at.key("extends"))
         try:
-            parent = _extended(path.parent / name, (*chain, path.resolve()))
+            parent = _extended(path.parent / name, chain)
         except UserError as error:
             if not (path.parent / name).exists():
                 raise UserError(f"the file {name!r} is not there", parents.at.key("extends"),
                                 error.problems[0].fix) from None
             raise
-        parent = Node({k: v for k, v in parent.value.items() if k != "extends"}, parent.at)
-        merged = parent if merged is None else merge(merged, parent)
-    own = Node({k: v for k, v in node.value.items() if k != "extends"}, node.at)
-    return own if merged is None else merge(merged, own)
+        merged = merge(merged, parent)
+    return merge(merged, Node({k: v for k, v in node.value.items() if k != "extends"}, node.at))
 
 
 def shape_problems(node: Node, model: type[BaseModel]) -> Iterator[Problem]:
@@ -235,8 +259,9 @@ def _profile_problems(profile: Node, prefix: str) -> list[Problem]:
             if not SIZES.fullmatch(key):
                 problems.append(Problem(f"a profile may not set {key!r}: it changes the size, never the question",
                                         leaf.at.key(prefix, key) if prefix else leaf.at.key(key),
-                                        "allowed: data.*, optim.*, train.epochs, train.batch_size, model.layers, "
-                                        "model.features, ssm.state_size, ssm.copies"))
+                                        "allowed: data.*, optim.*, train.epochs, train.batch_size, train.evaluate (its "
+                                        "rates go with the data), model.layers, model.features, ssm.state_size, "
+                                        "ssm.copies"))
     return problems
 
 

@@ -105,6 +105,24 @@ def test_a_file_that_extends_another_adds_to_it(tmp_path: Path) -> None:
     assert {(r.config.train.epochs, r.config.model.layers) for r in g.runs} == {(9, 1)}
 
 
+def test_a_grid_is_the_union_of_others(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("name: a\ntitle: A\n" + BASE
+                                     + "axes: {m: {Lin: {ssm.init: lin}, Inv: {ssm.init: inv}}}\n")
+    (tmp_path / "b.yaml").write_text("name: b\n" + BASE + "axes: {size: {small: {model.features: 16}}}\nseeds: [4]\n")
+    (tmp_path / "c.yaml").write_text("name: c\nblocks:\n- {extends: a.yaml, axes: {m: {Inv: null}}}\n"
+                                     "- {extends: b.yaml}\n")
+    g = load_grid(tmp_path / "c.yaml")
+    assert [(r.labels, r.config.seed) for r in g.runs] == [({"m": "Lin"}, 0), ({"size": "small"}, 4)]
+    assert (g.name, g.title, g.axes) == ("c", "", {"m": ["Lin"], "size": ["small"]})
+    assert g.runs[0].run_id == load_grid(tmp_path / "a.yaml").runs[0].run_id
+    (tmp_path / "d.yaml").write_text("name: d\nblocks:\n- {extends: a.yaml}\n- extends: c.yaml\n")
+    with pytest.raises(UserError, match="d.yaml:4: extends: a grid with blocks cannot be a block of another"):
+        load_grid(tmp_path / "d.yaml")
+    (tmp_path / "e.yaml").write_text("name: e\nblocks: [{extends: e.yaml}]\n")
+    with pytest.raises(UserError, match="the grid extends itself: e.yaml → e.yaml"):
+        load_grid(tmp_path / "e.yaml")
+
+
 def test_equal_configurations_are_one_run_under_two_labels(grid) -> None:
     g = grid("axes: {m: {Plain: {}, Spelled: {ssm.init: legs}}}\n")
     assert len(g.runs) == 2 and g.runs[0].run_id == g.runs[1].run_id
