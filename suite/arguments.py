@@ -73,6 +73,9 @@ def _verbs_that_look(verb: AddVerb) -> None:
 
 
 def _verbs_without_grids(verb: AddVerb) -> None:
+    figures = verb("figures", "report.paper_figures:write", "figures 1 to 5 of the paper, computed anew: PDF, SVG, PNG")
+    figures.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR",
+                         help="default: reports/figures")
     doctor = verb("doctor", "doctor:check", "checks this machine: packages, threads, GPUs, data, store")
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     schema = verb("schema", "schema:write", "writes the JSON Schema of grid files, for editors")

@@ -72,11 +72,12 @@ def _make(grid: Grid, store: Store, states: dict[str, RunState], out: Path, sour
     files = document.render(made, sources / "templates")
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     for name, data in {**files, f"{stem}.cells.json": document.cells_json(made, digest, digests)}.items():
-        _write(out, name, data)
+        write_file(out, name, data)
     return [*files, f"{stem}.cells.json"], text.render(made)
 
 
-def _write(out: Path, name: str, data: bytes) -> None:
+def write_file(out: Path, name: str, data: bytes) -> None:
+    """Put a file in place below `out`. Raises UserError where it cannot be written, or would land elsewhere."""
     path = out / name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -3,30 +3,19 @@ Grids that measure kernels get time against length, a panel for each table, inst
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from suite.report.plot import DARK, LIGHT, canvas, legend_label, look, saved, style
 from suite.report.results import Results
 
 if TYPE_CHECKING:
     from suite.report.table import Table
 
-# Okabe and Ito's colours, which stay apart under the common forms of colour blindness (the two darkest are lighter on
-# dark pages); once they are used up they come again with another dash.
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
-ON_DARK = {"#0072B2": "#3D94DB", "#7F7F7F": "#A0A0A0"}
-DASHES = ("-", "--", ":", "-.")
-LIGHT = {"text": "#1a1a1a", "grid": "#d9d9d9", "face": "white"}
-DARK = {"text": "#e6e6e6", "grid": "#454545", "face": "none"}
 ACROSS = 3  # panels side by side
-BASE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.linewidth": 0.5,
-        "text.parse_math": False, "svg.fonttype": "path", "svg.hashsalt": "suite", "axes.titlesize": 10,
-        "axes.axisbelow": True, "lines.linewidth": 1.5}
 
 
 @dataclass(frozen=True)
@@ -106,25 +95,17 @@ def draw(shown: Sequence[Panel], stem: str, title: str) -> dict[str, bytes]:
     if not shown:
         return {}
     light, dark = _figure(shown, LIGHT), _figure(shown, DARK)
-    return {f"{stem}.png": _saved(light, "png", title), f"{stem}.svg": _saved(light, "svg", title),
-            f"{stem}-dark.svg": _saved(dark, "svg", title)}
+    return {f"{stem}.png": saved(light, "png", title), f"{stem}.svg": saved(light, "svg", title),
+            f"{stem}-dark.svg": saved(dark, "svg", title)}
 
 
 def _figure(shown: Sequence[Panel], theme: dict[str, str]) -> Any:
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     across = min(len(shown), ACROSS)
     down = -(-len(shown) // across)
-    colours = {"text.color": theme["text"], "axes.labelcolor": theme["text"], "axes.edgecolor": theme["text"],
-               "xtick.color": theme["text"], "ytick.color": theme["text"], "grid.color": theme["grid"],
-               "axes.facecolor": "none", "figure.facecolor": theme["face"]}
     names = list(dict.fromkeys(line.label for panel in shown for line in panel.lines))
     columns, legend_rows = _legend_shape(names, across)
-    with rc_context(BASE | colours):
-        figure = Figure(figsize=(3.5 * across, 2.7 * down + 0.25 * legend_rows + 0.15), layout="constrained")
-        FigureCanvasAgg(figure)
+    with style(theme):
+        figure = canvas(3.5 * across, 2.7 * down + 0.25 * legend_rows + 0.15)
         handles: dict[str, Any] = {}
         for i, panel in enumerate(shown):
             _axes(figure.add_subplot(down, across, i + 1), panel, names, handles, theme is DARK)
@@ -144,13 +125,10 @@ def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any]
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     for line in panel.lines:
-        place = names.index(line.label)
-        colour = COLOURS[place % len(COLOURS)]
-        look = {"color": ON_DARK.get(colour, colour) if dark else colour,
-                "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}
+        shown = look(names.index(line.label), dark)
         marker = "o" if len(line.epochs) < 3 or panel.x != "epoch" else None
-        handles[line.label], = axes.plot(line.epochs, line.mean, marker=marker, markersize=4, **look)
-        axes.fill_between(line.epochs, line.mean - line.std, line.mean + line.std, color=look["color"], alpha=0.18,
+        handles[line.label], = axes.plot(line.epochs, line.mean, marker=marker, markersize=4, **shown)
+        axes.fill_between(line.epochs, line.mean - line.std, line.mean + line.std, color=shown["color"], alpha=0.18,
                           linewidth=0)
     axes.set_title(panel.title)
     axes.set_xlabel(panel.x)
@@ -165,21 +143,3 @@ def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any]
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(plain)
         axes.yaxis.set_major_formatter(plain)
-
-
-def legend_label(name: str) -> str:
-    """matplotlib leaves labels with a leading underscore out of legends; a space of no width keeps them in."""
-    return f"\N{ZERO WIDTH SPACE}{name}" if name.startswith("_") else name
-
-
-def _saved(figure: Any, kind: str, title: str) -> bytes:
-    from matplotlib import rc_context
-
-    stream = io.BytesIO()
-    plain = title.encode("latin-1", "replace").decode("latin-1")  # all that a PNG's text may hold
-    metadata = {"Title": title, "Date": None} if kind == "svg" else {"Title": plain}
-    with rc_context(BASE), warnings.catch_warnings():
-        # A name in a script that the font lacks shows as boxes; that is no reason to fail or to fill the terminal.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(stream, format=kind, metadata=metadata, dpi=150)
-    return stream.getvalue()
