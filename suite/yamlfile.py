@@ -16,7 +16,7 @@ import yaml
 
 from suite.errors import Problem, UserError
 
-LARGEST = 200_000  # nodes after aliases are expanded: far above any real grid, far below a YAML bomb
+LARGEST, DEEPEST = 50_000, 50  # nodes after aliases are expanded: far above any real grid, far below a YAML bomb
 TAG = "tag:yaml.org,2002:"
 INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
@@ -101,9 +101,10 @@ def parse_yaml(text: str, name: str) -> Node:
     tab = next((i for i, line in enumerate(text.splitlines(), 1) if re.match(r" *\t", line) and line.strip()), 0)
     if tab:
         raise UserError("a tab in the indentation", str(Where(name, tab)), "YAML is indented with spaces only")
+    kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(text)
-        root = loader.get_single_node()
+        _check_size(yaml.parse(text, kind), name)
+        root = kind(text).get_single_node()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = mark.line + 1 if mark else 0
@@ -111,8 +112,8 @@ def parse_yaml(text: str, name: str) -> Node:
         raise UserError(f"not YAML: {what}", str(Where(name, line))) from None
     except yaml.YAMLError as error:
         raise UserError(f"not YAML: {error}".splitlines()[0], name) from None
-    except RecursionError:
-        raise UserError("nested too deeply", name) from None
+    except UnicodeEncodeError:
+        raise UserError("not YAML: it is not UTF-8 text", name) from None
     if root is None:
         raise UserError("the file is empty", name)
     reader = _Reader(name)
@@ -124,21 +125,41 @@ def parse_yaml(text: str, name: str) -> Node:
     return node
 
 
+def _check_size(events: Iterator[Any], name: str) -> None:
+    """Raises UserError for a text whose nodes would not fit: the composer recurses in C, and aliases multiply."""
+    count = 0
+    open_nodes: list[tuple[str | None, int]] = []  # anchor of each collection, and the count where it began
+    sizes: dict[str | None, int] = {}
+    for event in events:
+        at = Where(name, event.start_mark.line + 1)
+        if isinstance(event, yaml.AliasEvent):
+            if any(anchor == event.anchor for anchor, _ in open_nodes):
+                raise UserError(f"the alias *{event.anchor} holds itself", str(at))
+            count += sizes.get(event.anchor, 1)
+        elif isinstance(event, yaml.NodeEvent):
+            count += 1
+        if isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, count))
+            if len(open_nodes) > DEEPEST:
+                raise UserError("nested too deeply", str(at))
+        elif isinstance(event, yaml.CollectionEndEvent):
+            anchor, start = open_nodes.pop()
+            sizes[anchor] = count - start + 1
+        if count > LARGEST:
+            raise UserError(f"more than {LARGEST:,} values once aliases are expanded", str(at))
+
+
 class _Reader:
     """Turns the nodes of PyYAML into ours, and collects every problem on the way."""
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.problems: list[Problem] = []
-        self.count = 0
 
     def read(self, node: yaml.Node, line: int, depth: int = 0) -> Node:
-        self.count += 1
         at = Where(self.name, line or node.start_mark.line + 1)
-        if self.count > LARGEST or depth > 50:
-            what = "nested too deeply (or an alias that holds itself)" if depth > 50 else \
-                f"more than {LARGEST:,} values once aliases are expanded"
-            raise UserError([*self.problems, Problem(what, str(at))])
+        if depth > DEEPEST:  # of aliases within aliases
+            raise UserError([*self.problems, Problem("nested too deeply", str(at))])
         if isinstance(node, yaml.MappingNode):
             return Node(self.mapping(node, depth) if self.usual(node, at) else {}, at)
         if isinstance(node, yaml.SequenceNode):

@@ -1,5 +1,7 @@
 """Reading YAML: numbers as people write them, every problem with its line, nothing executed."""
 
+import time
+
 import pytest
 
 from suite.errors import UserError
@@ -45,9 +47,22 @@ def test_what_is_not_one_mapping_is_refused(text: str, message: str) -> None:
 def test_an_alias_bomb_and_an_alias_of_itself_end_quickly() -> None:
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x]\n" + "".join(
         f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9))
-    assert "once aliases are expanded" in problems(bomb)[-1]
-    assert "nested too deeply" in problems("a: &a [*a]")[-1]
-    assert "nested too deeply" in problems("[" * 2000 + "]" * 2000)[-1]
+    merged = "a0: &a0 {k: x, j: x}\n" + "".join(
+        f"a{i}: &a{i}\n  <<: [{', '.join([f'*a{i - 1}'] * 9)}]\n" for i in range(1, 9))
+    started = time.process_time()
+    for text in (bomb, merged, "a: [" + "1, " * 300_000 + "1]", "\n".join(f"k{i}: 1" for i in range(300_000))):
+        assert "once aliases are expanded" in problems(text)[-1]
+    for text in ("a: &a [*a]", "a: &a {b: [*a]}"):
+        assert "the alias *a holds itself" in problems(text)[-1]
+    chain = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}]\n" for i in range(1, 60))
+    for text in (chain, "[" * 2000, "a: " + "[" * 500_000, "a: " + "{a: " * 500_000):  # the composer recurses in C
+        assert "nested too deeply" in problems(text)[-1]
+    assert time.process_time() - started < 4
+    assert parse_yaml("a: &a [1]\nb: [*a, *a]\n", "f").plain()["b"] == [[1], [1]]
+
+
+def test_text_that_is_no_unicode_is_refused() -> None:
+    assert "not UTF-8" in problems("a: \udcff")[-1]
 
 
 def test_merge_keys_give_what_the_mapping_does_not() -> None:
