@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ from suite.errors import Problem, UserError, nearest
 from suite.gridfile import Expect, merge, read_grid, read_profile, value_problems
 from suite.rules import violations
 from suite.yamlfile import Node, Where, parse_yaml
+
+LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is told at once, instead of after minutes
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,10 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     problems += [p for block in blocks for when in block.whens for p in when_problems(when, axes)]
     if problems:
         raise UserError({str(p): p for p in problems}.values())  # what all blocks inherit is told once
+    count = sum(math.prod(len(steps) for _, steps in block.columns) * len(block.seeds) for block in blocks)
+    if count > LARGEST:
+        raise UserError(f"the grid asks for {count:,} runs, and {LARGEST:,} are the most", str(node.at),
+                        "take values or seeds out, or make several grids of it")
     runs, excluded = _expand(blocks, last)
     return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
                 profile=profile, runs=_chosen(runs, only, axes), excluded=excluded, axes=axes,

@@ -110,7 +110,8 @@ def read_profile(name: str, grid: Node) -> Node | None:
     """The overlay of that name: `_profiles/<name>.yaml` and the grid's own, merged. None for an empty `paper`."""
     own = grid.value.get("profiles", Node({}, grid.at)).value
     folders = {Path(grid.at.file).parent / "_profiles", GRIDS / "_profiles"}
-    found = [folder / f"{name}.yaml" for folder in sorted(folders) if (folder / f"{name}.yaml").is_file()]
+    found = [folder / f"{name}.yaml" for folder in sorted(folders)
+             if re.match(NAME, name) and (folder / f"{name}.yaml").is_file()]  # a name, and no way out of the folder
     if not found and name not in own:
         if name == "paper":
             return None

@@ -20,6 +20,9 @@ def load(name: str, field: str) -> Any:
         raise UserError(f"cannot import {module!r}: {error}", field, fix) from error
     except AttributeError as error:
         raise UserError(f"module {module!r} has no {attribute!r}", field, fix) from error
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the user's code, which may raise anything
+        raise UserError(f"importing {module!r} raises {type(error).__name__}: {error}", field,
+                        "mend the module") from error
     if not (inspect.isfunction(found) or inspect.isclass(found)):
         raise UserError(f"{name!r} is neither a function nor a class", field, fix)
     return found

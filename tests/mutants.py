@@ -25,14 +25,14 @@ from suite.launch import local
 
 ROOT = Path(__file__).parents[1]
 SLOW_S = 1.0
-NASTY = (None, True, False, 0, -1, 1, 10**30, -0.0, 1e308, 1e-320, "", " ", "off", "1e-3", "../../../etc/passwd", "é\u202e",
-         "x" * 5000, "a\nb", "{{7*7}}", "%s%n", "\\input{x}", "<b>", ".x:f", "os:system", "nowhere:f", "sys:modules",
-         [], {}, [[]], [1, "a"], {"a": {"b": {}}}, "=1", "S4D-Lin", "paper", "mini", [0, 0], 2**63, {"range": 10_000},
-         {"range": 0}, "&a", "*a", "null", "~")
-LINES = ("extends: {0}", "extends: [quickstart.yaml, ../grids/quickstart.yaml]", "a: !!python/object/apply:os.abort []",
-         "b: &b [*b]", "<<: {{name: x}}", "seeds: {{range: 10000}}", "profile: ../../x", "blocks: [{{}}, {{}}]",
-         "zip: {{seed: [1, 2]}}", "exclude: [{{when: {{}}, because: x}}]", "\tx: 1", "--- ", "...", "? [a]", "name: ../x",
-         "axes: {{optim.lr: [1e-3, 1e400]}}", "overrides: [{{set: {{ssm: {{init: lin}}}}}}]", "profiles: {{x: {{}}}}")
+NASTY = (None, True, False, 0, -1, 1, 10**30, -0.0, 1e308, 1e-320, "", " ", "off", "1e-3", "../../../etc/passwd",
+         "é\u202e", "x" * 5000, "a\nb", "{{7*7}}", "%s%n", "\\input{x}", "<b>", ".x:f", "os:system", "nowhere:f",
+         "sys:modules", [], {}, [[]], [1, "a"], {"a": {"b": {}}}, "=1", "S4D-Lin", "paper", "mini", [0, 0], 2**63,
+         {"range": 10_000}, {"range": 0}, "&a", "*a", "null", "~")
+LINES = ("extends: NAME", "extends: [quickstart.yaml, ../grids/quickstart.yaml]", "b: &b [*b]", "<<: {name: x}",
+         "a: !!python/object/apply:os.abort []", "seeds: {range: 10000}", "profile: ../../x", "blocks: [{}, {}]",
+         "zip: {seed: [1, 2]}", "exclude: [{when: {}, because: x}]", "\tx: 1", "--- ", "...", "? [a]", "name: ../x",
+         "axes: {optim.lr: [1e-3, 1e400]}", "overrides: [{set: {ssm: {init: lin}}}]", "profiles: {x: {}}")
 
 
 def mutate(text: str, rng: random.Random, name: str) -> bytes:
@@ -101,7 +101,7 @@ def change_text(text: str, rng: random.Random, name: str) -> str:
     elif kind == 2:
         lines[i] = " " * rng.randrange(9) + lines[i].lstrip()
     elif kind == 3:
-        lines.insert(i, rng.choice(LINES).format(name))
+        lines.insert(i, rng.choice(LINES).replace("NAME", name))
     elif kind == 4:
         lines[i], lines[j] = lines[j], lines[i]
     elif kind == 5:
@@ -134,7 +134,7 @@ class Runs:
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 code = cli.main(["run", str(path), "--store", str(self.folder / "store"), "--out", str(self.folder)])
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - whatever it is, it is to be told
             return traceback.format_exc()
         seconds = time.process_time() - began
         self.slowest = max(self.slowest, seconds)

@@ -53,6 +53,12 @@ blocks:
         ("lin", 1e-4, 0.01, 0), ("lin", 1e-3, 0.1, 0), ("inv", 1e-3, 0.1, 0), ("inv", 1e-3, 0.1, 1)]
 
 
+def test_a_grid_of_far_too_many_runs_is_refused_at_once(errors) -> None:
+    many = "[" + ", ".join(map(str, range(1, 101))) + "]"
+    told = errors(f"axes: {{model.layers: {many}, train.epochs: {many}}}\nseeds: {{range: 10000}}\n")
+    assert "g.yaml:1: the grid asks for 100,000,000 runs, and 20,000 are the most" in told
+
+
 def test_rules_and_exclude_leave_runs_out_with_their_reasons(grid) -> None:
     g = grid("""
 axes:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -16,6 +16,7 @@ from suite.yamlfile import load_yaml
 
 CARDS = Path(__file__).parents[2] / "datasets"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]  # it names folders of the cache
 
 
 class Option(BaseModel):
@@ -39,6 +40,12 @@ class File(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
     path: str | tuple[str, ...]
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+
+    @model_validator(mode="after")
+    def _below(self) -> File:
+        if any(".." in Path(place).parts for place in self.places):
+            raise ValueError("a path may not lead upwards with ..")
+        return self
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -114,13 +121,13 @@ class Card(BaseModel):
     """A data set: where it is from, under which licence, for which tasks, in which variants."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
-    name: str
+    name: Name
     title: str
     source: str
     licence: str
     citation: str
     tasks: tuple[str, ...]
-    variants: dict[str, Variant]
+    variants: dict[Name, Variant]
 
     def variant(self, name: str) -> Variant:
         """The variant of that name. Raises UserError with the names there are and how to get each."""

@@ -1,0 +1,89 @@
+"""Hostile names and files: nothing is executed, followed, or written where it does not belong, and each is named."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from suite.cli import main
+from suite.data import cards
+from suite.errors import UserError
+from suite.grid import load_grid
+from suite.report import write_report
+from suite.store import Store
+
+OUT = ("../evil", "/evil", "..", "a/../../evil", "a/b", "evil\n", "")
+GRID = "name: {name}\nbase: {{task: scifar, data.variant: sample}}\naxes: {{ssm.init: [lin, inv]}}\n"
+
+
+def told(folder: Path, text: str, **options: str) -> str:
+    (folder / "g.yaml").write_text(text)
+    with pytest.raises(UserError) as caught:
+        load_grid(folder / "g.yaml", **options)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_names_in_a_grid_lead_nowhere(tmp_path: Path, name: str) -> None:
+    quoted = repr(name) if "\n" not in name else '"evil\\n"'
+    folder = tmp_path / "grids"
+    folder.mkdir()
+    (tmp_path / "evil.yaml").write_text("overrides: [{set: {model.layers: 1}}]\n")  # what a way out would find
+    assert "name" in told(folder, GRID.format(name=quoted))
+    assert "there is no profile" in told(folder, GRID.format(name="g") + f"profile: {quoted}\n")
+    for field in ("data.variant", "data.name", "ssm.init", "model.name", "train.select"):
+        text = GRID.format(name="g").replace("ssm.init: [lin, inv]", "optim.lr: [0.1]")
+        assert field in told(folder, text + f"overrides: [{{set: {{{field}: {quoted}}}}}]\n")
+
+
+@pytest.mark.parametrize("name", OUT)
+def test_names_in_layouts_and_claims_lead_nowhere(tmp_path: Path, name: str) -> None:
+    quoted = repr(name) if "\n" not in name else '"evil\\n"'
+    (tmp_path / "g.yaml").write_text(GRID.format(name="g"))
+    grid = load_grid(tmp_path / "g.yaml")
+    sources = tmp_path / "sources"
+    (sources / "tables").mkdir(parents=True)
+    layout = f"name: {quoted}\ngrid: g\nrows: ssm.init\ncolumns: [{{label: x}}]\n"
+    (sources / "tables" / "x.yaml").write_text(layout)
+    with pytest.raises(UserError, match="x.yaml:1: name"):
+        write_report([grid], Store(tmp_path / "store"), tmp_path / "out", sources)
+    (sources / "tables" / "x.yaml").unlink()
+    claim = (f"claims: [{{id: {quoted}, text: t, source: s, grid: g, kind: better, left: {{ssm.init: lin}}, "
+             "right: {ssm.init: inv}}]\n")
+    (sources / "claims.yaml").write_text(claim)
+    with pytest.raises(UserError, match="claims.yaml:1: claims.0.id"):
+        write_report([grid], Store(tmp_path / "store"), tmp_path / "out", sources)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("old", "new", "where"), [
+    ("name: cifar10", "name: ../cifar10", "name"), ("  sample:", "  ../sample:", "variants"),
+    ("path: datasets/", "path: ../datasets/", "path")])
+def test_names_in_cards_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str,
+                                     where: str) -> None:
+    shutil.copytree(cards.CARDS, tmp_path / "datasets", ignore=shutil.ignore_patterns("samples"))
+    card = tmp_path / "datasets/cifar10.yaml"
+    text = card.read_text()
+    assert old in text
+    card.write_text(text.replace(old, new))
+    monkeypatch.setattr(cards, "CARDS", tmp_path / "datasets")
+    cards.load.cache_clear()
+    try:
+        with pytest.raises(UserError, match=where):
+            cards.load("cifar10")
+    finally:
+        cards.load.cache_clear()
+
+
+def test_a_module_that_raises_is_told_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                          capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for name, body in (("bad_syntax", "def f(:\n"), ("bad_exit", "raise SystemExit(3)\n"), ("bad_sum", "1 / 0\n")):
+        (tmp_path / f"{name}.py").write_text(body)
+        (tmp_path / "g.yaml").write_text(GRID.format(name="g").replace("lin, inv", f'lin, "{name}:f"'))
+        assert main(["plan", "g.yaml"]) == 2
+        err = capsys.readouterr().err
+        assert f"importing '{name}' raises" in err and "Traceback" not in err and "ssm.init" in err
