@@ -84,7 +84,8 @@ class Tenure:
         """Who has it, in words."""
         if self.claim is None:
             return "an owner whose claim cannot be read"
-        return f"process {self.claim['pid']} on {self.claim['host']}"
+        job = f" in job {self.claim['job']}" if self.claim.get("job") else ""
+        return f"process {self.claim['pid']} on {self.claim['host']}{job}"
 
 
 def latest(folder: Path) -> Tenure | None:
@@ -109,10 +110,11 @@ def numbers(folder: Path) -> list[int]:
         return []
 
 
-def claim(folder: Path, still: tuple[int, int] | None = None) -> Attempt | None:
+def claim(folder: Path, still: tuple[int, int] | None = None, job: str = "") -> Attempt | None:
     """Own a run folder, or None where somebody else does. Raises OSError.
 
     `still`: number and count of an attempt whose heart was seen to stand still for too long, and that may be overtaken.
+    `job`: of a cluster, in which this process is.
     """
     (folder / "attempts").mkdir(exist_ok=True)
     last = latest(folder)
@@ -120,7 +122,7 @@ def claim(folder: Path, still: tuple[int, int] | None = None) -> Attempt | None:
     if not free:
         return None
     attempt = Attempt(folder, last.number + 1 if last else 1)
-    return attempt if attempt.begin() else None
+    return attempt if attempt.begin(job) else None
 
 
 class Attempt:
@@ -132,12 +134,12 @@ class Attempt:
         self._next = self._path(number + 1, "json")
         self._count = 0
 
-    def begin(self) -> bool:
+    def begin(self, job: str = "") -> bool:
         """Claim the folder; whether it worked. What earlier owners have not yet put in place is removed."""
         host, place = here()
         pid = os.getpid()
         content = {"token": self.token, "host": host, "place": place, "pid": pid, "started": process_start(pid),
-                   "when": time.strftime("%Y-%m-%d %H:%M:%S %z")}  # for people; nothing is decided by it
+                   "job": job, "when": time.strftime("%Y-%m-%d %H:%M:%S %z")}  # for people; nothing is decided by it
         if not atomic.create(self._path(self.number, "json"), atomic.seal(content), self._owner, durable=False):
             return False
         for place_of_files in (self.folder, self.folder / "attempts"):
@@ -202,6 +204,18 @@ def end_for_dead(folder: Path, pid: int, started: int | None, state: str, reason
     if last is None or last.claim is None or last.status != "dead" or last.claim["pid"] != pid:
         return False
     if started is not None and last.claim["started"] != started:
+        return False
+    try:
+        Attempt(folder, last.number, str(last.claim["token"])).end(state, reason, detail)
+    except Overtaken:
+        return False
+    return True
+
+
+def end_for_job(folder: Path, job: str, state: str, reason: str, detail: str) -> bool:
+    """Say how the attempt of a job ended that SLURM knows no more, or starts again; whether there was one."""
+    last = latest(folder)
+    if last is None or last.ended or last.claim is None or last.claim.get("job") != job:
         return False
     try:
         Attempt(folder, last.number, str(last.claim["token"])).end(state, reason, detail)

@@ -94,7 +94,7 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
         check_folder(folder)
         if (state := store.state(folder.name)).name == "done":
             return state
-        attempt = claim(folder, order.still)
+        attempt = claim(folder, order.still, str(order.launch.get("job", "")))
         if attempt is None:
             return replace(store.state(folder.name), name="claimed")
         with Heartbeat(attempt) as heart:
@@ -193,6 +193,8 @@ class Job:
             if now - saved_at >= self.order.checkpoint_s:
                 self._save()
                 saved_at = time.monotonic()
+                if self.order.probe and len(trainer.rows) < epochs:
+                    return Ending("partial", "budget", f"stopped after its first checkpoint, at step {trainer.step}")
         self._save()
         if len(trainer.rows) < epochs:
             return Ending("partial", "budget", f"stopped after epoch {len(trainer.rows)} of {epochs}, as asked")

@@ -22,26 +22,28 @@ class Options:
     """How to compute, none of it in a run's id.
 
     jobs: runs at a time, on each of `gpus` where there are any. threads: of each run. until: epoch to stop after.
-    timeout_s, checkpoint_s: as in `suite.order.Order`. retry: start failed runs, too. patience_s: a run that somebody
-    else owns is taken over when its heartbeat stands still for so long.
+    timeout_s, checkpoint_s, probe: as in `suite.order.Order`. retry: start failed runs, too. wait: for runs that
+    somebody else owns; one is taken over when its heartbeat stands still for `patience_s`.
     """
 
     store: Path
     jobs: int = 1
     threads: int = 1
-    gpus: tuple[int, ...] = ()
+    gpus: tuple[int | str, ...] = ()
     until: int | None = None
     timeout_s: float | None = None
     checkpoint_s: float = 300.0
     compile: bool = False
+    probe: bool = False
     retry: bool = False
+    wait: bool = True
     patience_s: float = PATIENCE_S
 
-    def order(self, gpu: int | None, launch: Mapping[str, Any], still: tuple[int, int] | None = None) -> Order:
+    def order(self, gpu: int | str | None, launch: Mapping[str, Any], still: tuple[int, int] | None = None) -> Order:
         """What a job in the slot of `gpu` (None: the processor) is asked to do."""
         return Order(threads=self.threads, device="cpu" if gpu is None else "cuda", until=self.until,
-                     timeout_s=self.timeout_s, checkpoint_s=self.checkpoint_s, compile=self.compile, still=still,
-                     launch=launch)
+                     timeout_s=self.timeout_s, checkpoint_s=self.checkpoint_s, compile=self.compile, probe=self.probe,
+                     still=still, launch=launch)
 
 
 class Listener(Protocol):

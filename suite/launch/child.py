@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 from dataclasses import asdict
 from multiprocessing.connection import Connection
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from suite.job import Training
 
 
-def main(folder: str, order: str, gpu: int | None, outcome: Connection, training: Training | None) -> None:
+def main(folder: str, order: str, gpu: int | str | None, outcome: Connection, training: Training | None) -> None:
     """Do the job that `order` (JSON) asks for, with stdout and stderr in the run's log, and send the state."""
+    for number in (signal.SIGTERM, signal.SIGUSR2):  # which its server lives through
+        signal.signal(number, signal.SIG_DFL)
     try:
         _redirect(Path(folder) / "log.txt")
         state = _work(Path(folder), Order.from_json(order), gpu, training)
@@ -29,7 +32,7 @@ def main(folder: str, order: str, gpu: int | None, outcome: Connection, training
     outcome.send_bytes(json.dumps(asdict(state)).encode())
 
 
-def _work(folder: Path, order: Order, gpu: int | None, training: Training | None) -> RunState:
+def _work(folder: Path, order: Order, gpu: int | str | None, training: Training | None) -> RunState:
     from suite.launch import preload
 
     if os.getpid() == preload.SERVER:

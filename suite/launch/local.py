@@ -59,7 +59,7 @@ class Child:
     run: GridRun
     process: ForkServerProcess
     outcome: Connection
-    gpu: int | None
+    gpu: int | str | None
     ticks: int | None
     before: int
     began: float = field(default_factory=time.monotonic)
@@ -93,8 +93,8 @@ class Runner:
                  code: Mapping[str, Any], stop: Stop) -> None:
         self.store, self.options, self.listener, self.training = store, options, listener, training
         self.code, self.stop = code, stop
-        gpus: Sequence[int | None] = options.gpus or (None,)
-        self.free: deque[int | None] = deque(gpu for _ in range(options.jobs) for gpu in gpus)
+        gpus: Sequence[int | str | None] = options.gpus or (None,)
+        self.free: deque[int | str | None] = deque(gpu for _ in range(options.jobs) for gpu in gpus)
         self.queue: deque[GridRun] = deque()
         self.waiting: list[GridRun] = []
         self.children: list[Child] = []
@@ -133,7 +133,7 @@ class Runner:
         decision = wanted(state, run.config.train.epochs, self.options)
         if decision == "start":
             self.queue.append(run)
-        elif decision == "wait":
+        elif decision == "wait" and self.options.wait:
             self.waiting.append(run)
         else:
             self._finish(run, state)
@@ -190,7 +190,7 @@ class Runner:
         one.outcome.close()
         one.process.close()
         if state.name == "claimed":
-            self.waiting.append(one.run)
+            self._place(one.run, state)
         elif (state.name, state.reason) == ("failed", "killed") and not self.stop.asked and self._may_restart(one):
             self.listener.told(f"run {one.run.run_id}: {state.detail}; it starts again")
             self.queue.appendleft(one.run)

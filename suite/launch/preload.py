@@ -1,6 +1,7 @@
 """What the fork server imports before it forks, so that a run starts in milliseconds. Nothing here computes.
 
-The server leaves the terminal's session, so that Ctrl-C reaches the runner only, and dies with the runner.
+The server leaves the terminal's session, so that Ctrl-C reaches the runner only, and dies with the runner. The signals
+with which SLURM asks all processes of a job to stop are for the runner and the runs: the server lives as long as they.
 """
 
 from __future__ import annotations
@@ -40,5 +41,7 @@ def warm() -> None:
 
 if str(os.getppid()) == os.environ.get(RUNNER):
     os.setsid()
+    for number in (signal.SIGTERM, signal.SIGUSR2):
+        signal.signal(number, lambda *_: None)
     die_with(os.getppid())
     warm()

@@ -1,0 +1,155 @@
+"""Batches: job arrays that were, or are about to be, handed to SLURM. Each has a record that its jobs read.
+
+    <store>/slurm/<batch>.json   what its jobs do, written before it is submitted
+    <store>/slurm/<batch>.job    the one array of SLURM that may do it, made once by whoever is first: the submission
+                                 that got its number, the first of its jobs that starts, or a later submission that
+                                 finds it nowhere and gives it up (no number: jobs that come late end at once)
+    <store>/slurm/<batch>.sh     the script; `logs/` has what the jobs print, `code/` the copies of the code
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shlex
+import sys
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from suite import atomic
+from suite.errors import UserError
+from suite.launch.cluster import Cluster
+from suite.order import Order
+
+NAME = re.compile(r"s4d-\d{8}-\d{6}-[0-9a-f]{6}-\d+")
+FOLDER = "slurm"
+
+
+@dataclass(frozen=True)
+class Batch:
+    """An array of jobs. `tasks` has the runs of each job. `at_once` of them are computed at a time (on each GPU).
+
+    attempts: of each run, how many attempts there were at submission. training: makes the parts of a job, for tests
+    (`module:function` and its keywords).
+    """
+
+    name: str
+    kind: Literal["canary", "main"]
+    tasks: tuple[tuple[str, ...], ...]
+    order: Order
+    code: str
+    minutes: int
+    signal_s: int
+    at_once: int = 1
+    retry: bool = False
+    attempts: Mapping[str, int] = field(default_factory=dict)
+    training: tuple[str, Mapping[str, Any]] | None = None
+
+    @property
+    def runs(self) -> list[str]:
+        """The ids of all its runs."""
+        return [run_id for task in self.tasks for run_id in task]
+
+    def write(self, store: Path) -> Path:
+        """Write its record. Raises OSError."""
+        path = store / FOLDER / f"{self.name}.json"
+        (path.parent / "logs").mkdir(parents=True, exist_ok=True)
+        atomic.create(path, atomic.seal(asdict(self)), atomic.nobody())
+        return path
+
+
+def read(path: Path) -> Batch:
+    """The batch in a record. Raises UserError where it is not whole."""
+    try:
+        values = atomic.read_sealed(path)
+        order = Order.from_json(atomic.canonical(values["order"]))
+        tasks = tuple(tuple(task) for task in values["tasks"])
+        return Batch(**(values | {"order": order, "tasks": tasks,
+                                  "training": tuple(values["training"]) if values["training"] else None}))
+    except (FileNotFoundError, atomic.Corrupt, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"is not the record of a batch of jobs: {error}", str(path),
+                        "move it away; the next start submits its runs again") from None
+
+
+def all_of(store: Path) -> list[Batch]:
+    """All batches of a store, the oldest first. Records that are not whole are left out."""
+    found = []
+    for path in sorted((store / FOLDER).glob("s4d-*.json")):
+        if NAME.fullmatch(path.stem):
+            with suppress(UserError):
+                found.append(read(path))
+    return found
+
+
+def settle(store: Path, name: str, job: str) -> str:
+    """Make `job` (a number; "" for none) the array of a batch, unless it has one; the one that it has now."""
+    path = store / FOLDER / f"{name}.job"
+    if atomic.create(path, atomic.seal({"job": job}), atomic.nobody()):
+        return job
+    return job_of(store, name) or ""
+
+
+def job_of(store: Path, name: str) -> str | None:
+    """The number of a batch's array: "" where it was given up, None where nobody has said yet."""
+    try:
+        return str(atomic.read_sealed(store / FOLDER / f"{name}.job")["job"])
+    except FileNotFoundError:
+        return None
+    except (atomic.Corrupt, KeyError):
+        return ""
+
+
+def new_name(part: int, start: str) -> str:
+    """The name of a batch and of its jobs. `start` is the same for all that are submitted together (`new_start`)."""
+    return f"s4d-{start}-{part}"
+
+
+def new_start() -> str:
+    """A text that no other submission has, and that sorts by time."""
+    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+
+
+def in_tasks(runs: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
+    """The runs in order, so many to a job."""
+    return tuple(tuple(runs[i:i + size]) for i in range(0, len(runs), size))
+
+
+def split(tasks: Sequence[tuple[str, ...]], largest: int) -> list[tuple[tuple[str, ...], ...]]:
+    """Jobs in arrays of `largest` at most."""
+    return [tuple(tasks[i:i + largest]) for i in range(0, len(tasks), largest)]
+
+
+def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[str] = ()) -> str:
+    """The script for sbatch, as submitit renders it. Raises UserError where SLURM is not here.
+
+    The batch shell outlives a SIGTERM, so that it can say in the end how runs ended whose process could not.
+    """
+    from submitit import SlurmExecutor
+
+    after = ",".join(dependencies)
+    flags = {"requeue": True, **cluster.extra} | ({"dependency": after, "kill-on-invalid-dep": "yes"} if after else {})
+    record = store.absolute() / FOLDER / f"{batch.name}.json"
+    python = f"{shlex.quote(sys.executable)} -u -m suite.launch.node"
+    cpus = cluster.needed_cpus(batch.order.threads)
+    logs = str(record.parent / "logs").replace("%", "%%")  # SLURM fills in what stands behind a %
+    try:
+        executor = SlurmExecutor(folder=logs)
+    except RuntimeError:
+        raise UserError("there is no SLURM on this machine: srun is not found", "--executor slurm",
+                        "run this on a login node of the cluster") from None
+    executor.update_parameters(
+        job_name=batch.name, partition=cluster.partition, account=cluster.account, constraint=cluster.constraint,
+        time=cluster.time, gpus_per_node=cluster.gpus_per_job or None, cpus_per_task=cpus, mem=cluster.memory, wckey=None,
+        array_parallelism=cluster.max_parallel or len(batch.tasks), signal_delay_s=cluster.signal_s,
+        additional_parameters=flags, stderr_to_stdout=True, srun_args=["--cpus-per-task", str(cpus)],
+        setup=["trap : TERM", *cluster.setup, "export PYTHONSAFEPATH=1 OPENBLAS_NUM_THREADS=1",
+               f"export PYTHONPATH={shlex.quote(batch.code)}${{PYTHONPATH:+:$PYTHONPATH}}"],
+        teardown=["code=$?", f'[ "$code" -le 1 ] || {python} after {shlex.quote(str(record))} "$code"',
+                  'exit "$code"'])
+    executor.parameters["map_count"] = len(batch.tasks)
+    text: str = executor._make_submission_file_text(f"{python} run {shlex.quote(str(record))}", "")
+    return text + "\n"

@@ -1,0 +1,44 @@
+"""Canaries: the cheapest run of each kind goes to its first checkpoint before all others may burn hours."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from suite.config import RunConfig
+from suite.store import RunState
+
+if TYPE_CHECKING:
+    from suite.grid import GridRun
+
+FEWEST = 2  # runs beside the canaries, from which on it pays to wait for them
+Kind = tuple[str, str, str]
+
+
+def kind(config: RunConfig) -> Kind:
+    """Task, model class and kernel: what decides whether a run can start at all."""
+    return config.task, config.model.name, config.ssm.kernel
+
+
+def choose(runs: Sequence[GridRun], states: Mapping[str, RunState], prices: Mapping[str, float],
+           covered: Collection[Kind] = ()) -> list[GridRun]:
+    """The canaries of the runs that are about to be submitted, none where it does not pay.
+
+    `prices`: seconds an epoch, by shape. `covered`: kinds that have a canary under way.
+    """
+    cheapest: dict[Kind, GridRun] = {}
+    for run in runs:
+        if states[run.run_id].name not in ("todo", "partial", "lost", "failed", "cancelled"):
+            continue
+        one = kind(run.config)
+        if one not in covered and (one not in cheapest or _cost(run, prices) < _cost(cheapest[one], prices)):
+            cheapest[one] = run
+    return list(cheapest.values()) if len(runs) >= len(cheapest) + FEWEST else []
+
+
+def _cost(run: GridRun, prices: Mapping[str, float]) -> tuple[float, float]:
+    """What a run costs: by its shape's price, or, for lack of one, by the size of its layers."""
+    config = run.config
+    size = config.train.batch_size * config.model.layers * config.model.features * (config.ssm.state_size + 64)
+    return prices.get(config.shape, math.inf), float(size)

@@ -1,0 +1,120 @@
+"""What a job asks of a SLURM cluster: the `cluster:` file that a lab shares, and the options that replace it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from suite.errors import Problem, UserError, nearest
+from suite.yamlfile import Node, load_yaml
+
+TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d\d))?(?::(\d\d))?")
+OURS = {"array": "max_parallel", "job-name": "", "output": "", "error": "", "open-mode": "", "dependency": "",
+        "kill-on-invalid-dep": "", "requeue": "", "signal": "signal_s", "ntasks": "", "nodes": "", "time": "time",
+        "partition": "partition", "account": "account", "constraint": "constraint", "cpus-per-task": "cpus_per_job",
+        "mem": "memory", "gpus-per-node": "gpus_per_job", "chdir": "", "wrap": "", "parsable": "", "hold": ""}
+Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\x00]+$")]
+Count = Annotated[int, Field(strict=True, ge=1)]
+
+
+class Cluster(BaseModel):
+    """Settings of every job. Times in minutes; where `cpus_per_job` is None, a job has what the threads of its runs need."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    partition: Text | None = Field(None, description="partition, or several with commas")
+    account: Text | None = Field(None, description="who is charged")
+    constraint: Text | None = Field(None, description="features of the nodes, e.g. a100")
+    time: int = Field(60, ge=1, description="time limit of a job: minutes, H:MM:SS or D-HH:MM:SS. A run that needs "
+                      "longer is requeued, and goes on")
+    gpus_per_job: Annotated[int, Field(strict=True, ge=0)] = Field(0, description="GPUs of a job; a run uses one")
+    cpus_per_job: Count | None = Field(None, description="processors of a job (default: those that its threads need)")
+    memory: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[KMGT]?B?$")] | None = Field(
+        None, description="memory of a job, e.g. 16GB (default: the cluster's)")
+    max_parallel: Count | None = Field(None, description="jobs of a launch at a time (default: as many as start)")
+    runs_per_job: Count = Field(1, description="runs that share a job, one after the other")
+    side_by_side: Count = Field(1, description="runs of a job at a time, on each of its GPUs where it has any")
+    signal_s: Annotated[int, Field(strict=True, ge=1, lt=65536)] = Field(
+        90, description="seconds before the time limit at which a job writes its last checkpoint and is requeued")
+    setup: tuple[Text, ...] = Field((), description="shell lines before the runs, e.g. module load cuda")
+    extra: Mapping[str, Text | int | bool] = Field({}, description="other options of sbatch, e.g. qos: long")
+
+    @field_validator("time", mode="before")
+    @classmethod
+    def _minutes(cls, value: Any) -> int:
+        return minutes(value)
+
+    @field_validator("extra")
+    @classmethod
+    def _not_ours(cls, value: Mapping[str, Any]) -> Mapping[str, Any]:
+        for key in value:
+            if not re.fullmatch(r"[a-z][a-z-]*", key):
+                raise ValueError(f"{key!r} is not a long option of sbatch; write it without its dashes, e.g. qos: long")
+            if key in OURS:
+                raise ValueError(f"{key} is set by the suite" + (f"; use the key {OURS[key]}" if OURS[key] else ""))
+        return dict(value)
+
+    def needed_cpus(self, threads: int) -> int:
+        """Processors of a job whose runs have so many threads."""
+        return self.cpus_per_job or threads * self.side_by_side * max(1, self.gpus_per_job)
+
+
+def minutes(value: Any) -> int:
+    """Minutes of `90`, `1:30:00`, `2-00` or `2-12:30:00`, rounded up. Raises ValueError."""
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    match = TIME.fullmatch(value) if isinstance(value, str) else None
+    if match is None or (match[1] is None and match[3] is not None and match[4] is None):
+        raise ValueError(f"{value!r} is not a time: write minutes, H:MM:SS, D-HH or D-HH:MM:SS")
+    if match[1] is None and match[3] is None:
+        total = int(match[2]) * 60
+    else:
+        total = int(match[1] or 0) * 86400 + int(match[2]) * 3600 + int(match[3] or 0) * 60 + int(match[4] or 0)
+    if total < 1:
+        raise ValueError(f"{value!r} is no time at all")
+    return -(-total // 60)
+
+
+def load(path: Path | None, changes: Mapping[str, Any]) -> Cluster:
+    """The settings below `cluster:` in a file, with `changes` of the command line in place of the file's.
+
+    `setup` and `extra` are added to the file's. Raises UserError with every problem at once, by file, line and key.
+    """
+    node, values = _read(path) if path is not None else (None, {})
+    own = {key: value for key, value in changes.items() if value is not None}
+    merged = {**values, **own}
+    if isinstance(values.get("setup"), list):
+        merged["setup"] = [*values["setup"], *own.get("setup", ())]
+    if isinstance(values.get("extra"), dict):
+        merged["extra"] = {**values["extra"], **own.get("extra", {})}
+    try:
+        return Cluster.model_validate(merged)
+    except ValidationError as error:
+        raise UserError({str(p): p for p in (_problem(one, node, own) for one in error.errors())}.values()) from None
+
+
+def _read(path: Path) -> tuple[Node, dict[str, Any]]:
+    node = load_yaml(path)
+    for key, value in node.value.items():
+        if key != "cluster":
+            raise UserError(f"unknown key {key!r}", value.at.key(key), "all settings stand below the key cluster:")
+    settings = node.value.get("cluster", node)
+    if not isinstance(settings.value, dict):
+        raise UserError("must be a mapping (`key: value` lines)", settings.at.key("cluster"))
+    return settings, settings.plain()
+
+
+def _problem(error: Any, node: Node | None, own: Mapping[str, Any]) -> Problem:
+    path = tuple(error["loc"])
+    key = str(path[0]) if path else ""
+    message = error["msg"].removeprefix("Value error, ")
+    fix = nearest(key, Cluster.model_fields) if error["type"] == "extra_forbidden" else \
+        Cluster.model_fields[key].description or ""
+    if error["type"] == "extra_forbidden":
+        message = f"unknown key {key!r}"
+    if node is None or (key in own and key not in ("setup", "extra")):
+        return Problem(message, f"--{key.replace('_', '-')}", fix)
+    return Problem(message, node.find(path).key("cluster", *path), fix)

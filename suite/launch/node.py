@@ -1,0 +1,261 @@
+"""A job of a cluster, on its node: `python -m suite.launch.node run RECORD`. It reads the record of its batch and the
+`config.json` of its runs, and computes them as the local executor does.
+
+Before it ends without having finished, it asks SLURM to start it again, as long as it makes progress. However SLURM
+starts it again, each run goes on from its newest checkpoint. `after RECORD CODE` is what the batch shell calls where
+the process of `run` was killed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite import attempt, user
+from suite.errors import UserError
+from suite.launch import AGAIN_ONLY_ON_RETRY, Options, batch, local
+from suite.launch.queue import epitaph
+from suite.stop import Stop
+from suite.store import RunState, Store, checkpoints, one_line, read_config
+
+if TYPE_CHECKING:
+    from suite.grid import GridRun
+    from suite.job import Training
+
+BARREN = 3  # starts of a job in a row without progress, after which it is not started again
+SIGNALS = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+SLACK_S = 60.0  # SLURM looks at time limits twice a minute
+OK, FAILED, STOPPED = 0, 1, 143
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which job this is: the number of its array, its place there, and how often SLURM has started it again."""
+
+    array: str
+    task: int
+    restarts: int
+
+    @property
+    def label(self) -> str:
+        """As squeue shows it."""
+        return f"{self.array}_{self.task}"
+
+    @classmethod
+    def here(cls) -> Place:
+        """From the variables that SLURM sets. Raises UserError where they are missing."""
+        try:
+            return cls(os.environ["SLURM_ARRAY_JOB_ID"], int(os.environ["SLURM_ARRAY_TASK_ID"]),
+                       int(os.environ.get("SLURM_RESTART_COUNT", "0")))
+        except (KeyError, ValueError):
+            raise UserError("this is no job of an array of SLURM", "SLURM_ARRAY_JOB_ID",
+                            "jobs are started by `run --executor slurm`") from None
+
+
+class Node:
+    """A job at work. Invariant: `batch` is the one that this job may compute."""
+
+    def __init__(self, record: Path, place: Place) -> None:
+        self.record, self.place = record, place
+        self.store = Store(record.parent.parent)
+        self.batch = batch.read(record)
+        self.ids = self.batch.tasks[place.task]
+        self.began = time.monotonic()
+
+    def work(self, stop: Stop) -> int:
+        """Compute the runs of this job, and return the exit status: 0 where none failed."""
+        number = batch.settle(self.store.root, self.batch.name, self.place.array)
+        if number != self.place.array:
+            say(f"job {self.place.array} is not the one that may do this batch" + (f"; {number} is" if number else ""))
+            return OK
+        self.say_how_ended("killed", f"job {self.place.label} was started again (requeued, preempted, or its node "
+                           "failed) before the run could say how it ended")
+        before = self.progress()
+        if self.barren(before):
+            return self.give_up("killed", f"job {self.place.label} was started {BARREN} times without progress")
+        self.remember(before)
+        runs = self.runs()
+        states = self.compute(runs, stop)
+        if stop.asked:
+            return self.stopped(stop, before)
+        failed = [state for state in states.values() if state.name == "failed"]
+        return FAILED if failed else OK
+
+    def runs(self) -> list[GridRun]:
+        """What is to be computed: a run that failed in this job already is not tried again."""
+        from suite.grid import GridRun
+
+        states = self.store.states(self.ids)
+        tried = [run_id for run_id in self.ids if states[run_id].name == "failed"
+                 and states[run_id].reason in AGAIN_ONLY_ON_RETRY
+                 and states[run_id].attempts > self.batch.attempts.get(run_id, 0)]
+        folders = [self.store.folder(run_id) for run_id in self.ids if run_id not in tried]
+        configs = [read_config(folder) for folder in folders]
+        return [GridRun(config, config.run_id, {}) for config in configs]
+
+    def compute(self, runs: Sequence[GridRun], stop: Stop) -> dict[str, RunState]:
+        """As the local executor does, with a slot for each GPU that SLURM gave to this job."""
+        order = self.batch.order
+        gpus = tuple(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
+        if order.device != "cpu" and not gpus:
+            raise UserError("SLURM has given no GPU to this job", "CUDA_VISIBLE_DEVICES", "see gpus_per_job: of the cluster")
+        options = Options(self.store.root, jobs=self.batch.at_once, threads=order.threads,
+                          gpus=gpus if order.device != "cpu" else (), until=order.until, timeout_s=order.timeout_s,
+                          checkpoint_s=order.checkpoint_s, compile=order.compile, probe=order.probe,
+                          retry=self.batch.retry, wait=False)
+        code = {**order.launch, "job": self.place.label, "batch": self.batch.name}
+        return local.Runner(self.store, options, Log(), self._training(), code, stop).run(runs)
+
+    def _training(self) -> Training | None:
+        if self.batch.training is None:
+            return None
+        name, keywords = self.batch.training
+        made: Training = user.load(name, "training")(**keywords)
+        return made
+
+    def stopped(self, stop: Stop, before: Mapping[str, int]) -> int:
+        """After a signal: start again later, if SLURM does not do or forbid that by itself, and there is progress."""
+        where = job_state(self.place.label)
+        say(f"stopped by {stop.last.name if stop.last else 'a signal'}; SLURM says {where or 'nothing'}")
+        if where != "RUNNING":  # cancelled, requeued or out of time: SLURM has decided
+            return STOPPED
+        spent = time.monotonic() - self.began
+        timed_out = spent > self.batch.minutes * 60 - self.batch.signal_s - SLACK_S
+        if self.progress() == before and timed_out:
+            return self.give_up("timeout", f"job {self.place.label} reached its time limit of {self.batch.minutes} min "
+                                "and made no progress in it")
+        return STOPPED if requeue(self.place.label) else FAILED
+
+    def after(self, code: int) -> int:
+        """What is left to say and to do where the process that computes is gone, and has left this exit status."""
+        reason, words = epitaph(self.store.root / batch.FOLDER / "logs" / f"{self.place.label}_0_log.out")
+        how = words or f"its process ended with exit status {code}"
+        said = self.say_how_ended(reason, f"job {self.place.label}: {how}")
+        if said and reason == "killed" and job_state(self.place.label) == "RUNNING":
+            requeue(self.place.label)
+        return code
+
+    def say_how_ended(self, reason: str, detail: str) -> int:
+        """End the attempts of this job that did not; how many there were."""
+        return sum(attempt.end_for_job(self.store.folder(run_id), self.place.label, "failed", reason, detail)
+                   for run_id in self.ids)
+
+    def give_up(self, reason: str, detail: str) -> int:
+        """Leave the runs that are not done as failed, so that everybody sees why nothing happens any more."""
+        say(detail)
+        for run_id in self.ids:
+            if self.store.state(run_id).name in ("todo", "partial", "lost") or self._killed(run_id):
+                mine = attempt.claim(self.store.folder(run_id), job=self.place.label)
+                if mine is not None:
+                    with suppress(attempt.Overtaken):
+                        mine.end("failed", reason, detail)
+        return FAILED
+
+    def _killed(self, run_id: str) -> bool:
+        state = self.store.state(run_id)
+        return state.name == "failed" and state.reason not in AGAIN_ONLY_ON_RETRY
+
+    def progress(self) -> dict[str, int]:
+        """The step of the newest checkpoint of each run, -1 without one; -2 where it has ended."""
+        newest = {}
+        for run_id in self.ids:
+            ended = self.store.state(run_id)
+            over = ended.name == "done" or (ended.name == "failed" and ended.reason in AGAIN_ONLY_ON_RETRY)
+            steps = checkpoints(self.store.folder(run_id))
+            newest[run_id] = -2 if over else steps[0][0] if steps else -1
+        return newest
+
+    def barren(self, now: Mapping[str, int]) -> bool:
+        """Whether the last starts of this job have all begun where it is now."""
+        lines = []
+        with suppress(FileNotFoundError):
+            lines = self._starts.read_text(encoding="utf-8", errors="replace").splitlines()
+        last = []
+        for line in lines[-BARREN:]:
+            with suppress(ValueError):
+                last.append(json.loads(line).get("progress"))
+        return len(last) == BARREN and all(progress == now for progress in last)
+
+    def remember(self, progress: Mapping[str, int]) -> None:
+        """Note this start."""
+        line = {"job": self.place.label, "restarts": self.place.restarts, "host": socket.gethostname(),
+                "when": time.strftime("%Y-%m-%d %H:%M:%S %z"), "progress": dict(progress)}
+        with self._starts.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(line) + "\n")
+
+    @property
+    def _starts(self) -> Path:
+        return self.record.parent / "logs" / f"{self.place.label}.starts"
+
+
+class Log:
+    """Tells the job's log what happens."""
+
+    def started(self, run: GridRun) -> None:
+        """A run has begun."""
+        say(f"{run.run_id} starts")
+
+    def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
+        """The run's own log tells more."""
+
+    def ended(self, run: GridRun, state: RunState) -> None:
+        """A run has ended."""
+        say(" ".join(f"{run.run_id}: {state.name} {state.reason} {state.detail}".split()))
+
+    def told(self, message: str) -> None:
+        """What the local executor tells."""
+        say(message)
+
+
+def say(text: str) -> None:
+    """A line of the job's log."""
+    with suppress(OSError):
+        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)
+
+
+def job_state(label: str) -> str:
+    """What SLURM says that this job does, "" where it does not say."""
+    try:
+        command = ["squeue", "--noheader", f"--jobs={label}", "--format=%T"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip().partition("\n")[0] if done.returncode == 0 else ""
+
+
+def requeue(label: str) -> bool:
+    """Have SLURM start this job again, which ends it; whether SLURM agreed. All that is to be written must be."""
+    say(f"job {label} is to be started again")
+    try:
+        done = subprocess.run(["scontrol", "requeue", label], capture_output=True, text=True, timeout=60)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        say(f"it cannot be started again: {error}")
+        return False
+    if done.returncode:
+        say(f"it cannot be started again: {done.stderr.strip()}")
+    return done.returncode == 0
+
+
+def main(argv: Sequence[str]) -> int:
+    """`run RECORD` or `after RECORD CODE`; the exit status."""
+    try:
+        with Stop(*SIGNALS) as stop:
+            node = Node(Path(argv[1]), Place.here())
+            return node.after(int(argv[2])) if argv[0] == "after" else node.work(stop)
+    except (UserError, OSError) as error:
+        say(f"error: {one_line(error)}")
+        return FAILED
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,186 @@
+"""The queue of SLURM, as a hint beside the files: one `squeue` for all jobs, and at most one in half a minute."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from suite import attempt
+from suite.errors import UserError
+from suite.launch import batch
+from suite.store import RunState, Store
+
+EVERY_S = 30.0
+PATIENCE_S = 60.0  # for an answer
+WAITING = {"PENDING": "waits", "REQUEUED": "waits", "REQUEUE_HOLD": "is held", "REQUEUE_FED": "waits",
+           "SPECIAL_EXIT": "is held", "SUSPENDED": "is suspended", "STOPPED": "is suspended", "RUNNING": "runs",
+           "CONFIGURING": "starts", "COMPLETING": "ends", "STAGE_OUT": "ends", "SIGNALING": "runs",
+           "PREEMPTED": "is preempted", "RESIZING": "runs"}
+MEMORY = re.compile(r"exceeded memory limit|oom[-_ ]kill|out of memory|OUT_OF_MEMORY", re.IGNORECASE)
+TIME = re.compile(r"DUE TO TIME LIMIT")
+NODE = re.compile(r"DUE TO NODE FAILURE|NODE_FAIL")
+CANCELLED = re.compile(r"CANCELLED AT")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job in the queue: `label` is `<array>_<task>`, `batch` the name of its batch, `state` as SLURM says it."""
+
+    label: str
+    batch: str
+    state: str
+    reason: str
+
+    @property
+    def told(self) -> str:
+        """What it does, in words; a state that is not known here by its name."""
+        why = f" ({self.reason})" if self.state == "PENDING" and self.reason not in ("None", "") else ""
+        return f"job {self.label} {WAITING.get(self.state, f'is {self.state}')}{why}"
+
+
+class Queue:
+    """Asks squeue, and remembers the answer for half a minute. Times are by a clock that nobody can set."""
+
+    def __init__(self, every_s: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.every_s, self._clock = EVERY_S if every_s is None else every_s, clock
+        self._asked: tuple[float, frozenset[str]] | None = None
+        self._jobs: tuple[Job, ...] = ()
+        self.fault = ""
+
+    def jobs(self, names: Iterable[str]) -> tuple[Job, ...] | None:
+        """The jobs of these batches that wait or run. None where squeue has no answer; `fault` says why."""
+        wanted = frozenset(names)
+        if not wanted:
+            return ()
+        now = self._clock()
+        if self._asked is None or now - self._asked[0] >= self.every_s or not wanted <= self._asked[1]:
+            self._asked = (now, wanted)
+            self._ask(sorted(wanted))
+        return None if self.fault else tuple(job for job in self._jobs if job.batch in wanted)
+
+    def forget(self) -> None:
+        """Ask anew the next time."""
+        self._asked = None
+
+    def _ask(self, names: Sequence[str]) -> None:
+        self.fault, self._jobs = "", ()
+        command = ["squeue", "--noheader", "--array", f"--name={','.join(names)}", "--format=%F|%K|%j|%T|%r"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, errors="replace")
+        except FileNotFoundError:
+            self.fault = "squeue is not installed here"
+            return
+        except subprocess.TimeoutExpired:
+            self.fault = f"squeue did not answer within {PATIENCE_S:g} s"
+            return
+        if done.returncode:
+            self.fault = " ".join((done.stderr or done.stdout).split())[:300] or f"squeue failed ({done.returncode})"
+            return
+        rows = (line.strip().split("|", 4) for line in done.stdout.splitlines())
+        self._jobs = tuple(Job(f"{row[0]}_{row[1]}", row[2], row[3], row[4]) for row in rows if len(row) == 5)
+
+
+class Submitted:
+    """The batches of a store, and what of the wanted runs the queue says. Reading it never writes."""
+
+    def __init__(self, store: Store, queue: Queue | None = None) -> None:
+        self.store, self.queue = store, queue or Queue()
+        self.batches = {one.name: one for one in batch.all_of(store.root)}
+        self.newest: dict[str, tuple[batch.Batch, int]] = {}
+        self.of_run: dict[str, list[str]] = {}
+        for one in self.batches.values():
+            for task, runs in enumerate(one.tasks):
+                for run_id in runs:
+                    self.newest[run_id] = (one, task)
+                    self.of_run.setdefault(run_id, []).append(one.name)
+
+    def jobs(self, states: Mapping[str, RunState]) -> dict[str, list[Job]] | None:
+        """The jobs in the queue that will do, or do, each run that is not done; None where nobody knows."""
+        open_runs = [run_id for run_id, state in states.items() if state.name != "done"]
+        every = dict.fromkeys(name for run_id in open_runs for name in self.of_run.get(run_id, ()))
+        names = [name for name in every if batch.job_of(self.store.root, name) != ""]
+        found = self.queue.jobs(names)
+        if found is None:
+            return None
+        jobs: dict[str, list[Job]] = {}
+        for job in found:
+            number, _, task = job.label.partition("_")
+            one = self.batches[job.batch]
+            if batch.job_of(self.store.root, one.name) in (None, number) and task.isdecimal() \
+                    and int(task) < len(one.tasks):
+                for run_id in one.tasks[int(task)]:
+                    jobs.setdefault(run_id, []).append(job)
+        return jobs
+
+    def seen(self, states: Mapping[str, RunState]) -> tuple[dict[str, RunState], dict[str, str]]:
+        """The states with what the queue adds to them (lost runs), and a note about each run that is in a job."""
+        jobs = self.jobs(states)
+        told: dict[str, RunState] = {}
+        notes: dict[str, str] = {}
+        for run_id, state in states.items():
+            mine = (jobs or {}).get(run_id, [])
+            told[run_id] = state
+            if mine and state.name != "done":
+                notes[run_id] = mine[-1].told
+            elif state.name == "claimed" and (label := self.holder(run_id)):
+                if jobs is None:
+                    notes[run_id] = f"whether job {label} lives is not known: {self.queue.fault}"
+                else:
+                    told[run_id] = replace(state, name="lost", progress=None, detail=f"job {label} is no longer in the "
+                                           "queue; the next start takes the run over")
+            elif jobs is None and run_id in self.newest and state.name in ("todo", "partial", "lost"):
+                notes[run_id] = f"whether a job waits for it is not known: {self.queue.fault}"
+        return told, notes
+
+    def holder(self, run_id: str) -> str:
+        """The job that has a run, "" where it is none, or a run has ended."""
+        try:
+            tenure = attempt.latest(self.store.folder(run_id))
+        except OSError:
+            return ""
+        return str(tenure.claim.get("job", "")) if tenure and tenure.claim and not tenure.ended else ""
+
+    def failed_canaries(self, states: Mapping[str, RunState]) -> dict[str, RunState]:
+        """Canaries that failed, and so keep others from starting: those of the newest batch of any wanted run."""
+        waiting = [run_id for run_id, state in states.items() if state.name not in ("done", "failed")]
+        starts = {self.newest[run_id][0].name.rpartition("-")[0] for run_id in waiting if run_id in self.newest}
+        canaries = [run_id for one in self.batches.values() if one.kind == "canary"
+                    and one.name.rpartition("-")[0] in starts for run_id in one.runs]
+        known = self.store.states(canaries)
+        return {run_id: state for run_id, state in known.items() if state.name == "failed"}
+
+    def log_of(self, label: str) -> Path:
+        """Where a job prints."""
+        return self.store.root / batch.FOLDER / "logs" / f"{label}_0_log.out"
+
+
+def epitaph(log: Path) -> tuple[str, str]:
+    """Why SLURM ended a job, by its log: the reason of a failed run, and SLURM's own words."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - 20_000))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        lines = []
+    for pattern, reason in ((MEMORY, "oom"), (TIME, "timeout"), (NODE, "killed"), (CANCELLED, "killed")):
+        for line in reversed(lines):
+            if pattern.search(line) and re.match(r"(slurmstepd|srun|slurmd)", line):
+                return reason, " ".join(line.split())[:300]
+    return "killed", ""
+
+
+def cancel(labels: Iterable[str]) -> None:
+    """Ask SLURM to end these jobs. Raises UserError with its words."""
+    wanted = sorted(set(labels))
+    for some in (wanted[i:i + 500] for i in range(0, len(wanted), 500)):
+        try:
+            done = subprocess.run(["scancel", *some], capture_output=True, text=True, timeout=PATIENCE_S)
+        except (FileNotFoundError, subprocess.TimeoutExpired) as error:
+            raise UserError(f"the jobs cannot be cancelled: {error}", "scancel",
+                            "do it on a login node of the cluster: " + " ".join(["scancel", *some[:20]])) from None
+        if done.returncode:
+            raise UserError(" ".join(done.stderr.split()), "scancel")

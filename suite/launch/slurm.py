@@ -1,0 +1,269 @@
+"""Runs on a SLURM cluster: job arrays are submitted, and go on whatever becomes of this process.
+
+The files say how far each run is; the queue is only a hint, so that nothing is submitted twice. A submission that is
+interrupted at any instant is found by the next one, by the names of its jobs (`suite.launch.batch`).
+"""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite import atomic, attempt, provenance
+from suite.errors import UserError
+from suite.launch import Listener, Options, batch, canary, limits, snapshot, wanted
+from suite.launch.cluster import Cluster
+from suite.launch.queue import EVERY_S, Queue, Submitted, epitaph
+from suite.launch.queue import cancel as cancel_jobs
+from suite.launch.wait import watch
+from suite.stop import Stop
+from suite.store import RunState, Store, check_folder
+
+if TYPE_CHECKING:
+    from suite.grid import GridRun
+
+STILL_S = 3.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
+SBATCH_S = 120.0
+UNSURE = ("timed out", "timeout", "communication")  # in what sbatch says where the job may yet have been accepted
+
+
+def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
+           training: tuple[str, Mapping[str, Any]] | None = None, *, cluster: Cluster | None = None,
+           canaries: bool = True, wait: bool = False) -> dict[str, RunState]:
+    """Submit what is to be run and is in no job yet, and return the states by id; with `wait`, when all have ended.
+
+    `training` names a function that makes the parts of a job, and its keywords, for tests. Raises UserError in sbatch's
+    words where it refuses; KeyboardInterrupt on Ctrl-C, SIGTERM or SIGHUP, which no job hears of.
+    """
+    submission = Submission(Store(options.store), options, listener, cluster or Cluster(), training, canaries)
+    unique = {run.run_id: run for run in runs}
+    left = list(unique.values())
+    with Stop(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as stop:
+        while left and not stop.asked:
+            before, left = left, submission.submit(left, stop)
+            if left:
+                listener.told(f"{len(left)} runs are over your limit of jobs in the queue; "
+                              + ("they follow" if wait else "the same command submits them later"))
+            if not wait:
+                break
+            over = {run.run_id for run in left}
+            watch([run for run in before if run.run_id not in over], submission.queue, options, listener, stop)
+            if len(left) == len(before):
+                stop.sleep(EVERY_S)
+    if stop.asked:
+        raise KeyboardInterrupt
+    return submission.store.states(unique)
+
+
+@dataclass
+class Submission:
+    """Puts runs into batches and hands them to SLURM."""
+
+    store: Store
+    options: Options
+    listener: Listener
+    cluster: Cluster
+    training: tuple[str, Mapping[str, Any]] | None = None
+    canaries: bool = True
+    queue: Queue = field(default_factory=Queue)
+
+    def submit(self, runs: list[GridRun], stop: Stop) -> list[GridRun]:
+        """Submit what is in no job yet, and return the runs that are over the user's limit.
+
+        Raises UserError, and KeyboardInterrupt between two calls of sbatch.
+        """
+        self.queue.forget()
+        fresh, covered, after = self._sort_out(runs)
+        if not fresh:
+            return []
+        states = self.store.states([run.run_id for run in fresh])
+        probes = canary.choose(fresh, states, self.store.prices(), covered) if self.canaries else []
+        room = limits.room(self.cluster, len(fresh) + len(probes))
+        size = self.cluster.runs_per_job
+        fitting = fresh[:max(0, room.jobs - len(probes)) * size]
+        if not fitting:
+            return fresh
+        probes = [run for run in probes if run in fitting]
+        batches = self.batches(fitting, probes, states, room.largest)
+        for run in fitting:
+            self.store.add(run.config)
+        snapshot.freeze(self.store.root, [run.config for run in fitting],
+                        [self.training[0].partition(":")[0]] if self.training else ())
+        self._hand_over(batches, after, stop)
+        return fresh[len(fitting):]
+
+    def batches(self, runs: Sequence[GridRun], probes: Sequence[GridRun], states: Mapping[str, RunState],
+                largest: int) -> list[batch.Batch]:
+        """The batches for these runs: that of the canaries first. Nothing is written."""
+        start = batch.new_start()
+        modules = [self.training[0].partition(":")[0]] if self.training else []
+        code = snapshot.place(self.store.root, [run.config for run in runs], modules)
+        order = self.options.order(0 if self.cluster.gpus_per_job else None, provenance.of_launch(self.store.root))
+        common: dict[str, Any] = {"code": str(code), "minutes": self.cluster.time, "signal_s": self.cluster.signal_s,
+                                  "retry": self.options.retry, "training": self.training}
+        arrays = batch.split(batch.in_tasks([run.run_id for run in runs], self.cluster.runs_per_job), largest)
+        made = [batch.Batch(batch.new_name(part, start), "main", tasks, order, at_once=self.cluster.side_by_side,
+                            attempts={run_id: states[run_id].attempts for task in tasks for run_id in task}, **common)
+                for part, tasks in enumerate(arrays, 1)]
+        if probes:
+            tasks = tuple((run.run_id,) for run in probes)
+            made.insert(0, batch.Batch(batch.new_name(0, start), "canary", tasks, replace(order, probe=True),
+                                       attempts={run.run_id: states[run.run_id].attempts for run in probes}, **common))
+        return made
+
+    def _sort_out(self, runs: Sequence[GridRun]) -> tuple[list[GridRun], set[canary.Kind], list[str]]:
+        """Runs that are to be submitted; kinds that have a canary in the queue, and the numbers of those jobs."""
+        submitted = Submitted(self.store, self.queue)
+        states = self.store.states([run.run_id for run in runs])
+        jobs = submitted.jobs(states)
+        if jobs is None:
+            raise UserError(f"the queue cannot be read: {self.queue.fault}", "squeue",
+                            "nothing was submitted; start again when SLURM answers")
+        self._find_interrupted(submitted, states, {job.batch: job.label for some in jobs.values() for job in some})
+        self._bury(submitted, states, jobs)
+        states = self.store.states([run.run_id for run in runs])
+        fresh: list[GridRun] = []
+        covered: set[canary.Kind] = set()
+        after: set[str] = set()
+        queued = others = 0
+        for run in runs:
+            kinds = {submitted.batches[job.batch].kind for job in jobs.get(run.run_id, ())}
+            decision = wanted(states[run.run_id], run.config.train.epochs, self.options)
+            check_folder(self.store.folder(run.run_id))
+            if kinds == {"canary"}:
+                covered.add(canary.kind(run.config))
+                after |= {job.label.partition("_")[0] for job in jobs[run.run_id]}
+                fresh.append(run)
+            elif kinds:
+                queued += 1
+            elif decision == "start":
+                fresh.append(run)
+            elif decision == "wait":
+                others += 1
+        if queued:
+            self.listener.told(f"{queued} runs are in the queue already")
+        if others:
+            self.listener.told(f"{others} runs are left to their owners, who are at work on them")
+        return fresh, covered, sorted(after)
+
+    def _find_interrupted(self, submitted: Submitted, states: Mapping[str, RunState], there: Mapping[str, str]) -> None:
+        """Finish the records of submissions that were interrupted: what is in the queue belongs to them."""
+        for name in dict.fromkeys(name for run_id in states for name in submitted.of_run.get(run_id, ())):
+            if batch.job_of(self.store.root, name) is None:
+                number = there.get(name, "").partition("_")[0]
+                batch.settle(self.store.root, name, number)
+                if number:
+                    self.listener.told(f"job {number} belongs to a submission that was interrupted; it is kept")
+
+    def _bury(self, submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Any]) -> None:
+        """Say how runs ended whose job has left the queue without a word."""
+        gone = {run_id: label for run_id, state in states.items() if state.name in ("claimed", "lost")
+                and run_id not in jobs and (label := submitted.holder(run_id))}
+        before = {run_id: _beats(self.store, run_id) for run_id in gone}
+        if gone:
+            time.sleep(STILL_S)
+        for run_id, label in gone.items():
+            if _beats(self.store, run_id) != before[run_id]:
+                continue  # it lives, whatever the queue says
+            reason, words = epitaph(submitted.log_of(label))
+            attempt.end_for_job(self.store.folder(run_id), label, "failed", reason,
+                                f"job {label} left the queue without a word{': ' if words else ''}{words}")
+
+    def _hand_over(self, batches: Sequence[batch.Batch], after: Sequence[str], stop: Stop) -> None:
+        """Submit the batches in order. The canaries must succeed first; arrays that share `max_parallel` take turns."""
+        proven = [f"afterok:{job}" for job in after]
+        previous: list[str] = []
+        for number, one in enumerate(batches):
+            if stop.asked:
+                self.listener.told(f"stopped after {number} of {len(batches)} arrays; those run")
+                raise KeyboardInterrupt
+            record = one.write(self.store.root)
+            text = batch.script(one, self.store.root, self.cluster, [*proven, *previous])
+            atomic.create(record.with_suffix(".sh"), text.encode(), atomic.nobody())
+            job = self._sbatch(record, number)
+            if batch.settle(self.store.root, one.name, job) not in (job,):
+                cancel_jobs([job])
+                raise UserError("another start of the same runs has just given this submission up", str(record),
+                                f"job {job} was cancelled; see `status`")
+            what = "canaries" if one.kind == "canary" else "jobs"
+            self.listener.told(f"submitted job {job}: {len(one.tasks)} {what}, {len(one.runs)} runs")
+            if one.kind == "canary":
+                proven.append(f"afterok:{job}")
+            elif self.cluster.max_parallel:
+                previous = [f"afterany:{job}"]
+
+    def _sbatch(self, record: Path, before: int) -> str:
+        """Call sbatch, and return the number of the array. Raises UserError in its words."""
+        try:
+            done = subprocess.run(["sbatch", "--parsable", record.with_suffix(".sh")], capture_output=True, text=True,
+                                  timeout=SBATCH_S, start_new_session=True, errors="replace")
+        except FileNotFoundError:
+            _forget(record)
+            raise UserError("there is no SLURM on this machine: sbatch is not found", "--executor slurm",
+                            "run this on a login node of the cluster") from None
+        except subprocess.TimeoutExpired:
+            raise UserError(f"sbatch did not answer within {SBATCH_S:g} s", "sbatch", "start again: what it has "
+                            "accepted is found, and nothing is submitted twice") from None
+        number = done.stdout.strip().partition(";")[0]
+        if done.returncode == 0 and number.isdecimal():
+            return number
+        words = " ".join((done.stderr or done.stdout).replace("sbatch: error: ", "").split())
+        if not any(word in words.lower() for word in UNSURE):
+            _forget(record)
+        so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
+        raise UserError(f"sbatch refused the jobs: {words}", "sbatch",
+                        f"{so_far}mend the options or the cluster: file, and start again. `plan --executor slurm` "
+                        "shows the script")
+
+
+def _forget(record: Path) -> None:
+    for suffix in (".json", ".sh"):
+        record.with_suffix(suffix).unlink(missing_ok=True)
+
+
+def _beats(store: Store, run_id: str) -> tuple[int, int] | None:
+    tenure = attempt.latest(store.folder(run_id))
+    return (tenure.number, tenure.count) if tenure else None
+
+
+def scripts(runs: Iterable[GridRun], options: Options, cluster: Cluster,
+            canaries: bool = True) -> list[tuple[str, str]]:
+    """What `launch` would hand to sbatch for these runs: a line about each script, and the script. Writes nothing."""
+    store, chosen = Store(options.store), list(runs)
+    states = store.states([run.run_id for run in chosen])
+    submission = Submission(store, options, _Deaf(), cluster, None, canaries)
+    probes = canary.choose(chosen, states, store.prices()) if canaries else []
+    made = submission.batches(chosen, probes, states, limits.largest_array())
+    shown = []
+    proven: list[str] = []
+    previous: list[str] = []
+    for one in made:
+        what = "canaries, which go to their first checkpoint" if one.kind == "canary" else \
+            f"jobs, {len(one.runs)} runs"
+        shown.append((f"{len(one.tasks)} {what}", batch.script(one, store.root, cluster, [*proven, *previous])))
+        if one.kind == "canary":
+            proven = ["afterok:CANARIES"]
+        elif cluster.max_parallel:
+            previous = ["afterany:PREVIOUS"]
+    return shown
+
+
+class _Deaf:
+    """A listener that nobody tells anything."""
+
+    def started(self, run: GridRun) -> None:
+        """Nothing."""
+
+    def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
+        """Nothing."""
+
+    def ended(self, run: GridRun, state: RunState) -> None:
+        """Nothing."""
+
+    def told(self, message: str) -> None:
+        """Nothing."""

@@ -1,0 +1,99 @@
+"""The code that jobs run, copied at submission: what is edited afterwards changes nothing for jobs that wait."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import secrets
+import shutil
+import site
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from suite.config import RunConfig
+from suite.errors import UserError
+
+ROOT = Path(__file__).resolve().parents[2]
+OURS = ("suite", "datasets")  # code, and the cards and samples that it finds beside itself
+LEFT_OUT = {"__pycache__", ".git", ".venv"}
+
+
+def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = ()) -> Path:
+    """The folder below the store with a copy of the suite and of the user's own modules; made where it is not there.
+
+    `modules` are copied, too. Installed packages are not: a job uses the same interpreter. Raises UserError, OSError.
+    """
+    sources = dict(_sources(configs, modules))
+    folder = _place(store, sources)
+    if folder.is_dir():
+        return folder
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    aside = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}.tmp")
+    for name, source in sources.items():
+        (aside / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(source, aside / name)
+    try:
+        aside.rename(folder)
+    except OSError:
+        shutil.rmtree(aside, ignore_errors=True)
+        if not folder.is_dir():  # else somebody else has just made the same one
+            raise
+    return folder
+
+
+def place(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = ()) -> Path:
+    """Where `freeze` puts the copy."""
+    return _place(store, dict(_sources(configs, modules)))
+
+
+def _place(store: Path, sources: Mapping[str, Path]) -> Path:
+    digest = hashlib.sha256()
+    for name in sorted(sources):
+        content = hashlib.sha256(sources[name].read_bytes()).hexdigest()
+        digest.update(f"{name}\0{content}\n".encode())
+    return store.absolute() / "slurm" / "code" / digest.hexdigest()[:16]
+
+
+def own_modules(configs: Iterable[RunConfig]) -> list[str]:
+    """The modules of functions and classes that these runs name as `module:name`."""
+    names = (value for config in configs for value in (config.ssm.init, config.model.name) if ":" in value)
+    return list(dict.fromkeys(name.partition(":")[0] for name in names))
+
+
+def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[tuple[str, Path]]:
+    """Name in the copy, and path, of each file."""
+    for name in OURS:
+        yield from _below(ROOT / name)
+    for top in dict.fromkeys(module.partition(".")[0] for module in [*own_modules(configs), *modules]):
+        if top not in OURS:
+            yield from _files_of(top)
+
+
+def _files_of(module: str) -> Iterator[tuple[str, Path]]:
+    spec = importlib.util.find_spec(module)
+    origin = Path(spec.origin) if spec and spec.origin and spec.has_location else None
+    if origin is None:
+        raise UserError(f"the code of {module!r} cannot be copied for the jobs: it is in no file", "--executor",
+                        "put it into a module, or a package with an __init__.py, in a folder on PYTHONPATH")
+    if any(origin.is_relative_to(folder) for folder in _installed()):
+        return
+    if spec is not None and spec.submodule_search_locations:
+        yield from _below(origin.parent)
+    else:
+        yield origin.name, origin
+
+
+def _installed() -> set[str]:
+    paths = sysconfig.get_paths()
+    return {paths["purelib"], paths["platlib"], paths["stdlib"], *site.getsitepackages()}
+
+
+def _below(folder: Path) -> Iterator[tuple[str, Path]]:
+    for parent, folders, files in os.walk(folder):
+        folders[:] = sorted(set(folders) - LEFT_OUT)
+        for name in sorted(files):
+            path = Path(parent) / name
+            if path.is_file():
+                yield str(path.relative_to(folder.parent)), path
