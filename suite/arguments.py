@@ -50,17 +50,26 @@ def _verbs_that_run(verb: AddVerb) -> None:
         parser = verb(name, "verbs:run", about)
         _grid_options(parser)
         _run_options(parser)
+        _cluster_options(parser)
+        parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="folder of the report "
+                            "(default: reports)")
+        parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
+                            "write the report; Ctrl-C ends the waiting, not the jobs")
     parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom"],
                         help="only runs that failed for this reason (default: all)")
 
 
 def _verbs_that_look(verb: AddVerb) -> None:
-    for name, do, about in (("plan", "verbs:plan", "what would run, what not and why, and what it costs"),
-                            ("status", "verbs:status", "how far each run is, from files only; changes nothing")):
-        parser = verb(name, do, about)
+    plan = verb("plan", "verbs:plan", "what would run, what not and why, and what it costs")
+    status = verb("status", "status:status", "how far each run is, from its files; changes nothing")
+    for parser in (plan, status):
         _grid_options(parser)
-        _budget_options(parser)
         parser.add_argument("--json", action="store_true", help="for programs")
+    _run_options(plan)
+    _cluster_options(plan)
+    _budget_options(status)
+    status.add_argument("--watch", action="store_true", help="until nothing goes on any more; Ctrl-C ends the watching "
+                        "only")
     report = verb("report", "verbs:report", "tables, plots and verdicts of what there is so far")
     _grid_options(report)
     report.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
@@ -108,20 +117,52 @@ def _budget_options(parser: argparse.ArgumentParser) -> None:
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     _budget_options(parser)
-    parser.add_argument("--executor", choices=["local", "debug"], default="local", help="local: a process for each "
-                        "run (default); debug: in this process, for breakpoints")
+    parser.add_argument("--executor", choices=["local", "slurm", "debug"], default="local", help="local: a process for "
+                        "each run (default); slurm: jobs of a cluster; debug: in this process, for breakpoints")
     parser.add_argument("--timeout", type=_positive, metavar="MINUTES", help="stop a run after this time; "
                         "the next call goes on with it")
     parser.add_argument("--checkpoint", type=_positive, default=5.0, metavar="MINUTES", help="at most this much of "
                         "a run is lost when it is killed (default: 5)")
-    parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="folder of the report "
-                        "(default: reports)")
+
+
+def _cluster_options(parser: argparse.ArgumentParser) -> None:
+    """All but the first and the last replace a setting of the cluster: file (`suite.launch.cluster`)."""
+    group = parser.add_argument_group("with --executor slurm")
+    group.add_argument("--cluster", type=Path, metavar="FILE", help="YAML file with settings for all of a lab, below "
+                       "the key cluster:")
+    for name in ("partition", "account", "constraint"):
+        group.add_argument(f"--{name}", metavar="NAME", help="as sbatch has it")
+    group.add_argument("--time", metavar="LIMIT", help="of a job: minutes, H:MM:SS or D-HH:MM:SS (default: 60); longer "
+                       "runs are requeued, and go on")
+    group.add_argument("--gpus-per-job", type=_amount, metavar="N", help="default: none; a run uses one")
+    group.add_argument("--cpus-per-job", type=_count, metavar="N", help="default: what the threads of its runs need")
+    group.add_argument("--memory", metavar="SIZE", help="of a job, e.g. 16GB (default: the cluster's)")
+    group.add_argument("--max-parallel", type=_count, metavar="N", help="jobs at a time (default: as many as start)")
+    group.add_argument("--runs-per-job", type=_count, metavar="N", help="one after the other (default: 1)")
+    group.add_argument("--side-by-side", type=_count, metavar="N", help="runs of a job at a time, on each of its GPUs "
+                       "where it has any (default: 1)")
+    group.add_argument("--setup", action="append", metavar="LINE", help="a shell line before the runs; may be repeated")
+    group.add_argument("--extra", action="append", type=_pair, metavar="KEY=VALUE", help="another option of sbatch, "
+                       "e.g. qos=long; may be repeated")
+    group.add_argument("--no-canary", dest="canary", action="store_false", help="do not wait for the cheapest run of "
+                       "each task, model and kernel to write its first checkpoint")
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
+
+
+def _amount(text: str) -> int:
+    return 0 if text == "0" else _count(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals or not value:
+        raise argparse.ArgumentTypeError(f"{text!r}: write KEY=VALUE, e.g. qos=long")
+    return key, value
 
 
 def _positive(text: str) -> float:

@@ -10,25 +10,8 @@ from typing import Any
 from suite.errors import Problem, UserError
 from suite.grid import Grid, GridRun
 from suite.launch import AGAIN_ONLY_ON_RETRY, Options, wanted
+from suite.price import Price, of_shapes, total
 from suite.store import RunState, Store
-
-
-@dataclass(frozen=True)
-class Price:
-    """Seconds of one slot for the epochs that are missing; `unknown` runs have no past run of the same shape."""
-
-    seconds: float
-    known: int
-    unknown: int
-
-    def text(self, slots: int) -> str:
-        """The price for a reader, spread over `slots` runs at a time."""
-        if not self.known and not self.unknown:
-            return "nothing to pay"
-        if not self.known:
-            return "not known: no run of this shape has ended yet"
-        rest = f", and {self.unknown} runs of a shape that has no price yet" if self.unknown else ""
-        return f"about {clock(self.seconds / slots)} at {slots} at a time, from past runs of the same shape{rest}"
 
 
 @dataclass(frozen=True)
@@ -41,6 +24,7 @@ class Plan:
     until: int | None
     todo: tuple[GridRun, ...]
     price: Price
+    prices: Mapping[str, float]  # of a shape: seconds an epoch
 
     @property
     def shared(self) -> int:
@@ -75,7 +59,8 @@ def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, ret
     place = {seed: i for i, seed in enumerate(dict.fromkeys(seed for grid in grids for seed in grid.seeds))}
     missing = [run for run in runs if is_missing(states[run.run_id], run, options, reasons)]
     todo = tuple(sorted(missing, key=lambda run: place[run.config.seed]))  # a whole table with one seed comes first
-    return Plan(tuple(grids), runs, states, until, todo, _price(todo, states, until, store))
+    prices = of_shapes(todo, runs, states, store)
+    return Plan(tuple(grids), runs, states, until, todo, total(todo, states, until, prices), prices)
 
 
 def is_missing(state: RunState, run: GridRun, options: Options, reasons: set[str]) -> bool:
@@ -107,27 +92,3 @@ def state_name(state: RunState) -> str:
     if state.name == "failed" and state.reason:
         return f"failed: {reasons.get(state.reason, state.reason)}"
     return state.name
-
-
-def clock(seconds: float) -> str:
-    """`42 s`, `3:05 min`, `2:10 h` or `3.5 days`."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    if seconds < 6000:
-        return f"{int(seconds) // 60}:{int(seconds) % 60:02d} min"
-    if seconds < 100 * 3600:
-        return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d} h"
-    return f"{seconds / 86400:.1f} days"
-
-
-def _price(todo: Iterable[GridRun], states: Mapping[str, RunState], until: int | None, store: Store) -> Price:
-    runs = list(todo)
-    prices = store.prices() if runs else {}
-    seconds, known = 0.0, 0
-    for run in runs:
-        shape = run.config.shape
-        if shape in prices:
-            known += 1
-            epochs = min(until or run.config.train.epochs, run.config.train.epochs) - states[run.run_id].epochs
-            seconds += epochs * prices[shape]
-    return Price(seconds, known, len(runs) - known)

@@ -13,7 +13,8 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from suite.grid import GridRun
-from suite.plan import Plan, clock, state_name
+from suite.plan import Plan, state_name
+from suite.price import clock
 from suite.store import RunState
 
 QUIET = 15.0  # seconds between two lines where the output is not a terminal

@@ -1,4 +1,4 @@
-"""The verbs that work on whole grids: run (and retry), plan, status, report."""
+"""The verbs that work on whole grids: run (and retry), plan, report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 
 from suite.errors import UserError
 from suite.grid import Grid, GridRun
-from suite.plan import Plan, check_data, clock, make_plan, state_name
+from suite.plan import Plan, check_data, make_plan, state_name
 from suite.store import Store
 
 SHOWN = 8  # lines of a kind that plan and status print before they say how many more there are
@@ -27,7 +27,14 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == "claimed"]
     if plan_.todo or held:
         check_data(plan_.todo)
-        _launch(plan_, held, args, bool(retry))
+        if args.executor == "slurm":
+            from suite import submit
+
+            submit.run(plan_, held, args, bool(retry))
+            if not args.wait:
+                return 0
+        else:
+            _launch(plan_, held, args, bool(retry))
     code = _tell_failures(make_plan(grids, store, args.until))
     _write_report(grids, store, args.out)
     if plan_.todo:
@@ -124,7 +131,12 @@ def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
         print(f"  excluded, {reason}: {shown}")
     budget = f" to the end of epoch {made.until}" if made.until else ""
     print(f"would run: {len(made.todo)}{budget}")
-    print(f"price: {made.price.text(_slots(args) * max(1, len(args.gpus)))}")
+    if args.executor == "slurm":
+        from suite import submit
+
+        submit.plan(made, args)
+    else:
+        print(f"price: {made.price.text(_slots(args) * max(1, len(args.gpus)))}")
     return 0
 
 
@@ -134,36 +146,3 @@ def _by_reason(grids: Sequence[Grid]) -> dict[str, list[str]]:
         for excluded in grid.excluded:
             reasons.setdefault(excluded.reason, []).append(" ".join(excluded.labels.values()))
     return reasons
-
-
-def status(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """Prints how far the runs are. Reads files only, and writes none."""
-    made = make_plan(grids, Store(args.store), args.until)
-    if args.json:
-        print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))
-        return 0
-    print(f"{', '.join(g.name for g in grids)}: {len(made.runs)} runs: "
-          + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
-    told = [run_ for run_ in made.runs if made.states[run_.run_id].name not in ("todo", "done")]
-    for run_ in told[:4 * SHOWN]:
-        state = made.states[run_.run_id]
-        done = f"{state.epochs}/{run_.config.train.epochs} epochs"
-        print(f"  {state_name(state):<18} {done:<14} {run_.run_id}  {_named(run_.labels, run_.config.seed)}"
-              + (f": {state.detail}" if state.detail else ""))
-    if len(told) > 4 * SHOWN:
-        print(f"  {len(told) - 4 * SHOWN} more (--json has them all)")
-    left = running_seconds(made)
-    if left:
-        print(f"  the running ones need about {clock(left)} more")
-    return 0
-
-
-def running_seconds(made: Plan) -> float:
-    """Seconds until the slowest run that is under way ends, by its own speed; 0 where none tells."""
-    left = [0.0]
-    for run_ in made.runs:
-        beat = made.states[run_.run_id].progress or {}
-        if beat.get("seconds_per_step"):
-            steps = beat["epochs"] * beat["steps_per_epoch"] - beat["step"]
-            left.append(steps * beat["seconds_per_step"])
-    return max(left)

@@ -25,7 +25,7 @@ from suite.errors import UserError
 from suite.launch.cluster import Cluster
 from suite.order import Order
 
-NAME = re.compile(r"s4d-\d{8}-\d{6}-[0-9a-f]{6}-\d+")
+NAME = re.compile(r"s4d-\d{8}-\d{6}-\d{6}-[0-9a-f]{4}-\d+")
 FOLDER = "slurm"
 
 
@@ -110,7 +110,8 @@ def new_name(part: int, start: str) -> str:
 
 def new_start() -> str:
     """A text that no other submission has, and that sorts by time."""
-    return f"{time.strftime('%Y%m%d-%H%M%S')}-{secrets.token_hex(3)}"
+    now = time.time()
+    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1e6):06d}-{secrets.token_hex(2)}"
 
 
 def in_tasks(runs: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
@@ -143,8 +144,8 @@ def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[s
                         "run this on a login node of the cluster") from None
     executor.update_parameters(
         job_name=batch.name, partition=cluster.partition, account=cluster.account, constraint=cluster.constraint,
-        time=cluster.time, gpus_per_node=cluster.gpus_per_job or None, cpus_per_task=cpus, mem=cluster.memory, wckey=None,
-        array_parallelism=cluster.max_parallel or len(batch.tasks), signal_delay_s=cluster.signal_s,
+        time=cluster.time, gpus_per_node=cluster.gpus_per_job or None, cpus_per_task=cpus, mem=cluster.memory,
+        wckey=None, array_parallelism=cluster.max_parallel or len(batch.tasks), signal_delay_s=cluster.signal_s,
         additional_parameters=flags, stderr_to_stdout=True, srun_args=["--cpus-per-task", str(cpus)],
         setup=["trap : TERM", *cluster.setup, "export PYTHONSAFEPATH=1 OPENBLAS_NUM_THREADS=1",
                f"export PYTHONPATH={shlex.quote(batch.code)}${{PYTHONPATH:+:$PYTHONPATH}}"],

@@ -22,7 +22,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class Cluster(BaseModel):
-    """Settings of every job. Times in minutes; where `cpus_per_job` is None, a job has what the threads of its runs need."""
+    """Settings of every job. Times in minutes. Without `cpus_per_job`, a job has what the threads of its runs need."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     partition: Text | None = Field(None, description="partition, or several with commas")

@@ -108,7 +108,7 @@ class Node:
         order = self.batch.order
         gpus = tuple(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
         if order.device != "cpu" and not gpus:
-            raise UserError("SLURM has given no GPU to this job", "CUDA_VISIBLE_DEVICES", "see gpus_per_job: of the cluster")
+            raise UserError("SLURM has given no GPU to this job", "CUDA_VISIBLE_DEVICES", "see gpus_per_job")
         options = Options(self.store.root, jobs=self.batch.at_once, threads=order.threads,
                           gpus=gpus if order.device != "cpu" else (), until=order.until, timeout_s=order.timeout_s,
                           checkpoint_s=order.checkpoint_s, compile=order.compile, probe=order.probe,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 STILL_S = 3.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
 SBATCH_S = 120.0
+PLANNED = "PLANNED"  # in place of the time in the names of jobs that are only shown
 UNSURE = ("timed out", "timeout", "communication")  # in what sbatch says where the job may yet have been accepted
 
 
@@ -89,7 +90,8 @@ class Submission:
         if not fitting:
             return fresh
         probes = [run for run in probes if run in fitting]
-        batches = self.batches(fitting, probes, states, room.largest)
+        batches = self.batches(fitting, probes, states, room.largest, provenance.of_launch(self.store.root),
+                               batch.new_start())
         for run in fitting:
             self.store.add(run.config)
         snapshot.freeze(self.store.root, [run.config for run in fitting],
@@ -98,12 +100,11 @@ class Submission:
         return fresh[len(fitting):]
 
     def batches(self, runs: Sequence[GridRun], probes: Sequence[GridRun], states: Mapping[str, RunState],
-                largest: int) -> list[batch.Batch]:
-        """The batches for these runs: that of the canaries first. Nothing is written."""
-        start = batch.new_start()
+                largest: int, launch: Mapping[str, Any], start: str) -> list[batch.Batch]:
+        """The batches for these runs, that of the canaries first; their names have `start`. Writes nothing."""
         modules = [self.training[0].partition(":")[0]] if self.training else []
         code = snapshot.place(self.store.root, [run.config for run in runs], modules)
-        order = self.options.order(0 if self.cluster.gpus_per_job else None, provenance.of_launch(self.store.root))
+        order = self.options.order(0 if self.cluster.gpus_per_job else None, launch)
         common: dict[str, Any] = {"code": str(code), "minutes": self.cluster.time, "signal_s": self.cluster.signal_s,
                                   "retry": self.options.retry, "training": self.training}
         arrays = batch.split(batch.in_tasks([run.run_id for run in runs], self.cluster.runs_per_job), largest)
@@ -115,6 +116,21 @@ class Submission:
             made.insert(0, batch.Batch(batch.new_name(0, start), "canary", tasks, replace(order, probe=True),
                                        attempts={run.run_id: states[run.run_id].attempts for run in probes}, **common))
         return made
+
+    def scripts(self, runs: Sequence[GridRun], prices: Mapping[str, float]) -> list[tuple[batch.Batch, str]]:
+        """What would be handed to sbatch for these runs: the batches with their scripts. Writes nothing."""
+        states = self.store.states([run.run_id for run in runs])
+        probes = canary.choose(runs, states, prices) if self.canaries else []
+        shown: list[tuple[batch.Batch, str]] = []
+        proven: list[str] = []
+        previous: list[str] = []
+        for one in self.batches(runs, probes, states, limits.largest_array(), {}, PLANNED):
+            shown.append((one, batch.script(one, self.store.root, self.cluster, [*proven, *previous])))
+            if one.kind == "canary":
+                proven = ["afterok:CANARIES"]
+            elif self.cluster.max_parallel:
+                previous = ["afterany:PREVIOUS"]
+        return shown
 
     def _sort_out(self, runs: Sequence[GridRun]) -> tuple[list[GridRun], set[canary.Kind], list[str]]:
         """Runs that are to be submitted; kinds that have a canary in the queue, and the numbers of those jobs."""
@@ -190,8 +206,8 @@ class Submission:
                 cancel_jobs([job])
                 raise UserError("another start of the same runs has just given this submission up", str(record),
                                 f"job {job} was cancelled; see `status`")
-            what = "canaries" if one.kind == "canary" else "jobs"
-            self.listener.told(f"submitted job {job}: {len(one.tasks)} {what}, {len(one.runs)} runs")
+            what = "canaries, for which the others wait" if one.kind == "canary" else f"jobs, {len(one.runs)} runs"
+            self.listener.told(f"submitted job {job}: {len(one.tasks)} {what}")
             if one.kind == "canary":
                 proven.append(f"afterok:{job}")
             elif self.cluster.max_parallel:
@@ -229,41 +245,3 @@ def _forget(record: Path) -> None:
 def _beats(store: Store, run_id: str) -> tuple[int, int] | None:
     tenure = attempt.latest(store.folder(run_id))
     return (tenure.number, tenure.count) if tenure else None
-
-
-def scripts(runs: Iterable[GridRun], options: Options, cluster: Cluster,
-            canaries: bool = True) -> list[tuple[str, str]]:
-    """What `launch` would hand to sbatch for these runs: a line about each script, and the script. Writes nothing."""
-    store, chosen = Store(options.store), list(runs)
-    states = store.states([run.run_id for run in chosen])
-    submission = Submission(store, options, _Deaf(), cluster, None, canaries)
-    probes = canary.choose(chosen, states, store.prices()) if canaries else []
-    made = submission.batches(chosen, probes, states, limits.largest_array())
-    shown = []
-    proven: list[str] = []
-    previous: list[str] = []
-    for one in made:
-        what = "canaries, which go to their first checkpoint" if one.kind == "canary" else \
-            f"jobs, {len(one.runs)} runs"
-        shown.append((f"{len(one.tasks)} {what}", batch.script(one, store.root, cluster, [*proven, *previous])))
-        if one.kind == "canary":
-            proven = ["afterok:CANARIES"]
-        elif cluster.max_parallel:
-            previous = ["afterany:PREVIOUS"]
-    return shown
-
-
-class _Deaf:
-    """A listener that nobody tells anything."""
-
-    def started(self, run: GridRun) -> None:
-        """Nothing."""
-
-    def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
-        """Nothing."""
-
-    def ended(self, run: GridRun, state: RunState) -> None:
-        """Nothing."""
-
-    def told(self, message: str) -> None:
-        """Nothing."""
