@@ -17,8 +17,8 @@ from suite.store import Store, encode_rows
 FILES = ["demo.md", "demo.tex", "demo.html", "figures/demo-curves.png", "figures/demo-curves.svg", "demo.cells.json"]
 CLAIMS = """\
 claims:
-  - {id: real, text: Real is worse than Lin., source: paper section 5.2, grid: demo, kind: worse,
-     left: {method: S4D-Real}, right: {method: S4D-Lin}, where: {task: SC}}
+  - {id: real, text: Real is worse than Lin., source: paper section 5.2, table: demo, kind: worse,
+     left: S4D-Real, right: S4D-Lin, rows: SC}
 """
 
 
@@ -107,8 +107,9 @@ def lose_result(grid, store, out, folder):
 
 
 def write_layout(grid, store, out, folder):
-    (folder / "tables/demo.yaml").write_text("name: other\ngrid: demo\nrows: method\n"
-                                             "columns: [{label: a, where: {task: SC}}]\n")
+    (folder / "tables/demo.yaml").write_text("name: demo\nrows: task\ncaption: Turned\n"
+                                             "columns:\n- {label: S4D-Real, where: {method: S4D-Real}}\n"
+                                             "- {label: S4D-Lin, where: {method: S4D-Lin}}\n")
 
 
 def change_claims(grid, store, out, folder):
@@ -169,7 +170,8 @@ def test_a_part_of_a_grid(tmp_path):
     fill(store, part)
     layout = ("name: demo\nrows: method\ncolumns:\n- {label: CIFAR, where: {task: sCIFAR}}\n"
               "- {label: SC, where: {task: SC}}\n")
-    made = write_report([part], store, tmp_path / "out", sources(tmp_path, layout, CLAIMS))
+    claims = CLAIMS.replace("rows: SC", "columns: SC")
+    made = write_report([part], store, tmp_path / "out", sources(tmp_path, layout, claims))
     assert made.text.count("not asked for") == 3
     assert "CIFAR:" not in made.text
     assert "Data: cifar10, variant sample." in " ".join(made.text.split())
@@ -273,6 +275,8 @@ def test_two_grids_of_one_name(place):
 
 def test_two_grids_two_reports(place):
     grid, store, out, folder = place
+    (folder / "tables/demo.yaml").write_text("rows: method\nname: demo\ncolumns: [{label: SC, where: {task: SC}}]\n")
+    (folder / "claims.yaml").write_text(CLAIMS.replace("rows: SC", "columns: SC"))
     other = Grid(**{**grid.__dict__, "name": "other"})
     made = write_report([grid, other], store, out, folder)
     assert (out / "other.md").exists()
@@ -281,6 +285,7 @@ def test_two_grids_two_reports(place):
 
 def test_several_tables_of_one_grid(place):
     grid, store, out, folder = place
+    (folder / "claims.yaml").unlink()
     for name, task in (("first", "SC"), ("second", "sCIFAR")):
         (folder / f"tables/{name}.yaml").write_text(f"name: {name}\ngrid: demo\nrows: method\n"
                                                     f"columns: [{{label: a, where: {{task: {task}}}}}]\n")

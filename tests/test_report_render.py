@@ -34,10 +34,10 @@ columns:
 """
 CLAIMS = """\
 claims:
-  - {id: real, text: Real is worse than Lin., source: paper section 5.2, grid: demo, kind: worse,
-     left: {method: S4D-Real}, right: {method: S4D-Lin}, where: {task: SC}}
-  - {id: inv, text: Inv is better than Lin., source: paper table 3a, grid: demo, kind: better,
-     left: {method: S4D-Inv}, right: {method: S4D-Lin}, where: {task: sCIFAR}}
+  - {id: real, text: Real is worse than Lin., source: paper section 5.2, table: demo, kind: worse,
+     left: S4D-Real, right: S4D-Lin, columns: SC test}
+  - {id: inv, text: Inv is better than Lin., source: paper table 3a, table: demo, kind: better,
+     left: S4D-Inv, right: S4D-Lin, columns: sCIFAR}
 """
 NASTY = ["<script>alert(1)</script>", 'a" onmouseover="x', "& 'b' %_#$^~\\{}", "a|b`c`*d*[e](f)",
          "ü Δ ± × 漢 λ₂ “q” 🙂", "--- \\input{x} -- ?` !`", "@everyone #12 ~~x~~ ![i](j)"]

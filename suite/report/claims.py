@@ -1,147 +1,276 @@
-"""Claims, `reports/claims.yaml`: sentences fixed beforehand as comparisons of rows, and what the runs say to them."""
+"""The language of claims, `reports/claims.yaml`: sentences fixed beforehand as comparisons of rows of a table.
+
+A claim names its table (a layout's or, without one, the grid's), the rows that it compares, and the columns in which.
+A claim with `rows` in the place of `columns` compares columns. Numbers are in the unit that the table shows.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
+import itertools
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BeforeValidator, Field
 
-from suite.errors import Problem, UserError
-from suite.report import stats
-from suite.report.layout import Epoch, Match, matches, unknown_labels
-from suite.report.metric import Metric, metric
+from suite.errors import Problem, UserError, nearest
+from suite.report.layout import Epoch, label_text
 from suite.report.part import NAME, Part, validated
-from suite.report.results import Results, Sample
-from suite.report.table import count_words, one_configuration, select_metric
+from suite.report.ranks import Statistic
 from suite.yamlfile import Node, load_yaml
 
 if TYPE_CHECKING:
     from suite.grid import Grid
+    from suite.report.table import Table
+
+Kind = Literal["better", "worse", "noninferior", "equivalent", "order", "keeps", "collapses", "solves", "correlation"]
+KEYS: dict[str, tuple[set[str], set[str]]] = {  # kind: the keys that it must have, and those that it may have
+    "better": (set(), {"margin", "of_pairs"}),
+    "worse": (set(), {"margin", "of_pairs"}),
+    "noninferior": ({"margin"}, {"of_pairs"}),
+    "equivalent": ({"margin"}, {"of_pairs"}),
+    "order": ({"chain"}, set()),
+    "keeps": ({"share"}, {"of_pairs"}),
+    "collapses": ({"share"}, {"of_pairs"}),
+    "solves": ({"left", "chance", "examples"}, {"others", "margin"}),
+    "correlation": (set(), {"left", "statistic"}),
+}
+COMPARISONS = ("better", "worse", "noninferior", "equivalent", "keeps", "collapses")
+SPECIAL = {"margin", "of_pairs", "chain", "share", "left", "right", "pairs", "chance", "examples", "others",
+           "statistic", "epoch", "by", "over"}
+OF_COMPARISONS = {"epoch", "by", "over"}
 
 
-class Comparison(Part):
-    """`left` is better (or worse) than `right`, among the runs of `where`: Welch's test over seeds.
+class Difference(Part):
+    """One row minus another, as a side of a comparison: what freezing costs a method."""
 
-    `metric` is the runs' selection metric where it is not given.
+    of: str
+    less: str
+
+    def __str__(self) -> str:
+        return f"({self.of} − {self.less})"
+
+
+def _list(value: Any) -> Any:
+    return tuple(label_text(v) for v in value) if isinstance(value, list | tuple) else (label_text(value),)
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
+Side = str | Difference
+Sides = Annotated[tuple[Side, ...], BeforeValidator(_list)]
+Count = Literal["all", "any", "most"] | Annotated[int, Field(strict=True, ge=1)]
+
+
+class Claim(Part):
+    """A sentence and the comparison that it says. Which keys a kind has is in KEYS.
+
+    Each row of `left` is compared with each of `right` (or those of `pairs`; or neighbours in `chain`), in each of the
+    `columns`, or in their mean (`over: mean`). `of_pairs` and `of_columns`: how many of them must hold. `by: seed`
+    pairs the seeds. `epoch` replaces that of the columns; `mean` is the mean over a run's epochs.
     """
 
     id: str = Field(pattern=NAME)
     text: str = Field(min_length=1, description="the sentence, in our own words")
     source: str = Field(min_length=1, description="where the sentence is claimed, as `paper section 5.2`")
-    grid: str
-    kind: Literal["better", "worse"]
-    left: Annotated[Match, Field(min_length=1)]
-    right: Annotated[Match, Field(min_length=1)]
-    where: Match = {}
-    metric: str | None = Field(None, min_length=1)
-    epoch: Epoch = "best"
+    family: str = Field("", description="claims that are corrected together; none: this one stands alone")
+    table: str
+    kind: Kind
+    left: Sides = ()
+    right: Sides = ()
+    pairs: tuple[tuple[Side, Side], ...] = ()
+    chain: Sides = ()
+    others: Names = ()
+    columns: Names = ()
+    rows: Names = ()
+    over: Literal["each", "mean"] = "each"
+    of_pairs: Count = "all"
+    of_columns: Count = "all"
+    margin: Annotated[float, Field(ge=0)] | dict[str, Annotated[float, Field(ge=0)]] | None = None
+    share: float | None = Field(None, gt=0, lt=1)
+    chance: float | None = Field(None, ge=0, lt=100, description="in percent")
+    examples: dict[str, Annotated[int, Field(strict=True, ge=1)]] = Field({}, description="evaluated, by profile")
+    statistic: Statistic = "kendall"
+    epoch: Epoch | Literal["mean"] | None = None
+    by: Literal["seed"] | None = None
     alpha: float = Field(0.05, gt=0, lt=1)
 
+    @property
+    def compared(self) -> tuple[tuple[Side, Side], ...]:
+        """The pairs of sides that are compared."""
+        if self.kind == "order":
+            return tuple(zip(self.chain, self.chain[1:], strict=False))
+        return self.pairs or tuple((a, b) for a in self.left for b in self.right)
 
-class Claims(Part):
-    """The file of claims."""
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where they are compared: columns, or rows where the sides are columns."""
+        return self.columns or self.rows
 
-    claims: tuple[Comparison, ...]
+
+class Family(Part):
+    """Claims that are corrected together; the file gives it the keys that they share, besides these."""
+
+    about: str = ""
+
+
+class File(Part):
+    """The file of claims, each with what its family shares."""
+
+    families: dict[str, Family] = {}
+    claims: tuple[Claim, ...]
 
 
 @dataclass(frozen=True)
-class Verdict:
-    """What the runs say to a claim. Numbers are in the metric's shown unit; `result` is None where nothing was tested.
+class Stated:
+    """A claim, its place in the file, and how many claims its family has."""
 
-    `verdict`: supported (the interval lies wholly on the claimed side of 0), contradicted (wholly on the other),
-    undecided, untested. `more` is how many further seeds a side would decide it at the present effect with power 0.8.
-    """
-
-    claim: Comparison
-    verdict: Literal["supported", "contradicted", "undecided", "untested"]
-    reason: str
-    metric: Metric | None
-    n: tuple[int, int]
-    result: stats.Welch | None = None
-    more: int | None = None
-    note: str = ""
-
-    @property
-    def evidence(self) -> str:
-        """Difference, interval, effect size, n, and what would decide it, in one line."""
-        if self.result is None or self.metric is None:
-            return self.reason
-        m, r = self.metric, self.result
-        unit = f" {m.difference_unit}" if m.difference_unit else ""
-        low, high = (m.format(bound, signed=True) for bound in (r.low, r.high))
-        parts = [f"difference {m.format(r.difference, signed=True)}{unit}",
-                 f"{100 * (1 - self.claim.alpha):g} % interval {low} to {high}",
-                 f"Hedges g {r.g:+.1f}".replace("-", "−"), f"n = {self.n[0]} and {self.n[1]}"]
-        return ", ".join([*parts, *filter(None, (self.reason, self.note))])
+    claim: Claim
+    where: str
+    family: int
 
 
-def load_claims(path: Path, grid: Grid) -> list[tuple[Comparison, str]]:
-    """The claims about a grid, each with its place in the file.
-
-    Raises UserError with every problem: file, line, key; also for claims about rows that the grid does not make.
-    """
-    node = load_yaml(path)
-    claims = validated(node, Claims).claims
-    problems = list(_twice(claims, node))
-    ours = [(claim, i) for i, claim in enumerate(claims) if claim.grid == grid.name]
-    for claim, i in ours:
-        for side in ("left", "right", "where"):
-            problems += unknown_labels(getattr(claim, side), grid,
-                                       lambda *path, i=i, side=side: _place(node, i, side, *path))
-        if claim.left == claim.right:
-            problems.append(Problem("left and right are the same rows", _place(node, i, "right")))
+def read_claims(path: Path) -> tuple[tuple[Stated, ...], Node]:
+    """Every claim of the file, with its node. Raises UserError with every problem: file, line, key."""
+    node = _with_shared(load_yaml(path))
+    file = validated(node, File)
+    claims = file.claims
+    problems = [*_twice(claims, node), *(p for i, claim in enumerate(claims) for p in _misfits(claim, i, node))]
+    problems += [Problem(f"there is no family {claim.family!r}", _place(node, i, "family"),
+                         nearest(claim.family, file.families))
+                 for i, claim in enumerate(claims) if claim.family and claim.family not in file.families]
     if problems:
         raise UserError(problems)
-    return [(claim, _place(node, i)) for claim, i in ours]
+    sizes = {name: sum(c.family == name for c in claims) for name in {c.family for c in claims}}
+    return tuple(Stated(claim, _place(node, i), sizes[claim.family] if claim.family else 1)
+                 for i, claim in enumerate(claims)), node
+
+
+def load_claims(path: Path, grid: Grid, tables: Sequence[Table], known: Iterable[str] = ()) -> list[Stated]:
+    """The claims about the tables of a grid; `known` names tables of other grids.
+
+    Raises UserError with every problem: file, line, key; also for unknown tables, rows and columns, and for a family
+    that is about several grids, whose correction would depend on which of them are reported.
+    """
+    stated, node = read_claims(path)
+    ours = {table.name: table for table in tables}
+    others = list(grid.axes.values())[1:]  # without a layout, a table loses columns of what is not asked for
+    lost = [", ".join(labels) for labels in itertools.product(*others)] if grid.changes else []
+    problems: list[Problem] = []
+    for i, one in enumerate(stated):
+        if one.claim.table in ours:
+            table = ours[one.claim.table]
+            problems += unknown_names(one.claim, i, node, table.rows, [*(head.label for head in table.heads), *lost])
+        elif one.claim.table not in known or one.claim.table == grid.name:
+            problems.append(Problem(f"there is no table {one.claim.table!r}", _place(node, i, "table"),
+                                    nearest(one.claim.table, [*ours, *known])))
+    for family in {one.claim.family for one in stated} - {""}:
+        inside = {one.claim.table in ours: i for i, one in enumerate(stated) if one.claim.family == family}
+        if len(inside) > 1:
+            problems.append(Problem(f"the family {family!r} is about tables of several grids",
+                                    _place(node, min(inside.values()), "family"), "make a family for each grid"))
+    if problems:
+        raise UserError(problems)
+    return [one for one in stated if one.claim.table in ours]
+
+
+def table_names(layouts: Path, grids: Path) -> list[str]:
+    """The names of all tables that layouts in a folder, or else grids in another, make."""
+    def name(path: Path) -> str:
+        found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", path.read_text(errors="replace"), re.M)
+        return found.group(1) if found else path.stem
+
+    return [name(path) for folder in (layouts, grids) for path in sorted(folder.glob("*.yaml"))]
+
+
+def unknown_names(claim: Claim, i: int, node: Node, rows: Iterable[str], columns: Iterable[str]) -> Iterator[Problem]:
+    """What the claim names and the table does not have."""
+    of_sides, of_places = ("column", "row") if claim.rows else ("row", "column")
+    known = {"row": list(rows), "column": list(columns)}
+    for key in ("left", "right", "pairs", "chain", "others"):
+        for name in _names(getattr(claim, key)):
+            if name not in known[of_sides]:
+                yield Problem(f"table {claim.table} has no {of_sides} {name!r}", _place(node, i, key),
+                              nearest(name, known[of_sides]))
+    for name in claim.places:
+        if name not in known[of_places]:
+            yield Problem(f"table {claim.table} has no {of_places} {name!r}",
+                          _place(node, i, "rows" if claim.rows else "columns"), nearest(name, known[of_places]))
+
+
+def _names(value: Any) -> Iterator[str]:
+    if isinstance(value, Difference):
+        yield from (value.of, value.less)
+    elif isinstance(value, str):
+        yield value
+    else:
+        for one in value:
+            yield from _names(one)
 
 
 def _place(node: Node, *path: str | int) -> str:
     return node.find(("claims", *path)).key("claims", *path)
 
 
-def _twice(claims: Sequence[BaseModel], node: Node) -> Iterator[Problem]:
-    counts = Counter(claim.id for claim in claims if isinstance(claim, Comparison))
+def _with_shared(node: Node) -> Node:
+    """The file with the shared keys of each family written into its claims, which may replace them."""
+    families = node.value.get("families")
+    claims = node.value.get("claims")
+    if families is None or claims is None or not isinstance(families.value, dict) or not isinstance(claims.value, list):
+        return node
+    shared: dict[Any, dict[str, Node]] = {}
+    problems = []
+    for name, family in families.value.items():
+        if isinstance(family.value, dict):
+            shared[name] = {key: value for key, value in family.value.items() if key not in Family.model_fields}
+            allowed = [key for key in (*Family.model_fields, *Claim.model_fields) if key not in ("id", "family")]
+            problems += [Problem(f"unknown key {key!r}", value.at.key("families", name, key), nearest(key, allowed))
+                         for key, value in shared[name].items() if key not in allowed]
+    if problems:
+        raise UserError(problems)
+    filled = [Node(shared.get(_family(claim), {}) | claim.value, claim.at) if isinstance(claim.value, dict) else claim
+              for claim in claims.value]
+    about = {name: Node({k: v for k, v in family.value.items() if k in Family.model_fields}, family.at)
+             if isinstance(family.value, dict) else family for name, family in families.value.items()}
+    return Node(node.value | {"families": Node(about, families.at), "claims": Node(filled, claims.at)}, node.at)
+
+
+def _family(claim: Node) -> Any:
+    return claim.value["family"].value if "family" in claim.value else None
+
+
+def _twice(claims: Sequence[Claim], node: Node) -> Iterator[Problem]:
+    seen: set[str] = set()
     for i, claim in enumerate(claims):
-        if isinstance(claim, Comparison) and counts[claim.id] > 1:
+        if claim.id in seen:
             yield Problem(f"the id {claim.id!r} stands twice", _place(node, i, "id"))
+        seen.add(claim.id)
+        same = next(c for c in claims if c.family == claim.family)
+        if claim.family and claim.alpha != same.alpha:
+            yield Problem(f"alpha is {claim.alpha} here and {same.alpha} in claim {same.id} of the same family",
+                          _place(node, i, "alpha"))
 
 
-def judge(claim: Comparison, where: str, grid: Grid, results: Results) -> Verdict:
-    """The verdict on one claim. Raises UserError at `where` for unknown metrics and mixed configurations."""
-    sides = [[run for run in grid.runs if matches(run.labels, claim.where) and matches(run.labels, side)]
-             for side in (claim.left, claim.right)]
-    if not all(sides):
-        return Verdict(claim, "untested", "the grid, as it was asked for, has no such runs", None, (0, 0))
-    sides = [one_configuration(runs, where, f"claim {claim.id}, {side}") for runs, side in zip(sides, ("left", "right"),
-                                                                                              strict=True)]
-    name = claim.metric or select_metric([*sides[0], *sides[1]], where)
-    shown = metric(name, where)
-    results.require([*sides[0], *sides[1]], name, where)
-    return _compare(claim, shown, *(results.sample(runs, name, claim.epoch) for runs in sides))
-
-
-def _compare(claim: Comparison, shown: Metric, left: Sample, right: Sample) -> Verdict:
-    a, b = ([value * shown.factor for value in side.values.values()] for side in (left, right))
-    n = (len(a), len(b))
-    open_runs = ", ".join(count_words([*left.missing, *right.missing]))
-    if min(n) < 2:
-        reason = f"{n[0]} and {n[1]} seeds have a number, and a comparison needs two on either side"
-        return Verdict(claim, "untested", f"{reason} ({open_runs})" if open_runs else reason, shown, n)
-    one, two = stats.summarise(a), stats.summarise(b)
-    if not one.std and not two.std:
-        return Verdict(claim, "untested", "the standard deviation is 0 on both sides", shown, n)
-    result = stats.welch(a, b, 1 - claim.alpha)
-    upwards = (claim.kind == "better") == (shown.direction == "max")  # the claim says: left minus right is above 0
-    note = f"missing: {open_runs}" if open_runs else ""
-    if result.low > 0 or result.high < 0:
-        verdict: Literal["supported", "contradicted"] = "supported" if (result.low > 0) == upwards else "contradicted"
-        return Verdict(claim, verdict, "", shown, n, result, note=note)
-    needed = stats.seeds_to_decide(result.difference, one.std or 0.0, two.std or 0.0, claim.alpha)
-    more = None if needed is None else max(needed - min(n), 1)
-    reason = f"about {more} more seeds a side would decide it at this effect" if more is not None else \
-        f"more than {stats.MOST_SEEDS} seeds a side would be needed at this effect"
-    return Verdict(claim, "undecided", reason, shown, n, result, more, note)
+def _misfits(claim: Claim, i: int, node: Node) -> Iterator[Problem]:
+    """Keys that do not fit the kind, and comparisons of something with itself."""
+    must, may = KEYS[claim.kind]
+    sides = {"pairs"} if claim.pairs else {"left", "right"} if claim.kind in COMPARISONS else set()
+    may = may | (OF_COMPARISONS if claim.kind in (*COMPARISONS, "order") else set())
+    for key in sorted((must | sides) - claim.model_fields_set):
+        what = "a claim of equivalence needs its `margin`" if (claim.kind, key) == ("equivalent", "margin") else \
+            f"a claim of the kind {claim.kind} needs `{key}`"
+        yield Problem(what, _place(node, i))
+    for key in sorted(SPECIAL & claim.model_fields_set - must - may - sides):
+        yield Problem(f"a claim of the kind {claim.kind} has no `{key}`", _place(node, i, key))
+    if bool(claim.columns) == bool(claim.rows):
+        yield Problem("a claim names the `columns` in which rows are compared, or the `rows` in which columns are",
+                      _place(node, i))
+    if claim.kind == "order" and 0 < len(claim.chain) < 2:
+        yield Problem("an order needs two rows", _place(node, i, "chain"))
+    if any(a == b for a, b in claim.compared):
+        yield Problem("left and right are the same rows", _place(node, i, "pairs" if claim.pairs else "right"))
+    for key, of in (("of_pairs", len(claim.compared)), ("of_columns", len(claim.places))):
+        count = getattr(claim, key)
+        if isinstance(count, int) and count > of:
+            yield Problem(f"{count} must hold, and there are {of}", _place(node, i, key))

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.report import claims, figures, html, latex, markdown, notes, text
-from suite.report.claims import Verdict
+from suite.report import claims, figures, html, judge, latex, markdown, notes, text
 from suite.report.figures import Panel
 from suite.report.layout import default_layout, load_layout
+from suite.report.numbers import RunNumbers
 from suite.report.results import read_results
 from suite.report.table import Cell, Table, build_table
+from suite.report.verdict import Comparison, Verdict
 
 if TYPE_CHECKING:
     from suite.grid import Grid
@@ -38,13 +40,17 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
                   claims_file: Path | None) -> Document:
     """Read the runs of a grid and lay them out. Raises UserError for layouts and claims that do not fit the grid."""
     placed = [load_layout(path, grid) for path in layouts] or [default_layout(grid)]
-    stated = claims.load_claims(claims_file, grid) if claims_file else []
     results = read_results(grid, store, states)
     tables = tuple(build_table(one, grid, results) for one in placed)
-    verdicts = tuple(claims.judge(claim, where, grid, results) for claim, where in stated)
+    stated = _claims(claims_file, grid, tables) if claims_file else []
+    verdicts = judge.judge(stated, RunNumbers(grid, tables, results))
     provenance = _provenance(grid, store, states)
     return Document(grid, stem, tables, verdicts, figures.panels(tables, results),
                     tuple(notes.warnings(tables, provenance)), provenance, states)
+
+
+def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[claims.Stated]:
+    return claims.load_claims(path, grid, tables, claims.table_names(path.parent / "tables", grid.path.parent))
 
 
 def _provenance(grid: Grid, store: Store, states: Mapping[str, RunState]) -> dict[str, Mapping[str, Any]]:
@@ -83,9 +89,15 @@ def _record(table: str, cell: Cell, unit: str, metric: str, epoch: str | int) ->
 
 
 def _claim(verdict: Verdict) -> dict[str, Any]:
-    result = verdict.result
-    return {"id": verdict.claim.id, "text": verdict.claim.text, "source": verdict.claim.source,
-            "kind": verdict.claim.kind, "verdict": verdict.verdict, "reason": verdict.reason,
-            "n": verdict.n, "more_seeds": verdict.more, "note": verdict.note, "alpha": verdict.claim.alpha,
-            "unit": verdict.metric.difference_unit if verdict.metric else "",
-            **{key: getattr(result, key) if result else None for key in ("difference", "low", "high", "df", "p", "g")}}
+    claim = verdict.claim
+    return {"id": claim.id, "text": claim.text, "source": claim.source, "table": claim.table, "kind": claim.kind,
+            "verdict": verdict.verdict, "reason": verdict.reason, "p": verdict.p, "adjusted_p": verdict.adjusted,
+            "family": claim.family, "of_family": verdict.family, "alpha": claim.alpha, "more_seeds": verdict.more,
+            "note": verdict.note, "evidence": verdict.evidence, "comparisons": [_compared(p) for p in verdict.parts]}
+
+
+def _compared(part: Comparison) -> dict[str, Any]:
+    bounds = [None if math.isinf(bound) else bound for bound in part.bounds] if part.bounds else None
+    return {"words": part.words, "unit": part.metric.difference_unit if part.metric else "", "bounds": bounds,
+            "p_holds": part.pair.holds, "p_fails": part.pair.fails,
+            **{key: getattr(part, key) for key in ("n", "difference", "low", "high", "df", "g", "why", "note")}}

@@ -63,7 +63,7 @@ def _keys(node: Node, path: tuple[Any, ...], missing: bool) -> tuple[Any, ...]:
         if there:
             node = node.value[part]
         elif not (missing and part == path[-1]):
-            break
+            continue  # the name of a union's member, or the place in a list that stands for its only value
         keys.append(part)
     return tuple(keys)
 

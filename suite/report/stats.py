@@ -1,15 +1,20 @@
-"""Means, sample standard deviations, t-intervals and Welch's comparison, for a handful of seeds. Values in float64."""
+"""Means, sample standard deviations, and estimates with their law: Student's for a few seeds, BCa's from ten on.
+
+A comparison is a contrast: a sum of means of cells with coefficients, as 1 and −1 for a difference. Values in float64.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
-MOST_SEEDS = 10_000
+RESAMPLED = 10  # seeds from which on intervals are bootstrapped: of three values, a bootstrap covers far too little
+DRAWS = 9_999
 
 
 @dataclass(frozen=True)
@@ -22,87 +27,139 @@ class Summary:
 
 
 @dataclass(frozen=True)
-class Welch:
-    """Difference of means, left minus right, with the interval of Welch and Satterthwaite and a two-sided p.
+class Spread:
+    """How an error falls with the seeds: `variances` of the terms with one seed a cell, coefficients included."""
 
-    `g` is Hedges' effect size: the difference over the pooled standard deviation, less its bias at small n.
-    """
+    variances: tuple[float, ...]
 
-    difference: float
-    low: float
-    high: float
+    def error(self, n: float) -> float:
+        """Standard error with n seeds a cell."""
+        return math.sqrt(sum(self.variances) / n)
+
+    def df(self, n: float) -> float:
+        """Degrees of freedom with n seeds a cell (Welch and Satterthwaite)."""
+        return (n - 1) * sum(self.variances) ** 2 / sum(v**2 for v in self.variances)
+
+
+@dataclass(frozen=True)
+class Student:
+    """An estimate with its standard error and Student's law; `g`, the effect size, is Hedges'."""
+
+    value: float
+    error: float
     df: float
-    p: float
     g: float
+    spread: Spread
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Two-sided confidence interval."""
+        half = float(special.stdtrit(self.df, (1 + level) / 2)) * self.error
+        return self.value - half, self.value + half
+
+    def above(self, bound: float) -> float:
+        """One-sided p against the true value being `bound` or less."""
+        return float(special.stdtr(self.df, (bound - self.value) / self.error))
+
+    def below(self, bound: float) -> float:
+        """One-sided p against the true value being `bound` or more."""
+        return float(special.stdtr(self.df, (self.value - bound) / self.error))
+
+
+@dataclass(frozen=True)
+class Bootstrap:
+    """An estimate with its bias-corrected and accelerated bootstrap (Efron 1987); `draws` are sorted."""
+
+    value: float
+    draws: np.ndarray
+    acceleration: float
+    df: float
+    g: float
+    spread: Spread
+
+    @cached_property
+    def bias(self) -> float:
+        """z0: the normal quantile of the share of draws below the estimate, ties by half."""
+        return float(special.ndtri(self._share(self.value)))
+
+    def interval(self, level: float = 0.95) -> tuple[float, float]:
+        """Two-sided confidence interval."""
+        z = self.bias + special.ndtri([(1 - level) / 2, (1 + level) / 2])
+        low, high = np.quantile(self.draws, special.ndtr(self.bias + z / (1 - self.acceleration * z)))
+        return float(low), float(high)
+
+    def above(self, bound: float) -> float:
+        """One-sided p against the true value being `bound` or less: the level whose interval begins there."""
+        z = float(special.ndtri(self._share(bound))) - self.bias
+        return float(special.ndtr(z / (1 + self.acceleration * z) - self.bias))
+
+    def below(self, bound: float) -> float:
+        """One-sided p against the true value being `bound` or more."""
+        return 1 - self.above(bound)
+
+    def _share(self, value: float) -> float:
+        """The share of draws below `value`; never 0 or 1, which so few draws cannot tell."""
+        count = (np.searchsorted(self.draws, value, "left") + np.searchsorted(self.draws, value, "right")) / 2
+        return min(max(float(count), 0.5), len(self.draws) - 0.5) / len(self.draws)
+
+
+Estimate = Student | Bootstrap
 
 
 def summarise(values: Sequence[float]) -> Summary:
     """Mean and sample standard deviation of at least one value."""
     array = np.asarray(values, dtype=np.float64)
-    if array.size == 1 or np.ptp(array) == 0:  # equal values: no rounding of their mean may pass for a spread
+    if array.size == 1 or np.ptp(array) <= 1e-12 * np.abs(array).max():  # no rounding may pass for a spread
         return Summary(array.size, float(array[0]), None if array.size == 1 else 0.0)
     return Summary(array.size, float(array.mean()), float(array.std(ddof=1)))
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
     """Student's interval of the mean of at least two values."""
-    summary = summarise(values)
-    if summary.std is None:
-        raise ValueError("an interval needs two values")
-    half = float(stats.t.ppf((1 + level) / 2, summary.n - 1)) * summary.std / math.sqrt(summary.n)
-    return summary.mean - half, summary.mean + half
+    return contrast([1.0], [summarise(values)], standing=True).interval(level)
 
 
-def welch(left: Sequence[float], right: Sequence[float], level: float = 0.95) -> Welch:
-    """Compare two samples of at least two values that do not both stand still.
+def contrast(coefficients: Sequence[float], cells: Sequence[Summary], *, standing: bool = False) -> Student:
+    """Welch's estimate of the sum of coefficient times mean over independent cells.
 
-    Raises ValueError where either is shorter, or where both have a standard deviation of 0.
+    The effect size is in units of the pooled standard deviation of the cells, less its bias at small n. Raises
+    ValueError where a cell has fewer than two values, or where none of them has a spread (unless `standing`).
     """
-    a, b = summarise(left), summarise(right)
-    if a.std is None or b.std is None or a.std == b.std == 0:
-        raise ValueError("Welch's test needs two values on either side, and some spread")
-    va, vb = a.std**2 / a.n, b.std**2 / b.n
-    error = math.sqrt(va + vb)
-    df = (va + vb) ** 2 / (va**2 / (a.n - 1) + vb**2 / (b.n - 1))
-    difference = a.mean - b.mean
-    half = float(stats.t.ppf((1 + level) / 2, df)) * error
-    p = 2 * float(stats.t.sf(abs(difference) / error, df))
-    return Welch(difference, difference - half, difference + half, df, p, hedges(a, b))
+    stds = [cell.std for cell in cells if cell.std is not None]
+    if len(stds) < len(cells):
+        raise ValueError("a comparison needs two values in every cell")
+    if not any(stds) and not standing:
+        raise ValueError("the standard deviation is 0 throughout")
+    value = sum(c * cell.mean for c, cell in zip(coefficients, cells, strict=True))
+    single = [(c * std) ** 2 for c, std in zip(coefficients, stds, strict=True)]
+    parts = [v / cell.n for v, cell in zip(single, cells, strict=True)]
+    df = sum(parts) ** 2 / sum(p**2 / (cell.n - 1) for p, cell in zip(parts, cells, strict=True)) if any(parts) \
+        else sum(cell.n - 1 for cell in cells)
+    return Student(value, math.sqrt(sum(parts)), df, _effect(value, cells, stds), Spread(tuple(single)))
 
 
-def hedges(a: Summary, b: Summary) -> float:
-    """Hedges' g of two summaries that have a standard deviation, not both 0."""
-    if a.std is None or b.std is None:
-        raise ValueError("an effect size needs two values on either side")
-    df = a.n + b.n - 2
-    pooled = math.sqrt(((a.n - 1) * a.std**2 + (b.n - 1) * b.std**2) / df)
-    return (a.mean - b.mean) / pooled * (1 - 3 / (4 * df - 1))
+def _effect(value: float, cells: Sequence[Summary], stds: Sequence[float]) -> float:
+    df = sum(cell.n - 1 for cell in cells)
+    pooled = math.sqrt(sum((cell.n - 1) * std**2 for cell, std in zip(cells, stds, strict=True)) / df)
+    return value / pooled * (1 - 3 / (4 * df - 1)) if pooled else math.nan
 
 
-def seeds_to_decide(difference: float, left: float, right: float, alpha: float = 0.05,
-                    power: float = 0.8) -> int | None:
-    """Seeds on either side at which Welch's test finds `difference` with that power, were it and both stds the truth.
-
-    `left` and `right` are the standard deviations, not both 0. None where more than MOST_SEEDS would be needed.
-    """
-    if difference == 0 or _power(MOST_SEEDS, difference, left, right, alpha) < power:
-        return None
-    low, high = 1, 2
-    while _power(high, difference, left, right, alpha) < power:
-        low, high = high, high * 2
-    while high - low > 1:
-        middle = (low + high) // 2
-        if _power(middle, difference, left, right, alpha) < power:
-            low = middle
-        else:
-            high = middle
-    return high
+def resampled(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> Bootstrap:
+    """The contrast of independent samples, bootstrapped. Raises ValueError as `contrast` does."""
+    student = contrast(coefficients, [summarise(sample) for sample in samples])
+    generator = np.random.default_rng(0)  # the same values give the same interval
+    draws = np.zeros(DRAWS)
+    influence: list[np.ndarray] = []
+    for c, sample in zip(coefficients, samples, strict=True):
+        array = np.asarray(sample, dtype=np.float64)
+        draws += c * array[generator.integers(array.size, size=(DRAWS, array.size))].mean(axis=1)
+        influence.append(c * (array - array.mean()) / array.size)
+    u = np.concatenate(influence)
+    acceleration = float((u**3).sum() / (6 * (u**2).sum() ** 1.5))
+    return Bootstrap(student.value, np.sort(draws), acceleration, student.df, student.g, student.spread)
 
 
-def _power(n: int, difference: float, left: float, right: float, alpha: float) -> float:
-    shift = abs(difference) / math.sqrt((left**2 + right**2) / n)
-    df = (left**2 + right**2) ** 2 * (n - 1) / (left**4 + right**4)
-    critical = float(stats.t.ppf(1 - alpha / 2, df))
-    if df > 200 or shift > 30:  # the non-central t is slow and unstable out there, and the normal law is close
-        return float(stats.norm.sf(critical - shift))
-    return float(stats.nct.sf(critical, df, shift))
+def estimate(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> Estimate:
+    """The contrast of independent samples, by Student's law below RESAMPLED values in any of them."""
+    if min(map(len, samples)) < RESAMPLED:
+        return contrast(coefficients, [summarise(sample) for sample in samples])
+    return resampled(coefficients, samples)

@@ -1,0 +1,40 @@
+"""Whether rows rank as the paper ranks them: rank correlation of our means with the published column."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from suite.report.claims import Claim
+from suite.report.metric import Metric
+from suite.report.numbers import Numbers
+from suite.report.ranks import correlate
+from suite.report.verdict import Comparison
+
+
+def correlations(claim: Claim, numbers: Numbers) -> tuple[Comparison, ...]:
+    """A comparison for each column: over the rows that have a number of ours, of all seeds, and a published one."""
+    return tuple(_column(claim, column, numbers) for column in claim.columns)
+
+
+def _column(claim: Claim, column: str, numbers: Numbers) -> Comparison:
+    rows = [str(row) for row in claim.left] or list(numbers.rows(claim))
+    data = {row: numbers.datum(claim, row, column) for row in rows}
+    made = Comparison(column, next(iter(data.values())).metric)
+    if numbers.profile != "paper":
+        return replace(made, why=f"not comparable with published numbers: profile {numbers.profile}")
+    printed = {row: numbers.published(claim, row, column) for row in rows}
+    asked = [row for row in rows if printed[row] is not None]
+    both = [(datum.summary.mean, p) for row in asked if (datum := data[row]).summary and not datum.why
+            and (p := printed[row]) is not None]
+    try:
+        found = correlate([a for a, _ in both], [b for _, b in both], claim.statistic)
+    except ValueError as error:
+        return replace(made, why=f"{len(both)} of {len(asked)} rows have both numbers: {error}")
+    low, high = found.interval(1 - claim.alpha)
+    some = f"{len(asked) - len(both)} rows without a number" if len(both) < len(asked) else ""
+    return replace(made, metric=COEFFICIENT, pair=found.pair, difference=found.value, low=low, high=high,
+                   name="Kendall τ" if claim.statistic == "kendall" else "Spearman ρ",
+                   note=", ".join(filter(None, (f"{len(both)} rows", some))))
+
+
+COEFFICIENT = Metric("correlation", "rank correlation", "max", 1.0, "", 2)

@@ -1,0 +1,183 @@
+"""Verdicts on claims: comparisons tested, those of a claim taken together, the claims of a family corrected.
+
+Every verdict, for or against, errs with a probability of at most alpha/2: a comparison holds where the interval of
+level 1 - alpha lies wholly between its bounds (for an equivalence that is TOST), and fails where it lies outside.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from suite.errors import UserError
+from suite.report import stats
+from suite.report.chance import solves
+from suite.report.claims import Claim, Side, Stated
+from suite.report.correlation import correlations
+from suite.report.families import Pair, holm, together
+from suite.report.metric import Metric
+from suite.report.numbers import Datum, Numbers, total
+from suite.report.power import MOST_SEEDS, Design, of_part, of_parts, seeds_to_decide
+from suite.report.verdict import Comparison, Verdict, Word, worst_words
+
+SEEDS = "{} and {} seeds have a number, and a comparison needs two on either side"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The comparisons of a claim, what they say together, and how likely more seeds are to say more."""
+
+    parts: tuple[Comparison, ...]
+    pair: Pair
+    design: Design | None = None
+
+
+def judge(stated: Sequence[Stated], numbers: Numbers) -> tuple[Verdict, ...]:
+    """A verdict on each claim. Raises UserError for a margin that lacks a metric, and where metrics differ."""
+    tested = [_test(one, numbers) for one in stated]
+    verdicts: dict[int, Verdict] = {}
+    for members in _families(stated):
+        adjusted = holm([tested[i].pair.p for i in members], stated[members[0]].family)
+        for i, after in zip(members, adjusted, strict=True):
+            verdicts[i] = _verdict(stated[i], tested[i], after.p, after.tests, numbers)
+    return tuple(verdicts[i] for i in range(len(stated)))
+
+
+def _families(stated: Sequence[Stated]) -> list[list[int]]:
+    """The claims by family, by their places; one without a family stands alone."""
+    found: dict[str, list[int]] = {}
+    for i, one in enumerate(stated):
+        found.setdefault(one.claim.family or f"\n{i}", []).append(i)
+    return list(found.values())
+
+
+def _verdict(stated: Stated, tested: Tested, adjusted: float, tests: int, numbers: Numbers) -> Verdict:
+    claim, parts, pair = stated.claim, tested.parts, tested.pair
+    made = Verdict(claim, "untested", "", parts, pair.p, adjusted, stated.family, note=numbers.note(claim))
+    untested = [part for part in parts if not part.tested]
+    if adjusted <= claim.alpha:
+        word: Word = "supported" if pair.holds < pair.fails else "contradicted"
+        return replace(made, verdict=word, reason=f"not tested: {worst_words(untested)}" if untested else "")
+    if untested:
+        some = f"{len(untested)} of {len(parts)} comparisons are not tested: " if len(untested) < len(parts) else ""
+        return replace(made, reason=some + worst_words(untested))
+    if tested.design is None:
+        return replace(made, verdict="undecided")
+    needed = seeds_to_decide(tested.design, claim.alpha / tests)
+    if needed is None:
+        return replace(made, verdict="undecided",
+                       reason=f"more than {MOST_SEEDS:,} seeds a side would be needed at this effect".replace(",", " "))
+    more = max(needed - min(min(part.n) for part in parts), 1)
+    return replace(made, verdict="undecided", more=more,
+                   reason=f"about {more} more seeds a side would decide it at this effect")
+
+
+def _test(stated: Stated, numbers: Numbers) -> Tested:
+    claim = stated.claim
+    if claim.kind == "solves":
+        parts = solves(claim, numbers)
+        return Tested(parts, together([part.pair for part in parts]))
+    if claim.kind == "correlation":
+        parts = correlations(claim, numbers)
+        return Tested(parts, together([part.pair for part in parts], claim.of_columns))
+    places = [claim.places] if claim.over == "mean" else [(place,) for place in claim.places]
+    found = [[_compare(stated, sides, place, numbers) for sides in claim.compared] for place in places]
+    pairs = [together([part.pair for part, _ in row], claim.of_pairs) for row in found]
+    of_columns = claim.of_columns if claim.over == "each" else "all"
+    designs = [[design for _, design in row if design is not None] for row in found]
+    design = of_parts([of_parts(row, claim.of_pairs) for row in designs], of_columns) \
+        if all(len(row) == len(claim.compared) for row in designs) else None
+    return Tested(tuple(part for row in found for part, _ in row), together(pairs, of_columns), design)
+
+
+def _compare(stated: Stated, sides: tuple[Side, Side], places: tuple[str, ...],
+             numbers: Numbers) -> tuple[Comparison, Design | None]:
+    claim = stated.claim
+    where = "mean" if len(places) > 1 else places[0]
+    words = f"{where}, {sides[0]} against {sides[1]}"
+    terms = [(c / len(places), name, place) for place in places
+             for c, name in (*_terms(sides[0], 1.0), *_terms(sides[1], -(claim.share or 1.0)))]
+    data = [numbers.datum(claim, place, name) if claim.rows else numbers.datum(claim, name, place)
+            for _, name, place in terms]
+    shown = _metric(data, stated, words)
+    coefficients = [c for c, _, _ in terms]
+    n = tuple(min(datum.n for c, datum in zip(coefficients, data, strict=True) if (c > 0) == left)
+              for left in (True, False))
+    bounds = _bounds(claim, shown, stated.where)
+    part = Comparison(words, shown, n=(n[0], n[1]), name=_name(claim), bounds=bounds)
+    words = ", ".join(dict.fromkeys(d.why for d in data if d.why))
+    part = replace(part, difference=total(coefficients, data), note=f"missing: {words}" if words else "")
+    made = _estimate(claim, coefficients, data, part)
+    if isinstance(made, str):
+        return replace(part, why=f"{made} ({words})" if words else made, note=""), None
+    low, high = made.interval(1 - claim.alpha)
+    part = replace(part, pair=between(made, *bounds), difference=made.value, low=low, high=high, df=made.df, g=made.g)
+    return part, of_part(made, *bounds)
+
+
+def _terms(side: Side, coefficient: float) -> list[tuple[float, str]]:
+    if isinstance(side, str):
+        return [(coefficient, side)]
+    return [(coefficient, side.of), (-coefficient, side.less)]
+
+
+def _metric(data: Iterable[Datum], stated: Stated, words: str) -> Metric:
+    shown = {(d.metric.unit, d.metric.direction): d.metric for d in data}
+    if len(shown) > 1:
+        raise UserError(f"{words}: {' and '.join(m.words for m in shown.values())} cannot be compared", stated.where)
+    return next(iter(shown.values()))
+
+
+def _name(claim: Claim) -> str:
+    return f"excess over {100 * claim.share:g} %" if claim.share is not None else "difference"
+
+
+def _bounds(claim: Claim, shown: Metric, where: str) -> tuple[float, float]:
+    """Between which values of left minus right the comparison holds, in the shown unit."""
+    margin = claim.margin or 0.0
+    if isinstance(margin, dict):
+        quantity = shown.name.rpartition("/")[2]
+        if quantity not in margin:
+            raise UserError(f"claim {claim.id}: the margin has no value for {quantity}", where,
+                            "it has one for " + ", ".join(margin))
+        margin = margin[quantity]
+    if claim.kind in ("keeps", "collapses") and shown.direction == "min":
+        raise UserError(f"claim {claim.id}: a share of {shown.words} means nothing, as less of it is better", where)
+    if claim.kind == "equivalent":
+        return -margin, margin
+    if claim.kind == "noninferior":
+        margin = -margin
+    upwards = (claim.kind in ("worse", "collapses")) != (shown.direction == "max")
+    return (margin, math.inf) if upwards else (-math.inf, 0.0 - margin)
+
+
+def _estimate(claim: Claim, coefficients: Sequence[float], data: Sequence[Datum],
+              part: Comparison) -> stats.Estimate | str:
+    """The estimate, or why there is none."""
+    if claim.by == "seed" and all(datum.values for datum in data):
+        seeds = sorted(set.intersection(*(set(datum.values) for datum in data)))
+        if len(seeds) < 2:
+            return f"{len(seeds)} seeds have both numbers, and a comparison by seed needs two"
+        combined = [sum(c * datum.values[s] for c, datum in zip(coefficients, data, strict=True)) for s in seeds]
+        samples, coefficients = [combined], [1.0]
+    else:
+        samples = [list(datum.values.values()) for datum in data]
+    summaries = [stats.summarise(sample) for sample in samples] if all(samples) else [d.summary for d in data]
+    known = [s for s in summaries if s is not None]
+    if len(known) < len(summaries) or any(s.n < 2 for s in known):
+        return SEEDS.format(*part.n)
+    if any(s.std is None for s in known):
+        return "a standard deviation is not given"
+    if not any(s.std for s in known):
+        return f"the standard deviation is 0 {'of the differences' if claim.by else 'on both sides'}"
+    return stats.estimate(coefficients, samples) if all(samples) else stats.contrast(coefficients, known)
+
+
+def between(made: stats.Estimate, low: float, high: float) -> Pair:
+    """Two-sided p values that the true value lies between the bounds, and that it does not."""
+    finite = [(bound, inside, outside) for bound, inside, outside in (
+        (low, made.above, made.below), (high, made.below, made.above)) if not math.isinf(bound)]
+    holds = max(inside(bound) for bound, inside, _ in finite)
+    fails = min(outside(bound) for bound, _, outside in finite)
+    return Pair(min(2 * holds, 1.0), min(2 * fails, 1.0))

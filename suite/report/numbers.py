@@ -1,0 +1,154 @@
+"""The numbers that claims are tested with: what stands in a cell of a table; here, from runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from suite.report.claims import Claim
+from suite.report.metric import QUANTITIES, Metric
+from suite.report.results import FAILURES, Missing, Results, Sample
+from suite.report.stats import Summary, summarise
+from suite.report.table import Cell, Head, Table, count_words
+
+if TYPE_CHECKING:
+    from suite.grid import Grid, GridRun
+
+UNASKED = "the grid, as it was asked for, has no such runs"
+
+
+@dataclass(frozen=True)
+class Datum:
+    """What stands in a cell, in the metric's shown unit: its summary, and the values by seed where they are known.
+
+    `why` there are not as many as were `planned`. `base`: what the mean is a difference from, where no more is known.
+    """
+
+    metric: Metric
+    summary: Summary | None
+    values: Mapping[int, float] = field(default_factory=dict)
+    why: str = ""
+    planned: int = 1
+    base: str = ""
+
+    @property
+    def n(self) -> int:
+        """How many seeds have a number."""
+        return self.summary.n if self.summary else 0
+
+
+class Numbers(Protocol):
+    """Where claims get their numbers from."""
+
+    @property
+    def profile(self) -> str:
+        """`paper`, or one whose numbers are not held against published ones."""
+
+    def datum(self, claim: Claim, row: str, column: str) -> Datum:
+        """What stands in a cell of the claim's table."""
+
+    def published(self, claim: Claim, row: str, column: str) -> float | None:
+        """The published number of that cell, None where there is none or it is not comparable with these."""
+
+    def rows(self, claim: Claim) -> Sequence[str]:
+        """The rows of the claim's table."""
+
+    def note(self, claim: Claim) -> str:
+        """What must be known of all numbers behind a claim."""
+
+
+def _digits(shown: Metric) -> Metric:
+    """The metric with at least the digits of its kind: differences are smaller than what they are taken from."""
+    quantity = QUANTITIES.get(shown.name.rpartition("/")[2])
+    if quantity is None or quantity.unit != shown.unit:
+        return shown
+    return replace(shown, digits=max(shown.digits, quantity.digits))
+
+
+def total(coefficients: Sequence[float], data: Sequence[Datum]) -> float | None:
+    """The sum of coefficient times mean, None where a mean is not known, or only as a difference."""
+    bases: dict[str, float] = {}
+    value = 0.0
+    for c, datum in zip(coefficients, data, strict=True):
+        if datum.summary is None:
+            return None
+        value += c * datum.summary.mean
+        bases[datum.base] = bases.get(datum.base, 0.0) + c
+    return value if all(abs(c) < 1e-12 for base, c in bases.items() if base) else None
+
+
+@dataclass(frozen=True)
+class RunNumbers:
+    """The numbers of a grid's runs, in the tables that show them."""
+
+    grid: Grid
+    tables: Sequence[Table]
+    results: Results
+
+    @property
+    def profile(self) -> str:
+        """The grid's profile."""
+        return self.grid.profile
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str, str], tuple[Head, Cell]]:
+        return {(table.name, row, head.label): (head, cell) for table in self.tables
+                for row, cells in zip(table.rows, table.cells, strict=True)
+                for head, cell in zip(table.heads, cells, strict=True)}
+
+    @cached_property
+    def _runs(self) -> dict[str, GridRun]:
+        return {run.run_id: run for run in self.grid.runs}
+
+    def datum(self, claim: Claim, row: str, column: str) -> Datum:
+        """The metric of the column, at its epoch or the claim's, over the seeds of the cell."""
+        if (claim.table, row, column) not in self._cells:
+            return Datum(Metric("", "", "max", 1.0, "", 2), None, why=UNASKED)
+        head, cell = self._cells[claim.table, row, column]
+        shown = _digits(head.metric)
+        runs = [self._runs[run_id] for run_id in cell.run_ids if run_id in self._runs]
+        if not runs:
+            return Datum(shown, None, why=cell.reason if cell.state == "excluded" else UNASKED)
+        sample = self._mean_epoch(runs, head.metric.name) if claim.epoch == "mean" else \
+            self.results.sample(runs, head.metric.name, claim.epoch or head.epoch)
+        values = {seed: value * head.metric.factor for seed, value in sorted(sample.values.items())}
+        return Datum(shown, summarise(list(values.values())) if values else None, values,
+                     ", ".join(count_words(sample.missing)), len(runs))
+
+    def _mean_epoch(self, runs: Sequence[GridRun], metric: str) -> Sample:
+        """The mean over the epochs of each whole run: the height of its learning curve."""
+        values: dict[int, float] = {}
+        missing: list[Missing] = []
+        for run in runs:
+            last = self.results.value(run, metric, "last")
+            mean = last if isinstance(last, tuple) else float(np.mean(self.results.series(run.run_id, metric)))
+            if isinstance(mean, float) and not math.isfinite(mean):
+                mean = "diverged", FAILURES["diverged"]
+            if isinstance(mean, tuple):
+                missing.append(Missing(run.config.seed, *mean))
+            else:
+                values[run.config.seed] = mean
+        return Sample(values, tuple(missing), tuple(runs))
+
+    def published(self, claim: Claim, row: str, column: str) -> float | None:
+        """The printed number at the same place of the same table, for runs of the paper's profile."""
+        from suite.report.published import load_published
+
+        if self.profile != "paper":
+            return None
+        printed = load_published()
+        number = printed.find(claim.table, row, column)
+        return printed.absolute(number) if number else None
+
+    def rows(self, claim: Claim) -> Sequence[str]:
+        """The rows of the claim's table."""
+        return next(table.rows for table in self.tables if table.name == claim.table)
+
+    def note(self, claim: Claim) -> str:
+        """Nothing: the report has its own warnings."""
+        return ""
