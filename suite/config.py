@@ -54,16 +54,24 @@ class RunConfig(RunHead):
         """The same configuration with another seed."""
         if seed == self.seed:
             return self
-        return RunConfig.model_construct(None, **{k: getattr(self, k) for k in RunConfig.model_fields} | {"seed": seed})
-
-    @cached_property
-    def canonical(self) -> str:
-        """The scientific configuration as one line of JSON: sorted keys, full values, no field at its legacy value."""
-        names = sorted(name for name in GROUPS if name != "bench" or self.kind == "bench")
-        groups = [f'"{name}":{getattr(self, name).canonical}' for name in names]
-        return f'{{{",".join(groups)},"kind":"{self.kind}","seed":{self.seed},"task":"{self.task}"}}'
+        _ = self._beside_seed  # made once, and copied to all seeds
+        copy = self.model_copy(update={"seed": seed})
+        copy.__dict__.pop("run_id", None)
+        return copy
 
     @property
+    def canonical(self) -> str:
+        """The scientific configuration as one line of JSON: sorted keys, full values, no field at its legacy value."""
+        before, after = self._beside_seed
+        return f"{before}{self.seed}{after}"
+
+    @cached_property
+    def _beside_seed(self) -> tuple[str, str]:
+        names = sorted(name for name in GROUPS if name != "bench" or self.kind == "bench")
+        groups = [f'"{name}":{getattr(self, name).canonical}' for name in names]
+        return f'{{{",".join(groups)},"kind":"{self.kind}","seed":', f',"task":"{self.task}"}}'
+
+    @cached_property
     def run_id(self) -> str:
         """16 hexadecimal digits that name this configuration, everywhere and for ever."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]

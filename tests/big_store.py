@@ -71,9 +71,10 @@ def _write(folder: Path, run) -> None:
               "device": "cpu: a processor", "mixed": []}
     record = {"environment": environment, "mixed": [], "code": "0" * 40, "parameters": 123456,
               "data": {"variant": "sample", "fingerprint": "0" * 64}, "attempts": [attempt]}
+    claim = {"token": "0" * 16, "host": "node", "place": "", "pid": 1, "started": 1}
     for name, content in (("config.json", {"config": run.config.model_dump(mode="json"), "schema": SCHEMA}),
                           ("result.json", result), ("provenance.json", record),
-                          ("attempts/0001.json", {"token": "0" * 16, "host": "node", "place": "", "pid": 1, "started": 1}),
+                          ("attempts/0001.json", claim),
                           ("attempts/0001.end", {"state": "done", "reason": "", "detail": ""})):
         (folder / name).write_bytes(atomic.seal(content))
     (folder / "log.txt").write_text("done\n")

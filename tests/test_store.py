@@ -18,7 +18,7 @@ from places import claim_of, tree
 
 from suite import atomic, provenance
 from suite.errors import UserError
-from suite.store import RunState, Store, check_folder, encode_rows, read_config, read_rows
+from suite.store import RunState, Store, check_folder, encode_rows, read_config, read_head, read_result, read_rows
 
 ROWS = [{"epoch": 1, "step": 10, "train/loss": 0.1, "val/accuracy": 1 / 3},
         {"epoch": 2, "step": 20, "train/loss": 1e-300, "val/accuracy": 2 / 3}]
@@ -203,3 +203,17 @@ def test_the_patch_of_a_dirty_tree_holds_new_changed_and_removed_files(tmp_path:
     assert subprocess.run(["git", "status", "--porcelain"], cwd=code, capture_output=True, check=True).stdout == before
     assert provenance.of_code(tmp_path, tmp_path / "store")["error"].startswith("fatal: not a git repository")
     assert provenance.code([{"git": clean}, {"git": dirty}, {"git": clean}]).count(", then ") == 1
+
+
+@pytest.mark.parametrize("rows", [[], [{"epoch": 1, "val/loss": 0.5}], [{"epoch": 1, 'odd}],': 1.0, '"rows":[{': 2.0}]])
+def test_the_head_of_a_result_is_the_result_without_its_rows(tmp_path: Path, rows: list[dict[str, float]]) -> None:
+    folder = tmp_path / "0123456789abcdef"
+    folder.mkdir()
+    result = {"id": folder.name, "rows": rows, "epochs": len(rows), "shape": "s", "device": '"rows":[{ }],"'}
+    sealed = atomic.seal(result)
+    (folder / "result.json").write_bytes(sealed)
+    assert read_result(folder) == result
+    assert read_head(folder / "result.json").keys() - {"sha256"} == result.keys() - {"rows"}
+    (folder / "result.json").write_bytes(sealed.replace(b'"shape":"s"', b'"shape":"t"'))
+    with pytest.raises(atomic.Corrupt):
+        read_head(folder / "result.json")
