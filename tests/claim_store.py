@@ -14,9 +14,9 @@ from suite.report.claims import load_claims
 from suite.report.judge import judge
 from suite.report.layout import Layout, Placed
 from suite.report.numbers import RunNumbers
+from suite.report.outcome import Verdict
 from suite.report.results import read_results
 from suite.report.table import Table, build_table
-from suite.report.verdict import Verdict
 from suite.yamlfile import Node, Where
 
 CLAIM = {"id": "one", "text": "Real is worse than Lin.", "source": "paper section 5.2", "table": "demo",

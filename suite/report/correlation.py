@@ -7,8 +7,8 @@ from dataclasses import replace
 from suite.report.claims import Claim
 from suite.report.metric import Metric
 from suite.report.numbers import Numbers
+from suite.report.outcome import Comparison
 from suite.report.ranks import correlate
-from suite.report.verdict import Comparison
 
 
 def correlations(claim: Claim, numbers: Numbers) -> tuple[Comparison, ...]:

@@ -13,9 +13,9 @@ from suite.report import claims, figures, html, judge, latex, markdown, notes, t
 from suite.report.figures import Panel
 from suite.report.layout import default_layout, load_layout
 from suite.report.numbers import RunNumbers
+from suite.report.outcome import Comparison, Verdict
 from suite.report.results import read_results
 from suite.report.table import Cell, Table, build_table
-from suite.report.verdict import Comparison, Verdict
 
 if TYPE_CHECKING:
     from suite.grid import Grid

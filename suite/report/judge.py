@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 
 from suite.errors import UserError
 from suite.report import stats
-from suite.report.chance import solves
 from suite.report.claims import Claim, Side, Stated
 from suite.report.correlation import correlations
 from suite.report.families import Pair, holm, together
 from suite.report.metric import Metric
 from suite.report.numbers import Datum, Numbers, total
+from suite.report.outcome import Comparison, Verdict, Word, worst_words
 from suite.report.power import MOST_SEEDS, Design, of_part, of_parts, seeds_to_decide
-from suite.report.verdict import Comparison, Verdict, Word, worst_words
+from suite.report.solved import solves
 
 SEEDS = "{} and {} seeds have a number, and a comparison needs two on either side"
 

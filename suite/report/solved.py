@@ -9,7 +9,7 @@ from scipy.stats import binom
 from suite.report.claims import Claim
 from suite.report.families import UNTESTED, Pair, together
 from suite.report.numbers import Numbers
-from suite.report.verdict import Comparison
+from suite.report.outcome import Comparison
 
 FEW = "{} seeds have a number, and a claim about most of them needs two"
 
