@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 
 from suite.config import RunConfig
-from suite.data import cards, images, samples
+from suite.data import cards, images, samples, splits
 from suite.data.prepared import TaskData, load
 from suite.errors import UserError
 
@@ -92,7 +92,7 @@ def test_train_count_is_a_balanced_prefix() -> None:
     assert torch.equal(small.x, big.x[:200])
     assert torch.bincount(small.y).tolist() == [20] * 10 and torch.bincount(big.y).tolist() == [500] * 10
     labels = np.array([0, 0, 0, 1, 0, 1, 1, 0])
-    np.testing.assert_array_equal(images.balanced(labels, 4, 2), [0, 1, 3, 5])
+    np.testing.assert_array_equal(splits.balanced(labels, 4, 2), [0, 1, 3, 5])
     for count in (7, 5010):
         with pytest.raises(UserError, match=r"data\.train_count.*\n.*multiple of 10, at most 5000"):
             get("scifar", train_count=count)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from suite.data import splits
+from suite.data.bar import track
 from suite.data.families import Facts, Prepared
 from suite.data.source import Source
 from suite.errors import UserError
@@ -15,7 +17,7 @@ VIEWS = {"scifar": "color", "image": "gray"}
 SIZE = 32
 # Mean and standard deviation of raw pixels in [0, 1], per channel.
 STATISTICS = {"color": ((0.4914, 0.4822, 0.4465), (0.247, 0.243, 0.261)), "gray": ((122.6 / 255,), (61.0 / 255,))}
-VALIDATION, VALIDATION_SEED = 5000, 42
+VALIDATION = 5000
 
 
 def prepare(source: Source, view: str) -> Prepared:
@@ -41,7 +43,7 @@ def decode(table: Any, rows: np.ndarray, view: str, pool: int, where: str) -> np
     """Pixels (n, (32/pool)^2, channels) in row-major order: bytes, or 16-bit sums over pool x pool pixels."""
     channels, side = len(STATISTICS[view][0]), SIZE // pool
     pixels = np.empty((len(rows), SIZE, SIZE, channels), np.uint8)
-    for k, row in enumerate(rows.tolist()):
+    for k, row in enumerate(track(rows.tolist(), f"decoding images of {where}")):
         try:
             image = table[row]["image"]
         except (OSError, ValueError, SyntaxError) as error:
@@ -64,24 +66,10 @@ def divide(labels: Mapping[str, np.ndarray], count: int, classes: int) -> dict[s
         train, val = permuted(len(labels["train"]))
         rows |= {"train": ("train", train), "val": ("train", val)}
     train = rows["train"][1]
-    return rows | {"train": ("train", train[balanced(labels["train"][train], count, classes)])}
+    return rows | {"train": ("train", train[splits.balanced(labels["train"][train], count, classes)])}
 
 
 def permuted(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Training and validation indices: a uniform random permutation that no run's seed changes."""
-    import torch
-
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(VALIDATION_SEED)).numpy()
+    """Training and validation indices of `count` images."""
+    order = splits.permutation(count)
     return order[:count - VALIDATION], order[count - VALIDATION:]
-
-
-def balanced(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
-    """Indices of the first count/classes examples of each class, in the order of `labels`; of all where count is 0."""
-    if count == 0:
-        return np.arange(len(labels))
-    most = int(np.bincount(labels, minlength=classes).min()) * classes
-    if count % classes or count > most:
-        raise UserError(f"{count} training images cannot be had with all classes equal", "data.train_count",
-                        f"give a multiple of {classes}, at most {most}, or 0 for all")
-    first = [np.flatnonzero(labels == k)[:count // classes] for k in range(classes)]
-    return np.sort(np.concatenate(first))

@@ -2,42 +2,132 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 
+from suite.data import splits, ts
+from suite.data.bar import track
 from suite.data.families import Facts, Prepared
 from suite.data.source import Source
 from suite.errors import UserError
 
 VIEWS = {"bidmc_hr": "hr", "bidmc_rr": "rr", "bidmc_spo2": "spo2"}
-SECONDS = 32
-RATES = {"sample": 31.25}
+SECONDS, STRIDE = 32, 3  # of a window, and from one to the next
+RATE = 125
 SIGNALS = ("ppg", "ecg")
+RECORDINGS = {"train": 37, "val": 8, "test": 8}  # of the split by recording, drawn by NumPy's generator with this seed
+RECORDINGS_SEED = 2022
+Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # signals (n, L, 2), targets (n,), recordings (n,) or (0,)
 
 
 def prepare(source: Source, view: str) -> Prepared:
     """Windows (n, 32 s, 2) float32 of PPG and ECG; targets in beats or breaths a minute, or percent.
 
-    Windows whose target is null (the sign was not measured) are left out. Option `normalization`: `none`, as in the
-    paper, or `window`, each signal of each window to mean 0 and standard deviation 1. Raises UserError for a window of
-    another length or sampling rate and for a value that is no finite number.
+    Options: `normalization` (of each window), and where all windows come in one, `split`, `decimate` and `train_count`.
+    Raises UserError for a signal of another length or sampling rate and for a value that is no finite number.
     """
-    columns = dict.fromkeys(SIGNALS, "List")
-    columns |= dict.fromkeys(("scale", "sampling_rate", "recording", "start", view), "Value")
-    rate = RATES[source.variant]
+    if source.variant == "sample":
+        rate = 31.25
+        parts = {split: sampled(source, split, view, rate) for split in source.splits}
+    else:
+        factor = source.options["decimate"]
+        rate = RATE / factor
+        x, y, recordings = WHOLE[source.variant](source, view, factor)
+        rows = by_recording(recordings) if source.options.get("split") == "recording" else splits.reshuffled(len(y))
+        rows["train"] = rows["train"][splits.drawn(len(rows["train"]), source.options["train_count"])]
+        parts = {split: (x[chosen], y[chosen]) for split, chosen in rows.items()}
     arrays: dict[str, np.ndarray] = {}
-    for split in source.splits:
-        rows = source.rows(split, columns)
-        x, y = windows(rows, view, rate, f"{source.place}, {split}")
+    for split, (signals, targets) in parts.items():
         if source.options["normalization"] == "window":
-            x = (x - x.mean(1, keepdims=True)) / (x.std(1, keepdims=True) + 1e-5)  # a flat line stays finite
-        arrays |= {f"{split}/x": x.astype(np.float32), f"{split}/y": y.astype(np.float32)}
+            normalize(signals)
+        arrays |= {f"{split}/x": signals.astype(np.float32, copy=False), f"{split}/y": targets.astype(np.float32)}
     return Prepared(Facts(length=int(SECONDS * rate), channels=len(SIGNALS), rate_hz=rate), arrays)
 
 
-def windows(rows: Any, view: str, rate: float, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Signals (n, 32 s, 2) and targets (n,) float64 of the rows that have a target."""
+def normalize(x: np.ndarray) -> None:
+    """Bring each signal (n, L, 2) of each window to mean 0 and standard deviation 1, in place."""
+    for window in x:  # one at a time: in float64 all would take as much memory again
+        values = window.astype(np.float64)
+        window[:] = (values - values.mean(0)) / (values.std(0) + 1e-5)  # a flat line stays finite
+
+
+def by_recording(recordings: np.ndarray) -> dict[str, np.ndarray]:
+    """Indices of the windows of each split, such that no recording is in two; `recordings` (n,) of each window."""
+    names = np.unique(recordings)
+    order = np.random.default_rng(RECORDINGS_SEED).permutation(len(names))
+    ends = np.cumsum(list(RECORDINGS.values()))
+    return {split: np.flatnonzero(np.isin(recordings, names[order[end - count:end]]))
+            for end, (split, count) in zip(ends, RECORDINGS.items(), strict=True)}
+
+
+def cut(source: Source, view: str, factor: int) -> Windows:
+    """Windows of the full recordings, one every 3 s, each with the mean of the sign over its 32 s.
+
+    The mean is over the values that are there. Windows without any, and those with a mean of 0 (a monitor that counted
+    no breath), have no target and are left out.
+    """
+    kinds = dict.fromkeys((*SIGNALS, view), "List") | dict.fromkeys(("id", "signal_rate", "numerics_start"), "Value")
+    rows = source.rows("recordings", kinds)
+    x, y, recordings = [], [], []
+    for row in track(rows.with_format("numpy"), "cutting windows", len(rows)):
+        signals = decimated(signals_of(row, source.place), factor)
+        size = SECONDS * RATE // factor
+        seconds = len(row[SIGNALS[0]]) // RATE
+        for start in range(0, seconds - SECONDS + 1, STRIDE):
+            begin = start - int(row["numerics_start"])
+            target = mean(np.asarray(row[view], np.float64)[begin:begin + SECONDS])
+            if not target:
+                continue
+            first = round(start * RATE / factor)
+            x.append(signals[first:first + size].astype(np.float32))
+            y.append(target)
+            recordings.append(str(row["id"]))
+    return np.stack(x), np.asarray(y), np.asarray(recordings)
+
+
+def mean(values: np.ndarray) -> float:
+    """The mean of the values (n,) that are there; 0 where none is."""
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if len(there) else 0.0
+
+
+def signals_of(row: Mapping[str, Any], where: str) -> np.ndarray:
+    """PPG and ECG (samples, 2) float64 of one recording. Raises UserError for another rate, and for NaN."""
+    if row["signal_rate"] != RATE:
+        raise UserError(f"{row['id']} has {row['signal_rate']} samples a second, not {RATE}", where)
+    for signal in SIGNALS:
+        if len(row[signal]) != len(row[SIGNALS[0]]):
+            raise UserError(f"{row['id']} has {len(row[signal])} samples of {signal}, "
+                            f"not {len(row[SIGNALS[0]])}", where)
+        if not np.isfinite(row[signal]).all():
+            at = int(np.flatnonzero(~np.isfinite(row[signal]))[0])
+            raise UserError(f"{row['id']} has a value of {signal} that is no finite number, at {at / RATE:g} s", where)
+    return np.stack([row[signal] for signal in SIGNALS], axis=1).astype(np.float64)
+
+
+def decimated(x: np.ndarray, factor: int) -> np.ndarray:
+    """Signals (ceil(samples/factor), 2), low-passed and decimated; as they are where the factor is 1."""
+    from scipy.signal import resample_poly
+
+    return x if factor == 1 else resample_poly(x, 1, factor, axis=0, padtype="line")
+
+
+def published(source: Source, view: str, factor: int) -> Windows:
+    """Windows of the archive's TRAIN file, then of its TEST file."""
+    name = f"BIDMC32{view.replace('spo2', 'SpO2').replace('hr', 'HR').replace('rr', 'RR')}"
+    x, y = ts.read(source, [f"{name}_{part}.ts" for part in ("TRAIN", "TEST")], len(SIGNALS), SECONDS * RATE)
+    if factor > 1:
+        x = np.stack([decimated(window, factor).astype(np.float32) for window in x])
+    return x, y, np.zeros(0)
+
+
+def sampled(source: Source, split: str, view: str, rate: float) -> tuple[np.ndarray, np.ndarray]:
+    """Signals (n, 32 s, 2) and targets (n,) float64 of the windows of the sample that have a target."""
+    columns = dict.fromkeys(SIGNALS, "List")
+    columns |= dict.fromkeys(("scale", "sampling_rate", "recording", "start", view), "Value")
+    rows, where = source.rows(split, columns), f"{source.place}, {split}"
     kept = [i for i, value in enumerate(rows[view]) if value is not None]
     size = int(SECONDS * rate)
     x = np.empty((len(kept), size, len(SIGNALS)))
@@ -56,3 +146,6 @@ def windows(rows: Any, view: str, rate: float, where: str) -> tuple[np.ndarray, 
             raise UserError(f"{name} has a value of {view} that is no finite number", where)
         y[k] = row[view]
     return x, y
+
+
+WHOLE: dict[str, Callable[[Source, str, int], Windows]] = {"original": published, "cut": cut}

@@ -1,0 +1,56 @@
+"""How examples are divided: drawn once, by generators that no run's seed changes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from suite.errors import UserError
+
+SEED = 42  # of the published code's validation split
+RESHUFFLE = ((0.3, 0), (0.5, 1))  # held out, then of those for test: share, and seed of scikit-learn's generator
+
+
+def permutation(count: int) -> np.ndarray:
+    """A uniform permutation (count,) int64: PyTorch's, generator seed 42."""
+    import torch
+
+    return torch.randperm(count, generator=torch.Generator().manual_seed(SEED)).numpy()
+
+
+def reshuffled(count: int) -> dict[str, np.ndarray]:
+    """Indices of train, val and test by scikit-learn: 30 % held out (seed 0), half of them for test (seed 1).
+
+    Paper section 5.3: the published procedure for BIDMC.
+    """
+    from sklearn.model_selection import train_test_split
+
+    (held, first), (half, second) = RESHUFFLE
+    train, rest = train_test_split(np.arange(count), test_size=held, random_state=first)
+    val, test = train_test_split(rest, test_size=half, random_state=second)
+    return {"train": train, "val": val, "test": test}
+
+
+def balanced(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
+    """Indices of the first count/classes examples of each class, in the order of `labels` (n,); all where count is 0.
+
+    Raises UserError where that many of each class are not there.
+    """
+    if count == 0:
+        return np.arange(len(labels))
+    most = int(np.bincount(labels, minlength=classes).min()) * classes
+    if count % classes or count > most:
+        raise UserError(f"{count} training examples cannot be had with all classes equal", "data.train_count",
+                        f"give a multiple of {classes}, at most {most}, or 0 for all")
+    first = [np.flatnonzero(labels == k)[:count // classes] for k in range(classes)]
+    return np.sort(np.concatenate(first))
+
+
+def drawn(count: int, wanted: int) -> np.ndarray:
+    """Indices of `wanted` of `count` examples, drawn by `permutation`, in their order; of all where `wanted` is 0.
+
+    Raises UserError where so many are not there.
+    """
+    if wanted > count:
+        raise UserError(f"{wanted} training examples are more than there are", "data.train_count",
+                        f"give at most {count}, or 0 for all")
+    return np.sort(permutation(count)[:wanted]) if wanted else np.arange(count)

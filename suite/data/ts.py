@@ -1,0 +1,63 @@
+"""Files of the Monash time series regression archive (`.ts`): a header, then a line an example.
+
+A line holds the dimensions one after the other, parted by colons, the values of each parted by commas, and last the
+target. Time stamps and series of unequal length, which the format also has, are refused.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from suite.data.bar import track
+from suite.data.source import Source
+from suite.errors import UserError
+
+
+def read(source: Source, names: list[str], channels: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n, length, channels) float32 and targets (n,) float64 of the files of these names, one after the other.
+
+    The files may lie anywhere in the source's folder. Raises UserError for one that is not there, ends early or holds
+    something else.
+    """
+    folder = source.path("folder")
+    values, targets = [], []
+    for name in names:
+        paths = sorted(folder.rglob(name)) if folder.is_dir() else []
+        if not paths:
+            raise UserError(f"the folder {folder} holds no file {name}", source.place, source.ways())
+        for number, line in track(examples(source, paths[0]), f"reading {name}"):
+            where = f"{source.place}: {paths[0]}, line {number}"
+            *dimensions, target = line.split(":")
+            if len(dimensions) != channels:
+                raise UserError(f"{len(dimensions)} dimensions and a target, not {channels}", where, source.ways())
+            window = [numbers(text, where, source) for text in dimensions]
+            if any(len(one) != length for one in window):
+                raise UserError(f"series of {', '.join(str(len(one)) for one in window)} values, not {length}: the "
+                                "file is cut short, or of another data set", where, source.ways())
+            values.append(np.stack(window, axis=1).astype(np.float32))
+            targets.append(numbers(target, where, source).item())
+    return np.stack(values), np.asarray(targets)
+
+
+def examples(source: Source, path: Path) -> list[tuple[int, str]]:
+    """The lines after `@data`, with their numbers. Raises UserError where there are none."""
+    lines = [(number, line.strip()) for number, line in enumerate(source.lines(path), 1)]
+    starts = [k for k, (_, line) in enumerate(lines) if line.lower() == "@data"]
+    found = [(number, line) for number, line in lines[starts[0] + 1:] if line] if starts else []
+    if not found:
+        raise UserError(f"{path} holds no examples after a line @data", source.place, source.ways())
+    return found
+
+
+def numbers(text: str, where: str, source: Source) -> np.ndarray:
+    """Comma-separated numbers (n,) float64. Raises UserError for what is no finite number, as `?` or NaN."""
+    try:
+        parsed = np.array(text.split(","), dtype=np.float64)
+    except ValueError as error:
+        raise UserError(f"{error}: not a number", where, source.ways()) from None
+    if not np.isfinite(parsed).all():
+        raise UserError(f"value {int(np.flatnonzero(~np.isfinite(parsed))[0]) + 1} is no finite number", where,
+                        source.ways())
+    return parsed
