@@ -39,6 +39,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
         return verbs[name]
 
     _verbs_that_run(verb)
+    _verbs_that_end(verb)
     _verbs_that_look(verb)
     _verbs_without_grids(verb)
     return parser, list(verbs)
@@ -55,8 +56,16 @@ def _verbs_that_run(verb: AddVerb) -> None:
                             "(default: reports)")
         parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
                             "write the report; Ctrl-C ends the waiting, not the jobs")
-    parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom"],
-                        help="only runs that failed for this reason (default: all)")
+    parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom", "cancelled"],
+                        help="only runs that ended for this reason (default: all)")
+
+
+def _verbs_that_end(verb: AddVerb) -> None:
+    cancel = verb("cancel", "cancel:cancel", "end the runs that these grids have started, and that compute or wait")
+    _grid_options(cancel)
+    gc = verb("gc", "trash:gc", "list the runs that these grids have started and no longer name")
+    _grid_options(gc, choose=False)  # what is not chosen would look as if it were no longer named
+    gc.add_argument("--yes", action="store_true", help="move them to the trash, a folder of the store")
 
 
 def _verbs_that_look(verb: AddVerb) -> None:
@@ -85,13 +94,16 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     figures = verb("figures", "report.paper_figures:write", "figures 1 to 5 of the paper, computed anew: PDF, SVG, PNG")
     figures.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR",
                          help="default: reports/figures")
+    merge = verb("merge", "merge:merge", "bring the runs of one store into another; the same id is the same run")
+    merge.add_argument("source", type=Path, metavar="FROM", help="store that is read; it is not changed")
+    merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")
     doctor = verb("doctor", "doctor:check", "checks this machine: packages, threads, GPUs, data, store")
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     schema = verb("schema", "schema:write", "writes the JSON Schema of grid files, for editors")
     schema.add_argument("--out", type=Path, default=Path("grids/schema.json"), metavar="FILE")
 
 
-def _grid_options(parser: argparse.ArgumentParser, several: bool = True) -> None:
+def _grid_options(parser: argparse.ArgumentParser, several: bool = True, choose: bool = True) -> None:
     if several:
         parser.add_argument("grids", nargs="+", type=Path, metavar="GRID", help="grid files")
     else:
@@ -100,8 +112,11 @@ def _grid_options(parser: argparse.ArgumentParser, several: bool = True) -> None
                         "(default: the grid's own)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="FIELD=VALUE",
                         help="replace a setting in every run, e.g. ssm.state_size=32; may be repeated")
-    parser.add_argument("--only", action="append", default=[], metavar="AXIS=LABEL",
-                        help="only runs with this label or field value, e.g. task=scifar or seed=0; may be repeated")
+    if choose:
+        parser.add_argument("--only", action="append", default=[], metavar="AXIS=LABEL", help="only runs with this "
+                            "label or field value, e.g. task=scifar or seed=0; may be repeated")
+    else:
+        parser.set_defaults(only=[])
     parser.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="folder of the runs "
                         "(default: runs)")
 

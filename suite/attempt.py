@@ -178,6 +178,11 @@ class Attempt:
         data = atomic.seal({"count": self._count, **progress})
         self._fenced(lambda: atomic.replace(self._path(self.number, "beat"), data, self._owner, self.check, False))
 
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether somebody has asked for it (`ask_to_stop`)."""
+        return self._path(self.number, "stop").exists()
+
     def end(self, state: str, reason: str = "", detail: str = "", **more: Any) -> None:
         """Say how it ended, once. Raises Overtaken, OSError."""
         data = atomic.seal({"state": state, "reason": reason, "detail": detail, **more})
@@ -196,6 +201,11 @@ class Attempt:
 
     def _path(self, number: int, kind: str) -> Path:
         return self.folder / "attempts" / f"{number:04d}.{kind}"
+
+
+def ask_to_stop(folder: Path, number: int, who: str) -> None:
+    """Ask the owner of an attempt, wherever it is, to write a checkpoint and to end as cancelled. Raises OSError."""
+    atomic.create(folder / "attempts" / f"{number:04d}.stop", atomic.seal({"who": who}), atomic.nobody())
 
 
 def end_for_dead(folder: Path, pid: int, started: int | None, state: str, reason: str, detail: str) -> bool:

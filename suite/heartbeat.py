@@ -1,4 +1,5 @@
-"""The heartbeat of an attempt: a thread that tells once a second how far the run is, and notices a new owner."""
+"""The heartbeat of an attempt: a thread that tells once a second how far the run is, and notices a new owner, and the
+wish that it stop."""
 
 from __future__ import annotations
 
@@ -13,14 +14,15 @@ EVERY_S = 1.0
 
 
 class Heartbeat:
-    """Within its `with`, writes `progress` into the attempt's beat file. `overtaken` is set where it lost the folder.
+    """Within its `with`, writes `progress` into the attempt's beat file. `overtaken` is set where it lost the folder,
+    `cancelled` where somebody asked it to stop.
 
     `fault` is the last error of a write; the run goes on, since whoever watches has patience, and disks recover.
     """
 
     def __init__(self, attempt: Attempt, every_s: float = EVERY_S) -> None:
         self.progress: dict[str, Any] = {}
-        self.overtaken = False
+        self.overtaken = self.cancelled = False
         self.fault: OSError | None = None
         self._attempt, self._every_s = attempt, every_s
         self._over = threading.Event()
@@ -45,6 +47,7 @@ class Heartbeat:
             due = time.monotonic() + self._every_s
             try:
                 self._attempt.beat(self.progress)
+                self.cancelled = self._attempt.asked_to_stop
             except Overtaken:
                 self.overtaken = True
                 return

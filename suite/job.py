@@ -205,6 +205,8 @@ class Job:
         limit = self.order.timeout_s
         if limit is not None and time.monotonic() - self.began >= limit:
             return Ending("failed", "timeout", f"took more than {limit:g} s; the next start goes on from here")
+        if self.heart.cancelled:
+            return Ending("cancelled", detail="by `cancel`; `retry` goes on from here")
         if self.stop.asked:
             name = self.stop.last.name if self.stop.last else "the runner"
             return Ending("partial", "interrupted", f"stopped by {name}; the next start goes on from here")

@@ -65,8 +65,8 @@ def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, ret
 
 def is_missing(state: RunState, run: GridRun, options: Options, reasons: set[str]) -> bool:
     """Whether a start would run it, which the launcher decides; `reasons` narrows down which failures to run again."""
-    again = state.name == "failed" and state.reason in AGAIN_ONLY_ON_RETRY
-    if again and not {state.reason, "all"} & reasons:
+    ended = "cancelled" if state.name == "cancelled" else state.reason if state.name == "failed" else ""
+    if ended in (*AGAIN_ONLY_ON_RETRY, "cancelled") and not {ended, "all"} & reasons:
         return False
     return wanted(state, run.config.train.epochs, options) == "start"
 

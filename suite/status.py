@@ -10,7 +10,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from suite.grid import Grid, GridRun
+from suite import launches
+from suite.grid import Grid
 from suite.launch.batch import FOLDER
 from suite.launch.queue import Queue, Submitted
 from suite.plan import Plan, make_plan, state_name
@@ -104,7 +105,7 @@ def lines(grids: Sequence[Grid], seen: Seen) -> list[str]:
         state = made.states[run.run_id]
         done = f"{state.epochs}/{run.config.train.epochs} epochs"
         why = "; ".join(filter(None, (state.detail, seen.queue.get(run.run_id, ""))))
-        told.append(f"  {name:<18} {done:<14} {run.run_id}  {named(run)}" + (f": {why}" if why else ""))
+        told.append(f"  {name:<18} {done:<14} {run.run_id}  {launches.named(run)}" + (f": {why}" if why else ""))
     if len(shown) > SHOWN:
         told.append(f"  {len(shown) - SHOWN} more (--json has them all)")
     return told + [f"  {remark}" for remark in seen.remarks] + _times(made)
@@ -125,11 +126,6 @@ def _times(made: Plan) -> list[str]:
         whole = max(max(known), (sum(known) + made.price.seconds) / len(running))
         told.append(f"  everything needs about {clock(whole)} more at {len(running)} at a time")
     return told
-
-
-def named(run: GridRun) -> str:
-    """Its labels and seed."""
-    return " ".join([*run.labels.values(), f"seed {run.config.seed}"])
 
 
 def as_json(seen: Seen) -> dict[str, object]:

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from suite import launches
 from suite.errors import UserError
 from suite.grid import Grid, GridRun
 from suite.plan import Plan, check_data, make_plan, state_name
@@ -27,6 +28,8 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == "claimed"]
     if plan_.todo or held:
         check_data(plan_.todo)
+    launches.record(grids, {run_.run_id for run_ in plan_.todo}, store)
+    if plan_.todo or held:
         if args.executor == "slurm":
             from suite import submit
 
@@ -73,15 +76,11 @@ def _slots(args: argparse.Namespace) -> int:
 def _tell_failures(plan_: Plan) -> int:
     failed = [(run_, plan_.states[run_.run_id]) for run_ in plan_.runs if plan_.states[run_.run_id].name == "failed"]
     for run_, state in failed[:SHOWN]:
-        print(f"{state_name(state)}: {_named(run_.labels, run_.config.seed)} ({run_.run_id}): {state.detail}")
+        print(f"{state_name(state)}: {launches.named(run_)} ({run_.run_id}): {state.detail}")
     if failed:
         more = f"{len(failed) - SHOWN} more; " if len(failed) > SHOWN else ""
         print(f"{more}{len(failed)} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them again.\n")
     return 1 if failed else 0
-
-
-def _named(labels: dict[str, str], seed: int) -> str:
-    return " ".join([*labels.values(), f"seed {seed}"])
 
 
 def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> None:

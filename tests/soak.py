@@ -22,7 +22,7 @@ from suite.grid import Grid, load_grid
 from suite.store import Store
 
 ROOT = Path(__file__).parents[1]
-KINDS = {"job": 0.7, "fork server": 0.15, "runner": 0.15}  # how often each is chosen, of those that are there
+KINDS = {"job": 0.7, "fork server": 0.15, "runner": 0.15}  # how often each is chosen
 TINY = """
 name: soak
 base: {task: scifar, data.variant: sample, data.pool: 4, data.train_count: 400, train.epochs: 6, train.batch_size: 20,
@@ -82,11 +82,10 @@ def disturb(args: argparse.Namespace, store: Path, rng: random.Random, killed: C
         if runner.poll() is not None:  # it has given up a run that was killed thrice without progress
             runner = start(args, store)
             continue
-        victims = family(runner.pid)
-        kind = rng.choices(list(victims), [KINDS[kind] for kind in victims])[0]
+        kind, victims = rng.choices(list(KINDS), list(KINDS.values()))[0], family(runner.pid)
         try:
-            os.kill(rng.choice(victims[kind]), signal.SIGKILL)
-        except ProcessLookupError:
+            os.kill(rng.choice(victims.get(kind, [])), signal.SIGKILL)
+        except (IndexError, ProcessLookupError):  # there is none just now
             continue
         killed[kind] += 1
         if kind == "runner":

@@ -100,6 +100,7 @@ class Runner:
         self.children: list[Child] = []
         self.final: dict[str, RunState] = {}
         self.barren: Counter[str] = Counter()
+        self.seen: dict[str, int] = {}  # attempts at each run before this launch
         self.still: dict[str, tuple[int, int]] = {}  # run -> attempt that may be overtaken
         self.watch = attempt.Watch(options.patience_s)
         self.next_look = self.next_tick = 0.0
@@ -109,6 +110,7 @@ class Runner:
         """Go on until every run is in `final`, or until asked to stop."""
         unique = {run.run_id: run for run in runs}
         for run_id, state in self.store.states(unique).items():
+            self.seen[run_id] = state.attempts
             self._place(unique[run_id], state)
         try:
             while (self.queue or self.waiting or self.children) and not self.stop.asked:
@@ -131,6 +133,8 @@ class Runner:
             self._finish(run, _failed(error))
             return
         decision = wanted(state, run.config.train.epochs, self.options)
+        if state.name == "cancelled" and state.attempts > self.seen[run.run_id]:
+            decision = "leave"  # it was cancelled while it waited here, and `retry` is about what was so before
         if decision == "start":
             self.queue.append(run)
         elif decision == "wait" and self.options.wait:
@@ -145,7 +149,8 @@ class Runner:
     def _start(self, run: GridRun) -> None:
         still = self.still.pop(run.run_id, None)
         state = self.store.state(run.run_id)  # another runner may have been faster
-        if still is None and wanted(state, run.config.train.epochs, self.options) != "start":
+        cancelled = state.name == "cancelled" and state.attempts > self.seen[run.run_id]
+        if cancelled or (still is None and wanted(state, run.config.train.epochs, self.options) != "start"):
             self._place(run, state)
             return
         try:
