@@ -101,7 +101,8 @@ def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         main(["--help"])
     told = capsys.readouterr().out
     assert caught.value.code == 0
-    assert all(verb in told for verb in ("run", "retry", "plan", "status", "report", "why", "logs", "doctor", "schema"))
+    verbs = ("run", "retry", "cancel", "gc", "merge", "plan", "status", "report", "why", "logs", "doctor", "schema")
+    assert all(verb in told for verb in verbs)
 
 
 def test_every_verb_has_its_function() -> None:
