@@ -10,13 +10,15 @@ import yaml
 from report_store import Shelf, make_grid
 
 from suite.grid import Grid
+from suite.report.builder import build_table
 from suite.report.claims import load_claims
 from suite.report.judge import judge
 from suite.report.layout import Layout, Placed
 from suite.report.numbers import RunNumbers
 from suite.report.outcome import Verdict
+from suite.report.published import load_published
 from suite.report.results import read_results
-from suite.report.table import Table, build_table
+from suite.report.table import Table
 from suite.yamlfile import Node, Where
 
 CLAIM = {"id": "one", "text": "Real is worse than Lin.", "source": "paper section 5.2", "table": "demo",
@@ -44,7 +46,7 @@ def tables_of(grid: Grid, shelf: Shelf) -> tuple[list[Table], RunNumbers]:
     """The table of a grid, and the numbers in it."""
     results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
     layout = Layout.model_validate({"name": grid.name, "rows": "method", "columns": COLUMNS})
-    tables = [build_table(Placed(layout, Node({}, Where("demo.yaml"))), grid, results)]
+    tables = [build_table(Placed(layout, Node({}, Where("demo.yaml"))), grid, results, load_published())]
     return tables, RunNumbers(grid, tables, results)
 
 

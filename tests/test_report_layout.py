@@ -7,8 +7,11 @@ from report_store import make_grid, make_run
 
 from suite.errors import UserError
 from suite.grid import Grid
-from suite.report.layout import default_layout, layout_files, load_layout, matches
+from suite.report.layout import default_layout, matches
+from suite.report.placed import layout_files, load_layout
+from suite.report.published import load_published
 
+PUBLISHED = load_published()
 GOOD = """\
 name: demo
 caption: Two tasks
@@ -30,16 +33,16 @@ def write(tmp_path: Path, text: str) -> Path:
 
 def problems(tmp_path: Path, text: str) -> list[str]:
     with pytest.raises(UserError) as caught:
-        load_layout(write(tmp_path, text), make_grid())
+        load_layout(write(tmp_path, text), make_grid(), PUBLISHED)
     return [str(problem).replace(f"{tmp_path}/", "") for problem in caught.value.problems]
 
 
 def test_a_good_layout(tmp_path):
-    layout = load_layout(write(tmp_path, GOOD), make_grid()).layout
+    layout = load_layout(write(tmp_path, GOOD), make_grid(), PUBLISHED).layout
     assert layout.rows.axis == "method"
     assert layout.columns[0].where == {"task": ("sCIFAR",)}
     assert layout.columns[1].where == {"task": ("SC", "sCIFAR")}
-    assert (layout.columns[0].epoch, layout.columns[1].epoch, layout.columns[1].metric) == ("first", 3, None)
+    assert (layout.columns[0].epoch, layout.columns[1].epoch, layout.columns[1].metric) == ("first", 3, ())
 
 
 def test_every_error_of_a_file_is_told_with_its_line(tmp_path):
@@ -93,7 +96,7 @@ def test_labels_are_text_as_in_grids(tmp_path):
 name: demo
 rows: {axis: ssm.state_size, order: [64, 16]}
 columns: [{label: trained, where: {ssm.train_b: true}}]
-"""), grid).layout
+"""), grid, PUBLISHED).layout
     assert layout.rows.order == ("64", "16")
     assert matches(grid.runs[0].labels, layout.columns[0].where)
 

@@ -227,15 +227,16 @@ def test_lines_stay_apart_by_colour_or_dash():
 
 
 def test_curves_average_the_seeds_that_are_there(tmp_path):
+    from suite.report.builder import build_table
     from suite.report.layout import default_layout
+    from suite.report.published import load_published
     from suite.report.results import read_results
-    from suite.report.table import build_table
 
     grid, store = make_grid(["a"], ["t"], seeds=3), Store(tmp_path)
     write_done(store, grid.runs[0], [0.1, 0.2, 0.3, 0.4])
     write_partial(store, grid.runs[1], [0.3, 0.4])
     results = read_results(grid, store, store.states([run.run_id for run in grid.runs]))
-    made, = figures.panels([build_table(default_layout(grid), grid, results)], results)
+    made, = figures.panels([build_table(default_layout(grid), grid, results, load_published())], results)
     line, = made.lines
     assert line.epochs.tolist() == [1, 2, 3, 4]
     assert line.mean == pytest.approx([20, 30, 30, 40])

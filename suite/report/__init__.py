@@ -31,8 +31,8 @@ class Report:
 def write_report(grids: list[Grid], store: Store, out: Path, sources: Path = SOURCES) -> Report:
     """Write the report of each grid into `out`; one whose inputs have not changed is only printed again.
 
-    `sources` holds tables/*.yaml, claims.yaml and templates/. A store that is being written to is read as it was at
-    the start. Raises UserError for layouts and claims that do not fit, and where `out` cannot be written.
+    `sources` holds tables/*.yaml, published.yaml, claims.yaml and templates/. A store that is being written to is read
+    as it was at the start. Raises UserError for layouts and claims that do not fit, and where `out` cannot be written.
     """
     twice = [name for name, count in Counter(grid.name for grid in grids).items() if count > 1]
     if twice:
@@ -48,12 +48,13 @@ def write_report(grids: list[Grid], store: Store, out: Path, sources: Path = SOU
 
 
 def _report(grid: Grid, store: Store, out: Path, sources: Path) -> tuple[list[str], str]:
-    from suite.report.layout import layout_files
+    from suite.report.placed import layout_files
 
     states = store.states([run.run_id for run in grid.runs])
     layouts = layout_files(sources / "tables", grid.name)
     claims = sources / "claims.yaml"
-    inputs = [*layouts, *([claims] if claims.is_file() else []), *sorted((sources / "templates").glob("*.j2"))]
+    inputs = [*layouts, sources / "published.yaml", *([claims] if claims.is_file() else []),
+              *sorted((sources / "templates").glob("*.j2"))]
     digest = fingerprint(grid, states, store.root, inputs)
     stem = file_stem(grid.name)
     saved = load_saved(out / f"{stem}.cells.json", digest)
@@ -68,7 +69,8 @@ def _make(grid: Grid, store: Store, states: dict[str, RunState], out: Path, sour
 
     claims = sources / "claims.yaml"
     stem = file_stem(grid.name)
-    made = document.make_document(grid, stem, store, states, layouts, claims if claims.is_file() else None)
+    made = document.make_document(grid, stem, store, states, layouts, claims if claims.is_file() else None,
+                                  sources / "published.yaml")
     files = document.render(made, sources / "templates")
     digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
     for name, data in {**files, f"{stem}.cells.json": document.cells_json(made, digest, digests)}.items():

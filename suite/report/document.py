@@ -10,12 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.report import claims, figures, html, judge, latex, markdown, notes, text
+from suite.report.builder import build_table
 from suite.report.figures import Panel
-from suite.report.layout import default_layout, load_layout
+from suite.report.layout import Placed, default_layout
 from suite.report.numbers import RunNumbers
 from suite.report.outcome import Comparison, Verdict
+from suite.report.placed import load_layout
+from suite.report.published import load_published
 from suite.report.results import read_results
-from suite.report.table import Cell, Table, build_table
+from suite.report.settings import build_settings
+from suite.report.table import Cell, Table
+from suite.report.verdict import record
 
 if TYPE_CHECKING:
     from suite.grid import Grid
@@ -37,11 +42,16 @@ class Document:
 
 
 def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunState], layouts: list[Path],
-                  claims_file: Path | None) -> Document:
-    """Read the runs of a grid and lay them out. Raises UserError for layouts and claims that do not fit the grid."""
-    placed = [load_layout(path, grid) for path in layouts] or [default_layout(grid)]
+                  claims_file: Path | None, printed: Path) -> Document:
+    """Read the runs of a grid and lay them out; `printed` is the file of published numbers.
+
+    Raises UserError for layouts and claims that do not fit the grid.
+    """
+    published = load_published(printed)
+    placed = [load_layout(path, grid, published) for path in layouts] or [default_layout(grid)]
     results = read_results(grid, store, states)
-    tables = tuple(build_table(one, grid, results) for one in placed)
+    tables = tuple(build_table(one, grid, results, published) if isinstance(one, Placed)
+                   else build_settings(one, grid, published) for one in placed)
     stated = _claims(claims_file, grid, tables) if claims_file else []
     verdicts = judge.judge(stated, RunNumbers(grid, tables, results))
     provenance = _provenance(grid, store, states)
@@ -85,7 +95,8 @@ def cells_json(document: Document, digest: str, files: Mapping[str, str]) -> byt
 def _record(table: str, cell: Cell, unit: str, metric: str, epoch: str | int) -> dict[str, Any]:
     return {"table": table, "row": cell.row, "column": cell.column, "mean": cell.mean, "std": cell.std,
             "interval": cell.interval, "n": cell.n, "state": cell.state, "reason": cell.reason, "run_ids": cell.run_ids,
-            "unit": unit, "metric": metric, "epoch": epoch, "values": cell.values, "text": cell.text}
+            "unit": unit, "metric": metric, "epoch": epoch, "values": cell.values, "text": cell.text,
+            "base": cell.base, "published": [record(one) for one in cell.judged]}
 
 
 def _claim(verdict: Verdict) -> dict[str, Any]:

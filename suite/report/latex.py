@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING
 
-from suite.report import notes
+from suite.report import comparison, notes
+from suite.report.sheet import Sheet, Side, sheet
 from suite.report.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -44,25 +45,61 @@ def render(document: Document) -> str:
 
 
 def _table(table: Table, grid: Grid) -> str:
-    width = len(table.heads)
+    label = "".join(c for c in table.name if c.isascii() and (c.isalnum() or c in "._-"))
+    text = _environment(" ".join(map(escape, notes.caption(table, grid, "latex"))), label, sheet(table, _cell))
+    if not comparison.compared(table):
+        return text
+    texts = comparison.cell_text(table)
+    told = [f"Table {table.name} of this report against the paper's: published number, ours less it, and the verdict.",
+            comparison.RULE, *(f"{remark}." for remark in comparison.remarks(table))]
+    against = sheet(table, lambda cell: rf"{{\footnotesize {escape(texts[cell.row, cell.column])}}}")
+    return text + _environment(" ".join(map(escape, told)), f"{label}-compared", against)
+
+
+def _environment(caption: str, label: str, made: Sheet[str]) -> str:
+    width = len(made.tops)
     lines = [
         r"\begin{table}",
         r"  \centering",
         r"  \setlength{\belowcaptionskip}{6pt}",
-        rf"  \caption{{{' '.join(map(escape, notes.caption(table, grid, 'latex')))}}}",
-        rf"  \label{{tab:{''.join(c for c in table.name if c.isascii() and (c.isalnum() or c in '._-'))}}}",
+        rf"  \caption{{{caption}}}",
+        rf"  \label{{tab:{label}}}",
         r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # shrinks what is wider than the page
         rf"  \begin{{tabular}}{{l{'c' * width}}}",
         r"    \toprule",
-        _line([escape(table.axis), *(escape(head.label) for head in table.heads)]),
-        _line(["", *(rf"{{\footnotesize {escape(head.metric.heading)}}}" for head in table.heads)]),
+        *_spans(made),
+        _line([escape(made.corner), *(escape(top.label) for top in made.tops)]),
+        *([_line(["", *(rf"{{\footnotesize {escape(top.heading)}}}" for top in made.tops)])]
+          if any(top.heading for top in made.tops) else []),
         r"    \midrule",
-        *(_line([escape(name), *map(_cell, cells)]) for name, cells in zip(table.rows, table.cells, strict=True)),
+        *(line for i, side in enumerate(made.sides) for line in _side(made, i, side)),
         r"    \bottomrule",
         r"  \end{tabular}}",
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _spans(made: Sheet[str]) -> list[str]:
+    """The line of headings over neighbouring columns, with rules below them; none where no column has one."""
+    if not any(top.group for top in made.tops):
+        return []
+    cells, rules, start = [""], [], 2
+    for group, count in made.spans():
+        cells.append(rf"\multicolumn{{{count}}}{{c}}{{{escape(group)}}}")
+        rules += [rf"\cmidrule(lr){{{start}-{start + count - 1}}}"] if group else []
+        start += count
+    return [_line(cells), f"    {''.join(rules)}"]
+
+
+def _side(made: Sheet[str], i: int, side: Side[str]) -> list[str]:
+    """A row, after the rule and the heading of its block where it is the block's first."""
+    first = i == 0 or made.sides[i - 1].block != side.block
+    lines = [r"    \midrule"] if first and i else []
+    if first and side.group:
+        lines.append(rf"    \multicolumn{{{len(made.tops) + 1}}}{{l}}{{\textit{{{escape(side.group)}}}}} \\")
+    source = rf" {{\footnotesize {escape(side.source)}}}" if side.source else ""
+    return [*lines, _line([escape(side.label) + source, *side.cells])]
 
 
 def _line(cells: list[str]) -> str:

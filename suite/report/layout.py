@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from suite.errors import Problem, UserError, nearest
-from suite.report.part import NAME, Part, validated
-from suite.yamlfile import Node, Where, load_yaml
+from suite.errors import Problem, nearest
+from suite.report.part import NAME, Part
+from suite.yamlfile import Node, Where
 
 if TYPE_CHECKING:
     from suite.grid import Grid
@@ -36,33 +34,71 @@ Match = dict[str, Labels]
 Epoch = Literal["best", "first", "last"] | Annotated[int, Field(strict=True, ge=1)]
 
 
+class Group(Part):
+    """A block of rows, under a heading where it has a label.
+
+    `where` narrows down its runs; `rows` are labels of the axis (default: all). Where `base` names one of them, the
+    others are shown as differences from it, seed by seed. `published` are rows of the paper's table that are shown as
+    printed: of other work, or not in this suite.
+    """
+
+    label: str = ""
+    where: Match = {}
+    rows: Annotated[tuple[str, ...], BeforeValidator(_label_list)] | None = None
+    base: str | None = None
+    published: tuple[str, ...] = ()
+
+
 class Rows(Part):
-    """One row for each label of an axis, those of `order` first."""
+    """One row for each label of an axis, those of `order` first, in blocks where there are `groups`."""
 
     axis: str
     order: Annotated[tuple[str, ...], BeforeValidator(_label_list)] = ()
+    groups: tuple[Group, ...] = ()
+
+
+def _metrics(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
 
 
 class Column(Part):
     """One column: the runs whose labels are those of `where`, and the number that is shown of each.
 
-    `metric` is the runs' selection metric where it is not given; `epoch: best` is the best by the runs' `train.select`.
+    `metric` is the runs' selection metric where it is not given; of several, the first that the runs evaluate.
+    `epoch: best` is the best by the runs' `train.select`. `group` is a heading over neighbours, `short` the label under
+    it. `chance` (a fraction) shows X for a cell that is no better. `average` names columns whose mean is shown instead.
+    `published` is the column of the paper's table where that has another label.
     """
 
     label: str = Field(min_length=1)
+    group: str = ""
+    short: str = ""
     where: Match = {}
-    metric: str | None = Field(None, min_length=1)
+    metric: Annotated[tuple[str, ...], BeforeValidator(_metrics)] = ()
     epoch: Epoch = "best"
     digits: int | None = Field(None, ge=0, le=9, strict=True)
     scale: Literal["percent", "raw"] | None = None
     direction: Literal["max", "min"] | None = None
+    chance: float | None = Field(None, gt=0, lt=1)
+    average: tuple[str, ...] = ()
+    published: str | None = None
 
 
 def _rows(value: Any) -> Any:
     return {"axis": value} if isinstance(value, str) else value
 
 
-def _unique(columns: tuple[Column, ...]) -> tuple[Column, ...]:
+class Labelled(Protocol):
+    """What has a label."""
+
+    label: str
+
+
+L = TypeVar("L", bound=Labelled)
+
+
+def unique(columns: tuple[L, ...]) -> tuple[L, ...]:
+    """Refuses no columns, and two of the same label."""
     if not columns:
         raise ValueError("a table needs a column")
     labels = [c.label for c in columns]
@@ -73,13 +109,20 @@ def _unique(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 
 class Layout(Part):
-    """A table: `name` names it, `grid` the grid that it shows (default: the name)."""
+    """A table: `name` names it, `grid` the grid that it shows (default: the name), `published` the paper's table.
+
+    `spread` is what stands behind ± (AMB-20). `transpose` turns rows into columns, for tables of one line.
+    """
 
     name: str = Field(pattern=NAME)
     grid: str = ""
+    kind: Literal["numbers"] = "numbers"
     caption: str = ""
+    published: str | None = None
+    spread: Literal["sample", "population", "none"] = "sample"
+    transpose: bool = False
     rows: Annotated[Rows, BeforeValidator(_rows)]
-    columns: Annotated[tuple[Column, ...], AfterValidator(_unique)]
+    columns: Annotated[tuple[Column, ...], AfterValidator(unique)]
 
 
 @dataclass(frozen=True)
@@ -92,40 +135,6 @@ class Placed:
     def where(self, *path: Any) -> str:
         """File, line and key of a part of the layout."""
         return self.node.find(path).key(*path)
-
-
-def layout_files(folder: Path, grid: str) -> list[Path]:
-    """The layouts that show a grid: `<grid>.yaml`, and every file with a line `grid: <grid>`."""
-    line = re.compile(rf"^grid:\s*[\"']?{re.escape(grid)}[\"']?\s*(#.*)?$", re.MULTILINE)
-    return [path for path in sorted(folder.glob("*.yaml")) if _shows(path, grid, line)]
-
-
-def _shows(path: Path, grid: str, line: re.Pattern[str]) -> bool:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    return bool(line.search(text)) or (path.stem == grid and not re.search(r"^grid:", text, re.MULTILINE))
-
-
-def load_layout(path: Path, grid: Grid) -> Placed:
-    """The layout in a file, checked against the grid. Raises UserError with every problem: file, line, key."""
-    node = load_yaml(path)
-    placed = Placed(validated(node, Layout), node)
-    problems = list(_misfits(placed, grid))
-    if problems:
-        raise UserError(problems)
-    return placed
-
-
-def _misfits(placed: Placed, grid: Grid) -> Iterator[Problem]:
-    layout = placed.layout
-    if layout.rows.axis not in grid.axes:
-        yield Problem(f"the grid {grid.name!r} has no axis {layout.rows.axis!r}", placed.where("rows", "axis"),
-                      nearest(layout.rows.axis, grid.axes))
-    for i, label in enumerate(layout.rows.order if layout.rows.axis in grid.axes else ()):
-        if label not in grid.axes[layout.rows.axis]:
-            yield Problem(f"the grid {grid.name!r} makes no row {label!r}", placed.where("rows", "order", i),
-                          nearest(label, grid.axes[layout.rows.axis]))
-    for i, column in enumerate(layout.columns):
-        yield from unknown_labels(column.where, grid, lambda *path, i=i: placed.where("columns", i, "where", *path))
 
 
 def unknown_labels(match: Mapping[str, Labels], grid: Grid, where: Any) -> Iterator[Problem]:
@@ -152,7 +161,7 @@ def default_layout(grid: Grid) -> Placed:
     columns = tuple(Column(label=", ".join(v or f"no {a}" for a, v in zip(others, key, strict=True)) or "all runs",
                            where={a: (v,) for a, v in zip(others, key, strict=True)}) for key in ranked)
     rows = Rows(axis=axes[0] if axes else "")
-    layout = Layout.model_construct(name=grid.name, grid=grid.name, caption="", rows=rows, columns=columns)
+    layout = Layout.model_construct(name=grid.name, grid=grid.name, rows=rows, columns=columns)
     return Placed(layout, Node({}, Where(str(grid.path))))
 
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
-from suite.report import notes
+from suite.report import comparison, notes
+from suite.report.sheet import Sheet, Top, sheet
 from suite.report.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def render(document: Document, figure: str | None) -> str:
     parts = [f"# {escape(grid.title or grid.name)}"]
     for table in document.tables:
         parts += [f"## Table {escape(table.name)}", _table(table),
-                  " ".join(map(escape, notes.caption(table, grid, "text")))]
+                  " ".join(map(escape, notes.caption(table, grid, "text"))), *_compared(table)]
     if document.verdicts:
         rows = [[escape(v.claim.text), escape(v.claim.source), f"**{v.verdict}**", escape(v.evidence)]
                 for v in document.verdicts]
@@ -38,9 +39,33 @@ def render(document: Document, figure: str | None) -> str:
 
 
 def _table(table: Table) -> str:
-    heads = [escape(table.axis), *(f"{escape(head.label)}: {escape(head.metric.heading)}" for head in table.heads)]
-    rows = [[escape(name), *map(_cell, cells)] for name, cells in zip(table.rows, table.cells, strict=True)]
+    return _rows(sheet(table, _cell))
+
+
+def _compared(table: Table) -> list[str]:
+    """The published numbers with their verdicts, where any is compared, and what must be known with them."""
+    if not comparison.compared(table):
+        return []
+    texts = comparison.cell_text(table)
+    told = [f"- {escape(remark)}" for remark in comparison.remarks(table)]
+    return [f"Published number, ours less it, and the verdict. {escape(comparison.RULE)}",
+            _rows(sheet(table, lambda cell: escape(texts[cell.row, cell.column]))), *filter(None, ["\n".join(told)])]
+
+
+def _rows(made: Sheet[str]) -> str:
+    heads = [escape(made.corner), *(_head(top) for top in made.tops)]
+    rows = []
+    for i, side in enumerate(made.sides):
+        if side.group and (i == 0 or made.sides[i - 1].block != side.block):
+            rows.append([f"*{escape(side.group)}*", *[""] * len(made.tops)])
+        source = f" ({escape(side.source)})" if side.source else ""
+        rows.append([escape(side.label) + source, *side.cells])
     return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+def _head(top: Top) -> str:
+    label = f"{top.group} {top.label}" if top.group else top.label
+    return f"{escape(label)}: {escape(top.heading)}" if top.heading else escape(label)
 
 
 def _cell(cell: Cell) -> str:

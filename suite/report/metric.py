@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from suite.errors import UserError
 
 Direction = Literal["max", "min"]
-Scale = Literal["percent", "raw"]
+Scale = Literal["percent", "raw", "thousands"]
+FACTORS = {"percent": 100.0, "raw": 1.0, "thousands": 0.001}
 SPLITS = {"train": "training", "val": "validation", "test": "test", "eval": "evaluation"}
 
 
@@ -30,6 +31,7 @@ QUANTITIES = {
     "ms": Quantity("time", "min", "raw", "ms", 1),
     "mb": Quantity("memory", "min", "raw", "MiB", 0),
     "ratio": Quantity("time ratio", "max", "raw", "", 1),
+    "parameters": Quantity("parameters", "min", "thousands", "K", 0),
     "time": Quantity("", "min", "raw", "s", 1),
 }
 
@@ -68,20 +70,29 @@ class Metric:
             text = text.lstrip("+-")
         return text.replace("-", "−")
 
+    def with_digits(self, digits: int) -> Metric:
+        """The same metric, shown with other digits."""
+        return replace(self, digits=digits)
+
+
+def setting(field: str) -> Metric:
+    """What stands in for a metric in a table of settings."""
+    return Metric(field, "", "max", 1.0, "", 0)
+
 
 def metric(name: str, where: str, *, direction: Direction | None = None, scale: Scale | None = None,
            digits: int | None = None) -> Metric:
     """The metric of that name. Raises UserError, at `where`, for one whose better direction nobody told."""
     split, _, last = name.partition("/")
-    quantity = QUANTITIES.get("time" if split == "time" else last)
+    quantity = QUANTITIES.get("time" if split == "time" else last or name)
     if quantity is None and direction is None:
         raise UserError(f"whether more or less is better is not known of the metric {name!r}", where,
                         "add `direction: max` or `direction: min`")
     quantity = quantity or Quantity(last or name, "max", "raw", "", 3)
-    percent = (scale or quantity.scale) == "percent"
-    unit = "%" if percent else "fraction" if quantity.scale == "percent" else quantity.unit
+    scale = scale or quantity.scale
+    unit = "%" if scale == "percent" else "fraction" if quantity.scale == "percent" else quantity.unit
     words = f"{split_words(last)} time" if split == "time" else f"{split_words(split)} {quantity.words or last}"
-    return Metric(name, words if last else name, direction or quantity.direction, 100.0 if percent else 1.0, unit,
+    return Metric(name, words if last else name, direction or quantity.direction, FACTORS[scale], unit,
                   quantity.digits if digits is None else digits)
 
 

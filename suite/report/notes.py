@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from suite.report import comparison
+from suite.report.published import CHANCE
 from suite.report.table import Head, Table
 
 if TYPE_CHECKING:
     from suite.grid import Grid, GridRun
     from suite.report.figures import Panel
 
-SPREAD = "± is the sample standard deviation (n − 1 in the denominator) over n seeds."
+SPREAD = {"sample": "± is the sample standard deviation (n − 1 in the denominator) over n seeds.",
+          "population": "± is the standard deviation over n seeds as of a population (n in the denominator).",
+          "none": "Means over n seeds."}
 MARKS = {"latex": "Bold: best of a column; underlined: second; among cells with all their seeds.",
          "html": "Bold: best of a column; underlined: second; among cells with all their seeds.",
          "text": "Bold: best of a column, among cells with all their seeds.",
@@ -23,15 +27,34 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
     first = table.caption or grid.title
     sentences = [first if first.endswith(".") else f"{first}."] if first else []
     heads = [head for head in table.heads if head.runs]
+    changed = f"Changed on the command line: {' '.join(grid.changes)}." if grid.changes else ""
+    if table.kind == "configuration":
+        sentences += ["Read off the runs of the grid.", comparison.summary(table), profile_note(grid.profile), changed]
+        return [sentence for sentence in sentences if sentence]
     machines = dict.fromkeys(run.config.bench.machine for head in heads for run in head.runs)
     if any(machines):
         return [*sentences, f"Measured on {'; '.join(filter(None, machines))}."]
-    sentences += [SPREAD, *_columns(heads)]
+    sentences += [SPREAD[table.spread], *_columns(heads), *_rows(table)]
     if any(cell.rank for row in table.cells for cell in row):
         sentences.append(MARKS[form])
     sentences += [f"Data: {'; '.join(_data(heads))}." if heads else "", profile_note(grid.profile)]
-    sentences += [f"Changed on the command line: {' '.join(grid.changes)}."] if grid.changes else []
+    sentences += [comparison.summary(table) if comparison.compared(table) else "", changed]
     return [sentence for sentence in sentences if sentence]
+
+
+def _rows(table: Table) -> list[str]:
+    """What the reader of the rows must know: differences, X, averages, printed rows."""
+    cells = [cell for row in table.cells for cell in row]
+    bases = dict.fromkeys(line.base for line in table.lines if line.base)
+    averages = [head.label for head in table.heads if head.averages]
+    told = [f"Signed: differences from {' or '.join(bases)}, over the same seeds."] if bases else []
+    if any(cell.chance for cell in cells):
+        told.append("X: most seeds lie within the 95 % binomial interval of chance.")
+    if averages:
+        told.append(f"{', '.join(averages)}: mean of the columns before it, an X counted as {CHANCE:g}.")
+    if any(line.constant for line in table.lines):
+        told.append("Rows without n are as printed in the paper.")
+    return told
 
 
 def curve_words(panels: Iterable[Panel]) -> tuple[str, str]:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
+from suite.report.cells import count_words
 from suite.report.claims import Claim
 from suite.report.metric import QUANTITIES, Metric
 from suite.report.results import FAILURES, Missing, Results, Sample
 from suite.report.stats import Summary, summarise
-from suite.report.table import Cell, Head, Table, count_words
+from suite.report.table import Cell, Head, Table
 
 if TYPE_CHECKING:
     from suite.grid import Grid, GridRun

@@ -62,6 +62,7 @@ class Results:
     spans: dict[str, tuple[int, int]]
     measured: dict[str, frozenset[str]]
     states: Mapping[str, RunState]
+    store: Store
 
     def sample(self, runs: Iterable[GridRun], metric: str, epoch: Epoch) -> Sample:
         """The metric of every run (of one configuration: each seed once) at that epoch.
@@ -88,6 +89,16 @@ class Results:
             return status(state, run.config.train.epochs)
         value = self.series(run.run_id, metric)[place] if place >= 0 else math.nan
         return float(value) if math.isfinite(value) else ("diverged", FAILURES["diverged"])
+
+    def parameters(self, runs: Iterable[GridRun]) -> Sample:
+        """How many parameters of each finished run are trained."""
+        runs = tuple(runs)
+        done = [run for run in runs if self.states[run.run_id].name == "done"]
+        results = {run.config.seed: self.store.result(run.run_id) or {} for run in done}
+        found = {seed: float(result["parameters"]) for seed, result in results.items() if "parameters" in result}
+        missing = (Missing(run.config.seed, *status(self.states[run.run_id], run.config.train.epochs))
+                   for run in runs if run.config.seed not in found)
+        return Sample(found, tuple(missing), runs)
 
     def series(self, run_id: str, name: str) -> np.ndarray:
         """A metric of one run over its finished epochs."""
@@ -144,7 +155,7 @@ def read_results(grid: Grid, store: Store, states: Mapping[str, RunState]) -> Re
         measured[run.run_id] = sets.setdefault(names, names)
         spans[run.run_id] = (start, start + len(rows))
         order.append(run)
-    return Results(_frame(grid, order, columns, spans, states), spans, measured, states)
+    return Results(_frame(grid, order, columns, spans, states), spans, measured, states, store)
 
 
 def _append(columns: dict[str, array[float]], rows: Sequence[Mapping[str, Any]], start: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from suite.report import notes
+from suite.report.sheet import sheet
 from suite.report.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ def render(document: Document) -> str:
 
 
 def _table(table: Table) -> str:
-    heads = [table.axis, *(f"{head.label}\n{head.metric.heading}" for head in table.heads)]
-    rows = [[name, *map(_marked, cells)] for name, cells in zip(table.rows, table.cells, strict=True)]
+    made = sheet(table, _marked)
+    heads = [made.corner, *("\n".join(filter(None, (top.group, top.label, top.heading))) for top in made.tops)]
+    rows = [[f"{side.group}, {side.label}" if side.group else side.label, *side.cells] for side in made.sides]
     return tabulate(rows, heads, tablefmt="simple", disable_numparse=True, colalign=["left"] * len(heads))
 
 

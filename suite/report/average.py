@@ -1,0 +1,37 @@
+"""A column that is the mean over other columns, where an X counts as chance (table 5 of the paper)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from scipy import stats
+
+from suite.report.published import CHANCE
+from suite.report.table import Cell, Head
+
+
+def average(row: str, head: Head, cells: Sequence[Cell]) -> Cell:
+    """The mean of complete cells, with the 95 % interval that their deviations give (Welch and Satterthwaite).
+
+    Where one has no number, or not all of its seeds, the average has none either.
+    """
+    there = [cell for cell in cells if cell.mean is not None and cell.state in ("complete", "chance")]
+    if len(there) < len(cells):
+        reason = f"{len(there)}/{len(cells)} columns"
+        return Cell(row, head.label, "mixed", "", reason, reason)
+    worst = CHANCE * head.metric.factor / 100
+    mean = sum(worst if cell.chance else cell.mean or 0.0 for cell in cells) / len(cells)
+    return Cell(row, head.label, "average", head.metric.format(mean), "", mean=mean, interval=_interval(mean, cells))
+
+
+def _interval(mean: float, cells: Sequence[Cell]) -> tuple[float, float] | None:
+    parts = [(cell.std**2 / cell.n, cell.n - 1) for cell in cells if not cell.chance and cell.std is not None]
+    if len(parts) < sum(not cell.chance for cell in cells):
+        return None
+    variance = sum(part for part, _ in parts)
+    if not variance:
+        return mean, mean
+    df = variance**2 / sum(part**2 / free for part, free in parts)
+    half = float(stats.t.ppf(0.975, df)) * math.sqrt(variance) / len(cells)
+    return mean - half, mean + half

@@ -1,0 +1,188 @@
+"""From a layout, a grid and its results to a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from suite.errors import UserError
+from suite.report import chance
+from suite.report.average import average
+from suite.report.cells import difference, make_cell, published_cell, ranked
+from suite.report.layout import Column, Group, Labels, Match, Placed, matches
+from suite.report.metric import metric
+from suite.report.table import Cell, Head, Line, Table
+from suite.report.verdict import judge
+
+if TYPE_CHECKING:
+    from suite.grid import Grid, GridRun
+    from suite.report.published import Published
+    from suite.report.results import Results, Sample
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row to be filled: its unique name, its label on the axis, what narrows down its runs, and how it is shown."""
+
+    name: str
+    label: str | None
+    where: Match
+    line: Line
+
+
+@dataclass(frozen=True)
+class Source:
+    """What a table is made of."""
+
+    placed: Placed
+    grid: Grid
+    results: Results
+    published: Published
+
+
+def build_table(placed: Placed, grid: Grid, results: Results, published: Published) -> Table:
+    """The cells of a layout. Raises UserError for unknown metrics, and where a cell would mix configurations."""
+    source = Source(placed, grid, results, published)
+    layout, rows = placed.layout, rows_of(placed, grid, published)
+    heads: list[Head] = []
+    columns: dict[str, list[Cell]] = {}
+    for i, column in enumerate(layout.columns):
+        if column.average:
+            first = heads[[c.label for c in layout.columns].index(column.average[0])]
+            head = replace(first, label=column.label, group=column.group, short=column.short, runs=(),
+                           averages=column.average)
+            made = [average(row.name, head, [columns[label][j] for label in column.average])
+                    if not row.line.constant else _published(row, head, column, source) for j, row in enumerate(rows)]
+        else:
+            head = _head(i, column, source)
+            made = _column(i, column, head, rows, source)
+        heads.append(head)
+        columns[column.label] = _judged(ranked(made, head.metric), column, head, source)
+    return Table(layout.name, layout.caption, layout.rows.axis or "grid", tuple(row.name for row in rows), tuple(heads),
+                 tuple(zip(*columns.values(), strict=True)), tuple(row.line for row in rows), spread=layout.spread,
+                 transpose=layout.transpose, published=layout.published or "")
+
+
+def rows_of(placed: Placed, grid: Grid, published: Published) -> list[Row]:
+    """The rows in order: of each block, or of the whole axis where the layout has none."""
+    rows = placed.layout.rows
+    if rows.axis not in grid.axes:
+        return [Row(grid.name, None, {}, Line(grid.name))]
+    labels = list(dict.fromkeys([*rows.order, *grid.axes[rows.axis]]))
+    if rows.groups:
+        return [row for i, group in enumerate(rows.groups) for row in _block(i, group, labels, placed, grid, published)]
+    found = [Row(label, label, {}, Line(label)) for label in labels]
+    if any(rows.axis not in run.labels for run in grid.runs):
+        found.append(Row(f"no {rows.axis}", None, {}, Line(f"no {rows.axis}")))
+    return found
+
+
+def _block(i: int, group: Group, labels: Sequence[str], placed: Placed, grid: Grid,
+           published: Published) -> Iterable[Row]:
+    axis = placed.layout.rows.axis
+    told = {run.labels.get(axis) for run in grid.runs if matches(run.labels, group.where)}
+    told |= {out.labels.get(axis) for out in grid.excluded if matches(out.labels, group.where)}
+
+    def name(label: str) -> str:
+        return f"{group.label}, {label}" if group.where else label
+
+    for label in group.rows or [label for label in labels if label in told and not group.published]:
+        base = name(group.base) if group.base and label != group.base else ""
+        yield Row(name(label), label, group.where, Line(label, group.label, i, base))
+    for label in group.published:
+        printed = published.table(placed.layout.published or "").rows[label]
+        yield Row(label, None, {}, Line(label, group.label, i, source=printed.citation, constant=True))
+
+
+def _column(i: int, column: Column, head: Head, rows: Sequence[Row], source: Source) -> list[Cell]:
+    axis, layout = source.placed.layout.rows.axis, source.placed.layout
+    samples: dict[str, Sample] = {}
+    by_label: dict[str | None, list[GridRun]] = {}
+    for run in head.runs:
+        by_label.setdefault(run.labels.get(axis), []).append(run)
+    for row in rows:
+        meant = [run for run in by_label.get(row.label, ()) if matches(run.labels, row.where) and not row.line.constant]
+        runs = one_configuration(meant, source.placed.where("columns", i), f"{row.name}, {column.label}")
+        samples[row.name] = source.results.parameters(runs) if head.metric.name == "parameters" \
+            else source.results.sample(runs, head.metric.name, column.epoch)
+    made = []
+    for row in rows:
+        if row.line.constant:
+            made.append(_published(row, head, column, source))
+            continue
+        sample, base = samples[row.name], row.line.base
+        reason = "" if sample.runs else _excluded(source.grid, {**column.where, **row.where}, axis, row.label)
+        spread = "none" if head.metric.name == "parameters" else layout.spread
+        cell = make_cell(row.name, head, difference(sample, samples[base], base) if base else sample, reason, spread,
+                         base)
+        made.append(chance.mark(cell, head, column.chance, sample.runs[0]) if column.chance and sample.runs else cell)
+    return made
+
+
+def _published(row: Row, head: Head, column: Column, source: Source) -> Cell:
+    table = source.placed.layout.published or ""
+    return published_cell(row.name, head, source.published.find(table, row.name, column.published or column.label))
+
+
+def _judged(cells: Sequence[Cell], column: Column, head: Head, source: Source) -> list[Cell]:
+    """The cells with what the paper prints in their place."""
+    table = source.placed.layout.published
+    if table is None:
+        return list(cells)
+    made = []
+    for cell in cells:
+        number = source.published.find(table, cell.row, column.published or column.label)
+        known = number is not None and cell.state != "published"
+        made.append(replace(cell, judged=judge(cell, head, number, source.published, source.grid)) if known and number
+                    else cell)
+    return made
+
+
+def one_configuration(runs: Iterable[GridRun], where: str, what: str) -> list[GridRun]:
+    """The runs, each id once. Raises UserError at `where` if a seed occurs in two of them."""
+    found = list({run.run_id: run for run in runs}.values())
+    seen: dict[int, GridRun] = {}
+    for run in found:
+        other = seen.setdefault(run.config.seed, run)
+        if other is not run:
+            axes = [axis for axis in run.labels | other.labels if run.labels.get(axis) != other.labels.get(axis)]
+            raise UserError(f"{what}: more than one configuration for seed {run.config.seed}", where,
+                            "name one label under `where:` of " + (" and ".join(axes) or "an axis that splits them"))
+    return found
+
+
+def _head(i: int, column: Column, source: Source) -> Head:
+    placed, grid = source.placed, source.grid
+    where = placed.where("columns", i)
+    runs = tuple(run for run in grid.runs if matches(run.labels, column.where))
+    selects = tuple(dict.fromkeys(str(run.config.train.select) for run in runs))
+    name = _measured(column.metric, runs) if column.metric else select_metric(runs or grid.runs, where)
+    shown = metric(name, where, direction=column.direction, scale=column.scale, digits=column.digits)
+    if name != "parameters":
+        source.results.require(runs, name, placed.where("columns", i, "metric"))
+    longest = max((run.config.train.epochs for run in runs), default=0)
+    if isinstance(column.epoch, int) and runs and column.epoch > longest:
+        raise UserError(f"epoch {column.epoch} is asked for, and no run is longer than {longest}",
+                        placed.where("columns", i, "epoch"))
+    return Head(column.label, shown, column.epoch, selects, runs, column.group, column.short)
+
+
+def _measured(names: Sequence[str], runs: Sequence[GridRun]) -> str:
+    """Of several metrics the first that the runs evaluate: the rates of the small profile are others."""
+    evaluated = {entry for run in runs for entry in run.config.train.evaluate}
+    return next((name for name in names if name.partition("/")[0] in evaluated), names[0])
+
+
+def select_metric(runs: Sequence[GridRun], where: str) -> str:
+    """The metric that these runs are selected by. Raises UserError where they differ."""
+    names = {str(run.config.train.select).partition(" ")[2] for run in runs}
+    if len(names) != 1:
+        raise UserError(f"these runs are selected by different metrics: {', '.join(sorted(names))}", where,
+                        "name one with `metric:`")
+    return names.pop()
+
+
+def _excluded(grid: Grid, match: dict[str, Labels], axis: str, label: str | None) -> str:
+    match = match | {axis: (label,)} if axis else match
+    return "; ".join(dict.fromkeys(out.reason for out in grid.excluded if matches(out.labels, match)))
