@@ -41,6 +41,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     _verbs_that_run(verb)
     _verbs_that_end(verb)
     _verbs_that_look(verb)
+    _data_verb(verb)
     _verbs_without_grids(verb)
     return parser, list(verbs)
 
@@ -101,6 +102,20 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     schema = verb("schema", "schema:write", "writes the JSON Schema of grid files, for editors")
     schema.add_argument("--out", type=Path, default=Path("grids/schema.json"), metavar="FILE")
+
+
+def _data_verb(verb: AddVerb) -> None:
+    data = verb("data", "data_verb:main", "lists, prepares, checks or shows the data sets")
+    data.add_argument("action", choices=["list", "prepare", "check", "show"], help="list: sizes, licence, what is "
+                      "here; prepare: ahead of the runs; check: every byte; show: a picture of examples")
+    data.add_argument("names", nargs="*", metavar="NAME", help="data sets (list, check: default all)")
+    data.add_argument("--variant", metavar="NAME", help="only this form of the data (default: all that are here; show: "
+                      "the first that is here)")
+    data.add_argument("--task", metavar="NAME", help="only for this task (default: all)")
+    data.add_argument("--set", dest="sets", action="append", default=[], metavar="OPTION=VALUE",
+                      help="an option of the data set's card, e.g. pool=2; may be repeated")
+    data.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR", help="of the pictures "
+                      "(default: reports/figures)")
 
 
 def _grid_options(parser: argparse.ArgumentParser, several: bool = True, choose: bool = True) -> None:

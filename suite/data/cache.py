@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import glob
 import hashlib
 import json
 import logging
 import os
 import shutil
 import socket
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -57,9 +59,10 @@ def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> 
     with locked(path) as alone:
         entry = read(path)  # another process may have made it in the meantime
         if entry is None:
+            started = time.monotonic()
             prepared = make()
             with writable(path):
-                publish(path, prepared, alone)
+                publish(path, prepared, alone, {"key": dict(key), "seconds": time.monotonic() - started})
             entry = read(path)
     if entry is None:
         raise UserError("prepared data cannot be read back", str(path), "set SUITE_CACHE to a folder on another disk")
@@ -74,6 +77,17 @@ def place(label: str, key: Mapping[str, Any]) -> Path:
 def find(label: str, key: Mapping[str, Any]) -> Entry | None:
     """The entry for `key`; None where it is not prepared, or damaged."""
     return read(place(label, key))
+
+
+def entries(name: str, variant: str) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """Every whole entry of a variant with its meta data: `files`, `fingerprint`, `key`, `seconds` to prepare it."""
+    for path in sorted(folder().glob(f"{glob.escape(f'{name}-{variant}-')}*")):
+        try:
+            meta = json.loads((path / META).read_text())["meta"]
+        except (OSError, ValueError, KeyError):
+            continue
+        if meta.get("key", {}).get("variant") == variant:
+            yield path, meta
 
 
 def read(path: Path) -> Entry | None:
@@ -105,8 +119,8 @@ def check(path: Path, expected: Mapping[str, Any]) -> None:
         raise ValueError(f"{path.name} is not as it was written")
 
 
-def publish(path: Path, prepared: Prepared, alone: bool) -> None:
-    """Write an entry whole and rename it into place; a damaged one there is removed first.
+def publish(path: Path, prepared: Prepared, alone: bool, notes: Mapping[str, Any]) -> None:
+    """Write an entry whole, with `notes` in its meta data, and rename it into place; a damaged one is removed first.
 
     `alone`: no other process of this machine is at it, so that what it left half-written is of one that was killed.
     """
@@ -117,7 +131,7 @@ def publish(path: Path, prepared: Prepared, alone: bool) -> None:
     try:
         half.mkdir()
         files = {name: store(half, name, array) for name, array in prepared.arrays.items()}
-        meta = {"facts": asdict(prepared.facts), "files": files, "fingerprint": fingerprint(prepared.arrays)}
+        meta = {"facts": asdict(prepared.facts), "files": files, "fingerprint": fingerprint(prepared.arrays), **notes}
         with (half / META).open("w") as stream:
             json.dump({"meta": meta, "sha256": digest_of(meta)}, stream)
             flush(stream)

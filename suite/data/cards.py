@@ -103,6 +103,7 @@ class Variant(BaseModel):
     files: dict[str, File] = {}
     hub: Hub | None = None
     counts: dict[str, int] = {}
+    labels: tuple[str, ...] = Field((), description="names of the classes, in their order")
     options: dict[str, Option] = {}
 
     @model_validator(mode="after")
