@@ -43,14 +43,14 @@ def unseal(data: bytes, name: str) -> dict[str, Any]:
     """What `seal` was given. Raises Corrupt."""
     try:
         content = json.loads(data)
-    except ValueError:
+        if not isinstance(content, dict) or not isinstance(digest := content.pop("sha256", None), str):
+            raise Corrupt(f"{name} has no checksum")
+        head = len(b'{"sha256":"') + len(digest) + len(b'",')
+        as_written = hashlib.sha256(b"{" + data[head:].rstrip(b"\n")).hexdigest()
+        if digest != as_written and digest != hashlib.sha256(canonical(content).encode()).hexdigest():
+            raise Corrupt(f"{name} does not match its checksum")
+    except (ValueError, RecursionError):
         raise Corrupt(f"{name} is truncated or not JSON") from None
-    if not isinstance(content, dict) or not isinstance(digest := content.pop("sha256", None), str):
-        raise Corrupt(f"{name} has no checksum")
-    head = len(b'{"sha256":"') + len(digest) + len(b'",')
-    as_written = hashlib.sha256(b"{" + data[head:].rstrip(b"\n")).hexdigest()
-    if digest != as_written and digest != hashlib.sha256(canonical(content).encode()).hexdigest():
-        raise Corrupt(f"{name} does not match its checksum")
     return content
 
 

@@ -189,6 +189,7 @@ class Attempt:
         self._fenced(lambda: atomic.create(self._path(self.number, "end"), data, self._owner, self.check))
 
     def _fenced(self, write: Callable[[], Any]) -> Any:
+        self.check()  # an owner that comes back after a long while touches nothing at all
         try:
             return write()
         except FileNotFoundError:

@@ -90,7 +90,8 @@ def logs(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     (grid,) = grids
     store = Store(args.store)
     found = [(run, store.root / run.run_id / "log.txt") for run in find_runs(grid, args.cell)]
-    found = sorted(((run, path) for run, path in found if path.is_file()), key=lambda item: item[1].stat().st_mtime)
+    found = sorted(((run, path) for run, path in found if path.is_file()
+                    and not path.is_symlink()), key=lambda item: item[1].stat().st_mtime)
     if not found:
         print("these runs have written no log yet")
     for run, path in found:

@@ -126,8 +126,8 @@ class Store:
         return folder
 
     def _state(self, folder: Path) -> RunState:
-        if folder.is_symlink():
-            return RunState("unknown", detail="its folder is a symbolic link, which is not followed")
+        if (link := _link(folder)) is not None:
+            return RunState("unknown", detail=f"{link.name} is a symbolic link, which is not followed")
         damage = ""
         try:
             head = self._head(folder)
@@ -158,9 +158,14 @@ class Store:
 
 def check_folder(folder: Path) -> None:
     """Raises UserError where a run's folder is a symbolic link: what is written there would land elsewhere."""
-    if folder.is_symlink():
-        raise UserError(f"the run's folder is a symbolic link, to {folder.readlink()}", str(folder),
+    if (link := _link(folder)) is not None:
+        raise UserError(f"the run's folder is a symbolic link, to {link.readlink()}", str(link),
                         "put the folder itself there, or remove the link")
+
+
+def _link(folder: Path) -> Path | None:
+    """Of the two folders of a run that are written to, one that is a symbolic link."""
+    return next((path for path in (folder, folder / "attempts") if path.is_symlink()), None)
 
 
 def read_config(folder: Path) -> RunConfig:
@@ -183,6 +188,8 @@ def read_result(folder: Path) -> dict[str, Any]:
     result = atomic.read_sealed(folder / "result.json")
     if result.get("id") != folder.name:
         raise atomic.Corrupt(f"result.json is of run {result.get('id')}")
+    if not isinstance(rows := result.get("rows"), list) or result.get("epochs") != len(rows):
+        raise atomic.Corrupt("result.json lacks the rows of its epochs")
     return result
 
 
@@ -192,7 +199,7 @@ def read_head(path: Path) -> dict[str, Any]:
     start = data.find(b'"rows":[{')  # a quote within a string has a backslash before it
     stop = data.find(b'}],"', start)
     if 0 < start < stop and atomic.is_as_sealed(data):
-        with suppress(ValueError):
+        with suppress(ValueError, RecursionError):
             head: dict[str, Any] = json.loads(data[:start] + data[stop + 3:])
             if head.get("id") == folder.name and isinstance(head.get("epochs"), int):
                 return head
@@ -255,12 +262,10 @@ def _is_whole(path: Path) -> bool:
 def _row(line: bytes) -> dict[str, Any] | None:
     try:
         row = json.loads(line)
-    except ValueError:
+        crc = row.pop("crc", None) if isinstance(row, dict) else None
+        return row if crc == f"{zlib.crc32(atomic.canonical(row).encode()):08x}" else None
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(row, dict):
-        return None
-    crc = row.pop("crc", None)
-    return row if crc == f"{zlib.crc32(atomic.canonical(row).encode()):08x}" else None
 
 
 def _state_of(tenure: Tenure, epochs: int, damage: str) -> RunState:

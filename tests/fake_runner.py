@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from fake_training import config, scores, undisturbed
+from fake_config import config
 
 from suite import attempt
 from suite.grid import GridRun
@@ -51,6 +51,8 @@ def owner(store: Store, run_id: str) -> int:
 
 def all_well(store: Store, runs: list[GridRun]) -> None:
     """Every run is done, with the bits of an undisturbed training, and nothing is left over."""
+    from fake_training import scores, undisturbed  # here: a runner has no torch
+
     for run in runs:
         assert store.state(run.run_id).name == "done"
         assert scores(store.rows(run.run_id)) == undisturbed(run.config)

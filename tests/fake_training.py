@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from fake_config import config
 
 from suite.config import RunConfig
 from suite.errors import UserError
 from suite.job import Training
 from suite.train import Diverged
 
+__all__ = ["STEPS", "FakeTrainer", "config", "scores", "training", "undisturbed"]
 STEPS = 10  # of an epoch
 
 
@@ -30,8 +32,9 @@ class FakeTrainer:
     """A chaotic map with a memory: its rows depend on every step, on their order and on the seed."""
 
     def __init__(self, config: RunConfig, data: Any, device: torch.device, compile: bool = False, pause: float = 0.0,
-                 fault: str = "", at: int = 0, trace: str = "") -> None:
+                 fault: str = "", at: int = 0, trace: str = "", ballast: int = 0) -> None:
         self.config, self.pause, self.fault, self.at, self.trace = config, pause, fault, at, trace
+        self.ballast = torch.arange(ballast, dtype=torch.float64)  # makes its checkpoints larger
         self.steps_per_epoch, self.parameters, self.step = STEPS, 3, 0
         self.rows: list[dict[str, Any]] = []
         self.value = torch.full((3,), 0.1 + 0.01 * (config.seed % 50), dtype=torch.float64)
@@ -54,7 +57,8 @@ class FakeTrainer:
         return dict(row)
 
     def state(self) -> dict[str, Any]:
-        return {"step": self.step, "rows": [dict(row) for row in self.rows], "value": self.value.clone()}
+        return {"step": self.step, "rows": [dict(row) for row in self.rows], "value": self.value.clone(),
+                "ballast": self.ballast}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.step, self.rows, self.value = state["step"], [dict(r) for r in state["rows"]], state["value"].clone()
@@ -86,10 +90,6 @@ def backend() -> str:
 
 def training(**how: Any) -> Training:
     return Training(load=load, trainer=partial(FakeTrainer, **how), backend=backend)
-
-
-def config(seed: int = 0, epochs: int = 3) -> RunConfig:
-    return RunConfig.build({"task": "scifar", "seed": seed, "data.variant": "sample", "train.epochs": epochs})
 
 
 def scores(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -7,24 +7,14 @@ import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
-from fake_training import config
+from one_run import ROWS, RUN
 from places import claim_of, tree
 
 from suite import atomic, attempt
 from suite.attempt import Attempt, Overtaken, Watch
 from suite.store import RunState, Store, encode_rows
-
-ROWS = [{"epoch": 1, "step": 10, "train/loss": 0.1, "val/accuracy": 1 / 3},
-        {"epoch": 2, "step": 20, "train/loss": 1e-300, "val/accuracy": 2 / 3}]
-RUN = config()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "a store with 'quotes' and \"more\"")
 
 
 def test_states_of_an_attempt(store: Store) -> None:
@@ -36,7 +26,7 @@ def test_states_of_an_attempt(store: Store) -> None:
     state = store.state(RUN.run_id)
     assert state.name == "claimed" and state.progress == {"count": 1, "epoch": 0, "step": 3}
     assert state.detail == f"held by process {os.getpid()} on {os.uname().nodename}"
-    own.write("metrics.jsonl", encode_rows(ROWS))
+    own.write("metrics.jsonl", encode_rows(ROWS[:2]))
     own.end("failed", "oom", "no room")
     assert store.state(RUN.run_id) == RunState("failed", 2, "oom", "no room", 1)
     own = attempt.claim(folder)

@@ -21,29 +21,21 @@ from suite.job import run
 from suite.store import Store, checkpoints
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
-@pytest.fixture
-def folder(store: Store) -> Path:
-    return store.add(RUN)
-
-
 def damaged_sizes(size: int) -> list[int]:
     return sorted({0, 1, 100, size // 2, size - 1, *range(1024, size, 1024)})
 
 
 def test_a_truncated_checkpoint_is_set_aside_and_the_one_before_it_used(folder: Path,
                                                                        capsys: pytest.CaptureFixture[str]) -> None:
-    break_at(folder, 17)
+    run(folder, OFTEN, training(fault="error", at=17, ballast=16_000))
     newest, second = (folder / name for _, name in checkpoints(folder))
     whole, older = newest.read_bytes(), second.read_bytes()
+    assert len(damaged_sizes(len(whole))) > 120
     for size in damaged_sizes(len(whole)):
         newest.write_bytes(whole[:size])
         second.write_bytes(older)
-        assert break_at(folder, 16).name == "failed"  # it starts at step 16, where the one before was made
+        state = run(folder, OFTEN, training(fault="error", at=16))
+        assert state.name == "failed"  # it starts at step 16, where the one before was made
         assert f"{newest.name} is damaged; it is now {newest.name}.corrupt-" in capsys.readouterr().out
     ends_well(folder)
     assert len([n for n in names(folder) if ".corrupt-" in n]) == len(damaged_sizes(len(whole)))

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
 import shutil
 from pathlib import Path
 
 import pytest
+from fake_training import scores, training
+from one_run import OFTEN, ROWS, RUN, break_at
 
+from suite import atomic
 from suite.cli import main
 from suite.data import cards
 from suite.errors import UserError
 from suite.grid import load_grid
+from suite.job import run
 from suite.report import write_report
 from suite.store import Store
 
@@ -87,3 +92,56 @@ def test_a_module_that_raises_is_told_without_a_traceback(tmp_path: Path, monkey
         assert main(["plan", "g.yaml"]) == 2
         err = capsys.readouterr().err
         assert f"importing '{name}' raises" in err and "Traceback" not in err and "ssm.init" in err
+
+
+NASTY = {"empty": b"", "deep": b"[" * 100_000, "deep and closed": b'{"a":' * 900 + b"1" + b"}" * 900,
+         "long number": b'{"sha256":"x","a":' + b"9" * 100_000 + b"}", "no text": b"\xff\xfe\x00", "a list": b"[]\n",
+         "no checksum": b'{"id":1}\n', "sealed nonsense": atomic.seal({"id": [], "rows": 3, "epochs": "x", "state": 7}),
+         "pickle": pickle.dumps({"a": 1})}
+FILES = ("config.json", "metrics.jsonl", "result.json", "provenance.json", "attempts/0001.json", "attempts/0001.beat",
+         "attempts/0001.end")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_whatever_stands_in_a_run_s_files_there_is_no_traceback(tmp_path: Path, name: str) -> None:
+    store = Store(tmp_path / "store")
+    folder = store.add(RUN)
+    break_at(folder, 25)
+    shutil.copytree(folder, tmp_path / "good")
+    for what in (*NASTY, "a folder", "a link"):
+        shutil.rmtree(folder)
+        shutil.copytree(tmp_path / "good", folder)
+        (folder / name).unlink(missing_ok=True)
+        if what == "a folder":
+            (folder / name).mkdir()
+        elif what == "a link":
+            (tmp_path / "secret").write_text("secret")
+            (folder / name).symlink_to(tmp_path / "secret")
+        else:
+            (folder / name).write_bytes(NASTY[what])
+        state = store.state(RUN.run_id)
+        assert "secret" not in state.detail
+        store.rows(RUN.run_id) if what != "a folder" else None
+        after = run(folder, OFTEN, training())
+        assert after.name == "done" or (after.name in ("failed", "claimed") and after.detail), (what, after)
+        if after.name == "done":
+            assert scores(store.rows(RUN.run_id)) == ROWS
+        if what == "a link":
+            assert (tmp_path / "secret").read_text() == "secret"
+
+
+def test_links_within_a_run_s_folder_are_not_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "g.yaml").write_text(GRID.format(name="g"))
+    one = load_grid(tmp_path / "g.yaml").runs[0]
+    store = Store(Path("runs"))
+    folder = store.add(one.config)
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "attempts").symlink_to(tmp_path / "elsewhere")
+    assert store.state(one.run_id).name == "unknown"
+    assert "symbolic link" in run(folder, OFTEN, training()).detail
+    assert not list((tmp_path / "elsewhere").iterdir())
+    (tmp_path / "secret").write_text("secret")
+    (folder / "log.txt").symlink_to(tmp_path / "secret")
+    assert main(["logs", "g.yaml"]) == 0 and "secret" not in capsys.readouterr().out

@@ -27,16 +27,6 @@ from suite.store import RunState, Store, checkpoints
 from suite.train import Diverged, Trainer
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "store")
-
-
-@pytest.fixture
-def folder(store: Store) -> Path:
-    return store.add(RUN)
-
-
 def test_a_whole_run(folder: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
     result = ends_well(folder, Order(launch={"git": {"commit": "c" * 40, "patch": None}, "command": ["x"]}))
     assert {k: v for k, v in result.items() if k != "rows"} == {

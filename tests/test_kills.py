@@ -17,31 +17,17 @@ from pathlib import Path
 import pytest
 from fake_runner import Ear, all_well, grid, owner
 from fake_training import STEPS, training
+from machines import environment
+from places import tree
+from soak import family
 
-from suite import attempt, provenance
+from suite import attempt
 from suite.grid import GridRun
-from suite.launch import Options, local
+from suite.launch import Options
 from suite.launch.local import launch
 from suite.store import Store, checkpoints
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "a 'store' with \"quotes\"")
-
-
-@pytest.fixture
-def ear() -> Ear:
-    return Ear()
-
-
-@pytest.fixture(autouse=True)
-def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "TICK_S", 0.1)
-    monkeypatch.setattr(local, "LOOK_S", 0.2)
-    monkeypatch.setattr(provenance, "of_launch", lambda root: {"git": None, "command": ["a test"]})
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_looks")]
 
 
 def test_kills_of_jobs_and_of_the_fork_server(store: Store, ear: Ear) -> None:
@@ -77,16 +63,16 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
 from suite.launch import Options, local
+from fake_config import Later
 from fake_runner import Ear, grid
-from fake_training import training
 
 # This script has no guard: a child that imported it would start everything once more.
 local.LOOK_S = 0.2
 ear = Ear()
 ear.on_start = lambda run: print("started", run.run_id, flush=True)
 try:
-    states = local.launch(grid({count}, {epochs}), Options(Path({store!r}), jobs=2, checkpoint_s={checkpoint}), ear,
-                          training(pause={pause}, trace={trace!r}))
+    states = local.launch(grid({count}, {epochs}), Options(Path({store!r}), jobs=2, checkpoint_s={checkpoint},
+                          patience_s={patience}), ear, Later(pause={pause}, trace={trace!r}))
 except KeyboardInterrupt:
     states = ear.states
     print("INTERRUPTED")
@@ -99,15 +85,16 @@ def start(tmp_path: Path, store: Store) -> Iterator[Callable[..., subprocess.Pop
     """Starts runners in processes of their own, in another folder, as a user would who has not installed the suite."""
     started = []
 
-    def runner(count: int = 3, epochs: int = 3, pause: float = 0.03, checkpoint: float = 0.0) -> subprocess.Popen[str]:
+    def runner(count: int = 3, epochs: int = 3, pause: float = 0.03, checkpoint: float = 0.0, patience: float = 600,
+               trace: str = "trace", env: dict[str, str] | None = None) -> subprocess.Popen[str]:
         script = tmp_path / f"runner{len(started)}.py"
         tests = Path(__file__).parent
         script.write_text(SCRIPT.format(root=str(tests.parent), tests=str(tests), count=count, epochs=epochs,
-                                        store=str(store.root), checkpoint=checkpoint, pause=pause,
-                                        trace=str(tmp_path / "trace")))
+                                        store=str(store.root), checkpoint=checkpoint, pause=pause, patience=patience,
+                                        trace=str(tmp_path / trace)))
         with (tmp_path / f"errors{len(started)}").open("w") as errors:
             started.append(subprocess.Popen([sys.executable, script], cwd=tmp_path, stdout=subprocess.PIPE, text=True,
-                                            stderr=errors))
+                                            stderr=errors, env=env))
         return started[-1]
 
     yield runner
@@ -168,17 +155,51 @@ def test_ctrl_c_stops_cleanly_and_loses_nothing(store: Store, start: Callable[..
     assert (tmp_path / "errors0").read_text() == ""
 
 
-def test_two_runners_on_one_store_share_the_work(store: Store, start: Callable[..., subprocess.Popen[str]],
-                                                 tmp_path: Path) -> None:
-    runs = grid(6)
-    both = [start(count=6), start(count=6)]
-    told = [process.communicate(timeout=120)[0] for process in both]
-    assert all(f"STATES {['done'] * 6}" in text for text in told), told
+def test_four_runners_at_once_share_the_work(store: Store, start: Callable[..., subprocess.Popen[str]],
+                                             tmp_path: Path) -> None:
+    runs = grid(10, epochs=2)
+    places = (None, None, environment(tmp_path, "east", clock="1"), environment(tmp_path, "west", clock="jumps"))
+    four = [start(count=10, epochs=2, env=env) for env in places]  # two here, one with a clock an hour off, one worse
+    told = [process.communicate(timeout=120)[0] for process in four]
+    assert all(f"STATES {['done'] * 10}" in text for text in told), told
     all_well(store, runs)
-    assert all(attempt.numbers(store.folder(run.run_id)) == [1] for run in runs)
     trained = Counter((tmp_path / "trace").read_text().splitlines())
-    assert set(trained.values()) == {1} and len(trained) == 6 * 3 * STEPS
-    assert sum(text.count("started") for text in told) >= 6
+    assert set(trained.values()) == {1} and len(trained) == 10 * 2 * STEPS  # no step twice
+    for run in runs:
+        record = store.provenance(run.run_id)
+        assert attempt.numbers(store.folder(run.run_id)) == [1] and record is not None
+        assert [(one["from_step"], one["to_step"]) for one in record["attempts"]] == [(0, 2 * STEPS)]
+
+
+def test_an_owner_stopped_past_its_heartbeat_goes_on_without_writing(
+        store: Store, start: Callable[..., subprocess.Popen[str]], tmp_path: Path) -> None:
+    runs = grid(2)
+    east = start(count=2, pause=0.1, trace="east", env=environment(tmp_path, "east"))
+    while not all(checkpoints(store.folder(run.run_id)) for run in runs if store.folder(run.run_id).exists()) \
+            or len(store.run_ids()) < 2:
+        assert east.poll() is None
+        time.sleep(0.02)
+    stopped = [pid for pids in family(east.pid).values() for pid in pids]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        steps = len((tmp_path / "east").read_text().splitlines())
+        west = start(count=2, trace="west", patience=1.0, env=environment(tmp_path, "west", clock="1"))
+        told, _ = west.communicate(timeout=60)
+        assert f"STATES {['done'] * 2}" in told and "waiting for 2 runs that others own" in told
+        before = tree(store.root)
+    finally:
+        for pid in reversed(stopped):
+            os.kill(pid, signal.SIGCONT)
+    told, _ = east.communicate(timeout=60)
+    assert f"STATES {['done'] * 2}" in told
+    assert tree(store.root) == before
+    all_well(store, runs)
+    assert all(attempt.numbers(store.folder(run.run_id)) == [1, 2] for run in runs)
+    # Each job was in the middle of a step; whatever that was is not in any file.
+    assert len((tmp_path / "east").read_text().splitlines()) <= steps + 2 * len(runs)
+    trained = Counter((tmp_path / "west").read_text().splitlines())
+    assert set(trained.values()) == {1} and len(trained) < 2 * 3 * STEPS  # it went on from their checkpoints
 
 
 def test_a_run_of_a_silent_owner_elsewhere_is_taken_over(store: Store, ear: Ear,

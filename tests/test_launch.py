@@ -14,30 +14,12 @@ from fake_runner import Ear, all_well, grid
 from fake_training import STEPS, training
 from places import fill, read_only, small_disk
 
-from suite import provenance
 from suite.errors import UserError
 from suite.launch import Options, debug, local, wanted
 from suite.launch.local import launch
 from suite.store import RunState, Store, checkpoints
 
-pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "a 'store' with \"quotes\"")
-
-
-@pytest.fixture
-def ear() -> Ear:
-    return Ear()
-
-
-@pytest.fixture(autouse=True)
-def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "TICK_S", 0.1)
-    monkeypatch.setattr(local, "LOOK_S", 0.2)
-    monkeypatch.setattr(provenance, "of_launch", lambda root: {"git": None, "command": ["a test"]})
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_looks")]
 
 
 def test_runs_in_two_slots(store: Store, ear: Ear) -> None:

@@ -11,7 +11,7 @@ from fake_runner import Ear, all_well
 from fake_training import STEPS, training
 from places import claim_of, tree
 
-from suite import atomic, attempt, cancel, launches, provenance
+from suite import atomic, attempt, cancel, launches
 from suite.cli import main
 from suite.grid import Grid, GridRun, load_grid
 from suite.job import run
@@ -138,12 +138,8 @@ def test_an_equal_start_leaves_one_record_and_no_start_needs_none(store: Store) 
 
 
 @pytest.fixture
-def launched(store: Store, monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[threading.Thread, Ear]]:
+def launched(store: Store, quick_looks: None) -> Callable[..., tuple[threading.Thread, Ear]]:
     """Starts a launch of a grid in a thread, and returns when runs are under way."""
-    monkeypatch.setattr(local, "TICK_S", 0.1)
-    monkeypatch.setattr(local, "LOOK_S", 0.2)
-    monkeypatch.setattr(provenance, "of_launch", lambda root: {"git": None, "command": ["a test"]})
-
     def launch(grid: Grid, jobs: int, pause: float = 0.3, retry: bool = False) -> tuple[threading.Thread, Ear]:
         started, ear = threading.Event(), Ear()
 

@@ -14,6 +14,7 @@ import pytest
 from fake_training import config
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from one_run import RUN
 from places import claim_of, tree
 
 from suite import atomic, provenance
@@ -22,12 +23,6 @@ from suite.store import RunState, Store, check_folder, encode_rows, read_config,
 
 ROWS = [{"epoch": 1, "step": 10, "train/loss": 0.1, "val/accuracy": 1 / 3},
         {"epoch": 2, "step": 20, "train/loss": 1e-300, "val/accuracy": 2 / 3}]
-RUN = config()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store(tmp_path / "a store with 'quotes' and \"more\"")
 
 
 def result(run_id: str = RUN.run_id, **more: Any) -> bytes:

@@ -1,0 +1,39 @@
+"""What several files of tests begin with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fake_runner import Ear
+from one_run import RUN
+
+from suite import provenance
+from suite.launch import local
+from suite.store import Store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """A store that is not there yet, on a path that every command line must quote."""
+    return Store(tmp_path / "a 'store' with \"quotes\"")
+
+
+@pytest.fixture
+def folder(store: Store) -> Path:
+    """The folder of `one_run.RUN`, with nothing but its configuration."""
+    return store.add(RUN)
+
+
+@pytest.fixture
+def ear() -> Ear:
+    """A listener to launches."""
+    return Ear()
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The local executor looks often, and asks git nothing."""
+    monkeypatch.setattr(local, "TICK_S", 0.1)
+    monkeypatch.setattr(local, "LOOK_S", 0.2)
+    monkeypatch.setattr(provenance, "of_launch", lambda root: {"git": None, "command": ["a test"]})
