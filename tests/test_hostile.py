@@ -16,7 +16,7 @@ from suite.data import cards
 from suite.errors import UserError
 from suite.grid import load_grid
 from suite.job import run
-from suite.report import write_report
+from suite.report import SOURCES, write_report
 from suite.store import Store
 
 OUT = ("../evil", "/evil", "..", "a/../../evil", "a/b", "evil\n", "")
@@ -50,6 +50,7 @@ def test_names_in_layouts_and_claims_lead_nowhere(tmp_path: Path, name: str) -> 
     grid = load_grid(tmp_path / "g.yaml")
     sources = tmp_path / "sources"
     (sources / "tables").mkdir(parents=True)
+    shutil.copy(SOURCES / "published.yaml", sources)
     layout = f"name: {quoted}\ngrid: g\nrows: ssm.init\ncolumns: [{{label: x}}]\n"
     (sources / "tables" / "x.yaml").write_text(layout)
     with pytest.raises(UserError, match="x.yaml:1: name"):
