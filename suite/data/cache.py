@@ -19,6 +19,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from suite.errors import UserError
 LAYOUT = 1  # of an entry; another number makes every entry anew
 META = "meta.json"
 log = logging.getLogger(__name__)
+_parts: ContextVar[Path] = ContextVar("parts")
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,31 @@ def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> 
         entry = read(path)  # another process may have made it in the meantime
         if entry is None:
             started = time.monotonic()
-            prepared = make()
+            parts = path.parent / f".{path.name}.parts"
+            token = _parts.set(parts)
+            try:
+                prepared = make()
+            finally:
+                _parts.reset(token)
             with writable(path):
                 publish(path, prepared, alone, {"key": dict(key), "seconds": time.monotonic() - started})
             entry = read(path)
+            if entry is not None:
+                shutil.rmtree(parts, ignore_errors=True)
     if entry is None:
         raise UserError("prepared data cannot be read back", str(path), "set SUITE_CACHE to a folder on another disk")
     return entry
+
+
+def parts() -> Path:
+    """A folder for what a long preparation has done so far: a later one goes on there; it goes when all is done.
+
+    For what `obtain` calls to prepare; raises LookupError elsewhere.
+    """
+    path = _parts.get()
+    with writable(path):
+        path.mkdir(parents=True, exist_ok=True)
+    return path
 
 
 def place(label: str, key: Mapping[str, Any]) -> Path:

@@ -1,0 +1,126 @@
+"""ListOps: nested operations on lists of digits, as sequences of tokens; the label is the value. Paper, section 5.5.
+
+A tree is drawn level by level, many trees at once: a node is an operator with probability 1/4 and then has 2 to
+`max_args` children. Trees of another length than asked for are dropped, and expressions that were there before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
+CLOSE = "X"
+SYMBOLS = (*map(str, range(10)), *OPERATORS, CLOSE)  # a symbol's code is its place here
+FIRST_OPERATOR, CLOSE_CODE = 10, len(SYMBOLS) - 1
+OPERATOR_SHARE = 0.25
+TREES = 8192  # drawn at once; part of what a seed means
+MOST_IN_VAIN = 100  # draws that give nothing new before the set is said to be impossible
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Of an expression: `least` < number of symbols < `most`, depth of nesting, arguments of an operator."""
+
+    least: int
+    most: int
+    depth: int
+    args: int
+
+
+@dataclass(frozen=True)
+class Expressions:
+    """`codes` of all expressions end to end (places in SYMBOLS, uint8), where each starts (n + 1,), values (n,)."""
+
+    codes: np.ndarray
+    starts: np.ndarray
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Level:
+    """The nodes of many trees at one depth, from left to right: of which tree, how many children (0: a digit)."""
+
+    tree: np.ndarray
+    children: np.ndarray
+
+    @property
+    def operators(self) -> np.ndarray:
+        """Which nodes are operators."""
+        return self.children > 0
+
+    @property
+    def groups(self) -> np.ndarray:
+        """Where the children of each operator begin in the next level."""
+        return np.cumsum(self.children[self.operators]) - self.children[self.operators]
+
+
+def draws(seed: int, rules: Rules) -> Iterator[Expressions]:
+    """Expressions of the right length, from TREES trees at a time, without end."""
+    number = 0
+    while True:
+        rng = np.random.default_rng([seed, number])
+        yield express(grow(rng, rules), rng)
+        number += 1
+
+
+def grow(rng: np.random.Generator, rules: Rules) -> list[Level]:
+    """The levels of those of TREES random trees that have the right length."""
+    levels: list[Level] = []
+    tree = np.arange(TREES, dtype=np.int32)
+    length = np.zeros(TREES, np.int64)
+    for depth in range(1, rules.depth + 1):
+        children = np.zeros(len(tree), np.int64)
+        if depth < rules.depth:
+            operators = np.flatnonzero(rng.random(len(tree), np.float32) <= OPERATOR_SHARE)
+            children[operators] = rng.integers(2, rules.args, len(operators), endpoint=True)
+        length += np.bincount(tree, minlength=TREES) + np.bincount(tree[children > 0], minlength=TREES)
+        levels.append(Level(tree, children))
+        children = children * (length[tree] < rules.most)  # a tree that is too long already need not go on
+        tree = np.repeat(tree, children)
+    good = (rules.least < length) & (length < rules.most)
+    kept = [good[level.tree] for level in levels]
+    return [Level(level.tree[keep], level.children[keep]) for level, keep in zip(levels, kept, strict=True)]
+
+
+def express(levels: list[Level], rng: np.random.Generator) -> Expressions:
+    """Give trees digits and operators at random, work out their values, and write them down."""
+    symbols = [np.where(level.operators, rng.integers(FIRST_OPERATOR, CLOSE_CODE, len(level.tree), np.uint8),
+                        rng.integers(0, 10, len(level.tree), np.uint8)) for level in levels]
+    values, sizes = evaluate(levels, symbols)
+    starts = np.concatenate([[0], np.cumsum(sizes[0])])
+    codes = np.empty(starts[-1], np.uint8)
+    place = starts[:-1]
+    for level, symbol, size, below in zip(levels, symbols, sizes, [*sizes[1:], np.zeros(0, np.int64)], strict=True):
+        codes[place] = symbol
+        parent = place[level.operators]
+        codes[parent + size[level.operators] - 1] = CLOSE_CODE
+        before = np.cumsum(below) - below  # symbols of this level's nodes to the left, over all groups
+        place = np.repeat(parent + 1 - before[level.groups], level.children[level.operators]) + before
+    return Expressions(codes, starts, values)
+
+
+def evaluate(levels: list[Level], symbols: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Values of the roots, and at each level how many symbols each node takes. MED rounds down; SM is modulo 10."""
+    values = np.zeros(0, np.int64)
+    sizes: list[np.ndarray] = []
+    for level, symbol in zip(reversed(levels), reversed(symbols), strict=True):
+        below, values = values, symbol.astype(np.int64)
+        size = np.ones(len(values), np.int64)
+        operators = level.operators
+        if operators.any():
+            values[operators] = apply(symbol[operators], below, level.groups, level.children[operators])
+            size[operators] = 2 + np.add.reduceat(sizes[-1], level.groups)
+        sizes.append(size)
+    return values, sizes[::-1]
+
+
+def apply(operator: np.ndarray, below: np.ndarray, groups: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The value of each operator on its group of `counts` values of `below`."""
+    group = np.repeat(np.arange(len(groups)), counts)
+    ordered = np.sort(group * 10 + below) - group * 10
+    median = (ordered[groups + (counts - 1) // 2] + ordered[groups + counts // 2]) // 2
+    results = (ordered[groups], ordered[groups + counts - 1], median, np.add.reduceat(below, groups) % 10)
+    return np.choose(operator - FIRST_OPERATOR, results)

@@ -1,0 +1,222 @@
+"""Pathfinder and Path-X: are two marked ends those of one path? Images as sequences of pixels, row by row.
+
+Paper, section 5.6. Made by our own generator (`snakes`, `drawing`), or read from the released folders.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from collections.abc import Iterator
+from itertools import islice
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from suite.data import cache
+from suite.data.bar import track
+from suite.data.drawing import render
+from suite.data.families import Facts, Prepared
+from suite.data.snakes import GEOMETRIES, Geometry, draw
+from suite.data.source import Source
+from suite.errors import UserError
+
+VIEWS = {"pathfinder": "32", "pathx": "128"}
+FILES = {"32": ("pathfinder32",), "128": ("pathfinder128",)}
+DIFFICULTY = "curv_contour_length_14"
+PART = 1000  # images a file of what is done so far
+SHARES = (0.8, 0.1)  # of training and validation images
+
+
+def prepare(source: Source, view: str) -> Prepared:
+    """Images (n, size², 1) uint8, scaled to [0, 1]; labels 1 where the markers are on one path.
+
+    Generated: options `count`, `size` (0: the task's) and `seed`; the splits follow one another. Released: the splits
+    are drawn by PyTorch's permutation with seed 42. Raises UserError where files are missing, damaged or of another
+    form.
+    """
+    if source.card.files:
+        size, (folder,) = int(view), FILES[view]
+        images, labels = released(source, source.find(folder) / DIFFICULTY, size)
+        order = splits.permutation(len(labels))
+        images, labels = images[order], labels[order]
+    else:
+        size = source.options["size"] or int(view)
+        images, labels = generated(GEOMETRIES[size], source.options["seed"], source.options["count"])
+    arrays = {"offset": np.zeros((1, 1), np.float32), "scale": np.full((1, 1), 1 / 255, np.float32)}
+    for split, part in divide(len(labels)).items():
+        arrays |= {f"{split}/x": images[part].reshape(-1, size**2, 1), f"{split}/y": labels[part].astype(np.int64)}
+    return Prepared(Facts(length=size**2, channels=1, classes=2), arrays)
+
+
+def divide(count: int) -> dict[str, slice]:
+    """Where each split is among `count` images: 80 %, 10 %, 10 %. Raises UserError where one is empty."""
+    val = int(SHARES[1] * count)
+    if val == 0:
+        raise UserError(f"{count} images are too few for three splits", "data.count", "give at least 10")
+    train = count - 2 * val
+    return {"train": slice(0, train), "val": slice(train, train + val), "test": slice(train + val, count)}
+
+
+def generated(geometry: Geometry, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images (count, size, size) uint8 and labels (count,), on all processors. Goes on where an earlier call stopped.
+
+    Images are kept in a folder of the cache, in files of PART, until all are there.
+    """
+    folder = cache.parts()
+    numbers = range(-(-count // PART))
+    images = np.empty((count, geometry.size, geometry.size), np.uint8)
+    labels = np.empty(count, np.uint8)
+    for number in track(finished(geometry, seed, count, folder), "drawing images", len(numbers)):
+        part = slice(number * PART, min((number + 1) * PART, count))
+        rows = read_part(part_path(folder, number), part.stop - part.start, geometry.size)
+        if rows is None:
+            raise UserError(f"{part_path(folder, number)} cannot be read back", fix="set SUITE_CACHE to another disk")
+        images[part], labels[part] = rows[:, 1:].reshape(-1, geometry.size, geometry.size), rows[:, 0]
+    return images, labels
+
+
+def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Iterator[int]:
+    """The numbers of the parts, each as soon as its file is there. Makes those that are missing."""
+    sizes = {k: min(PART, count - k * PART) for k in range(-(-count // PART))}
+    missing = [k for k, n in sizes.items() if read_part(part_path(folder, k), n, geometry.size) is None]
+    yield from (k for k in sizes if k not in missing)
+    workers = min(len(os.sched_getaffinity(0)), len(missing))
+    if workers <= 1:
+        for number in missing:
+            make_part(geometry, seed, number, sizes[number], folder)
+            yield number
+        return
+    context = get_context("spawn")  # a process that holds threads or a GPU must not be forked
+    processes = [context.Process(target=make_parts, daemon=True, name=f"pathfinder-{k}", args=(
+        geometry, seed, [(n, sizes[n]) for n in islice(missing, k, None, workers)], folder, os.getpid()))
+        for k in range(workers)]
+    try:
+        for process in processes:
+            process.start()
+        left = set(missing)
+        while left:
+            working = any(process.is_alive() for process in processes)
+            done = {number for number in left if part_path(folder, number).exists()}
+            yield from sorted(done)
+            left -= done
+            if left and not done and not working:
+                raise UserError("the processes that draw images have ended early", fix="start again: it goes on where "
+                                "it was. A lack of memory or of disk space would explain it")
+            time.sleep(0 if done else 0.05)
+    finally:
+        for process in processes:
+            process.terminate()
+            process.join()
+
+
+def make_parts(geometry: Geometry, seed: int, parts: list[tuple[int, int]], folder: Path, parent: int) -> None:
+    """Write some parts, until all are there or the process that wants them is gone."""
+    for number, count in parts:
+        if os.getppid() != parent:
+            return
+        make_part(geometry, seed, number, count, folder)
+
+
+def make_part(geometry: Geometry, seed: int, number: int, count: int, folder: Path) -> None:
+    """Draw and write one part: (count, 1 + size²) uint8, the labels first."""
+    snakes = draw(geometry, seed, np.arange(number * PART, number * PART + count))
+    rows = np.concatenate([snakes.labels[:, None].astype(np.uint8), render(snakes).reshape(count, -1)], axis=1)
+    half = part_path(folder, number).with_suffix(f".{os.getpid()}")
+    with cache.writable(half), half.open("wb") as stream:
+        np.save(stream, rows, allow_pickle=False)
+        cache.flush(stream)
+        half.replace(part_path(folder, number))
+
+
+def part_path(folder: Path, number: int) -> Path:
+    """The file of a part."""
+    return folder / f"images-{number:05d}.npy"
+
+
+def read_part(path: Path, count: int, size: int) -> np.ndarray | None:
+    """The rows of a part; None where it is not there or not whole."""
+    try:
+        rows = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return rows if rows.shape == (count, 1 + size**2) and rows.dtype == np.uint8 else None
+
+
+def released(source: Source, folder: Path, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Images (n, size, size) uint8 and labels (n,) of a released folder, in the order of its metadata."""
+    listed = [row for path in metadata_files(source, folder) for row in metadata(source, path)]
+    images = np.empty((len(listed), size, size), np.uint8)
+    for image, (name, _) in zip(images, track(listed, f"reading {folder.parent.name}"), strict=True):
+        image[:] = picture(source, folder / name, size)
+    return images, np.array([label for _, label in listed], np.uint8)
+
+
+def metadata_files(source: Source, folder: Path) -> list[Path]:
+    """The files that list the images, by number. Raises UserError where there are none."""
+    paths = list((folder / "metadata").glob("*.npy"))
+    if not paths:
+        raise UserError(f"{folder} has no metadata/*.npy", source.place, source.ways())
+    other = [path for path in paths if not path.stem.isdecimal()]
+    if other:
+        raise UserError(f"{other[0]}: the name of a metadata file is a number", source.place,
+                        "remove what does not belong to the release")
+    return sorted(paths, key=lambda path: int(path.stem))
+
+
+def metadata(source: Source, path: Path) -> list[tuple[str, int]]:
+    """Image files, relative to the difficulty's folder, and labels. The release has text under this name.
+
+    Columns are separated by blanks; 0 and 1 are folder and file of the image, 3 is the label.
+    """
+    try:
+        content = path.read_bytes()
+        if content.startswith(b"\x93NUMPY"):
+            rows = [[*map(_text, row)] for row in np.atleast_2d(np.load(io.BytesIO(content), allow_pickle=False))]
+        else:
+            rows = [line.split() for line in source.lines(path) if line.strip()]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}", source.place, "check its permissions") from None
+    except (ValueError, TypeError) as error:
+        raise UserError(f"{path} is neither text nor an array of text: {error}", source.place, source.ways()) from None
+    for number, row in enumerate(rows, 1):
+        if len(row) < 4 or row[3] not in ("0", "1") or ".." in Path(row[0], row[1]).parts \
+                or Path(row[0], row[1]).is_absolute():
+            raise UserError(f"{path}, row {number} is {' '.join(row)[:80]!r}, not the folder and file of an image, a "
+                            "number, and a label of 0 or 1", source.place, "get the file anew")
+    return [(f"{row[0]}/{row[1]}", int(row[3])) for row in rows]
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def picture(source: Source, path: Path, size: int) -> np.ndarray:
+    """The gray values (size, size) uint8 of a PNG. Raises UserError where it is damaged or of another size."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            pixels = np.asarray(image.convert("L"))
+    except (OSError, ValueError, SyntaxError) as error:
+        raise UserError(f"{path} cannot be read: {error}", source.place, "get the release anew") from None
+    if pixels.shape != (size, size):
+        raise UserError(f"{path} has {pixels.shape[1]}x{pixels.shape[0]} pixels, not {size}x{size}", source.place,
+                        "get the release anew")
+    return pixels
+
+
+def export(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
+    """Write images (n, size, size) uint8 as PNG, with their metadata, in the form of the release."""
+    from PIL import Image
+
+    images_folder, metadata_folder = folder / DIFFICULTY / "imgs" / "0", folder / DIFFICULTY / "metadata"
+    with cache.writable(images_folder):
+        images_folder.mkdir(parents=True)
+        metadata_folder.mkdir()
+        for k, image in enumerate(images):
+            Image.fromarray(image).save(images_folder / f"sample_{k}.png")
+        rows = [f"imgs/0 sample_{k}.png {k} {label}\n" for k, label in enumerate(labels)]
+        (metadata_folder / "0.npy").write_text("".join(rows))

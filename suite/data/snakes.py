@@ -1,0 +1,273 @@
+"""The geometry of Pathfinder images: chains of dashes ("paddles"), two long ones and some short ones that distract.
+
+Our own generator with the published parameters (paper, section 5.6): what it draws is of the same kind as the released
+images, but not the same. Many images are made at once, yet each is a function of (seed, index) alone, with random
+numbers that are a hash of both and of what they are for. Lengths are in pixels; pixel (i, j) covers
+[i, i + 1) x [j, j + 1), and points are (row, column).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+DIRECTIONS = 4096  # on the circle; a table, so that every machine draws the same images
+CANDIDATES, FIRST_CANDIDATES = 12, 32  # places tried for a paddle, and for the first one of a short snake
+FEW = 4
+AHEAD, BEND = 3, 0.93  # a place is no good where the border blocks the next paddles at this quantile of the turns
+TRIALS = 5  # of a short snake, before the image does without it
+HALF = 2**32
+MARGIN, SEEDS, MARKERS = 0, 1, 2  # what random numbers are for; larger ones: paddles
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Parameters of an image, as the original generator names them; one of `margins` is drawn for each image."""
+
+    size: int
+    margins: tuple[int, ...]
+    seed_distance: float
+    length: float = 5
+    thickness: float = 1.5
+    marker_radius: float = 3
+    paddles: int = 14
+    continuity: float = 1.8
+    distractors: int = 8
+    distractor_paddles: int = 4
+    snake_contrast: float = 1
+    paddle_contrast: float = 1
+    padding: int = 1
+    antialias: int = 2
+
+    @property
+    def half(self) -> float:
+        """Half the length of a paddle."""
+        return self.length / 2
+
+
+GEOMETRIES = {
+    16: Geometry(16, (1,), 5, length=2, thickness=0.5, marker_radius=1.5, paddles=3, continuity=1.0, distractors=1,
+                 distractor_paddles=2, snake_contrast=2, paddle_contrast=0.75),
+    32: Geometry(32, (1,), 7, length=2, thickness=0.5, marker_radius=1.5, continuity=1.0, distractors=5,
+                 snake_contrast=2, paddle_contrast=0.75),
+    64: Geometry(64, (1, 2), 12, length=4, thickness=1, marker_radius=2, paddles=8, distractors=6,
+                 distractor_paddles=3, snake_contrast=0.9),
+    128: Geometry(128, (2, 3), 20, snake_contrast=0.9),
+}
+
+
+@dataclass
+class Snakes:
+    """Paddles of n images: `centers` (n, P), NaN where there is none, and `directions` (n, P), of DIRECTIONS.
+
+    Paddles 2k and 2k + 1 of the first are the k-th of the two long snakes, then come the short ones, one by one.
+    `margins` (n,) is half the gap between neighbours in a snake; those that are not are at least a paddle's thickness
+    further apart. The markers stand at `tips` (n, 2), on one snake where `labels` (n,) is 1, else on both.
+    """
+
+    geometry: Geometry
+    margins: np.ndarray
+    centers: np.ndarray
+    directions: np.ndarray
+    tips: np.ndarray
+    labels: np.ndarray
+
+
+class Random:
+    """Uniform numbers for images: a hash (the mixing of SplitMix64) of seed, image, purpose and counter."""
+
+    def __init__(self, seed: int, index: np.ndarray) -> None:
+        self.keys = mixed(mixed(np.asarray([seed], np.uint64)) + np.asarray(index, np.uint64))
+
+    def __call__(self, rows: np.ndarray, purpose: np.ndarray | int, attempt: np.ndarray | int, count: int) -> np.ndarray:
+        """(rows, count) float64 in [0, 1), for the images at `rows`."""
+        key = self.keys[rows] + np.asarray(purpose, np.uint64) * np.uint64(HALF) + np.asarray(attempt, np.uint64)
+        return (mixed(mixed(key)[:, None] + np.arange(count, dtype=np.uint64)) >> np.uint64(11)) * 2.0**-53
+
+
+def mixed(x: np.ndarray) -> np.ndarray:
+    """A bijection of 64-bit numbers that spreads neighbours."""
+    x = x * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0xD1B54A32D192ED03)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return x ^ (x >> np.uint64(31))
+
+
+def _circle() -> np.ndarray:
+    circle: np.ndarray = np.exp(2j * np.pi * np.arange(DIRECTIONS) / DIRECTIONS).round(12)
+    return circle
+
+
+def _turns() -> np.ndarray:
+    x = np.linspace(-np.pi / 2, np.pi / 2, 4097)
+    share = (x + np.sin(2 * x) / 2) / np.pi + 0.5
+    return np.interp((np.arange(DIRECTIONS) + 0.5) / DIRECTIONS, share, x) * DIRECTIONS / (2 * np.pi)
+
+
+CIRCLE = _circle()
+TURNS = _turns()  # quantiles of the density cos² between right angles, in steps of a direction
+
+
+def unit(directions: np.ndarray) -> np.ndarray:
+    """Unit vectors of directions."""
+    return CIRCLE[directions % DIRECTIONS]
+
+
+def draw(geometry: Geometry, seed: int, index: np.ndarray) -> Snakes:
+    """The images of these indices, (n,) whole numbers. The label is as likely 0 as 1, whatever the snakes look like."""
+    n = len(index)
+    paddles = 2 * geometry.paddles + geometry.distractors * geometry.distractor_paddles
+    random = Random(seed, index)
+    rows = np.arange(n)
+    margins = np.asarray(geometry.margins)[(random(rows, MARGIN, 0, 1)[:, 0] * len(geometry.margins)).astype(int)]
+    snakes = Snakes(geometry, margins, np.full((n, paddles), np.nan, complex), np.zeros((n, paddles), np.int64),
+                    np.empty((n, 2), complex), np.empty(n, np.int64))
+    growth = Growth(snakes, random)
+    growth.grow_long()
+    for begin in range(2 * geometry.paddles, paddles, geometry.distractor_paddles):
+        growth.grow_short(begin)
+    chance = random(rows, MARKERS, 0, 2)
+    first = (chance[:, 0] < 0.5).astype(int)
+    snakes.labels[:] = chance[:, 1] < 0.5
+    last = 2 * geometry.paddles - 2 + np.where(snakes.labels == 1, first, 1 - first)
+    for k, (paddle, way) in enumerate(((first, -1), (last, 1))):
+        reach = way * geometry.half * unit(snakes.directions[rows, paddle])
+        snakes.tips[:, k] = snakes.centers[rows, paddle] + reach
+    return snakes
+
+
+class Growth:
+    """Adds paddle by paddle to all images at once. What cannot go on is taken back by a random number of paddles."""
+
+    def __init__(self, snakes: Snakes, random: Random) -> None:
+        self.snakes, self.random, self.geometry = snakes, random, snakes.geometry
+        self.attempts = np.zeros(len(snakes.labels), np.int64)  # of each image; no random number is used twice
+
+    def grow_long(self) -> None:
+        """Both long snakes in turns, as in the original, so that each is in the other's way."""
+        end = 2 * self.geometry.paddles
+        place = np.zeros(len(self.attempts), np.int64)
+        rows = np.arange(len(place))
+        while len(rows):
+            seeds, others = rows[place[rows] < 2], rows[place[rows] >= 2]
+            good = self.sow(seeds)
+            place[seeds[good]] = 2
+            good = self.extend(others, place[others], place[others] - 2, end)
+            place[others[good]] += 1
+            failed = others[~good]
+            place[failed] = self.take_back(failed, place[failed])
+            rows = rows[place[rows] < end]
+
+    def sow(self, rows: np.ndarray) -> np.ndarray:
+        """Place the first paddles of both long snakes; whether they are clear of each other."""
+        g, state = self.geometry, self.snakes
+        chance = self.random(rows, SEEDS, self.attempts[rows], 5)
+        self.attempts[rows] += 1
+        inner = max(g.size / 2 - 2 * g.seed_distance, 1)  # the original keeps the first seed this near the center
+        first = g.size / 2 * (1 + 1j) + inner * ((2 * chance[:, 0] - 1) + 1j * (2 * chance[:, 1] - 1))
+        directions = (chance[:, 2:] * DIRECTIONS).astype(np.int64)
+        ends = np.stack([first, first + g.seed_distance * unit(directions[:, 2])], axis=1)
+        centers = ends + g.half * unit(directions[:, :2])
+        state.centers[rows, :2], state.directions[rows, :2] = centers, directions[:, :2]
+        free = self.free(rows, centers[:, 1:], directions[:, 1:2], 1, 2)
+        return free[:, 0] & self.inside(centers, directions[:, :2]).all(axis=1)
+
+    def extend(self, rows: np.ndarray, paddle: np.ndarray, previous: np.ndarray, end: int) -> np.ndarray:
+        """Place `paddle` of each image after `previous`, at the first candidate that is free; whether there is one."""
+        g, state = self.geometry, self.snakes
+        chance = self.random(rows, paddle + 3, self.attempts[rows], CANDIDATES)
+        before = state.directions[rows, previous]
+        gap = g.half + state.margins[rows]
+        pivot = state.centers[rows, previous] + gap * unit(before)
+        turn = (TURNS[(chance * DIRECTIONS).astype(np.int64)] / g.continuity).astype(np.int64)
+        directions = before[:, None] + turn
+        return self.choose(rows, paddle, pivot[:, None] + gap[:, None] * unit(directions), directions, previous, end)
+
+    def choose(self, rows: np.ndarray, paddle: np.ndarray | int, centers: np.ndarray, directions: np.ndarray,
+               previous: np.ndarray | int, end: int) -> np.ndarray:
+        """Place the first free one of (n, K) candidates; whether there is one."""
+        possible = self.inside(centers, directions)
+        if previous is not paddle and end == 2 * self.geometry.paddles:
+            possible &= self.room(rows, (end - 1 - paddle) // 2, centers, directions)
+        first = np.full(len(rows), -1)
+        for part in (slice(0, FEW), slice(FEW, None)):  # most need not look at all of them
+            left = np.flatnonzero((first < 0) & possible[:, part].any(axis=1))
+            skip = previous if isinstance(previous, int) else previous[left]
+            free = possible[left, part] & self.free(rows[left], centers[left, part], directions[left, part], skip, end)
+            first[left] = np.where(free.any(axis=1), free.argmax(axis=1) + (part.start or 0), -1)
+        good, here = first >= 0, np.arange(len(rows))
+        self.snakes.centers[rows, paddle] = np.where(good, centers[here, first], np.nan)
+        self.snakes.directions[rows, paddle] = directions[here, first]
+        return good
+
+    def take_back(self, rows: np.ndarray, place: np.ndarray) -> np.ndarray:
+        """Remove the newest paddles, at least k with probability 1/k; how many there are then."""
+        chance = self.random(rows, SEEDS, self.attempts[rows], 1)[:, 0]
+        self.attempts[rows] += 1
+        place = np.maximum(place - np.ceil(1 / (1 - chance)).astype(np.int64), 0)
+        end = 2 * self.geometry.paddles
+        left = np.arange(end) < place[:, None]
+        self.snakes.centers[rows, :end] = np.where(left, self.snakes.centers[rows, :end], np.nan)
+        return place
+
+    def grow_short(self, begin: int) -> None:
+        """A short snake in each image that has room for it."""
+        g, rows = self.geometry, np.arange(len(self.attempts))
+        end = begin + g.distractor_paddles
+        for _ in range(TRIALS):
+            chance = self.random(rows, begin + 3, self.attempts[rows], 3 * FIRST_CANDIDATES)
+            directions = (chance[:, :FIRST_CANDIDATES] * DIRECTIONS).astype(np.int64)
+            centers = g.size * (chance[:, FIRST_CANDIDATES:] @ np.kron(np.eye(FIRST_CANDIDATES), [[1], [1j]]))
+            alive = rows[self.choose(rows, begin, centers, directions, begin, end)]
+            for paddle in range(begin + 1, end):
+                alive = alive[self.extend(alive, np.full(len(alive), paddle), np.full(len(alive), paddle - 1), end)]
+            self.attempts[rows] += 1
+            rows = np.setdiff1d(rows, alive, assume_unique=True)
+            self.snakes.centers[rows, begin:end] = np.nan
+            if not len(rows):
+                return
+
+    def inside(self, centers: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """Whether both ends of each paddle keep off the border."""
+        reach = self.geometry.half * unit(directions)
+        low, high = self.geometry.padding, self.geometry.size - self.geometry.padding
+        x, y, dx, dy = centers.real, centers.imag, np.abs(reach.real), np.abs(reach.imag)
+        return (x - dx >= low) & (x + dx <= high) & (y - dy >= low) & (y + dy <= high)
+
+    def room(self, rows: np.ndarray, more: np.ndarray, centers: np.ndarray, directions: np.ndarray) -> np.ndarray:
+        """Whether the border lets the `more` next paddles go straight on, to the left or to the right."""
+        gap = (self.geometry.half + self.snakes.margins[rows])[:, None]
+        bend = int(TURNS[int(BEND * DIRECTIONS)] / self.geometry.continuity)
+        room = np.zeros(centers.shape, bool)
+        for turn in (-bend, 0, bend):
+            ok = np.ones(centers.shape, bool)
+            center, direction = centers, directions
+            for k in range(AHEAD):
+                center, direction = center + gap * (unit(direction) + unit(direction + turn)), direction + turn
+                ok &= self.inside(center, direction) | (more <= k)[:, None]
+            room |= ok
+        return room
+
+    def free(self, rows: np.ndarray, centers: np.ndarray, directions: np.ndarray, skip: np.ndarray | int,
+             end: int) -> np.ndarray:
+        """Whether each of (n, K) paddles keeps its distance from those before `end`, but for the one named `skip`.
+
+        The distance of two short lines that do not cross is that of an end of one from the other; crossing ones have
+        an end within half a length, which is less than the distance that is asked for.
+        """
+        state, half = self.snakes, self.geometry.half
+        there = state.centers[rows, :end]
+        there[np.arange(len(rows)), skip] = np.nan
+        own, other = unit(directions)[:, :, None].conj(), unit(state.directions[rows, :end])[:, None].conj()
+        between = (centers[:, :, None] - there[:, None]).astype(np.complex64)
+        own, other = own.astype(np.complex64), other.astype(np.complex64)
+        turned = np.float32(half) * own * other.conj()
+        least = np.square(2 * state.margins[rows] + self.geometry.thickness + 1e-3, dtype=np.float32)[:, None, None]
+        near = np.zeros(between.shape, bool)
+        for center, reach in ((between * own, turned), (between * other, turned.conj())):
+            for point in (center + reach, center - reach):  # an end of one, where the other lies along the real axis
+                along = np.maximum(np.abs(point.real) - np.float32(half), 0)
+                near |= along * along + point.imag * point.imag < least
+        return ~near.any(axis=-1)
