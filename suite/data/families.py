@@ -20,6 +20,10 @@ FAMILIES = {
     "cifar10": "suite.data.images",
     "speech_commands": "suite.data.speech",
     "bidmc": "suite.data.vitals",
+    "listops": "suite.data.listops",
+    "imdb": "suite.data.text",
+    "aan": "suite.data.retrieval",
+    "pathfinder": "suite.data.pathfinder",
 }
 
 

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
+from suite.data.bar import track
+from suite.data.families import Facts, Prepared
+from suite.data.source import Source
+from suite.data.vocabulary import Texts, tokens
+from suite.errors import UserError
+
+VIEWS = {"listops": "tokens"}
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
 CLOSE = "X"
 SYMBOLS = (*map(str, range(10)), *OPERATORS, CLOSE)  # a symbol's code is its place here
 FIRST_OPERATOR, CLOSE_CODE = 10, len(SYMBOLS) - 1
 OPERATOR_SHARE = 0.25
 TREES = 8192  # drawn at once; part of what a seed means
-MOST_IN_VAIN = 100  # draws that give nothing new before the set is said to be impossible
+MOST_IN_VAIN = 50  # draws that give nothing new before the set is said to be impossible
+LONGEST = 2048  # of the released examples, with the end mark
+HEADER = "Source\tTarget"
 
 
 @dataclass(frozen=True)
@@ -37,6 +47,93 @@ class Expressions:
     codes: np.ndarray
     starts: np.ndarray
     values: np.ndarray
+
+    def some(self, chosen: list[int]) -> Expressions:
+        """Those of these numbers."""
+        pieces = [self.codes[self.starts[k]:self.starts[k + 1]] for k in chosen]
+        lengths = [len(piece) for piece in pieces]
+        return Expressions(np.concatenate([np.zeros(0, np.uint8), *pieces]), ends(lengths), self.values[chosen])
+
+
+def prepare(source: Source, view: str) -> Prepared:
+    """Expressions as tokens with an end mark, and their values, 10 classes.
+
+    Options of the generator: `train_count`, `test_count` (also of validation), `min_length`, `max_length`, `max_depth`,
+    `max_args`, `seed`. Raises UserError where a file is missing or of another form, and where there are not so many
+    different expressions.
+    """
+    if source.card.files:
+        parts = {split: released(source, source.path(split)) for split in source.splits}
+        counts = {split: len(part.values) for split, part in parts.items()}
+        made = joined([*parts.values()])
+    else:
+        options = source.options
+        counts = {"train": options["train_count"], "val": options["test_count"], "test": options["test_count"]}
+        rules = Rules(options["min_length"], options["max_length"], options["max_depth"], options["max_args"])
+        made = distinct(options["seed"], rules, sum(counts.values()))
+    arrays = tokens(Texts(made.codes, made.starts), np.arange(counts["train"]), lambda code: SYMBOLS[code])
+    begin = 0
+    for split, count in counts.items():
+        arrays |= {f"{split}/documents": np.arange(begin, begin + count),
+                   f"{split}/y": made.values[begin:begin + count]}
+        begin += count
+    longest = int(np.diff(arrays["starts"]).max())
+    return Prepared(Facts(length=longest, vocabulary=len(arrays["symbols"]), classes=10), arrays)
+
+
+def distinct(seed: int, rules: Rules, count: int) -> Expressions:
+    """The first `count` different expressions of the seed. Raises UserError where it does not find so many."""
+    known: set[bytes] = set()
+    parts: list[Expressions] = []
+    vain = 0
+    for part in track(draws(seed, rules), "drawing expressions"):
+        new = []
+        for k, (begin, end) in enumerate(zip(part.starts, part.starts[1:], strict=False)):
+            text = part.codes[begin:end].tobytes()
+            if text not in known and len(known) < count:
+                known.add(text)
+                new.append(k)
+        parts.append(part.some(new))
+        if len(known) == count:
+            return joined(parts)
+        vain = 0 if new else vain + 1
+        if vain == MOST_IN_VAIN:
+            raise UserError(f"only {len(known)} different expressions were found, not {count}", "data.max_length",
+                            "ask for fewer, or for longer or deeper ones")
+    raise AssertionError("draws never ends")
+
+
+def released(source: Source, path: Path) -> Expressions:
+    """A released file: a header, then lines of an expression with parentheses, a tab, and its value."""
+    code = {symbol: number for number, symbol in enumerate(SYMBOLS)}
+    codes, values = [], []
+    for line, text in enumerate(track(source.lines(path), f"reading {path.name}"), 1):
+        if line == 1 and text == HEADER:
+            continue
+        expression, tab, value = text.partition("\t")
+        symbols = expression.replace("]", CLOSE).replace("(", " ").replace(")", " ").split()
+        unknown = [symbol for symbol in symbols if symbol not in code]
+        if not tab or len(value) != 1 or value not in "0123456789" or not symbols or unknown:
+            what = f"the symbol {unknown[0][:20]!r}" if unknown else f"the text {text[:60]!r}"
+            raise UserError(f"{path}, line {line} has {what}; a line has an expression, a tab and a digit",
+                            source.place, "get the file anew")
+        codes.append(np.array([code[symbol] for symbol in symbols[:LONGEST - 1]], np.uint8))
+        values.append(int(value))
+    if not values:
+        raise UserError(f"{path} is empty", source.place, "get the file anew")
+    return Expressions(np.concatenate(codes), ends([len(part) for part in codes]), np.array(values))
+
+
+def joined(parts: list[Expressions]) -> Expressions:
+    """The expressions of several parts, one part after the other."""
+    return Expressions(np.concatenate([part.codes for part in parts]),
+                       ends(np.concatenate([np.diff(part.starts) for part in parts])),
+                       np.concatenate([part.values for part in parts]))
+
+
+def ends(lengths: list[int] | np.ndarray) -> np.ndarray:
+    """Where texts of these lengths start, end to end, and where the last one ends."""
+    return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
 @dataclass(frozen=True)
@@ -90,7 +187,7 @@ def express(levels: list[Level], rng: np.random.Generator) -> Expressions:
     symbols = [np.where(level.operators, rng.integers(FIRST_OPERATOR, CLOSE_CODE, len(level.tree), np.uint8),
                         rng.integers(0, 10, len(level.tree), np.uint8)) for level in levels]
     values, sizes = evaluate(levels, symbols)
-    starts = np.concatenate([[0], np.cumsum(sizes[0])])
+    starts = ends(sizes[0])
     codes = np.empty(starts[-1], np.uint8)
     place = starts[:-1]
     for level, symbol, size, below in zip(levels, symbols, sizes, [*sizes[1:], np.zeros(0, np.int64)], strict=True):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from suite.data import cache
+from suite.data import cache, splits
 from suite.data.bar import track
 from suite.data.drawing import render
 from suite.data.families import Facts, Prepared
@@ -45,7 +45,8 @@ def prepare(source: Source, view: str) -> Prepared:
     else:
         size = source.options["size"] or int(view)
         images, labels = generated(GEOMETRIES[size], source.options["seed"], source.options["count"])
-    arrays = {"offset": np.zeros((1, 1), np.float32), "scale": np.full((1, 1), 1 / 255, np.float32)}
+    arrays: dict[str, np.ndarray] = {"offset": np.zeros((1, 1), np.float32),
+                                     "scale": np.full((1, 1), 1 / 255, np.float32)}
     for split, part in divide(len(labels)).items():
         arrays |= {f"{split}/x": images[part].reshape(-1, size**2, 1), f"{split}/y": labels[part].astype(np.int64)}
     return Prepared(Facts(length=size**2, channels=1, classes=2), arrays)

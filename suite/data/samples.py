@@ -9,6 +9,7 @@ import hashlib
 import io
 import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ VITALS_RATE, VITALS_FACTOR, VITALS_SECONDS = 125, 4, 32
 VITALS_SCALE = 4096  # steps a unit: finer than the finest digitiser of the recordings, and +-8 fits 16 bits
 VITALS_SPLITS = {"train": 37, "val": 8, "test": 8}
 VITALS_TARGETS = ("hr", "rr", "spo2")
+IMDB_LONGEST = 700  # characters
+IMDB_FILMS = {"val": 150, "test": 300}  # the rest are for training
 Columns = dict[str, Any]
 
 
@@ -130,6 +133,47 @@ def cut(recording: Columns) -> Iterator[Columns]:
         }
 
 
+def imdb(source: Path) -> Iterator[tuple[str, Columns, Any]]:
+    """Short reviews, as many for as against, of films with two or more of them. No film and no text is in two splits."""
+    from datasets import Features
+
+    known: set[str] = set()
+    for file in ("train", "test"):
+        rows = read(source / "imdb" / f"{file}.parquet")
+        chosen = short_reviews(rows, known)
+        titles = list(dict.fromkeys(rows["title"][i] for i in chosen))
+        known |= {*titles, *(rows["text"][i] for i in chosen)}
+        order = [titles[i] for i in np.random.default_rng(SEED).permutation(len(titles))]
+        first = IMDB_FILMS["val" if file == "train" else "test"]
+        parts = {"train": order[first:], "val": order[:first]} if file == "train" else {"test": order[:first]}
+        for split, films in parts.items():
+            kept = balanced([i for i in chosen if rows["title"][i] in films], rows)
+            features = Features({name: rows["features"][name] for name in ("text", "label", "title")})
+            yield split, {name: [rows[name][i] for i in kept] for name in features}, features
+
+
+def short_reviews(rows: Columns, known: set[str]) -> list[int]:
+    """Rows with short texts that are not known, each text once, of films of which there are two."""
+    first: dict[str, int] = {}
+    for i, (text, title) in enumerate(zip(rows["text"], rows["title"], strict=True)):
+        if len(text) <= IMDB_LONGEST and text not in known and title not in known:
+            first.setdefault(text, i)
+    count = Counter(rows["title"][i] for i in first.values())
+    return [i for i in first.values() if count[rows["title"][i]] > 1]
+
+
+def balanced(chosen: list[int], rows: Columns) -> list[int]:
+    """The rows without so many of the commoner class that both are equal; films keep two reviews."""
+    surplus = 2 * sum(rows["label"][i] for i in chosen) - len(chosen)
+    count = Counter(rows["title"][i] for i in chosen)
+    dropped = set()
+    for i in np.random.default_rng(SEED).permutation(chosen).tolist():
+        if len(dropped) < abs(surplus) and rows["label"][i] == (surplus > 0) and count[rows["title"][i]] > 2:
+            count[rows["title"][i]] -= 1
+            dropped.add(i)
+    return [i for i in chosen if i not in dropped]
+
+
 def read(path: Path) -> Columns:
     """Columns of a Parquet file as lists, images as they are stored, and its Hugging Face `features`."""
     import pyarrow as pa
@@ -178,7 +222,8 @@ def write(path: Path, content: bytes) -> Path:
 
 
 MAKERS: dict[str, Callable[[Path], Iterator[tuple[str, Columns, Any]]]] = {
-    "cifar10": cifar10, "speech_commands": speech_commands, "bidmc": bidmc}
+    "cifar10": cifar10, "speech_commands": speech_commands, "bidmc": bidmc,
+    "imdb": imdb}
 
 
 if __name__ == "__main__":

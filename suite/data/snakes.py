@@ -9,13 +9,12 @@ numbers that are a hash of both and of what they are for. Lengths are in pixels;
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
 DIRECTIONS = 4096  # on the circle; a table, so that every machine draws the same images
 CANDIDATES, FIRST_CANDIDATES = 12, 32  # places tried for a paddle, and for the first one of a short snake
-FEW = 4
+FEW = 4  # of them that are looked at first
 AHEAD, BEND = 3, 0.93  # a place is no good where the border blocks the next paddles at this quantile of the turns
 TRIALS = 5  # of a short snake, before the image does without it
 HALF = 2**32
@@ -81,7 +80,8 @@ class Random:
     def __init__(self, seed: int, index: np.ndarray) -> None:
         self.keys = mixed(mixed(np.asarray([seed], np.uint64)) + np.asarray(index, np.uint64))
 
-    def __call__(self, rows: np.ndarray, purpose: np.ndarray | int, attempt: np.ndarray | int, count: int) -> np.ndarray:
+    def __call__(self, rows: np.ndarray, purpose: np.ndarray | int, attempt: np.ndarray | int,
+                 count: int) -> np.ndarray:
         """(rows, count) float64 in [0, 1), for the images at `rows`."""
         key = self.keys[rows] + np.asarray(purpose, np.uint64) * np.uint64(HALF) + np.asarray(attempt, np.uint64)
         return (mixed(mixed(key)[:, None] + np.arange(count, dtype=np.uint64)) >> np.uint64(11)) * 2.0**-53
@@ -171,7 +171,7 @@ class Growth:
         ends = np.stack([first, first + g.seed_distance * unit(directions[:, 2])], axis=1)
         centers = ends + g.half * unit(directions[:, :2])
         state.centers[rows, :2], state.directions[rows, :2] = centers, directions[:, :2]
-        free = self.free(rows, centers[:, 1:], directions[:, 1:2], 1, 2)
+        free = self.free(rows, centers[:, 1:], directions[:, 1:2], np.ones(len(rows), np.int64), 2)
         return free[:, 0] & self.inside(centers, directions[:, :2]).all(axis=1)
 
     def extend(self, rows: np.ndarray, paddle: np.ndarray, previous: np.ndarray, end: int) -> np.ndarray:
@@ -183,19 +183,20 @@ class Growth:
         pivot = state.centers[rows, previous] + gap * unit(before)
         turn = (TURNS[(chance * DIRECTIONS).astype(np.int64)] / g.continuity).astype(np.int64)
         directions = before[:, None] + turn
-        return self.choose(rows, paddle, pivot[:, None] + gap[:, None] * unit(directions), directions, previous, end)
-
-    def choose(self, rows: np.ndarray, paddle: np.ndarray | int, centers: np.ndarray, directions: np.ndarray,
-               previous: np.ndarray | int, end: int) -> np.ndarray:
-        """Place the first free one of (n, K) candidates; whether there is one."""
+        centers = pivot[:, None] + gap[:, None] * unit(directions)
         possible = self.inside(centers, directions)
-        if previous is not paddle and end == 2 * self.geometry.paddles:
+        if end == 2 * g.paddles:
             possible &= self.room(rows, (end - 1 - paddle) // 2, centers, directions)
+        return self.choose(rows, paddle, centers, directions, possible, previous, end)
+
+    def choose(self, rows: np.ndarray, paddle: np.ndarray, centers: np.ndarray, directions: np.ndarray,
+               possible: np.ndarray, previous: np.ndarray, end: int) -> np.ndarray:
+        """Place the first of the `possible` ones of (n, K) candidates that is free; whether there is one."""
         first = np.full(len(rows), -1)
         for part in (slice(0, FEW), slice(FEW, None)):  # most need not look at all of them
             left = np.flatnonzero((first < 0) & possible[:, part].any(axis=1))
-            skip = previous if isinstance(previous, int) else previous[left]
-            free = possible[left, part] & self.free(rows[left], centers[left, part], directions[left, part], skip, end)
+            free = self.free(rows[left], centers[left, part], directions[left, part], previous[left], end)
+            free &= possible[left, part]
             first[left] = np.where(free.any(axis=1), free.argmax(axis=1) + (part.start or 0), -1)
         good, here = first >= 0, np.arange(len(rows))
         self.snakes.centers[rows, paddle] = np.where(good, centers[here, first], np.nan)
@@ -220,7 +221,9 @@ class Growth:
             chance = self.random(rows, begin + 3, self.attempts[rows], 3 * FIRST_CANDIDATES)
             directions = (chance[:, :FIRST_CANDIDATES] * DIRECTIONS).astype(np.int64)
             centers = g.size * (chance[:, FIRST_CANDIDATES:] @ np.kron(np.eye(FIRST_CANDIDATES), [[1], [1j]]))
-            alive = rows[self.choose(rows, begin, centers, directions, begin, end)]
+            there = np.full(len(rows), begin)
+            good = self.choose(rows, there, centers, directions, self.inside(centers, directions), there, end)
+            alive = rows[good]
             for paddle in range(begin + 1, end):
                 alive = alive[self.extend(alive, np.full(len(alive), paddle), np.full(len(alive), paddle - 1), end)]
             self.attempts[rows] += 1
@@ -250,7 +253,7 @@ class Growth:
             room |= ok
         return room
 
-    def free(self, rows: np.ndarray, centers: np.ndarray, directions: np.ndarray, skip: np.ndarray | int,
+    def free(self, rows: np.ndarray, centers: np.ndarray, directions: np.ndarray, skip: np.ndarray,
              end: int) -> np.ndarray:
         """Whether each of (n, K) paddles keeps its distance from those before `end`, but for the one named `skip`.
 
@@ -270,4 +273,4 @@ class Growth:
             for point in (center + reach, center - reach):  # an end of one, where the other lies along the real axis
                 along = np.maximum(np.abs(point.real) - np.float32(half), 0)
                 near |= along * along + point.imag * point.imag < least
-        return ~near.any(axis=-1)
+        return np.logical_not(near.any(axis=-1))

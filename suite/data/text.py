@@ -1,0 +1,69 @@
+"""Text: is a film review, read character by character, in favour of the film? Paper, section 5.5; see the card."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from suite.data import splits
+from suite.data.families import Facts, Prepared
+from suite.data.source import Source
+from suite.data.vocabulary import characters, tokens
+from suite.errors import UserError
+
+VIEWS = {"text": "characters"}
+HELD_OUT = 0.1  # of the training reviews, where validation is taken from them
+
+
+def prepare(source: Source, view: str) -> Prepared:
+    """Characters of reviews as tokens, at most `max_length` with the end mark; labels 0 (against) and 1.
+
+    Options: `max_length`, `min_freq`, `train_count`, and, where there is no validation file, `validation`: `test`, as
+    published, or `train`, a tenth of the training reviews. Raises UserError where a file is missing, damaged or of
+    another form.
+    """
+    texts: list[str] = []
+    labels: dict[str, np.ndarray] = {}
+    documents: dict[str, np.ndarray] = {}
+    for split in source.splits:
+        rows = columns(source, split, {"text": "Value", "label": "ClassLabel"})
+        documents[split] = len(texts) + np.arange(len(rows["text"]))
+        labels[split] = np.asarray(rows["label"], np.int64)
+        texts += rows["text"]
+    everything = np.concatenate([labels[split] for split in source.splits])
+    if "val" not in documents:
+        documents |= validation(documents, source.options["validation"])
+    chosen = splits.balanced(everything[documents["train"]], source.options["train_count"], 2)
+    documents["train"] = documents["train"][chosen]
+    arrays = tokens(characters(texts, source.options["max_length"] - 1), documents["train"],
+                    least=source.options["min_freq"])
+    for split, part in documents.items():
+        arrays |= {f"{split}/documents": part, f"{split}/y": everything[part]}
+    longest = int(np.diff(arrays["starts"]).max())
+    return Prepared(Facts(length=longest, vocabulary=len(arrays["symbols"]), classes=2), arrays)
+
+
+def validation(documents: Mapping[str, np.ndarray], of: str) -> dict[str, np.ndarray]:
+    """The validation reviews and, if they are taken from those, the training reviews that are left."""
+    if of == "test":
+        return {"val": documents["test"]}
+    order = splits.permutation(len(documents["train"]))
+    held = int(HELD_OUT * len(order))
+    return {"train": documents["train"][order[held:]], "val": documents["train"][order[:held]]}
+
+
+def columns(source: Source, split: str, kinds: Mapping[str, str]) -> dict[str, list[Any]]:
+    """Columns of a source, text among them. Raises UserError where a text is missing or not UTF-8."""
+    rows = source.rows(split, kinds)
+    read = {}
+    for name in kinds:
+        try:
+            read[name] = list(rows[name])
+        except UnicodeDecodeError as error:
+            raise UserError(f"{split}: the column {name} is not UTF-8: {error.reason}", source.place,
+                            source.card.get) from None
+        if None in read[name]:
+            raise UserError(f"{split}, row {read[name].index(None)} has no {name}", source.place, source.card.get)
+    return read
