@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from suite.data import cards, samples
 from suite.errors import UserError
 
-SAMPLED = {"cifar10": "sample", "speech_commands": "sc17-2khz", "bidmc": "sample"}
+SAMPLED = {"cifar10": "sample", "speech_commands": "sc17-2khz", "bidmc": "sample", "imdb": "sample"}
 
 
 @pytest.fixture(scope="module")
@@ -61,6 +62,17 @@ def test_speech_has_every_word_in_each_split_and_no_speaker_in_two(tables: Any) 
     assert (sum(counts) == 106).all()
     speakers = [set(table["speaker"].to_pylist()) for table in tables["speech_commands"].values()]
     assert len(set.union(*speakers)) == sum(map(len, speakers))
+
+
+def test_reviews_are_balanced_and_no_film_or_text_is_in_two_splits(tables: Any) -> None:
+    columns = {split: table.to_pydict() for split, table in tables["imdb"].items()}
+    for name in ("text", "title"):
+        values = [set(part[name]) for part in columns.values()]
+        assert len(set.union(*values)) == sum(map(len, values))
+    for part in columns.values():
+        assert 2 * sum(part["label"]) == len(part["label"])
+        assert len(set(part["text"])) == len(part["text"]) and max(map(len, part["text"])) <= 700
+        assert min(Counter(part["title"]).values()) >= 2
 
 
 def test_bidmc_has_every_recording_once_and_none_in_two_splits(tables: Any) -> None:

@@ -34,12 +34,13 @@ class File(BaseModel):
     """A file, folder or archive of a variant, at the first of the places in `path` that is there.
 
     A place is relative to the repository, or starts with an environment variable, as `${SUITE_DATA}/imdb`. Without a
-    sha256 it is the user's own: its content is fingerprinted when it is prepared.
+    sha256 it is the user's own: its content is fingerprinted when it is prepared. `tasks` that need it; none: all.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     path: str | tuple[str, ...]
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    tasks: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _below(self) -> File:

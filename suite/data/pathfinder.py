@@ -9,7 +9,6 @@ import io
 import os
 import time
 from collections.abc import Iterator
-from itertools import islice
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -24,7 +23,6 @@ from suite.data.source import Source
 from suite.errors import UserError
 
 VIEWS = {"pathfinder": "32", "pathx": "128"}
-FILES = {"32": ("pathfinder32",), "128": ("pathfinder128",)}
 DIFFICULTY = "curv_contour_length_14"
 PART = 1000  # images a file of what is done so far
 SHARES = (0.8, 0.1)  # of training and validation images
@@ -38,8 +36,8 @@ def prepare(source: Source, view: str) -> Prepared:
     form.
     """
     if source.card.files:
-        size, (folder,) = int(view), FILES[view]
-        images, labels = released(source, source.find(folder) / DIFFICULTY, size)
+        size = int(view)
+        images, labels = released(source, source.find(f"pathfinder{size}") / DIFFICULTY, size)
         order = splits.permutation(len(labels))
         images, labels = images[order], labels[order]
     else:
@@ -81,19 +79,21 @@ def generated(geometry: Geometry, seed: int, count: int) -> tuple[np.ndarray, np
 
 def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Iterator[int]:
     """The numbers of the parts, each as soon as its file is there. Makes those that are missing."""
-    sizes = {k: min(PART, count - k * PART) for k in range(-(-count // PART))}
-    missing = [k for k, n in sizes.items() if read_part(part_path(folder, k), n, geometry.size) is None]
-    yield from (k for k in sizes if k not in missing)
+    parts = {k: range(k * PART, min((k + 1) * PART, count)) for k in range(-(-count // PART))}
+    missing = [k for k, part in parts.items() if read_part(part_path(folder, k), len(part), geometry.size) is None]
+    yield from parts.keys() - missing
     workers = min(len(os.sched_getaffinity(0)), len(missing))
     if workers <= 1:
         for number in missing:
-            make_part(geometry, seed, number, sizes[number], folder)
+            make_part(geometry, seed, parts[number], part_path(folder, number))
             yield number
         return
+    for number in missing:
+        part_path(folder, number).unlink(missing_ok=True)
     context = get_context("spawn")  # a process that holds threads or a GPU must not be forked
-    processes = [context.Process(target=make_parts, daemon=True, name=f"pathfinder-{k}", args=(
-        geometry, seed, [(n, sizes[n]) for n in islice(missing, k, None, workers)], folder, os.getpid()))
-        for k in range(workers)]
+    todo = [(parts[number], part_path(folder, number)) for number in missing]
+    processes = [context.Process(target=make_parts, args=(geometry, seed, todo[k::workers], os.getpid()), daemon=True)
+                 for k in range(workers)]
     try:
         for process in processes:
             process.start()
@@ -113,23 +113,24 @@ def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Iterato
             process.join()
 
 
-def make_parts(geometry: Geometry, seed: int, parts: list[tuple[int, int]], folder: Path, parent: int) -> None:
+def make_parts(geometry: Geometry, seed: int, parts: list[tuple[range, Path]], parent: int) -> None:
     """Write some parts, until all are there or the process that wants them is gone."""
-    for number, count in parts:
+    for images, path in parts:
         if os.getppid() != parent:
             return
-        make_part(geometry, seed, number, count, folder)
+        make_part(geometry, seed, images, path)
 
 
-def make_part(geometry: Geometry, seed: int, number: int, count: int, folder: Path) -> None:
-    """Draw and write one part: (count, 1 + size²) uint8, the labels first."""
-    snakes = draw(geometry, seed, np.arange(number * PART, number * PART + count))
-    rows = np.concatenate([snakes.labels[:, None].astype(np.uint8), render(snakes).reshape(count, -1)], axis=1)
-    half = part_path(folder, number).with_suffix(f".{os.getpid()}")
-    with cache.writable(half), half.open("wb") as stream:
-        np.save(stream, rows, allow_pickle=False)
-        cache.flush(stream)
-        half.replace(part_path(folder, number))
+def make_part(geometry: Geometry, seed: int, images: range, path: Path) -> None:
+    """Draw these images and write them whole: (images, 1 + size²) uint8, the labels first."""
+    snakes = draw(geometry, seed, np.array(images))
+    rows = np.concatenate([snakes.labels[:, None].astype(np.uint8), render(snakes).reshape(len(images), -1)], axis=1)
+    half = path.with_suffix(f".{os.getpid()}")
+    with cache.writable(half):
+        with half.open("wb") as stream:
+            np.save(stream, rows, allow_pickle=False)
+            cache.flush(stream)
+        half.replace(path)
 
 
 def part_path(folder: Path, number: int) -> Path:

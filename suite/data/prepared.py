@@ -127,7 +127,7 @@ def wanted(config: Data, task: str) -> Wanted:
     if task not in module.VIEWS:
         raise UserError(f"the data set {config.name!r} does not serve the task {task!r}", "data.name",
                         nearest(task, module.VIEWS))
-    return Wanted(Source(config.name, config.variant, chosen), module, module.VIEWS[task])
+    return Wanted(Source(config.name, config.variant, chosen, task), module, module.VIEWS[task])
 
 
 def check(config: Data, task: str) -> None:

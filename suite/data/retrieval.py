@@ -8,11 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suite.data import splits
 from suite.data.bar import track
 from suite.data.families import Facts, Prepared
 from suite.data.source import Source
-from suite.data.text import columns
+from suite.data.text import columns, fewer
 from suite.data.vocabulary import characters, tokens
 from suite.errors import UserError
 
@@ -38,8 +37,9 @@ def prepare(source: Source, view: str) -> Prepared:
     form.
     """
     texts, pairs = citations(source) if source.variant == "original" else films(source)
-    chosen = splits.balanced(pairs["train"].labels, source.options["train_count"], 2)
-    pairs["train"] = Pairs(pairs["train"].documents[chosen], pairs["train"].labels[chosen])
+    train = pairs["train"]
+    chosen = fewer(np.arange(len(train.labels)), train.labels, source.options["train_count"])
+    pairs["train"] = Pairs(train.documents[chosen], train.labels[chosen])
     limit, least = source.options["max_length"] - 1, source.options["min_freq"]
     arrays = tokens(characters(texts, limit), pairs["train"].documents, least=least)
     for split, part in pairs.items():

@@ -134,7 +134,7 @@ def cut(recording: Columns) -> Iterator[Columns]:
 
 
 def imdb(source: Path) -> Iterator[tuple[str, Columns, Any]]:
-    """Short reviews, as many for as against, of films with two or more of them. No film and no text is in two splits."""
+    """Short reviews, half for and half against, of films with two or more. No film and no text is in two splits."""
     from datasets import Features
 
     known: set[str] = set()
@@ -166,7 +166,7 @@ def balanced(chosen: list[int], rows: Columns) -> list[int]:
     """The rows without so many of the commoner class that both are equal; films keep two reviews."""
     surplus = 2 * sum(rows["label"][i] for i in chosen) - len(chosen)
     count = Counter(rows["title"][i] for i in chosen)
-    dropped = set()
+    dropped: set[int] = set()
     for i in np.random.default_rng(SEED).permutation(chosen).tolist():
         if len(dropped) < abs(surplus) and rows["label"][i] == (surplus > 0) and count[rows["title"][i]] > 2:
             count[rows["title"][i]] -= 1

@@ -16,11 +16,12 @@ from suite.errors import UserError
 
 @dataclass(frozen=True)
 class Source:
-    """One variant of a data set, with the values of its options."""
+    """One variant of a data set, with the values of its options, for a task."""
 
     name: str
     variant: str
     options: Mapping[str, Any]
+    task: str = ""
 
     @cached_property
     def card(self) -> cards.Variant:
@@ -35,7 +36,12 @@ class Source:
     @property
     def splits(self) -> tuple[str, ...]:
         """Names of the files, or of the splits of the hub, that `rows` gives."""
-        return tuple(self.card.hub.splits if self.card.hub else self.card.files)
+        return tuple(self.card.hub.splits if self.card.hub else self.files)
+
+    @property
+    def files(self) -> dict[str, cards.File]:
+        """The card's files, without those that only other tasks need."""
+        return {name: file for name, file in self.card.files.items() if not file.tasks or self.task in file.tasks}
 
     def rows(self, file: str, columns: Mapping[str, str]) -> Any:
         """The card's Parquet file, or split of the hub, as a Hugging Face Dataset on which the caller may rely.
@@ -105,7 +111,7 @@ class Source:
 
     def check(self) -> None:
         """Raises UserError where a file is missing or the hub cannot give the data; reads and downloads no data."""
-        for file in self.card.files:
+        for file in self.files:
             self.find(file)
         if self.card.hub:
             hub.check(self, self.card.hub)

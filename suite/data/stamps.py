@@ -19,11 +19,11 @@ from suite.errors import UserError
 
 
 def contents(source: Source) -> dict[str, str]:
-    """The sha256 of each of the card's files: the card's own, or that of what the user has.
+    """The sha256 of each of the files that are needed: the card's own, or that of what the user has.
 
     Raises UserError where a file whose content is not known is missing or cannot be read.
     """
-    return {name: file.sha256 or content(source, name) for name, file in source.card.files.items()}
+    return {name: file.sha256 or content(source, name) for name, file in source.files.items()}
 
 
 def content(source: Source, name: str) -> str:

@@ -35,14 +35,19 @@ def prepare(source: Source, view: str) -> Prepared:
     everything = np.concatenate([labels[split] for split in source.splits])
     if "val" not in documents:
         documents |= validation(documents, source.options["validation"])
-    chosen = splits.balanced(everything[documents["train"]], source.options["train_count"], 2)
-    documents["train"] = documents["train"][chosen]
+    documents["train"] = fewer(documents["train"], everything, source.options["train_count"])
     arrays = tokens(characters(texts, source.options["max_length"] - 1), documents["train"],
                     least=source.options["min_freq"])
     for split, part in documents.items():
         arrays |= {f"{split}/documents": part, f"{split}/y": everything[part]}
     longest = int(np.diff(arrays["starts"]).max())
     return Prepared(Facts(length=longest, vocabulary=len(arrays["symbols"]), classes=2), arrays)
+
+
+def fewer(examples: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
+    """`count` of the examples, drawn once, half of them with label 1; all where it is 0. `labels`: of all examples."""
+    drawn = examples[splits.permutation(len(examples))]  # reviews of one film stand together in the files
+    return np.sort(drawn[splits.balanced(labels[drawn], count, 2)])
 
 
 def validation(documents: Mapping[str, np.ndarray], of: str) -> dict[str, np.ndarray]:
