@@ -151,6 +151,8 @@ class Train(Group):
     same_price = frozenset({"epochs", "select"})
     epochs: Annotated[Int, Field(ge=1)] = Field(100, description="length of the trajectory and of its schedule")
     batch_size: Annotated[Int, Field(ge=1)] = Field(50, description="examples a step; a smaller last one is dropped")
+    buckets: Annotated[Int, Field(ge=0), Legacy(0)] = Field(
+        0, description="tokens: sort each run of so many batches by length, then shuffle batches; 0: leave them mixed")
     precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="arithmetic of matrix products")
     select: Annotated[str, Field(pattern=f"^(max|min) {METRIC}$")] | None = Field(
         None, description="metric and direction of the best epoch, as `max val/accuracy`; default: the task's")

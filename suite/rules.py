@@ -91,6 +91,8 @@ RULES = (
          broken=lambda c: c.task == "sc_ar" and c.model.bidirectional),
     Rule(("data.name", "task"), "the data set's card does not name this task", mistake=True,
          broken=lambda c: c.task != "none" and c.task not in cards.load(c.data.name).tasks),
+    Rule(("train.buckets", "task"), "buckets are for tokens: the sequences of this task are all of one length",
+         mistake=True, broken=lambda c: c.train.buckets > 0 and c.task != "none" and TASKS[c.task].inputs == "values"),
     Rule(("train.select", "train.evaluate"), "train.select must name the task's metric (or loss) on an evaluated split",
          mistake=True, broken=lambda c: not _select_is_evaluated(c)),
 )

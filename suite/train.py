@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from suite import models, optim
 from suite.config import RunConfig
+from suite.data.buckets import bucketed
 from suite.errors import UserError
 from suite.tasks import TASKS
 
@@ -183,7 +184,11 @@ class Trainer:
     def _permutation(self) -> np.ndarray:
         if self._order[0] != self.epoch:
             rng = np.random.default_rng([self.config.seed, self.epoch, ORDER])
-            self._order = (self.epoch, rng.permutation(self.data.count("train")))
+            order = rng.permutation(self.data.count("train"))
+            if self.config.train.buckets:
+                order = bucketed(order, self.data.lengths("train"), self.config.train.batch_size,
+                                 self.config.train.buckets, rng)
+            self._order = (self.epoch, order)
         return self._order[1]
 
     def _seed_dropout(self) -> None:

@@ -56,6 +56,12 @@ class TaskData:
             raise UserError(f"the data of {self.task} have no split {split!r}", fix=nearest(split, splits))
         return len(self.arrays[f"{split}/y"])
 
+    def lengths(self, split: str) -> np.ndarray:
+        """Tokens of each example (n,) int64; of a pair those of its longer text. Only for tokens."""
+        documents = np.asarray(self.arrays[f"{split}/documents"])
+        lengths = np.asarray(self.arrays["starts"][documents + 1]) - self.arrays["starts"][documents]
+        return lengths.reshape(len(lengths), -1).max(axis=1).astype(np.int64)
+
     def batch(self, split: str, indices: np.ndarray, rate: int = 1) -> Batch:
         """The examples at `indices`; of values every `rate`-th sample, from the first on.
 
