@@ -27,7 +27,7 @@ OTHER: dict[str, Any] = {
     "model.layers": 2, "model.features": 32,
     "model.dropout": 0.1, "model.prenorm": True, "model.bidirectional": True, "data.pool": 2, "data.train_count": 100,
     "optim.lr": 0.1, "optim.weight_decay": 0.0, "optim.ssm_lr": 0.01, "optim.dt_lr": 0.5, "optim.warmup_epochs": 0,
-    "optim.milestones": [3], "optim.gamma": 0.9, "train.epochs": 3, "train.batch_size": 10,
+    "optim.milestones": [3], "optim.gamma": 0.9, "train.epochs": 3, "train.batch_size": 10, "train.buckets": 8,
     "train.select": "min val/loss", "train.evaluate": ["val", "test"],
 }
 
