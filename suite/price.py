@@ -64,6 +64,17 @@ def total(todo: Iterable[GridRun], states: Mapping[str, RunState], until: int | 
     return Price(sum(known), len(known), len(each) - len(known))
 
 
+def late(runs: Iterable[GridRun], states: Mapping[str, RunState], until: int | None, prices: Mapping[str, float],
+         limit_s: float | None) -> str:
+    """A warning about runs that cannot end within a time limit; "" where there are none, as far as prices tell."""
+    needs = [left(run, states[run.run_id], until, prices) or 0.0 for run in runs] if limit_s is not None else []
+    long = [seconds for seconds in needs if seconds > (limit_s or 0.0)]
+    if not long:
+        return ""
+    return (f"{len(long)} runs need up to {clock(max(long))} each, more than --timeout allows: they stop on the way, "
+            "and each start of the same command takes them further")
+
+
 def clock(seconds: float) -> str:
     """`42 s`, `3:05 min`, `2:10 h` or `3.5 days`."""
     if seconds < 100:

@@ -17,6 +17,7 @@ from suite.plan import Plan, state_name
 from suite.price import clock
 from suite.store import RunState
 
+SURE = 30.0  # seconds after which the speed of a run is believed
 QUIET = 15.0  # seconds between two lines where the output is not a terminal
 
 
@@ -26,10 +27,13 @@ class Progress:
     A listener of the launcher (`suite.launch.Listener`).
     """
 
-    def __init__(self, plan: Plan, slots: int, console: Console | None = None) -> None:
+    def __init__(self, plan: Plan, slots: int, console: Console | None = None, timeout_s: float | None = None) -> None:
         self.console = console or Console(file=sys.stderr, highlight=False)
         self.plan = plan
         self.slots = slots
+        self.timeout_s = timeout_s
+        self.began: dict[str, float] = {}  # run -> when it was given to a slot
+        self.warned: set[str] = set()  # shapes that cannot end within the time-out
         self.target = {run.run_id: min(plan.until or run.config.train.epochs, run.config.train.epochs)
                        for run in plan.todo}
         self.epochs = {run.run_id: float(plan.states[run.run_id].epochs) for run in plan.todo}
@@ -53,6 +57,7 @@ class Progress:
 
     def started(self, run: GridRun) -> None:
         """A run has been given to a slot."""
+        self.began[run.run_id] = time.monotonic()
         if run.run_id not in self.tasks:
             self.tasks[run.run_id] = self.bars.add_task(_name(run), total=self.target.get(run.run_id, 1), told="starts")
 
@@ -62,6 +67,7 @@ class Progress:
         self.epochs[run.run_id] = beat.get("step", 0) / per_epoch
         if beat.get("seconds_per_step"):
             self.seconds[run.config.shape] = beat["seconds_per_step"] * per_epoch
+            self._warn_if_late(run)
         if run.run_id in self.tasks:
             target = self.target.get(run.run_id, run.config.train.epochs)
             self.bars.update(self.tasks[run.run_id], completed=self.epochs[run.run_id],
@@ -84,6 +90,19 @@ class Progress:
     def told(self, message: str) -> None:
         """Something that the user should know, in a line."""
         self.console.print(message, markup=False, soft_wrap=True)
+
+    def _warn_if_late(self, run: GridRun) -> None:
+        """Say, once for each shape, that a run will not end within its time-out: as soon as its speed is sure."""
+        shape = run.config.shape
+        if self.timeout_s is None or run.run_id not in self.began or shape in self.warned:
+            return
+        spent = time.monotonic() - self.began[run.run_id]
+        target = self.target.get(run.run_id, run.config.train.epochs)
+        needs = (target - self.epochs[run.run_id]) * self.seconds[shape]
+        if spent > min(SURE, self.timeout_s / 10) and needs > self.timeout_s - spent:
+            self.warned.add(shape)
+            self.told(f"warning: {_name(run)} needs about {clock(needs)} more, and --timeout leaves it "
+                      f"{clock(max(0.0, self.timeout_s - spent))}: it stops on the way, and the next start goes on")
 
     def _tell_total(self, quiet: bool = False) -> None:
         done = f"{len(self.ended_runs)}/{len(self.target)} runs, {self._left()}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from suite import launches
 from suite.errors import UserError
 from suite.grid import Grid, GridRun
 from suite.plan import Plan, check_data, make_plan, state_name
+from suite.price import late
 from suite.store import Store
 
 SHOWN = 8  # lines of a kind that plan and status print before they say how many more there are
@@ -62,7 +64,9 @@ def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: b
     options = Options(store=args.store, jobs=jobs, threads=args.threads, gpus=args.gpus, until=args.until,
                       timeout_s=args.timeout * 60 if args.timeout else None, checkpoint_s=args.checkpoint * 60,
                       retry=retry)
-    with Progress(plan_, slots=options.jobs * max(1, len(args.gpus))) as progress:
+    if warning := late(plan_.todo, plan_.states, plan_.until, plan_.prices, options.timeout_s):
+        print(f"warning: {warning}", file=sys.stderr)
+    with Progress(plan_, slots=options.jobs * max(1, len(args.gpus)), timeout_s=options.timeout_s) as progress:
         launch([*plan_.todo, *held], options, progress)
 
 
@@ -136,6 +140,9 @@ def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
         submit.plan(made, args)
     else:
         print(f"price: {made.price.text(_slots(args) * max(1, len(args.gpus)))}")
+        limit = args.timeout * 60 if args.timeout else None
+        if warning := late(made.todo, made.states, made.until, made.prices, limit):
+            print(f"warning: {warning}")
     return 0
 
 
