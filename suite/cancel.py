@@ -30,11 +30,11 @@ def cancel(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     for path, count in Counter(path for run_id, paths in shared.items() if states[run_id].name not in OVER
                                for path in paths).items():
         print(f"{count} runs stay, since {path} has started them, too; name it as well to cancel them")
-    jobs = _jobs(mine, store)
-    if not jobs and not any(states[run_id].name == "claimed" for run_id in mine):
+    queued, alone = _jobs(mine, store)
+    if not queued and not any(states[run_id].name == "claimed" for run_id in mine):
         print("nothing of these grids alone is under way here")
         return 0
-    queue.cancel(job.label for job in jobs if job.state == "PENDING")  # first, so that none starts meanwhile
+    queue.cancel(job.label for job in alone if job.state == "PENDING")  # first, so that none starts meanwhile
     try:
         _ask(mine, store)
     except OSError as error:
@@ -59,21 +59,19 @@ def started(grids: Sequence[Grid], store: Store) -> tuple[dict[str, GridRun], di
             {run_id: sorted(set(paths)) for run_id, paths in others.items() if run_id in mine})
 
 
-def _jobs(mine: Mapping[str, GridRun], store: Store) -> list[queue.Job]:
-    """The jobs of a cluster that do these runs, and no others that are still wanted."""
+def _jobs(mine: Mapping[str, GridRun], store: Store) -> tuple[list[queue.Job], list[queue.Job]]:
+    """The jobs of a cluster that do these runs, and of those the ones that do no others that are still wanted."""
     if not (store.root / batch.FOLDER).is_dir():
-        return []
+        return [], []
     submitted = queue.Submitted(store)
     found = submitted.jobs(store.states(mine))
     if found is None:
         print(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their files alone")
-    alone = {}
-    for job in {job.label: job for some in (found or {}).values() for job in some}.values():
-        runs = submitted.batches[job.batch].tasks[int(job.label.partition("_")[2])]
-        others = store.states(run_id for run_id in runs if run_id not in mine)
-        if all(state.name in OVER for state in others.values()):
-            alone[job.label] = job
-    return list(alone.values())
+    jobs = list({job.label: job for run_id in mine for job in (found or {}).get(run_id, ())}.values())
+    others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[int(job.label.partition("_")[2])]
+                          if run_id not in mine] for job in jobs}
+    states = store.states(run_id for runs in others.values() for run_id in runs)
+    return jobs, [job for job in jobs if all(states[run_id].name in OVER for run_id in others[job.label])]
 
 
 def _ask(runs: Mapping[str, GridRun], store: Store) -> None:

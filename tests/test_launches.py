@@ -5,18 +5,22 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fake_runner import Ear, all_well
 from fake_training import STEPS, training
 from places import claim_of, tree
+from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite import atomic, attempt, cancel, launches
 from suite.cli import main
 from suite.grid import Grid, GridRun, load_grid
 from suite.job import run
-from suite.launch import Options, local
+from suite.launch import Options, local, slurm
+from suite.launch.cluster import Cluster
 from suite.order import Order
+from suite.plan import make_plan
 from suite.store import Store
 
 GRID = ("name: {name}\nbase: {{task: scifar, data.variant: sample, train.epochs: 3}}\naxes: {{ssm.init: {inits}}}\n"
@@ -211,3 +215,59 @@ def test_a_stop_is_for_one_attempt_only(store: Store) -> None:
     attempt.ask_to_stop(folder, 1, "me")
     assert run(folder, Order(), training()).name == "done"
     assert store.rows(one.run_id)[-1]["step"] == 3 * STEPS
+
+
+def submit(store: Store, grid: Grid, **settings: int) -> None:
+    launches.record([grid], ids(grid), store)
+    slurm.launch(grid.runs, Options(store.root.absolute()), Ear(), cluster=Cluster(**settings), canaries=False)
+
+
+def test_cancel_takes_jobs_out_of_the_queue_and_asks_those_that_run(cluster: Fake, store: Store, quick_looks: None,
+                                                                    capsys: pytest.CaptureFixture[str],
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cancel, "PATIENCE_S", 0.2)
+    grid = write("g", seeds="[0, 1, 2, 3]")
+    submit(store, grid)
+    cluster.state("100_1", "RUNNING")
+    running = store.folder(grid.runs[1].run_id)
+    (running / "attempts").mkdir()
+    (running / "attempts/0001.json").write_bytes(claim_of(7, 7, "another boot"))
+    assert main(["cancel", "g.yaml"]) == 1
+    assert cluster.lines("cancelled") == ["100_0", "100_2", "100_3"]
+    told = capsys.readouterr().out
+    assert "3 cancelled" in told and f"{running.name} lin seed 1 was asked" in told
+    assert (running / "attempts/0001.stop").exists()
+    assert [store.state(one.run_id).name for one in grid.runs] == ["cancelled", "claimed", "cancelled", "cancelled"]
+
+
+def test_cancel_leaves_a_job_that_has_runs_of_others(cluster: Fake, store: Store, quick_looks: None,
+                                                     capsys: pytest.CaptureFixture[str]) -> None:
+    grid = write("g", seeds="[0, 1, 2]")
+    submit(store, grid, runs_per_job=2)
+    assert main(["cancel", "g.yaml", "--only", "seed=0"]) == 0
+    assert cluster.lines("cancelled") == [] and "1 cancelled" in capsys.readouterr().out  # by its file
+    assert [store.state(one.run_id).name for one in grid.runs] == ["cancelled", "todo", "todo"]
+    assert main(["cancel", "g.yaml", "--only", "seed=2"]) == 0
+    assert cluster.lines("cancelled") == ["100_1"]
+    cluster.set("silent", "slurmctld is down")
+    assert main(["cancel", "g.yaml"]) == 0
+    assert "the queue cannot be read (slurmctld is down)" in capsys.readouterr().out
+
+
+def test_retry_takes_failures_and_cancelled_runs_by_reason_and_by_filter(store: Store) -> None:
+    grid = write("g", "[lin, inv]", seeds="[0, 1]")
+    ends = [("failed", "error"), ("failed", "oom"), ("cancelled", ""), ("failed", "killed")]
+    for one, (state, reason) in zip(grid.runs, ends, strict=True):
+        own = attempt.claim(store.add(one.config))
+        assert own is not None
+        own.end(state, reason)
+    names = {one.run_id: reason or state for one, (state, reason) in zip(grid.runs, ends, strict=True)}
+
+    def again(*reasons: str, **chosen: Any) -> set[str]:
+        made = make_plan([load_grid(Path("g.yaml"), **chosen)], store, retry=reasons)
+        return {names[one.run_id] for one in made.todo}
+
+    assert again() == {"killed"}, "what did not fail by itself is no failure, and starts with every run"
+    assert again("all") == {"error", "oom", "cancelled", "killed"}
+    assert again("oom") == {"oom", "killed"} and again("cancelled") == {"cancelled", "killed"}
+    assert again("error", "oom", only=["seed=0"]) == {"error"}
