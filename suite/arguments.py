@@ -83,6 +83,7 @@ def _verbs_that_look(verb: AddVerb) -> None:
     report = verb("report", "verbs:report", "tables, plots and verdicts of what there is so far")
     _grid_options(report)
     report.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    report.add_argument("--no-figures", dest="figures", action="store_false", help="tables and verdicts only")
     why = verb("why", "cell:why", "from a cell to its runs, settings and logs")
     logs = verb("logs", "cell:logs", "the end of the logs of some runs")
     for parser in (why, logs):

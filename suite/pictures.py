@@ -11,7 +11,7 @@ import numpy as np
 
 from suite import atomic
 from suite.errors import UserError
-from suite.report.plot import LIGHT, canvas, saved, style
+from suite.report.plot import canvas, saved, style
 
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
@@ -29,7 +29,7 @@ def write(data: TaskData, labels: Sequence[str], path: Path) -> Path:
     rows = spread(np.asarray(data.arrays["test/y"]), COUNT[kind], data.classes)
     names = [named(data, labels, data.arrays["test/y"][row]) for row in rows]
     title = f"{data.task}, variant {data.variant}, test split"
-    with style(LIGHT, **{"axes.grid": False}):
+    with style(**{"axes.grid": False}):
         figure = {"images": images, "signals": signals, "tokens": tokens}[kind](data, rows, names)
         figure.suptitle(title, fontsize=10)
         content = saved(figure, "png", title)

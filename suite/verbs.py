@@ -87,10 +87,10 @@ def _tell_failures(plan_: Plan) -> int:
     return 1 if failed else 0
 
 
-def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> None:
+def _write_report(grids: Sequence[Grid], store: Store, out: Path, figures: bool = True) -> None:
     from suite.report import write_report
 
-    made = write_report(list(grids), store, out)
+    made = write_report(grids, store, out, figures=figures)
     print(made.text)
 
 
@@ -114,7 +114,7 @@ def _peak_gb(store: Store, run_id: str) -> float:
 
 def report(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     """Writes the report of what there is."""
-    _write_report(grids, Store(args.store), args.out)
+    _write_report(grids, Store(args.store), args.out, args.figures)
     return 0
 
 

@@ -98,7 +98,7 @@ def test_the_verb_writes_every_figure_in_every_format(tmp_path: Path, capsys):
 
 
 def test_axes_are_labelled_with_units():
-    with figures.style(figures.LIGHT, **figures.SMALL):
+    with figures.style(**figures.SMALL):
         for draw in (figures.figure_1, figures.figure_3, figures.figure_5):
             drawn = draw()
             labels = {axes.get_xlabel() for axes in drawn.axes} | {axes.get_ylabel() for axes in drawn.axes}

@@ -70,6 +70,6 @@ def test_its_commands_work_on_a_shortened_quickstart(tmp_path: Path) -> None:
         told[verb] = done.stdout
     assert "S4D-Real" in told["run"] and "±" in told["run"] and "quickstart.md" in told["run"]
     assert "8 done" in told["status"] and "would run: 0" in told["plan"] and "best val/accuracy" in told["why"]
-    for name in ("quickstart.md", "quickstart.tex", "quickstart.html", "quickstart.cells.json"):
+    for name in ("quickstart.md", "quickstart.tex", "index.html", "quickstart.cells.json"):
         assert (tmp_path / "reports" / name).stat().st_size > 500, name
     assert list((tmp_path / "reports/figures").glob("quickstart*.png"))

@@ -14,7 +14,8 @@ from suite.grid import Grid
 from suite.report import file_stem, write_report
 from suite.store import Store, encode_rows
 
-FILES = ["demo.md", "demo.tex", "demo.html", "figures/demo-curves.png", "figures/demo-curves.svg", "demo.cells.json"]
+FILES = ["demo.md", "demo.tex", "figures/demo-curves.png", "figures/demo-curves.svg", "demo.cells.json",
+         "index.html"]
 CLAIMS = """\
 claims:
   - {id: real, text: Real is worse than Lin., source: paper section 5.2, table: demo, kind: worse,
@@ -41,7 +42,7 @@ def quick_figures(request, monkeypatch):
     """Drawing takes most of a report's time: the tests that do not ask for `drawn` go without."""
     if "drawn" not in request.fixturenames:
         monkeypatch.setattr("suite.report.figures.draw", lambda panels, stem, title: {
-            f"{stem}{end}": b"a figure" for end in (".png", ".svg", "-dark.svg")} if panels else {})
+            f"{stem}{end}": b"a figure" for end in (".png", ".svg")} if panels else {})
 
 
 def names(folder: Path) -> list[str]:
@@ -52,7 +53,7 @@ def test_the_files_of_a_report(place, drawn):
     grid, store, out, folder = place
     made = write_report([grid], store, out, folder)
     assert made.paths == [out / name for name in FILES]
-    assert names(out) == sorted(FILES)
+    assert names(out) == sorted([*FILES, "index.json"])
     assert made.text.endswith("\n".join(f"  {path}" for path in made.paths))
     assert "supported  Real is worse than Lin. (paper section 5.2)" in made.text
     assert (out / "figures/demo-curves.png").read_bytes().startswith(b"\x89PNG")
@@ -117,8 +118,8 @@ def change_claims(grid, store, out, folder):
 
 
 def change_template(grid, store, out, folder):
-    path = folder / "templates/report.html.j2"
-    path.write_text(path.read_text().replace("<h2>Claims</h2>", "<h2>Verdicts</h2>"))
+    path = folder / "templates/index.html.j2"
+    path.write_text(path.read_text().replace(">Claims</h2>", ">Verdicts</h2>"))
 
 
 def edit_output(grid, store, out, folder):
@@ -159,8 +160,8 @@ def test_nothing_has_run_yet(tmp_path):
     made = write_report([grid], Store(tmp_path / "none"), tmp_path / "out", sources(tmp_path, claims=CLAIMS))
     assert made.text.count("not run") >= 6
     assert "untested" in made.text
-    assert names(tmp_path / "out") == ["demo.cells.json", "demo.html", "demo.md", "demo.tex"]
-    assert "Learning curves" not in (tmp_path / "out/demo.html").read_text()
+    assert names(tmp_path / "out") == ["demo.cells.json", "demo.md", "demo.tex", "index.html", "index.json"]
+    assert "Learning curves" not in (tmp_path / "out/index.html").read_text()
 
 
 def test_a_part_of_a_grid(tmp_path):
@@ -226,7 +227,7 @@ def test_conditions_that_a_column_mixes(tmp_path):
     assert warned[2].startswith("SC: the runs of this column differ in torch: 2.12.0; 2.13.0.")
     assert warned[3].startswith(f"Run {grid.runs[0].run_id} changed on its way, threads: 1, then 2.")
     assert len(warned) == 4
-    assert "abc + patches/1.patch" in (tmp_path / "out/demo.html").read_text()
+    assert "abc + patches/1.patch" in (tmp_path / "out/index.html").read_text()
 
 
 def test_partial_runs_in_the_stores_own_format(tmp_path):
@@ -240,7 +241,7 @@ def test_a_report_stays_in_its_folder(tmp_path, name):
     grid = make_grid(["a"], ["t"], seeds=1, name=name)
     write_report([grid], Store(tmp_path / "store"), tmp_path / "deep/out", sources(tmp_path))
     assert {path.parts[0] for path in (p.relative_to(tmp_path) for p in tmp_path.rglob("*"))} == {"deep", "sources"}
-    assert len(names(tmp_path / "deep/out")) == 4
+    assert len(names(tmp_path / "deep/out")) == 5
     assert names(tmp_path / "deep") == [f"out/{file}" for file in names(tmp_path / "deep/out")]
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from suite import atomic
 from suite.errors import UserError
-from suite.report.saved import fingerprint, load_saved
+from suite.report.saved import digest_of, fingerprint, load_saved
 
 if TYPE_CHECKING:
     from suite.grid import Grid
     from suite.store import RunState, Store
 
 SOURCES = Path(__file__).parents[2] / "reports"
+PAGE = "index.html"
 
 
 @dataclass(frozen=True)
@@ -28,54 +30,55 @@ class Report:
     text: str
 
 
-def write_report(grids: list[Grid], store: Store, out: Path, sources: Path = SOURCES) -> Report:
-    """Write the report of each grid into `out`; one whose inputs have not changed is only printed again.
+@dataclass(frozen=True)
+class Part:
+    """A grid's part of a report. `digest` is of all that it is made of; `saved` is what was made of the same before."""
 
-    `sources` holds tables/*.yaml, published.yaml, claims.yaml and templates/. A store that is being written to is read
-    as it was at the start. Raises UserError for layouts and claims that do not fit, and where `out` cannot be written.
+    grid: Grid
+    stem: str
+    layouts: list[Path]
+    digest: str
+    saved: Mapping[str, Any] | None
+
+
+def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path = SOURCES,
+                 figures: bool = True) -> Report:
+    """Write the tables, claims and `figures` of each grid, and a page on all of them, into `out`.
+
+    What was made of the same inputs before is only printed again. `sources` holds tables/*.yaml, published.yaml,
+    claims.yaml and templates/. A store that is being written to is read as it was at the start. Raises UserError for
+    layouts and claims that do not fit, and where `out` cannot be written.
     """
     twice = [name for name, count in Counter(grid.name for grid in grids).items() if count > 1]
     if twice:
         raise UserError(f"two of the grids are named {twice[0]!r}, and their reports would replace each other",
                         ", ".join(str(grid.path) for grid in grids if grid.name == twice[0]), "rename one of them")
+    states = store.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
+    common = digest_of([*sorted(sources.glob("*.yaml")), *sorted((sources / "templates").glob("*.*"))])
+    parts = [_part(grid, store, states, out, sources, f"{common} {figures}") for grid in grids]
+    digest = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
+    page = load_saved(out / "index.json", digest)
+    made = [part.saved for part in parts]
+    if page is None or None in made:
+        from suite.report import making
+
+        made = making.make(parts, digest, store, states, out, sources, figures)
     paths: list[Path] = []
     texts: list[str] = []
-    for grid in grids:
-        names, text = _report(grid, store, out, sources)
+    for part, content in zip(parts, made, strict=True):
+        names = [*content["files"], f"{part.stem}.cells.json"] if content else []
         paths += [out / name for name in names]
-        texts.append(f"{text}\n\n" + "\n".join(f"  {out / name}" for name in names))
-    return Report(paths, "\n\n".join(texts))
+        texts.append((content or {})["text"] + "\n\n" + "\n".join(f"  {out / name}" for name in names))
+    return Report([*paths, out / PAGE], "\n\n".join(texts) + f"\n  {out / PAGE}")
 
 
-def _report(grid: Grid, store: Store, out: Path, sources: Path) -> tuple[list[str], str]:
+def _part(grid: Grid, store: Store, states: Mapping[str, RunState], out: Path, sources: Path, common: str) -> Part:
     from suite.report.placed import layout_files
 
-    states = store.states([run.run_id for run in grid.runs])
     layouts = layout_files(sources / "tables", grid.name)
-    claims = sources / "claims.yaml"
-    inputs = [*layouts, sources / "published.yaml", *([claims] if claims.is_file() else []),
-              *sorted((sources / "templates").glob("*.j2"))]
-    digest = fingerprint(grid, states, store.root, inputs)
+    digest = fingerprint(grid, states, store.root, digest_of(layouts) + common)
     stem = file_stem(grid.name)
-    saved = load_saved(out / f"{stem}.cells.json", digest)
-    if saved is not None:
-        return [*saved["files"], f"{stem}.cells.json"], saved["text"]
-    return _make(grid, store, states, out, sources, layouts, digest)
-
-
-def _make(grid: Grid, store: Store, states: dict[str, RunState], out: Path, sources: Path, layouts: list[Path],
-          digest: str) -> tuple[list[str], str]:
-    from suite.report import document, text
-
-    claims = sources / "claims.yaml"
-    stem = file_stem(grid.name)
-    made = document.make_document(grid, stem, store, states, layouts, claims if claims.is_file() else None,
-                                  sources / "published.yaml")
-    files = document.render(made, sources / "templates")
-    digests = {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
-    for name, data in {**files, f"{stem}.cells.json": document.cells_json(made, digest, digests)}.items():
-        write_file(out, name, data)
-    return [*files, f"{stem}.cells.json"], text.render(made)
+    return Part(grid, stem, layouts, digest, load_saved(out / f"{stem}.cells.json", digest))
 
 
 def write_file(out: Path, name: str, data: bytes) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.report import claims, figures, html, judge, latex, markdown, notes, text
+from suite.report import claims, figures, judge, latex, markdown, notes, text
 from suite.report.builder import build_table
-from suite.report.figures import Panel
+from suite.report.figures import Curves, Panel
 from suite.report.layout import Placed, default_layout
 from suite.report.numbers import RunNumbers
 from suite.report.outcome import Comparison, Verdict
@@ -39,6 +38,7 @@ class Document:
     warnings: tuple[str, ...]
     provenance: Mapping[str, Mapping[str, Any]]
     states: Mapping[str, RunState]
+    curves: Curves
 
 
 def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunState], layouts: list[Path],
@@ -55,8 +55,9 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
     stated = _claims(claims_file, grid, tables) if claims_file else []
     verdicts = judge.judge(stated, RunNumbers(grid, tables, results))
     provenance = _provenance(grid, store, states)
-    return Document(grid, stem, tables, verdicts, figures.panels(tables, results),
-                    tuple(notes.warnings(tables, provenance)), provenance, states)
+    curves = figures.curves(tables, results)
+    return Document(grid, stem, tables, verdicts, figures.panels(tables, results, curves),
+                    tuple(notes.warnings(tables, provenance)), provenance, states, curves)
 
 
 def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[claims.Stated]:
@@ -64,32 +65,38 @@ def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[claims.St
 
 
 def _provenance(grid: Grid, store: Store, states: Mapping[str, RunState]) -> dict[str, Mapping[str, Any]]:
-    started = [run.run_id for run in grid.runs if states[run.run_id].name not in ("todo", "unknown")]
-    found = {run_id: store.provenance(run_id) for run_id in started}
-    return {run_id: record for run_id, record in found.items() if record is not None}
+    """The record of each run that has one; equal ones are one object, and the list of attempts is left out."""
+    found: dict[str, Mapping[str, Any]] = {}
+    seen: dict[str, Mapping[str, Any]] = {}
+    for run in grid.runs:
+        if states[run.run_id].name in ("todo", "unknown") or run.run_id in found:
+            continue
+        record = store.provenance(run.run_id)
+        if record is not None:
+            kept = {key: value for key, value in record.items() if key != "attempts"}
+            found[run.run_id] = seen.setdefault(repr(kept), kept)
+    return found
 
 
-def render(document: Document, templates: Path) -> dict[str, bytes]:
-    """The files of a report, by their path below its folder."""
+def render(document: Document, draw: bool = True) -> dict[str, bytes]:
+    """The files on a grid, by their path below the report's folder; its figures too, if they are to be drawn."""
     stem = document.stem
-    files = figures.draw(document.panels, f"figures/{stem}-curves", document.grid.title or document.grid.name)
-    shown = {name: data for name, data in files.items() if not name.endswith("-dark.svg")}
+    title = document.grid.title or document.grid.name
+    drawn = figures.draw(document.panels, f"figures/{stem}-curves", title) if draw else {}
     return {
-        f"{stem}.md": markdown.render(document, next((n for n in shown if n.endswith(".png")), None)).encode(),
+        f"{stem}.md": markdown.render(document, next((n for n in drawn if n.endswith(".png")), None)).encode(),
         f"{stem}.tex": latex.render(document).encode(),
-        f"{stem}.html": html.render(document, templates, files).encode(),
-        **shown,
+        **drawn,
     }
 
 
-def cells_json(document: Document, digest: str, files: Mapping[str, str]) -> bytes:
+def content(document: Document, digest: str, files: Mapping[str, str]) -> dict[str, Any]:
     """The content of `<name>.cells.json`: a record per cell and claim, and what an unchanged report prints again."""
     cells = [_record(table.name, cell, head.metric.unit, head.metric.name, head.epoch)
              for table in document.tables for row in table.cells for cell, head in zip(row, table.heads, strict=True)]
-    content = {"fingerprint": digest, "grid": document.grid.name, "profile": document.grid.profile, "cells": cells,
-               "claims": [_claim(verdict) for verdict in document.verdicts], "warnings": document.warnings,
-               "files": files, "text": text.render(document)}
-    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return {"fingerprint": digest, "grid": document.grid.name, "profile": document.grid.profile, "cells": cells,
+            "claims": [_claim(verdict) for verdict in document.verdicts], "warnings": document.warnings,
+            "files": dict(files), "text": text.render(document)}
 
 
 def _record(table: str, cell: Cell, unit: str, metric: str, epoch: str | int) -> dict[str, Any]:

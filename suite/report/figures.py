@@ -4,12 +4,12 @@ Grids that measure kernels get time against length, a panel for each table, inst
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suite.report.plot import DARK, LIGHT, canvas, legend_label, look, saved, style
+from suite.report.plot import canvas, legend_label, look, saved, style
 from suite.report.results import Results
 
 if TYPE_CHECKING:
@@ -39,7 +39,23 @@ class Panel:
     x: str = "epoch"
 
 
-def panels(tables: Iterable[Table], results: Results) -> tuple[Panel, ...]:
+Curves = dict[tuple[str, tuple[str, ...]], Line]
+
+
+def curves(tables: Iterable[Table], results: Results) -> Curves:
+    """The learning curve of each cell that has one, by the name of its metric and its runs."""
+    found: Curves = {}
+    for table in tables:
+        for row in table.cells:
+            for cell, head in zip(row, table.heads, strict=True):
+                key = (head.metric.name, cell.run_ids)
+                if key not in found and cell.run_ids:
+                    line = _line(cell.row, cell.run_ids, head.metric.name, head.metric.factor, results)
+                    found |= {key: line} if line is not None else {}
+    return found
+
+
+def panels(tables: Iterable[Table], results: Results, lines: Curves) -> tuple[Panel, ...]:
     """A panel for each column with rows, columns that differ in the epoch only sharing one."""
     found: dict[tuple[Any, ...], Panel] = {}
     for table in tables:
@@ -49,10 +65,11 @@ def panels(tables: Iterable[Table], results: Results) -> tuple[Panel, ...]:
             continue
         for j, head in enumerate(table.heads):
             key = (head.metric.name, tuple(run.run_id for run in head.runs))
-            lines = [_line(name, cells[j].run_ids, head.metric.name, head.metric.factor, results)
-                     for name, cells in zip(table.rows, table.cells, strict=True)]
-            if key not in found and any(line is not None for line in lines):
-                found[key] = Panel(head.label, head.metric.axis, tuple(line for line in lines if line is not None))
+            there = [lines.get((head.metric.name, cells[j].run_ids)) for cells in table.cells]
+            if key not in found and any(line is not None for line in there):
+                named = zip(table.rows, there, strict=True)
+                found[key] = Panel(head.label, head.metric.axis, tuple(replace(line, label=name)
+                                                                       for name, line in named if line is not None))
     return tuple(found.values())
 
 
@@ -91,24 +108,23 @@ def _line(label: str, run_ids: Sequence[str], metric: str, factor: float, result
 
 
 def draw(shown: Sequence[Panel], stem: str, title: str) -> dict[str, bytes]:
-    """`<stem>.png`, `<stem>.svg`, and `<stem>-dark.svg` for dark pages. No files without panels."""
+    """`<stem>.png` and `<stem>.svg`. No files without panels."""
     if not shown:
         return {}
-    light, dark = _figure(shown, LIGHT), _figure(shown, DARK)
-    return {f"{stem}.png": saved(light, "png", title), f"{stem}.svg": saved(light, "svg", title),
-            f"{stem}-dark.svg": saved(dark, "svg", title)}
+    figure = _figure(shown)
+    return {f"{stem}.png": saved(figure, "png", title), f"{stem}.svg": saved(figure, "svg", title)}
 
 
-def _figure(shown: Sequence[Panel], theme: dict[str, str]) -> Any:
+def _figure(shown: Sequence[Panel]) -> Any:
     across = min(len(shown), ACROSS)
     down = -(-len(shown) // across)
     names = list(dict.fromkeys(line.label for panel in shown for line in panel.lines))
     columns, legend_rows = _legend_shape(names, across)
-    with style(theme):
+    with style():
         figure = canvas(3.5 * across, 2.7 * down + 0.25 * legend_rows + 0.15)
         handles: dict[str, Any] = {}
         for i, panel in enumerate(shown):
-            _axes(figure.add_subplot(down, across, i + 1), panel, names, handles, theme is DARK)
+            _axes(figure.add_subplot(down, across, i + 1), panel, names, handles)
         figure.legend([handles[name] for name in names], [legend_label(name) for name in names],
                       loc="outside lower center", ncols=columns, frameon=False)
     return figure
@@ -121,11 +137,11 @@ def _legend_shape(names: Sequence[str], across: int) -> tuple[int, int]:
     return -(-len(names) // rows), rows
 
 
-def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any], dark: bool) -> None:
+def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     for line in panel.lines:
-        shown = look(names.index(line.label), dark)
+        shown = look(names.index(line.label))
         marker = "o" if len(line.epochs) < 3 or panel.x != "epoch" else None
         handles[line.label], = axes.plot(line.epochs, line.mean, marker=marker, markersize=4, **shown)
         axes.fill_between(line.epochs, line.mean - line.std, line.mean + line.std, color=shown["color"], alpha=0.18,

@@ -1,74 +1,87 @@
-"""A report as one self-contained HTML file: tables, claims, plots, runs and provenance; no network, light and dark."""
+"""The page on all grids: one self-contained HTML file, without network, light and dark.
+
+Tables stand in it as they are; a small script (`page.js`, no library) sorts them and shows what is behind a cell.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from suite.plan import state_name
 from suite.report import notes
-from suite.report.results import status
-from suite.report.table import Cell, Head
+from suite.report.detail import details
+from suite.report.plot import for_both_pages
 
 if TYPE_CHECKING:
     from suite.report.document import Document
 
+VERDICTS = ("supported", "contradicted", "undecided", "untested")
 
-def render(document: Document, templates: Path, files: Mapping[str, bytes]) -> str:
-    """The page. `files` holds the figures by name; names of grids, rows and runs are escaped by the template."""
-    figure = {name.rpartition("-")[2].removesuffix(".svg"): _data_uri(data)
-              for name, data in files.items() if name.endswith(".svg")}
-    return _environment(templates).get_template("report.html.j2").render(
-        grid=document.grid,
-        tables=[(table, notes.caption(table, document.grid, "html")) for table in document.tables],
-        verdicts=document.verdicts, warnings=document.warnings, curves=figure,
-        curve_words=notes.curve_words(document.panels),
-        profile=notes.profile_note(document.grid.profile), provenance=_provenance(document),
-        runs=_runs(document), data=_data(document))
+
+def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]], templates: Path) -> str:
+    """The page. `figures` holds each grid's SVG files; names of grids, rows and runs are escaped by the template."""
+    environment = _environment(templates)
+    script = (templates / "page.js").read_text(encoding="utf-8").rstrip("\n")
+    data = {"grids": [details(document) for document in documents]}
+    return environment.get_template("index.html.j2").render(
+        grids=[_grid(i, document, svgs) for i, (document, svgs) in enumerate(zip(documents, figures, strict=True))],
+        script=script, digest=base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode(),
+        data=_in_script(data), verdicts=VERDICTS, counts=Counter(v.verdict for d in documents for v in d.verdicts))
 
 
 @lru_cache(maxsize=1)
 def _environment(templates: Path) -> Environment:
-    environment = Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined,
-                              trim_blocks=True, lstrip_blocks=True)
-    environment.globals.update(details=details)
-    return environment
+    return Environment(loader=FileSystemLoader(templates), autoescape=True, undefined=StrictUndefined,
+                       trim_blocks=True, lstrip_blocks=True)
 
 
-def details(cell: Cell, head: Head) -> str:
-    """What a cell tells when it is pointed at: the value of each seed, the interval, and the ids of its runs."""
-    values = [f"seed {seed}: {head.metric.format(value)}" for seed, value in (cell.values or {}).items()]
-    if cell.interval is not None:
-        low, high = map(head.metric.format, cell.interval)
-        values.append(f"95 % interval of the mean: {low} to {high}")
-    return "\n".join([*values, *(f"run {run_id}" for run_id in cell.run_ids)])
+def _in_script(data: Any) -> str:
+    """JSON that cannot end the script element that it stands in, nor begin a comment there."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _data_uri(svg: bytes) -> str:
-    return "data:image/svg+xml;base64," + base64.b64encode(svg).decode()
+def _grid(place: int, document: Document, svgs: Mapping[str, bytes]) -> dict[str, Any]:
+    grid = document.grid
+    states = Counter(state_name(document.states[run_id]) for run_id in dict.fromkeys(r.run_id for r in grid.runs))
+    tables, first = [], 0
+    for table in document.tables:
+        tables.append({"table": table, "first": first, "caption": notes.caption(table, grid, "html")})
+        first += len(table.rows) * len(table.heads)
+    return {"id": f"grid-{place}", "place": place, "grid": grid, "title": grid.title or grid.name, "tables": tables,
+            "states": states.most_common(), "runs": sum(states.values()), "verdicts": document.verdicts,
+            "counts": Counter(verdict.verdict for verdict in document.verdicts), "warnings": document.warnings,
+            "profile": notes.profile_note(grid.profile), "figures": list(_figures(document, svgs)),
+            "provenance": _provenance(document), "data": _data(document)}
+
+
+def _figures(document: Document, svgs: Mapping[str, bytes]) -> Iterable[dict[str, str]]:
+    for data in svgs.values():
+        title, words = notes.curve_words(document.panels)
+        uri = "data:image/svg+xml;base64," + base64.b64encode(for_both_pages(data)).decode()
+        yield {"title": title, "words": words, "uri": uri}
 
 
 def _provenance(document: Document) -> list[tuple[str, list[tuple[str, int]]]]:
     """Each condition with its values and the number of runs that had it."""
-    told = [notes.conditions(record) for record in document.provenance.values()]
-    names = dict.fromkeys(name for one in told for name in one)
-    return [(name, Counter(one.get(name, "not recorded") for one in told).most_common()) for name in names]
+    counts = Counter(map(id, document.provenance.values()))
+    records = {id(record): notes.conditions(record) for record in document.provenance.values()}
+    names = dict.fromkeys(name for one in records.values() for name in one)
+    found: dict[str, Counter[str]] = {name: Counter() for name in names}
+    for key, one in records.items():
+        for name in names:
+            found[name][one.get(name, "not recorded")] += counts[key]
+    return [(name, values.most_common()) for name, values in found.items()]
 
 
 def _data(document: Document) -> list[tuple[str, int]]:
     return Counter(notes.data_words(run) for run in document.grid.runs).most_common()
-
-
-def _runs(document: Document) -> list[dict[str, Any]]:
-    found = []
-    for run in document.grid.runs:
-        state = document.states[run.run_id]
-        words = "done" if state.name == "done" else status(state, run.config.train.epochs)[1]
-        found.append({"id": run.run_id, "labels": run.labels, "seed": run.config.seed, "state": words,
-                      "detail": state.detail})
-    return found

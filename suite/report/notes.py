@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from suite.report import comparison
@@ -10,6 +11,7 @@ from suite.report.published import CHANCE
 from suite.report.table import Head, Table
 
 if TYPE_CHECKING:
+    from suite.fields import Data
     from suite.grid import Grid, GridRun
     from suite.report.figures import Panel
 
@@ -95,7 +97,11 @@ def _data(heads: Iterable[Head]) -> list[str]:
 
 def data_words(run: GridRun) -> str:
     """The data that a run sees: name, variant and options."""
-    data = run.config.data
+    return _data_words(run.config.data)
+
+
+@lru_cache
+def _data_words(data: Data) -> str:
     options = ", ".join(f"{key} {value}" for key, value in sorted(data.options.items()))
     return f"{data.name}, variant {data.variant}" + (f" ({options})" if options else "")
 
@@ -107,7 +113,8 @@ def warnings(tables: Iterable[Table], provenance: Mapping[str, Mapping[str, Any]
     for table in tables:
         for j, head in enumerate(table.heads):
             ids = sorted({run_id for row in table.cells if row[j].n for run_id in row[j].run_ids})
-            told = [conditions(provenance[run_id]) for run_id in ids if run_id in provenance]
+            records = {id(one): one for run_id in ids if (one := provenance.get(run_id)) is not None}  # most are equal
+            told = [conditions(one) for one in records.values()]
             for name in dict.fromkeys(name for one in told for name in one if name not in ONLY_TOLD):
                 values = sorted({one.get(name, "not recorded") for one in told})
                 if len(values) > 1:

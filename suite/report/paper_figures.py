@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.report.plot import LIGHT, canvas, look, saved, style
+from suite.report.plot import TEXT, canvas, look, saved, style
 from suite.ssm import discretize, hippo, init
 
 Array = NDArray[np.float64]
@@ -100,7 +100,7 @@ def figure_1() -> Any:
     axes = figure.add_subplot()
     _lines(axes, shown)
     for sign, label in ((1, "± exp(−t/2)"), (-1, None)):
-        axes.plot(shown.t, sign * np.exp(-shown.t / 2), color="#1a1a1a", linestyle=(0, (4, 3)), linewidth=0.9,
+        axes.plot(shown.t, sign * np.exp(-shown.t / 2), color=TEXT, linestyle=(0, (4, 3)), linewidth=0.9,
                   label=label)
     axes.set_ylabel("Re exp(t Aₙ)")
     _legend(figure, axes, 3)
@@ -173,7 +173,7 @@ def _lines(axes: Any, panel: Kernels, around: Kernels | None = None) -> None:
         plain = {"linestyle": DASHES[i]} if around is None else {"linestyle": "-", "linewidth": 1.2, "alpha": 0.75}
         axes.plot(panel.t, shown[:, i], label=name, **look(i) | plain)
     for i, values in enumerate(around.values.T if around else ()):
-        axes.plot(panel.t, values, color="#1a1a1a", linewidth=0.7, linestyle="--", label=None if i else "panel (a)")
+        axes.plot(panel.t, values, color=TEXT, linewidth=0.7, linestyle="--", label=None if i else "panel (a)")
     axes.set_title(panel.title, loc="left")
     axes.set(xlabel="t (unit time)", ylabel="Kₙ(t)", xlim=(0, panel.t[-1]))
 
@@ -185,7 +185,7 @@ def _legend(figure: Any, axes: Any, across: int = 5) -> None:
 
 def draw(number: str) -> dict[str, bytes]:
     """A figure of the paper, by format."""
-    with style(LIGHT, **SMALL):
+    with style(**SMALL):
         figure = FIGURES[number]()
         return {kind: saved(figure, kind, f"Figure {number}") for kind in FORMATS}
 

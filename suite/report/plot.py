@@ -6,34 +6,37 @@ import io
 import warnings
 from typing import Any
 
-# Okabe and Ito's colours, which stay apart under the common forms of colour blindness (the two darkest are lighter on
-# dark pages); once they are used up they come again with another dash.
+# Okabe and Ito's colours, which stay apart under the common forms of colour blindness; once they are used up they come
+# again with another dash.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
-ON_DARK = {"#0072B2": "#3D94DB", "#7F7F7F": "#A0A0A0"}
 DASHES = ("-", "--", ":", "-.")
-LIGHT = {"text": "#1a1a1a", "grid": "#d9d9d9", "face": "white"}
-DARK = {"text": "#e6e6e6", "grid": "#454545", "face": "none"}
+TEXT, LINE, PAPER = "#1a1a1a", "#d9d9d9", "#ffffff"
+ON_DARK = {TEXT: "#e6e6e6", LINE: "#454545", PAPER: "none", COLOURS[0]: "#3D94DB", COLOURS[6]: "#A0A0A0"}
 BASE = {"font.size": 9, "axes.spines.top": False, "axes.spines.right": False, "axes.grid": True, "grid.linewidth": 0.5,
         "text.parse_math": False, "svg.fonttype": "path", "svg.hashsalt": "suite", "axes.titlesize": 10,
-        "axes.axisbelow": True, "lines.linewidth": 1.5, "pdf.fonttype": 42}
+        "axes.axisbelow": True, "lines.linewidth": 1.5, "pdf.fonttype": 42, "text.color": TEXT, "axes.labelcolor": TEXT,
+        "axes.edgecolor": TEXT, "xtick.color": TEXT, "ytick.color": TEXT, "grid.color": LINE,
+        "axes.facecolor": "none", "figure.facecolor": PAPER}
 UNDATED = {"svg": "Date", "pdf": "CreationDate"}
 
 
-def look(place: int, dark: bool = False) -> dict[str, str]:
+def look(place: int) -> dict[str, str]:
     """Colour and dash of the series at `place`; 28 of them stay apart."""
-    colour = COLOURS[place % len(COLOURS)]
-    return {"color": ON_DARK.get(colour, colour) if dark else colour,
-            "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}
+    return {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}
 
 
-def style(theme: dict[str, str], **more: Any) -> Any:
-    """A context in which figures have this look: LIGHT or DARK, and matplotlib's settings `more`."""
+def style(**more: Any) -> Any:
+    """A context in which figures have this look; `more` are settings of matplotlib."""
     from matplotlib import rc_context
 
-    colours = {"text.color": theme["text"], "axes.labelcolor": theme["text"], "axes.edgecolor": theme["text"],
-               "xtick.color": theme["text"], "ytick.color": theme["text"], "grid.color": theme["grid"],
-               "axes.facecolor": "none", "figure.facecolor": theme["face"]}
-    return rc_context(BASE | colours | more)
+    return rc_context(BASE | more)
+
+
+def for_both_pages(svg: bytes) -> bytes:
+    """A figure that follows the page that it stands on: on a dark one its colours change."""
+    rules = "".join(f'[style*="{kind}: {light.lower()}"]{{{kind}:{dark}!important}}'
+                    for light, dark in ON_DARK.items() for kind in ("fill", "stroke"))
+    return svg.replace(b"<defs>", f"<style>@media(prefers-color-scheme:dark){{{rules}}}</style><defs>".encode(), 1)
 
 
 def canvas(width: float, height: float) -> Any:

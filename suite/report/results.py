@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from suite.store import RunState, Store
 
 FIXED = ("run_id", "seed", "state", "epoch")
+NUMBERS = frozenset((int, float))
 FAILURES = {"oom": "out of memory", "diverged": "diverged", "timeout": "timed out", "killed": "killed",
             "error": "failed"}
 STATES = {"todo": "not run", "claimed": "running", "cancelled": "cancelled", "lost": "lost", "unknown": "unreadable",
@@ -161,7 +162,8 @@ def read_results(grid: Grid, store: Store, states: Mapping[str, RunState]) -> Re
 def _append(columns: dict[str, array[float]], rows: Sequence[Mapping[str, Any]], start: int) -> None:
     for name in {name for row in rows for name in row} | set(columns):
         column = columns.setdefault(name, array("d", [math.nan]) * start)
-        column.extend(number(row.get(name)) for row in rows)
+        values: list[Any] = [row.get(name) for row in rows]
+        column.extend(values if NUMBERS.issuperset(map(type, values)) else map(number, values))
 
 
 def _frame(grid: Grid, order: Sequence[GridRun], columns: Mapping[str, array[float]],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,15 +17,15 @@ CODE = Path(__file__).parent
 RESULT_FILES = ("result.json", "metrics.jsonl", "provenance.json")
 
 
-def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources: Iterable[Path]) -> str:
-    """SHA-256 over the grid, the states of its runs, the sizes, times and inodes of what they wrote, and `sources`.
+def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources: str) -> str:
+    """SHA-256 over the grid, the states of its runs, the sizes, times and inodes of what they wrote, `sources`, code.
 
     Taken before anything is read: what is written later is seen by the next report.
     """
     digest = hashlib.sha256()
 
     def add(*parts: object) -> None:
-        digest.update(json.dumps(parts, default=str).encode() + b"\n")
+        digest.update(f"{parts!r}\n".encode(errors="backslashreplace"))
 
     add(grid.name, grid.title, str(grid.path), grid.profile, grid.axes, grid.seeds, grid.changes)
     for out in grid.excluded:
@@ -33,10 +34,21 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
         state = states[run.run_id]
         add(run.run_id, run.labels, state.name, state.epochs, state.reason, state.detail)
         if state.name != "todo":
-            add(*(_stat(root / run.run_id / name) for name in RESULT_FILES))
-    for path in [*sorted(CODE.glob("*.py")), *sources]:
-        add(path.name, hashlib.sha256(path.read_bytes()).hexdigest())
+            folder = root / run.run_id
+            add(*(_stat(folder / name) for name in RESULT_FILES))
+    add(sources, _code())
     return digest.hexdigest()
+
+
+def digest_of(paths: Iterable[Path]) -> str:
+    """SHA-256 over the names and contents of files."""
+    told = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
+    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
+
+
+@cache
+def _code() -> str:
+    return digest_of(sorted(CODE.glob("*.py")))
 
 
 def _stat(path: Path) -> tuple[int, ...]:

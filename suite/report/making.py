@@ -1,0 +1,48 @@
+"""A report that has to be made: the documents of all grids, the files of those that have changed, and the page."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from suite.report import PAGE, Part, document, html, write_file
+
+if TYPE_CHECKING:
+    from suite.store import RunState, Store
+
+
+def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, RunState], out: Path, sources: Path,
+         figures: bool) -> list[Mapping[str, Any] | None]:
+    """Write what is not there yet; the content of each part's `*.cells.json`. Raises UserError."""
+    claims = sources / "claims.yaml"
+    documents = [document.make_document(part.grid, part.stem, store, states, part.layouts,
+                                        claims if claims.is_file() else None, sources / "published.yaml")
+                 for part in parts]
+    contents: list[Mapping[str, Any] | None] = []
+    drawn: list[dict[str, bytes]] = []
+    for part, made in zip(parts, documents, strict=True):
+        if part.saved is None:
+            files = document.render(made, figures)
+            content = document.content(made, part.digest, {name: _sha256(data) for name, data in files.items()})
+            for name, data in {**files, f"{part.stem}.cells.json": _json(content)}.items():
+                write_file(out, name, data)
+        else:
+            content = dict(part.saved)
+            files = {name: (out / name).read_bytes() for name in content["files"] if name.endswith(".svg")}
+        contents.append(content)
+        drawn.append({name: data for name, data in files.items() if name.endswith(".svg")})
+    page = html.render(documents, drawn, sources / "templates").encode()
+    write_file(out, PAGE, page)
+    write_file(out, "index.json", _json({"fingerprint": digest, "files": {PAGE: _sha256(page)}, "text": ""}))
+    return contents
+
+
+def _json(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
