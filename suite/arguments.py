@@ -81,13 +81,24 @@ def _verbs_that_look(verb: AddVerb) -> None:
     status.add_argument("--watch", action="store_true", help="until nothing goes on any more; Ctrl-C ends the watching "
                         "only")
     report = verb("report", "verbs:report", "tables, plots and verdicts of what there is so far")
-    _grid_options(report)
+    _grid_options(report, "*")
+    report.add_argument("--check", type=Path, metavar="DIR", help="write nothing; say what differs between the "
+                        "report in DIR, as results/quickstart, and what the store beside it gives")
     report.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     report.add_argument("--no-figures", dest="figures", action="store_false", help="tables and verdicts only")
+    export = verb("export", "export:export", "every epoch of every run with its settings, as CSV and Parquet")
+    _grid_options(export)
+    export.add_argument("--out", type=Path, default=Path("reports/export"), metavar="DIR",
+                        help="default: reports/export")
+    export.add_argument("--tensorboard", action="store_true", help="event files for TensorBoard, too; needs the extra: "
+                        "pip install 's4d-suite[tensorboard]'")
+    freeze = verb("freeze", "frozen:freeze", "keep the finished runs and their report for good, small and read-only")
+    _grid_options(freeze)
+    freeze.add_argument("--out", type=Path, metavar="DIR", help="new folder (default: results/ and the grid's name)")
     why = verb("why", "cell:why", "from a cell to its runs, settings and logs")
     logs = verb("logs", "cell:logs", "the end of the logs of some runs")
     for parser in (why, logs):
-        _grid_options(parser, several=False)
+        _grid_options(parser, 1)
         parser.add_argument("cell", nargs="*", metavar="LABEL", help="labels of the cell's axes, or a run's id")
     logs.add_argument("--lines", type=_count, default=20, metavar="N", help="lines of each log (default: 20)")
 
@@ -119,11 +130,8 @@ def _data_verb(verb: AddVerb) -> None:
                       "(default: reports/figures)")
 
 
-def _grid_options(parser: argparse.ArgumentParser, several: bool = True, choose: bool = True) -> None:
-    if several:
-        parser.add_argument("grids", nargs="+", type=Path, metavar="GRID", help="grid files")
-    else:
-        parser.add_argument("grids", nargs=1, type=Path, metavar="GRID", help="grid file")
+def _grid_options(parser: argparse.ArgumentParser, count: str | int = "+", choose: bool = True) -> None:
+    parser.add_argument("grids", nargs=count, type=Path, metavar="GRID", help="grid file" + "s" * (count != 1))
     parser.add_argument("--profile", metavar="NAME", help="overlay that changes the size: paper, mini, … "
                         "(default: the grid's own)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="FIELD=VALUE",

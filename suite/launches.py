@@ -18,7 +18,7 @@ from pathlib import Path
 from suite import atomic
 from suite.errors import UserError
 from suite.grid import Grid, GridRun
-from suite.store import Store
+from suite.store import FROZEN, Store, check_writable
 
 FOLDER = "launches"
 Origin = tuple[str, str]
@@ -60,6 +60,10 @@ def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None
     Raises UserError where it cannot be written. Where nothing starts that is no error: nobody can remove runs there.
     """
     folder = store.root / FOLDER
+    if starts:
+        check_writable(store.root)
+    elif (store.root / FROZEN).exists():
+        return
     try:
         for launch in (of_grid(grid, starts) for grid in grids):
             content = {"grid": launch.grid, "path": launch.path, "profile": launch.profile, "sets": list(launch.sets),

@@ -18,7 +18,7 @@ from typing import Any
 
 from suite import atomic, attempt, launches, trash
 from suite.errors import UserError
-from suite.store import RunState, Store, check_folder, checkpoints, read_config
+from suite.store import RunState, Store, check_folder, check_writable, checkpoints, read_config
 
 ASIDE = "merging"  # folder of the target for what is being copied; `<run>-<pid>-<start time>` in it
 STILL_S = 5.0  # a run of another machine whose heart stands still for so long is copied as it is
@@ -37,6 +37,7 @@ def merge(args: argparse.Namespace) -> int:
         raise UserError("there is no such store", str(source.root), "name a folder of runs")
     if source.root.resolve() == target.root.resolve():
         raise UserError("a store cannot be merged into itself", str(target.root))
+    check_writable(target.root)
     told: dict[str, list[str]] = {}
     try:
         target.root.mkdir(parents=True, exist_ok=True)

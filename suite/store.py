@@ -27,6 +27,7 @@ StateName = Literal["todo", "claimed", "partial", "done", "failed", "cancelled",
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 CHECKPOINT = re.compile(r"checkpoint-(\d{9,})-([0-9a-f]{16})\.pt")
 SCHEMA = 1
+FROZEN = "FROZEN"  # a file of this name in a store keeps it from being written to
 
 
 @dataclass(frozen=True)
@@ -156,8 +157,16 @@ class Store:
         return known[1]
 
 
+def check_writable(root: Path) -> None:
+    """Raises UserError where the store is frozen: its runs belong to a published report."""
+    if (root / FROZEN).exists():
+        raise UserError("this store is frozen: it holds the runs of a published report", str(root),
+                        "name another store with --store")
+
+
 def check_folder(folder: Path) -> None:
-    """Raises UserError where a run's folder is a symbolic link: what is written there would land elsewhere."""
+    """Raises UserError where nothing may be written to a run's folder: a frozen store, or a symbolic link."""
+    check_writable(folder.parent)
     if (link := _link(folder)) is not None:
         raise UserError(f"the run's folder is a symbolic link, to {link.readlink()}", str(link),
                         "put the folder itself there, or remove the link")

@@ -113,7 +113,13 @@ def _peak_gb(store: Store, run_id: str) -> float:
 
 
 def report(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """Writes the report of what there is."""
+    """Writes the report of what there is, or checks one that is kept."""
+    if args.check is not None:
+        from suite import frozen
+
+        return frozen.check(args.check)
+    if not grids:
+        raise UserError("no grid is named", "report", "name grid files, or --check DIR")
     _write_report(grids, Store(args.store), args.out, args.figures)
     return 0
 

@@ -1,0 +1,148 @@
+"""Results that are kept for good: `results/<name>/{store,report}`, small, read-only to `run`, and checked.
+
+`freeze` copies the finished runs of grids, without checkpoints and logs, and writes their report; `check` makes that
+report again from the frozen store and compares. `frozen.json` beside them names the grids and how they were asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from suite import atomic
+from suite.errors import UserError
+from suite.grid import Grid, load_grid
+from suite.store import FROZEN, Store
+
+MANIFEST = "frozen.json"
+WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
+LOOK = ("index.html", "index.json")  # the page shows the same cells; its look may change
+CELL = ("table", "row", "column")
+SHOWN = 20
+
+
+def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """The verb: keeps the finished runs and their report in a new folder. Raises UserError where it is not new."""
+    from suite.report import file_stem, write_report
+
+    out = args.out or Path("results") / file_stem(grids[0].name)
+    source, target = Store(args.store), Store(out / "store")
+    if target.root.exists():
+        raise UserError("there are frozen runs already", str(target.root), "name another folder, or remove it first")
+    states = source.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
+    done = [run_id for run_id, state in states.items() if state.name == "done"]
+    if not done:
+        raise UserError("none of these runs is finished", str(source.root), "run them first")
+    try:
+        for run_id in done:
+            _keep(source, target, run_id)
+        (target.root / FROZEN).write_text(WORDS, encoding="utf-8")
+        manifest = {"grids": [os.path.relpath(grid.path, out) for grid in grids], "profile": args.profile,
+                    "set": args.sets, "only": args.only}
+        (out / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise atomic.explain(error) or error from None
+    write_report(grids, target, out / "report", figures=False)
+    print(f"kept {len(done)} of {len(states)} runs, and their report, in {out}")
+    return 0
+
+
+def _keep(source: Store, target: Store, run_id: str) -> None:
+    """Copy a finished run: configuration, result, and what it was computed with, less who started it where."""
+    folder = target.folder(run_id)
+    folder.mkdir(parents=True)
+    for name in ("config.json", "result.json"):
+        (folder / name).write_bytes((source.folder(run_id) / name).read_bytes())
+    record = source.provenance(run_id)
+    if record is not None:
+        attempts = [{key: value for key, value in attempt.items() if key not in ("host", "command")}
+                    for attempt in record.get("attempts", ())]
+        (folder / "provenance.json").write_bytes(atomic.seal(record | {"attempts": attempts}))
+
+
+def check(folder: Path) -> int:
+    """Prints what differs between a kept report and what its store gives now. Returns 1 where something does."""
+    from suite.report import write_report
+
+    manifest = _manifest(folder)
+    grids = [load_grid(folder / path, manifest["profile"], manifest["set"], manifest["only"])
+             for path in manifest["grids"]]
+    with tempfile.TemporaryDirectory() as scratch:
+        write_report(grids, Store(folder / "store"), Path(scratch), figures=False)
+        found = list(_compare(folder / "report", Path(scratch)))
+    for line in found[:SHOWN]:
+        print(line)
+    if len(found) > SHOWN:
+        print(f"{len(found) - SHOWN} more")
+    print(f"{folder}: the report is " + ("not what the store gives" if found else "what the store gives"))
+    return 1 if found else 0
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    path = folder / MANIFEST
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise UserError("there are no frozen results", str(path), "`freeze` makes them") from None
+    except ValueError:
+        raise UserError("is not JSON", str(path), "restore it from the repository") from None
+    kinds: dict[str, Any] = {"grids": list, "profile": (str, type(None)), "set": list, "only": list}
+    if not isinstance(content, dict) or not all(isinstance(content.get(key, ...), kind) for key, kind in kinds.items()):
+        raise UserError(f"must have {', '.join(kinds)}", str(path), "restore it from the repository")
+    return content
+
+
+def _compare(kept: Path, now: Path) -> Iterator[str]:
+    names = sorted({path.relative_to(root).as_posix() for root in (kept, now) for path in root.rglob("*")
+                    if path.is_file()} - set(LOOK))
+    for name in names:
+        if not (kept / name).is_file() or not (now / name).is_file():
+            yield f"{name}: only " + ("the store gives it" if (now / name).is_file() else "the report has it")
+        elif name.endswith(".cells.json"):
+            yield from _compare_cells(name, _content(kept / name), _content(now / name))
+        elif (kept / name).read_bytes() != (now / name).read_bytes():
+            yield f"{name} differs"
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except ValueError:
+        content = None
+    if not isinstance(content, dict):
+        raise UserError("is not what a report wrote", str(path), "restore it from the repository")
+    return content
+
+
+def _compare_cells(name: str, kept: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for part, keys in (("cells", CELL), ("claims", ("id",))):
+        before, after = ({", ".join(str(one.get(key)) for key in keys): one for one in content.get(part, ())}
+                         for content in (kept, now))
+        for which in dict.fromkeys([*before, *after]):
+            one, other = before.get(which), after.get(which)
+            if one is None or other is None:
+                yield f"{name}: {part[:-1]} {which}: only " + ("the store gives it" if other else "the report has it")
+                continue
+            told = [f"{key} {one.get(key)!r}, now {other.get(key)!r}" for key in dict.fromkeys([*one, *other])
+                    if not same(one.get(key), other.get(key))]
+            if told:
+                yield f"{name}: {part[:-1]} {which}: {'; '.join(told)}"
+    for key in ("grid", "profile", "warnings"):
+        if kept.get(key) != now.get(key):
+            yield f"{name}: {key}: {kept.get(key)!r}, now {now.get(key)!r}"
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two values are equal, numbers up to a rounding of the last places."""
+    if isinstance(one, float) and isinstance(other, float):
+        return abs(one - other) <= 1e-9 * max(abs(one), abs(other), 1e-9)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    return bool(one == other)

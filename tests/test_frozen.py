@@ -1,0 +1,143 @@
+"""Results that are kept: frozen, refused to whoever writes, checked cell by cell; and those that the repository has."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from big_store import write_grids, write_runs
+from places import tree
+
+from suite import atomic, frozen, job
+from suite.cli import main
+from suite.errors import UserError
+from suite.grid import load_grid
+from suite.order import Order
+from suite.store import Store, check_writable
+
+KEPT = sorted(path.parent for path in (Path(__file__).parents[1] / "results").glob(f"*/{frozen.MANIFEST}"))
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    tmp = tmp_path_factory.mktemp("frozen")
+    paths = write_grids(tmp / "grids", 80, 1)
+    write_runs(tmp / "runs", paths)
+    assert main(["freeze", str(paths[0]), "--store", str(tmp / "runs"), "--out", str(tmp / "kept")]) == 0
+    return tmp
+
+
+@pytest.fixture
+def kept(made, tmp_path):
+    """A copy of the kept results that a test may spoil."""
+    shutil.copytree(made, tmp_path / "all")
+    return tmp_path / "all/kept"
+
+
+def test_what_is_kept_is_small_and_tells_no_place(kept):
+    files = [path for path in kept.rglob("*") if path.is_file()]
+    names = {path.name for path in files if path.parent.parent.name == "store"}
+    assert names == {"config.json", "result.json", "provenance.json"}
+    assert not any(b'"host"' in path.read_bytes() or b'"command"' in path.read_bytes() for path in files)
+    assert sorted(path.name for path in (kept / "report").iterdir()) == [
+        "big00.cells.json", "big00.md", "big00.tex", "index.html", "index.json"]
+
+
+def test_an_untouched_report_is_what_the_store_gives(kept, capsys):
+    before = tree(kept)
+    assert main(["report", "--check", str(kept)]) == 0
+    assert "the report is what the store gives" in capsys.readouterr().out
+    assert tree(kept) == before
+
+
+def test_a_changed_result_is_named_by_its_cells(kept, capsys):
+    run = load_grid(kept.parent / "grids/big00.yaml").runs[0]
+    path = kept / "store" / run.run_id / "result.json"
+    result = atomic.read_sealed(path)
+    for row in result["rows"]:
+        row["val/accuracy"] += 0.001
+    path.write_bytes(atomic.seal(result))
+    assert main(["report", "--check", str(kept)]) == 1
+    told = capsys.readouterr().out
+    cells = [line for line in told.splitlines() if ": cell " in line]
+    assert len(cells) == 1
+    assert f"cell big00, {run.labels['method']}, {run.labels['task']}: mean" in cells[0]
+    assert "values" in cells[0]
+    assert "big00.md differs" in told
+
+
+def test_a_changed_report_is_told(kept, capsys):
+    path = kept / "report/big00.cells.json"
+    content = json.loads(path.read_bytes())
+    content["cells"][3]["mean"] += 1e-6
+    content["cells"] = content["cells"][:-1]
+    path.write_text(json.dumps(content))
+    (kept / "report/big00.tex").unlink()
+    assert main(["report", "--check", str(kept)]) == 1
+    told = capsys.readouterr().out
+    assert told.count(": cell ") == 2
+    assert "only the store gives it" in told
+    assert "big00.tex: only the store gives it" in told
+
+
+def test_the_last_places_of_numbers_do_not_count():
+    assert frozen.same({"a": [1.0, None, "x"]}, {"a": [1.0 + 1e-15, None, "x"]})
+    assert not frozen.same([1.0], [1.001])
+    assert not frozen.same([1.0], [1.0, 2.0])
+    assert not frozen.same(1.0, None)
+
+
+def test_nothing_writes_to_a_frozen_store(kept, capsys):
+    store, grid = Store(kept / "store"), load_grid(kept.parent / "grids/big00.yaml")
+    before = tree(kept / "store")
+    with pytest.raises(UserError, match="frozen"):
+        store.add(grid.runs[0].config)
+    with pytest.raises(UserError, match="frozen"):
+        check_writable(store.root)
+    ended = job.run(store.folder(grid.runs[0].run_id), Order())
+    assert (ended.name, "frozen" in ended.detail) == ("failed", True)
+    where = [str(kept.parent / "grids/big00.yaml"), "--store", str(store.root)]
+    assert main(["run", *where, "--set", "train.epochs=3", "--only", "seed=0", "--out", str(kept / "new")]) == 2
+    assert main(["merge", str(kept.parent / "runs"), str(store.root)]) == 2
+    assert capsys.readouterr().err.count("this store is frozen") == 2
+    assert tree(kept / "store") == before
+
+
+def test_all_done_a_run_only_reports(kept, capsys):
+    before = tree(kept / "store")
+    where = [str(kept.parent / "grids/big00.yaml"), "--store", str(kept / "store")]
+    assert main(["run", *where, "--out", str(kept.parent / "again")]) == 0
+    assert (kept.parent / "again/big00.md").is_file()
+    assert tree(kept / "store") == before
+
+
+@pytest.mark.parametrize(("content", "words"), [
+    (None, "there are no frozen results"), ("{", "is not JSON"), ("[]", "must have"), ('{"grids": "x"}', "must have"),
+    ('{"grids": ["../grids/gone.yaml"], "profile": null, "set": [], "only": []}', "gone.yaml")])
+def test_a_bad_manifest(kept, capsys, content, words):
+    (kept / frozen.MANIFEST).unlink()
+    if content is not None:
+        (kept / frozen.MANIFEST).write_text(content)
+    assert main(["report", "--check", str(kept)]) == 2
+    assert words in capsys.readouterr().err
+
+
+def test_bad_places(made, tmp_path, capsys):
+    grid = str(made / "grids/big00.yaml")
+    assert main(["freeze", grid, "--store", str(made / "runs"), "--out", str(made / "kept")]) == 2
+    assert main(["freeze", grid, "--store", str(tmp_path / "none"), "--out", str(tmp_path / "new")]) == 2
+    assert main(["report"]) == 2
+    told = capsys.readouterr().err
+    for words in ("there are frozen runs already", "none of these runs is finished", "no grid is named"):
+        assert words in told
+
+
+@pytest.mark.parametrize("folder", KEPT, ids=[path.name for path in KEPT])
+def test_the_kept_reports_of_the_repository(folder, capsys):
+    assert frozen.check(folder) == 0, capsys.readouterr().out
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1_000_000
+    assert not list(folder.rglob("*.pt"))
+
+
+def test_there_is_a_kept_example():
+    assert KEPT
