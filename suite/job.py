@@ -26,6 +26,7 @@ from suite.config import RunConfig
 from suite.ending import Ending, failure
 from suite.errors import UserError
 from suite.heartbeat import Heartbeat
+from suite.migrate import SCHEMA
 from suite.order import Order
 from suite.stop import Stop
 from suite.store import RunState, Store, check_folder, encode_rows, read_config, read_result, read_rows
@@ -229,7 +230,8 @@ class Job:
         return {"id": self.config.run_id, "rows": rows, "epochs": len(rows), "steps": self.trainer.step,
                 "parameters": self.trainer.parameters, "shape": self.config.shape, "attempts": self.attempt.number,
                 "seconds_per_epoch": statistics.median(seconds) if seconds else None,
-                "threads": environment["threads"], "device": environment["device"], "mixed": self.record["mixed"]}
+                "threads": environment["threads"], "device": environment["device"], "mixed": self.record["mixed"],
+                "schema": SCHEMA}
 
     def _remember(self, old: dict[str, Any], restored: dict[str, Any] | None, threads: int, data: Any) -> None:
         """Begin the record of this attempt. A trajectory that starts anew has nothing of the environments before it."""

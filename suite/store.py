@@ -22,11 +22,11 @@ from suite import atomic
 from suite.attempt import Tenure, latest
 from suite.config import RunConfig
 from suite.errors import UserError
+from suite.migrate import SCHEMA, migrated
 
 StateName = Literal["todo", "claimed", "partial", "done", "failed", "cancelled", "lost", "unknown"]
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 CHECKPOINT = re.compile(r"checkpoint-(\d{9,})-([0-9a-f]{16})\.pt")
-SCHEMA = 1
 FROZEN = "FROZEN"  # a file of this name in a store keeps it from being written to
 
 
@@ -109,7 +109,7 @@ class Store:
         """Shape -> median seconds an epoch, over all results of the store."""
         seconds: dict[str, list[float]] = {}
         for run_id in self.run_ids():
-            with suppress(OSError, atomic.Corrupt):  # no result, or not a whole one: it tells no price
+            with suppress(OSError, atomic.Corrupt, UserError):  # no result, or none that can be read: it tells no price
                 head = self._head(self.folder(run_id))
                 if head.get("seconds_per_epoch") is not None:
                     seconds.setdefault(head["shape"], []).append(head["seconds_per_epoch"])
@@ -135,6 +135,8 @@ class Store:
             return RunState("done", epochs=head["epochs"], attempts=head.get("attempts", 0))
         except atomic.Corrupt as error:
             damage = f"{error}; the next start mends it"
+        except UserError as error:
+            return RunState("unknown", detail=one_line(error))
         except FileNotFoundError:
             pass
         tenure = latest(folder)
@@ -182,7 +184,7 @@ def read_config(folder: Path) -> RunConfig:
     path = folder / "config.json"
     fix = "move the folder out of the store; the next start makes a new one"
     try:
-        config = RunConfig.model_validate(atomic.read_sealed(path)["config"])
+        config = RunConfig.model_validate(migrated(atomic.read_sealed(path), str(path))["config"])
     except FileNotFoundError:
         raise UserError("is not there", str(path), "start the run from its grid, which writes it") from None
     except (atomic.Corrupt, KeyError, ValueError) as error:
@@ -193,10 +195,15 @@ def read_config(folder: Path) -> RunConfig:
 
 
 def read_result(folder: Path) -> dict[str, Any]:
-    """The result in a run's folder. Raises FileNotFoundError, and Corrupt where it is not whole, or of another run."""
-    result = atomic.read_sealed(folder / "result.json")
+    """The result in a run's folder, in the present version.
+
+    Raises FileNotFoundError; Corrupt where it is not whole, or of another run; UserError for one of a newer version.
+    """
+    path = folder / "result.json"
+    result = atomic.read_sealed(path)
     if result.get("id") != folder.name:
         raise atomic.Corrupt(f"result.json is of run {result.get('id')}")
+    result = migrated(result, str(path))
     if not isinstance(rows := result.get("rows"), list) or result.get("epochs") != len(rows):
         raise atomic.Corrupt("result.json lacks the rows of its epochs")
     return result
@@ -210,7 +217,8 @@ def read_head(path: Path) -> dict[str, Any]:
     if 0 < start < stop and atomic.is_as_sealed(data):
         with suppress(ValueError, RecursionError):
             head: dict[str, Any] = json.loads(data[:start] + data[stop + 3:])
-            if head.get("id") == folder.name and isinstance(head.get("epochs"), int):
+            usual = head.get("id") == folder.name and head.get("schema", 1) == SCHEMA
+            if usual and head.get("epochs") == data.count(b"},{", start, stop) + 1:
                 return head
     return {key: value for key, value in read_result(folder).items() if key != "rows"}
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from suite import atomic
 from suite.grid import load_grid
-from suite.store import SCHEMA
+from suite.migrate import SCHEMA
 
 ROWS, COLUMNS, EPOCHS = 10, 4, 10
 GRID = """\

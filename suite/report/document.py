@@ -57,7 +57,8 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
     provenance = _provenance(grid, store, states)
     curves = figures.curves(tables, results)
     return Document(grid, stem, tables, verdicts, figures.panels(tables, results, curves),
-                    tuple(notes.warnings(tables, provenance)), provenance, states, curves)
+                    (*notes.warnings(tables, provenance), *notes.unreadable(grid, states)), provenance, states,
+                    curves)
 
 
 def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[claims.Stated]:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from suite.fields import Data
     from suite.grid import Grid, GridRun
     from suite.report.figures import Panel
+    from suite.store import RunState
 
 SPREAD = {"sample": "± is the sample standard deviation (n − 1 in the denominator) over n seeds.",
           "population": "± is the standard deviation over n seeds as of a population (n in the denominator).",
@@ -124,6 +125,12 @@ def warnings(tables: Iterable[Table], provenance: Mapping[str, Mapping[str, Any]
                     trajectories[f"Run {run_id} changed on its way, {change}."] = None
     return [*(f"{', '.join(dict.fromkeys(labels))}: the runs of this column differ in {what}"
               for what, labels in columns.items()), *trajectories]
+
+
+def unreadable(grid: Grid, states: Mapping[str, RunState]) -> list[str]:
+    """A sentence for each run of which nobody can tell how far it is: a newer suite's files, a folder that is a link."""
+    told = {run.run_id: states[run.run_id] for run in grid.runs if states[run.run_id].name == "unknown"}
+    return [f"Run {run_id} cannot be read: {state.detail}." for run_id, state in told.items()]
 
 
 ONLY_TOLD = ("cpu", "system")  # listed, but no cause for a warning: where it matters, `device` differs too

@@ -1,0 +1,24 @@
+"""The versions of what a run's files hold. An older one is brought up to date when it is read; a newer one is refused,
+and left as it is: what this version cannot read must not be taken for damage.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from suite.errors import UserError
+
+SCHEMA = 1
+STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from this version to the next
+
+
+def migrated(content: dict[str, Any], where: str) -> dict[str, Any]:
+    """The content in the present version; files without one are of version 1. Raises UserError for a newer one."""
+    version = content.get("schema", 1)
+    if not isinstance(version, int) or version > SCHEMA:
+        raise UserError(f"is of version {version}, and this suite reads versions up to {SCHEMA}", where,
+                        "use the suite that wrote it, or a later one")
+    for step in range(version, SCHEMA):
+        content = STEPS[step](content) | {"schema": step + 1}
+    return content
