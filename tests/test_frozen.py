@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from pathlib import Path
 
 import pytest
 from big_store import write_grids, write_runs
@@ -14,8 +13,6 @@ from suite.errors import UserError
 from suite.grid import load_grid
 from suite.order import Order
 from suite.store import Store, check_writable
-
-KEPT = sorted(path.parent for path in (Path(__file__).parents[1] / "results").glob(f"*/{frozen.MANIFEST}"))
 
 
 @pytest.fixture(scope="module")
@@ -130,14 +127,3 @@ def test_bad_places(made, tmp_path, capsys):
     told = capsys.readouterr().err
     for words in ("there are frozen runs already", "none of these runs is finished", "no grid is named"):
         assert words in told
-
-
-@pytest.mark.parametrize("folder", KEPT, ids=[path.name for path in KEPT])
-def test_the_kept_reports_of_the_repository(folder, capsys):
-    assert frozen.check(folder) == 0, capsys.readouterr().out
-    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1_000_000
-    assert not list(folder.rglob("*.pt"))
-
-
-def test_there_is_a_kept_example():
-    assert KEPT

@@ -27,7 +27,7 @@ function behind(cell) {
   const row = cell.parentElement.querySelector("th").textContent;
   const table = cell.closest("table");
   const head = table.tHead.rows[table.tHead.rows.length - 1].cells[cell.cellIndex];
-  const column = head.dataset.label;
+  const column = head.dataset.name;
   const parts = [element("h4", {}, row + ", " + column), element("p", {class: "what"}, details.what)];
   const facts = element("dl");
   for (const [name, text] of details.facts) facts.append(element("dt", {}, name), element("dd", {}, text));
@@ -35,13 +35,14 @@ function behind(cell) {
   if (details.curve) parts.push(curve(details.curve, details.what));
   if (details.seeds.length) parts.push(seeds(details.seeds, grid));
   if (details.settings.length) {
-    parts.push(element("h5", {}, "Settings that differ from the usual ones"));
+    parts.push(element("h5", {}, "Settings that differ from " + (details.base || "the usual ones")));
     const list = element("dl");
     for (const [field, value, usual] of details.settings)
-      list.append(element("dt", {}, field), element("dd", {}, value, element("small", {}, " usually " + usual)));
+      list.append(element("dt", {}, field), element("dd", {}, value, element("small", {}, (details.base ? " there " : " usually ") + usual)));
     parts.push(list);
   } else if (details.seeds.length) {
-    parts.push(element("p", {class: "what"}, "All settings are the usual ones of this grid."));
+    const of = details.base ? "those of " + details.base : "the usual ones of this grid";
+    parts.push(element("p", {class: "what"}, "All settings are " + of + "."));
   }
   return parts;
 }
@@ -128,15 +129,13 @@ function hide() {
 }
 
 function prepare(table) {
-  let place = Number(table.dataset.first);
-  const cells = [...table.tBodies[0].querySelectorAll("td")];
+  const cells = [...table.querySelectorAll("td[data-cell]")];
   for (const cell of cells) {
-    cell.dataset.cell = place++;
     cell.tabIndex = -1;
     cell.setAttribute("aria-haspopup", "dialog");
   }
   if (cells.length) cells[0].tabIndex = 0;
-  const at = event => event.target.closest("td");
+  const at = event => event.target.closest("td[data-cell]");
   let wait = 0;
   table.addEventListener("pointerover", event => {
     const cell = at(event);
@@ -152,7 +151,8 @@ function prepare(table) {
     const step = {ArrowLeft: [0, -1], ArrowRight: [0, 1], ArrowUp: [-1, 0], ArrowDown: [1, 0]}[event.key];
     if (!step) return;
     event.preventDefault();
-    const row = table.tBodies[0].rows[cell.parentElement.sectionRowIndex + step[0]];
+    const rows = [...table.querySelectorAll("tbody tr:not(.block)")];
+    const row = rows[rows.indexOf(cell.parentElement) + step[0]];
     const next = row && row.cells[cell.cellIndex + step[1]];
     if (next && next.tagName === "TD") { cell.tabIndex = -1; next.tabIndex = 0; next.focus(); }
   });
@@ -172,7 +172,7 @@ function compare(a, b) { // numbers first, then texts
   return typeof a === "number" ? -1 : 1;
 }
 
-function sort(table, head, rows) {
+function sort(table, head, bodies) { // the rows of each block by themselves
   const before = head.getAttribute("aria-sort");
   const up = head.dataset.better === "min" || head.cellIndex === 0; // the best, or A, comes first
   const order = up ? ["ascending", "descending", null] : ["descending", "ascending", null];
@@ -180,22 +180,22 @@ function sort(table, head, rows) {
   for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
   if (now) head.setAttribute("aria-sort", now);
   const sign = now === "descending" ? -1 : 1;
-  const sorted = now ? [...rows].sort((a, b) => {
-    const [x, y] = [key(a, head.cellIndex), key(b, head.cellIndex)];
-    return typeof x === typeof y ? sign * compare(x, y) : compare(x, y); // what has no number stays at the end
-  }) : rows;
-  table.tBodies[0].append(...sorted);
+  for (const [body, rows] of bodies) {
+    const sorted = now ? [...rows].sort((a, b) => {
+      const [x, y] = [key(a, head.cellIndex), key(b, head.cellIndex)];
+      return typeof x === typeof y ? sign * compare(x, y) : compare(x, y); // what has no number stays at the end
+    }) : rows;
+    body.append(...sorted);
+  }
 }
 
 function sortable(table) {
-  const rows = [...table.tBodies[0].rows];
+  const bodies = [...table.tBodies].map(body => [body, [...body.querySelectorAll("tr:not(.block)")]]);
   for (const head of table.tHead.rows[table.tHead.rows.length - 1].cells) {
-    const small = head.querySelector("small");
     const button = element("button", {type: "button", title: "Sort"});
-    head.dataset.label = [...head.childNodes].filter(node => node !== small).map(node => node.textContent).join("").trim();
     button.append(...head.childNodes);
     head.append(button);
-    button.addEventListener("click", () => sort(table, head, rows));
+    button.addEventListener("click", () => sort(table, head, bodies));
   }
 }
 
@@ -222,5 +222,5 @@ for (const details of document.querySelectorAll("details.runs"))
   details.addEventListener("toggle", () => { if (!details.querySelector("table")) runs(details); });
 document.addEventListener("keydown", event => { if (event.key === "Escape") hide(); });
 document.addEventListener("click", event => {
-  if (pinned && !panel.contains(event.target) && !event.target.closest("table.cells td")) hide();
+  if (pinned && !panel.contains(event.target) && !event.target.closest("td[data-cell]")) hide();
 });

@@ -13,6 +13,7 @@ from suite.report.table import Cell, Head
 
 if TYPE_CHECKING:
     from suite.report.document import Document
+    from suite.report.verdict import Judged
 
 MOST_POINTS = 60  # of a learning curve: more cannot be told apart at its size
 
@@ -21,7 +22,7 @@ def details(document: Document) -> dict[str, Any]:
     """Runs and cells of a grid: `runs` as [id, seed, state, its detail, labels], `cells` in the order of the tables.
 
     A cell has `what` its number is, `facts` as [name, text], `seeds` as [index of the run, number], `settings` as
-    [field, value, usual value], and the `curve` over epochs.
+    [field, value, value in the row `base`, or the usual one], and the `curve` over epochs.
     """
     grid = document.grid
     place: dict[str, int] = {}
@@ -36,14 +37,16 @@ def details(document: Document) -> dict[str, Any]:
     firsts = dict.fromkeys(cell.run_ids[0] for table in document.tables for row in table.cells for cell in row
                            if cell.run_ids)
     fields = {run_id: settings(configs[run_id]) for run_id in firsts}
-    base = usual(fields.values())
+    common = usual(fields.values())
     cells = []
     for table in document.tables:
+        first = {(cell.row, cell.column): cell.run_ids[0] for row in table.cells for cell in row if cell.run_ids}
         for row in table.cells:
             for cell, head in zip(row, table.heads, strict=True):
-                changed = differences(fields[cell.run_ids[0]], base) if cell.run_ids else {}
+                base = first.get((cell.base, cell.column))
+                changed = differences(fields[cell.run_ids[0]], fields[base] if base else common) if cell.run_ids else {}
                 cells.append({
-                    "what": _what(head), "facts": list(facts(cell, head)),
+                    "what": _what(head), "facts": list(facts(cell, head)), "base": cell.base if base else "",
                     "seeds": _seeds(cell, head, place, configs),
                     "settings": [[key, _told(value), _told(other)] for key, (value, other) in changed.items()],
                     "curve": _curve(document.curves.get((head.metric.name, cell.run_ids)))})
@@ -51,21 +54,40 @@ def details(document: Document) -> dict[str, Any]:
 
 
 def _what(head: Head) -> str:
+    if not head.metric.words:
+        return "a setting of the runs"
     unit = f" ({head.metric.unit})" if head.metric.unit else ""
-    return f"{head.metric.words}{unit}, {head.epoch_words}"
+    when = f"mean of {', '.join(head.averages)}" if head.averages else head.epoch_words
+    return f"{head.metric.words}{unit}, {when}"
 
 
 def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
-    """The cell's numbers with their names, or the reason why there is none."""
+    """The cell's numbers with their names, or the reason why there is none, and what the paper prints."""
+    def told(value: float) -> str:
+        return head.metric.format(value, signed=bool(cell.base))
+
     if cell.mean is None:
-        yield "no number", cell.reason
-        return
-    yield "n", f"{cell.n}" + (f" ({cell.reason})" if cell.reason else "")
-    yield "mean", head.metric.format(cell.mean)
+        yield ("no number", cell.reason) if cell.reason else ("shown", cell.text)
+    else:
+        yield "n", f"{cell.n}" + (f" ({cell.reason})" if cell.reason else "")
+        yield (f"mean difference from {cell.base}" if cell.base else "mean"), told(cell.mean)
     if cell.std is not None:
         yield "standard deviation", head.metric.format(cell.std)
     if cell.interval is not None:
-        yield "95 % interval of the mean", " to ".join(map(head.metric.format, cell.interval))
+        yield "95 % interval of the mean", " to ".join(map(told, cell.interval))
+    for one in cell.judged:
+        yield f"paper, table {one.table.replace('-', ' ')}", f"{one.text} ({one.row}, {one.column})"
+        if one.difference is not None:
+            yield "ours less the paper's", _difference(one, head)
+        yield "verdict", ": ".join(filter(None, (one.verdict, one.reason)))
+        if one.remark:
+            yield "to be known", one.remark
+
+
+def _difference(one: Judged, head: Head) -> str:
+    sides = [head.metric.format(side, signed=True) for side in one.interval or ()]
+    interval = f", 95 % interval {' to '.join(sides)}" if sides else ""
+    return head.metric.format(one.difference or 0.0, signed=True) + interval
 
 
 def _seeds(cell: Cell, head: Head, place: Mapping[str, int], configs: Mapping[str, Any]) -> list[list[Any]]:

@@ -15,7 +15,7 @@ from suite.report.layout import Placed, default_layout
 from suite.report.numbers import RunNumbers
 from suite.report.outcome import Comparison, Verdict
 from suite.report.placed import load_layout
-from suite.report.published import load_published
+from suite.report.published import Published
 from suite.report.results import read_results
 from suite.report.settings import build_settings
 from suite.report.table import Cell, Table
@@ -42,12 +42,8 @@ class Document:
 
 
 def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunState], layouts: list[Path],
-                  claims_file: Path | None, printed: Path) -> Document:
-    """Read the runs of a grid and lay them out; `printed` is the file of published numbers.
-
-    Raises UserError for layouts and claims that do not fit the grid.
-    """
-    published = load_published(printed)
+                  claims_file: Path | None, published: Published) -> Document:
+    """Read the runs of a grid and lay them out. Raises UserError for layouts and claims that do not fit the grid."""
     placed = [load_layout(path, grid, published) for path in layouts] or [default_layout(grid)]
     results = read_results(grid, store, states)
     tables = tuple(build_table(one, grid, results, published) if isinstance(one, Placed)

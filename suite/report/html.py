@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from suite.plan import state_name
-from suite.report import notes
+from suite.report import comparison, notes
 from suite.report.detail import details
 from suite.report.plot import for_both_pages
+from suite.report.sheet import sheet
 
 if TYPE_CHECKING:
     from suite.report.document import Document
@@ -35,7 +36,8 @@ def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]]
     return environment.get_template("index.html.j2").render(
         grids=[_grid(i, document, svgs) for i, (document, svgs) in enumerate(zip(documents, figures, strict=True))],
         script=script, digest=base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode(),
-        data=_in_script(data), verdicts=VERDICTS, counts=Counter(v.verdict for d in documents for v in d.verdicts))
+        data=_in_script(data), compared=comparison.COMPARED, verdicts=VERDICTS,
+        counts=Counter(v.verdict for d in documents for v in d.verdicts))
 
 
 @lru_cache(maxsize=1)
@@ -53,13 +55,19 @@ def _in_script(data: Any) -> str:
 def _grid(place: int, document: Document, svgs: Mapping[str, bytes]) -> dict[str, Any]:
     grid = document.grid
     states = Counter(state_name(document.states[run_id]) for run_id in dict.fromkeys(r.run_id for r in grid.runs))
-    tables, first = [], 0
+    tables, count = [], 0
+    paper: Counter[str] = Counter()
     for table in document.tables:
-        tables.append({"table": table, "first": first, "caption": notes.caption(table, grid, "html")})
-        first += len(table.rows) * len(table.heads)
+        number = {(cell.row, cell.column): count + i for i, cell in enumerate(c for row in table.cells for c in row)}
+        count += len(number)
+        paper.update(comparison.counts(table))
+        tables.append({"table": table, "sheet": sheet(table, lambda cell: cell), "number": number,
+                       "heads": dict(zip([head.label for head in table.heads], table.heads, strict=True)),
+                       "caption": notes.caption(table, grid, "html")})
     return {"id": f"grid-{place}", "place": place, "grid": grid, "title": grid.title or grid.name, "tables": tables,
             "states": states.most_common(), "runs": sum(states.values()), "verdicts": document.verdicts,
             "counts": Counter(verdict.verdict for verdict in document.verdicts), "warnings": document.warnings,
+            "paper": [(verdict, paper[verdict]) for verdict in comparison.COMPARED if paper[verdict]],
             "profile": notes.profile_note(grid.profile), "figures": list(_figures(document, svgs)),
             "provenance": _provenance(document), "data": _data(document)}
 

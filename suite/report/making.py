@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.report import PAGE, Part, document, html, write_file
+from suite.report.published import load_published
 
 if TYPE_CHECKING:
     from suite.store import RunState, Store
@@ -17,10 +18,9 @@ if TYPE_CHECKING:
 def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, RunState], out: Path, sources: Path,
          figures: bool) -> list[Mapping[str, Any] | None]:
     """Write what is not there yet; the content of each part's `*.cells.json`. Raises UserError."""
-    claims = sources / "claims.yaml"
+    claims, published = sources / "claims.yaml", load_published(sources / "published.yaml")
     documents = [document.make_document(part.grid, part.stem, store, states, part.layouts,
-                                        claims if claims.is_file() else None, sources / "published.yaml")
-                 for part in parts]
+                                        claims if claims.is_file() else None, published) for part in parts]
     contents: list[Mapping[str, Any] | None] = []
     drawn: list[dict[str, bytes]] = []
     for part, made in zip(parts, documents, strict=True):

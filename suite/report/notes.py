@@ -128,7 +128,7 @@ def warnings(tables: Iterable[Table], provenance: Mapping[str, Mapping[str, Any]
 
 
 def unreadable(grid: Grid, states: Mapping[str, RunState]) -> list[str]:
-    """A sentence for each run of which nobody can tell how far it is: a newer suite's files, a folder that is a link."""
+    """A sentence for each run of which nobody can tell how far it is: files of a newer suite, a link for a folder."""
     told = {run.run_id: states[run.run_id] for run in grid.runs if states[run.run_id].name == "unknown"}
     return [f"Run {run_id} cannot be read: {state.detail}." for run_id, state in told.items()]
 
