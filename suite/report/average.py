@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy import stats
+from scipy import special
 
 from suite.report.published import CHANCE
 from suite.report.table import Cell, Head
@@ -33,5 +33,5 @@ def _interval(mean: float, cells: Sequence[Cell]) -> tuple[float, float] | None:
     if not variance:
         return mean, mean
     df = variance**2 / sum(part**2 / free for part, free in parts)
-    half = float(stats.t.ppf(0.975, df)) * math.sqrt(variance) / len(cells)
+    half = float(special.stdtrit(df, 0.975)) * math.sqrt(variance) / len(cells)
     return mean - half, mean + half

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from scipy import stats
-
 from suite.data import cards
 from suite.report.table import Cell, Head
 
@@ -29,6 +27,8 @@ def mark(cell: Cell, head: Head, chance: float, run: GridRun) -> Cell:
     if not examples:
         told = f"not tested for chance: the card does not count the examples of the split {split}"
         return replace(cell, reason="; ".join(filter(None, (cell.reason, told))))
+    from scipy import stats  # here, since it takes half a second to import
+
     low, high = (bound / examples for bound in stats.binom.interval(LEVEL, examples, chance))
     at_chance = sum(low <= value / head.metric.factor <= high for value in cell.values.values())
     if 2 * at_chance <= len(cell.values):

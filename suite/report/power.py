@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from scipy import special, stats
+from scipy import special
 
 from suite.report.families import Needed, count_needed
 from suite.report.stats import Estimate, Spread
@@ -73,6 +73,8 @@ def _power(distance: float, spread: Spread, n: int, level: float) -> float:
     critical = float(special.stdtrit(df, 1 - level / 2))
     if df > 200 or abs(shift) > 30:  # the non-central t is slow and unstable out there, and the normal law is close
         return float(special.ndtr(shift - critical))
+    from scipy import stats  # here, since it takes half a second to import
+
     return float(stats.nct.sf(critical, df, shift))
 
 

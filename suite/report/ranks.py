@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from suite.report.families import Pair
 
@@ -64,6 +64,8 @@ def _scores(values: np.ndarray, statistic: Statistic) -> np.ndarray:
     """Signs of all differences, or centred ranks: the correlation of these is tau-b, or rho."""
     if statistic == "kendall":
         return np.sign(values[:, None] - values[None, :])
+    from scipy import stats  # here, since it takes half a second to import
+
     ranks = stats.rankdata(values)
     return np.asarray(ranks - ranks.mean())
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from suite.store import RunState
 
 CODE = Path(__file__).parent
-RESULT_FILES = ("result.json", "metrics.jsonl", "provenance.json")
+FILES = {True: ("result.json", "provenance.json"), False: ("result.json", "metrics.jsonl", "provenance.json")}  # done
 
 
 def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources: str) -> str:
@@ -35,7 +35,7 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
         add(run.run_id, run.labels, state.name, state.epochs, state.reason, state.detail)
         if state.name != "todo":
             folder = root / run.run_id
-            add(*(_stat(folder / name) for name in RESULT_FILES))
+            add(*(_stat(folder / name) for name in FILES[state.name == "done"]))
     add(sources, _code())
     return digest.hexdigest()
 
