@@ -14,8 +14,8 @@ from suite.grid import Grid
 from suite.report import file_stem, write_report
 from suite.store import Store, encode_rows
 
-FILES = ["demo.md", "demo.tex", "figures/demo-curves.png", "figures/demo-curves.svg", "demo.cells.json",
-         "index.html"]
+FILES = ["demo.md", "demo.tex", "figures/demo-curves.png", "figures/demo-curves.svg",
+         "figures/demo-means.png", "figures/demo-means.svg", "demo.cells.json", "index.html"]
 CLAIMS = """\
 claims:
   - {id: real, text: Real is worse than Lin., source: paper section 5.2, table: demo, kind: worse,
@@ -41,8 +41,8 @@ def drawn():
 def quick_figures(request, monkeypatch):
     """Drawing takes most of a report's time: the tests that do not ask for `drawn` go without."""
     if "drawn" not in request.fixturenames:
-        monkeypatch.setattr("suite.report.figures.draw", lambda panels, stem, title: {
-            f"{stem}{end}": b"a figure" for end in (".png", ".svg")} if panels else {})
+        monkeypatch.setattr("suite.report.drawing.Drawing.files", lambda self: {
+            f"{self.path}{end}": b"a figure" for end in (".png", ".svg")})
 
 
 def names(folder: Path) -> list[str]:

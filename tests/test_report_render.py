@@ -171,7 +171,7 @@ def panel(names: list[str], epochs: int = 5, title: str = "sCIFAR") -> Panel:
 
 
 def test_figures_name_everything_they_show():
-    drawn = figures._figure([panel(["a", "_b", "$c_1$"]), panel(["a"], title="SC")])
+    drawn = figures.figure([panel(["a", "_b", "$c_1$"]), panel(["a"], title="SC")])
     assert [axes.get_xlabel() for axes in drawn.axes] == ["epoch", "epoch"]
     assert [axes.get_ylabel() for axes in drawn.axes] == ["validation accuracy (%)"] * 2
     assert [axes.get_title() for axes in drawn.axes] == ["sCIFAR", "SC"]
@@ -179,7 +179,7 @@ def test_figures_name_everything_they_show():
 
 
 def test_lines_stay_apart_by_colour_or_dash():
-    drawn = figures._figure([panel([f"method {i}" for i in range(20)])])
+    drawn = figures.figure([panel([f"method {i}" for i in range(20)])])
     looks = {(line.get_color(), line.get_linestyle()) for line in drawn.axes[0].get_lines()}
     assert len(looks) == 20
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.report import claims, figures, judge, latex, markdown, notes, text
+from suite.report import claims, drawing, figures, judge, latex, markdown, notes, text
 from suite.report.builder import build_table
 from suite.report.figures import Curves, Panel
 from suite.report.layout import Placed, default_layout
@@ -78,13 +78,11 @@ def _provenance(grid: Grid, store: Store, states: Mapping[str, RunState]) -> dic
 def render(document: Document, draw: bool = True) -> dict[str, bytes]:
     """The files on a grid, by their path below the report's folder; its figures too, if they are to be drawn."""
     stem = document.stem
-    title = document.grid.title or document.grid.name
-    drawn = figures.draw(document.panels, f"figures/{stem}-curves", title) if draw else {}
-    return {
-        f"{stem}.md": markdown.render(document, next((n for n in drawn if n.endswith(".png")), None)).encode(),
-        f"{stem}.tex": latex.render(document).encode(),
-        **drawn,
-    }
+    made = drawing.drawings(document) if draw else []
+    files = {f"{stem}.md": markdown.render(document, made).encode(), f"{stem}.tex": latex.render(document).encode()}
+    for one in made:
+        files |= one.files()
+    return files
 
 
 def content(document: Document, digest: str, files: Mapping[str, str]) -> dict[str, Any]:

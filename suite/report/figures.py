@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suite.report.plot import canvas, legend_label, look, saved, style
+from suite.report.plot import canvas, legend_label, look, style
 from suite.report.results import Results
 
 if TYPE_CHECKING:
@@ -107,27 +107,20 @@ def _line(label: str, run_ids: Sequence[str], metric: str, factor: float, result
     return Line(label, shown, mean[shown], std[shown])
 
 
-def draw(shown: Sequence[Panel], stem: str, title: str) -> dict[str, bytes]:
-    """`<stem>.png` and `<stem>.svg`. No files without panels."""
-    if not shown:
-        return {}
-    figure = _figure(shown)
-    return {f"{stem}.png": saved(figure, "png", title), f"{stem}.svg": saved(figure, "svg", title)}
-
-
-def _figure(shown: Sequence[Panel]) -> Any:
+def figure(shown: Sequence[Panel]) -> Any:
+    """The panels, at least one, with one legend."""
     across = min(len(shown), ACROSS)
     down = -(-len(shown) // across)
     names = list(dict.fromkeys(line.label for panel in shown for line in panel.lines))
     columns, legend_rows = _legend_shape(names, across)
     with style():
-        figure = canvas(3.5 * across, 2.7 * down + 0.25 * legend_rows + 0.15)
+        made = canvas(3.5 * across, 2.7 * down + 0.25 * legend_rows + 0.15)
         handles: dict[str, Any] = {}
         for i, panel in enumerate(shown):
-            _axes(figure.add_subplot(down, across, i + 1), panel, names, handles)
-        figure.legend([handles[name] for name in names], [legend_label(name) for name in names],
+            _axes(made.add_subplot(down, across, i + 1), panel, names, handles)
+        made.legend([handles[name] for name in names], [legend_label(name) for name in names],
                       loc="outside lower center", ncols=columns, frameon=False)
-    return figure
+    return made
 
 
 def _legend_shape(names: Sequence[str], across: int) -> tuple[int, int]:

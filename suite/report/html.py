@@ -19,6 +19,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from suite.plan import state_name
 from suite.report import comparison, notes
 from suite.report.detail import details
+from suite.report.drawing import drawings
 from suite.report.plot import for_both_pages
 from suite.report.sheet import sheet
 
@@ -73,10 +74,11 @@ def _grid(place: int, document: Document, svgs: Mapping[str, bytes]) -> dict[str
 
 
 def _figures(document: Document, svgs: Mapping[str, bytes]) -> Iterable[dict[str, str]]:
-    for data in svgs.values():
-        title, words = notes.curve_words(document.panels)
-        uri = "data:image/svg+xml;base64," + base64.b64encode(for_both_pages(data)).decode()
-        yield {"title": title, "words": words, "uri": uri}
+    for one in drawings(document):
+        data = svgs.get(f"{one.path}.svg")
+        if data is not None:
+            uri = "data:image/svg+xml;base64," + base64.b64encode(for_both_pages(data)).decode()
+            yield {"title": one.title, "words": one.words, "uri": uri}
 
 
 def _provenance(document: Document) -> list[tuple[str, list[tuple[str, int]]]]:

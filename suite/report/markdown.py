@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
@@ -13,13 +14,14 @@ from suite.report.table import Cell, Table
 
 if TYPE_CHECKING:
     from suite.report.document import Document
+    from suite.report.drawing import Drawing
 
 SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 AWAY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 
 
-def render(document: Document, figure: str | None) -> str:
-    """The report; `figure` is the curves' path below the report's folder, if there are any."""
+def render(document: Document, drawn: Sequence[Drawing]) -> str:
+    """The report with those figures."""
     grid = document.grid
     parts = [f"# {escape(grid.title or grid.name)}"]
     for table in document.tables:
@@ -30,9 +32,8 @@ def render(document: Document, figure: str | None) -> str:
                 for v in document.verdicts]
         parts += ["## Claims", tabulate(rows, ["claim", "source", "verdict", "evidence"], tablefmt="github",
                                         disable_numparse=True)]
-    if figure:
-        title, about = notes.curve_words(document.panels)
-        parts += [f"## {title}", f"![{title.lower()}]({figure})", about]
+    for one in drawn:
+        parts += [f"## {escape(one.title)}", f"![{escape(one.title.lower())}]({one.path}.png)", one.words]
     if document.warnings:
         parts += ["## Warnings", "\n".join(f"- {escape(warning)}" for warning in document.warnings)]
     return "\n\n".join(parts) + "\n"
