@@ -95,6 +95,13 @@ class TestBadFiles:
         self.replace("bidmc", (samples.SAMPLES / "bidmc-test.parquet").read_bytes()[:-100])
         assert "other.parquet is not a Parquet file that can be read" in self.message("bidmc_hr")
 
+    def test_a_row_group_that_is_corrupt(self) -> None:
+        content = bytearray((samples.SAMPLES / "speech_commands-test.parquet").read_bytes())
+        middle = len(content) // 2
+        content[middle:middle + 400] = bytes(400)
+        self.replace("speech_commands", bytes(content))
+        assert "other.parquet is not a Parquet file that can be read" in self.message("sc_ar")
+
     def test_columns_of_another_data_set(self) -> None:
         self.replace("bidmc", (samples.SAMPLES / "speech_commands-test.parquet").read_bytes())
         text = self.message("bidmc_rr")

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_hub import REPO, REVISION, fake_hub
 from pydantic import ValidationError
 
 from datasets import Dataset
@@ -150,3 +151,34 @@ def test_prepared_data_need_no_source(monkeypatch: pytest.MonkeyPatch) -> None:
     prepared.load(config, "bidmc_rr")
     monkeypatch.setattr(Source, "find", lambda *_: pytest.fail("looked for the source"))
     prepared.check(config, "bidmc_rr")
+
+
+LOAD = """
+import sys
+from pathlib import Path
+from suite.data import cards
+from suite.data.source import Source
+from suite.errors import UserError
+cards.CARDS = Path(sys.argv[1])
+try: print(sum(Source("toy", "original", {}).rows("train", {"image": "Value"})["image"]))
+except UserError as error: print(error)
+"""
+
+
+def test_a_download_that_stops_half_way_is_told_and_goes_on_later(tmp_path: Path) -> None:
+    toy(hub(REPO, image="img").replace("main", REVISION))
+    Dataset.from_dict({"img": range(50_000)}).to_parquet(tmp_path / "file.parquet")
+    content = (tmp_path / "file.parquet").read_bytes()
+    texts = []
+    with fake_hub(content, cut=len(content) // 2) as (url, server):
+        environment = os.environ | {"HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "home"), "NO_PROXY": "*",
+                                    "HF_HUB_DISABLE_XET": "1"}
+        environment.pop("HF_HUB_OFFLINE", None)
+        for cut in (server.cut, None):
+            server.cut = cut
+            done = subprocess.run([sys.executable, "-c", LOAD, str(cards.CARDS)], capture_output=True, text=True,
+                                  check=True, env=environment, cwd=Path(__file__).parents[1], timeout=60)
+            texts.append(done.stdout)
+    assert "the download of toy/set at revision 000000000000 stopped, or is damaged: peer closed conn" in texts[0]
+    assert "Ask for it. (3 MB to get)" in texts[0]
+    assert texts[1] == f"{sum(range(50_000))}\n"

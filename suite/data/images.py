@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from suite.data import splits
+from suite.data import binary, splits
 from suite.data.bar import track
 from suite.data.families import Facts, Prepared
 from suite.data.source import Source
@@ -27,9 +27,8 @@ def prepare(source: Source, view: str) -> Prepared:
     PyTorch's permutation with seed 42. Raises UserError for images of another size or mode.
     """
     pool = source.options["pool"]
-    files = {file: source.rows(file, {"image": "Image", "label": "ClassLabel"}) for file in source.splits}
-    labels = {file: np.asarray(rows["label"], np.int64) for file, rows in files.items()}
-    classes = files["train"].features["label"].num_classes
+    files, labels = read(source)
+    classes = len(source.card.labels)
     mean, std = (np.asarray(part, np.float64)[None] for part in STATISTICS[view])
     full = 255 * pool**2
     arrays = {"offset": (full * mean).astype(np.float32), "scale": (1 / (full * std)).astype(np.float32)}
@@ -37,6 +36,15 @@ def prepare(source: Source, view: str) -> Prepared:
         arrays[f"{split}/x"] = decode(files[file], rows, view, pool, f"{source.place}, {file}")
         arrays[f"{split}/y"] = labels[file][rows]
     return Prepared(Facts(length=(SIZE // pool) ** 2, channels=mean.size, classes=classes), arrays)
+
+
+def read(source: Source) -> tuple[Mapping[str, Any], Mapping[str, np.ndarray]]:
+    """For each file a table whose rows have an `image`, and the labels (n,) int64."""
+    if source.variant == "binary":
+        made = binary.read(source)
+        return {file: images for file, (images, _) in made.items()}, {file: y for file, (_, y) in made.items()}
+    files = {file: source.rows(file, {"image": "Image", "label": "ClassLabel"}) for file in source.splits}
+    return files, {file: np.asarray(rows["label"], np.int64) for file, rows in files.items()}
 
 
 def decode(table: Any, rows: np.ndarray, view: str, pool: int, where: str) -> np.ndarray:

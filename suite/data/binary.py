@@ -1,0 +1,48 @@
+"""The authors' binary archive of CIFAR-10: six files of 10,000 records of a label and 3 x 1,024 bytes, by colour."""
+
+from __future__ import annotations
+
+import tarfile
+import zlib
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from suite.data.source import Source
+from suite.errors import UserError
+
+FILES = {"train": [f"data_batch_{k}.bin" for k in range(1, 6)], "test": ["test_batch.bin"]}
+SIDE = 32
+RECORD = 1 + 3 * SIDE**2
+CLASSES = 10
+
+
+def read(source: Source) -> dict[str, tuple[list[dict[str, Any]], np.ndarray]]:
+    """For train and test the images, `{"image": …}` in Pillow's RGB, and labels (n,) int64, in the authors' order.
+
+    Raises UserError where the archive is missing, is not the card's, or holds something else.
+    """
+    from PIL import Image
+
+    path = source.path("archive")
+    found: dict[str, bytes] = {}
+    try:
+        with tarfile.open(path) as tar:
+            for member in tar:
+                if stream := tar.extractfile(member):
+                    found[PurePosixPath(member.name).name] = stream.read()
+    except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
+        raise UserError(f"{path} is cut short or damaged: {error}", source.place, source.ways()) from error
+    made = {}
+    for split, names in FILES.items():
+        bad = [name for name in names if not found.get(name) or len(found[name]) % RECORD]
+        if bad:
+            raise UserError(f"{path} holds no whole records in {bad[0]}", source.place, source.ways())
+        records = np.frombuffer(b"".join(found[name] for name in names), np.uint8).reshape(-1, RECORD)
+        if records[:, 0].max() >= CLASSES:
+            raise UserError(f"{path} holds a label {records[:, 0].max()} in {split}", source.place, source.ways())
+        pixels = records[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
+        made[split] = [{"image": Image.fromarray(np.ascontiguousarray(image))} for image in pixels], \
+            records[:, 0].astype(np.int64)
+    return made
