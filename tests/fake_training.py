@@ -77,6 +77,10 @@ def break_down(fault: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     if fault == "hang":
         time.sleep(600)
+    if fault == "memory":
+        block = bytearray(3 * 2**30)
+        block[::4096] = b"x" * len(block[::4096])
+        time.sleep(600)
     raise ZeroDivisionError("division by\nzero in the tests")
 
 

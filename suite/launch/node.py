@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite import attempt, user
 from suite.errors import UserError
-from suite.launch import AGAIN_ONLY_ON_RETRY, Options, batch, local
+from suite.launch import AGAIN_ONLY_ON_RETRY, Options, batch, local, preload
 from suite.launch.queue import epitaph
 from suite.stop import Stop
 from suite.store import RunState, Store, checkpoints, one_line, read_config
@@ -113,6 +113,8 @@ class Node:
                           gpus=gpus if order.device != "cpu" else (), until=order.until, timeout_s=order.timeout_s,
                           checkpoint_s=order.checkpoint_s, compile=order.compile, probe=order.probe,
                           retry=self.batch.retry, wait=False)
+        if len(runs) == 1:
+            os.environ[preload.FEW] = "1"
         code = {**order.launch, "job": self.place.label, "batch": self.batch.name}
         return local.Runner(self.store, options, Log(), self._training(), code, stop).run(runs)
 
@@ -140,9 +142,15 @@ class Node:
         """What is left to say and to do where the process that computes is gone, and has left this exit status."""
         reason, words = epitaph(self.store.root / batch.FOLDER / "logs" / f"{self.place.label}_0_log.out")
         how = words or f"its process ended with exit status {code}"
-        said = self.say_how_ended(reason, f"job {self.place.label}: {how}")
-        if said and reason == "killed" and job_state(self.place.label) == "RUNNING":
-            requeue(self.place.label)
+        self.say_how_ended(reason, f"job {self.place.label}: {how}")
+        if reason != "killed" or job_state(self.place.label) != "RUNNING":
+            return code
+        now = self.progress()
+        if [start["restarts"] for start in self.starts()[-1:]] != [self.place.restarts]:
+            self.remember(now)  # it was killed before it could
+        if self.barren(now):
+            return self.give_up(reason, f"job {self.place.label} was killed {BARREN} times without progress: {how}")
+        requeue(self.place.label)
         return code
 
     def say_how_ended(self, reason: str, detail: str) -> int:
@@ -177,14 +185,19 @@ class Node:
 
     def barren(self, now: Mapping[str, int]) -> bool:
         """Whether the last starts of this job have all begun where it is now."""
-        lines = []
+        last = self.starts()[-BARREN:]
+        return len(last) == BARREN and all(start.get("progress") == now for start in last)
+
+    def starts(self) -> list[dict[str, Any]]:
+        """The starts of this job that were noted, the oldest first."""
+        lines: list[str] = []
         with suppress(FileNotFoundError):
             lines = self._starts.read_text(encoding="utf-8", errors="replace").splitlines()
-        last = []
-        for line in lines[-BARREN:]:
-            with suppress(ValueError):
-                last.append(json.loads(line).get("progress"))
-        return len(last) == BARREN and all(progress == now for progress in last)
+        noted = []
+        for line in lines:
+            with suppress(ValueError):  # half a line
+                noted.append(json.loads(line))
+        return noted
 
     def remember(self, progress: Mapping[str, int]) -> None:
         """Note this start."""

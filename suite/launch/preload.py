@@ -15,7 +15,9 @@ import signal
 PR_SET_PDEATHSIG = 1
 SERVER = os.getpid()
 RUNNER = "SUITE_RUNNER"  # environment variable with the runner's process id
-MODULES = ("torch", "torch._dynamo", "suite.job", "suite.train", "suite.data.prepared", "suite.ssm.kernels")
+FEW = "SUITE_FEW_RUNS"  # environment variable that is there where a run had better import the compiler itself
+COMPILER = "torch._dynamo"
+MODULES = ("torch", COMPILER, "suite.job", "suite.train", "suite.data.prepared", "suite.ssm.kernels")
 
 
 def die_with(parent: int) -> None:
@@ -30,7 +32,8 @@ def die_with(parent: int) -> None:
 def warm() -> None:
     """Import everything, and learn what is the same for all runs. Raises whatever an import raises."""
     for name in MODULES:
-        importlib.import_module(name)
+        if name != COMPILER or FEW not in os.environ:
+            importlib.import_module(name)
     from suite import provenance
 
     provenance.versions()
