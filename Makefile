@@ -10,6 +10,9 @@ test: $(READY)
 	$(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not slurm"
 	$(VENV)/bin/python -m pytest -q -m "slow and not gpu and not slurm"
 
+slurm: $(READY)
+	tests/slurm_cluster run $(VENV)/bin/python -m pytest -q -m slurm
+
 bench: $(READY)
 	$(VENV)/bin/python run_grid.py grids/kernels.yaml --only 'L=1,024' --only 'size=N 64, H 128'
 
@@ -29,4 +32,4 @@ $(READY): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run test bench lint exactness clean
+.PHONY: run test slurm bench lint exactness clean
