@@ -116,7 +116,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
             "half": submit(root / "half", 6, extra={"begin": "now+25"}, runs_per_job=1),
             "frozen": submit(root / "frozen store", 2, "frozen_training:training", extra={"begin": "now+5"},
                              runs_per_job=2, side_by_side=2),
-            "gpus": submit(root / "gpus", 30, "fake_gpu:training", gpus_per_job=1, canaries=True),
+            "gpus": submit(root / "gpus", 30, "fake_gpu:training", gpus_per_job=1, partition="gpu", canaries=True),
         }
         frozen.write_text("raise RuntimeError('edited after the submission')\n")
         disturb(made)
