@@ -113,14 +113,21 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
             "suicide": submit(root / "suicide", 1, how={"fault": "suicide", "at": 12}),
             "memory": submit(root / "memory", 1, how={"fault": "memory", "at": 12}),
             "canary": submit(root / "canary", 4, how={"fault": "user", "at": 0}, canaries=True),
-            "half": submit(root / "half", 6, extra={"begin": "now+25"}, runs_per_job=1),
+            "half": submit(root / "half", 6, extra={"begin": "now+10"}),
             "frozen": submit(root / "frozen store", 2, "frozen_training:training", extra={"begin": "now+5"},
                              runs_per_job=2, side_by_side=2),
             "gpus": submit(root / "gpus", 30, "fake_gpu:training", gpus_per_job=1, partition="gpu", canaries=True),
         }
         frozen.write_text("raise RuntimeError('edited after the submission')\n")
+        cancel_half(made["half"])
         disturb(made)
     return made
+
+
+def cancel_half(scene: Scene) -> None:
+    """Cancel three of six jobs while they wait, and start the runs again."""
+    subprocess.run(["scancel", *(f"{scene.number}_{task}" for task in (1, 3, 5))], check=True)
+    scene.ear.messages += again(scene, runs_per_job=3)
 
 
 def disturb(made: dict[str, Scene]) -> None:
@@ -155,6 +162,15 @@ def test_sbatch_refuses(scenes: dict[str, Scene], tmp_path: Path) -> None:
         with pytest.raises(UserError, match=f"(?i)sbatch refused the jobs: .*{words}"):
             submit(tmp_path / "refused", 2, **settings)
     assert not batch.all_of(tmp_path / "refused")
+
+
+def test_the_controller_is_restarted_while_jobs_wait(scenes: dict[str, Scene]) -> None:
+    waiting = squeue("%A", "--states=PENDING")
+    subprocess.run([TESTS / "slurm_cluster", "restart", os.environ["SUITE_SLURM_DIR"]], check=True)
+    end = time.monotonic() + 20
+    while subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode:
+        assert time.monotonic() < end
+    assert len(waiting) > 5 and squeue("%A")
 
 
 def test_usr2_in_mid_epoch(scenes: dict[str, Scene]) -> None:
@@ -238,25 +254,6 @@ slurm.launch(grid(2), Options(Path({str(tmp_path / "runs")!r}), checkpoint_s=0.0
     assert [scene.store.state(run.run_id).attempts for run in scene.runs] == [1, 1]
 
 
-def test_half_of_the_jobs_are_cancelled(scenes: dict[str, Scene]) -> None:
-    scene = scenes["half"]
-    number = scene.number
-    subprocess.run(["scancel", *(f"{number}_{task}" for task in (1, 3, 5))], check=True)
-    assert [state.name for state in scene.store.states([run.run_id for run in scene.runs]).values()] == ["todo"] * 6
-    told = again(scene, runs_per_job=3)
-    assert told[0] == "3 runs are in the queue already" and "1 jobs, 3 runs" in told[1]
-    assert batch.all_of(scene.store.root)[-1].runs == [scene.runs[task].run_id for task in (1, 3, 5)]
-
-
-def test_the_controller_is_restarted_while_jobs_wait(scenes: dict[str, Scene]) -> None:
-    waiting = squeue("%A", "--states=PENDING")
-    subprocess.run([TESTS / "slurm_cluster", "restart", os.environ["SUITE_SLURM_DIR"]], check=True)
-    end = time.monotonic() + 20
-    while subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode:
-        assert time.monotonic() < end
-    assert len(waiting) > 5 and squeue("%A")
-
-
 def test_the_code_of_jobs_is_that_of_their_submission(scenes: dict[str, Scene]) -> None:
     scene = scenes["frozen"]
     scene.all_well()
@@ -266,8 +263,11 @@ def test_the_code_of_jobs_is_that_of_their_submission(scenes: dict[str, Scene]) 
     assert record is not None and record["code"] != "no commit"
 
 
-def test_what_was_cancelled_and_submitted_again_ends_well(scenes: dict[str, Scene]) -> None:
+def test_half_of_the_jobs_are_cancelled(scenes: dict[str, Scene]) -> None:
     scene = scenes["half"]
+    first, queued, second = scene.ear.messages
+    assert "6 jobs, 6 runs" in first and queued == "3 runs are in the queue already" and "1 jobs, 3 runs" in second
+    assert batch.all_of(scene.store.root)[-1].runs == [scene.runs[task].run_id for task in (1, 3, 5)]
     scene.all_well()
     assert {scene.store.state(run.run_id).attempts for run in scene.runs} == {1}
 
