@@ -48,8 +48,13 @@ def grid_file(tmp_path: Path) -> Path:
     return path
 
 
-def other_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(attempt, "here", lambda: ("node7", "another boot"))
+def claimed_elsewhere(folder: Path, job: str) -> attempt.Attempt:
+    """An attempt by a job on another machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attempt, "here", lambda: ("node7", "another boot"))
+        owner = attempt.claim(folder, job=job)
+    assert owner is not None
+    return owner
 
 
 def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
@@ -110,16 +115,13 @@ def test_options_that_a_cluster_has_no_use_for(cluster: Fake, grid_file: Path, t
 
 
 def test_run_submits_and_returns_and_status_tells(cluster: Fake, grid_file: Path, tmp_path: Path,
-                                                  monkeypatch: pytest.MonkeyPatch,
                                                   capsys: pytest.CaptureFixture[str]) -> None:
     where = [str(grid_file), "--store", str(tmp_path / "runs")]
     assert main(["run", *where, "--executor", "slurm", "--out", str(tmp_path / "reports")]) == 0
     assert "submitted job 101: 3 jobs, 3 runs" in capsys.readouterr().err and not (tmp_path / "reports").exists()
-    other_machine(monkeypatch)
     runs = load_grid(grid_file).runs
     store = Store(tmp_path / "runs")
-    owner = attempt.claim(store.folder(runs[0].run_id), job="101_0")
-    assert owner is not None
+    owner = claimed_elsewhere(store.folder(runs[0].run_id), "101_0")
     owner.beat({"epoch": 1, "step": 30, "epochs": 4, "steps_per_epoch": 20, "seconds_per_step": 100.0})
     cluster.state("100_0", "")
     cluster.state("101_0", "RUNNING")
@@ -146,8 +148,7 @@ def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Pa
     monkeypatch.setattr(provenance, "of_launch", lambda root: {"git": None})
     store, runs = Store(tmp_path / "runs"), grid(2)
     slurm.launch(runs, Options(store.root), Quiet(), canaries=False)
-    other_machine(monkeypatch)
-    assert attempt.claim(store.folder(runs[0].run_id), job="100_0")
+    claimed_elsewhere(store.folder(runs[0].run_id), "100_0")
     cluster.set("silent", "slurm_load_jobs error: Socket timed out on send/recv operation")
     seen = Submitted(store)
     states, notes = seen.seen(store.states([run.run_id for run in runs]))

@@ -137,12 +137,13 @@ class Submitted:
         return told, notes
 
     def holder(self, run_id: str) -> str:
-        """The job that has a run, "" where it is none, or a run has ended."""
+        """The job that has a run; "" where none has, or its process is on this machine, which knows better."""
         try:
             tenure = attempt.latest(self.store.folder(run_id))
         except OSError:
             return ""
-        return str(tenure.claim.get("job", "")) if tenure and tenure.claim and not tenure.ended else ""
+        known = tenure is not None and tenure.status in ("elsewhere", "dead")
+        return str(tenure.claim.get("job", "")) if known and tenure and tenure.claim else ""
 
     def failed_canaries(self, states: Mapping[str, RunState]) -> dict[str, RunState]:
         """Canaries that failed, and so keep others from starting: those of the newest batch of any wanted run."""

@@ -6,6 +6,7 @@ interrupted at any instant is found by the next one, by the names of its jobs (`
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import time
@@ -216,8 +217,11 @@ class Submission:
     def _sbatch(self, record: Path, before: int) -> str:
         """Call sbatch, and return the number of the array. Raises UserError in its words."""
         try:
+            # What a job around this process was given is not for the new ones; Ctrl-C is not for sbatch.
+            environment = {key: value for key, value in os.environ.items()
+                           if not key.startswith("SLURM_") or key == "SLURM_CONF"}
             done = subprocess.run(["sbatch", "--parsable", record.with_suffix(".sh")], capture_output=True, text=True,
-                                  timeout=SBATCH_S, start_new_session=True, errors="replace")
+                                  timeout=SBATCH_S, start_new_session=True, errors="replace", env=environment)
         except FileNotFoundError:
             _forget(record)
             raise UserError("there is no SLURM on this machine: sbatch is not found", "--executor slurm",
