@@ -15,6 +15,7 @@ slurm: $(READY)
 
 bench: $(READY)
 	$(VENV)/bin/python run_grid.py grids/kernels.yaml --only 'L=1,024' --only 'size=N 64, H 128'
+	$(VENV)/bin/python run_grid.py grids/step.yaml --only task=sCIFAR
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .

@@ -21,10 +21,11 @@ class NoData:
 
 
 class Measurement:
-    """One measurement of a kernel's back ends, as a trajectory of one step and one row.
+    """One measurement, of a kernel's back ends or of a step of training, as a trajectory of one step and one row.
 
-    The row holds, for each back end that ran, `<back end>/ms`, `<back end>/mb` (peak memory of a pass, MiB) and
-    `<back end>/ratio` (its time over that of `blocked`); for the power sum also `matmul/…`, the bare matrix products.
+    For a step see `suite.step_bench`. Of a kernel the row holds, for each back end that ran, `<back end>/ms`,
+    `<back end>/mb` (peak memory of a pass, MiB) and `<back end>/ratio` (its time over that of `blocked`); for the power
+    sum also `matmul/…`, the bare matrix products.
     """
 
     steps_per_epoch = 1
@@ -43,10 +44,22 @@ class Measurement:
 
     def advance(self) -> dict[str, Any]:
         """Measure, and return the row."""
+        row: dict[str, Any] = {"epoch": 1, "step": 1}
+        row |= self._kernel() if self.config.bench.subject == "kernel" else self._step()
+        self.step = 1
+        self.rows = [row]
+        return row
+
+    def _step(self) -> dict[str, float]:
+        from suite import step_bench
+
+        return step_bench.measure(self.config)
+
+    def _kernel(self) -> dict[str, float]:
         from suite.ssm import bench
 
         wanted = self.config.bench
-        row: dict[str, Any] = {"epoch": 1, "step": 1}
+        row: dict[str, float] = {}
         for found in bench.rows(wanted.kernel, [wanted.length], self.config.model.features, self.config.ssm.state_size,
                                 wanted.backends, wanted.repeats):
             name = found["backend"]
@@ -58,8 +71,6 @@ class Measurement:
                 row[f"{name}/ratio"] = found["ratio"]
             if found["peak_bytes"] is not None:
                 row[f"{name}/mb"] = found["peak_bytes"] / 2**20
-        self.step = 1
-        self.rows = [row]
         return row
 
     def state(self) -> dict[str, Any]:

@@ -160,7 +160,9 @@ def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
 
         _fill(top, task="none")
         groups["data"] |= {"name": "none", "variant": "none"}
-        _fill(train, epochs=1, select=f"min {groups['bench'].get('backends', ('blocked',))[0]}/ms")
+        step = groups["bench"].get("subject") == "step"
+        measured = "step" if step else groups["bench"].get("backends", ("blocked",))[0]
+        _fill(train, epochs=1, select=f"min {measured}/ms")
         _fill(optim, warmup_epochs=0.0)
         groups["bench"]["machine"] = provenance.machine()
     elif task is not None:

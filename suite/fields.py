@@ -142,7 +142,7 @@ class Optim(Group):
     gamma: Annotated[Real, Field(gt=0, le=1)] = Field(0.5, description="multistep: factor at each milestone")
 
 
-METRIC = r"(train|val|test|blocked|naive|keops)(@\d+)?/[a-z]\w*"
+METRIC = r"(train|val|test|blocked|naive|keops|step)(@\d+)?/[a-z]\w*"
 
 
 class Train(Group):
@@ -163,6 +163,8 @@ class Train(Group):
 class Bench(Group):
     """What a run of kind `bench` measures, and on which machine: such runs are never the same on two machines."""
 
+    subject: Annotated[Literal["kernel", "step"], Legacy("kernel")] = Field(
+        "kernel", description="a kernel alone, or a step of training: model, optimiser and batch of the run's fields")
     kernel: Literal["power_sum", "softmax", "dplr"] = Field("power_sum", description="kernel to measure")
     length: Annotated[Int, Field(ge=1)] = Field(1024, description="L, values of the kernel")
     backends: tuple[Literal["blocked", "naive", "keops"], ...] = Field(

@@ -43,8 +43,8 @@ def _select_is_evaluated(c: RunConfig) -> bool:
 
 
 BENCH_RULES = (
-    Rule(("task", "kind"), "a measurement of a kernel has the task none", mistake=True,
-         broken=lambda c: c.task != "none"),
+    Rule(("task", "bench.subject"), "a measurement of a kernel has the task none, one of a step has a task",
+         mistake=True, broken=lambda c: (c.task == "none") == (c.bench.subject == "step")),
     Rule(("train.epochs", "kind"), "a measurement has one epoch", mistake=True, broken=lambda c: c.train.epochs != 1),
 )
 RULES = (

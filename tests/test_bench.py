@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from suite import bench, provenance
+from suite import bench, provenance, step_bench
 from suite.cli import main
 from suite.config import RunConfig
 from suite.errors import UserError
+from suite.rules import violations
+from suite.tasks import TASKS
 
 GRID = """
 name: small
@@ -49,3 +51,42 @@ def test_a_measurement_is_refused_on_another_machine(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(provenance, "machine", lambda: "1 core of something else")
     with pytest.raises(UserError, match="something else"):
         bench.Measurement(built, torch.device("cpu"))
+
+
+def test_a_step_is_measured_with_its_parts_and_the_least_it_could_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(step_bench.SHAPES, "retrieval", (32, None, 98, 2))
+    monkeypatch.setitem(step_bench.SHAPES, "bidmc_hr", (32, 2, None, None))
+    for task in ("retrieval", "bidmc_hr"):
+        config = RunConfig.build({"kind": "bench", "bench.subject": "step", "task": task, "bench.repeats": 2,
+                                  "train.batch_size": 2, "model.features": 4, "model.layers": 1, "ssm.state_size": 4})
+        assert not violations(config) and config.train.select == "min step/ms"
+        found = bench.Measurement(config, torch.device("cpu"))
+        row = found.advance()
+        parts = [row[f"{part}/ms"] for part in (*step_bench.PARTS, "other")]
+        assert sum(parts) == pytest.approx(row["step/ms"]) and row["fft/ms"] > 0 and row["products/ms"] > 0
+        assert row["least/ratio"] == pytest.approx(row["step/ms"] / row["least/ms"]) and row["least/ms"] > 0
+        assert set(step_bench.SHAPES) == set(TASKS)
+
+
+def test_the_least_time_grows_with_the_network_and_not_with_what_it_leaves_out() -> None:
+    base = {"kind": "bench", "bench.subject": "step", "task": "scifar"}
+    monkey = pytest.MonkeyPatch()
+    with monkey.context() as m:
+        m.setattr(step_bench, "_speed", lambda: 1e9)
+        m.setattr(step_bench, "_bandwidth", lambda: 1e9)
+        one, two, wide, big = (step_bench.least(RunConfig.build(base | more)) for more in (
+            {}, {"model.layers": 8}, {"model.mixing": "glu"}, {"ssm.state_size": 256}))
+    assert two == pytest.approx(2 * one) and big == one
+    # A second output of the mixing costs one more product forward and two backward, of 2 B L H H operations each.
+    assert wide - one == pytest.approx(4 * 3 * 2 * 50 * 1024 * 128 * 128 / 1e9)
+
+
+def test_a_step_needs_a_task_and_a_kernel_has_none() -> None:
+    for flat in ({"bench.subject": "step"}, {"task": "scifar"}):
+        broken = violations(RunConfig.build({"kind": "bench"} | flat))
+        assert [rule.mistake for rule in broken] == [True] and "has a task" in broken[0].because
+
+
+def test_the_subject_of_a_measurement_left_the_old_ones_their_ids() -> None:
+    assert '"subject"' not in RunConfig.build({"kind": "bench"}).canonical
+    assert '"subject":"step"' in RunConfig.build({"kind": "bench", "task": "scifar", "bench.subject": "step"}).canonical
