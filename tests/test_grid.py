@@ -191,7 +191,7 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
     ("axes: {ssm.dt_min: [0.5]}\n", ["ssm.dt_min must be less than ssm.dt_max", "ssm.dt_min is 0.5"]),
     ("axes: {data.variant: [sampel]}\n",
      ["g.yaml:3", "has no variant 'sampel'", "did you mean 'sample'", "--set data.variant=jpeg"]),
-    ("axes: {data.name: [mnist]}\n", ["there is no data set 'mnist'", "allowed: bidmc"]),
+    ("axes: {data.name: [mnist]}\n", ["there is no data set 'mnist'", "allowed: aan, bidmc"]),
     ("axes: {data.name: [bidmc]}\n", ["the data set's card does not name this task"]),
     ("axes: {kind: [bench]}\n", ["a measurement of a kernel has the task none"]),
     ("axes: {task: [none]}\n", ["a training needs a task"]),
