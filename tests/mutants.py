@@ -166,11 +166,11 @@ def try_all(folder: Path, count: int, seed: int, keep: Path | None = None) -> tu
     """Try `count` mutants of all real grids in turn; how many were taken badly, each of which is printed."""
     rng, runs, bad = random.Random(seed), Runs(folder), 0
     grids = sorted((ROOT / "grids").glob("*.yaml"))
-    (folder / "_profiles").symlink_to(ROOT / "grids/_profiles")
-    for path in grids:
+    for path in [*grids, ROOT / "grids/_profiles", ROOT / "grids/_base"]:
         (folder / path.name).symlink_to(path)
-    verbs_report, launch = verbs._write_report, local.launch
-    verbs._write_report, local.launch = (lambda grids, store, out: None), runs.launch
+    before = verbs._write_report, verbs.check_data, local.launch
+    verbs._write_report, verbs.check_data = (lambda grids, store, out: None), (lambda runs: None)  # no data are needed
+    local.launch = runs.launch
     try:
         for number in range(count):
             source = grids[number % len(grids)]
@@ -184,7 +184,7 @@ def try_all(folder: Path, count: int, seed: int, keep: Path | None = None) -> tu
                     keep.mkdir(exist_ok=True)
                     (keep / f"{number}.yaml").write_bytes(mutant.read_bytes())
     finally:
-        verbs._write_report, local.launch = verbs_report, launch
+        verbs._write_report, verbs.check_data, local.launch = before
     return bad, runs
 
 
