@@ -6,6 +6,7 @@ import argparse
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from suite.data import bar, cache, cards, prepared, stamps
@@ -59,12 +60,26 @@ def whereabouts(source: Source) -> str:
         return f"Hugging Face hub: {source.card.hub.repo} at revision {source.card.hub.revision[:12]}"
     if not source.card.files:
         return "made by a generator when asked for; needs no file"
-    try:
-        paths = sorted({str(source.find(file)) for file in source.card.files})
-    except UserError as error:
-        return f"not here: {error.problems[0].what}"
-    folder = os.path.commonpath(paths)
-    return f"found: {folder}" + (f", {len(paths)} files" if len(paths) > 1 else "")
+    paths, missing = set(), []
+    for file in source.card.files:
+        try:
+            paths.add(str(source.find(file)))
+        except UserError as error:
+            missing.append(error.problems[0].what)
+    told = []
+    if paths:
+        told.append(f"found: {os.path.commonpath(paths)}" + (f", {len(paths)} files" if len(paths) > 1 else ""))
+    if missing:
+        told.append(f"not here: {missing[0]}" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+    return "; ".join(told)
+
+
+def here(source: Source) -> Iterator[str]:
+    """Names of the card's files that are in one of their places."""
+    for file, entry in source.card.files.items():
+        with suppress(UserError):
+            entry.find()
+            yield file
 
 
 def prepared_here(name: str, variant: str) -> Iterator[str]:
@@ -139,10 +154,9 @@ def check(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
         told = whereabouts(source)
         try:
             with bar.shown():
-                for file in source.card.files:
-                    if not told.startswith("not here"):
-                        source.path(file)
-                        told += f"\n    {file}: sha256 {stamps.contents(source)[file]}"
+                for file in here(source):
+                    source.path(file)
+                    told += f"\n    {file}: sha256 {source.card.files[file].sha256 or stamps.content(source, file)}"
         except UserError as error:
             damaged += 1
             told = f"DAMAGED: {error}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import subprocess
 import sys
@@ -34,7 +35,7 @@ def test_list_names_sizes_places_and_what_is_prepared(made: Cards, capsys: pytes
         for variant, card in cards.load(name).variants.items():
             assert f"  {variant}: {card.first_line}\n" in text
     assert "train 84,843, val 9,981, test 11,005; 2,429 MB to get, about 3,387 MB prepared" in text
-    assert "Hugging Face hub: uoft-cs/cifar10" in text and "not here: ${BIDMC32} is needed" in text
+    assert "Hugging Face hub: uoft-cs/cifar10" in text and "not here: ${BIDMC32}/BIDMC32HR_TRAIN.ts is needed" in text
     assert f"found: {Path(__file__).parents[1] / 'datasets' / 'samples'}, 3 files" in text
     assert "prepared: rr, normalization=window: 6." in text and f"fingerprint {data.fingerprint[:16]}" in text
     assert text.count("prepared: ") == 1
@@ -114,3 +115,38 @@ def test_tokens_and_pairs_are_strips(tmp_path: Path) -> None:
 def test_rows_of_a_picture_show_every_class_and_the_range_of_targets() -> None:
     assert pictures.spread(np.array([0, 0, 0, 1, 2, 2, 1]), 6, 3).tolist() == [0, 3, 4, 1, 6, 5]
     assert pictures.spread(np.array([3.0, 1.0, 2.0, 9.0]), 2, None).tolist() == [1, 3]
+
+
+GRID = """
+name: both
+axes:
+  task:
+    sCIFAR: {task: scifar, data.variant: jpeg}
+    HR: {task: bidmc_hr}
+    RR: {task: bidmc_rr, data.variant: sample}
+seeds: [0]
+"""
+
+
+def test_run_names_all_data_that_are_missing_and_plan_needs_none(made: Cards, tmp_path: Path,
+                                                                capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "both.yaml").write_text(GRID)
+    arguments = [str(tmp_path / "both.yaml"), "--store", str(tmp_path / "runs")]
+    assert main(["plan", *arguments]) == 0
+    assert "would run: 3" in capsys.readouterr().out
+    assert main(["run", *arguments]) == 2
+    text = capsys.readouterr().err
+    assert "data set cifar10, variant jpeg: " in text and "data set bidmc, variant original: " in text
+    assert "variant sample: " not in text and text.endswith("2 errors; nothing was started\n")
+    assert "--set data.variant=cut (7,950 windows" in text and "(18 MB to get)" in text
+    assert not (tmp_path / "runs").exists()
+
+
+def test_check_reads_files_that_only_some_tasks_need(made: Cards, capsys: pytest.CaptureFixture[str]) -> None:
+    (made.home / "bidmc32").mkdir()
+    (made.home / "bidmc32" / "BIDMC32RR_TEST.ts").write_text("@data\n")
+    assert main(["data", "check", "bidmc", "--variant", "original"]) == 0
+    out = capsys.readouterr().out
+    assert f"found: {made.home}/bidmc32/BIDMC32RR_TEST.ts; not here: " in out and ", and 4 more" in out
+    digest = hashlib.sha256(b"@data\n").hexdigest()
+    assert f"rr_test: sha256 {digest}" in out

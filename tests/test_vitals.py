@@ -86,7 +86,7 @@ class TestDamagedArchive:
         text = made.error("bidmc_rr", "original")
         assert "BIDMC32 is not set; nor: " in text and "https://zenodo.org/records/4001456" in text
         archive(made)
-        assert "holds no file BIDMC32RR_TRAIN.ts" in made.error("bidmc_rr", "original")
+        assert "bidmc32/BIDMC32RR_TRAIN.ts is not there" in made.error("bidmc_rr", "original")
 
     @pytest.mark.parametrize("value", ["nan", "?", "NaN", "inf", "1.5e", ""])
     def test_value_that_is_no_number(self, made: Cards, value: str) -> None:

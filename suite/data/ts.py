@@ -15,20 +15,15 @@ from suite.data.source import Source
 from suite.errors import UserError
 
 
-def read(source: Source, names: list[str], channels: int, length: int) -> tuple[np.ndarray, np.ndarray]:
-    """Values (n, length, channels) float32 and targets (n,) float64 of the files of these names, one after the other.
+def read(source: Source, files: list[str], channels: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Values (n, length, channels) float32 and targets (n,) float64 of the card's files, one after the other.
 
-    The files may lie anywhere in the source's folder. Raises UserError for one that is not there, ends early or holds
-    something else.
+    Raises UserError for one that is not there, ends early or holds something else.
     """
-    folder = source.path("folder")
     values, targets = [], []
-    for name in names:
-        paths = sorted(folder.rglob(name)) if folder.is_dir() else []
-        if not paths:
-            raise UserError(f"the folder {folder} holds no file {name}", source.place, source.ways())
-        for number, line in track(examples(source, paths[0]), f"reading {name}"):
-            where = f"{source.place}: {paths[0]}, line {number}"
+    for path in map(source.path, files):
+        for number, line in track(examples(source, path), f"reading {path.name}"):
+            where = f"{source.place}: {path}, line {number}"
             *dimensions, target = line.split(":")
             if len(dimensions) != channels:
                 raise UserError(f"{len(dimensions)} dimensions and a target, not {channels}", where, source.ways())

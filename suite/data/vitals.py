@@ -116,8 +116,7 @@ def decimated(x: np.ndarray, factor: int) -> np.ndarray:
 
 def published(source: Source, view: str, factor: int) -> Windows:
     """Windows of the archive's TRAIN file, then of its TEST file."""
-    name = f"BIDMC32{view.replace('spo2', 'SpO2').replace('hr', 'HR').replace('rr', 'RR')}"
-    x, y = ts.read(source, [f"{name}_{part}.ts" for part in ("TRAIN", "TEST")], len(SIGNALS), SECONDS * RATE)
+    x, y = ts.read(source, [f"{view}_{part}" for part in ("train", "test")], len(SIGNALS), SECONDS * RATE)
     if factor > 1:
         x = np.stack([decimated(window, factor).astype(np.float32) for window in x])
     return x, y, np.zeros(0)
