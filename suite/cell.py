@@ -1,12 +1,12 @@
-"""From a cell of a table back to its runs: settings, states, numbers, attempts and logs."""
+"""From a cell of a table back to its runs: settings, states, numbers, logs, and the published number beside it."""
 
 from __future__ import annotations
 
 import argparse
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from suite.differences import differences, settings, usual
 from suite.errors import UserError, nearest
 from suite.grid import Grid, GridRun
 from suite.plan import state_name
@@ -41,33 +41,50 @@ def why(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     (grid,) = grids
     store = Store(args.store)
     runs = find_runs(grid, args.cell)
-    cells: dict[tuple[tuple[str, str], ...], list[GridRun]] = {}
-    for run in runs:
-        cells.setdefault(tuple(run.labels.items()), []).append(run)
-    usual = _usual(grid)
+    cells = _members(runs)
+    common = usual(settings(members[0].config) for members in _members(grid.runs).values())
     for labels, members in cells.items():
         print(", ".join(f"{axis} {label}" for axis, label in labels) or grid.name)
-        print("  differs from the grid's usual settings in: "
-              + (", ".join(f"{k} = {v}" for k, v in _settings(members[0]).items() if usual.get(k) != v) or "nothing"))
+        _print_differences("the grid's usual settings", settings(members[0].config), common)
         for run in members:
             _print_run(run, store)
         print()
+    if any(store.state(run.run_id).name != "todo" for run in runs):
+        _print_cells(grid, store, {run.run_id for run in runs})
     return 0
 
 
-def _settings(run: GridRun) -> dict[str, Any]:
-    return {k: v for k, v in run.config.flat().items() if k != "seed"}
+def _members(runs: Iterable[GridRun]) -> dict[tuple[tuple[str, str], ...], list[GridRun]]:
+    """The runs of each combination of labels, one a seed."""
+    found: dict[tuple[tuple[str, str], ...], list[GridRun]] = {}
+    for run in runs:
+        found.setdefault(tuple(run.labels.items()), []).append(run)
+    return found
 
 
-def _usual(grid: Grid) -> dict[str, Any]:
-    """The most frequent value of each field over the grid's runs."""
-    counts: dict[str, Counter[str]] = {}
-    values: dict[tuple[str, str], Any] = {}
-    for run in grid.runs:
-        for key, value in _settings(run).items():
-            counts.setdefault(key, Counter())[repr(value)] += 1
-            values[key, repr(value)] = value
-    return {key: values[key, count.most_common(1)[0][0]] for key, count in counts.items()}
+def _print_differences(what: str, fields: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+    told = [f"{key} = {value} (there {other})" for key, (value, other) in differences(fields, base).items()]
+    print(f"  differs from {what} in: " + (", ".join(told) or "nothing"))
+
+
+def _print_cells(grid: Grid, store: Store, ids: set[str]) -> None:
+    """The cells of the grid's tables that show these runs: their numbers, and what the paper prints there."""
+    from suite.report.detail import cells_of
+    from suite.report.document import document_of
+
+    document = document_of(grid, store)
+    configs = {run.run_id: run.config for run in grid.runs}
+    for told in cells_of(document):
+        if not ids & set(told.cell.run_ids):
+            continue
+        print(f"table {told.table.name}, {told.cell.row}, {told.cell.column}: {told.cell.text}")
+        print(f"  {told.what}")
+        if told.base_run:
+            _print_differences(f"the row {told.cell.base}", settings(configs[told.cell.run_ids[0]]),
+                               settings(configs[told.base_run]))
+        for name, text in told.facts:
+            print(f"  {name}: {text}")
+        print()
 
 
 def _print_run(run: GridRun, store: Store) -> None:
@@ -76,7 +93,7 @@ def _print_run(run: GridRun, store: Store) -> None:
     print(f"  seed {run.config.seed}  {run.run_id}  {state_name(state)}, {state.epochs} of "
           f"{run.config.train.epochs} epochs" + (f": {state.detail}" if state.detail else ""))
     direction, _, metric = (run.config.train.select or "").partition(" ")
-    rows = [row for row in store.rows(run.run_id) if metric in row]
+    rows = [row for row in store.rows(run.run_id) if metric in row] if state.name != "unknown" else []
     if rows:
         best = (max if direction == "max" else min)(rows, key=lambda row: row[metric])
         print(f"      best {metric} {best[metric]:.4f} in epoch {best['epoch']}, last {rows[-1][metric]:.4f}")

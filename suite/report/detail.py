@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from suite.differences import differences, settings, usual
 from suite.report.figures import Line
 from suite.report.results import status
-from suite.report.table import Cell, Head
+from suite.report.table import Cell, Head, Table
 
 if TYPE_CHECKING:
     from suite.report.document import Document
@@ -34,23 +35,44 @@ def details(document: Document) -> dict[str, Any]:
         labels = (run.labels.get(axis, "") for axis in grid.axes)
         runs.append([run.run_id, run.config.seed, words, state.detail, *labels])
     configs = {run.run_id: run.config for run in grid.runs}
-    firsts = dict.fromkeys(cell.run_ids[0] for table in document.tables for row in table.cells for cell in row
-                           if cell.run_ids)
-    fields = {run_id: settings(configs[run_id]) for run_id in firsts}
+    every = cells_of(document)
+    fields = {run_id: settings(configs[run_id]) for run_id in dict.fromkeys(told.cell.run_ids[0] for told in every
+                                                                            if told.cell.run_ids)}
     common = usual(fields.values())
     cells = []
+    for told in every:
+        cell, base = told.cell, fields[told.base_run] if told.base_run else common
+        changed = differences(fields[cell.run_ids[0]], base) if cell.run_ids else {}
+        cells.append({
+            "what": told.what, "facts": told.facts, "base": cell.base if told.base_run else "",
+            "seeds": _seeds(cell, told.head, place, configs),
+            "settings": [[key, _told(value), _told(other)] for key, (value, other) in changed.items()],
+            "curve": _curve(document.curves.get((told.head.metric.name, cell.run_ids)))})
+    return {"axes": list(grid.axes), "runs": runs, "cells": cells}
+
+
+@dataclass(frozen=True)
+class Told:
+    """A cell with its table and head, `what` its number is, `facts` about it as (name, text), and a run of its base."""
+
+    table: Table
+    cell: Cell
+    head: Head
+    what: str
+    facts: list[tuple[str, str]]
+    base_run: str
+
+
+def cells_of(document: Document) -> list[Told]:
+    """Every cell in the order of the tables, rows and columns."""
+    found = []
     for table in document.tables:
         first = {(cell.row, cell.column): cell.run_ids[0] for row in table.cells for cell in row if cell.run_ids}
         for row in table.cells:
             for cell, head in zip(row, table.heads, strict=True):
-                base = first.get((cell.base, cell.column))
-                changed = differences(fields[cell.run_ids[0]], fields[base] if base else common) if cell.run_ids else {}
-                cells.append({
-                    "what": _what(head), "facts": list(facts(cell, head)), "base": cell.base if base else "",
-                    "seeds": _seeds(cell, head, place, configs),
-                    "settings": [[key, _told(value), _told(other)] for key, (value, other) in changed.items()],
-                    "curve": _curve(document.curves.get((head.metric.name, cell.run_ids)))})
-    return {"axes": list(grid.axes), "runs": runs, "cells": cells}
+                base = first.get((cell.base, cell.column), "")
+                found.append(Told(table, cell, head, _what(head), list(facts(cell, head)), base))
+    return found
 
 
 def _what(head: Head) -> str:

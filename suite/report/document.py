@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.report import claims, drawing, figures, judge, latex, markdown, notes, text
+from suite.report import SOURCES, claims, drawing, figures, file_stem, judge, latex, markdown, notes, text
 from suite.report.builder import build_table
 from suite.report.figures import Curves, Panel
 from suite.report.layout import Placed, default_layout
 from suite.report.numbers import RunNumbers
 from suite.report.outcome import Comparison, Verdict
-from suite.report.placed import load_layout
-from suite.report.published import Published
+from suite.report.placed import layout_files, load_layout
+from suite.report.published import Published, load_published
 from suite.report.results import read_results
 from suite.report.settings import build_settings
 from suite.report.table import Cell, Table
@@ -55,6 +55,14 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
     return Document(grid, stem, tables, verdicts, figures.panels(tables, results, curves),
                     (*notes.warnings(tables, provenance), *notes.unreadable(grid, states)), provenance, states,
                     curves)
+
+
+def document_of(grid: Grid, store: Store, sources: Path = SOURCES) -> Document:
+    """The document on one grid as its store is now. Raises UserError."""
+    claims_file = sources / "claims.yaml"
+    return make_document(grid, file_stem(grid.name), store, store.states([run.run_id for run in grid.runs]),
+                         layout_files(sources / "tables", grid.name), claims_file if claims_file.is_file() else None,
+                         load_published(sources / "published.yaml"))
 
 
 def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[claims.Stated]:

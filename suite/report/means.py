@@ -20,17 +20,19 @@ def columns(table: Table) -> list[int]:
 
 def figure(table: Table) -> Any:
     """A panel for each column, a line for each row. Differences are bars from 0; absolute numbers are points, since
-    their axis does not begin at 0."""
+    their axis does not begin at 0. In a table of differences the base rows stay empty."""
     shown = columns(table)
     across = min(len(shown), ACROSS)
     down = -(-len(shown) // across)
-    widest = max(map(len, table.rows)) * 0.075
+    bases = {line.base for line in table.lines if line.base}
+    names = [f"{name} (base)" if name in bases else name for name in table.rows]
+    widest = max(map(len, names)) * 0.075
     with style():
         made = canvas(min(11.0, widest + 2.6 * across), down * (0.24 * len(table.rows) + 0.85) + 0.35)
         for i, j in enumerate(shown):
             axes = made.add_subplot(down, across, i + 1)
             _panel(axes, table.heads[j], [row[j] for row in table.cells])
-            axes.set_yticks(range(len(table.rows)), table.rows if i % across == 0 else [""] * len(table.rows))
+            axes.set_yticks(range(len(table.rows)), names if i % across == 0 else [""] * len(names))
         if any(_published(row[j]) for row in table.cells for j in shown):
             made.legend([axes.plot([], [], **MARK)[0]], ["published, ± its standard deviation"],
                         loc="outside lower center", frameon=False)
@@ -38,7 +40,10 @@ def figure(table: Table) -> Any:
 
 
 def _panel(axes: Any, head: Head, cells: list[Cell]) -> None:
+    differences = any(cell.base for cell in cells)
     for y, cell in enumerate(cells):
+        if differences and not cell.base:
+            continue
         if cell.mean is not None and cell.n:
             low, high = cell.interval or (cell.mean, cell.mean)
             if cell.base:
@@ -48,13 +53,13 @@ def _panel(axes: Any, head: Head, cells: list[Cell]) -> None:
         for value, std in _published(cell):
             axes.plot([value - std, value + std], [y - 0.28, y - 0.28], color=COLOURS[1], linewidth=1)
             axes.plot(value, y - 0.28, **MARK)
-    if any(cell.base for cell in cells):
+    if differences:
         axes.axvline(0, color=TEXT, linewidth=0.8)
     axes.set_ylim(len(cells) - 0.4, -0.6)  # the first row on top
     axes.grid(axis="y", visible=False)
     axes.set_title(f"{head.group} {head.short}" if head.group and head.short else head.label)
-    difference = f" difference ({head.metric.difference_unit})" if any(cell.base for cell in cells) else ""
-    axes.set_xlabel(f"{head.metric.words}{difference}" if difference else head.metric.axis)
+    unit = head.metric.difference_unit
+    axes.set_xlabel(f"{head.metric.words}, difference ({unit})" if differences else head.metric.axis)
 
 
 def _published(cell: Cell) -> list[tuple[float, float]]:

@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from suite.report.plot import COLOURS, LINE, PAPER, TEXT, canvas, style
+from suite.report.plot import COLOURS, PAPER, TEXT, canvas, style
 from suite.report.table import Table
 
 MARKS = "osD^vP*"
+FEWEST = 3  # points of a panel: fewer show nothing that the table does not
+ACROSS = 3  # panels side by side
 
 
 @dataclass(frozen=True)
@@ -34,18 +36,20 @@ def points(table: Table) -> dict[str, list[Point]]:
             unit = f"{head.metric.words}, difference ({head.metric.difference_unit})" if cell.base else head.metric.axis
             found.setdefault(unit, []).append(Point(head.label, one.value, cell.mean, cell.interval,
                                                     one.difference is not None))
-    return found
+    return {unit: shown for unit, shown in found.items() if len(shown) >= FEWEST}
 
 
 def figure(table: Table) -> Any:
     """A panel for each unit; open marks are cells that may not be compared, as those of another profile."""
     units = points(table)
     columns = list(dict.fromkeys(point.column for shown in units.values() for point in shown))
+    across = min(len(units), ACROSS)
+    down = -(-len(units) // across)
     with style():
-        made = canvas(max(3.5, 3.1 * len(units)), 3.1 + 0.22 * -(-len(columns) // 3))
+        made = canvas(max(3.5, 3.2 * across), 3.6 * down + 0.22 * -(-len(columns) // 3))
         handles: dict[str, Any] = {}
         for i, (unit, shown) in enumerate(units.items()):
-            _panel(made.add_subplot(1, len(units), i + 1), unit, shown, columns, handles)
+            _panel(made.add_subplot(down, across, i + 1), unit, shown, columns, handles)
         made.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(3, len(columns)),
                     frameon=False)
     return made
@@ -61,10 +65,10 @@ def _panel(axes: Any, unit: str, shown: Iterable[Point], columns: list[str], han
         drawn, = axes.plot(point.published, point.ours, linestyle="", marker=MARKS[place % len(MARKS)], markersize=5,
                            markeredgecolor=colour, markerfacecolor=colour if point.comparable else PAPER)
         handles.setdefault(point.column, drawn)
-        ends += [point.published, point.ours]
+        ends += [point.published, point.ours, *(point.interval or ())]
     low, high = min(ends), max(ends)
     room = 0.06 * (high - low) or 1.0
-    axes.plot([low - room, high + room], [low - room, high + room], color=TEXT, linewidth=0.8, zorder=0)
-    axes.axhline(low - room, color=LINE, linewidth=0)
-    axes.set_xlabel(f"published {unit}")
-    axes.set_ylabel(f"ours: {unit}")
+    axes.plot([low - room, high + room], [low - room, high + room], color=TEXT, linewidth=0.8, zorder=1)
+    axes.set(xlim=(low - room, high + room), ylim=(low - room, high + room), aspect="equal")
+    axes.set_title(unit, fontsize=9)
+    axes.set(xlabel="published", ylabel="ours")
