@@ -17,12 +17,14 @@ from typing import Any
 from suite import atomic
 from suite.errors import UserError
 from suite.grid import Grid, load_grid
+from suite.report.saved import sha256
 from suite.store import FROZEN, Store
 
 MANIFEST = "frozen.json"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
-LOOK = ("index.html", "index.json")  # the page shows the same cells; its look may change
-CELL = ("table", "row", "column")
+PARTS = {"cells": (("table", "row", "column"),
+                   ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base")),
+         "claims": (("id",), ("verdict", "p", "adjusted_p"))}  # what names them, and what must be the same
 SHOWN = 20
 
 
@@ -80,6 +82,9 @@ def check(folder: Path) -> int:
     if len(found) > SHOWN:
         print(f"{len(found) - SHOWN} more")
     print(f"{folder}: the report is " + ("not what the store gives" if found else "what the store gives"))
+    if found:
+        print(f"to write it anew: report {' '.join(str(grid.path) for grid in grids)} --no-figures "
+              f"--store {folder / 'store'} --out {folder / 'report'}")
     return 1 if found else 0
 
 
@@ -98,43 +103,54 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _compare(kept: Path, now: Path) -> Iterator[str]:
-    names = sorted({path.relative_to(root).as_posix() for root in (kept, now) for path in root.rglob("*")
-                    if path.is_file()} - set(LOOK))
+    """What differs: cells and claims, and files that are not as the report wrote them. Its wording may change."""
+    names = sorted({path.name for folder in (kept, now) for path in folder.glob("*.cells.json")})
     for name in names:
         if not (kept / name).is_file() or not (now / name).is_file():
             yield f"{name}: only " + ("the store gives it" if (now / name).is_file() else "the report has it")
-        elif name.endswith(".cells.json"):
-            yield from _compare_cells(name, _content(kept / name), _content(now / name))
-        elif (kept / name).read_bytes() != (now / name).read_bytes():
-            yield f"{name} differs"
+            continue
+        content = _content(kept / name)
+        yield from _compare_cells(name, content, _content(now / name))
+        yield from _edited(kept, content)
+    yield from _edited(kept, _content(kept / "index.json"))
 
 
 def _content(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_bytes())
-    except ValueError:
+    except (FileNotFoundError, ValueError):
         content = None
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
         raise UserError("is not what a report wrote", str(path), "restore it from the repository")
     return content
 
 
+def _edited(folder: Path, content: Mapping[str, Any]) -> Iterator[str]:
+    for name, digest in content["files"].items():
+        if sha256(folder / name) != digest:
+            yield f"{name} is " + ("not as the report wrote it" if (folder / name).is_file() else "missing")
+
+
 def _compare_cells(name: str, kept: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    for part, keys in (("cells", CELL), ("claims", ("id",))):
-        before, after = ({", ".join(str(one.get(key)) for key in keys): one for one in content.get(part, ())}
+    for part, (names, numbers) in PARTS.items():
+        before, after = ({", ".join(str(one.get(key)) for key in names): one for one in content.get(part, ())}
                          for content in (kept, now))
         for which in dict.fromkeys([*before, *after]):
             one, other = before.get(which), after.get(which)
             if one is None or other is None:
                 yield f"{name}: {part[:-1]} {which}: only " + ("the store gives it" if other else "the report has it")
                 continue
-            told = [f"{key} {one.get(key)!r}, now {other.get(key)!r}" for key in dict.fromkeys([*one, *other])
+            told = [f"{key} {one.get(key)!r}, now {other.get(key)!r}" for key in numbers
                     if not same(one.get(key), other.get(key))]
+            told += ["its comparisons"] if not same(_comparisons(one), _comparisons(other)) else []
             if told:
                 yield f"{name}: {part[:-1]} {which}: {'; '.join(told)}"
-    for key in ("grid", "profile", "warnings"):
-        if kept.get(key) != now.get(key):
-            yield f"{name}: {key}: {kept.get(key)!r}, now {now.get(key)!r}"
+    if kept.get("profile") != now.get("profile"):
+        yield f"{name}: profile {kept.get('profile')}, now {now.get('profile')}"
+
+
+def _comparisons(claim: Mapping[str, Any]) -> list[Any]:
+    return [[one.get(key) for key in ("n", "difference", "low", "high")] for one in claim.get("comparisons", ())]
 
 
 def same(one: Any, other: Any) -> bool:

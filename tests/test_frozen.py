@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from big_store import write_grids, write_runs
@@ -13,6 +14,8 @@ from suite.errors import UserError
 from suite.grid import load_grid
 from suite.order import Order
 from suite.store import Store, check_writable
+
+KEPT = sorted(path.parent for path in (Path(__file__).parents[1] / "results").glob(f"*/{frozen.MANIFEST}"))
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +63,7 @@ def test_a_changed_result_is_named_by_its_cells(kept, capsys):
     assert len(cells) == 1
     assert f"cell big00, {run.labels['method']}, {run.labels['task']}: mean" in cells[0]
     assert "values" in cells[0]
-    assert "big00.md differs" in told
+    assert "to write it anew: report" in told
 
 
 def test_a_changed_report_is_told(kept, capsys):
@@ -74,7 +77,22 @@ def test_a_changed_report_is_told(kept, capsys):
     told = capsys.readouterr().out
     assert told.count(": cell ") == 2
     assert "only the store gives it" in told
-    assert "big00.tex: only the store gives it" in told
+    assert "big00.tex is missing" in told
+
+
+def test_an_edited_file_is_told_and_a_new_wording_is_not(kept, capsys):
+    (kept / "report/big00.md").write_text("edited")
+    path = kept / "report/big00.cells.json"
+    content = json.loads(path.read_bytes())
+    path.write_text(json.dumps(content | {"text": "in other words", "warnings": ["a warning"]}))
+    assert main(["report", "--check", str(kept)]) == 1
+    assert capsys.readouterr().out.splitlines()[:-2] == ["big00.md is not as the report wrote it"]
+
+
+def test_a_report_that_lacks_its_record(kept, capsys):
+    (kept / "report/index.json").unlink()
+    assert main(["report", "--check", str(kept)]) == 2
+    assert "is not what a report wrote" in capsys.readouterr().err
 
 
 def test_the_last_places_of_numbers_do_not_count():
@@ -127,3 +145,14 @@ def test_bad_places(made, tmp_path, capsys):
     told = capsys.readouterr().err
     for words in ("there are frozen runs already", "none of these runs is finished", "no grid is named"):
         assert words in told
+
+
+@pytest.mark.parametrize("folder", KEPT, ids=[path.name for path in KEPT])
+def test_the_kept_reports_of_the_repository(folder, capsys):
+    assert frozen.check(folder) == 0, capsys.readouterr().out
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < 1_000_000
+    assert not list(folder.rglob("*.pt"))
+
+
+def test_there_is_a_kept_example():
+    assert KEPT
