@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 SOURCES = Path(__file__).parents[2] / "reports"
 PAGE = "index.html"
+COLLECTED = ("tables.tex", "tables.md")  # all tables in one file, where a report is on several grids
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class Part:
 
 def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path = SOURCES,
                  figures: bool = True) -> Report:
-    """Write the tables, claims and `figures` of each grid, and a page on all of them, into `out`.
+    """Write the tables, claims and `figures` of each grid, and a page and files of tables on all of them, into `out`.
 
     What was made of the same inputs before is only printed again. `sources` holds tables/*.yaml, published.yaml,
     claims.yaml and templates/. A store that is being written to is read as it was at the start. Raises UserError for
@@ -69,7 +70,8 @@ def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path =
         names = [*content["files"], f"{part.stem}.cells.json"] if content else []
         paths += [out / name for name in names]
         texts.append((content or {})["text"] + "\n\n" + "\n".join(f"  {out / name}" for name in names))
-    return Report([*paths, out / PAGE], "\n\n".join(texts) + f"\n  {out / PAGE}")
+    whole = [out / name for name in ([PAGE, *COLLECTED] if len(parts) > 1 else [PAGE])]
+    return Report([*paths, *whole], "\n\n".join(texts) + "".join(f"\n  {path}" for path in whole))
 
 
 def _part(grid: Grid, store: Store, states: Mapping[str, RunState], out: Path, sources: Path, common: str) -> Part:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from suite.report import comparison, notes
@@ -41,25 +42,35 @@ ACCENTS = {"\u0300": r"\`", "\u0301": r"\'", "\u0302": r"\^", "\u0303": r"\~", "
 
 def render(document: Document) -> str:
     """Each table of a report as a `table` environment with caption and `\\label{tab:<name>}`."""
-    return PREAMBLE + "\n".join(_table(table, document.grid) for table in document.tables)
+    return PREAMBLE + "\n".join(text for table in document.tables for text in _environments(table, document.grid))
 
 
-def _table(table: Table, grid: Grid) -> str:
+def numbered(table: Table, grid: Grid) -> str:
+    """The table as a document of its own calls it: Table 3a is its number, whatever stands before it."""
+    name = escape(table.name.replace("-", " "))
+    first, *compared = _environments(table, grid)
+    number = r"\renewcommand{\thetable}{%s}" + "\n"
+    return number % name + first + "".join(number % f"{name} (compared)" + text for text in compared)
+
+
+def _environments(table: Table, grid: Grid) -> list[str]:
+    """The table, and where any cell is held against the paper a second one with the published numbers."""
     label = "".join(c for c in table.name if c.isascii() and (c.isalnum() or c in "._-"))
     text = _environment(" ".join(map(escape, notes.caption(table, grid, "latex"))), label, sheet(table, _cell))
     if not comparison.compared(table):
-        return text
+        return [text]
     texts = comparison.cell_text(table)
-    told = [f"Table {table.name} of this report against the paper's: published number, ours less it, and the verdict.",
-            comparison.RULE, *(f"{remark}." for remark in comparison.remarks(table))]
+    caption = (f"Table {table.name} against the paper's: published number, ours less it, and the verdict. "
+               f"{comparison.RULE}")
+    told = [f"{remark}." for remark in comparison.remarks(table)]
     against = sheet(table, lambda cell: rf"{{\footnotesize {escape(texts[cell.row, cell.column])}}}")
-    return text + _environment(" ".join(map(escape, told)), f"{label}-compared", against)
+    return [text, _environment(escape(caption), f"{label}-compared", against, told)]
 
 
-def _environment(caption: str, label: str, made: Sheet[str]) -> str:
+def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str] = ()) -> str:
     width = len(made.tops)
     lines = [
-        r"\begin{table}",
+        r"\begin{table}[htbp]",
         r"  \centering",
         r"  \setlength{\belowcaptionskip}{6pt}",
         rf"  \caption{{{caption}}}",
@@ -75,6 +86,7 @@ def _environment(caption: str, label: str, made: Sheet[str]) -> str:
         *(line for i, side in enumerate(made.sides) for line in _side(made, i, side)),
         r"    \bottomrule",
         r"  \end{tabular}}",
+        *([rf"  \par\smallskip\footnotesize\raggedright {' '.join(map(escape, below))}"] if below else []),
         r"\end{table}",
     ]
     return "\n".join(lines) + "\n"

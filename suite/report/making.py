@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.report import PAGE, Part, document, html, write_file
+from suite.report import PAGE, Part, collection, document, html, write_file
 from suite.report.published import load_published
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
             files = {name: (out / name).read_bytes() for name in content["files"] if name.endswith(".svg")}
         contents.append(content)
         drawn.append({name: data for name, data in files.items() if name.endswith(".svg")})
-    page = html.render(documents, drawn, sources / "templates").encode()
-    write_file(out, PAGE, page)
-    write_file(out, "index.json", _json({"fingerprint": digest, "files": {PAGE: _sha256(page)}, "text": ""}))
+    whole = {PAGE: html.render(documents, drawn, sources / "templates").encode(), **collection.files(documents)}
+    for name, data in whole.items():
+        write_file(out, name, data)
+    digests = {name: _sha256(data) for name, data in whole.items()}
+    write_file(out, "index.json", _json({"fingerprint": digest, "files": digests, "text": ""}))
     return contents
 
 

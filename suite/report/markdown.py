@@ -13,6 +13,7 @@ from suite.report.sheet import Sheet, Top, sheet
 from suite.report.table import Cell, Table
 
 if TYPE_CHECKING:
+    from suite.grid import Grid
     from suite.report.document import Document
     from suite.report.drawing import Drawing
 
@@ -24,9 +25,7 @@ def render(document: Document, drawn: Sequence[Drawing]) -> str:
     """The report with those figures."""
     grid = document.grid
     parts = [f"# {escape(grid.title or grid.name)}"]
-    for table in document.tables:
-        parts += [f"## Table {escape(table.name)}", _table(table),
-                  " ".join(map(escape, notes.caption(table, grid, "text"))), *_compared(table)]
+    parts += [section(table, grid) for table in document.tables]
     if document.verdicts:
         rows = [[escape(v.claim.text), escape(v.claim.source), f"**{v.verdict}**", escape(v.evidence)]
                 for v in document.verdicts]
@@ -39,8 +38,10 @@ def render(document: Document, drawn: Sequence[Drawing]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def _table(table: Table) -> str:
-    return _rows(sheet(table, _cell))
+def section(table: Table, grid: Grid) -> str:
+    """A table under its heading, with its caption and what the paper prints."""
+    return "\n\n".join([f"## Table {escape(table.name)}", _rows(sheet(table, _cell)),
+                        " ".join(map(escape, notes.caption(table, grid, "text"))), *_compared(table)])
 
 
 def _compared(table: Table) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from suite.data import cards
 from suite.report import comparison
 from suite.report.published import CHANCE
 from suite.report.table import Head, Table
@@ -97,13 +98,14 @@ def _data(heads: Iterable[Head]) -> list[str]:
 
 
 def data_words(run: GridRun) -> str:
-    """The data that a run sees: name, variant and options."""
+    """The data that a run sees: name, variant, and the options that are not as usual."""
     return _data_words(run.config.data)
 
 
 @lru_cache
 def _data_words(data: Data) -> str:
-    options = ", ".join(f"{key} {value}" for key, value in sorted(data.options.items()))
+    usual = cards.load(data.name).variant(data.variant).options if data.options else {}
+    options = ", ".join(f"{key} {value}" for key, value in sorted(data.options.items()) if value != usual[key].default)
     return f"{data.name}, variant {data.variant}" + (f" ({options})" if options else "")
 
 
