@@ -23,7 +23,7 @@ def mark(cell: Cell, head: Head, chance: float, run: GridRun) -> Cell:
     if not cell.values:
         return cell
     split = head.metric.name.partition("/")[0].partition("@")[0]
-    examples = cards.load(run.config.data.name).variant(run.config.data.variant).counts.get(split)
+    examples = _examples(run, split)
     if not examples:
         told = f"not tested for chance: the card does not count the examples of the split {split}"
         return replace(cell, reason="; ".join(filter(None, (cell.reason, told))))
@@ -36,3 +36,14 @@ def mark(cell: Cell, head: Head, chance: float, run: GridRun) -> Cell:
     reason = (f"{at_chance} of {len(cell.values)} seeds lie within {head.metric.format(low * head.metric.factor)} to "
               f"{head.metric.format(high * head.metric.factor)}, the 95 % interval of chance for {examples} examples")
     return replace(cell, state="chance", number="X", rest=f" (n={cell.n})", reason=reason)
+
+
+def _examples(run: GridRun, split: str) -> int:
+    """How many examples the split has: the card's count, or the share of it that an option asks for; 0 if unknown."""
+    data = run.config.data
+    variant = cards.load(data.name).variant(data.variant)
+    share = 1.0
+    for name in ("count", "test_count"):
+        if name in variant.options:
+            share *= float(data.options[name]) / float(variant.options[name].default)
+    return round(variant.counts.get(split, 0) * share)
