@@ -1,4 +1,4 @@
-"""Tokens, pairs and generated images at the sizes of the mini profile: they load, train, and need no file of the user."""
+"""Tokens, pairs and generated images at the sizes of the mini profile: they train, and need no file of the user."""
 
 from __future__ import annotations
 
