@@ -8,6 +8,7 @@ import importlib.metadata
 import os
 import platform
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ Finding = tuple[bool, str]  # whether it is as it should be, and what was found
 
 def check(args: argparse.Namespace) -> int:
     """Prints every finding; returns 1 where something that a run needs is missing."""
-    findings = [*_python(), *_torch(), *_store(args.store), *_data()]
+    findings = [*_python(), *_torch(), *_store(args.store), *_slurm(), *_data()]
     for good, text in findings:
         print(f"{'ok     ' if good else 'MISSING'}  {text}")
     return 0 if all(good for good, _ in findings) else 1
@@ -58,6 +59,18 @@ def _store(root: Path) -> Iterator[Finding]:
         writable = False
     free = shutil.disk_usage(folder).free / 1e9
     yield writable and free > 1, f"store {root}: {'' if writable else 'NOT '}writable, {free:.0f} GB free"
+
+
+def _slurm() -> Iterator[Finding]:
+    if shutil.which("sbatch") is None:
+        yield True, "SLURM: not on this machine; only --executor slurm needs it"
+        return
+    try:
+        done = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=20)
+        words = " ".join((done.stdout or done.stderr).split())
+    except (OSError, subprocess.TimeoutExpired) as error:
+        words = str(error)
+    yield True, f"SLURM: {words}"
 
 
 def _data() -> Iterator[Finding]:

@@ -147,7 +147,7 @@ def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[s
         time=cluster.time, gpus_per_node=cluster.gpus_per_job or None, cpus_per_task=cpus, mem=cluster.memory,
         wckey=None, array_parallelism=cluster.max_parallel or len(batch.tasks), signal_delay_s=cluster.signal_s,
         additional_parameters=flags, stderr_to_stdout=True, srun_args=["--cpus-per-task", str(cpus)],
-        setup=["trap : TERM", *cluster.setup, "export PYTHONSAFEPATH=1 OPENBLAS_NUM_THREADS=1",
+        setup=["trap : TERM", *cluster.setup, "export PYTHONSAFEPATH=1 OPENBLAS_NUM_THREADS=1 SUITE_SPENT_S=$SECONDS",
                f"export PYTHONPATH={shlex.quote(batch.code)}${{PYTHONPATH:+:$PYTHONPATH}}"],
         teardown=["code=$?", f'[ "$code" -le 1 ] || {python} after {shlex.quote(str(record))} "$code"',
                   'exit "$code"'])

@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from suite.job import Training
 
 BARREN = 3  # starts of a job in a row without progress, after which it is not started again
-SIGNALS = (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT)
+SIGNALS = (signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
+SPENT = "SUITE_SPENT_S"  # environment variable with the seconds from the start of the job to that of its process
 SLACK_S = 60.0  # SLURM looks at time limits twice a minute
 OK, FAILED, STOPPED = 0, 1, 143
 
@@ -70,7 +71,6 @@ class Node:
         self.store = Store(record.parent.parent)
         self.batch = batch.read(record)
         self.ids = self.batch.tasks[place.task]
-        self.began = time.monotonic()
 
     def work(self, stop: Stop) -> int:
         """Compute the runs of this job, and return the exit status: 0 where none failed."""
@@ -84,6 +84,8 @@ class Node:
         if self.barren(before):
             return self.give_up("killed", f"job {self.place.label} was started {BARREN} times without progress")
         self.remember(before)
+        # SLURM's own signal comes in time or not at all; this one does not depend on it.
+        signal.setitimer(signal.ITIMER_REAL, max(1.0, self.batch.minutes * 60 - self.batch.signal_s - self.spent()))
         runs = self.runs()
         states = self.compute(runs, stop)
         if stop.asked:
@@ -129,14 +131,20 @@ class Node:
         """After a signal: start again later, if SLURM does not do or forbid that by itself, and there is progress."""
         where = job_state(self.place.label)
         say(f"stopped by {stop.last.name if stop.last else 'a signal'}; SLURM says {where or 'nothing'}")
-        if where != "RUNNING":  # cancelled, requeued or out of time: SLURM has decided
-            return STOPPED
-        spent = time.monotonic() - self.began
-        timed_out = spent > self.batch.minutes * 60 - self.batch.signal_s - SLACK_S
-        if self.progress() == before and timed_out:
+        timed_out = self.spent() > self.batch.minutes * 60 - self.batch.signal_s - SLACK_S
+        if self.progress() == before and timed_out and where != "PENDING":
             return self.give_up("timeout", f"job {self.place.label} reached its time limit of {self.batch.minutes} min "
                                 "and made no progress in it")
+        if where != "RUNNING":  # cancelled, requeued or out of time: SLURM has decided
+            return STOPPED
         return STOPPED if requeue(self.place.label) else FAILED
+
+    def spent(self) -> float:
+        """Seconds since the job started."""
+        ticks = attempt.process_start(os.getpid())
+        uptime = float(Path("/proc/uptime").read_text().split()[0])
+        age = uptime - ticks / os.sysconf("SC_CLK_TCK") if ticks is not None else 0.0
+        return float(os.environ.get(SPENT, "0")) + age
 
     def after(self, code: int) -> int:
         """What is left to say and to do where the process that computes is gone, and has left this exit status."""
