@@ -67,9 +67,9 @@ def _slurm() -> Iterator[Finding]:
         return
     try:
         done = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=20)
-        words = " ".join((done.stdout or done.stderr).split())
+        words = " ".join((done.stdout or f"does not answer: {done.stderr}").split())[:200]
     except (OSError, subprocess.TimeoutExpired) as error:
-        words = str(error)
+        words = f"does not answer: {error}"
     yield True, f"SLURM: {words}"
 
 
