@@ -107,7 +107,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
             "usr2": submit(root / "usr2", 1, how={"pause": 0.5}),
             "requeue": submit(root / "requeue", 1, how={"pause": 0.5}),
             "supervisor": submit(root / "supervisor", 1, how={"pause": 0.5}),
-            "time": submit(root / "time", 1, how={"pause": 2.1}, time=1, signal_s=15),
+            "time": submit(root / "time", 1, how={"pause": 1.7}, time=1, signal_s=15),
             "hang": submit(root / "hang", 1, how={"fault": "hang", "at": 0}, time=1, signal_s=5),
             "error": submit(root / "error", 1, how={"fault": "error", "at": 15}),
             "suicide": submit(root / "suicide", 1, how={"fault": "suicide", "at": 12}),
