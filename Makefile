@@ -1,10 +1,14 @@
-# make run: the quickstart grid. make test: the tests. Both make the virtual environment that they need.
+# make run: the quickstart grid. make tables-mini: every table of the paper, small. make test: the tests.
+# They make the virtual environment that they need.
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 READY := $(VENV)/.ready
 
 run: $(READY)
 	$(VENV)/bin/python run_grid.py grids/quickstart.yaml
+
+tables-mini: $(READY)
+	$(VENV)/bin/python run_grid.py grids/table*.yaml --profile mini --jobs 2
 
 test: $(READY)
 	$(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not slurm"
@@ -33,4 +37,4 @@ $(READY): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run test slurm bench lint exactness clean
+.PHONY: run tables-mini test slurm bench lint exactness clean

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from suite.data import cards
 from suite.report import comparison
 from suite.report.published import CHANCE
-from suite.report.table import Head, Table
+from suite.report.table import Cell, Head, Table
 
 if TYPE_CHECKING:
     from suite.fields import Data
@@ -110,23 +110,53 @@ def _data_words(data: Data) -> str:
 
 
 def warnings(tables: Iterable[Table], provenance: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """One sentence for each condition that the numbers of a column do not share; `provenance` is by run id."""
+    """One sentence for each condition that the numbers of a column, or of a row, do not share; `provenance` by run id.
+
+    What a column mixes is not told again of the rows across it.
+    """
     columns: dict[str, list[str]] = {}
+    rows: dict[str, list[str]] = {}
     trajectories: dict[str, None] = {}
     for table in tables:
-        for j, head in enumerate(table.heads):
-            ids = sorted({run_id for row in table.cells if row[j].n for run_id in row[j].run_ids})
-            records = {id(one): one for run_id in ids if (one := provenance.get(run_id)) is not None}  # most are equal
-            told = [conditions(one) for one in records.values()]
-            for name in dict.fromkeys(name for one in told for name in one if name not in ONLY_TOLD):
-                values = sorted({one.get(name, "not recorded") for one in told})
-                if len(values) > 1:
-                    columns.setdefault(f"{name}: {'; '.join(values)}.", []).append(head.label)
+        for head, cells in zip(table.heads, zip(*table.cells, strict=True), strict=True):
+            ids = _with_numbers(cells)
+            for what in [*_mixed(ids, provenance), *_mixed_settings(ids, head)]:
+                columns.setdefault(what, []).append(head.label)
             for run_id in ids:
                 for change in provenance.get(run_id, {}).get("mixed", ()):
                     trajectories[f"Run {run_id} changed on its way, {change}."] = None
-    return [*(f"{', '.join(dict.fromkeys(labels))}: the runs of this column differ in {what}"
-              for what, labels in columns.items()), *trajectories]
+        for name, cells in zip(table.rows, table.cells, strict=True):
+            for what in _mixed(_with_numbers(cells), provenance, OF_TASKS):
+                rows.setdefault(what, []).append(name)
+    return [*_sentences(columns, "column"), *_sentences({w: r for w, r in rows.items() if w not in columns}, "row"),
+            *trajectories]
+
+
+def _with_numbers(cells: Iterable[Cell]) -> list[str]:
+    return sorted({run_id for cell in cells if cell.n for run_id in cell.run_ids})
+
+
+def _mixed(ids: Iterable[str], provenance: Mapping[str, Mapping[str, Any]], left_out: Container[str] = ()) -> list[str]:
+    """The conditions that differ between these runs, each with its values."""
+    records = {id(one): one for run_id in ids if (one := provenance.get(run_id)) is not None}  # most are equal
+    told = [conditions(one) for one in records.values()]
+    names = dict.fromkeys(name for one in told for name in one if name not in ONLY_TOLD and name not in left_out)
+    values = {name: sorted({one.get(name, "not recorded") for one in told}) for name in names}
+    return [f"{name}: {'; '.join(there)}." for name, there in values.items() if len(there) > 1]
+
+
+def _mixed_settings(ids: Iterable[str], head: Head) -> list[str]:
+    """Data and lengths that differ between the runs of a column: these are not to be compared with each other."""
+    wanted = set(ids)
+    runs = [run for run in head.runs if run.run_id in wanted and run.config.kind == "train"]
+    values = {"data": sorted({data_words(run) for run in runs}),
+              "length": sorted({f"{run.config.train.epochs} epochs" for run in runs})}
+    return [f"{name}: {'; '.join(there)}." for name, there in values.items() if len(there) > 1]
+
+
+def _sentences(mixed: Mapping[str, Iterable[str]], place: str) -> Iterable[str]:
+    return (f"{', '.join(dict.fromkeys(labels))}: the runs of this {place} differ in {what}"
+            for what, labels in mixed.items())
 
 
 def unreadable(grid: Grid, states: Mapping[str, RunState]) -> list[str]:
@@ -135,6 +165,7 @@ def unreadable(grid: Grid, states: Mapping[str, RunState]) -> list[str]:
     return [f"Run {run_id} cannot be read: {state.detail}." for run_id, state in told.items()]
 
 
+OF_TASKS = ("prepared data",)  # which differ along a row by nature
 ONLY_TOLD = ("cpu", "system")  # listed, but no cause for a warning: where it matters, `device` differs too
 NAMES = {"kernel_backend": "kernel back end", "python": "Python", "data": "prepared data"}
 
