@@ -162,6 +162,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
                         "the next call goes on with it")
     parser.add_argument("--checkpoint", type=_positive, default=5.0, metavar="MINUTES", help="at most this much of "
                         "a run is lost when it is killed (default: 5)")
+    parser.add_argument("--recompute", action="store_true", help="keep a third of the activations, for a third more "
+                        "time and the same bits: layers are computed again in the backward pass")
 
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:

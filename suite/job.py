@@ -27,6 +27,7 @@ from suite.ending import Ending, failure
 from suite.errors import UserError
 from suite.heartbeat import Heartbeat
 from suite.migrate import SCHEMA
+from suite.models import backbone
 from suite.order import Order
 from suite.stop import Stop
 from suite.store import RunState, Store, check_folder, encode_rows, read_config, read_result, read_rows
@@ -139,6 +140,7 @@ class Job:
         if self.config.kind == "bench":
             threads = self.config.bench.threads
         place = device.settle(threads, self.order.device, self.order.compile)
+        backbone.recompute(self.order.recompute)
         data = self.training.load(self.config)
         self.trainer = self.training.trainer(self.config, data, place, self.order.compile)
         if restored is not None:

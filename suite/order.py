@@ -13,9 +13,9 @@ class Order:
     """How to compute a run, and how far.
 
     until: stop after this epoch of the full schedule; None for its end. timeout_s: seconds after which to stop.
-    checkpoint_s: seconds between checkpoints, at most that much is lost. probe: stop after the first one. still: number
-    and heartbeats of an attempt that may be overtaken although it has not ended (`suite.attempt.claim`). launch:
-    `suite.provenance.of_launch`, and the job and batch of a cluster.
+    checkpoint_s: seconds between them, at most that much is lost. probe: stop after the first one. recompute: see
+    `suite.models.backbone`. still: number and heartbeats of an attempt that may be overtaken although it has not ended
+    (`suite.attempt.claim`). launch: `suite.provenance.of_launch`, and the job and batch of a cluster.
     """
 
     threads: int = 1
@@ -24,6 +24,7 @@ class Order:
     timeout_s: float | None = None
     checkpoint_s: float = 300.0
     compile: bool = False
+    recompute: bool = False
     probe: bool = False
     still: tuple[int, int] | None = None
     launch: Mapping[str, Any] = field(default_factory=dict)

@@ -80,7 +80,8 @@ def _asked(plan: Plan, args: argparse.Namespace, retry: bool) -> tuple[Cluster, 
     changes = {key: getattr(args, key) for key in SETTINGS}
     cluster = load(args.cluster, changes | {"extra": dict(args.extra) if args.extra else None})
     return cluster, Options(store=args.store, threads=args.threads, until=args.until, retry=retry,
-                            timeout_s=args.timeout * 60 if args.timeout else None, checkpoint_s=args.checkpoint * 60)
+                            recompute=args.recompute, timeout_s=args.timeout * 60 if args.timeout else None,
+                            checkpoint_s=args.checkpoint * 60)
 
 
 def slots(plan: Plan, cluster: Cluster) -> int:

@@ -63,7 +63,7 @@ def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: b
         jobs = 1
     options = Options(store=args.store, jobs=jobs, threads=args.threads, gpus=args.gpus, until=args.until,
                       timeout_s=args.timeout * 60 if args.timeout else None, checkpoint_s=args.checkpoint * 60,
-                      retry=retry)
+                      recompute=args.recompute, retry=retry)
     if warning := late(plan_.todo, plan_.states, plan_.until, plan_.prices, options.timeout_s):
         print(f"warning: {warning}", file=sys.stderr)
     with Progress(plan_, slots=options.jobs * max(1, len(args.gpus)), timeout_s=options.timeout_s) as progress:

@@ -13,6 +13,7 @@ from fake_data import FakeData, RunningMean, small, waves
 
 from suite import models
 from suite.errors import UserError
+from suite.models import backbone
 from suite.models.backbone import Backbone
 from suite.train import Diverged, Trainer, _allow_tf32
 
@@ -68,6 +69,28 @@ def test_stopped_at_any_step_it_goes_on_with_the_same_bits(kind: str) -> None:
             assert value.isfinite().all(), name
         walker.advance()
     assert untimed(walker.rows) == whole
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_computed_again_in_the_backward_pass_give_the_same_bits(kind: str) -> None:
+    config, data = small(**KINDS[kind], train__evaluate=["val", "test"]), waves(COUNTS)
+    results = []
+    for again in (False, True):
+        backbone.recompute(again)
+        try:
+            trainer, kept = Trainer(config, data, CPU), {}
+            def keep(t: torch.Tensor, kept: dict[int, torch.Tensor] = kept) -> torch.Tensor:
+                kept[t.untyped_storage().data_ptr()] = t
+                return t
+
+            with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+                trainer.advance()
+            rows = run(trainer)
+        finally:
+            backbone.recompute(False)
+        results.append((sum(t.numel() for t in kept.values()), rows, trainer.model.state_dict()))
+    (much, rows, one), (little, same, two) = results
+    assert little < much and rows == same and all(torch.equal(one[name], two[name]) for name in one)
 
 
 def test_state_is_a_copy_and_restore_leaves_it_alone() -> None:

@@ -22,8 +22,8 @@ class Options:
     """How to compute, none of it in a run's id.
 
     jobs: runs at a time, on each of `gpus` where there are any. threads: of each run. until: epoch to stop after.
-    timeout_s, checkpoint_s, probe: as in `suite.order.Order`. retry: start failed runs, too. wait: for runs that
-    somebody else owns; one is taken over when its heartbeat stands still for `patience_s`.
+    timeout_s, checkpoint_s, recompute, probe: as in `suite.order.Order`. retry: start failed runs, too. wait: for
+    runs that somebody else owns; one is taken over when its heartbeat stands still for `patience_s`.
     """
 
     store: Path
@@ -34,6 +34,7 @@ class Options:
     timeout_s: float | None = None
     checkpoint_s: float = 300.0
     compile: bool = False
+    recompute: bool = False
     probe: bool = False
     retry: bool = False
     wait: bool = True
@@ -42,8 +43,8 @@ class Options:
     def order(self, gpu: int | str | None, launch: Mapping[str, Any], still: tuple[int, int] | None = None) -> Order:
         """What a job in the slot of `gpu` (None: the processor) is asked to do."""
         return Order(threads=self.threads, device="cpu" if gpu is None else "cuda", until=self.until,
-                     timeout_s=self.timeout_s, checkpoint_s=self.checkpoint_s, compile=self.compile, probe=self.probe,
-                     still=still, launch=launch)
+                     timeout_s=self.timeout_s, checkpoint_s=self.checkpoint_s, compile=self.compile,
+                     recompute=self.recompute, probe=self.probe, still=still, launch=launch)
 
 
 class Listener(Protocol):

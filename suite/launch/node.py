@@ -113,8 +113,8 @@ class Node:
             raise UserError("SLURM has given no GPU to this job", "CUDA_VISIBLE_DEVICES", "see gpus_per_job")
         options = Options(self.store.root, jobs=self.batch.at_once, threads=order.threads,
                           gpus=gpus if order.device != "cpu" else (), until=order.until, timeout_s=order.timeout_s,
-                          checkpoint_s=order.checkpoint_s, compile=order.compile, probe=order.probe,
-                          retry=self.batch.retry, wait=False)
+                          checkpoint_s=order.checkpoint_s, compile=order.compile,
+                          recompute=order.recompute, probe=order.probe, retry=self.batch.retry, wait=False)
         if len(runs) == 1:
             os.environ[preload.FEW] = "1"
         code = {**order.launch, "job": self.place.label, "batch": self.batch.name}

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
 
 from suite.config import RunConfig
 from suite.fields import SSM, Model
@@ -22,6 +23,18 @@ from suite.tasks import TASKS
 
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
+
+_recompute = False
+
+
+def recompute(on: bool) -> None:
+    """Whether blocks compute what they add anew in the backward pass, instead of keeping all that lies between.
+
+    Less than a third is kept, for a third more time, and no bit changes: so it is no field of a run.
+    """
+    global _recompute
+    _recompute = on
+
 
 Layer = Callable[[SSM, int, int, bool, np.random.Generator], nn.Module]
 
@@ -96,11 +109,18 @@ class Block(nn.Module):
         u = self.norm(x) if self.prenorm else x
         if valid is not None:
             u = u * valid
-        with torch.autocast(x.device.type, enabled=False):  # the kernel's phases do not survive bfloat16
+        # Not the norm: a batch norm would count the batch twice.
+        again = _recompute and torch.is_grad_enabled()
+        y = checkpoint(self._change, u, rate, use_reentrant=False) if again else self._change(u, rate)
+        x = x + y
+        return x if self.prenorm else self.norm(x)
+
+    def _change(self, u: Tensor, rate: float) -> Tensor:
+        """What the block adds to its input, of the normed u."""
+        with torch.autocast(u.device.type, enabled=False):  # the kernel's phases do not survive bfloat16
             y = self.sequence(_wide(u), rate)
         y = self.mix(self.drop(F.gelu(y)))
-        x = x + self.drop(F.glu(y, dim=-1) if self.glu else y)
-        return x if self.prenorm else self.norm(x)
+        return self.drop(F.glu(y, dim=-1) if self.glu else y)
 
 
 class Linear(nn.Linear):

@@ -81,7 +81,8 @@ class _Resolve(torch.autograd.Function):
         cb, cp, qb, qp = _blocks(out, kernels)
         cb.copy_(g)
         if rank:
-            left, slopes, solved = ctx.saved_tensors[0], ctx.saved_tensors[1:-rank], ctx.saved_tensors[-rank:]
+            saved = ctx.saved_tensors
+            left, slopes, solved = saved[0], saved[1:-rank], saved[-rank:]
             mine = [_sum(g * left[:, :, a]) for a in range(rank)]
             for b in range(rank):
                 torch.mul(g, solved[b][:, None], out=cp[:, :, b])
