@@ -21,6 +21,7 @@ from suite import attempt, device, provenance
 from suite.config import RunConfig
 from suite.ending import failure
 from suite.job import Training, run
+from suite.migrate import SCHEMA
 from suite.order import Order
 from suite.stop import Stop
 from suite.store import RunState, Store, checkpoints
@@ -31,7 +32,7 @@ def test_a_whole_run(folder: Path, store: Store, capsys: pytest.CaptureFixture[s
     result = ends_well(folder, Order(launch={"git": {"commit": "c" * 40, "patch": None}, "command": ["x"]}))
     assert {k: v for k, v in result.items() if k != "rows"} == {
         "id": RUN.run_id, "epochs": 3, "steps": 3 * STEPS, "parameters": 3, "shape": RUN.shape, "attempts": 1,
-        "threads": 1, "device": device.model("cpu"), "mixed": [],
+        "threads": 1, "device": device.model("cpu"), "mixed": [], "schema": SCHEMA,
         "seconds_per_epoch": sorted(r["time/train"] for r in result["rows"])[1] + 0.25}
     assert store.prices() == {RUN.shape: result["seconds_per_epoch"]} and store.rows(RUN.run_id) == result["rows"]
     assert names(folder) == {"config.json", "metrics.jsonl", "result.json", "provenance.json", "attempts",
@@ -143,6 +144,7 @@ sys.path.insert(0, {tests!r})
 from fake_training import training
 from pathlib import Path
 from suite import attempt, job
+from suite.migrate import SCHEMA
 from suite.order import Order
 {before}
 state = job.run(Path({folder!r}), Order(checkpoint_s={checkpoint}), training(pause={pause}))
