@@ -16,6 +16,7 @@ from suite.yamlfile import Node, load_yaml
 
 GRIDS = Path(__file__).parents[1] / "grids"
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$"
+LONGEST = 255  # bytes of a file name
 JOINED = ("exclude", "overrides")  # lists that a file which extends another adds to, where others are replaced
 SIZES = re.compile(r"data\..*|optim\..*|train\.(epochs|batch_size|evaluate)|model\.(layers|features)|"
                    r"ssm\.(state_size|copies)")
@@ -174,8 +175,9 @@ def _with_parents(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
     names = parents.plain() if isinstance(parents.value, list) else [parents.plain()]
     merged = Node({}, node.at)
     for name in names:
-        if not isinstance(name, str):
-            raise UserError(f"{name!r} is not a file name", parents.at.key("extends"))
+        if not isinstance(name, str) or not name or not name.isprintable() or \
+                max(map(len, name.encode().split(b"/"))) > LONGEST:
+            raise UserError(f"{name!r:.80} is not a file name", parents.at.key("extends"))
         try:
             parent = _extended(path.parent / name, chain)
         except UserError as error:

@@ -88,6 +88,9 @@ def load_yaml(path: Path) -> Node:
         raise UserError("the file may not be read", str(path), "check its permissions") from None
     except UnicodeDecodeError as error:
         raise UserError(f"the file is not UTF-8 text (byte {error.start})", str(path)) from None
+    except (OSError, ValueError) as error:  # a name that no file can have, a disk that fails
+        what = error.strerror if isinstance(error, OSError) else str(error)
+        raise UserError(f"the file cannot be read: {what}", repr(str(path))[:200]) from None
     return parse_yaml(text, shown(path))
 
 

@@ -83,6 +83,14 @@ def test_names_in_cards_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyP
         cards.load.cache_clear()
 
 
+@pytest.mark.parametrize("name", ["x" * 5000, "a/" + "é" * 200 + ".yaml", "a\\0b", "a\\nb", ""])
+def test_what_no_file_can_be_called_is_told_where_it_stands(tmp_path: Path, name: str,
+                                                            capsys: pytest.CaptureFixture[str]) -> None:
+    for text in (f'extends: "{name}"\n', f'extends: ["{name}"]\n', f'blocks: [{{extends: "{name}"}}]\n'):
+        assert told(tmp_path, GRID.format(name="g") + text).startswith(f"{tmp_path / 'g.yaml'}:")
+    assert main(["plan", "x" * 5000]) == 2 and "cannot be read: File name too long" in capsys.readouterr().err
+
+
 def test_a_module_that_raises_is_told_without_a_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                           capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.syspath_prepend(str(tmp_path))
