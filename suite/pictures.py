@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 COUNT = {"images": 32, "signals": 8, "tokens": 12}
 TOKENS_A_ROW = 128
+SPECIALS = 3  # tokens with longer names that are no letters: padding, unknown, end
 
 
 def write(data: TaskData, labels: Sequence[str], path: Path) -> Path:
@@ -114,6 +115,17 @@ def tokens(data: TaskData, rows: np.ndarray, names: Sequence[str]) -> Any:
             strip[:length] = texts[k, part, :length]
             axes.imshow(strip.reshape(-1, TOKENS_A_ROW), cmap="nipy_spectral", vmin=0, vmax=data.vocabulary,
                         aspect="auto", interpolation="nearest")
-            axes.set_title(f"{name}: {length:,} tokens", fontsize=8, pad=2)
+            told = beginning(data, texts[k, part, :length], 130 // texts.shape[1])
+            axes.set_title(f"{name}, {length:,} tokens: {told}", fontsize=7, pad=2, loc="left")
             axes.set_axis_off()
     return figure
+
+
+def beginning(data: TaskData, text: np.ndarray, most: int) -> str:
+    """The first tokens as text of at most `most` letters, where the data say what their tokens stand for."""
+    if "symbols" not in data.arrays:
+        return "…"
+    symbols = [str(symbol) for symbol in data.arrays["symbols"]]
+    between = "" if sum(len(symbol) > 1 for symbol in symbols) <= SPECIALS else " "
+    whole = between.join(symbols[token] for token in text[:most])
+    return "".join(letter if letter.isprintable() else " " for letter in whole[:most]) + "…"

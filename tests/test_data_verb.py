@@ -112,6 +112,16 @@ def test_tokens_and_pairs_are_strips(tmp_path: Path) -> None:
             assert len(np.unique(np.asarray(picture.convert("L")))) > 9
 
 
+def test_a_strip_begins_with_what_its_tokens_stand_for() -> None:
+    some = {"symbols": np.array(["<pad>", "<eos>", "a", "\n", "$"])}
+    letters = TaskData("text", 5, None, 6, 2, None, "", "sample", some)
+    assert pictures.beginning(letters, np.array([2, 3, 4, 1]), 9) == "a $<eos>…"
+    words = {"symbols": np.array(["<pad>", "<unk>", "<eos>", "[MIN", "[MAX", "7"])}
+    numbers = TaskData("listops", 5, None, 6, 2, None, "", "sample", words)
+    assert pictures.beginning(numbers, np.array([3, 5, 4]), 8) == "[MIN 7 [\u2026"
+    assert pictures.beginning(TaskData("text", 5, None, 6, 2, None, "", "sample", {}), np.array([3]), 8) == "…"
+
+
 def test_rows_of_a_picture_show_every_class_and_the_range_of_targets() -> None:
     assert pictures.spread(np.array([0, 0, 0, 1, 2, 2, 1]), 6, 3).tolist() == [0, 3, 4, 1, 6, 5]
     assert pictures.spread(np.array([3.0, 1.0, 2.0, 9.0]), 2, None).tolist() == [1, 3]
