@@ -1,0 +1,190 @@
+"""Blocks of rows, differences, printed rows, averages, X, turned tables; and layouts of these that do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from paper_store import GRIDS, table_grids
+from report_store import METHODS, SOURCES, Shelf, make_grid
+
+from suite.errors import UserError
+from suite.grid import Grid, load_grid
+from suite.report import latex, markdown
+from suite.report.builder import build_table
+from suite.report.layout import Placed
+from suite.report.notes import caption
+from suite.report.placed import layout_files, load_layout
+from suite.report.published import load_published
+from suite.report.results import read_results
+from suite.report.sheet import sheet
+from suite.report.table import Table
+
+PUBLISHED = load_published()
+HEAD = "name: demo\npublished: 3a\n"
+BLOCKS = HEAD + """\
+rows:
+  axis: method
+  groups:
+    - {rows: [S4D-Real, S4D-Lin], base: S4D-Lin}
+    - {label: others, rows: [S4D-Inv]}
+columns:
+  - {label: sCIFAR, where: {task: sCIFAR}, digits: 1}
+"""
+
+
+def made(tmp_path: Path, text: str, grid: Grid, shelf: Shelf) -> Table:
+    (tmp_path / "demo.yaml").write_text(text)
+    placed = load_layout(tmp_path / "demo.yaml", grid, PUBLISHED)
+    assert isinstance(placed, Placed)
+    results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
+    return build_table(placed, grid, results, PUBLISHED)
+
+
+def shelf_of(tmp_path: Path, grid: Grid, values: dict[str, list[float | None]]) -> Shelf:
+    """Best accuracies by method and seed; None is a run that has not started, NaN one that diverged."""
+    shelf = Shelf(tmp_path)
+    for run in grid.runs:
+        value = values.get(run.labels["method"], [None] * 9)[run.config.seed]
+        if value is not None:
+            shelf.put(run, "done", [value / 2, value, value, value])
+    return shelf
+
+
+def texts(table: Table) -> dict[str, list[str]]:
+    return {row: [cell.text for cell in cells] for row, cells in zip(table.rows, table.cells, strict=True)}
+
+
+def test_rows_are_differences_from_the_base_row_of_their_block_over_the_same_seeds(tmp_path):
+    grid = make_grid()
+    shelf = shelf_of(tmp_path, grid, {"S4D-Lin": [0.5, 0.6, None], "S4D-Real": [0.4, 0.45, 0.9], "S4D-Inv": [0.3] * 3})
+    table = made(tmp_path, BLOCKS, grid, shelf)
+    assert texts(table) == {"S4D-Real": ["−12.5 ± 3.5 (n=2, 1 without S4D-Lin)"],
+                            "S4D-Lin": ["55.0 ± 7.1 (n=2, 1 not run)"], "S4D-Inv": ["30.0 ± 0.0 (n=3)"]}
+    cell = table.cells[0][0]
+    assert (cell.base, cell.values, cell.state) == ("S4D-Lin", {0: pytest.approx(-10), 1: pytest.approx(-15)},
+                                                    "incomplete")
+    assert {cell.rank for row in table.cells for cell in row} == {0}  # differences have no best
+    assert [(line.block, line.group, line.base) for line in table.lines] == [
+        (0, "", "S4D-Lin"), (0, "", ""), (1, "others", "")]
+    assert "Signed: differences from S4D-Lin, over the same seeds." in caption(table, grid, "text")
+
+
+def test_a_difference_without_its_base_row(tmp_path):
+    grid = make_grid()
+    table = made(tmp_path, BLOCKS, grid, shelf_of(tmp_path, grid, {"S4D-Real": [0.4] * 3}))
+    assert texts(table)["S4D-Real"] == ["0/3 without S4D-Lin"]
+
+
+@pytest.mark.parametrize(("values", "text"), [
+    ([0.5, None, None], "50.0 (n=1, 2 not run)"),
+    ([0.5] * 3, "50.0 ± 0.0 (n=3)"),
+    ([float("nan")] * 3, "0/3 diverged"),
+    ([0.5, float("nan"), 0.7], "60.0 ± 14.1 (n=2, 1 diverged)")])
+def test_one_seed_no_spread_and_no_number(tmp_path, values, text):
+    grid = make_grid()
+    table = made(tmp_path, BLOCKS, grid, shelf_of(tmp_path, grid, {"S4D-Lin": values}))
+    assert texts(table)["S4D-Lin"] == [text]
+
+
+def test_deviation_of_a_population_or_none_at_all(tmp_path):
+    grid, values = make_grid(), {"S4D-Inv": [0.4, 0.5, 0.6]}
+    for spread, text in (("sample", "50.0 ± 10.0 (n=3)"), ("population", "50.0 ± 8.2 (n=3)"), ("none", "50.0 (n=3)")):
+        table = made(tmp_path, BLOCKS + f"spread: {spread}\n", grid, shelf_of(tmp_path, grid, values))
+        assert texts(table)["S4D-Inv"] == [text]
+        assert table.cells[2][0].interval == pytest.approx((50 - 24.84, 50 + 24.84), abs=0.01)  # t, in each case
+
+
+def test_rows_that_the_paper_prints(tmp_path):
+    text = BLOCKS.replace("3a", '"9"') + "  - {label: SC, where: {task: SC}}\n"
+    text = text.replace("    - {label: others", "    - {published: [LSTM, FlexConv]}\n    - {label: others")
+    table = made(tmp_path, text, make_grid(), Shelf(tmp_path))
+    assert texts(table)["LSTM"] == ["63.01", "not in the paper"]
+    cell = table.cells[2][0]
+    assert (cell.state, cell.mean, cell.run_ids, cell.judged) == ("published", 63.01, (), ())
+    assert table.lines[2].source.startswith("[7, 12]") and table.lines[2].constant
+
+
+def test_blocks_of_two_axes_have_the_names_of_both():
+    grid = load_grid(GRIDS / "table3b.yaml")
+    placed = load_layout(SOURCES / "tables" / "table3b.yaml", grid, PUBLISHED)
+    shelf = Shelf(Path("nowhere"))
+    results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
+    table = build_table(placed, grid, results, PUBLISHED)
+    assert table.rows == tuple(PUBLISHED.file.tables["3b"].rows)
+    assert [head.label for head in table.heads] == list(PUBLISHED.file.tables["3b"].columns)
+    assert sheet(table, lambda cell: cell).spans() == [("sCIFAR", 2), ("SC", 2), ("BIDMC", 1)]
+    frozen = {run.run_id for run in grid.runs if not run.config.ssm.train_a}
+    for line, cells in zip(table.lines, table.cells, strict=True):
+        assert all((run_id in frozen) == (line.group == "frozen") for cell in cells for run_id in cell.run_ids)
+        assert all(len(cell.run_ids) == 3 and len(cell.judged) >= 1 for cell in cells)
+
+
+@pytest.mark.parametrize("grid", table_grids(), ids=lambda grid: grid.name)
+def test_every_layout_of_the_paper_finds_its_published_numbers(grid):
+    """Each row and column of the paper's table has a cell; what only the layout has is told here."""
+    for path in layout_files(SOURCES / "tables", grid.name):
+        placed = load_layout(path, grid, PUBLISHED)
+        name = placed.layout.published
+        if not isinstance(placed, Placed):
+            assert [row.label for row in placed.layout.rows] == list(PUBLISHED.file.configurations[name].rows)
+            continue
+        shelf = Shelf(Path("nowhere"))
+        results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
+        table = build_table(placed, grid, results, PUBLISHED)
+        printed = PUBLISHED.file.tables[name]
+        assert set(table.rows) == set(printed.rows)
+        assert [head.label for head in table.heads if head.label != "Path-X, test"] == list(printed.columns)
+        for cells in table.cells:
+            for cell in cells:
+                assert cell.judged or cell.state == "published" or cell.column == "Path-X, test", cell
+                assert cell.state != "absent" and cell.text
+
+
+def test_a_turned_table_has_one_line(tmp_path):
+    grid = make_grid()
+    values = {name: [0.5, 0.5, 0.5] for name in METHODS}
+    text = "name: demo\ntranspose: true\nrows: method\ncolumns:\n- {label: CIFAR, where: {task: sCIFAR}}\n"
+    table = made(tmp_path, text, grid, shelf_of(tmp_path, grid, values))
+    turned = sheet(table, lambda cell: cell.text)
+    assert [top.label for top in turned.tops] == METHODS
+    assert [side.label for side in turned.sides] == ["CIFAR, validation accuracy, % ↑"]
+    assert "S4D-Lin & S4D-Inv & S4D-Real" in latex.numbered(table, grid)
+    assert "| S4D-Lin " in markdown.section(table, grid)
+
+
+@pytest.mark.parametrize(("old", "new", "message"), [
+    ("rows: [S4D-Real,", "rows: [S4D-Reel,", "yaml:6: rows.groups.0.rows.0: the grid 'demo' makes no row 'S4D-Reel'"),
+    ("base: S4D-Lin", "base: S4D-Inv", "demo.yaml:6: rows.groups.0.base: the base row 'S4D-Inv' is not in its block"),
+    ("label: others,", "label: others, where: {task: CS},", "rows.groups.1.where.task: the axis 'task' of the grid"),
+    ("label: others,", "published: [LSTM],", "yaml:7: rows.groups.1.published.0: the paper's table '3a' has no row"),
+    ("published: 3a", "published: 3c", "demo.yaml:2: published: the paper has no table '3c' of numbers"),
+    ("label: sCIFAR", "label: BIDMC", "the paper's column 'BIDMC' shows rmse, this one accuracy"),
+    ("label: sCIFAR", "metric: val/rmse, label: sCIFAR", "the paper's column 'sCIFAR' shows accuracy, this one rmse"),
+    ("label: sCIFAR", "epoch: first, label: sCIFAR", "column 'sCIFAR' shows the best epoch, this one first"),
+    ("label: sCIFAR", "published: SC35, label: x", "columns.0.published: the paper's table has no column 'SC35'"),
+    ("columns:\n", "columns:\n  - {label: Avg, average: [sCIFAR]}\n", "no column 'sCIFAR' of numbers before"),
+    ("digits: 1", "chance: 1.5", "columns.0.chance: it should be less than 1"),
+    ("name: demo", "name: demo\nspread: variance", "spread: it should be 'sample', 'population' or 'none'"),
+    ("name: demo", "name: demo\nkind: numbrs", "kind: it should be 'numbers'"),
+])
+def test_layouts_that_do_not_fit(tmp_path, old, new, message):
+    assert old in BLOCKS
+    with pytest.raises(UserError) as caught:
+        made(tmp_path, BLOCKS.replace(old, new, 1), make_grid(), Shelf(tmp_path))
+    assert message in str(caught.value).replace(f"{tmp_path}/", "")
+
+
+def test_a_metric_that_no_run_has(tmp_path):
+    grid = make_grid()
+    shelf = shelf_of(tmp_path, grid, {"S4D-Inv": [0.5] * 3})
+    text = BLOCKS.replace("label: sCIFAR", "metric: tset/accuracy, label: sCIFAR")
+    with pytest.raises(UserError, match="columns.0.metric: no run has the metric 'tset/accuracy'"):
+        made(tmp_path, text, grid, shelf)
+
+
+def test_of_several_metrics_the_first_that_is_evaluated(tmp_path):
+    text = BLOCKS.replace("label: sCIFAR", "metric: [test@8000/accuracy, test/accuracy], label: sCIFAR")
+    grid = make_grid()
+    table = made(tmp_path, text, grid, shelf_of(tmp_path, grid, {"S4D-Inv": [0.5] * 3}))
+    assert table.heads[0].metric.name == "test/accuracy" and texts(table)["S4D-Inv"] == ["40.0 ± 0.0 (n=3)"]
