@@ -20,8 +20,10 @@ def counts(table: Table) -> dict[str, int]:
 
 
 def compared(table: Table) -> bool:
-    """Whether any cell is held against the paper."""
-    return any(verdict in COMPARED for verdict in counts(table))
+    """Whether any cell is held against the paper. Of settings that all match, a sentence says so, and that will do."""
+    found = counts(table)
+    settled = table.kind == "configuration" and set(found) == {"match"}
+    return any(verdict in COMPARED for verdict in found) and not settled
 
 
 def summary(table: Table) -> str:

@@ -60,10 +60,10 @@ def _environments(table: Table, grid: Grid) -> list[str]:
     if not comparison.compared(table):
         return [text]
     texts = comparison.cell_text(table)
-    caption = (f"Table {table.name} against the paper's: published number, ours less it, and the verdict. "
-               f"{comparison.RULE}")
+    caption = (f"Table {table.name.replace('-', ' ')} against the paper's: published number, ours less it, and the "
+               f"verdict. {comparison.RULE}")
     told = [f"{remark}." for remark in comparison.remarks(table)]
-    against = sheet(table, lambda cell: rf"{{\footnotesize {escape(texts[cell.row, cell.column])}}}")
+    against = sheet(table, lambda cell: rf"{{\footnotesize {escape(texts[cell.row, cell.column])}}}", constants=False)
     return [text, _environment(escape(caption), f"{label}-compared", against, told)]
 
 

@@ -51,7 +51,8 @@ def _compared(table: Table) -> list[str]:
     texts = comparison.cell_text(table)
     told = [f"- {escape(remark)}" for remark in comparison.remarks(table)]
     return [f"Published number, ours less it, and the verdict. {escape(comparison.RULE)}",
-            _rows(sheet(table, lambda cell: escape(texts[cell.row, cell.column]))), *filter(None, ["\n".join(told)])]
+            _rows(sheet(table, lambda cell: escape(texts[cell.row, cell.column]), constants=False)),
+            *filter(None, ["\n".join(told)])]
 
 
 def _rows(made: Sheet[str]) -> str:

@@ -45,12 +45,13 @@ class Sheet(Generic[C]):
         return [(group, len(list(tops))) for group, tops in groupby(top.group for top in self.tops)]
 
 
-def sheet(table: Table, content: Callable[[Cell], C]) -> Sheet[C]:
-    """The table with `content` of each cell."""
-    cells = [[content(cell) for cell in row] for row in table.cells]
+def sheet(table: Table, content: Callable[[Cell], C], constants: bool = True) -> Sheet[C]:
+    """The table with `content` of each cell; rows that show what the paper prints are left out without `constants`."""
+    kept = [i for i, line in enumerate(table.lines) if constants or not line.constant]
+    cells = [[content(cell) for cell in table.cells[i]] for i in kept]
     heads = [Top(head.group, head.short or head.label, head.heading) for head in table.heads]
     lines = [Side(line.block, line.group, line.label, line.source, tuple(row))
-             for line, row in zip(table.lines, cells, strict=True)]
+             for line, row in zip((table.lines[i] for i in kept), cells, strict=True)]
     if not table.transpose:
         return Sheet("" if table.kind == "configuration" else table.axis, tuple(heads), tuple(lines))
     tops = tuple(Top(line.group, line.label, "") for line in lines)
