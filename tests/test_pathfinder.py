@@ -22,6 +22,7 @@ from scipy.sparse.csgraph import connected_components
 
 from suite.data import drawing, pathfinder, snakes
 from suite.data.snakes import GEOMETRIES, Snakes
+from suite.errors import UserError
 
 SIZES = (16, 32, 64, 128)
 ROOT = Path(__file__).parents[1]
@@ -136,13 +137,6 @@ def test_a_paddle_and_a_disc_by_hand() -> None:
     assert image[1:5, 1:5].sum() / 255 == pytest.approx(np.pi * 4, rel=0.03) and image[3, 3] == 255
 
 
-def test_contact_sheet(drawn: dict[int, Snakes]) -> None:
-    made = drawn[16]
-    sheet = drawing.sheet(drawing.render(made), made.labels)
-    assert sheet.shape == (4 * 18 + 4, 8 * 18)
-    assert (sheet[1:17, 1:17] == drawing.render(made)[np.flatnonzero(made.labels)[0]]).all()
-
-
 def test_prepared(own: Cards) -> None:
     data = own.load("pathfinder", "generated", count=50, size=16)
     assert (data.length, data.channels, data.classes, data.vocabulary) == (256, 1, 2, None)
@@ -196,9 +190,8 @@ class TestParts:
 
     def test_processes_end_with_the_one_that_wants_the_images(self, tmp_path: Path) -> None:
         code = ("from pathlib import Path\nfrom suite.data import pathfinder, snakes\n"
-                "if __name__ == '__main__':\n"
-                f"    for part in pathfinder.finished(snakes.GEOMETRIES[16], 5, 1_000_000, Path({str(tmp_path)!r})):\n"
-                "        print(part, flush=True)\n")
+                f"for part in pathfinder.finished(snakes.GEOMETRIES[16], 5, 1_000_000, Path({str(tmp_path)!r})):\n"
+                "    print(part, flush=True)\n")
         script = tmp_path / "script.py"
         script.write_text(code)
         env = os.environ | {"PYTHONPATH": str(ROOT)}
@@ -223,9 +216,9 @@ def running(folder: Path) -> bool:
 class TestReleased:
     @pytest.fixture
     def folder(self, own: Cards) -> Path:
-        made = snakes.draw(GEOMETRIES[32], 9, np.arange(30))
+        made = snakes.draw(GEOMETRIES[32], 2022, np.arange(30))
         self.images, self.labels = drawing.render(made), made.labels
-        pathfinder.export(self.images, self.labels, own.home / "pathfinder32")
+        pathfinder.main(["32", "30", str(own.home / "pathfinder32")])
         return own.home / "pathfinder32" / "curv_contour_length_14"
 
     def check(self, own: Cards) -> None:
@@ -284,6 +277,14 @@ class TestReleased:
         assert "sample_11.png has 31x32 pixels, not 32x32" in own.error("pathfinder", "original")
         path.unlink()
         assert "sample_11.png cannot be read" in own.error("pathfinder", "original")
+
+    def test_the_script_says_how_it_is_called(self, tmp_path: Path) -> None:
+        for args in (["33", "5", str(tmp_path)], ["32", "many", "x"], ["32"]):
+            with pytest.raises(UserError, match="is not a size, a count and a folder\n.*sizes: 16, 32, 64, 128"):
+                pathfinder.main(args)
+        with pytest.raises(UserError, match="cannot be written"):
+            (tmp_path / "curv_contour_length_14" / "imgs" / "0").mkdir(parents=True)
+            pathfinder.main(["16", "5", str(tmp_path)])
 
     def test_only_the_folder_of_the_task_is_needed(self, own: Cards, folder: Path) -> None:
         message = own.error("pathx", "original")

@@ -60,17 +60,3 @@ def stamp(canvas: np.ndarray, rows: np.ndarray, centers: np.ndarray, reach: int,
 def share(distance: np.ndarray, limit: float, scale: int) -> np.ndarray:
     """How much of a sub-pixel at this distance from a middle line is within the limit."""
     return np.clip((np.float32(limit) - distance) * np.float32(scale) + np.float32(0.5), 0, 1)
-
-
-def sheet(images: np.ndarray, labels: np.ndarray, columns: int = 8, each: int = 16) -> np.ndarray:
-    """A contact sheet (height, width) uint8: `each` images with label 1, a gray bar, and as many with label 0."""
-    size = images.shape[1]
-    rows = []
-    for label in (1, 0):
-        chosen = images[np.flatnonzero(labels == label)[:each]]
-        framed = np.pad(chosen, ((0, 0), (1, 1), (1, 1)), constant_values=64)
-        blank = np.zeros((-len(framed) % columns, size + 2, size + 2), np.uint8)
-        grid = np.concatenate([framed, blank]).reshape(-1, columns, size + 2, size + 2)
-        rows += [grid.transpose(0, 2, 1, 3).reshape(-1, columns * (size + 2)),
-                 np.full((4, columns * (size + 2)), 128, np.uint8)]
-    return np.concatenate(rows[:-1])

@@ -1,20 +1,25 @@
 """Pathfinder and Path-X: are two marked ends those of one path? Images as sequences of pixels, row by row.
 
-Paper, section 5.6. Made by our own generator (`snakes`, `drawing`), or read from the released folders.
+Paper, section 5.6. Made by our own generator (`snakes`, `drawing`), or read from the released folders. For looking, and
+for other programs, `python -m suite.data.pathfinder SIZE COUNT FOLDER` writes images as PNG in the form of the release.
 """
 
 from __future__ import annotations
 
 import io
+import json
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
-from multiprocessing import get_context
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from suite.data import cache, splits
+from suite.data import cache, cards, splits
 from suite.data.bar import track
 from suite.data.drawing import render
 from suite.data.families import Facts, Prepared
@@ -24,6 +29,7 @@ from suite.errors import UserError
 
 VIEWS = {"pathfinder": "32", "pathx": "128"}
 DIFFICULTY = "curv_contour_length_14"
+COMMAND = "python -m suite.data.pathfinder"
 PART = 1000  # images a file of what is done so far
 SHARES = (0.8, 0.1)  # of training and validation images
 
@@ -90,16 +96,12 @@ def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Iterato
         return
     for number in missing:
         part_path(folder, number).unlink(missing_ok=True)
-    context = get_context("spawn")  # a process that holds threads or a GPU must not be forked
-    todo = [(parts[number], part_path(folder, number)) for number in missing]
-    processes = [context.Process(target=make_parts, args=(geometry, seed, todo[k::workers], os.getpid()), daemon=True)
-                 for k in range(workers)]
+    todo = [(parts[number].start, parts[number].stop, str(part_path(folder, number))) for number in missing]
+    processes = [start(asdict(geometry), seed, todo[k::workers], os.getpid()) for k in range(workers)]
     try:
-        for process in processes:
-            process.start()
         left = set(missing)
         while left:
-            working = any(process.is_alive() for process in processes)
+            working = any(process.poll() is None for process in processes)
             done = {number for number in left if part_path(folder, number).exists()}
             yield from sorted(done)
             left -= done
@@ -110,15 +112,30 @@ def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Iterato
     finally:
         for process in processes:
             process.terminate()
-            process.join()
+            process.wait()
 
 
-def make_parts(geometry: Geometry, seed: int, parts: list[tuple[range, Path]], parent: int) -> None:
-    """Write some parts, until all are there or the process that wants them is gone."""
-    for images, path in parts:
+def start(*work: Any) -> subprocess.Popen[bytes]:
+    """Start a process with this work for `work_off`. Not a fork, which threads or a GPU of this one would not survive,
+    and not multiprocessing's, which would run the user's script again.
+    """
+    command = [sys.executable, "-c", "from suite.data.pathfinder import work_off; work_off()"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE,
+                               env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
+    assert process.stdin is not None  # noqa: S101  it is a pipe
+    with process.stdin as stream:
+        stream.write(json.dumps(work).encode())
+    return process
+
+
+def work_off() -> None:
+    """Write the parts that standard input names, until all are there or the process that wants them is gone."""
+    geometry, seed, parts, parent = json.load(sys.stdin)
+    geometry["margins"] = tuple(geometry["margins"])
+    for first, end, path in parts:
         if os.getppid() != parent:
             return
-        make_part(geometry, seed, images, path)
+        make_part(Geometry(**geometry), seed, range(first, end), Path(path))
 
 
 def make_part(geometry: Geometry, seed: int, images: range, path: Path) -> None:
@@ -210,6 +227,16 @@ def picture(source: Source, path: Path, size: int) -> np.ndarray:
     return pixels
 
 
+def main(args: Sequence[str]) -> None:
+    """Writes the first COUNT generated images of SIZE pixels a side into FOLDER. Raises UserError."""
+    if len(args) != 3 or not args[1].isdecimal() or args[0] not in map(str, GEOMETRIES):
+        raise UserError(f"{' '.join(args)!r} is not a size, a count and a folder", COMMAND,
+                        f"for instance `{COMMAND} 32 100 pictures`; sizes: {', '.join(map(str, GEOMETRIES))}")
+    seed = cards.load("pathfinder").variant("generated").options["seed"].default
+    snakes = draw(GEOMETRIES[int(args[0])], int(seed), np.arange(int(args[1])))
+    export(render(snakes), snakes.labels, Path(args[2]))
+
+
 def export(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
     """Write images (n, size, size) uint8 as PNG, with their metadata, in the form of the release."""
     from PIL import Image
@@ -222,3 +249,11 @@ def export(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
             Image.fromarray(image).save(images_folder / f"sample_{k}.png")
         rows = [f"imgs/0 sample_{k}.png {k} {label}\n" for k, label in enumerate(labels)]
         (metadata_folder / "0.npy").write_text("".join(rows))
+
+
+if __name__ == "__main__":
+    try:
+        main(sys.argv[1:])
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
