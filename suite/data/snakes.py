@@ -39,6 +39,7 @@ class Geometry:
     paddle_contrast: float = 1
     padding: int = 1
     antialias: int = 2
+    even: float | None = None  # most that the markers' distance may depend on the label; None: as it comes
 
     @property
     def half(self) -> float:
@@ -48,11 +49,11 @@ class Geometry:
 
 GEOMETRIES = {
     16: Geometry(16, (1,), 5, length=2, thickness=0.5, marker_radius=1.5, paddles=3, continuity=1.0, distractors=1,
-                 distractor_paddles=2, snake_contrast=2, paddle_contrast=0.75),
+                 distractor_paddles=2, snake_contrast=2, paddle_contrast=0.75, even=1),
     32: Geometry(32, (1,), 7, length=2, thickness=0.5, marker_radius=1.5, continuity=1.0, distractors=5,
                  snake_contrast=2, paddle_contrast=0.75),
     64: Geometry(64, (1, 2), 12, length=4, thickness=1, marker_radius=2, paddles=8, distractors=6,
-                 distractor_paddles=3, snake_contrast=0.9),
+                 distractor_paddles=3, snake_contrast=0.9, even=4),
     128: Geometry(128, (2, 3), 20, snake_contrast=0.9),
 }
 
@@ -158,7 +159,21 @@ class Growth:
             place[others[good]] += 1
             failed = others[~good]
             place[failed] = self.take_back(failed, place[failed])
+            if self.geometry.even is not None:
+                done = rows[place[rows] == end]
+                telling = done[self.telling(done) > self.geometry.even]
+                place[telling] = self.take_back(telling, place[telling])
             rows = rows[place[rows] < end]
+
+    def telling(self, rows: np.ndarray) -> np.ndarray:
+        """How much nearer to a first end the last end of one long snake is than that of the other; the larger of two.
+
+        In small images the place of the markers would tell the label, and no path need be followed.
+        """
+        state, last = self.snakes, 2 * self.geometry.paddles - 2
+        reach = self.geometry.half * unit(state.directions[rows])
+        first, end = (state.centers[rows] - reach)[:, :2], (state.centers[rows] + reach)[:, last:last + 2]
+        return np.abs(np.diff(np.abs(first[:, :, None] - end[:, None]), axis=2)).max(axis=(1, 2))
 
     def sow(self, rows: np.ndarray) -> np.ndarray:
         """Place the first paddles of both long snakes; whether they are clear of each other."""
