@@ -188,29 +188,34 @@ class TestParts:
         made = snakes.draw(GEOMETRIES[16], 5, np.arange(70))
         assert (rows[:, 0] == made.labels).all() and (rows[:, 1:] == drawing.render(made).reshape(70, -1)).all()
 
+    @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are looked for in /proc")
     def test_processes_end_with_the_one_that_wants_the_images(self, tmp_path: Path) -> None:
-        code = ("from pathlib import Path\nfrom suite.data import pathfinder, snakes\n"
-                f"for part in pathfinder.finished(snakes.GEOMETRIES[16], 5, 1_000_000, Path({str(tmp_path)!r})):\n"
-                "    print(part, flush=True)\n")
         script = tmp_path / "script.py"
-        script.write_text(code)
+        script.write_text(
+            "import os\nfrom pathlib import Path\nfrom suite.data import pathfinder, snakes\npathfinder.PART = 50\n"
+            "os.sched_getaffinity = lambda _: {0, 1}\n"
+            f"for part in pathfinder.finished(snakes.GEOMETRIES[16], 5, 100_000, Path({str(tmp_path)!r})):\n"
+            "    print(part, flush=True)\n")
         env = os.environ | {"PYTHONPATH": str(ROOT)}
         process = subprocess.Popen([sys.executable, script], env=env, stdout=subprocess.PIPE)
         assert process.stdout is not None and process.stdout.readline()
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(children) == 2 and all(map(running, children))
         process.send_signal(signal.SIGKILL)
         process.wait()
         process.stdout.close()
-        deadline = time.monotonic() + 30
-        while running(tmp_path) and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while any(map(running, children)) and time.monotonic() < deadline:
             time.sleep(0.1)
-        assert not running(tmp_path)
+        assert not any(map(running, children))
 
 
-def running(folder: Path) -> bool:
-    """Whether a part is still being written there."""
-    before = len(list(folder.iterdir()))
-    time.sleep(1)
-    return len(list(folder.iterdir())) != before
+def running(pid: str) -> bool:
+    """Whether a process is there, and no mere remainder that nobody has asked for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 class TestReleased:
