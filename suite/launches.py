@@ -58,8 +58,11 @@ def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None
     """Leave a record of a start that is to compute the runs `starts`; an equal one is not made twice.
 
     Raises UserError where it cannot be written. Where nothing starts that is no error: nobody can remove runs there.
+    Nor is one made where nobody has started anything on record, as in a store that is kept with its report.
     """
     folder = store.root / FOLDER
+    if not starts and not folder.exists():
+        return
     if starts:
         check_writable(store.root)
     elif (store.root / FROZEN).exists():

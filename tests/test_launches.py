@@ -131,6 +131,8 @@ def test_gc_refuses_where_a_record_cannot_be_read(store: Store, capsys: pytest.C
 
 def test_an_equal_start_leaves_one_record_and_no_start_needs_none(store: Store) -> None:
     grid = write("g")
+    launches.record([grid], (), store)
+    assert not store.root.exists()
     for _ in range(3):
         start(grid, store)
     assert len(launches.all_of(store)) == 2  # the one that computed, and those that found all done
