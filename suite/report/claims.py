@@ -90,7 +90,7 @@ class Claim(Part):
     margin: Annotated[float, Field(ge=0)] | dict[str, Annotated[float, Field(ge=0)]] | None = None
     share: float | None = Field(None, gt=0, lt=1)
     chance: float | None = Field(None, ge=0, lt=100, description="in percent")
-    examples: dict[str, Annotated[int, Field(strict=True, ge=1)]] = Field({}, description="evaluated, by profile")
+    examples: int | None = Field(None, strict=True, ge=1, description="how many the paper evaluated")
     statistic: Statistic = "kendall"
     epoch: Epoch | Literal["mean"] | None = None
     by: Literal["seed"] | None = None
@@ -197,6 +197,12 @@ def unknown_names(claim: Claim, i: int, node: Node, rows: Iterable[str], columns
         if name not in known[of_places]:
             yield Problem(f"table {claim.table} has no {of_places} {name!r}",
                           _place(node, i, "rows" if claim.rows else "columns"), nearest(name, known[of_places]))
+
+
+def names_of(claim: Claim) -> tuple[str, ...]:
+    """Every name that stands on a side of the claim, once."""
+    sides = (claim.left, claim.right, claim.pairs, claim.chain, claim.others)
+    return tuple(dict.fromkeys(name for side in sides for name in _names(side)))
 
 
 def _names(value: Any) -> Iterator[str]:

@@ -9,18 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 from suite.errors import UserError
 from suite.report import stats
 from suite.report.claims import Claim, Side, Stated
 from suite.report.correlation import correlations
-from suite.report.families import Pair, holm, together
+from suite.report.families import Needed, Pair, holm, together
 from suite.report.metric import Metric
 from suite.report.numbers import Datum, Numbers, total
-from suite.report.outcome import Comparison, Verdict, Word, worst_words
+from suite.report.outcome import Comparison, Verdict, Word, reasons
 from suite.report.power import MOST_SEEDS, Design, of_part, of_parts, seeds_to_decide
 from suite.report.solved import solves
 
+T = TypeVar("T")
 SEEDS = "{} and {} seeds have a number, and a comparison needs two on either side"
 
 
@@ -54,56 +56,70 @@ def _families(stated: Sequence[Stated]) -> list[list[int]]:
 
 def _verdict(stated: Stated, tested: Tested, adjusted: float, tests: int, numbers: Numbers) -> Verdict:
     claim, parts, pair = stated.claim, tested.parts, tested.pair
-    made = Verdict(claim, "untested", "", parts, pair.p, adjusted, stated.family, note=numbers.note(claim))
+    exact = whole(claim, [part.exact for part in parts])
+    made = Verdict(claim, "untested", "", parts, pair.p, adjusted, stated.family, note=numbers.note(claim),
+                   at_face=exact.holds == 0 if exact.p == 0 else None)
     untested = [part for part in parts if not part.tested]
     if adjusted <= claim.alpha:
         word: Word = "supported" if pair.holds < pair.fails else "contradicted"
-        return replace(made, verdict=word, reason=f"not tested: {worst_words(untested)}" if untested else "")
+        return replace(made, verdict=word, reason=f"not tested: {reasons(untested)}" if untested else "")
     if untested:
         some = f"{len(untested)} of {len(parts)} comparisons are not tested: " if len(untested) < len(parts) else ""
-        return replace(made, reason=some + worst_words(untested))
+        return replace(made, reason=some + reasons(untested))
     if tested.design is None:
         return replace(made, verdict="undecided")
     needed = seeds_to_decide(tested.design, claim.alpha / tests)
     if needed is None:
         return replace(made, verdict="undecided",
                        reason=f"more than {MOST_SEEDS:,} seeds a side would be needed at this effect".replace(",", " "))
-    more = max(needed - min(min(part.n) for part in parts), 1)
+    more = max(needed - min(n for part in parts for n in part.n if n), 1)
     return replace(made, verdict="undecided", more=more,
                    reason=f"about {more} more seeds a side would decide it at this effect")
 
 
 def _test(stated: Stated, numbers: Numbers) -> Tested:
     claim = stated.claim
-    if claim.kind == "solves":
-        parts = solves(claim, numbers)
-        return Tested(parts, together([part.pair for part in parts]))
-    if claim.kind == "correlation":
-        parts = correlations(claim, numbers)
-        return Tested(parts, together([part.pair for part in parts], claim.of_columns))
+    if claim.kind in ("solves", "correlation"):
+        parts = (solves if claim.kind == "solves" else correlations)(claim, numbers)
+        return Tested(parts, whole(claim, [part.pair for part in parts]))
     places = [claim.places] if claim.over == "mean" else [(place,) for place in claim.places]
-    found = [[_compare(stated, sides, place, numbers) for sides in claim.compared] for place in places]
-    pairs = [together([part.pair for part, _ in row], claim.of_pairs) for row in found]
-    of_columns = claim.of_columns if claim.over == "each" else "all"
-    designs = [[design for _, design in row if design is not None] for row in found]
-    design = of_parts([of_parts(row, claim.of_pairs) for row in designs], of_columns) \
-        if all(len(row) == len(claim.compared) for row in designs) else None
-    return Tested(tuple(part for row in found for part, _ in row), together(pairs, of_columns), design)
+    found = [_compare(stated, sides, place, numbers) for place in places for sides in claim.compared]
+    parts = tuple(part for part, _ in found)
+    designs = [design for _, design in found if design is not None]
+    each = [of_parts(group, claim.of_pairs) for group in _by_place(claim, designs)]
+    design = of_parts(each, _of_columns(claim)) if len(designs) == len(parts) else None
+    return Tested(parts, whole(claim, [part.pair for part in parts]), design)
+
+
+def whole(claim: Claim, parts: Sequence[Pair]) -> Pair:
+    """What the comparisons of a claim, in order, say together: of the pairs in each column, then of the columns."""
+    if claim.kind == "solves":
+        return together(parts)
+    return together([together(group, claim.of_pairs) for group in _by_place(claim, parts)], _of_columns(claim))
+
+
+def _by_place(claim: Claim, parts: Sequence[T]) -> list[Sequence[T]]:
+    size = len(claim.compared) or 1
+    return [parts[i:i + size] for i in range(0, len(parts), size)]
+
+
+def _of_columns(claim: Claim) -> Needed:
+    return claim.of_columns if claim.over == "each" else "all"
 
 
 def _compare(stated: Stated, sides: tuple[Side, Side], places: tuple[str, ...],
              numbers: Numbers) -> tuple[Comparison, Design | None]:
     claim = stated.claim
     where = "mean" if len(places) > 1 else places[0]
-    words = f"{where}, {sides[0]} against {sides[1]}"
+    words = f"{where}, {sides[0]} against {sides[1]}" if len(claim.compared) > 1 else where
     terms = [(c / len(places), name, place) for place in places
              for c, name in (*_terms(sides[0], 1.0), *_terms(sides[1], -(claim.share or 1.0)))]
     data = [numbers.datum(claim, place, name) if claim.rows else numbers.datum(claim, name, place)
             for _, name, place in terms]
     shown = _metric(data, stated, words)
     coefficients = [c for c, _, _ in terms]
-    n = tuple(min(datum.n for c, datum in zip(coefficients, data, strict=True) if (c > 0) == left)
-              for left in (True, False))
+    n = tuple(min((datum.n for c, datum in zip(coefficients, data, strict=True)
+                   if (c > 0) == left and not datum.constant), default=0) for left in (True, False))
     bounds = _bounds(claim, shown, stated.where)
     part = Comparison(words, shown, n=(n[0], n[1]), name=_name(claim), bounds=bounds)
     words = ", ".join(dict.fromkeys(d.why for d in data if d.why))
@@ -154,7 +170,14 @@ def _bounds(claim: Claim, shown: Metric, where: str) -> tuple[float, float]:
 
 def _estimate(claim: Claim, coefficients: Sequence[float], data: Sequence[Datum],
               part: Comparison) -> stats.Estimate | str:
-    """The estimate, or why there is none."""
+    """The estimate, or why there is none. Constants move it, and have no error."""
+    if all(datum.constant for datum in data):
+        return "only printed numbers stand on either side"
+    if any(datum.constant for datum in data):
+        offset = sum(c * d.summary.mean for c, d in zip(coefficients, data, strict=True) if d.constant and d.summary)
+        moving = [(c, d) for c, d in zip(coefficients, data, strict=True) if not d.constant]
+        made = _estimate(claim, [c for c, _ in moving], [d for _, d in moving], part)
+        return made if isinstance(made, str) else made.shifted(offset)
     if claim.by == "seed" and all(datum.values for datum in data):
         seeds = sorted(set.intersection(*(set(datum.values) for datum in data)))
         if len(seeds) < 2:
@@ -168,7 +191,7 @@ def _estimate(claim: Claim, coefficients: Sequence[float], data: Sequence[Datum]
     if len(known) < len(summaries) or any(s.n < 2 for s in known):
         return SEEDS.format(*part.n)
     if any(s.std is None for s in known):
-        return "a standard deviation is not given"
+        return "a standard deviation is not printed"
     if not any(s.std for s in known):
         return f"the standard deviation is 0 {'of the differences' if claim.by else 'on both sides'}"
     return stats.estimate(coefficients, samples) if all(samples) else stats.contrast(coefficients, known)

@@ -28,6 +28,7 @@ class Datum:
     """What stands in a cell, in the metric's shown unit: its summary, and the values by seed where they are known.
 
     `why` there are not as many as were `planned`. `base`: what the mean is a difference from, where no more is known.
+    A `constant` stands without error; `failed` is a printed X. `examples`: how many the metric was evaluated on.
     """
 
     metric: Metric
@@ -36,6 +37,9 @@ class Datum:
     why: str = ""
     planned: int = 1
     base: str = ""
+    constant: bool = False
+    failed: bool = False
+    examples: int | None = None
 
     @property
     def n(self) -> int:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
 
 from suite.report.claims import Claim
 from suite.report.families import UNTESTED, Pair
 from suite.report.metric import Metric
 
+MOST_SHOWN = 6
 Word = Literal["supported", "contradicted", "undecided", "untested"]
 
 
@@ -41,6 +42,14 @@ class Comparison:
         return not self.why
 
     @property
+    def exact(self) -> Pair:
+        """What the difference says if it is taken as it stands, without error."""
+        if self.difference is None or self.bounds is None:
+            return UNTESTED
+        holds = self.bounds[0] < self.difference < self.bounds[1]
+        return Pair(float(not holds), float(holds))
+
+    @property
     def p(self) -> float | None:
         """Two-sided p of whichever it shows, that the comparison holds or that it fails."""
         return self.pair.p if self.tested else None
@@ -57,7 +66,7 @@ class Comparison:
             parts.append(f"{100 * level:g} % interval {low} to {high}")
         parts += [f"margin {_bounds(self.bounds, m)}"] if self.bounds and _bounds(self.bounds, m) else []
         parts += [f"Hedges g {self.g:+.1f}".replace("-", "−")] if self.g is not None else []
-        parts += [f"n = {self.n[0]} and {self.n[1]}"] if any(self.n) else []
+        parts += [f"n = {' and '.join(str(n) for n in self.n if n)}"] if any(self.n) else []  # a constant has no seeds
         return ", ".join(parts)
 
 
@@ -74,7 +83,7 @@ class Verdict:
 
     `verdict`: supported, contradicted (the opposite is shown), undecided, untested. `p` is two-sided and of the whole
     claim, `adjusted` the same after Holm's correction; `more` is how many further seeds a cell would decide it at the
-    present effects with power 0.8.
+    present effects with power 0.8. `at_face`: whether the claim would hold, were the differences without error.
     """
 
     claim: Claim
@@ -85,7 +94,8 @@ class Verdict:
     adjusted: float | None = None
     family: int = 1
     more: int | None = None
-    note: str = field(default="")
+    note: str = ""
+    at_face: bool | None = None
 
     @property
     def telling(self) -> Comparison | None:
@@ -114,14 +124,23 @@ class Verdict:
         shown = self.telling
         words = []
         text = shown.text(1 - self.claim.alpha) if shown is not None else ""
-        if shown is not None and text:
+        if len(self.parts) > 1 and not any(part.tested for part in self.parts):
+            words += self._differences()
+        elif shown is not None and text:
             words.append(text if len(self.parts) == 1 else f"{self._count()}; {shown.words}: {text}")
         if self.p is not None and self.verdict != "untested":
-            words.append(f"p {p_text(self.p)}" + (
-                f" ({p_text(self.adjusted)} after Holm's correction over {self.family} claims)"
+            words.append(f"p {_equals(self.p)}" + (
+                f" ({_equals(self.adjusted).removeprefix('= ')} after Holm's correction over {self.family} claims)"
                 if self.family > 1 and self.adjusted is not None else ""))
         notes = [shown.note] if shown is not None and shown.note else []
         return ", ".join([*words, *notes, *filter(None, (self.reason, self.note))])
+
+    def _differences(self) -> list[str]:
+        """The first few differences, where nothing can be tested."""
+        known = [(part, part.metric, part.difference) for part in self.parts]
+        words = [f"{part.words}: {m.format(d, signed=True)}" for part, m, d in known if m is not None and d is not None]
+        more = [f"{len(words) - MOST_SHOWN} more"] if len(words) > MOST_SHOWN else []
+        return ["differences " + "; ".join([*words[:MOST_SHOWN], *more])] if words else []
 
     def _count(self) -> str:
         holds, fails, rest = self.counts
@@ -133,11 +152,10 @@ class Verdict:
         return ", ".join(words)
 
 
-def p_text(p: float) -> str:
-    """`= 0.012`, or `< 0.0001`."""
+def _equals(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"
 
 
-def worst_words(parts: Sequence[Comparison]) -> str:
+def reasons(parts: Sequence[Comparison]) -> str:
     """Why the untested of the comparisons are so: the reasons, each once."""
     return "; ".join(dict.fromkeys(part.why for part in parts if part.why))

@@ -73,9 +73,7 @@ def _power(distance: float, spread: Spread, n: int, level: float) -> float:
     critical = float(special.stdtrit(df, 1 - level / 2))
     if df > 200 or abs(shift) > 30:  # the non-central t is slow and unstable out there, and the normal law is close
         return float(special.ndtr(shift - critical))
-    from scipy import stats  # here, since it takes half a second to import
-
-    return float(stats.nct.sf(critical, df, shift))
+    return 1 - float(special.nctdtr(df, shift, critical))
 
 
 def _at_least(count: int, chances: Sequence[float]) -> float:

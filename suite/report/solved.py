@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from suite.report.claims import Claim
@@ -34,14 +35,17 @@ def _row(claim: Claim, row: str, column: str, is_above: bool, numbers: Numbers) 
     datum = numbers.datum(claim, row, column)
     bound = (claim.chance or 0.0) + (claim.margin if isinstance(claim.margin, float) else 0.0)
     words = f"{row} {'above' if is_above else 'not above'} chance on {column}"
-    mean = datum.summary.mean if datum.summary else None
+    mean = datum.summary.mean if datum.summary and not datum.failed else None
+    bounds = (0.0, math.inf) if is_above else (-math.inf, 0.0)
     made = Comparison(words, datum.metric, n=(datum.n, datum.n), note=f"missing: {datum.why}" if datum.why else "",
-                      difference=None if mean is None else mean - bound, name=f"distance from {bound:g} %")
-    examples = claim.examples.get(numbers.profile)
-    if examples is None:
-        return replace(made, why=f"how many examples the profile {numbers.profile} evaluates is not given")
+                      difference=None if mean is None else mean - bound, name=f"distance from {bound:g} %",
+                      bounds=bounds)
+    if datum.failed:
+        return replace(made, why=f"{row}: {datum.why}", note="")
     if mean is None or (datum.values and datum.n < 2):
         return replace(made, why=FEW.format(datum.n) + (f" ({datum.why})" if datum.why else ""), note="")
-    seeds = [above_chance(value, bound, examples) for value in datum.values.values() or [mean]]
+    if datum.examples is None:
+        return replace(made, why="how many examples are evaluated is not known", note="")
+    seeds = [above_chance(value, bound, datum.examples) for value in datum.values.values() or [mean]]
     pair = together([*seeds, *[UNTESTED] * (datum.planned - len(seeds))], "most")
     return replace(made, pair=pair if is_above else Pair(pair.fails, pair.holds))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -43,13 +43,22 @@ class Spread:
 
 @dataclass(frozen=True)
 class Student:
-    """An estimate with its standard error and Student's law; `g`, the effect size, is Hedges'."""
+    """An estimate with its standard error and Student's law; `scale` makes an effect size of its value."""
 
     value: float
     error: float
     df: float
-    g: float
+    scale: float
     spread: Spread
+
+    @property
+    def g(self) -> float:
+        """Hedges' effect size: the value in pooled standard deviations, less its bias at small n."""
+        return self.value * self.scale
+
+    def shifted(self, by: float) -> Student:
+        """The estimate of a value that lies `by` higher."""
+        return replace(self, value=self.value + by)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided confidence interval."""
@@ -73,8 +82,17 @@ class Bootstrap:
     draws: np.ndarray
     acceleration: float
     df: float
-    g: float
+    scale: float
     spread: Spread
+
+    @property
+    def g(self) -> float:
+        """Hedges' effect size, as Student's."""
+        return self.value * self.scale
+
+    def shifted(self, by: float) -> Bootstrap:
+        """The estimate of a value that lies `by` higher."""
+        return replace(self, value=self.value + by, draws=self.draws + by)
 
     @cached_property
     def bias(self) -> float:
@@ -121,8 +139,8 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
 def contrast(coefficients: Sequence[float], cells: Sequence[Summary], *, standing: bool = False) -> Student:
     """Welch's estimate of the sum of coefficient times mean over independent cells.
 
-    The effect size is in units of the pooled standard deviation of the cells, less its bias at small n. Raises
-    ValueError where a cell has fewer than two values, or where none of them has a spread (unless `standing`).
+    Raises ValueError where a cell has fewer than two values, or where none of them has a spread (unless
+    `standing`).
     """
     stds = [cell.std for cell in cells if cell.std is not None]
     if len(stds) < len(cells):
@@ -134,13 +152,13 @@ def contrast(coefficients: Sequence[float], cells: Sequence[Summary], *, standin
     parts = [v / cell.n for v, cell in zip(single, cells, strict=True)]
     df = sum(parts) ** 2 / sum(p**2 / (cell.n - 1) for p, cell in zip(parts, cells, strict=True)) if any(parts) \
         else sum(cell.n - 1 for cell in cells)
-    return Student(value, math.sqrt(sum(parts)), df, _effect(value, cells, stds), Spread(tuple(single)))
+    return Student(value, math.sqrt(sum(parts)), df, _scale(cells, stds), Spread(tuple(single)))
 
 
-def _effect(value: float, cells: Sequence[Summary], stds: Sequence[float]) -> float:
+def _scale(cells: Sequence[Summary], stds: Sequence[float]) -> float:
     df = sum(cell.n - 1 for cell in cells)
     pooled = math.sqrt(sum((cell.n - 1) * std**2 for cell, std in zip(cells, stds, strict=True)) / df)
-    return value / pooled * (1 - 3 / (4 * df - 1)) if pooled else math.nan
+    return (1 - 3 / (4 * df - 1)) / pooled if pooled else math.nan
 
 
 def resampled(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> Bootstrap:
@@ -155,7 +173,7 @@ def resampled(coefficients: Sequence[float], samples: Sequence[Sequence[float]])
         influence.append(c * (array - array.mean()) / array.size)
     u = np.concatenate(influence)
     acceleration = float((u**3).sum() / (6 * (u**2).sum() ** 1.5))
-    return Bootstrap(student.value, np.sort(draws), acceleration, student.df, student.g, student.spread)
+    return Bootstrap(student.value, np.sort(draws), acceleration, student.df, student.scale, student.spread)
 
 
 def estimate(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> Estimate:

@@ -1,0 +1,244 @@
+"""Every kind of claim, on runs whose answer can be told by eye; several columns, rows, claims; constants; X."""
+
+import pytest
+from claim_store import claim, verdict, verdicts
+
+from suite.report import solved
+from suite.report.claims import Claim, Stated
+from suite.report.families import Pair, together
+from suite.report.judge import judge, whole
+from suite.report.metric import metric
+from suite.report.numbers import Datum
+from suite.report.stats import Summary, summarise
+
+ACCURACY = metric("test/accuracy", "")
+LOW, HIGH = [0.30, 0.31, 0.32], [0.40, 0.41, 0.42]
+NEAR = [0.401, 0.409, 0.421]
+
+
+@pytest.mark.parametrize(("left", "right", "changes", "expected"), [
+    (HIGH, NEAR, {"kind": "equivalent", "margin": 5}, "supported"),
+    (HIGH, NEAR, {"kind": "equivalent", "margin": 1}, "undecided"),
+    (LOW, HIGH, {"kind": "equivalent", "margin": 5}, "contradicted"),
+    (HIGH, LOW, {"kind": "equivalent", "margin": 5}, "contradicted"),
+    (HIGH, NEAR, {"kind": "noninferior", "margin": 5}, "supported"),
+    (HIGH, LOW, {"kind": "noninferior", "margin": 5}, "supported"),
+    (LOW, HIGH, {"kind": "noninferior", "margin": 5}, "contradicted"),
+    (LOW, HIGH, {"columns": "loss", "kind": "noninferior", "margin": 0.05}, "contradicted"),
+    (LOW, HIGH, {"columns": "loss", "kind": "noninferior", "margin": 0.2}, "supported"),
+    (LOW, HIGH, {"margin": 5}, "supported"),  # worse by more than five points
+    (LOW, HIGH, {"margin": 15}, "contradicted"),
+    (HIGH, LOW, {"kind": "better", "margin": 5}, "supported"),
+    (HIGH, LOW, {"kind": "better", "margin": 9.9}, "undecided"),
+])
+def test_margins(tmp_path, left, right, changes, expected):
+    assert verdict(tmp_path, left, right, **changes).verdict == expected
+
+
+def test_an_order_is_a_chain_of_rows(tmp_path):
+    cells = {("S4D-Inv", "sCIFAR"): [0.50, 0.51, 0.52], ("S4D-Lin", "sCIFAR"): HIGH, ("S4D-Real", "sCIFAR"): LOW}
+    order = {"kind": "order", "left": None, "right": None}
+    right, wrong = verdicts(tmp_path, cells, claim(**order, chain=["S4D-Inv", "S4D-Lin", "S4D-Real"]),
+                            claim(**order, id="two", chain=["S4D-Lin", "S4D-Inv", "S4D-Real"]))
+    assert (right.verdict, wrong.verdict) == ("supported", "contradicted")
+    assert [part.words for part in right.parts] == ["sCIFAR, S4D-Inv against S4D-Lin",
+                                                    "sCIFAR, S4D-Lin against S4D-Real"]
+    assert wrong.telling.words == "sCIFAR, S4D-Lin against S4D-Inv"
+
+
+TWO = {("S4D-Real", "sCIFAR"): LOW, ("S4D-Lin", "sCIFAR"): HIGH, ("S4D-Real", "SC"): HIGH, ("S4D-Lin", "SC"): NEAR}
+
+
+@pytest.mark.parametrize(("needed", "expected", "evidence"), [
+    ("all", "undecided", "1 of 2 comparisons hold, 1 open; SC: difference 0.00"),
+    ("any", "supported", "1 of 2 comparisons hold, 1 open; sCIFAR: difference −10.00"),
+    ("most", "undecided", "1 of 2 comparisons hold, 1 open; sCIFAR: difference −10.00"),
+    (1, "supported", ""),
+])
+def test_several_columns(tmp_path, needed, expected, evidence):
+    made, = verdicts(tmp_path, TWO, claim(columns=["sCIFAR", "SC"], of_columns=needed))
+    assert made.verdict == expected
+    assert evidence in made.evidence.replace("−0.03", "0.00")
+
+
+def test_a_column_that_fails_contradicts_all_and_one_without_numbers_leaves_it_untested(tmp_path):
+    failing = TWO | {("S4D-Real", "SC"): HIGH, ("S4D-Lin", "SC"): LOW}
+    made, = verdicts(tmp_path, failing, claim(columns=["sCIFAR", "SC"]))
+    assert made.verdict == "contradicted"
+    assert made.p == pytest.approx(2 * made.parts[1].pair.fails)  # two columns were looked at
+    made, = verdicts(tmp_path, {key: TWO[key] for key in list(TWO)[:3]}, claim(columns=["sCIFAR", "SC"]))
+    assert made.verdict == "untested"
+    assert made.evidence.endswith("1 of 2 comparisons are not tested: 3 and 0 seeds have a number, "
+                                  "and a comparison needs two on either side (3 not run)")
+
+
+def test_the_best_of_several_rows_is_paid_for(tmp_path):
+    cells = {("S4D-Inv", "sCIFAR"): HIGH, ("S4D-Lin", "sCIFAR"): LOW, ("S4D-Real", "sCIFAR"): LOW}
+    best, = verdicts(tmp_path, cells, claim(kind="better", left=["S4D-Inv", "S4D-Real"], of_pairs="any"))
+    assert best.verdict == "supported"
+    assert best.p == pytest.approx(2 * best.parts[0].pair.holds)
+    every, = verdicts(tmp_path, cells, claim(kind="better", left=["S4D-Inv", "S4D-Real"]))
+    assert every.verdict == "undecided"
+
+
+def test_the_mean_of_columns_is_one_comparison(tmp_path):
+    # Each of four cells has the variance 1; the mean of two differences has the variance (4 / 3) / 4.
+    made, = verdicts(tmp_path, TWO | {("S4D-Lin", "SC"): HIGH}, claim(columns=["sCIFAR", "SC"], over="mean"))
+    part, = made.parts
+    assert (part.difference, part.df) == (pytest.approx(-5), pytest.approx(8))
+    assert part.high - part.low == pytest.approx(2 * 2.306 * (1 / 3) ** 0.5, abs=1e-3)
+
+
+def test_what_a_change_costs_one_row_more_than_another(tmp_path):
+    cells = {("S4D-Real", "sCIFAR"): LOW, ("S4D-Lin", "sCIFAR"): HIGH, ("S4D-Inv", "sCIFAR"): HIGH}
+    sides = {"left": {"of": "S4D-Real", "less": "S4D-Lin"}, "right": {"of": "S4D-Inv", "less": "S4D-Lin"}}
+    made, = verdicts(tmp_path, cells, claim(**sides))
+    assert (made.verdict, made.parts[0].difference) == ("supported", pytest.approx(-10))
+
+
+@pytest.mark.parametrize(("kind", "share", "expected"), [
+    ("keeps", 0.6, "supported"), ("keeps", 0.9, "contradicted"), ("collapses", 0.9, "supported"),
+    ("collapses", 0.6, "contradicted"), ("keeps", 0.74, "undecided")])
+def test_shares_of_another_column(tmp_path, kind, share, expected):
+    # The first epoch has three quarters of the best one's accuracy.
+    curves = [[0.75 * top, top, top] for top in (0.40, 0.41, 0.42)]
+    made, = verdicts(tmp_path, {("S4D-Lin", "sCIFAR"): curves}, claim(
+        kind=kind, share=share, left="first", right="sCIFAR", rows="S4D-Lin", columns=None))
+    assert made.verdict == expected
+    assert made.parts[0].difference == pytest.approx(41 * (0.75 - share))
+
+
+def test_pairing_by_seed(tmp_path):
+    left, right = [0.300, 0.352, 0.398], [0.310, 0.360, 0.410]
+    apart, paired = (verdict(tmp_path, left, right, by=by) for by in (None, "seed"))
+    assert (apart.verdict, paired.verdict) == ("undecided", "supported")
+    assert paired.parts[0].df == 2
+    few = verdict(tmp_path, [0.3, None, 0.4], [None, 0.3, 0.4], by="seed")
+    assert few.evidence.endswith("1 seeds have both numbers, and a comparison by seed needs two (1 not run)")
+
+
+def test_the_mean_over_the_epochs(tmp_path):
+    curves = [[0.1 + x, 0.5 + x, 0.3 + x] for x in (0, 0.01, 0.02)]
+    made = verdict(tmp_path, curves, [[0.9 * v for v in curve] for curve in curves], kind="better", epoch="mean")
+    assert (made.verdict, made.parts[0].difference) == ("supported", pytest.approx(3.1))
+    broken = verdict(tmp_path, [[0.1, float("nan"), 0.3], *curves[1:]], curves, epoch="mean")
+    assert "1 diverged" in broken.evidence
+
+
+def test_holm_within_a_family(tmp_path):
+    # Alone, either claim is supported at 0.05; as one of six, neither is.
+    near = [0.395, 0.405, 0.420]
+    lower = [0.365, 0.375, 0.385]
+    cells = {("S4D-Real", "sCIFAR"): lower, ("S4D-Lin", "sCIFAR"): near}
+    alone, = verdicts(tmp_path, cells, claim())
+    family = verdicts(tmp_path, cells, *(claim(id=f"c{i}", family="f") for i in range(6)), f={})
+    assert alone.verdict == "supported"
+    assert [made.verdict for made in family] == ["undecided"] * 6
+    assert family[0].adjusted == pytest.approx(6 * alone.p)
+    assert "after Holm's correction over 6 claims" in family[0].evidence
+    assert family[0].more is not None
+    assert family[0].more > 0
+
+
+def test_from_ten_seeds_on_intervals_are_bootstrapped(tmp_path):
+    left = [0.30 + 0.001 * i**2 for i in range(10)]
+    made = verdict(tmp_path, left, [v + 0.1 for v in reversed(left)])
+    assert made.verdict == "supported"
+    part, = made.parts
+    assert part.high - part.difference != pytest.approx(part.difference - part.low, rel=1e-3)
+
+
+class Given:
+    """Numbers as they are given, by row and column."""
+
+    profile = "paper"
+
+    def __init__(self, cells, published=None):
+        self.cells, self.printed = cells, published or {}
+
+    def datum(self, claim, row, column):
+        return self.cells[row, column]
+
+    def published(self, claim, row, column):
+        return self.printed.get((row, column))
+
+    def rows(self, claim):
+        return [row for row, _ in self.cells]
+
+    def note(self, claim):
+        return ""
+
+
+def seeds(*values, **more):
+    return Datum(ACCURACY, summarise(values) if values else None, dict(enumerate(values)), planned=3, **more)
+
+
+def of(numbers, **keys):
+    stated = Claim.model_validate(claim(**keys))
+    made, = judge([Stated(stated, "claims.yaml:2: claims.0", 1)], numbers)
+    return made
+
+
+SOLVES = {"kind": "solves", "right": None, "columns": "x", "chance": 50, "margin": 2}
+
+
+@pytest.mark.parametrize(("values", "expected"), [
+    ((91.0, 92.0, 93.0), "supported"),
+    ((50.1, 49.9, 50.3), "contradicted"),
+    ((91.0, 92.0, 50.0), "supported"),  # most seeds
+    ((91.0, 50.1, 50.0), "contradicted"),
+    ((52.0, 51.9, 52.2), "undecided"),
+    ((91.0, 92.0), "supported"),  # two of three planned
+    ((91.0,), "untested"),
+    ((), "untested"),
+])
+def test_solves_is_above_chance_in_most_seeds(values, expected):
+    numbers = Given({("A", "x"): seeds(*values, examples=20_000, why="" if len(values) == 3 else "1 not run")})
+    assert of(numbers, **SOLVES, left="A").verdict == expected
+
+
+def test_solves_and_others_do_not():
+    numbers = Given({("A", "x"): seeds(91.0, 92.0, 93.0, examples=20_000),
+                     ("B", "x"): seeds(50.0, 50.1, 49.9, examples=20_000)})
+    made = of(numbers, **SOLVES, left="A", others="B")
+    assert made.verdict == "supported"
+    assert [part.words for part in made.parts] == ["A above chance on x", "B not above chance on x"]
+    assert of(numbers, **SOLVES, left="B", others="A").verdict == "contradicted"
+    unknown = Given({("A", "x"): seeds(91.0, 92.0, 93.0)})
+    assert of(unknown, **SOLVES, left="A").evidence.endswith("how many examples are evaluated is not known")
+
+
+def test_a_constant_has_no_error():
+    numbers = Given({("A", "x"): seeds(91.0, 92.0, 93.0),
+                     ("B", "x"): Datum(ACCURACY, Summary(1, 85.0, None), constant=True)})
+    made = of(numbers, kind="better", left="A", right="B", columns="x")
+    assert (made.verdict, made.parts[0].df, made.parts[0].difference) == ("supported", 2, 7)
+    assert "n = 3, p" in made.evidence  # the one-sample t-test
+    both = of(numbers, kind="better", left=["B"], right={"of": "B", "less": "B"}, columns="x")
+    assert both.evidence.endswith("only printed numbers stand on either side")
+
+
+RANKS = {"kind": "correlation", "left": None, "right": None, "columns": "x"}
+
+
+def test_ranks_as_published():
+    ours = {(f"r{i}", "x"): seeds(80.0 + i, 80.2 + i, 80.4 + i) for i in range(6)}
+    same = Given(ours, {(f"r{i}", "x"): 70.0 + i for i in range(6)})
+    made = of(same, **RANKS)
+    assert (made.verdict, made.parts[0].difference) == ("supported", 1)
+    assert made.evidence == "Kendall τ +1.00, 95 % interval +1.00 to +1.00, p = 0.0028, 6 rows"
+    assert of(Given(ours, {(f"r{i}", "x"): -float(i) for i in range(6)}), **RANKS).verdict == "contradicted"
+    assert of(same, **RANKS, statistic="spearman").evidence.startswith("Spearman ρ +1.00")
+    few = of(Given(ours, {("r1", "x"): 1.0, ("r2", "x"): 2.0}), **RANKS)
+    assert few.evidence.endswith("2 of 2 rows have both numbers: a rank correlation needs three rows that differ on "
+                                 "either side")
+
+
+def test_parts_together_with_nested_counts():
+    stated = Claim.model_validate(claim(left=["a", "b"], right="c", columns=["x", "y"], of_pairs="any"))
+    parts = [Pair(0.01, 1), Pair(0.9, 0.2), Pair(0.5, 0.3), Pair(0.02, 1)]
+    assert whole(stated, parts) == together([together(parts[:2], "any"), together(parts[2:], "any")])
+
+
+def test_chance_needs_more_than_a_lucky_seed():
+    assert together([solved.above_chance(v, 50, 200) for v in (56.0, 50.0, 49.0)], "most").holds == 1
