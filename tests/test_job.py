@@ -144,7 +144,6 @@ sys.path.insert(0, {tests!r})
 from fake_training import training
 from pathlib import Path
 from suite import attempt, job
-from suite.migrate import SCHEMA
 from suite.order import Order
 {before}
 state = job.run(Path({folder!r}), Order(checkpoint_s={checkpoint}), training(pause={pause}))
