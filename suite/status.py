@@ -78,6 +78,9 @@ def look(grids: Sequence[Grid], store: Store, until: int | None, queue: Queue) -
     remarks = []
     for run_id, state in submitted.failed_canaries(states).items():
         remarks.append(f"the canary {run_id} failed, and so the runs behind it were not started: {state.detail}")
+    for number, count in submitted.vanished(states).items() if not remarks else ():
+        remarks.append(f"job {number} has left the queue without starting {count} runs: cancelled, or see its logs in "
+                       f"{store.root / FOLDER / 'logs'}")
     made = replace(made, states=states)
     return Seen(made, notes, remarks + _too_long(made, submitted))
 

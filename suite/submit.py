@@ -11,6 +11,7 @@ from suite.errors import UserError
 from suite.grid import GridRun
 from suite.launch import Options
 from suite.launch.cluster import Cluster, load
+from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch
 from suite.plan import Plan
 from suite.price import clock, left
@@ -56,12 +57,20 @@ def plan(made: Plan, args: argparse.Namespace) -> None:
     """Prints the scripts that `run` would hand to sbatch, and what may go wrong. Starts and writes nothing."""
     cluster, options = _asked(made, args, False)
     print(f"price: {made.price.text(slots(made, cluster))}")
-    if not made.todo:
+    store = Store(args.store)
+    submitted = Submitted(store)
+    jobs = submitted.jobs(made.states)
+    if jobs is None:
+        print(f"which of them are in the queue already is not known: {submitted.queue.fault}")
+    fresh = [one for one in made.todo if one.run_id not in (jobs or {})]
+    if len(fresh) < len(made.todo):
+        print(f"{len(made.todo) - len(fresh)} of them are in the queue already")
+    if not fresh:
         return
-    submission = Submission(Store(args.store), options, Printer(), cluster, canaries=args.canary)
     for warning in too_long(made, cluster):
         print(f"warning: {warning}")
-    scripts = submission.scripts(made.todo, made.prices)
+    submission = Submission(store, options, Printer(), cluster, canaries=args.canary)
+    scripts = submission.scripts(fresh, made.prices)
     for kind in dict.fromkeys(one.kind for one, _ in scripts):
         alike = [(one, text) for one, text in scripts if one.kind == kind]
         what = "to the first checkpoint of a run of each kind" if kind == "canary" else "for all runs"

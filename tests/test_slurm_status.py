@@ -73,6 +73,7 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     ("cluster:\n  setup:\n    - a\n    - 3\n", ["lab.yaml:4: cluster.setup.1"]),
     ("cluster:\n  extra: {output: x}\n", ["lab.yaml:2: cluster.extra", "output is set by the suite"]),
     ("cluster:\n  extra: {gpus-per-node: 3}\n", ["use the key gpus_per_job"]),
+    ("cluster:\n  time: 1\n", ["lab.yaml:1: signal_s, 90 s, leaves nothing of the time limit, 1 min"]),
     ("time: 3\n", ["lab.yaml:1: time: unknown key", "below the key cluster:"]),
     ("cluster: [1]\n", ["lab.yaml:1: cluster", "must be a mapping"]),
 ])
@@ -141,6 +142,11 @@ def test_run_submits_and_returns_and_status_tells(cluster: Fake, grid_file: Path
     content = json.loads(capsys.readouterr().out)
     assert [run["state"] for run in content["runs"]] == ["lost", "todo", "todo"]
     assert content["runs"][2]["queue"] == "job 101_2 is DREAMING"
+    assert main(["plan", *where, "--executor", "slurm"]) == 0
+    assert "2 of them are in the queue already" in capsys.readouterr().out
+    cluster.set("queue", "")
+    assert main(["status", *where]) == 0
+    assert "job 101 has left the queue without starting 2 runs: cancelled, or see" in capsys.readouterr().out
 
 
 def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Path,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from suite.errors import Problem, UserError, nearest
 from suite.yamlfile import Node, load_yaml
@@ -56,6 +56,12 @@ class Cluster(BaseModel):
             if key in OURS:
                 raise ValueError(f"{key} is set by the suite" + (f"; use the key {OURS[key]}" if OURS[key] else ""))
         return dict(value)
+
+    @model_validator(mode="after")
+    def _time_to_work(self) -> Cluster:
+        if self.signal_s >= 60 * self.time:
+            raise ValueError(f"signal_s, {self.signal_s} s, leaves nothing of the time limit, {self.time} min")
+        return self
 
     def needed_cpus(self, threads: int) -> int:
         """Processors of a job whose runs have so many threads."""
@@ -111,10 +117,13 @@ def _problem(error: Any, node: Node | None, own: Mapping[str, Any]) -> Problem:
     path = tuple(error["loc"])
     key = str(path[0]) if path else ""
     message = error["msg"].removeprefix("Value error, ")
+    known = Cluster.model_fields.get(key)
     fix = nearest(key, Cluster.model_fields) if error["type"] == "extra_forbidden" else \
-        Cluster.model_fields[key].description or ""
+        (known.description or "" if known else "give a job more time, or the last checkpoint less")
     if error["type"] == "extra_forbidden":
         message = f"unknown key {key!r}"
+    if not key:
+        return Problem(message, str(node.at) if node else "--time", fix)
     if node is None or (key in own and key not in ("setup", "extra")):
         return Problem(message, f"--{key.replace('_', '-')}", fix)
     return Problem(message, node.find(path).key("cluster", *path), fix)

@@ -154,6 +154,17 @@ class Submitted:
         known = self.store.states(canaries)
         return {run_id: state for run_id, state in known.items() if state.name == "failed"}
 
+    def vanished(self, states: Mapping[str, RunState]) -> dict[str, int]:
+        """Numbers of arrays that are in the queue no more, with how many of these runs they have not even started."""
+        jobs = self.jobs(states)
+        waiting = [run_id for run_id, state in states.items() if state.name == "todo" and run_id in self.newest]
+        counts: dict[str, int] = {}
+        for run_id in waiting if jobs is not None else ():
+            number = batch.job_of(self.store.root, self.newest[run_id][0].name)
+            if number and run_id not in (jobs or {}):
+                counts[number] = counts.get(number, 0) + 1
+        return counts
+
     def log_of(self, label: str) -> Path:
         """Where a job prints."""
         return self.store.root / batch.FOLDER / "logs" / f"{label}_0_log.out"
