@@ -182,3 +182,36 @@ def test_a_download_that_stops_half_way_is_told_and_goes_on_later(tmp_path: Path
     assert "the download of toy/set at revision 000000000000 stopped, or is damaged: peer closed conn" in texts[0]
     assert "Ask for it. (3 MB to get)" in texts[0]
     assert texts[1] == f"{sum(range(50_000))}\n"
+
+
+COUNT = """
+import sys
+from pathlib import Path
+from suite.data import cards, stamps
+from suite.data.source import Source
+cards.CARDS = Path(sys.argv[1])
+read = stamps.read
+def counted(path):
+    with open(sys.argv[2], "a") as log: log.write("x")
+    return read(path)
+stamps.read = counted
+sys.stdin.read()
+print(stamps.contents(Source("toy", "original", {}))["all"])
+"""
+
+
+def test_processes_that_start_together_read_a_folder_once(tmp_path: Path) -> None:
+    toy('files: {all: {path: "${HERE}/set"}}')
+    (tmp_path / "here" / "set").mkdir()
+    for k in range(200):
+        (tmp_path / "here" / "set" / f"{k}.bin").write_bytes(bytes(10_000))
+    workers = [subprocess.Popen([sys.executable, "-c", COUNT, str(cards.CARDS), str(tmp_path / "log")], text=True,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=Path(__file__).parents[1])
+               for _ in range(5)]
+    for worker in workers:  # they wait for the end of their input, so that all begin together
+        assert worker.stdin is not None
+        worker.stdin.close()
+        worker.stdin = None
+    told = {worker.communicate(timeout=60)[0] for worker in workers}
+    assert len(told) == 1 and len(told.pop().strip()) == 64
+    assert (tmp_path / "log").read_text() == "x"
