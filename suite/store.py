@@ -61,26 +61,28 @@ class Store:
     def states(self, wanted: Iterable[RunConfig | str]) -> dict[str, RunState]:
         """The state of each run, by id; as `state`, with one look at the store for all that are not there yet."""
         ids = [item if isinstance(item, str) else item.run_id for item in wanted]
-        there = set(self.run_ids())
-        return {run_id: self.state(run_id) if run_id in there else RunState("todo") for run_id in ids}
+        there = self._folders()
+        return {run_id: self._state(self.root / run_id, there[run_id]) if run_id in there else RunState("todo")
+                for run_id in ids}
 
     def run_ids(self) -> list[str]:
         """The ids of all runs that have a folder here, sorted. Raises UserError where the store is not a folder."""
+        return sorted(self._folders())
+
+    def _folders(self) -> dict[str, bool]:
+        """The runs that have a folder here, and whether that is a symbolic link."""
         try:
             with os.scandir(self.root) as entries:
-                return sorted(entry.name for entry in entries if RUN_ID.fullmatch(entry.name))
+                return {entry.name: entry.is_symlink() for entry in entries if RUN_ID.fullmatch(entry.name)}
         except FileNotFoundError:
-            return []
+            return {}
         except OSError as error:
             raise UserError(f"cannot be read: {error.strerror}", str(self.root), "name a folder with --store") from None
 
     def state(self, run_id: str) -> RunState:
         """The state of one run, from its files only."""
         folder = self.folder(run_id)
-        try:
-            return self._state(folder)
-        except OSError as error:
-            return RunState("unknown", detail=f"cannot be read: {error.strerror}")
+        return self._state(folder, folder.is_symlink())
 
     def rows(self, run_id: str) -> list[dict[str, Any]]:
         """A row for each finished epoch: from the result where there is one, else from the metrics so far."""
@@ -126,9 +128,15 @@ class Store:
                 atomic.create(folder / "config.json", atomic.seal(content), atomic.nobody())
         return folder
 
-    def _state(self, folder: Path) -> RunState:
-        if (link := _link(folder)) is not None:
-            return RunState("unknown", detail=f"{link.name} is a symbolic link, which is not followed")
+    def _state(self, folder: Path, link: bool) -> RunState:
+        if link:
+            return RunState("unknown", detail=f"{folder.name} is a symbolic link, which is not followed")
+        try:
+            return self._look(folder)
+        except OSError as error:
+            return RunState("unknown", detail=f"cannot be read: {error.strerror}")
+
+    def _look(self, folder: Path) -> RunState:
         damage = ""
         try:
             head = self._head(folder)
@@ -139,13 +147,15 @@ class Store:
             return RunState("unknown", detail=one_line(error))
         except FileNotFoundError:
             pass
+        if (link := _link(folder)) is not None:
+            return RunState("unknown", detail=f"{link.name} is a symbolic link, which is not followed")
         tenure = latest(folder)
         rows, problem = read_rows(folder)
         damage = damage or (f"{problem}; the next start mends it" if problem else "")
         if tenure is None:
             return RunState("partial" if rows or damage else "todo", epochs=len(rows), detail=damage)
         if (folder / "result.json").exists() and not damage:  # it came since the first look
-            return self._state(folder)
+            return self._look(folder)
         return _state_of(tenure, len(rows), damage)
 
     def _head(self, folder: Path) -> dict[str, Any]:
