@@ -117,6 +117,17 @@ def test_labels_and_markers_are_as_likely_either_way() -> None:
     assert abs((first < 1e-9).mean() - 0.5) < 0.04
 
 
+@pytest.mark.parametrize("size", [16, 64])
+def test_in_small_images_the_distance_of_the_markers_does_not_tell(size: int, drawn: dict[int, Snakes]) -> None:
+    made = drawn[size]
+    last = 2 * made.geometry.paddles - 2
+    reach = made.geometry.half * snakes.unit(made.directions)
+    for snake in (0, 1):
+        first = made.centers[:, snake] - reach[:, snake]
+        one, two = (np.abs(first - (made.centers + reach)[:, last + k]) for k in (0, 1))
+        assert made.geometry.even is not None and np.abs(one - two).max() <= made.geometry.even
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_an_image_is_a_function_of_seed_and_index_alone(size: int, drawn: dict[int, Snakes]) -> None:
     some = np.array([40, 3, 59])
