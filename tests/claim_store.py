@@ -47,7 +47,7 @@ def tables_of(grid: Grid, shelf: Shelf) -> tuple[list[Table], RunNumbers]:
     results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
     layout = Layout.model_validate({"name": grid.name, "rows": "method", "columns": COLUMNS})
     tables = [build_table(Placed(layout, Node({}, Where("demo.yaml"))), grid, results, load_published())]
-    return tables, RunNumbers(grid, tables, results)
+    return tables, RunNumbers(grid, tables, results, load_published())
 
 
 def shelf_of(grid: Grid, folder: Path, cells: Cells) -> Shelf:

@@ -1,10 +1,13 @@
 """Every kind of claim, on runs whose answer can be told by eye; several columns, rows, claims; constants; X."""
 
+from dataclasses import replace
+
 import pytest
-from claim_store import claim, verdict, verdicts
+from claim_store import claim, shelf_of, tables_of, verdict, verdicts, write
+from report_store import make_grid
 
 from suite.report import solved
-from suite.report.claims import Claim, Stated
+from suite.report.claims import Claim, Stated, load_claims
 from suite.report.families import Pair, together
 from suite.report.judge import judge, whole
 from suite.report.metric import metric
@@ -229,6 +232,8 @@ def test_ranks_as_published():
     assert made.evidence == "Kendall τ +1.00, 95 % interval +1.00 to +1.00, p = 0.0028, 6 rows"
     assert of(Given(ours, {(f"r{i}", "x"): -float(i) for i in range(6)}), **RANKS).verdict == "contradicted"
     assert of(same, **RANKS, statistic="spearman").evidence.startswith("Spearman ρ +1.00")
+    constants = {place: replace(datum, constant=True) for place, datum in ours.items()}
+    assert of(Given(constants, same.printed), **RANKS).verdict == "untested"
     few = of(Given(ours, {("r1", "x"): 1.0, ("r2", "x"): 2.0}), **RANKS)
     assert few.evidence.endswith("2 of 2 rows have both numbers: a rank correlation needs three rows that differ on "
                                  "either side")
@@ -242,3 +247,16 @@ def test_parts_together_with_nested_counts():
 
 def test_chance_needs_more_than_a_lucky_seed():
     assert together([solved.above_chance(v, 50, 200) for v in (56.0, 50.0, 49.0)], "most").holds == 1
+
+
+def test_printed_rows_among_runs_are_constants_in_the_papers_profile_alone(tmp_path):
+    grid = make_grid(profile="paper")
+    tables, numbers = tables_of(grid, shelf_of(grid, tmp_path, {("S4D-Real", "sCIFAR"): HIGH}))
+    cells = tuple((replace(row[0], state="published", number="35.0", mean=35.0, run_ids=()), *row[1:])
+                  if name == "S4D-Lin" else row for name, row in zip(tables[0].rows, tables[0].cells, strict=True))
+    asked = load_claims(write(tmp_path, claim(kind="better")), grid, tables)
+    for profile, expected in (("paper", "supported"), ("mini", "untested")):
+        changed = replace(numbers, tables=[replace(tables[0], cells=cells)], grid=replace(grid, profile=profile))
+        made, = judge(asked, changed)
+        assert made.verdict == expected
+    assert made.evidence.endswith("(printed, and not comparable with the profile mini)")

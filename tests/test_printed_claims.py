@@ -6,9 +6,15 @@ from report_store import SOURCES
 from scipy import stats as scipy_stats
 
 from suite.errors import UserError
+from suite.grid import load_grid
 from suite.report.claims import read_claims
+from suite.report.document import make_document
+from suite.report.placed import layout_files
 from suite.report.printed import counts, published_verdicts, render
 from suite.report.published import load_published
+from suite.store import Store
+
+TABLES = ["table2", "table3a", "table3b", "table4", "table5", "table6", "table9", "table10", "table11"]
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +107,14 @@ def test_markdown(made):
     assert text.count("\n|") == 2 + len(made)
     assert "| hold" in text
     assert "| do not hold" in text
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_claim_fits_the_grid_and_the_layout_of_its_table(tmp_path, published, name):
+    grid = load_grid(SOURCES.parent / f"grids/{name}.yaml", "mini")
+    store = Store(tmp_path)
+    layouts = layout_files(SOURCES / "tables", name)
+    made = make_document(grid, name, store, store.states([run.run_id for run in grid.runs]), layouts,
+                         SOURCES / "claims.yaml", published)
+    assert made.verdicts
+    assert {verdict.verdict for verdict in made.verdicts} == {"untested"}

@@ -23,7 +23,7 @@ def mark(cell: Cell, head: Head, chance: float, run: GridRun) -> Cell:
     if not cell.values:
         return cell
     split = head.metric.name.partition("/")[0].partition("@")[0]
-    examples = _examples(run, split)
+    examples = count_examples(run, split)
     if not examples:
         told = f"not tested for chance: the card does not count the examples of the split {split}"
         return replace(cell, reason="; ".join(filter(None, (cell.reason, told))))
@@ -38,7 +38,7 @@ def mark(cell: Cell, head: Head, chance: float, run: GridRun) -> Cell:
     return replace(cell, state="chance", number="X", rest=f" (n={cell.n})", reason=reason)
 
 
-def _examples(run: GridRun, split: str) -> int:
+def count_examples(run: GridRun, split: str) -> int:
     """How many examples the split has: the card's count, or the share of it that an option asks for; 0 if unknown."""
     data = run.config.data
     variant = cards.load(data.name).variant(data.variant)

@@ -23,7 +23,7 @@ def _column(claim: Claim, column: str, numbers: Numbers) -> Comparison:
     if numbers.profile != "paper":
         return replace(made, why=f"not comparable with published numbers: profile {numbers.profile}")
     printed = {row: numbers.published(claim, row, column) for row in rows}
-    asked = [row for row in rows if printed[row] is not None]
+    asked = [row for row in rows if printed[row] is not None and not data[row].constant]  # not with themselves
     both = [(datum.summary.mean, p) for row in asked if (datum := data[row]).summary and not datum.why
             and (p := printed[row]) is not None]
     try:

@@ -49,7 +49,7 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
     tables = tuple(build_table(one, grid, results, published) if isinstance(one, Placed)
                    else build_settings(one, grid, published) for one in placed)
     stated = _claims(claims_file, grid, tables) if claims_file else []
-    verdicts = judge.judge(stated, RunNumbers(grid, tables, results))
+    verdicts = judge.judge(stated, RunNumbers(grid, tables, results, published))
     provenance = _provenance(grid, store, states)
     curves = figures.curves(tables, results)
     return Document(grid, stem, tables, verdicts, figures.panels(tables, results, curves),

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.report import PAGE, Part, collection, document, html, write_file
+from suite.report.printed import published_verdicts, render
 from suite.report.published import load_published
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
         contents.append(content)
         drawn.append({name: data for name, data in files.items() if name.endswith(".svg")})
     whole = {PAGE: html.render(documents, drawn, sources / "templates").encode(), **collection.files(documents)}
+    if len(documents) > 1:
+        verdicts = published_verdicts(claims, published) if claims.is_file() else ()
+        whole["claims-published.md"] = render(verdicts).encode()
     for name, data in whole.items():
         write_file(out, name, data)
     digests = {name: _sha256(data) for name, data in whole.items()}

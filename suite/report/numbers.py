@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from suite.report.cells import count_words
+from suite.report.chance import count_examples
 from suite.report.claims import Claim
 from suite.report.metric import QUANTITIES, Metric
+from suite.report.published import CHANCE, Published
 from suite.report.results import FAILURES, Missing, Results, Sample
 from suite.report.stats import Summary, summarise
 from suite.report.table import Cell, Head, Table
@@ -94,6 +96,7 @@ class RunNumbers:
     grid: Grid
     tables: Sequence[Table]
     results: Results
+    file: Published
 
     @property
     def profile(self) -> str:
@@ -116,6 +119,8 @@ class RunNumbers:
             return Datum(Metric("", "", "max", 1.0, "", 2), None, why=UNASKED)
         head, cell = self._cells[claim.table, row, column]
         shown = _digits(head.metric)
+        if cell.state == "published":
+            return self._constant(cell, shown)
         runs = [self._runs[run_id] for run_id in cell.run_ids if run_id in self._runs]
         if not runs:
             return Datum(shown, None, why=cell.reason if cell.state == "excluded" else UNASKED)
@@ -123,7 +128,16 @@ class RunNumbers:
             self.results.sample(runs, head.metric.name, claim.epoch or head.epoch)
         values = {seed: value * head.metric.factor for seed, value in sorted(sample.values.items())}
         return Datum(shown, summarise(list(values.values())) if values else None, values,
-                     ", ".join(count_words(sample.missing)), len(runs))
+                     ", ".join(count_words(sample.missing)), len(runs),
+                     examples=count_examples(runs[0], head.metric.name.partition("/")[0].partition("@")[0]) or None)
+
+    def _constant(self, cell: Cell, shown: Metric) -> Datum:
+        """A printed number among ours, which stands without error; an X is counted as the paper counts it."""
+        if self.profile != "paper":
+            return Datum(shown, None, why=f"printed, and not comparable with the profile {self.profile}")
+        mean = CHANCE * shown.factor / 100 if cell.number == "X" else cell.mean
+        return Datum(shown, None, why="not printed") if mean is None else \
+            Datum(shown, Summary(1, mean, None), constant=True)
 
     def _mean_epoch(self, runs: Sequence[GridRun], metric: str) -> Sample:
         """The mean over the epochs of each whole run: the height of its learning curve."""
@@ -142,13 +156,10 @@ class RunNumbers:
 
     def published(self, claim: Claim, row: str, column: str) -> float | None:
         """The printed number at the same place of the same table, for runs of the paper's profile."""
-        from suite.report.published import load_published
-
         if self.profile != "paper":
             return None
-        printed = load_published()
-        number = printed.find(claim.table, row, column)
-        return printed.absolute(number) if number else None
+        number = self.file.find(claim.table, row, column)
+        return self.file.absolute(number) if number else None
 
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
