@@ -16,14 +16,15 @@ def settings(config: RunConfig) -> dict[str, Any]:
 
 def usual(all_settings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """The most frequent value of each field; the first of several that are equally frequent."""
-    counts: dict[str, Counter[str]] = {}
-    values: dict[tuple[str, str], Any] = {}
+    columns: dict[str, list[Any]] = {}
     for one in all_settings:
         for key, value in one.items():
-            text = repr(value)
-            counts.setdefault(key, Counter())[text] += 1
-            values[key, text] = value
-    return {key: values[key, count.most_common(1)[0][0]] for key, count in counts.items()}
+            columns.setdefault(key, []).append(value)
+    found = {}
+    for key, values in columns.items():
+        texts = list(map(repr, values))
+        found[key] = values[texts.index(Counter(texts).most_common(1)[0][0])]
+    return found
 
 
 def differences(one: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -10,6 +10,7 @@ import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -133,6 +134,12 @@ class Stated:
 
 def read_claims(path: Path) -> tuple[tuple[Stated, ...], Node]:
     """Every claim of the file, with its node. Raises UserError with every problem: file, line, key."""
+    return _read_claims(path, path.read_bytes() if path.is_file() else b"")
+
+
+@lru_cache(maxsize=1)
+def _read_claims(path: Path, content: bytes) -> tuple[tuple[Stated, ...], Node]:
+    """The file is read once for all grids, as long as its content is this."""
     node = _with_shared(load_yaml(path))
     file = validated(node, File)
     claims = file.claims
