@@ -107,6 +107,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
             "usr2": submit(root / "usr2", 1, how={"pause": 0.5}),
             "requeue": submit(root / "requeue", 1, how={"pause": 0.5}),
             "supervisor": submit(root / "supervisor", 1, how={"pause": 0.5}),
+            "cancelled": submit(root / "cancelled", 1, how={"pause": 0.5}),
             "time": submit(root / "time", 1, how={"pause": 1.7}, time=1, signal_s=15),
             "hang": submit(root / "hang", 1, how={"fault": "hang", "at": 0}, time=1, signal_s=5),
             "error": submit(root / "error", 1, how={"fault": "error", "at": 15}),
@@ -131,7 +132,7 @@ def cancel_half(scene: Scene) -> None:
 
 
 def disturb(made: dict[str, Scene]) -> None:
-    """Interrupt three runs in the middle of an epoch, each in its way."""
+    """Interrupt four runs in the middle of an epoch, each in its way."""
     def usr2(scene: Scene, pid: int) -> None:
         subprocess.run(["scancel", "--signal=USR2", f"{scene.number}_0"], check=True)
 
@@ -141,7 +142,10 @@ def disturb(made: dict[str, Scene]) -> None:
     def supervisor(scene: Scene, pid: int) -> None:
         os.kill(parent(parent(pid)), signal.SIGKILL)
 
-    todo = {"usr2": usr2, "requeue": requeue, "supervisor": supervisor}
+    def cancelled(scene: Scene, pid: int) -> None:
+        subprocess.run(["scancel", f"{scene.number}_0"], check=True)
+
+    todo = {"usr2": usr2, "requeue": requeue, "supervisor": supervisor, "cancelled": cancelled}
     while todo:
         assert time.monotonic() < BEGAN + LIMIT_S
         time.sleep(0.2)
@@ -194,6 +198,16 @@ def test_a_job_whose_processes_are_killed_starts_again(scenes: dict[str, Scene])
     folder = scene.store.folder(scene.runs[0].run_id)
     assert sorted(attempt.numbers(folder)) == [1, 2]
     assert "exit status 137" in (folder / "attempts/0001.end").read_text()
+
+
+def test_a_job_that_is_cancelled_stops_and_goes_on_when_asked(scenes: dict[str, Scene]) -> None:
+    scene = scenes["cancelled"]
+    state, = scene.wait(lambda state: state.name == "partial")
+    assert (state.reason, state.attempts) == ("interrupted", 1)
+    while squeue("%j", f"--name={batch.all_of(scene.store.root)[0].name}") and time.monotonic() < BEGAN + LIMIT_S:
+        time.sleep(0.3)
+    assert "to be started again" not in scene.log() and "1 jobs, 1 runs" in again(scene)[-1]
+    scene.all_well()
 
 
 def test_a_run_that_raises(scenes: dict[str, Scene]) -> None:

@@ -202,6 +202,8 @@ def test_slurm_s_last_words(tmp_path: Path) -> None:
                          ("RuntimeError: out of memory, said a run", "killed")):
         log.write_text(f"2026 a run starts\n{line}\nlast\n")
         assert epitaph(log)[0] == reason, line
+    log.write_text("slurmstepd: error: Step 7.0 exceeded memory limit\n2026 job 7_0 begins on n, restart 1\nx\n")
+    assert epitaph(log) == ("killed", "")
     assert epitaph(tmp_path / "none") == ("killed", "")
     assert queue.EVERY_S == 30.0
 

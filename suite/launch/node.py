@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from suite import attempt, user
 from suite.errors import UserError
 from suite.launch import AGAIN_ONLY_ON_RETRY, Options, batch, local, preload
-from suite.launch.queue import epitaph
+from suite.launch.queue import BEGINS, epitaph
 from suite.stop import Stop
 from suite.store import RunState, Store, checkpoints, one_line, read_config
 
@@ -78,6 +78,7 @@ class Node:
         if number != self.place.array:
             say(f"job {self.place.array} is not the one that may do this batch" + (f"; {number} is" if number else ""))
             return OK
+        say(f"job {self.place.label}{BEGINS}{socket.gethostname()}, restart {self.place.restarts}")
         self.say_how_ended("killed", f"job {self.place.label} was started again (requeued, preempted, or its node "
                            "failed) before the run could say how it ended")
         before = self.progress()
@@ -135,7 +136,7 @@ class Node:
         if self.progress() == before and timed_out and where != "PENDING":
             return self.give_up("timeout", f"job {self.place.label} reached its time limit of {self.batch.minutes} min "
                                 "and made no progress in it")
-        if where != "RUNNING":  # cancelled, requeued or out of time: SLURM has decided
+        if where not in ("RUNNING", ""):  # cancelled, requeued or out of time: SLURM has decided
             return STOPPED
         return STOPPED if requeue(self.place.label) else FAILED
 

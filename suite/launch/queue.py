@@ -23,6 +23,7 @@ WAITING = {"PENDING": "waits", "REQUEUED": "waits", "REQUEUE_HOLD": "is held", "
 MEMORY = re.compile(r"exceeded memory limit|oom[-_ ]kill|out of memory|OUT_OF_MEMORY", re.IGNORECASE)
 TIME = re.compile(r"DUE TO TIME LIMIT")
 NODE = re.compile(r"DUE TO NODE FAILURE|NODE_FAIL")
+BEGINS = " begins on "  # in a line of the log, whenever SLURM starts the job
 CANCELLED = re.compile(r"CANCELLED AT")
 
 
@@ -178,6 +179,8 @@ def epitaph(log: Path) -> tuple[str, str]:
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
         lines = []
+    begins = [place for place, line in enumerate(lines) if BEGINS in line]
+    lines = lines[begins[-1]:] if begins else lines  # what was before an earlier end explains nothing
     for pattern, reason in ((MEMORY, "oom"), (TIME, "timeout"), (NODE, "killed"), (CANCELLED, "killed")):
         for line in reversed(lines):
             if pattern.search(line) and re.match(r"(slurmstepd|srun|slurmd)", line):
