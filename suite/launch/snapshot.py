@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import importlib.util
 import os
+import py_compile
 import secrets
 import shutil
 import site
@@ -34,6 +36,8 @@ def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = (
     for name, source in sources.items():
         (aside / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, aside / name)
+    # Else each of the jobs, which start together, would compile everything; the copy never changes.
+    compileall.compile_dir(aside, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     try:
         aside.rename(folder)
     except OSError:
