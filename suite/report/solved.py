@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
+from scipy import special
+
 from suite.report.claims import Claim
 from suite.report.families import UNTESTED, Pair, together
 from suite.report.numbers import Numbers
@@ -24,10 +26,9 @@ def solves(claim: Claim, numbers: Numbers) -> tuple[Comparison, ...]:
 
 def above_chance(percent: float, bound: float, examples: int) -> Pair:
     """Two-sided p that an accuracy lies above `bound`, and that it does not, by exact binomial tests; in percent."""
-    from scipy.stats import binom  # here, since it takes half a second to import
-
     right = round(percent / 100 * examples)
-    above, below = binom.sf(right - 1, examples, bound / 100), binom.cdf(right, examples, bound / 100)
+    above = special.bdtrc(right - 1, examples, bound / 100) if right else 1.0
+    below = special.bdtr(right, examples, bound / 100)
     return Pair(min(2 * float(above), 1.0), min(2 * float(below), 1.0))
 
 
