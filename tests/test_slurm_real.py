@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,7 @@ def again(scene: Scene, **settings: Any) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Scene]]:
     """What takes long, or needs others to wait in the queue."""
     if "SUITE_SLURM_DIR" not in os.environ:
         pytest.skip("no SLURM: " + os.environ.get("SUITE_NO_SLURM", "start these tests with `make slurm`"))
@@ -122,7 +122,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Scene]:
         frozen.write_text("raise RuntimeError('edited after the submission')\n")
         cancel_half(made["half"])
         disturb(made)
-    return made
+        yield made
 
 
 def cancel_half(scene: Scene) -> None:
@@ -255,9 +255,7 @@ from pathlib import Path
 slurm.launch(grid(2), Options(Path({str(tmp_path / "runs")!r}), checkpoint_s=0.0), Ear(),
              ("fake_training:training", {{}}), cluster=Cluster(**{SMALL!r}, runs_per_job=2), canaries=False)
 """
-    env = os.environ | {"PYTHONPATH": str(TESTS)}
-    assert subprocess.run([sys.executable, "-c", code], env=env, check=False).returncode == -signal.SIGKILL
-    os.environ["PYTHONPATH"] = str(TESTS)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
     scene = Scene(Store(tmp_path / "runs"), grid(2), Ear(), Options(tmp_path / "runs", checkpoint_s=0.0))
     told = again(scene, runs_per_job=2)
     names = [one.name for one in batch.all_of(scene.store.root)]
