@@ -61,6 +61,9 @@ def test_its_commands_work_on_a_shortened_quickstart(tmp_path: Path) -> None:
     out = ["--out", str(tmp_path / "reports")]
     told = {}
     for words in commands():
+        # Not here: all tables (test_table_grids plans them), a cluster (test_slurm*), and what runs until Ctrl-C.
+        if any("*" in word for word in words) or {"slurm", "--watch"} & set(words):
+            continue
         verb = words[0] if not words[0].startswith("grids/") else "run"
         more = SHORT + where + (out if verb in ("run", "report") else [])
         done = subprocess.run([sys.executable, "run_grid.py", *words, *more], cwd=ROOT, capture_output=True, text=True,
