@@ -22,6 +22,8 @@ TaskName = Literal["none", "scifar", "sc_ar", "sc_bi", "bidmc_hr", "bidmc_rr", "
                    "retrieval", "image", "pathfinder", "pathx"]
 InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real"]
 
+ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50"]
+
 
 @dataclass(frozen=True)
 class Legacy:
@@ -89,8 +91,8 @@ class SSM(Group):
 class Model(Group):
     """The backbone (paper section 5 and appendix B)."""
 
-    name: Literal["ssm"] | Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")] = Field(
-        "ssm", description="sequence layer, or a user's module as module:Class")
+    name: ModelName | Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")] = Field(
+        "ssm", description="state space layers, a baseline, or a user's module as module:Class")
     name_source: Annotated[str, Strict()] = Field("", description="version and source hash of a user's; filled in")
     layers: Annotated[Int, Field(ge=1)] = Field(4, description="number of residual blocks")
     features: Annotated[Int, Field(ge=1)] = Field(128, description="H, the width")

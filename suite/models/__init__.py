@@ -18,6 +18,9 @@ from suite import user
 from suite.config import RunConfig
 from suite.errors import UserError, nearest
 from suite.models.backbone import Backbone, count_parameters
+from suite.models.convnet import ConvNet
+from suite.models.inception import InceptionNet
+from suite.models.resnet import ResNet18, XResNet50
 
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
@@ -26,7 +29,8 @@ __all__ = ["MODELS", "Backbone", "Factory", "build", "count_parameters", "find"]
 
 Factory = Callable[[RunConfig, "TaskData"], nn.Module]
 
-MODELS: dict[str, Factory] = {"ssm": Backbone}
+MODELS: dict[str, Factory] = {"ssm": Backbone, "convnet": ConvNet, "inception": InceptionNet, "resnet18": ResNet18,
+                              "xresnet50": XResNet50}
 
 
 def build(config: RunConfig, data: TaskData) -> nn.Module:
