@@ -22,7 +22,7 @@ TaskName = Literal["none", "scifar", "sc_ar", "sc_bi", "bidmc_hr", "bidmc_rr", "
                    "retrieval", "image", "pathfinder", "pathx"]
 InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real"]
 
-ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50"]
+ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50", "lstm", "transformer"]
 
 
 @dataclass(frozen=True)

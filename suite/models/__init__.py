@@ -1,14 +1,15 @@
 """Models by name. A factory takes the configuration and the data's description, and returns a torch module.
 
 The module is called as `module(x, lengths=None, rate=1.0)` and returns (batch, classes), or (batch, 1) for regression;
-see `suite.models.backbone.Backbone` for the shapes. A model of your own is a factory with the same signature, in any
-module that Python can import, named in the grid as `model.name: my_module:MyModel`. A sequence layer of your own needs
-less: `def MyModel(config, data): return Backbone(config, data, layer=MyLayer)`.
+see `suite.models.backbone.Backbone` for the shapes. A model of your own is in any module that Python can import, and is
+named in the grid as `model.name: my_module:MyModel`. It is a factory with the same signature, or less: a module
+`MyMixer(features)` that maps (batch, length, features) and a mask to features (`suite.models.mixer`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
@@ -20,7 +21,10 @@ from suite.errors import UserError, nearest
 from suite.models.backbone import Backbone, count_parameters
 from suite.models.convnet import ConvNet
 from suite.models.inception import InceptionNet
+from suite.models.mixer import is_mixer, layer_of
+from suite.models.recurrent import LSTM
 from suite.models.resnet import ResNet18, XResNet50
+from suite.models.transformer import Transformer
 
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
@@ -30,7 +34,7 @@ __all__ = ["MODELS", "Backbone", "Factory", "build", "count_parameters", "find"]
 Factory = Callable[[RunConfig, "TaskData"], nn.Module]
 
 MODELS: dict[str, Factory] = {"ssm": Backbone, "convnet": ConvNet, "inception": InceptionNet, "resnet18": ResNet18,
-                              "xresnet50": XResNet50}
+                              "xresnet50": XResNet50, "lstm": LSTM, "transformer": Transformer}
 
 
 def build(config: RunConfig, data: TaskData) -> nn.Module:
@@ -46,7 +50,10 @@ def build(config: RunConfig, data: TaskData) -> nn.Module:
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would also queue a seed for each GPU, which fork_rng does not put back.
         torch.default_generator.manual_seed(config.seed)
-        return factory(config, data)
+        model = factory(config, data)
+    if ":" in config.model.name and count_parameters(model) == 0:
+        raise UserError(f"{config.model.name} has no parameters to train", "model.name", "make them nn.Parameter")
+    return model
 
 
 def find(name: str) -> Factory:
@@ -55,5 +62,8 @@ def find(name: str) -> Factory:
         return MODELS[name]
     if ":" not in name:
         raise UserError(f"no model is called {name!r}", "model.name", nearest(name, [*MODELS, "module:Class"]))
-    factory: Factory = user.load(name, "model.name")
+    own = user.load(name, "model.name")
+    if is_mixer(name, own):
+        return partial(Backbone, layer=layer_of(name, own))
+    factory: Factory = own
     return factory

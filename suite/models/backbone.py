@@ -6,7 +6,7 @@ where memory is (batch, features, length): the matrix product takes it as it is,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +43,8 @@ class Backbone(nn.Module):
     """Encoder, `model.layers` residual blocks, final norm if pre-norm, decoder.
 
     `layer(config.ssm, features, length, bidirectional, rng)` makes a sequence layer, called as `layer(u, rate)` on
-    (batch, length, features). Its generator is a function of the seed and of the block's number.
+    (batch, length, features), or, where it has an attribute `masked` that is true, as `layer(u, rate, valid)`. Its
+    generator is a function of the seed and of the block's number.
     """
 
     def __init__(self, config: RunConfig, data: TaskData, layer: Layer = SSMLayer) -> None:
@@ -51,15 +52,18 @@ class Backbone(nn.Module):
         model, width = config.model, config.model.features
         self.pairs = TASKS[config.task].inputs == "pairs"
         self.encoder = _encoder(data, width)
-        self.blocks = nn.ModuleList()
-        for index in range(model.layers):
-            rng = np.random.default_rng([config.seed, index])
-            sequence = layer(config.ssm, width, data.length, model.bidirectional, rng)
-            self.blocks.append(Block(model, sequence))
+        self.blocks = nn.ModuleList(self.make_blocks(config, data.length, layer))
         self.norm = _norm(model) if model.prenorm else nn.Identity()
         self.pool = MeanPool() if model.decoder == "pool" else LastStep()
         outputs = 1 if data.classes is None else data.classes
         self.head = PairHead(width, outputs) if self.pairs else nn.Linear(width, outputs)
+
+    def make_blocks(self, config: RunConfig, length: int, layer: Layer) -> Iterator[nn.Module]:
+        """The blocks in order, each called as `block(x, valid, rate)` on (batch, length, features)."""
+        model = config.model
+        for index in range(model.layers):
+            rng = np.random.default_rng([config.seed, index])
+            yield Block(model, layer(config.ssm, model.features, length, model.bidirectional, rng))
 
     @property
     def parameters_count(self) -> int:
@@ -100,7 +104,7 @@ class Block(nn.Module):
         super().__init__()
         self.prenorm, self.glu = config.prenorm, config.mixing == "glu"
         self.norm = _norm(config)
-        self.sequence = sequence
+        self.sequence, self.masked = sequence, bool(getattr(sequence, "masked", False))
         self.drop = _dropout(config)
         self.mix = Linear(config.features, config.features * (2 if self.glu else 1))
 
@@ -111,14 +115,14 @@ class Block(nn.Module):
             u = u * valid
         # Not the norm: a batch norm would count the batch twice.
         again = _recompute and torch.is_grad_enabled()
-        y = checkpoint(self._change, u, rate, use_reentrant=False) if again else self._change(u, rate)
+        y = checkpoint(self._change, u, valid, rate, use_reentrant=False) if again else self._change(u, valid, rate)
         x = x + y
         return x if self.prenorm else self.norm(x)
 
-    def _change(self, u: Tensor, rate: float) -> Tensor:
+    def _change(self, u: Tensor, valid: Tensor | None, rate: float) -> Tensor:
         """What the block adds to its input, of the normed u."""
         with torch.autocast(u.device.type, enabled=False):  # the kernel's phases do not survive bfloat16
-            y = self.sequence(_wide(u), rate)
+            y = self.sequence(_wide(u), rate, valid) if self.masked else self.sequence(_wide(u), rate)
         y = self.mix(self.drop(F.gelu(y)))
         return self.drop(F.glu(y, dim=-1) if self.glu else y)
 

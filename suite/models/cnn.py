@@ -27,7 +27,7 @@ class CNN(nn.Module):
         super().__init__()
         if data.channels is None:
             raise UserError(f"{config.model.name} takes values, and the inputs of {data.task} are tokens", "model.name",
-                            "choose ssm for this task")
+                            "choose ssm, lstm or transformer for this task")
         self.channels: int = data.channels
         self.outputs = 1 if data.classes is None else data.classes
         self.body: nn.Module = nn.Identity()

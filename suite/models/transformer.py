@@ -1,0 +1,57 @@
+"""Transformer encoder (Vaswani et al. 2017) as a sequence classifier, of torch's own layers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from suite.config import RunConfig
+from suite.models.backbone import Backbone, Layer
+
+HEADS, WIDER, LONGEST = 8, 4, 10_000.0  # at most so many heads; of the hidden layer; wavelength of the slowest position
+
+
+class Transformer(Backbone):
+    """Sinusoidal positions, then `model.layers` layers of attention, which looks ahead where it is bidirectional."""
+
+    def make_blocks(self, config: RunConfig, length: int, layer: Layer) -> Iterator[nn.Module]:
+        """Positions first, and the layers."""
+        yield Positions()
+        for _ in range(config.model.layers):
+            yield Attention(config)
+
+
+class Positions(nn.Module):
+    """Adds sines and cosines of the time, in samples of the training data."""
+
+    def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0) -> Tensor:
+        """(batch, length, features) to the same."""
+        width = x.shape[-1]
+        place = torch.arange(x.shape[1], device=x.device, dtype=torch.float32) * rate
+        speed = torch.exp(torch.arange(0, width, 2, device=x.device) * (-math.log(LONGEST) / width))
+        angle = place[:, None] * speed
+        return x + torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)[:, :width].to(x.dtype)
+
+
+class Attention(nn.Module):
+    """One layer: attention, then a hidden layer four times as wide; `model.prenorm` and `model.dropout` as they say."""
+
+    def __init__(self, config: RunConfig) -> None:
+        super().__init__()
+        width = config.model.features
+        heads = max(n for n in range(1, HEADS + 1) if width % n == 0)
+        self.ahead = config.model.bidirectional
+        self.layer = nn.TransformerEncoderLayer(width, heads, WIDER * width, config.model.dropout, "gelu",
+                                                batch_first=True, norm_first=config.model.prenorm)
+
+    def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0) -> Tensor:
+        """(batch, length, features) to the same. No step attends to padding."""
+        padding = None if valid is None else valid.squeeze(-1) == 0
+        later = None
+        if not self.ahead:
+            later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
+        y: Tensor = self.layer(x, src_mask=later, src_key_padding_mask=padding, is_causal=later is not None)
+        return y
