@@ -25,6 +25,7 @@ from suite.bench import Measurement, NoData
 from suite.config import RunConfig
 from suite.ending import Ending, failure
 from suite.errors import UserError
+from suite.fields import CLASSICAL
 from suite.heartbeat import Heartbeat
 from suite.migrate import SCHEMA
 from suite.models import backbone
@@ -64,6 +65,10 @@ def _load(config: RunConfig) -> Any:
 def _trainer(config: RunConfig, data: Any, device: torch.device, compile: bool) -> Any:
     if config.kind == "bench":
         return Measurement(config, device)
+    if config.model.name in CLASSICAL:
+        from suite.fit import Fit
+
+        return Fit(config, data, device)
     from suite.train import Trainer
 
     return Trainer(config, data, device, compile)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from suite.config import RunConfig
 from suite.data import cards
-from suite.fields import Bench
+from suite.fields import CLASSICAL, Bench
 from suite.tasks import TASKS
 
 DPLR_INITS = ("legs", "legt", "fout", "legs+fout")
@@ -46,6 +46,8 @@ BENCH_RULES = (
     Rule(("task", "bench.subject"), "a measurement of a kernel has the task none, one of a step has a task",
          mistake=True, broken=lambda c: (c.task == "none") == (c.bench.subject == "step")),
     Rule(("train.epochs", "kind"), "a measurement has one epoch", mistake=True, broken=lambda c: c.train.epochs != 1),
+    Rule(("model.name", "bench.subject"), "a classical model has no steps to measure", mistake=True,
+         broken=lambda c: c.bench.subject == "step" and c.model.name in CLASSICAL),
 )
 RULES = (
     Rule(("task", "kind"), "a training needs a task", mistake=True, broken=lambda c: c.task == "none"),
@@ -80,6 +82,10 @@ RULES = (
          broken=lambda c: c.model.features % c.ssm.copies != 0),
     Rule(("ssm.dt_min", "ssm.dt_max"), "ssm.dt_min must be less than ssm.dt_max", mistake=True,
          broken=lambda c: c.ssm.dt_min >= c.ssm.dt_max),
+    Rule(("model.name", "task"), "classical models are for the vital signs",
+         lambda c: c.model.name in CLASSICAL and not c.task.startswith("bidmc")),
+    Rule(("train.epochs", "model.name"), "a classical model is fitted once: train.epochs must be 1", mistake=True,
+         broken=lambda c: c.model.name in CLASSICAL and c.task.startswith("bidmc") and c.train.epochs != 1),
     Rule(("optim.warmup_epochs", "train.epochs"), "optim.warmup_epochs must be at most train.epochs", mistake=True,
          broken=lambda c: c.optim.warmup_epochs > c.train.epochs),
     Rule(("optim.warmup_epochs", "optim.schedule"), "only the cosine schedule has a warmup", mistake=True,

@@ -18,6 +18,7 @@ from torch import nn
 from suite import user
 from suite.config import RunConfig
 from suite.errors import UserError, nearest
+from suite.fields import CLASSICAL
 from suite.models.backbone import Backbone, count_parameters
 from suite.models.convnet import ConvNet
 from suite.models.inception import InceptionNet
@@ -60,6 +61,8 @@ def find(name: str) -> Factory:
     """The factory called `name` in `MODELS`, or the one at `module:name`. Raises UserError where there is none."""
     if name in MODELS:
         return MODELS[name]
+    if name in CLASSICAL:
+        raise UserError(f"{name} is no network", "model.name", "it is fitted by suite.fit, in a run on vital signs")
     if ":" not in name:
         raise UserError(f"no model is called {name!r}", "model.name", nearest(name, [*MODELS, "module:Class"]))
     own = user.load(name, "model.name")

@@ -1,0 +1,66 @@
+"""Regressions that are fitted once, without steps: Ridge, Random Forest, gradient boosting.
+
+Each takes a window as one long vector, as the benchmark does that the paper quotes (Tan et al. 2021, time series
+extrinsic regression). Where that leaves the settings open, they are scikit-learn's and XGBoost's own, 100 trees each,
+but for two: Ridge's penalty is the best of seven by leave-one-out on the training windows, and a split of the forest
+looks at the square root of all features, since a window has thousands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from suite.errors import UserError
+
+TREES = 100
+PENALTIES = np.logspace(-1, 5, 7)
+
+
+def estimator(name: str, seed: int, threads: int) -> Any:
+    """An unfitted regression with scikit-learn's interface. Raises UserError where XGBoost is not installed."""
+    return MAKERS[name](seed, threads)
+
+
+def parameters(name: str, fitted: Any) -> int:
+    """Weights and offset of Ridge; nodes of all trees, each a threshold or a value."""
+    return COUNTS[name](fitted)
+
+
+def _ridge(seed: int, threads: int) -> Any:
+    from sklearn.linear_model import RidgeCV
+
+    return RidgeCV(PENALTIES)
+
+
+def _forest(seed: int, threads: int) -> Any:
+    from sklearn.ensemble import RandomForestRegressor
+
+    # One thread: several would add the trees' predictions in the order in which they come.
+    return RandomForestRegressor(TREES, max_features="sqrt", random_state=seed, n_jobs=1)
+
+
+def _boosting(seed: int, threads: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(max_iter=TREES, early_stopping=False, random_state=seed)
+
+
+def _xgboost(seed: int, threads: int) -> Any:
+    try:
+        import xgboost
+    except ImportError as error:
+        raise UserError(f"XGBoost cannot be imported: {error}", "model.name",
+                        "install the extra, pip install 's4d-suite[xgboost]', or choose boosting") from error
+    return xgboost.XGBRegressor(n_estimators=TREES, random_state=seed, n_jobs=threads, device="cpu")
+
+
+MAKERS: dict[str, Callable[[int, int], Any]] = {"ridge": _ridge, "random_forest": _forest, "boosting": _boosting,
+                                                "xgboost": _xgboost}
+COUNTS: dict[str, Callable[[Any], int]] = {
+    "ridge": lambda fitted: fitted.coef_.size + 1,
+    "random_forest": lambda fitted: sum(tree.tree_.node_count for tree in fitted.estimators_),
+    "boosting": lambda fitted: sum(len(tree.nodes) for step in fitted._predictors for tree in step),
+    "xgboost": lambda fitted: sum(text.count("\n") for text in fitted.get_booster().get_dump())}
