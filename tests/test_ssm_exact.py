@@ -9,6 +9,7 @@ import torch
 from ssm_cases import BOUNDS, Case
 
 from suite.fields import SSM
+from suite.ssm import squaring
 from suite.ssm.conv import convolve
 from suite.ssm.layer import SSMLayer
 
@@ -35,6 +36,24 @@ def test_kernel_and_gradients_equal_the_twin(number: int, case: Case) -> None:
     hold(case, bidirectional=number % 3 == 0)
 
 
+@pytest.mark.parametrize("init", ssm_cases.INITS["dplr"])
+@pytest.mark.parametrize("constraint", ["exp", "none"])
+@pytest.mark.parametrize(("length", "size"), [(1, 2), (2, 4), (3, 4), (7, 4), (16, 64), (1009, 16), (2000, 64)])
+@pytest.mark.parametrize("way", ["squaring", "transforms"])
+def test_either_way_of_dplr_equals_the_twin(monkeypatch: pytest.MonkeyPatch, way: str, length: int, size: int,
+                                            constraint: str, init: str) -> None:
+    monkeypatch.setattr(squaring, "pays", lambda *_: way == "squaring")
+    hold(Case(ssm_cases.FORMS[0], constraint, init, length, size), bidirectional=True)
+
+
+@pytest.mark.parametrize("length", [*range(1, 200), 784, 1000, 4000, 16000, 16001, 16384, 65535])
+def test_sizes_of_the_tables_of_powers(length: int) -> None:
+    steps, doublings, rest = squaring.sizes(length)
+    assert steps * 2**doublings + rest == length
+    assert 0 <= rest <= steps
+    assert length < 5 or 2**doublings <= 2 * steps <= 2 * length
+
+
 def test_the_sample_covers_all_pairs() -> None:
     pairs = {pair for case in ssm_cases.everything() for pair in ssm_cases._pairs(case)}
     assert pairs == {pair for case in COVERING for pair in ssm_cases._pairs(case)}
@@ -46,14 +65,17 @@ def test_hundredfold_frequencies_at_length_16384(rule: str) -> None:
     hold(Case(("diagonal", "vandermonde", rule), "exp", "inv x100", 16384, 64), bidirectional=False)
 
 
-GRADCHECKED = [(form, init) for form in ssm_cases.FORMS for init in ("legt", "inv", "spectrum")
-               if init in ssm_cases.INITS[form[0]]]
+GRADCHECKED = [(form, init, way) for form in ssm_cases.FORMS for init in ("legt", "inv", "spectrum")
+               for way in ("squaring", "transforms")
+               if init in ssm_cases.INITS[form[0]] and (form[0] == "dplr" or way == "transforms")]
 
 
-@pytest.mark.parametrize(("form", "init"), GRADCHECKED, ids=str)
+@pytest.mark.parametrize(("form", "init", "way"), GRADCHECKED, ids=str)
 @pytest.mark.parametrize("constraint", ["exp", "none"])
 @pytest.mark.parametrize("length", [7, 50])
-def test_gradcheck(form: tuple[str, str, str], init: str, constraint: str, length: int) -> None:
+def test_gradcheck(monkeypatch: pytest.MonkeyPatch, form: tuple[str, str, str], init: str, constraint: str,
+                   length: int, way: str) -> None:
+    monkeypatch.setattr(squaring, "pays", lambda *_: way == "squaring")
     layer = Case(form, constraint, init, length, 4).layer(bidirectional=True).double()
     leaves = {name: p.detach().clone().requires_grad_() for name, p in layer.named_parameters() if name != "d"}
 

@@ -13,7 +13,7 @@ import torch
 
 from suite.errors import UserError
 from suite.fields import SSM
-from suite.ssm import blocked, cauchy, direct, keops, kernels
+from suite.ssm import blocked, cauchy, direct, keops, kernels, squaring
 from suite.ssm.conv import convolve, transform_size
 from suite.ssm.layer import SSMLayer
 
@@ -170,9 +170,9 @@ def test_the_direct_cauchy_sum_agrees() -> None:
     layer = make(length=101, bidirectional=True, **MODELS["legt"]).double()
     c, b, p, found = (torch.view_as_complex(layer.c), layer._copies(torch.view_as_complex(layer.b)), layer._low_rank(),
                       layer.discrete())
-    mine = cauchy.dplr(c, b, p, found, 101, torch.float64)
-    other = direct.cauchy(c, b, p, found, 101, torch.float64)
-    assert (mine - other).abs().max() < 1e-10 * mine.abs().max()
+    mine = cauchy.by_transforms(c, b, p, found, 101, torch.float64)
+    for other in (direct.cauchy, squaring.dplr, cauchy.dplr):
+        assert (mine - other(c, b, p, found, 101, torch.float64)).abs().max() < 1e-10 * mine.abs().max()
     with pytest.raises(UserError, match="direct Cauchy"):
         direct.cauchy(c, b, p, found, 101, torch.float64, "blocked")
 

@@ -1,4 +1,7 @@
-"""S4's kernel for DPLR: Woodbury's identity at the roots of unity (paper section 2.2; S4, algorithm 1)."""
+"""S4's kernel for DPLR: Woodbury's identity at the roots of unity (paper section 2.2; S4, algorithm 1).
+
+On a processor a sequence that is long for the size of the state is left to `squaring`, which is faster there.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from suite.ssm import squaring
 from suite.ssm.kernels import power_sum
 from suite.ssm.modes import Discrete, period
 
@@ -19,9 +23,17 @@ def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
          dtype: torch.dtype = torch.float32) -> Tensor:
     """Kernel of diag(lam) - P P* under the bilinear rule: c = C (1 - Abar^length) (Ch, H, M), b (H, M), p (r, H, M).
 
-    Returns (Ch, H, length) of real `dtype`. At z^length = 1, 1 / (1 - Abar_n z) is the transform of
-    Abar_n^l / (1 - Abar_n^length), so each sum over poles is an rfft of a power sum. Worked in float64 whatever the
-    model's precision: the two terms of Woodbury's identity cancel up to four digits.
+    Returns (Ch, H, length) of real `dtype`, by the faster of the two ways.
+    """
+    if c.device.type == "cpu" and squaring.pays(length, 2 * c.shape[-1], len(p)):
+        return squaring.dplr(c, b, p, discrete, length, dtype)
+    return by_transforms(c, b, p, discrete, length, dtype)
+
+
+def by_transforms(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int, dtype: torch.dtype) -> Tensor:
+    """See `dplr`. At z^length = 1, 1 / (1 - Abar_n z) is the transform of Abar_n^l / (1 - Abar_n^length), so each sum
+    over poles is an rfft of a power sum. Worked in float64 whatever the model's precision: the two terms of Woodbury's
+    identity cancel up to four digits.
     """
     factor, shift = period(discrete, length)
     left, right = torch.cat([c, p.conj()]), torch.cat([b[None], p])
