@@ -25,7 +25,8 @@ def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
 
     Returns (Ch, H, length) of real `dtype`, by the faster of the two ways.
     """
-    if c.device.type == "cpu" and squaring.pays(length, 2 * c.shape[-1], len(p)):
+    growing = discrete.grows  # then the powers of Abar over the whole length may overflow
+    if c.device.type == "cpu" and not growing and squaring.pays(length, 2 * c.shape[-1], len(p)):
         return squaring.dplr(c, b, p, discrete, length, dtype)
     return by_transforms(c, b, p, discrete, length, dtype)
 
