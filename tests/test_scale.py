@@ -63,7 +63,7 @@ def test_ten_thousand_runs(tmp_path: Path) -> None:
                       measure(tmp_path / str(runs), "report", "--no-figures", "--out", str(tmp_path / f"out{runs}")))
     print(used)
     status, report = used[10_000]
-    assert status["s"] < 2  # 0.9 on a quiet machine; processor time grows where others compute
-    assert report["s"] < 10  # 3.5 on a quiet machine
+    assert status["s"] < 2  # twice what is wanted: processor time grows where others compute
+    assert report["s"] < 10
     assert max(status["mb"], report["mb"]) < 500
     assert all(ten["s"] < 11 * one["s"] for one, ten in zip(*used.values(), strict=True))  # linear
