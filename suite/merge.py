@@ -78,9 +78,10 @@ def _bring(run_id: str, source: Store, target: Store, alive: set[str]) -> str:
     except UserError as error:
         return f"left out: {error.problems[0].what}"
     while True:
+        there = target.folder(run_id).exists()  # asked before its state: what appears in between must not seem empty
         mine = target.state(run_id)
         check_folder(target.folder(run_id))
-        if not target.folder(run_id).exists():
+        if not there:
             decision = "new"
         else:
             equal = _numbers(source, run_id) == _numbers(target, run_id)
