@@ -1,6 +1,7 @@
 """ConvNet of table 11: four stages of residual blocks with long kernels, each stage twice as wide, a quarter as long.
 
-Reading the description to the letter gives 26.3M parameters where the table prints 26.2M: see `reports/tables/table11`.
+Doubling and pooling between the four stages gives 26.3M parameters where the table prints 26.2M; at the end of each, as
+the description says to the letter, it would be 26.9M: see `reports/tables/table11`.
 """
 
 from __future__ import annotations
