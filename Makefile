@@ -26,7 +26,7 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 
 exactness: $(READY)
-	$(VENV)/bin/python -m pytest -q tests/exactness.py
+	$(VENV)/bin/python tests/exactness.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or later is needed: make PYTHON=…"'

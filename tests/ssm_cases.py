@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,6 +27,9 @@ INITS: dict[str, dict[str, dict[str, Any]]] = {
                  "both random": {"init": "lin", "imag_random": True, "real_random": True}}}
 BOUNDS = {("diagonal", "float64"): (1e-11, 1e-9), ("diagonal", "float32"): (1e-6, 1e-5),
           ("dplr", "float64"): (1e-11, 1e-6), ("dplr", "float32"): (1e-5, 1e-4)}  # kernel, gradient
+
+
+DIRECTIONS = ("two-sided", "causal")
 
 
 class Case(NamedTuple):
@@ -88,24 +91,30 @@ class Error(NamedTuple):
     where: str
 
 
-def compare(case: Case, bidirectional: bool = False) -> dict[str, Error]:
-    """Errors of the layer in float32 and float64 against its twin, from the same float32 parameters.
+def compare(case: Case, directions: Sequence[str] = DIRECTIONS) -> dict[tuple[str, str], Error]:
+    """Errors by direction (causal, two-sided) and precision, from the same float32 parameters as the twin's.
 
     Kernels relative to the largest value of the kernel; gradients, along two random directions, relative to the
     largest of that parameter, or of all parameters where this one's is zero (as that of dt at length 1).
     """
-    layer = case.layer(bidirectional)
+    layer = case.layer(bidirectional=True)
     inputs = twin.inputs(layer)
-    reference = twin.kernel(layer, inputs, case.length)
+    whole = twin.kernel(layer, inputs, case.length)
     generator = torch.Generator().manual_seed(case.length)
-    along = torch.randn(2, *reference.shape, generator=generator)
-    slopes = _gradients(reference, list(inputs.values()), along.double())
     found = {}
-    for name in ("float32", "float64"):
-        layer = layer.to(getattr(torch, name))
-        kernel = layer.kernel(case.length)
-        mine = _gradients(kernel, [getattr(layer, key) for key in inputs], along.to(kernel.dtype))
-        found[name] = _error(kernel, reference, dict(zip(inputs, zip(mine, slopes, strict=True), strict=True)))
+    for direction in directions:
+        if direction == "causal":
+            layer.bidirectional, layer.c = False, torch.nn.Parameter(layer.c[:1].detach().clone())
+        reference = whole[: len(layer.c)]
+        along = torch.randn(2, *reference.shape, generator=generator)
+        slopes = _gradients(reference, list(inputs.values()), along.double())
+        slopes = [x[:, : len(layer.c)] if name == "c" else x for name, x in zip(inputs, slopes, strict=True)]
+        for precision in (torch.float64, torch.float32):
+            layer = layer.to(precision)
+            kernel = layer.kernel(case.length)
+            mine = _gradients(kernel, [getattr(layer, key) for key in inputs], along.to(kernel.dtype))
+            found[direction, str(precision).split(".")[1]] = _error(
+                kernel, reference, dict(zip(inputs, zip(mine, slopes, strict=True), strict=True)))
     return found
 
 
