@@ -69,6 +69,7 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     whole = Node({k: v for k, v in node.value.items() if k in ("base", "axes", "zip", "overrides", "exclude", "seeds")},
                  node.at)
     last = _settings_of_command_line(sets)
+    wanted = _wanted(only)
     blocks = [read_block(_overrides_last(merge(whole, part), overlay), last) for part in parts]
     axes = {name: list(dict.fromkeys(v.label for b in blocks for v in b.axes.get(name, ())))
             for name in dict.fromkeys(name for b in blocks for name in b.axes)}
@@ -80,9 +81,9 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     if count > LARGEST:
         raise UserError(f"the grid asks for {count:,} runs, and {LARGEST:,} are the most", str(node.at),
                         "take values or seeds out, or make several grids of it")
-    runs, excluded = _expand(blocks, last)
+    runs, excluded = _expand(blocks, last, wanted)
     return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
-                profile=profile, runs=_chosen(runs, only, axes), excluded=excluded, axes=axes,
+                profile=profile, runs=_chosen(runs, wanted, axes), excluded=excluded, axes=axes,
                 seeds=tuple(dict.fromkeys(seed for b in blocks for seed in b.seeds)),
                 expect=Expect.model_validate(node.value["expect"].plain() if "expect" in node.value else {}),
                 changes=(*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only)))
@@ -126,14 +127,15 @@ def _default(key: str) -> Any:
     return fields()[key].default if key in fields() else None
 
 
-def _expand(blocks: list[Block], last: Mapping[str, Node]) -> tuple[list[GridRun], tuple[Excluded, ...]]:
+def _expand(blocks: list[Block], last: Mapping[str, Node],
+            wanted: Mapping[str, list[str]]) -> tuple[list[GridRun], tuple[Excluded, ...]]:
     runs: dict[tuple[str, tuple[tuple[str, str], ...]], GridRun] = {}
     excluded: list[Excluded] = []
     problems: dict[str, Problem] = {}
     for block in blocks:
         left_out: list[Excluded] = []
         alive: set[tuple[str, str]] = set()
-        for labels, nodes in _combinations(block, last):
+        for labels, nodes in _combinations(block, last, wanted):
             config, reason = _configure(labels, nodes, block, problems)
             if config is None:
                 alive |= set(labels.items())  # a mistake is told once, not again as an empty axis
@@ -152,7 +154,10 @@ def _expand(blocks: list[Block], last: Mapping[str, Node]) -> tuple[list[GridRun
     return list(runs.values()), tuple(excluded)
 
 
-def _combinations(block: Block, last: Mapping[str, Node]) -> Iterator[tuple[dict[str, str], dict[str, Node]]]:
+def _combinations(block: Block, last: Mapping[str, Node],
+                  wanted: Mapping[str, list[str]]) -> Iterator[tuple[dict[str, str], dict[str, Node]]]:
+    """Labels and settings of each combination. `--set` leaves alone those that `--only` rules out: a variant of one
+    task's data is no mistake in the others."""
     for steps in itertools.product(*(steps for _, steps in block.columns)):
         labels: dict[str, str] = {}
         nodes = dict(block.base)
@@ -163,7 +168,9 @@ def _combinations(block: Block, last: Mapping[str, Node]) -> Iterator[tuple[dict
         for when, settings in block.overrides:
             if _matches(when, labels, {k: n.value for k, n in nodes.items()}):
                 nodes.update(settings)
-        nodes.update(last)
+        if all(_is_one_of(values, key, labels, nodes[key].value if key in nodes else None)
+               for key, values in wanted.items() if key not in last and (key in labels or key in nodes)):
+            nodes.update(last)
         yield labels, nodes
 
 
@@ -214,22 +221,33 @@ def _emptied(block: Block, alive: set[tuple[str, str]], left_out: list[Excluded]
         yield Problem(f"the only run is excluded: {left_out[0].reason}", str(block.at))
 
 
-def _chosen(runs: list[GridRun], only: Iterable[str], axes: Mapping[str, list[str]]) -> tuple[GridRun, ...]:
+def _wanted(only: Iterable[str]) -> dict[str, list[str]]:
+    """The values that `--only` asks for, by axis or field."""
     wanted: dict[str, list[str]] = {}
     for text in only:
         key, equals, value = text.partition("=")
-        if not equals or (key not in axes and key not in fields()):
-            raise UserError(f"--only {text}: it must read axis=label or field=value", "",
-                            nearest(key, [*axes, *fields()]))
+        if not equals:
+            raise UserError(f"--only {text}: it must read axis=label or field=value")
         wanted.setdefault(key, []).append(value)
+    return wanted
+
+
+def _is_one_of(values: list[str], key: str, labels: Mapping[str, str], value: Any) -> bool:
+    lower = [text.lower() for text in values]
+    return labels.get(key, "").lower() in lower or (key in fields() and str(value).lower() in lower)
+
+
+def _chosen(runs: list[GridRun], wanted: Mapping[str, list[str]], axes: Mapping[str, list[str]]) -> tuple[GridRun, ...]:
+    for key, values in wanted.items():
+        if key not in axes and key not in fields():
+            raise UserError(f"--only {key}={values[0]}: it must read axis=label or field=value", "",
+                            nearest(key, [*axes, *fields()]))
     for key, values in wanted.items():
         there = list(dict.fromkeys([*axes.get(key, ()), *(str(r.config.get(key)) for r in runs if key in fields())]))
         for value in values:
             if value.lower() not in [t.lower() for t in there]:
                 raise UserError(f"--only {key}={value}: no run has that value", "", nearest(value, there))
-        lower = [value.lower() for value in values]
-        runs = [r for r in runs if r.labels.get(key, "").lower() in lower
-                or (key in fields() and str(r.config.get(key)).lower() in lower)]
+        runs = [r for r in runs if _is_one_of(values, key, r.labels, r.config.get(key) if key in fields() else None)]
     if wanted and not runs:
         told = " and ".join(f"{key}={'|'.join(values)}" for key, values in wanted.items())
         raise UserError(f"--only: no run fits {told}")

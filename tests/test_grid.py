@@ -134,6 +134,20 @@ def test_equal_configurations_are_one_run_under_two_labels(grid) -> None:
     assert len(g.runs) == 2 and g.runs[0].run_id == g.runs[1].run_id
 
 
+def test_a_setting_of_the_command_line_is_for_the_chosen_runs_alone(grid) -> None:
+    text = ("axes: {task: {image: {task: scifar}, speech: {task: sc_ar}}, ssm.init: [lin, inv]}\nseeds: [0, 1]\n"
+            "base: {data.variant: original, model.decoder: last, model.bidirectional: false}\n")
+
+    def chosen(*only: str) -> list[tuple[str, str, int]]:
+        runs = grid(text, head="name: g\n", sets=["data.variant=jpeg"], only=only).runs
+        return [(r.labels["ssm.init"], str(r.config.get("data.variant")), r.config.seed) for r in runs]
+
+    assert chosen("task=IMAGE", "seed=1", "model.name=ssm") == [("lin", "jpeg", 1), ("inv", "jpeg", 1)]
+    assert chosen("task=scifar", "ssm.init=lin") == [("lin", "jpeg", 0), ("lin", "jpeg", 1)]
+    with pytest.raises(UserError, match="has no variant 'jpeg'"):
+        chosen("ssm.init=lin")
+
+
 def test_profiles_change_sizes_only(grid, errors) -> None:
     own = "profiles: {tiny: {overrides: [{set: {model.layers: 1}}], seeds: [0]}}\nseeds: [0, 1, 2]\n"
     assert {r.config.model.layers for r in grid(own).runs} == {4}
