@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,31 @@ from suite import atomic
 from suite.config import RunConfig
 from suite.fields import SSM, Data, Model, Optim, Train
 from suite.grid import Excluded, Grid, GridRun
+from suite.report import write_report
 from suite.store import RunState, Store, encode_rows
 
 METHODS = ["S4D-Lin", "S4D-Inv", "S4D-Real"]
 TASKS = ["sCIFAR", "SC"]
 SOURCES = Path(__file__).parents[1] / "reports"
+LAYOUT = """\
+name: demo
+caption: Three methods on two tasks
+rows: {axis: method, order: [S4D-Inv]}
+columns:
+  - {label: sCIFAR, where: {task: sCIFAR}, digits: 1}
+  - {label: SC first, where: {task: SC}, epoch: first, digits: 1}
+  - {label: SC test, where: {task: SC}, metric: test/accuracy, digits: 1}
+  - {label: SC loss, where: {task: SC}, metric: val/loss, digits: 3}
+"""
+CLAIMS = """\
+claims:
+  - {id: real, text: Real is worse than Lin., source: paper section 5.2, table: demo, kind: worse,
+     left: S4D-Real, right: S4D-Lin, columns: SC test}
+  - {id: inv, text: Inv is better than Lin., source: paper table 3a, table: demo, kind: better,
+     left: S4D-Inv, right: S4D-Lin, columns: sCIFAR}
+"""
+NASTY = ["<script>alert(1)</script>", 'a" onmouseover="x', "& 'b' %_#$^~\\{}", "a|b`c`*d*[e](f)",
+         "ü Δ ± × 漢 λ₂ “q” 🙂", "--- \\input{x} -- ?` !`", "@everyone #12 ~~x~~ ![i](j)"]
 
 
 def make_run(labels: dict[str, str], seed: int, epochs: int = 4, select: str = "max val/accuracy",
@@ -104,3 +125,26 @@ def sources(tmp: Path, layout: str = "", claims: str = "", name: str = "demo") -
     if claims:
         (folder / "claims.yaml").write_text(claims)
     return folder
+
+
+def with_holes(folder: Path) -> tuple[Grid, Store]:
+    """A grid with an exclusion and three runs that are under way, the others finished."""
+    grid = make_grid(["S4D-Lin", "S4D-Inv", "S4D-Real", "softmax"], excluded=(
+        Excluded({"task": "SC", "method": "softmax"}, "softmax needs ZOH"),))
+    store = Store(folder / "store")
+    fill(store, grid, {"environment": {"device": "a cpu", "threads": 1}, "mixed": [], "code": "abc"})
+    for run in grid.runs:
+        if run.labels["method"] == "softmax":
+            (store.root / run.run_id / "result.json").unlink()
+            write_partial(store, run, [0.3])
+    return grid, store
+
+
+def hostile(folder: Path, tasks: list[str]) -> Path:
+    """The folder of a report on a grid whose names all try to be markup."""
+    grid = make_grid(NASTY, tasks, seeds=1)
+    grid = replace(grid, title=NASTY[0] + NASTY[2])
+    store = Store(folder / "store")
+    fill(store, grid, {"environment": {"device": NASTY[0]}, "mixed": [NASTY[1]], "code": NASTY[2]})
+    write_report([grid], store, folder / "out", sources(folder))
+    return folder / "out"

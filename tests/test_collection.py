@@ -12,7 +12,7 @@ from paper_store import fill, table_grids
 from report_store import fill as fill_demo
 from report_store import make_grid, sources
 
-from suite.report import collection, write_report
+from suite.report import natural, write_report
 from suite.store import Store
 
 LMODERN = Path("/usr/share/texmf/tex/latex/lm/lmodern.sty")
@@ -22,7 +22,7 @@ HOSTILE = ["50 % & more", "a_b^c~d", "\\input{x}", "$x$ #1", "Müller–Straße"
 
 def test_grids_stand_in_the_order_of_their_numbers():
     names = ["table10", "table2", "table3b", "table3a", "b", "a2"]
-    assert sorted(names, key=collection.natural) == ["a2", "b", "table2", "table3a", "table3b", "table10"]
+    assert sorted(names, key=natural) == ["a2", "b", "table2", "table3a", "table3b", "table10"]
 
 
 def test_one_grid_has_no_file_of_several(tmp_path):

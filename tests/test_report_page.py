@@ -7,11 +7,13 @@ from pathlib import Path
 
 import pytest
 from browser import MISSING, chromium, look
-from report_store import fill, make_grid, sources, write_done, write_partial
-from test_report_render import CLAIMS, LAYOUT, NASTY
+from report_store import CLAIMS, LAYOUT, NASTY, SOURCES, hostile, make_grid, sources, with_holes, write_done
 
-from suite.grid import Excluded, Grid
-from suite.report import write_report
+from suite.grid import Grid, load_grid
+from suite.report import markdown, write_report
+from suite.report.outcome import counts, counts_text
+from suite.report.printed import by_id, published_verdicts
+from suite.report.published import load_published
 from suite.store import Store
 
 SAFE = {"html", "head", "meta", "title", "style", "body", "main", "header", "section", "h1", "h2", "h3", "p", "div",
@@ -54,14 +56,7 @@ class Page(HTMLParser):
 def page(tmp_path_factory):
     """Two grids: one with an exclusion, partial and missing runs, mixed conditions and claims, one not yet run."""
     tmp = tmp_path_factory.mktemp("page")
-    grid = make_grid(["S4D-Lin", "S4D-Inv", "S4D-Real", "softmax"], excluded=(
-        Excluded({"task": "SC", "method": "softmax"}, "softmax needs ZOH"),))
-    store = Store(tmp / "store")
-    fill(store, grid, {"environment": {"device": "a cpu", "threads": 1}, "mixed": [], "code": "abc"})
-    for run in grid.runs:
-        if run.labels["method"] == "softmax":
-            (store.root / run.run_id / "result.json").unlink()
-            write_partial(store, run, [0.3])
+    grid, store = with_holes(tmp)
     other = {"environment": {"device": "a cpu", "threads": 2}, "code": "abc"}
     write_done(store, grid.runs[0], [0.1, 0.2, 0.41, 0.3], other)
     second = Grid(**{**make_grid(["x", "y"]).__dict__, "name": "second", "title": "Another grid"})
@@ -72,13 +67,23 @@ def page(tmp_path_factory):
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory):
     """The page on a grid whose names all try to be markup."""
-    tmp = tmp_path_factory.mktemp("nasty")
-    grid = make_grid(NASTY, [NASTY[0], "</script><script>document.title='owned'</script>", NASTY[2]], seeds=1)
-    grid = type(grid)(**{**grid.__dict__, "title": NASTY[0] + NASTY[2]})
-    store = Store(tmp / "store")
-    fill(store, grid, {"environment": {"device": NASTY[0]}, "mixed": [NASTY[1]], "code": NASTY[2]})
-    write_report([grid], store, tmp / "out", sources(tmp))
-    return tmp / "out/index.html"
+    tasks = [NASTY[0], "</script><script>document.title='owned'</script>", NASTY[2]]
+    return hostile(tmp_path_factory.mktemp("nasty"), tasks) / "index.html"
+
+
+@pytest.fixture(scope="module")
+def paper(tmp_path_factory):
+    """The folder of a report on two tables of the paper, without a run."""
+    tmp = tmp_path_factory.mktemp("paper")
+    grids = [load_grid(SOURCES.parent / f"grids/table{name}.yaml", "mini") for name in ("6", "11")]
+    write_report(grids, Store(tmp / "store"), tmp / "out", figures=False)
+    return tmp / "out"
+
+
+@pytest.fixture(scope="module")
+def published():
+    """By the ids of the claims: the verdicts on the published numbers."""
+    return by_id(published_verdicts(SOURCES / "claims.yaml", load_published()))
 
 
 def test_names_are_inert(nasty):
@@ -108,6 +113,37 @@ def test_overview_and_claims(page):
     for words in ("Results of 2 grids", "Another grid", "18 done, 3 partial", "12 todo", "Real is worse than Lin.",
                   "supported", "undecided", "softmax needs ZOH", "1/4 epochs", "runs of this column differ in threads"):
         assert words in text, words
+
+
+def test_claims_stand_beside_the_verdicts_on_the_published_numbers(paper, published):
+    """On the page, in tables.md and in claims-published.md; a claim on ranks has none."""
+    shown = [one for one in published.values() if one.claim.table in ("6", "11")]
+    assert len(shown) == 9
+    page = " ".join(Page(paper / "index.html").text.split())
+    tables, alone = [(paper / name).read_text() for name in ("tables.md", "claims-published.md")]
+    for one in shown:
+        two, three = [verdict.verdict for verdict in one.by_seeds.values()]
+        words = f"published numbers: {two} as if n = 2, {three} as if n = 3, means alone {one.face}"
+        assert f"{words} {one.evidence}" in page
+        row, = [line for line in tables.splitlines() if line.startswith(f"| {markdown.escape(one.claim.text)} ")]
+        assert [cell.strip() for cell in row.split("|")][3:6] == ["**untested**", two, three]
+        row, = [line for line in alone.splitlines() if line.startswith(f"| {markdown.escape(one.claim.text)} ")]
+        assert [cell.strip() for cell in row.split("|")][4:6] == [f"**{two}**", f"**{three}**"]
+    assert page.count("means alone hold ") + page.count("means alone do not hold ") == len(shown)
+    ranks = next(line for line in tables.splitlines() if line.startswith("| The parameterizations rank as published"))
+    assert [cell.strip() for cell in ranks.split("|")][3:6] == ["**untested**", "–", "–"]
+
+
+def test_counts_of_verdicts(paper, published):
+    shown = [one for one in published.values() if one.claim.table in ("6", "11")]
+    tables, text = (paper / "tables.md").read_text(), " ".join(Page(paper / "index.html").text.split())
+    assert "- these runs: 0 supported, 0 contradicted, 0 undecided, 11 untested" in tables
+    assert "these runs 0 0 0 11" in text
+    for n in (2, 3):
+        found = counts(one.by_seeds[n] for one in shown)
+        assert f"- published numbers, as if n = {n}: {counts_text(one.by_seeds[n] for one in shown)}" in tables
+        assert f"published numbers, as if n = {n} {' '.join(map(str, found.values()))}" in text
+    assert counts(one.by_seeds[3] for one in shown)["supported"] == 2
 
 
 def test_what_is_behind_a_cell(page):
@@ -159,6 +195,22 @@ def test_hover_and_click(browser, page):
     assert panel.is_displayed()  # a click pins it
     panel.find_element("css selector", ".close").click()
     assert not panel.is_displayed()
+    assert errors(browser) == []
+
+
+@needs_browser
+def test_the_evidence_of_the_published_numbers_opens(browser, paper, published):
+    look(browser, paper / "index.html")
+    details = browser.find_elements("css selector", ".claims details")
+    assert len(details) == 9
+    claim = browser.find_element("css selector", "[id$=pathx-softmax-hurts]")
+    told = claim.find_element("css selector", "details p")
+    assert not told.is_displayed()
+    claim.find_element("css selector", "summary").click()
+    assert told.is_displayed()
+    assert told.text == published["pathx-softmax-hurts"].evidence
+    colours = {span.text: span.value_of_css_property("color") for span in claim.find_elements("css selector", "span")}
+    assert colours["undecided"] != colours["untested"]
     assert errors(browser) == []
 
 

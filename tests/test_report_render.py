@@ -12,48 +12,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_store import fill, make_grid, sources, write_done, write_partial
+from report_store import CLAIMS, LAYOUT, NASTY, hostile, make_grid, sources, with_holes, write_done, write_partial
 
-from suite.grid import Excluded
 from suite.report import figures, latex, markdown, text, write_report
 from suite.report.figures import Line, Panel
 from suite.report.metric import metric, selection_words
 from suite.store import Store
 
 GOLDEN = Path(__file__).parent / "golden"
-LAYOUT = """\
-name: demo
-caption: Three methods on two tasks
-rows: {axis: method, order: [S4D-Inv]}
-columns:
-  - {label: sCIFAR, where: {task: sCIFAR}, digits: 1}
-  - {label: SC first, where: {task: SC}, epoch: first, digits: 1}
-  - {label: SC test, where: {task: SC}, metric: test/accuracy, digits: 1}
-  - {label: SC loss, where: {task: SC}, metric: val/loss, digits: 3}
-"""
-CLAIMS = """\
-claims:
-  - {id: real, text: Real is worse than Lin., source: paper section 5.2, table: demo, kind: worse,
-     left: S4D-Real, right: S4D-Lin, columns: SC test}
-  - {id: inv, text: Inv is better than Lin., source: paper table 3a, table: demo, kind: better,
-     left: S4D-Inv, right: S4D-Lin, columns: sCIFAR}
-"""
-NASTY = ["<script>alert(1)</script>", 'a" onmouseover="x', "& 'b' %_#$^~\\{}", "a|b`c`*d*[e](f)",
-         "ü Δ ± × 漢 λ₂ “q” 🙂", "--- \\input{x} -- ?` !`", "@everyone #12 ~~x~~ ![i](j)"]
 
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory):
     """A report with numbers, an exclusion, a partial and a missing run; its folder, and its text for the terminal."""
     tmp = tmp_path_factory.mktemp("golden")
-    grid = make_grid(["S4D-Lin", "S4D-Inv", "S4D-Real", "softmax"], excluded=(
-        Excluded({"task": "SC", "method": "softmax"}, "softmax needs ZOH"),))
-    store = Store(tmp / "store")
-    fill(store, grid, {"environment": {"device": "a cpu", "threads": 1}, "mixed": [], "code": "abc"})
-    for run in grid.runs:
-        if run.labels["method"] == "softmax":
-            (store.root / run.run_id / "result.json").unlink()
-            write_partial(store, run, [0.3])
+    grid, store = with_holes(tmp)
     last = grid.runs[-1]
     (store.root / last.run_id / "result.json").unlink()
     (store.root / last.run_id / "provenance.json").unlink()
@@ -88,13 +61,7 @@ def test_cells(report):
 @pytest.fixture(scope="module")
 def nasty(tmp_path_factory):
     """The folder of a report on a grid whose names all try to be markup."""
-    tmp = tmp_path_factory.mktemp("nasty")
-    grid = make_grid(NASTY, [NASTY[0], NASTY[2]], seeds=1)
-    grid = type(grid)(**{**grid.__dict__, "title": NASTY[0] + NASTY[2]})
-    store = Store(tmp / "store")
-    fill(store, grid, {"environment": {"device": NASTY[0]}, "mixed": [NASTY[1]], "code": NASTY[2]})
-    write_report([grid], store, tmp / "out", sources(tmp))
-    return tmp / "out"
+    return hostile(tmp_path_factory.mktemp("nasty"), [NASTY[0], NASTY[2]])
 
 
 def test_a_markdown_table_keeps_its_columns(nasty):

@@ -46,10 +46,12 @@ def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path =
                  figures: bool = True) -> Report:
     """Write the tables, claims and `figures` of each grid, and a page and files of tables on all of them, into `out`.
 
-    What was made of the same inputs before is only printed again. `sources` holds tables/*.yaml, published.yaml,
-    claims.yaml and templates/. A store that is being written to is read as it was at the start. Raises UserError for
-    layouts and claims that do not fit, and where `out` cannot be written.
+    What was made of the same inputs before is only printed again. Grids stand in the order of the numbers in their
+    names. `sources` holds tables/*.yaml, published.yaml, claims.yaml and templates/. A store that is being written to
+    is read as it was at the start. Raises UserError for layouts and claims that do not fit, and where `out` cannot be
+    written.
     """
+    grids = sorted(grids, key=lambda grid: natural(grid.name))
     twice = [name for name, count in Counter(grid.name for grid in grids).items() if count > 1]
     if twice:
         raise UserError(f"two of the grids are named {twice[0]!r}, and their reports would replace each other",
@@ -94,6 +96,11 @@ def write_file(out: Path, name: str, data: bytes) -> None:
     except OSError as error:
         raise UserError(f"the report cannot be written: {error.strerror}", str(path),
                         "free space or change permissions, or name another folder with --out") from None
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """A key that sorts table2 before table10."""
+    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)]
 
 
 def file_stem(name: str) -> str:

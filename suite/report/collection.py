@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from suite.report import latex, markdown
+from suite.report.printed import render
 
 if TYPE_CHECKING:
     from suite.report.document import Document
+    from suite.report.printed import PrintedVerdict
 
 HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex are for a document of your own.
 \documentclass{article}
@@ -23,18 +24,18 @@ HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex a
 """
 
 
-def files(documents: Sequence[Document]) -> dict[str, bytes]:
-    """The files by name, with the grids in the order of the numbers in their names; none for a single grid."""
+def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict]) -> dict[str, bytes]:
+    """The files by name; none for a single grid.
+
+    `printed`: verdicts on the published numbers, by the ids of the claims; `claims-published.md` tells their evidence.
+    """
     if len(documents) < 2:
         return {}
-    ordered = sorted(documents, key=lambda document: natural(document.grid.name))
-    tables = [(document, table) for document in ordered for table in document.tables]
+    tables = [(document, table) for document in documents for table in document.tables]
     tex = [latex.numbered(table, document.grid) for document, table in tables]
     md = [markdown.section(table, document.grid) for document, table in tables]
+    verdicts = [verdict for document in documents for verdict in document.verdicts]
+    md += [markdown.claims(verdicts, printed)] if verdicts else []
     return {"tables.tex": (HEAD + "\n".join(tex) + "\\end{document}\n").encode(),
-            "tables.md": ("# Tables\n\n" + "\n\n".join(md) + "\n").encode()}
-
-
-def natural(name: str) -> list[tuple[int, int, str]]:
-    """A key that sorts table2 before table10."""
-    return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in re.split(r"(\d+)", name)]
+            "tables.md": ("# Tables\n\n" + "\n\n".join(md) + "\n").encode(),
+            "claims-published.md": render(list(printed.values())).encode()}

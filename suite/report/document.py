@@ -15,6 +15,7 @@ from suite.report.layout import Placed, default_layout
 from suite.report.numbers import RunNumbers
 from suite.report.outcome import Comparison, Verdict
 from suite.report.placed import layout_files, load_layout
+from suite.report.printed import PrintedVerdict
 from suite.report.published import Published, load_published
 from suite.report.results import read_results
 from suite.report.settings import build_settings
@@ -83,11 +84,15 @@ def _provenance(grid: Grid, store: Store, states: Mapping[str, RunState]) -> dic
     return found
 
 
-def render(document: Document, draw: bool = True) -> dict[str, bytes]:
-    """The files on a grid, by their path below the report's folder; its figures too, if they are to be drawn."""
+def render(document: Document, draw: bool, printed: Mapping[str, PrintedVerdict]) -> dict[str, bytes]:
+    """The files on a grid, by their path below the report's folder; its figures too, if they are to be drawn.
+
+    `printed`: verdicts on the published numbers, by the ids of the claims.
+    """
     stem = document.stem
     made = drawing.drawings(document) if draw else []
-    files = {f"{stem}.md": markdown.render(document, made).encode(), f"{stem}.tex": latex.render(document).encode()}
+    files = {f"{stem}.md": markdown.render(document, made, printed).encode(),
+             f"{stem}.tex": latex.render(document).encode()}
     for one in made:
         files |= one.files()
     return files

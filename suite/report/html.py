@@ -20,25 +20,38 @@ from suite.plan import state_name
 from suite.report import comparison, notes
 from suite.report.detail import details
 from suite.report.drawing import drawings
+from suite.report.outcome import WORDS, Word, counts
 from suite.report.plot import for_both_pages
+from suite.report.printed import at_seeds
 from suite.report.sheet import sheet
 
 if TYPE_CHECKING:
     from suite.report.document import Document
+    from suite.report.outcome import Verdict
+    from suite.report.printed import PrintedVerdict
 
-VERDICTS = ("supported", "contradicted", "undecided", "untested")
 
+def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]], printed: Mapping[str, PrintedVerdict],
+           templates: Path) -> str:
+    """The page. `figures` holds each grid's SVG files; names of grids, rows and runs are escaped by the template.
 
-def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]], templates: Path) -> str:
-    """The page. `figures` holds each grid's SVG files; names of grids, rows and runs are escaped by the template."""
+    `printed`: verdicts on the published numbers, by the ids of the claims.
+    """
     environment = _environment(templates)
     script = (templates / "page.js").read_text(encoding="utf-8").rstrip("\n")
     data = {"grids": [details(document) for document in documents]}
     return environment.get_template("index.html.j2").render(
         grids=[_grid(i, document, svgs) for i, (document, svgs) in enumerate(zip(documents, figures, strict=True))],
         script=script, digest=base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode(),
-        data=_in_script(data), compared=comparison.COMPARED, verdicts=VERDICTS,
-        counts=Counter(v.verdict for d in documents for v in d.verdicts))
+        data=_in_script(data), compared=comparison.COMPARED, verdicts=WORDS, printed=printed,
+        counted=_counted([verdict for document in documents for verdict in document.verdicts], printed))
+
+
+def _counted(verdicts: Sequence[Verdict], printed: Mapping[str, PrintedVerdict]) -> list[tuple[str, dict[Word, int]]]:
+    """How many claims have which verdict: by these runs, and by the published numbers."""
+    known = [printed[verdict.claim.id] for verdict in verdicts if verdict.claim.id in printed]
+    published = [(f"published numbers, as if n = {n}", counts(each)) for n, each in at_seeds(known).items()]
+    return [("these runs", counts(verdicts)), *published] if verdicts else []
 
 
 @lru_cache(maxsize=1)
@@ -67,7 +80,7 @@ def _grid(place: int, document: Document, svgs: Mapping[str, bytes]) -> dict[str
                        "caption": notes.caption(table, grid, "html")})
     return {"id": f"grid-{place}", "place": place, "grid": grid, "title": grid.title or grid.name, "tables": tables,
             "states": states.most_common(), "runs": sum(states.values()), "verdicts": document.verdicts,
-            "counts": Counter(verdict.verdict for verdict in document.verdicts), "warnings": document.warnings,
+            "counts": counts(document.verdicts), "warnings": document.warnings,
             "paper": [(verdict, paper[verdict]) for verdict in comparison.COMPARED if paper[verdict]],
             "profile": notes.profile_note(grid.profile), "figures": list(_figures(document, svgs)),
             "provenance": _provenance(document), "data": _data(document)}

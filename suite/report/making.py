@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.report import PAGE, Part, collection, document, html, write_file
-from suite.report.printed import published_verdicts, render
-from suite.report.published import load_published
+from suite.report.printed import PrintedVerdict, by_id, published_verdicts
+from suite.report.published import Published, load_published
 
 if TYPE_CHECKING:
     from suite.store import RunState, Store
@@ -22,11 +22,12 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
     claims, published = sources / "claims.yaml", load_published(sources / "published.yaml")
     documents = [document.make_document(part.grid, part.stem, store, states, part.layouts,
                                         claims if claims.is_file() else None, published) for part in parts]
+    printed = _printed(claims, published, documents)
     contents: list[Mapping[str, Any] | None] = []
     drawn: list[dict[str, bytes]] = []
     for part, made in zip(parts, documents, strict=True):
         if part.saved is None:
-            files = document.render(made, figures)
+            files = document.render(made, figures, printed)
             content = document.content(made, part.digest, {name: _sha256(data) for name, data in files.items()})
             for name, data in {**files, f"{part.stem}.cells.json": _json(content)}.items():
                 write_file(out, name, data)
@@ -35,15 +36,21 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
             files = {name: (out / name).read_bytes() for name in content["files"] if name.endswith(".svg")}
         contents.append(content)
         drawn.append({name: data for name, data in files.items() if name.endswith(".svg")})
-    whole = {PAGE: html.render(documents, drawn, sources / "templates").encode(), **collection.files(documents)}
-    if len(documents) > 1:
-        verdicts = published_verdicts(claims, published) if claims.is_file() else ()
-        whole["claims-published.md"] = render(verdicts).encode()
+    whole = {PAGE: html.render(documents, drawn, printed, sources / "templates").encode(),
+             **collection.files(documents, printed)}
     for name, data in whole.items():
         write_file(out, name, data)
     digests = {name: _sha256(data) for name, data in whole.items()}
     write_file(out, "index.json", _json({"fingerprint": digest, "files": digests, "text": ""}))
     return contents
+
+
+def _printed(claims: Path, published: Published,
+             documents: Sequence[document.Document]) -> Mapping[str, PrintedVerdict]:
+    """The verdicts on the published numbers by the ids of the claims, where the report tells any of these."""
+    told = len(documents) > 1 or any(verdict.claim.table in published.file.tables
+                                     for one in documents for verdict in one.verdicts)
+    return by_id(published_verdicts(claims, published)) if told and claims.is_file() else {}
 
 
 def _json(content: Mapping[str, Any]) -> bytes:

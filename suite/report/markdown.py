@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
 
 from suite.report import comparison, notes
+from suite.report.outcome import Verdict, counts_text
 from suite.report.sheet import Sheet, Top, sheet
 from suite.report.table import Cell, Table
 
@@ -16,26 +17,41 @@ if TYPE_CHECKING:
     from suite.grid import Grid
     from suite.report.document import Document
     from suite.report.drawing import Drawing
+    from suite.report.printed import PrintedVerdict
 
 SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 AWAY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 
 
-def render(document: Document, drawn: Sequence[Drawing]) -> str:
-    """The report with those figures."""
+def render(document: Document, drawn: Sequence[Drawing], printed: Mapping[str, PrintedVerdict]) -> str:
+    """The report with those figures, and the verdicts on the published numbers by the ids of the claims."""
     grid = document.grid
     parts = [f"# {escape(grid.title or grid.name)}"]
     parts += [section(table, grid) for table in document.tables]
     if document.verdicts:
-        rows = [[escape(v.claim.text), escape(v.claim.source), f"**{v.verdict}**", escape(v.evidence)]
-                for v in document.verdicts]
-        parts += ["## Claims", tabulate(rows, ["claim", "source", "verdict", "evidence"], tablefmt="github",
-                                        disable_numparse=True)]
+        parts.append(claims(document.verdicts, printed))
     for one in drawn:
         parts += [f"## {escape(one.title)}", f"![{escape(one.title.lower())}]({one.path}.png)", one.words]
     if document.warnings:
         parts += ["## Warnings", "\n".join(f"- {escape(warning)}" for warning in document.warnings)]
     return "\n\n".join(parts) + "\n"
+
+
+def claims(verdicts: Sequence[Verdict], printed: Mapping[str, PrintedVerdict]) -> str:
+    """The verdicts, each beside those that the paper's own numbers give, with how many are which."""
+    known = [printed[v.claim.id] for v in verdicts if v.claim.id in printed]
+    seeds = list(known[0].by_seeds) if known else []
+    rows = [[escape(v.claim.text), escape(v.claim.source), f"**{v.verdict}**",
+             *_published(printed.get(v.claim.id), seeds), escape(v.evidence)] for v in verdicts]
+    heads = ["claim", "source", "verdict", *(f"published, n = {n}" for n in seeds), "evidence"]
+    counts = [f"- these runs: {counts_text(verdicts)}"] if known else []
+    counts += [f"- published numbers, as if n = {n}: {counts_text(one.by_seeds[n] for one in known)}" for n in seeds]
+    table = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+    return "\n\n".join(filter(None, ["## Claims", "\n".join(counts), table]))
+
+
+def _published(one: PrintedVerdict | None, seeds: Iterable[int]) -> list[str]:
+    return [one.by_seeds[n].verdict if one else "–" for n in seeds]
 
 
 def section(table: Table, grid: Grid) -> str:

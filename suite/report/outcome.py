@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from suite.report.claims import Claim
 from suite.report.families import UNTESTED, Pair
@@ -12,6 +13,7 @@ from suite.report.metric import Metric
 
 MOST_SHOWN = 6
 Word = Literal["supported", "contradicted", "undecided", "untested"]
+WORDS: tuple[Word, ...] = get_args(Word)
 
 
 @dataclass(frozen=True)
@@ -154,6 +156,17 @@ class Verdict:
 
 def _equals(p: float) -> str:
     return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"
+
+
+def counts(verdicts: Iterable[Verdict]) -> dict[Word, int]:
+    """How many of the verdicts are which, in the order of WORDS."""
+    found = Counter(verdict.verdict for verdict in verdicts)
+    return {word: found[word] for word in WORDS}
+
+
+def counts_text(verdicts: Iterable[Verdict]) -> str:
+    """`4 supported, 1 contradicted, …`: all the words, also those of none."""
+    return ", ".join(f"{count} {word}" for word, count in counts(verdicts).items())
 
 
 def reasons(parts: Sequence[Comparison]) -> str:

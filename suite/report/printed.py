@@ -5,22 +5,22 @@ The paper gives means and deviations of 2 or 3 seeds, so every claim is tested f
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 
 from tabulate import tabulate
 
-from suite.errors import UserError
 from suite.report.claims import Claim, Stated, names_of, read_claims, unknown_names
 from suite.report.judge import judge
 from suite.report.markdown import escape
 from suite.report.metric import Metric, metric
 from suite.report.numbers import Datum
-from suite.report.outcome import Verdict
+from suite.report.outcome import Verdict, counts_text
 from suite.report.published import CHANCE, Number, Published
 from suite.report.stats import Summary
+from suite.yamlfile import Node
 
 INTRODUCTION = (
     "Which of the paper's sentences do its own printed numbers support? Welch's tests of the printed means and "
@@ -43,6 +43,17 @@ class PrintedVerdict:
     def at_face(self) -> bool | None:
         """Whether the claim holds if the printed means are taken without error; None where some are not printed."""
         return next(iter(self.by_seeds.values())).at_face
+
+    @property
+    def face(self) -> str:
+        """What the means alone say, in words."""
+        return FACE[self.at_face]
+
+    @property
+    def evidence(self) -> str:
+        """What stands behind the verdict for most seeds, and the spread between the paper's own numbers."""
+        n, verdict = max(self.by_seeds.items(), key=itemgetter(0))
+        return f"n = {n}: {verdict.evidence}" + (f"; {self.note}" if self.note else "")
 
 
 @dataclass(frozen=True)
@@ -101,25 +112,30 @@ def _metric(number: Number) -> Metric:
 
 
 def published_verdicts(path: Path, published: Published) -> tuple[PrintedVerdict, ...]:
-    """The verdicts on every claim about a table of the paper, but those that compare it with runs.
+    """The verdicts on every claim about rows and columns of the paper, but those that compare it with runs.
 
-    Raises UserError for a claim that names what the paper's table does not have.
+    Raises UserError for a file of claims that is not one.
     """
     stated, node = read_claims(path)
-    ours = [(i, one) for i, one in enumerate(stated) if _is_of_paper(one, published)]
-    problems = [problem for i, one in ours for problem in unknown_names(
-        one.claim, i, node, published.table(one.claim.table).rows, published.table(one.claim.table).columns)]
-    if problems:
-        raise UserError(problems)
-    asked = [one for _, one in ours]
+    asked = [one for i, one in enumerate(stated) if _is_of_paper(one, i, node, published)]
     counts = range(published.seeds.least, published.seeds.most + 1)
     made = {n: judge(asked, PrintedNumbers(published, n)) for n in counts}
     return tuple(PrintedVerdict(one.claim, {n: made[n][i] for n in counts},
                                 _note(one.claim, made[counts[0]][i], published)) for i, one in enumerate(asked))
 
 
-def _is_of_paper(stated: Stated, published: Published) -> bool:
-    return stated.claim.table in published.file.tables and stated.claim.kind != "correlation"
+def by_id(verdicts: Iterable[PrintedVerdict]) -> Mapping[str, PrintedVerdict]:
+    """The verdicts by the ids of their claims."""
+    return {one.claim.id: one for one in verdicts}
+
+
+def _is_of_paper(stated: Stated, i: int, node: Node, published: Published) -> bool:
+    """Whether all that the claim names is printed: a row that somebody added to a table of the paper is not."""
+    claim = stated.claim
+    if claim.table not in published.file.tables or claim.kind == "correlation":
+        return False
+    table = published.table(claim.table)
+    return not any(unknown_names(claim, i, node, table.rows, table.columns))
 
 
 def _note(claim: Claim, verdict: Verdict, published: Published) -> str:
@@ -145,21 +161,21 @@ def _spreads(claim: Claim, published: Published) -> Iterable[str]:
             for column, spread in found.items()]
 
 
-def counts(verdicts: Iterable[PrintedVerdict], n: int) -> dict[str, int]:
-    """How many claims have each verdict, if every printed number is of `n` seeds."""
-    words = Counter(one.by_seeds[n].verdict for one in verdicts)
-    return {word: words[word] for word in ("supported", "contradicted", "undecided", "untested")}
+def at_seeds(verdicts: Iterable[PrintedVerdict]) -> dict[int, list[Verdict]]:
+    """The verdicts for each number of seeds that may stand behind a printed number."""
+    found: dict[int, list[Verdict]] = {}
+    for one in verdicts:
+        for n, verdict in one.by_seeds.items():
+            found.setdefault(n, []).append(verdict)
+    return found
 
 
 def render(verdicts: Sequence[PrintedVerdict], title: str = "# The paper's claims on the paper's numbers") -> str:
     """The verdicts in Markdown, below that title."""
-    seeds = list(verdicts[0].by_seeds) if verdicts else []
-    lines = [f"- as if n = {n}: " + ", ".join(f"{count} {word}" for word, count in counts(verdicts, n).items())
-             for n in seeds]
-    rows = [[escape(one.claim.text), escape(one.claim.source), FACE[one.at_face],
-             *(f"**{v.verdict}**" for v in one.by_seeds.values()),
-             escape(f"n = {n}: {one.by_seeds[n].evidence}" + (f"; {one.note}" if one.note else ""))]
-            for one in verdicts for n in seeds[-1:]]
+    seeds = at_seeds(verdicts)
+    lines = [f"- as if n = {n}: {counts_text(each)}" for n, each in seeds.items()]
+    rows = [[escape(one.claim.text), escape(one.claim.source), one.face,
+             *(f"**{v.verdict}**" for v in one.by_seeds.values()), escape(one.evidence)] for one in verdicts]
     heads = ["claim", "source", "means alone", *(f"n = {n}" for n in seeds), "evidence"]
     table = tabulate(rows, heads, "github", disable_numparse=True)
     return "\n\n".join([title, INTRODUCTION, "\n".join(lines), table]) + "\n"
