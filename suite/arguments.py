@@ -107,6 +107,8 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     figures = verb("figures", "report.paper_figures:write", "figures 1 to 5 of the paper, computed anew: PDF, SVG, PNG")
     figures.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR",
                          help="default: reports/figures")
+    theory = verb("theory", "report.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
+    theory.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     merge = verb("merge", "merge:merge", "bring the runs of one store into another; the same id is the same run")
     merge.add_argument("source", type=Path, metavar="FROM", help="store that is read; it is not changed")
     merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
+from suite.cli import main
 from suite.fields import SSM
+from suite.report import theory as section
 from suite.ssm import discretize, hippo, kernels, modes, theory
 from suite.ssm.layer import SSMLayer
 
@@ -23,9 +28,7 @@ def test_theorem_3_the_bases_approach_each_other() -> None:
     """In the answers to a step. Pointwise they do not: an ever faster oscillation of constant size remains."""
     sizes = [16, 64, 256, 1024]
     pointwise, summed = zip(*(theory.basis_distance(n) for n in sizes), strict=True)
-    rates = [float(np.log(a / b) / np.log(4)) for a, b in zip(summed, summed[1:], strict=False)]
-    print("\nN:", sizes, "\nanswers to a step:", summed, "rates:", rates, "\npointwise:", pointwise)
-    assert all(rate > 1 for rate in rates)
+    assert all(rate > 1 for rate in section.rates(list(summed)))
     assert summed[-1] < 2e-4
     assert all(0.5 < value < 0.7 for value in pointwise)
 
@@ -43,10 +46,22 @@ def test_conjecture_5_with_the_corrected_constant() -> None:
 
 @pytest.mark.parametrize("name", ["fout", "legt"])
 def test_the_window_of_the_finite_bases_ends_at_two(name: str) -> None:
-    found = hippo.HIPPOS[name](256)
-    rows = discretize.basis(found.a, found.b, 0.002, 1400, "zoh", keep=4)
-    inside, after = rows[:1000], rows[1100:]
-    assert np.sqrt(np.mean(after**2)) < 0.05 * np.sqrt(np.mean(inside**2))
+    assert theory.after_window(name, 256) < 0.05
+
+
+@pytest.mark.parametrize("name", hippo.HIPPOS)
+def test_a_constant_input_ends_in_a_unit_state(name: str) -> None:
+    assert theory.constant_answer(name, 64) == pytest.approx(1.0, abs=1e-9)
+
+
+def test_the_section_of_the_report_is_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["theory", "--out", str(tmp_path)]) == 0
+    text = (tmp_path / "theory.md").read_text()
+    assert capsys.readouterr().out.startswith(text)
+    for line in ("| 16 | 4.75e-02 |", "| 1024 | 1.36e-04 |", "| 256 | 0.5235", "| FouT | 1.0000 |"):
+        assert line in re.sub(" +", " ", text)
+    (tmp_path / "file").write_text("")
+    assert main(["theory", "--out", str(tmp_path / "file")]) == 2
 
 
 def test_the_skew_part_of_fout_alone_never_decays() -> None:

@@ -1,11 +1,11 @@
-"""Numbers behind the paper's theory: theorem 3, proposition 4, conjecture 5. NumPy, float64."""
+"""Numbers behind the paper's theory: theorem 3, proposition 4, conjecture 5, windows, unit scale. NumPy, float64."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.polynomial import Legendre
 
-from suite.ssm import hippo
+from suite.ssm import discretize, hippo
 
 
 def basis_distance(n: int, kept: int = 4, until: float = 2.5) -> tuple[float, float]:
@@ -36,3 +36,20 @@ def real_part_deviation(n: int) -> float:
 def largest_frequency_gap(n: int) -> float:
     """N²/pi - max Im, which tends to pi/6 (conjecture 5, whose printed sign is wrong)."""
     return float(n**2 / np.pi + hippo.modes("legs", n).a.imag.min())
+
+
+def after_window(name: str, n: int, kept: int = 4) -> float:
+    """Size of the first `kept` bases of `fout` or `legt` after t = 2, where their window ends, over that before it.
+
+    Root mean squares, over t in [2.2, 2.8] and [0, 2].
+    """
+    found = hippo.HIPPOS[name](n)
+    rows = discretize.basis(found.a, found.b, 0.002, 1400, "zoh", keep=kept)
+    return float(np.sqrt(np.mean(rows[1100:] ** 2) / np.mean(rows[:1000] ** 2)))
+
+
+def constant_answer(name: str, n: int) -> float:
+    """Length of the state that a constant input of 1 ends in: with E|C|² = 1 it is the output's standard deviation."""
+    found = hippo.HIPPOS[name](n)
+    state = np.linalg.lstsq(found.a, found.b, rcond=None)[0]  # FouT's state 1 is never excited, and A is 0 there
+    return float(np.linalg.norm(state))
