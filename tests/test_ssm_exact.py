@@ -48,10 +48,10 @@ def test_either_way_of_dplr_equals_the_twin(monkeypatch: pytest.MonkeyPatch, way
 
 @pytest.mark.parametrize("length", [*range(1, 200), 784, 1000, 4000, 16000, 16001, 16384, 65535])
 def test_sizes_of_the_tables_of_powers(length: int) -> None:
-    steps, doublings, rest = squaring.sizes(length)
-    assert steps * 2**doublings + rest == length
-    assert 0 <= rest <= steps
-    assert length < 5 or 2**doublings <= 2 * steps <= 2 * length
+    steps, doublings, q, rest = squaring.sizes(length)
+    assert q * (steps << doublings) + rest == length
+    assert 0 <= rest < steps and q >= 1
+    assert length < 64 or q + (steps << doublings) <= 4 * length**0.5
 
 
 def test_the_sample_covers_all_pairs() -> None:

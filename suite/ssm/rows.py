@@ -1,0 +1,113 @@
+"""The rows x m^i of a kernel's table, x = c (1 - m^q tail)^-1, and their gradients by one recurrence backwards.
+
+The gradient of m is a sum over i of x m^i times what flows back into it, not one through each of the squarings that
+made its powers: m^q in x counts as a row number q, into which the gradient of 1 - m^q tail flows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+CHUNK = 2**15  # values of a matrix power at a time, float64: what stays in a core's cache
+
+
+class Rows(torch.autograd.Function):
+    """c (H, Ch, N), m (H, N, N), tail (H, N, N) or None for 1, all float64 -> (H, count, Ch, N) of `dtype`.
+
+    `count` is q or q + 1. Powers of m and the solution are float64, the table and all that flows back is of `dtype`.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, c: Tensor, m: Tensor, tail: Tensor | None, q: int, count: int, dtype: torch.dtype) -> Tensor:
+        powers, whole = _powers(m, q, dtype)
+        inverse = torch.eye(m.shape[-1], dtype=m.dtype, device=m.device) - (whole if tail is None else whole @ tail)
+        lu, pivots = torch.linalg.lu_factor(inverse)
+        x = torch.linalg.lu_solve(lu, pivots, c, left=False)
+        table = c.new_empty(len(c), count, *c.shape[1:], dtype=dtype)
+        table[:, 0] = x
+        done = 1
+        for power in powers:
+            more = min(done, count - done)
+            table[:, done : done + more] = _times(table[:, :more], power)
+            done += more
+        late = (x @ whole, tail) if tail is not None else ()
+        ctx.save_for_backward(table, powers, lu, pivots, x, *late)
+        ctx.q = q
+        return table
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        table, powers, lu, pivots, x, *late = ctx.saved_tensors
+        across, q = powers.transpose(-1, -2), ctx.q
+        none = grad.new_zeros(len(grad), table.shape[1] == q, *grad.shape[2:])
+        levels = _gather(torch.cat([grad[:, 1:], none], 1), across)
+        first = (grad[:, :1] + _times(levels[-1], across[0]))[:, 0].to(x.dtype)
+        dc = torch.linalg.lu_solve(lu, pivots, first, left=False, adjoint=True)
+        last = dc @ late[1].transpose(1, 2) if late else dc
+        _add_last(levels, last.to(grad.dtype)[:, None], across)
+        back = _scatter(levels, across)
+        dm = table[:, 1:q].flatten(1, 2).transpose(1, 2) @ back[:, : q - 1].flatten(1, 2)
+        dm.baddbmm_(table[:, 0].transpose(1, 2), levels[-1][:, 0])
+        return dc, dm.to(x.dtype), late[0].transpose(1, 2) @ dc if late else None, None, None, None
+
+
+def _powers(m: Tensor, q: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """m, m^2, m^4, … up to q (K, H, N, N) of `dtype`, and m^q in float64. Some features at a time, in cache."""
+    kept = m.new_empty(q.bit_length(), *m.shape, dtype=dtype)
+    whole = torch.empty_like(m)
+    each = max(1, CHUNK // m[0].numel())
+    for at in (slice(first, first + each) for first in range(0, len(m), each)):
+        power, products = m[at], list[Tensor]()
+        for i in range(len(kept)):
+            power = power @ power if i else power
+            kept[i, at] = power
+            if q >> i & 1:
+                products.append(products[-1] @ power if products else power)
+        whole[at] = products[-1]
+    return kept, whole
+
+
+def _times(rows: Tensor, m: Tensor) -> Tensor:
+    """(H, I, Ch, N) times (H, N, N)."""
+    return (rows.flatten(1, 2) @ m).unflatten(1, rows.shape[1:3])
+
+
+def _plus(first: Tensor, rows: Tensor, m: Tensor) -> Tensor:
+    """first + rows m, both (H, I, Ch, N)."""
+    return torch.baddbmm(first.flatten(1, 2), rows.flatten(1, 2), m).unflatten(1, rows.shape[1:3])
+
+
+def _gather(flows: Tensor, across: Tensor) -> list[Tensor]:
+    """What flows into I rows (H, I, Ch, N), taken together in pairs, in pairs of pairs, …: at each pair's first row."""
+    levels = [flows]
+    while (count := levels[-1].shape[1]) > 1:
+        level = levels[-1]
+        pairs = _plus(level[:, : count - 1 : 2], level[:, 1::2], across[len(levels) - 1])
+        levels.append(torch.cat([pairs, level[:, -1:]], 1) if count % 2 else pairs)
+    return levels
+
+
+def _add_last(levels: list[Tensor], flow: Tensor, across: Tensor) -> None:
+    """Add to the last row what flows into it, and to all pairs that hold it."""
+    at = levels[0].shape[1] - 1
+    for i, level in enumerate(levels):
+        level[:, at >> i : (at >> i) + 1] += flow
+        flow = _times(flow, across[i]) if at >> i & 1 else flow
+
+
+def _scatter(levels: list[Tensor], across: Tensor) -> Tensor:
+    """(H, I, Ch, N): all that flows into the row after each, from that one and those after it."""
+    after = torch.zeros_like(levels[-1])
+    for i in range(len(levels) - 2, -1, -1):
+        level, here = levels[i], torch.empty_like(levels[i])
+        pairs = level.shape[1] // 2
+        here[:, -1] = 0  # of an odd count; else it is overwritten
+        here[:, 1::2] = after[:, :pairs]
+        here[:, : 2 * pairs : 2] = _plus(level[:, 1::2], after[:, :pairs], across[i])
+        after = here
+    return after

@@ -1,0 +1,120 @@
+"""The first powers of a DPLR Abar on vectors, O(N) a step, for Abar is diagonal less a low rank (see `squaring`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from suite.ssm.blocked import flat
+from suite.ssm.modes import Discrete
+
+
+def first_steps(b: Tensor, p: Tensor, discrete: Discrete, steps: int, rest: int,
+                dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Columns Abar^j Bbar (H, P, N) of `dtype`, and float64 Abar^P and Abar^rest (H, N, N), or None where rest is 0.
+
+    Abar = D - U V, so that Abar^k = D^k - sum over j < k of D^{k-1-j} U V Abar^j: the same vectors for P and for rest.
+    For A = lam - P P*, V = P* e and U = 2 e P (2/dt + V P)^-1, with e = 1 / (1 - dt lam / 2) (Woodbury); Bbar likewise.
+    """
+    rank, e = len(p), discrete.gain / discrete.dt
+    ep, row = (e * p).transpose(0, 1), 2 * (e.conj() * p).transpose(0, 1)  # (H, r, M); rows as their coordinates
+    small = (row.conj() @ p.permute(1, 2, 0)).real
+    small = small + torch.eye(rank, dtype=small.dtype, device=small.device) * (2 / discrete.dt[..., None])
+    u = 2 * (torch.linalg.inv(small).transpose(1, 2).to(ep.dtype) @ ep)
+    seen = (row.conj() @ b[..., None]).real
+    bbar = discrete.gain * b - discrete.dt * (u * seen).sum(1) / 2
+    d = torch.exp(discrete.log_a)[:, None]
+    columns, step, first, late = _Steps.apply(
+        torch.cat([d] + [d.conj()] * rank, 1), torch.stack([row] + [u] * rank, 1), torch.stack([u] + [row] * rank, 1),
+        torch.cat([bbar[:, None], row], 1), d, u, _turn(discrete.log_a, steps), steps, rest, dtype)
+    tail = torch.baddbmm(_turn(discrete.log_a, rest), late.transpose(1, 2), first, alpha=-1) if rest else None
+    return columns, step, tail
+
+
+def _turn(log_a: Tensor, steps: int) -> Tensor:
+    """exp(steps log_a) (H, M) as real matrices (H, N, N): each turns and scales pairs of coordinates."""
+    z = torch.exp(log_a * steps)
+    turned = torch.view_as_real(torch.stack([z, 1j * z], -1)).transpose(-1, -2)  # (H, M, 2, 2)
+    return torch.diag_embed(turned.permute(0, 2, 3, 1)).permute(0, 3, 1, 4, 2).reshape(len(z), 2 * z.shape[1], -1)
+
+
+class _Steps(torch.autograd.Function):
+    """x_{j+1} = d x_j - sum over s of out_s (into_s, x_j), real inner products; and w_{j-1} = e w_j from the end.
+
+    d, first (H, 1 + r, M), into, out (H, 1 + r, r, M), e (H, 1, M), last (H, r, M), turn (H, N, N). Of x, the first are
+    columns, the others rows. Returns columns (H, steps, N) of `dtype`, turn - w^T rows, the first rows, the last w.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, d: Tensor, into: Tensor, out: Tensor, first: Tensor, e: Tensor, last: Tensor, turn: Tensor,
+                steps: int, rest: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
+        x, w = first.new_empty(steps, *first.shape), last.new_empty(steps, *last.shape)
+        x[0], w[-1] = first, last
+        seen = first.real.new_empty(steps, into.shape[2], *into.shape[:2], 1)
+        flows = list(zip(flat(into).unbind(2), flat(out).unbind(2), strict=True))
+        for j in range(steps - 1):
+            torch.mul(d, x[j], out=x[j + 1])
+            here, there = flat(x[j]), flat(x[j + 1])
+            for s, (a, b) in enumerate(flows):
+                torch.sum(a * here, -1, keepdim=True, out=seen[j, s])
+                there.addcmul_(b, seen[j, s], value=-1)
+            torch.mul(e, w[steps - 1 - j], out=w[steps - 2 - j])
+        ctx.save_for_backward(d, into, out, e, x, w, seen)
+        ctx.rest, ctx.work = rest, dtype
+        ctx.set_materialize_grads(False)
+        rows, late = _by_feature(x[:, :, 1:]), _by_feature(w)
+        return (flat(x[:, :, 0]).transpose(0, 1).to(dtype).contiguous(),
+                torch.baddbmm(turn, late.transpose(1, 2), rows, alpha=-1),
+                _by_feature(x[:rest, :, 1:]), _by_feature(w[steps - rest :]))
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, columns: Tensor, step: Tensor, rows: Tensor | None,
+                 late: Tensor | None) -> tuple[Tensor | None, ...]:
+        d, into, out, e, x, w, seen = ctx.saved_tensors
+        gx, gw = torch.empty_like(x), torch.empty_like(w)
+        flat(gx[:, :, 0]).copy_(columns.transpose(0, 1))
+        down, work = -step.to(ctx.work), ctx.work
+        flat(gx[:, :, 1:]).copy_(_by_step(_by_feature(w).to(work) @ down, len(x)))
+        flat(gw).copy_(_by_step(_by_feature(x[:, :, 1:]).to(work) @ down.transpose(1, 2), len(x)))
+        if rows is not None and late is not None:
+            flat(gx[: ctx.rest, :, 1:]).add_(_by_step(rows, ctx.rest))
+            flat(gw[len(x) - ctx.rest :]).add_(_by_step(late, ctx.rest))
+        return *_steps_back(gx, gw, d, into, out, e, x, w, seen), step, None, None, None
+
+
+def _steps_back(gx: Tensor, gw: Tensor, d: Tensor, into: Tensor, out: Tensor, e: Tensor, x: Tensor, w: Tensor,
+                seen: Tensor) -> tuple[Tensor, ...]:
+    """Gradients of d, into, out, first, e, last from those of all states."""
+    d, e = d.conj().resolve_conj(), e.conj().resolve_conj()
+    flows = list(zip(flat(into).unbind(2), flat(out).unbind(2), strict=True))
+    dd, de, dinto, dout = (torch.zeros_like(t) for t in (x[0], w[0], into, out))
+    slopes = list(zip(flat(dinto).unbind(2), flat(dout).unbind(2), strict=True))
+    g, h = gx[-1], gw[0]
+    for j in range(len(x) - 2, -1, -1):
+        dd.addcmul_(x[j].conj_physical(), g)
+        here, mine = flat(x[j]), flat(g)
+        g = gx[j].addcmul_(d, g)
+        there = flat(g)
+        for s, ((a, b), (da, db)) in enumerate(zip(flows, slopes, strict=True)):
+            told = (b * mine).sum(-1, keepdim=True)
+            there.addcmul_(a, told, value=-1)
+            da.addcmul_(here, told, value=-1)
+            db.addcmul_(mine, seen[j, s], value=-1)
+        after = len(x) - 1 - j
+        de.addcmul_(w[after].conj_physical(), h)
+        h = gw[after].addcmul_(e, h)
+    return dd, dinto, dout, g, de.sum(1, keepdim=True), h
+
+
+def _by_feature(x: Tensor) -> Tensor:
+    """(P, H, r, M) complex -> (H, P r, 2M) real; for rank 1 without a copy."""
+    return flat(x).transpose(0, 1).flatten(1, 2)
+
+
+def _by_step(x: Tensor, steps: int) -> Tensor:
+    """(H, P r, 2M) -> (P, H, r, 2M)."""
+    return x.unflatten(1, (steps, -1)).transpose(0, 1)
