@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import json
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -226,6 +227,9 @@ def test_back_ends_are_chosen_and_recorded(monkeypatch: pytest.MonkeyPatch) -> N
         kernels.use_backend("naiv")
     with pytest.raises(UserError, match="length"):
         kernels.power_sum(torch.ones(2, dtype=torch.complex64), torch.ones(2, dtype=torch.complex128), 0, "naive")
+    for rate in (0, -2.0, float("nan")):
+        with pytest.raises(UserError, match="rate: a rate of"):
+            make()(torch.zeros(1, 8, 4), rate=rate)
 
 
 def test_keops_without_a_compiler_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -237,10 +241,19 @@ def test_keops_without_a_compiler_says_so(monkeypatch: pytest.MonkeyPatch, tmp_p
         make().kernel(40)
 
 
-def test_the_claim_on_compiling_is_exclusive(tmp_path: Path) -> None:
-    claim = tmp_path / "warm.claim"
-    assert keops._take(claim)
-    assert not keops._take(claim)  # its owner, this process, lives
-    claim.write_text(json.dumps({"pid": 4194305, "host": keops.platform.node()}))
-    assert not keops._take(claim)  # a dead owner's claim is set aside first
-    assert keops._take(claim)
+def test_those_that_start_together_compile_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KEOPS_CACHE_FOLDER", str(tmp_path))
+    monkeypatch.setattr(keops, "_load", lambda: "loaded")
+    log: list[str] = []
+    monkeypatch.setattr(keops, "_warm", lambda lazy: (log.append("begin"), time.sleep(0.3), log.append("end")))
+    with ThreadPoolExecutor(6) as pool:
+        assert list(pool.map(lambda _: keops.ready.__wrapped__(), range(6))) == ["loaded"] * 6
+    assert log == ["begin", "end"]
+
+
+def test_keops_without_a_folder_to_write_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("KEOPS_CACHE_FOLDER", str(tmp_path / "file" / "below"))
+    with pytest.raises(UserError, match="the keops back end cannot run here: Not a directory: .*below"):
+        keops.ready.__wrapped__()
+

@@ -1,13 +1,13 @@
 """KeOps back ends: the power sum and the direct Cauchy sum without an array of N by L, by compiled reductions.
 
 Everything is float64, because float32 loses the phases of a long kernel. The compiled code lies in a folder of this
-machine, and is made once: the first process to come claims it, and those that start together wait for it.
+machine, and is made once: the first process to come locks it, and those that start together wait.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
+import fcntl
 import os
 import platform
 import shutil
@@ -17,7 +17,7 @@ import warnings
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -51,40 +51,31 @@ def ready() -> Any:
     if shutil.which(os.environ.get("CXX", "g++")) is None:
         raise _unable("there is no C++ compiler (g++)")
     place = folder()
-    place.mkdir(parents=True, exist_ok=True)
     os.environ["KEOPS_CACHE_FOLDER"] = str(place)
-    done, claim = place / "warm.done", place / "warm.claim"
-    until = time.monotonic() + WAIT_S
-    while not done.exists():
-        if _take(claim):
-            try:
-                lazy = _load()
-                _warm(lazy)
+    done = place / "warm.done"
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        with (place / "warm.lock").open("a") as lock:
+            _wait(lock)
+            if not done.exists():
+                _warm(_load())
                 done.touch()
-            finally:
-                claim.unlink(missing_ok=True)
-        elif time.monotonic() > until:
-            raise _unable(f"another process compiles it since {WAIT_S:.0f} s; if it is gone, remove {claim}")
-        else:
-            time.sleep(0.2)
+    except OSError as error:
+        raise _unable(f"{error.strerror or error}: {error.filename or place}") from error
     return _load()
 
 
-def _take(claim: Path) -> bool:
-    """Claim by exclusive create; a claim whose process on this machine is gone is set aside by renaming."""
-    try:
-        with claim.open("x") as file:
-            json.dump({"pid": os.getpid(), "host": platform.node()}, file)
-        return True
-    except FileExistsError:
-        pass
-    try:
-        owner = json.loads(claim.read_text())
-        if owner["host"] == platform.node() and not Path(f"/proc/{owner['pid']}").exists() and Path("/proc").exists():
-            claim.rename(claim.with_suffix(f".gone-{os.getpid()}"))
-    except (FileNotFoundError, ValueError):
-        pass  # released, or not yet written, in this very moment: the next look will tell
-    return False
+def _wait(lock: IO[str]) -> None:
+    """Until this process alone has the lock, which the system frees where its owner dies."""
+    until = time.monotonic() + WAIT_S
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() > until:
+                raise _unable(f"another process compiles it since {WAIT_S:.0f} s, in {folder()}") from None
+            time.sleep(0.2)
 
 
 def _load() -> Any:

@@ -93,7 +93,12 @@ class SSMLayer(nn.Module):
         return modes.discretize(lam, self.log_dt, rule, rate, grows=self.config.re_constraint == "none")
 
     def whole(self, rate: float = 1.0) -> int:
-        """The number of steps that the kernel knows at this rate: length / rate (paper section 3.3)."""
+        """The number of steps that the kernel knows at this rate: length / rate (paper section 3.3).
+
+        Raises UserError for a rate that is not above 0.
+        """
+        if not 0 < rate < float("inf"):
+            raise UserError(f"a rate of {rate}", "rate", "give 2 for every second sample")
         return max(1, round(self.length / rate))
 
     def _low_rank(self) -> Tensor:
@@ -120,7 +125,7 @@ class SSMLayer(nn.Module):
 
     def kernel(self, length: int, rate: float = 1.0) -> Tensor:
         """The first `length` values of the kernel, at most `whole(rate)`: (Ch, H, length), without D."""
-        discrete, whole = self.discrete(rate), self.whole(rate)
+        whole, discrete = self.whole(rate), self.discrete(rate)
         length = min(length, whole)
         if self.config.structure == "dplr":
             p, c = self._low_rank(), _complex(self.c)

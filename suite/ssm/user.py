@@ -44,7 +44,7 @@ def _checked(name: str, key: str, value: Any, copies: int, modes: int) -> Comple
     try:
         array = np.asarray(value, dtype=np.complex128)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{name} returned a {key} that is no complex array: {error}", "ssm.init") from error
+        raise UserError(f"{name} returned as {key} what is no complex array: {error}", "ssm.init") from error
     if key == "a" and array.shape == (modes,):
         array = np.broadcast_to(array, (copies, modes)).copy()
     want = (copies, modes)
