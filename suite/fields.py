@@ -23,8 +23,8 @@ TaskName = Literal["none", "scifar", "sc_ar", "sc_bi", "bidmc_hr", "bidmc_rr", "
 InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real"]
 
 ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50", "lstm", "transformer",
-                    "ridge", "random_forest", "boosting", "xgboost"]
-CLASSICAL = ("ridge", "random_forest", "boosting", "xgboost")  # fitted once, by no optimiser
+                    "mean", "ridge", "random_forest", "boosting", "xgboost"]
+CLASSICAL = ("mean", "ridge", "random_forest", "boosting", "xgboost")  # fitted once, by no optimiser
 
 
 @dataclass(frozen=True)

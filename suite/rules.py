@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from suite.config import RunConfig
+from suite.config import RunConfig, fields
 from suite.data import cards
 from suite.fields import CLASSICAL, Bench
 from suite.tasks import TASKS
@@ -13,6 +13,12 @@ from suite.tasks import TASKS
 DPLR_INITS = ("legs", "legt", "fout", "legs+fout")
 DPLR_ONLY = ("legt", "fout", "legs+fout")
 MODIFIED_INITS = ("lin", "inv")
+CNNS = ("convnet", "inception", "resnet18", "xresnet50")
+_OWN = ("model.norm", "model.prenorm", "model.mixing", "model.bidirectional", "model.decoder", "model.tie_dropout")
+IGNORED: dict[str, tuple[str, ...]] = {  # fields without effect on a family of models
+    "convnet": _OWN, "inception": _OWN, "resnet18": (*_OWN, "model.layers"), "xresnet50": (*_OWN, "model.layers"),
+    "lstm": ("model.mixing", "model.tie_dropout"), "transformer": ("model.norm", "model.mixing", "model.tie_dropout"),
+    **dict.fromkeys(CLASSICAL, (*_OWN, "model.layers", "model.features", "model.dropout"))}
 
 
 @dataclass(frozen=True)
@@ -30,7 +36,19 @@ class Rule:
 
 def violations(config: RunConfig) -> list[Rule]:
     """The rules that a configuration breaks. A measurement of a kernel chooses the fields that it needs itself."""
-    return [rule for rule in (RULES if config.kind == "train" else BENCH_RULES) if rule.broken(config)]
+    rules = RULES if config.kind == "train" else BENCH_RULES
+    return [rule for rule in (*rules, *_without_effect(config)) if rule.broken(config)]
+
+
+def _without_effect(c: RunConfig) -> Iterator[Rule]:
+    """The rule that what a family of models has no choice of stands at its default, where it does not."""
+    keys = IGNORED.get(c.model.name, ())
+    if c.model.name == "lstm" and not c.model.prenorm:
+        keys = ("model.norm", *keys)  # the norm of the backbone's end, its only one, is there with pre-norm alone
+    defaults = {key: fields()[key].default for key in keys if c.get(key) != fields()[key].default}
+    if defaults:
+        told = ", ".join(f"{key} at {str(value).lower()}" for key, value in defaults.items())
+        yield Rule(tuple(defaults), f"{c.model.name} has no such choice: leave {told}", lambda c: True)
 
 
 def _modified(c: RunConfig) -> bool:
@@ -82,6 +100,8 @@ RULES = (
          broken=lambda c: c.model.features % c.ssm.copies != 0),
     Rule(("ssm.dt_min", "ssm.dt_max"), "ssm.dt_min must be less than ssm.dt_max", mistake=True,
          broken=lambda c: c.ssm.dt_min >= c.ssm.dt_max),
+    Rule(("model.name", "task"), "sc_ar is autoregressive, and a convolutional network looks ahead",
+         lambda c: c.model.name in CNNS and c.task == "sc_ar"),
     Rule(("model.name", "task"), "classical models are for the vital signs",
          lambda c: c.model.name in CLASSICAL and not c.task.startswith("bidmc")),
     Rule(("train.epochs", "model.name"), "a classical model is fitted once: train.epochs must be 1", mistake=True,

@@ -92,10 +92,26 @@ FIVE = {"S4-LegS": s4("legs"), "S4-FouT": s4("fout"), "S4D-LegS": s4d("legs"), "
         "S4D-Lin": s4d("lin")}
 SIX = FIVE | {"S4-(LegS/FouT)": s4("legs+fout")}
 SEVEN = FIVE | {"S4-LegT": s4("legt", rank=2), "S4-LegS+FouT": s4("legs+fout", copies=2)}
-CNNS = {"InceptionNet": {"model.name": "inception", "model.features": 32, "model.layers": 6},
-        "ResNet-18": {"model.name": "resnet18", "model.features": 64, "model.dropout": 0.5},
-        "XResNet-50": {"model.name": "xresnet50", "model.features": 64},
-        "ConvNet": {"model.name": "convnet", "model.features": 64, "model.layers": 3}}
+PLAIN = {"model.norm": "layer", "model.prenorm": False, "model.bidirectional": False, "model.mixing": "linear",
+         "model.decoder": "pool"}  # what a family has no choice of, at its default
+
+
+def other(name: str, features: int, layers: int, **more: Any) -> Fields:
+    return PLAIN | {"model.name": name, "model.features": features, "model.layers": layers} \
+        | {f"model.{key}": value for key, value in more.items()}
+
+
+def sequence(name: str, features: int) -> Fields:
+    return {"model.name": name, "model.features": features, "model.norm": "layer", "model.mixing": "linear",
+            "ssm.copies": 1}
+
+
+CNNS = {"InceptionNet": other("inception", 32, 6), "ResNet-18": other("resnet18", 64, 4, dropout=0.5),
+        "XResNet-50": other("xresnet50", 64, 4), "ConvNet": other("convnet", 64, 3)}
+SEQUENCE = {"9": {"LSTM (ours)": sequence("lstm", 312), "Transformer (ours)": sequence("transformer", 224)},
+            "10": {"LSTM (ours)": sequence("lstm", 128), "Transformer (ours)": sequence("transformer", 88)}}
+CLASSICAL = {f"{label} (ours)": other(name, 128, 4) | {"train.epochs": 1} for label, name in {
+    "Ridge Regression": "ridge", "Random Forest": "random_forest", "Boosting": "boosting"}.items()}
 SOFTMAX = {"discretization": "zoh", "kernel": "softmax"}
 ROWS: dict[str, dict[tuple[str, ...], Fields]] = {
     "7": {(f"B {b}", kernel): s4d("inv", discretization="zoh", train_b=b == "trained", kernel=kernel.lower())
@@ -114,8 +130,8 @@ ROWS: dict[str, dict[tuple[str, ...], Fields]] = {
           ("Re relu",): s4d("legs", re_constraint="relu"), ("ZOH",): s4d("legs", discretization="zoh"),
           ("B frozen",): s4d("legs", train_b=False), ("ZOH softmax",): s4d("legs", **SOFTMAX),
           ("DSS",): s4d("legs", re_constraint="none", train_b=False, **SOFTMAX)},
-    "9": {(method,): fields for method, fields in SIX.items()},
-    "10": {(method,): fields for method, fields in SIX.items()},
+    "9": {(method,): fields for method, fields in (SIX | SEQUENCE["9"]).items()},
+    "10": {(method,): fields for method, fields in (SIX | SEQUENCE["10"] | CLASSICAL).items()},
     "11": {(method,): fields for method, fields in (SIX | CNNS).items()}}
 ROWS["2"] = ROWS["7"] | ROWS["8"]
 COLUMNS = {"2": ABL, "3a": ABL, "3b": ABL, "4": LARGE, "5": LRA, "6": {"": PATHX_SMALL}, "7": ABL, "8": ABL,
@@ -162,9 +178,9 @@ def test_runs_that_tables_share_are_one_run(tmp_path: Path) -> None:
     assert len(made["3a"] & made["3b"]) == len(made["8"] & made["3a"] & made["3b"]) + 9 == 18  # S4D-Inv and S4D-Lin
     assert {len(made["4"] & made[t]) for t in ("9", "10", "11")} == {15, 45}
     plan = make_plan([grid(table) for table in ROWS], Store(tmp_path))
-    assert (len(plan.runs), plan.shared) == (552, 201)
+    assert (len(plan.runs), plan.shared) == (603, 201)
     everything = make_plan([grid(table) for table in made], Store(tmp_path))
-    assert (len(everything.runs), everything.shared) == (552, 495)  # tables 1 and 12 train nothing of their own
+    assert (len(everything.runs), everything.shared) == (603, 495)  # tables 1 and 12 train nothing of their own
 
 
 @pytest.mark.parametrize("table", [*ROWS, "1", "12"])

@@ -1,4 +1,4 @@
-"""Regressions that are fitted once, without steps: Ridge, Random Forest, gradient boosting.
+"""Regressions that are fitted once, without steps: Ridge, Random Forest, gradient boosting, and the mean they must beat.
 
 Each takes a window as one long vector, as the benchmark does that the paper quotes (Tan et al. 2021, time series
 extrinsic regression). Where that leaves the settings open, they are scikit-learn's and XGBoost's own, 100 trees each,
@@ -29,6 +29,12 @@ def parameters(name: str, fitted: Any) -> int:
     return COUNTS[name](fitted)
 
 
+def _mean(seed: int, threads: int) -> Any:
+    from sklearn.dummy import DummyRegressor
+
+    return DummyRegressor(strategy="mean")
+
+
 def _ridge(seed: int, threads: int) -> Any:
     from sklearn.linear_model import RidgeCV
 
@@ -57,9 +63,10 @@ def _xgboost(seed: int, threads: int) -> Any:
     return xgboost.XGBRegressor(n_estimators=TREES, random_state=seed, n_jobs=threads, device="cpu")
 
 
-MAKERS: dict[str, Callable[[int, int], Any]] = {"ridge": _ridge, "random_forest": _forest, "boosting": _boosting,
-                                                "xgboost": _xgboost}
+MAKERS: dict[str, Callable[[int, int], Any]] = {"mean": _mean, "ridge": _ridge, "random_forest": _forest,
+                                                "boosting": _boosting, "xgboost": _xgboost}
 COUNTS: dict[str, Callable[[Any], int]] = {
+    "mean": lambda fitted: 1,
     "ridge": lambda fitted: fitted.coef_.size + 1,
     "random_forest": lambda fitted: sum(tree.tree_.node_count for tree in fitted.estimators_),
     "boosting": lambda fitted: sum(len(tree.nodes) for step in fitted._predictors for tree in step),

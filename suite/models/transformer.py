@@ -11,7 +11,11 @@ from torch import Tensor, nn
 from suite.config import RunConfig
 from suite.models.backbone import Backbone, Layer
 
-HEADS, WIDER, LONGEST = 8, 4, 10_000.0  # at most so many heads; of the hidden layer; wavelength of the slowest position
+HEADS, NARROWEST = 8, 16  # at most so many heads, each of at least so many features: a thinner one costs as much
+WIDER, LONGEST = 4, 10_000.0  # of the hidden layer; wavelength of the slowest position
+
+# In evaluation torch would take another way, which keeps all (length, length) weights at once: 16 GB for vital signs.
+torch.backends.mha.set_fastpath_enabled(False)
 
 
 class Transformer(Backbone):
@@ -42,7 +46,7 @@ class Attention(nn.Module):
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
         width = config.model.features
-        heads = max(n for n in range(1, HEADS + 1) if width % n == 0)
+        heads = max(n for n in range(1, HEADS + 1) if width % n == 0 and (n == 1 or width // n >= NARROWEST))
         self.ahead = config.model.bidirectional
         self.layer = nn.TransformerEncoderLayer(width, heads, WIDER * width, config.model.dropout, "gelu",
                                                 batch_first=True, norm_first=config.model.prenorm)
