@@ -77,6 +77,17 @@ exclude:
                        ("vandermonde", "bilinear", "none"): "seen before"}
 
 
+def test_what_a_family_has_no_choice_of_is_left_out_of_a_product_with_the_reason(grid) -> None:
+    g = grid("axes: {model.name: [ssm, lstm, convnet], model.norm: [layer, batch], model.decoder: [pool, last]}\n")
+    left_out = {tuple(out.labels.values()): out.reason.partition(": ")[2] for out in g.excluded}
+    assert left_out == {
+        ("lstm", "batch", "pool"): "leave model.norm at layer", ("lstm", "batch", "last"): "leave model.norm at layer",
+        ("convnet", "batch", "pool"): "leave model.norm at layer",
+        ("convnet", "layer", "last"): "leave model.decoder at pool",
+        ("convnet", "batch", "last"): "leave model.norm at layer, model.decoder at pool"}
+    assert len(g.runs) == 12 - len(left_out)
+
+
 def test_overrides_apply_where_they_match_and_set_has_the_last_word(grid) -> None:
     text = """
 axes: {ssm.kernel: [softmax, vandermonde]}
@@ -211,6 +222,13 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
     ("axes: {task: [none]}\n", ["a training needs a task"]),
     ("axes: {bench.length: [16]}\n", ["settings of bench.* go with kind: bench"]),
     ("axes: {train.select: [max test/accuracy]}\n", ["must name the task's metric (or loss) on an evaluated split"]),
+    ("axes: {m: {A: {}, C: {model: {name: convnet, norm: batch, prenorm: true}}}}\n",
+     ["g.yaml:3: axes.m.C", "every run of 'C' is excluded: convnet has no such choice: leave model.norm at layer, "
+      "model.prenorm at false"]),
+    ("axes: {m: {A: {}, R: {model: {name: xresnet50, layers: 3}}}}\n", ["leave model.layers at 4"]),
+    ("axes: {m: {A: {}, T: {model: {name: transformer, mixing: glu}}}}\n", ["leave model.mixing at linear"]),
+    ("axes: {task: [sc_ar, sc_bi], model.name: [ssm, resnet18], data.variant: [subset]}\n"
+     "exclude: [{when: {task: sc_bi, model.name: resnet18}, because: x}]\n", ["a convolutional network looks ahead"]),
     ("profile: hueg\n", ["there is no profile 'hueg'", "allowed:", "mini", "paper"]),
     ("extends: nowhere.yaml\n", ["g.yaml:3: extends: the file 'nowhere.yaml' is not there"]),
     ("extends: g.yaml\n", ["the grid extends itself: g.yaml → g.yaml"]),

@@ -1,4 +1,4 @@
-"""Regressions that are fitted once, without steps: Ridge, Random Forest, gradient boosting, and the mean they must beat.
+"""Regressions fitted once, without steps: Ridge, Random Forest, gradient boosting, and the mean that they must beat.
 
 Each takes a window as one long vector, as the benchmark does that the paper quotes (Tan et al. 2021, time series
 extrinsic regression). Where that leaves the settings open, they are scikit-learn's and XGBoost's own, 100 trees each,
