@@ -1,7 +1,8 @@
 """Results that are kept for good: `results/<name>/{store,report}`, small, read-only to `run`, and checked.
 
-`freeze` copies the finished runs of grids, without checkpoints and logs, and writes their report; `check` makes that
-report again from the frozen store and compares. `frozen.json` beside them names the grids and how they were asked for.
+`freeze` copies the finished runs of grids, and those that stopped as they were asked to, without checkpoints and logs,
+and writes their report; `check` makes that report again from the frozen store and compares. `frozen.json` beside them
+names the grids and how they were asked for.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from suite import atomic
 from suite.errors import UserError
 from suite.grid import Grid, load_grid
 from suite.report.saved import sha256
-from suite.store import FROZEN, Store
+from suite.store import FROZEN, RunState, Store
 
 MANIFEST = "frozen.json"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
@@ -29,7 +30,7 @@ SHOWN = 20
 
 
 def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """The verb: keeps the finished runs and their report in a new folder. Raises UserError where it is not new."""
+    """The verb: keeps what runs have reached, and the report, in a new folder. Raises UserError where it is not new."""
     from suite.report import file_stem, write_report
 
     out = args.out or Path("results") / file_stem(grids[0].name)
@@ -37,12 +38,13 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     if target.root.exists():
         raise UserError("there are frozen runs already", str(target.root), "name another folder, or remove it first")
     states = source.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
-    done = [run_id for run_id, state in states.items() if state.name == "done"]
+    done = {run_id: state for run_id, state in states.items() if state.name == "done" or _stopped(state)}
     if not done:
-        raise UserError("none of these runs is finished", str(source.root), "run them first")
+        raise UserError("none of these runs is finished, nor stopped after an epoch", str(source.root),
+                        "run them first")
     try:
-        for run_id in done:
-            _keep(source, target, run_id)
+        for run_id, state in done.items():
+            _keep(source, target, run_id, "metrics.jsonl" if _stopped(state) else "result.json")
         (target.root / FROZEN).write_text(WORDS, encoding="utf-8")
         manifest = {"grids": [os.path.relpath(grid.path, out) for grid in grids], "profile": args.profile,
                     "set": args.sets, "only": args.only}
@@ -50,15 +52,22 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     except OSError as error:
         raise atomic.explain(error) or error from None
     write_report(grids, target, out / "report", figures=False)
-    print(f"kept {len(done)} of {len(states)} runs, and their report, in {out}")
+    early = sum(map(_stopped, done.values()))
+    print(f"kept {len(done)} of {len(states)} runs, {f'{early} of them stopped early, ' if early else ''}"
+          f"and their report, in {out}")
     return 0
 
 
-def _keep(source: Store, target: Store, run_id: str) -> None:
-    """Copy a finished run: configuration, result, and what it was computed with, less who started it where."""
+def _stopped(state: RunState) -> bool:
+    """Whether a run ended as it was asked to, before its last epoch (`--until`)."""
+    return state.name == "partial" and state.reason == "budget" and state.epochs > 0
+
+
+def _keep(source: Store, target: Store, run_id: str, numbers: str) -> None:
+    """Copy of a run its configuration, numbers, and what it was computed with, less who started it where."""
     folder = target.folder(run_id)
     folder.mkdir(parents=True)
-    for name in ("config.json", "result.json"):
+    for name in ("config.json", numbers):
         (folder / name).write_bytes((source.folder(run_id) / name).read_bytes())
     record = source.provenance(run_id)
     if record is not None:

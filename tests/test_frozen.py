@@ -8,12 +8,12 @@ import pytest
 from big_store import write_grids, write_runs
 from places import tree
 
-from suite import atomic, frozen, job
+from suite import atomic, attempt, frozen, job
 from suite.cli import main
 from suite.errors import UserError
 from suite.grid import load_grid
 from suite.order import Order
-from suite.store import Store, check_writable
+from suite.store import Store, check_writable, encode_rows
 
 KEPT = sorted(path.parent for path in (Path(__file__).parents[1] / "results").glob(f"*/{frozen.MANIFEST}"))
 
@@ -41,6 +41,31 @@ def test_what_is_kept_is_small_and_tells_no_place(kept):
     assert not any(b'"host"' in path.read_bytes() or b'"command"' in path.read_bytes() for path in files)
     assert sorted(path.name for path in (kept / "report").iterdir()) == [
         "big00.cells.json", "big00.md", "big00.tex", "index.html", "index.json"]
+
+
+def test_runs_that_stopped_as_asked_are_kept_with_the_epochs_that_they_have(made, tmp_path, capsys):
+    store = Store(shutil.copytree(made / "runs", tmp_path / "runs"))
+    path, run = made / "grids/big00.yaml", load_grid(made / "grids/big00.yaml").runs[0]
+    folder, rows = store.folder(run.run_id), store.rows(run.run_id)
+    (folder / "result.json").unlink()
+    (folder / "metrics.jsonl").write_bytes(encode_rows(rows[:1]))
+    owner = attempt.claim(folder)
+    assert owner is not None
+    asked = ["freeze", str(path), "--only", f"method={run.labels['method']}", "--only", f"task={run.labels['task']}",
+             "--store", str(store.root), "--out", str(tmp_path / "kept")]
+    main(asked)
+    assert run.run_id not in Store(tmp_path / "kept/store").run_ids()  # somebody has it
+    shutil.rmtree(tmp_path / "kept", ignore_errors=True)
+    owner.end("partial", "budget", "stopped after epoch 1 of 2, as asked")
+    capsys.readouterr()
+    assert main(asked) == 0
+    assert "1 of them stopped early" in capsys.readouterr().out
+    kept = Store(tmp_path / "kept/store")
+    assert sorted(p.name for p in kept.folder(run.run_id).iterdir()) == [
+        "config.json", "metrics.jsonl", "provenance.json"]
+    state = kept.state(run.run_id)
+    assert (state.name, state.epochs, kept.rows(run.run_id)) == ("partial", 1, rows[:1])
+    assert main(["report", "--check", str(tmp_path / "kept")]) == 0
 
 
 def test_an_untouched_report_is_what_the_store_gives(kept, capsys):
