@@ -221,6 +221,13 @@ def test_a_constant_has_no_error():
     assert both.evidence.endswith("only printed numbers stand on either side")
 
 
+def test_a_level_is_a_number_of_the_papers_text():
+    numbers = Given({("A", "x"): seeds(91.0, 92.0, 93.0), ("A", "y"): seeds(81.0, 82.0, 83.0)})
+    made = of(numbers, kind="better", left="A", right=None, level=85, columns=["x", "y"], over="mean")
+    assert (made.verdict, made.parts[0].difference) == ("supported", pytest.approx(2))
+    assert of(numbers, kind="worse", left="A", right=None, level=85, columns="x").verdict == "contradicted"
+
+
 RANKS = {"kind": "correlation", "left": None, "right": None, "columns": "x"}
 
 
@@ -254,9 +261,11 @@ def test_printed_rows_among_runs_are_constants_in_the_papers_profile_alone(tmp_p
     tables, numbers = tables_of(grid, shelf_of(grid, tmp_path, {("S4D-Real", "sCIFAR"): HIGH}))
     cells = tuple((replace(row[0], state="published", number="35.0", mean=35.0, run_ids=()), *row[1:])
                   if name == "S4D-Lin" else row for name, row in zip(tables[0].rows, tables[0].cells, strict=True))
-    asked = load_claims(write(tmp_path, claim(kind="better")), grid, tables)
+    level = claim(id="two", kind="better", right=None, level=35)
+    asked = load_claims(write(tmp_path, claim(kind="better"), level), grid, tables)
     for profile, expected in (("paper", "supported"), ("mini", "untested")):
         changed = replace(numbers, tables=[replace(tables[0], cells=cells)], grid=replace(grid, profile=profile))
-        made, = judge(asked, changed)
-        assert made.verdict == expected
+        made, against = judge(asked, changed)
+        assert (made.verdict, against.verdict) == (expected, expected)
     assert made.evidence.endswith("(printed, and not comparable with the profile mini)")
+    assert against.evidence.endswith("(the level is the paper's, and not comparable with the profile mini)")

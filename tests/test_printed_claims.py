@@ -32,12 +32,12 @@ def test_every_claim_about_the_paper_is_there(made):
     ours = [one.claim for one in stated if one.claim.family not in ("quickstart", "baselines")]
     ids = {claim.id for claim in ours if claim.kind != "correlation"}
     assert ids == set(made)
-    assert len(made) == 51
+    assert len(made) == 52
 
 
 def test_the_counts(made):
     found = {n: tuple(counts(each).values()) for n, each in at_seeds(made.values()).items()}
-    assert found == {2: (1, 1, 16, 33), 3: (4, 1, 13, 33)}
+    assert found == {2: (1, 1, 16, 34), 3: (4, 1, 13, 34)}
 
 
 def test_a_verdict_is_scipys_welch_and_holm(made):
@@ -88,6 +88,9 @@ def test_averages_count_an_x_as_chance_and_literature_as_exact(made):
     parts = made["lra-best-within-a-point"].by_seeds[2].parts
     assert [round(part.difference, 2) for part in parts] == [-1.20, -0.58, -7.70]  # from the printed averages
     assert made["lra-best-within-a-point"].at_face
+    average = made["lra-averages-85"]
+    assert average.by_seeds[2].parts[0].difference == pytest.approx(85.50 - 85, abs=0.01)
+    assert (average.by_seeds[2].verdict, average.at_face) == ("untested", True)
     far = made["lra-far-above-the-transformer"]
     assert far.by_seeds[2].parts[0].difference == pytest.approx(85.50 - 53.66, abs=0.01)
     sota = made["scifar-state-of-the-art"].by_seeds[3]
@@ -103,7 +106,7 @@ def test_claims_on_what_is_not_printed_have_no_verdict_here(tmp_path, published)
 
 def test_markdown(made):
     text = render(list(made.values()))
-    assert "- as if n = 2: 1 supported, 1 contradicted, 16 undecided, 33 untested" in text
+    assert "- as if n = 2: 1 supported, 1 contradicted, 16 undecided, 34 untested" in text
     assert text.count("\n|") == 2 + len(made)
     assert "| hold" in text
     assert "| do not hold" in text

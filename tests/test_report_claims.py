@@ -107,6 +107,7 @@ def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):
     ({"table": "dema"}, "claims.0.table", "there is no table 'dema'\n    did you mean 'demo'?"),
     ({"right": "S4D-Real"}, "claims.0.right", "left and right are the same rows"),
     ({"right": None}, "claims.0", "needs `right`"),
+    ({"level": 85}, "claims.0.right", "a claim of the kind worse has no `right`"),
     ({"kind": "equivalent"}, "claims.0", "a claim of equivalence needs its `margin`"),
     ({"kind": "noninferior"}, "claims.0", "needs `margin`"),
     ({"kind": "equal"}, "claims.0.kind", "'better', 'worse'"),

@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 
 Kind = Literal["better", "worse", "noninferior", "equivalent", "order", "keeps", "collapses", "solves", "correlation"]
 KEYS: dict[str, tuple[set[str], set[str]]] = {  # kind: the keys that it must have, and those that it may have
-    "better": (set(), {"margin", "of_pairs"}),
-    "worse": (set(), {"margin", "of_pairs"}),
-    "noninferior": ({"margin"}, {"of_pairs"}),
-    "equivalent": ({"margin"}, {"of_pairs"}),
+    "better": (set(), {"margin", "of_pairs", "level"}),
+    "worse": (set(), {"margin", "of_pairs", "level"}),
+    "noninferior": ({"margin"}, {"of_pairs", "level"}),
+    "equivalent": ({"margin"}, {"of_pairs", "level"}),
     "order": ({"chain"}, set()),
     "keeps": ({"share"}, {"of_pairs"}),
     "collapses": ({"share"}, {"of_pairs"}),
@@ -39,7 +39,7 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {  # kind: the keys that it must ha
     "correlation": (set(), {"left", "statistic"}),
 }
 COMPARISONS = ("better", "worse", "noninferior", "equivalent", "keeps", "collapses")
-SPECIAL = {"margin", "of_pairs", "chain", "share", "left", "right", "pairs", "chance", "examples", "others",
+SPECIAL = {"margin", "of_pairs", "chain", "share", "left", "right", "pairs", "level", "chance", "examples", "others",
            "statistic", "epoch", "by", "over"}
 OF_COMPARISONS = {"epoch", "by", "over"}
 
@@ -60,6 +60,7 @@ def _list(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Side = str | Difference
+Other = Side | float  # a row, or a printed level
 Sides = Annotated[tuple[Side, ...], BeforeValidator(_list)]
 Count = Literal["all", "any", "most"] | Annotated[int, Field(strict=True, ge=1)]
 
@@ -67,9 +68,10 @@ Count = Literal["all", "any", "most"] | Annotated[int, Field(strict=True, ge=1)]
 class Claim(Part):
     """A sentence and the comparison that it says. Which keys a kind has is in KEYS.
 
-    Each row of `left` is compared with each of `right` (or those of `pairs`; or neighbours in `chain`), in each of the
-    `columns`, or in their mean (`over: mean`). `of_pairs` and `of_columns`: how many of them must hold. `by: seed`
-    pairs the seeds. `epoch` replaces that of the columns; `mean` is the mean over a run's epochs.
+    Each row of `left` is compared with each of `right` (or those of `pairs`; or neighbours in `chain`; or with `level`,
+    a number of the paper's text), in each of the `columns`, or in their mean (`over: mean`). `of_pairs` and
+    `of_columns`: how many of them must hold. `by: seed` pairs the seeds. `epoch` replaces that of the columns; `mean`
+    is the mean over a run's epochs.
     """
 
     id: str = Field(pattern=NAME)
@@ -80,6 +82,7 @@ class Claim(Part):
     kind: Kind
     left: Sides = ()
     right: Sides = ()
+    level: float | None = Field(None, description="in the unit that the table shows")
     pairs: tuple[tuple[Side, Side], ...] = ()
     chain: Sides = ()
     others: Names = ()
@@ -98,10 +101,12 @@ class Claim(Part):
     alpha: float = Field(0.05, gt=0, lt=1)
 
     @property
-    def compared(self) -> tuple[tuple[Side, Side], ...]:
+    def compared(self) -> tuple[tuple[Side, Other], ...]:
         """The pairs of sides that are compared."""
         if self.kind == "order":
             return tuple(zip(self.chain, self.chain[1:], strict=False))
+        if self.level is not None:
+            return tuple((a, self.level) for a in self.left)
         return self.pairs or tuple((a, b) for a in self.left for b in self.right)
 
     @property
@@ -171,7 +176,7 @@ def load_claims(path: Path, grid: Grid, tables: Sequence[Table], known: Iterable
             problems += unknown_names(one.claim, i, node, table.rows, [*(head.label for head in table.heads), *lost])
         elif one.claim.table not in known or one.claim.table == grid.name:
             problems.append(Problem(f"there is no table {one.claim.table!r}", _place(node, i, "table"),
-                                    nearest(one.claim.table, [*ours, *known])))
+                                    nearest(one.claim.table, dict.fromkeys([*ours, *known]))))
     for family in {one.claim.family for one in stated} - {""}:
         inside = {one.claim.table in ours: i for i, one in enumerate(stated) if one.claim.family == family}
         if len(inside) > 1:
@@ -268,7 +273,8 @@ def _twice(claims: Sequence[Claim], node: Node) -> Iterator[Problem]:
 def _misfits(claim: Claim, i: int, node: Node) -> Iterator[Problem]:
     """Keys that do not fit the kind, and comparisons of something with itself."""
     must, may = KEYS[claim.kind]
-    sides = {"pairs"} if claim.pairs else {"left", "right"} if claim.kind in COMPARISONS else set()
+    sides = {"left"} if claim.level is not None else {"pairs"} if claim.pairs else \
+        {"left", "right"} if claim.kind in COMPARISONS else set()
     may = may | (OF_COMPARISONS if claim.kind in (*COMPARISONS, "order") else set())
     for key in sorted((must | sides) - claim.model_fields_set):
         what = "a claim of equivalence needs its `margin`" if (claim.kind, key) == ("equivalent", "margin") else \

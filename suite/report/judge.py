@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from suite.errors import UserError
 from suite.report import stats
-from suite.report.claims import Claim, Side, Stated
+from suite.report.claims import Claim, Other, Side, Stated
 from suite.report.correlation import correlations
 from suite.report.families import Needed, Pair, holm, together
 from suite.report.metric import Metric
@@ -21,6 +21,7 @@ from suite.report.numbers import Datum, Numbers, total
 from suite.report.outcome import Comparison, Verdict, Word, reasons
 from suite.report.power import MOST_SEEDS, Design, of_part, of_parts, seeds_to_decide
 from suite.report.solved import solves
+from suite.report.stats import Summary
 
 T = TypeVar("T")
 SEEDS = "{} and {} seeds have a number, and a comparison needs two on either side"
@@ -107,17 +108,21 @@ def _of_columns(claim: Claim) -> Needed:
     return claim.of_columns if claim.over == "each" else "all"
 
 
-def _compare(stated: Stated, sides: tuple[Side, Side], places: tuple[str, ...],
+def _compare(stated: Stated, sides: tuple[Side, Other], places: tuple[str, ...],
              numbers: Numbers) -> tuple[Comparison, Design | None]:
     claim = stated.claim
     where = "mean" if len(places) > 1 else places[0]
-    words = f"{where}, {sides[0]} against {sides[1]}" if len(claim.compared) > 1 else where
-    terms = [(c / len(places), name, place) for place in places
-             for c, name in (*_terms(sides[0], 1.0), *_terms(sides[1], -(claim.share or 1.0)))]
+    one, other = sides
+    words = f"{where}, {one} against {other}" if len(claim.compared) > 1 else where
+    against = [] if isinstance(other, float) else _terms(other, -(claim.share or 1.0))
+    terms = [(c / len(places), name, place) for place in places for c, name in (*_terms(one, 1.0), *against)]
     data = [numbers.datum(claim, place, name) if claim.rows else numbers.datum(claim, name, place)
             for _, name, place in terms]
     shown = _metric(data, stated, words)
     coefficients = [c for c, _, _ in terms]
+    if isinstance(other, float):
+        data.append(_level(other, shown, numbers))
+        coefficients.append(-1.0)
     n = tuple(min((datum.n for c, datum in zip(coefficients, data, strict=True)
                    if (c > 0) == left and not datum.constant), default=0) for left in (True, False))
     bounds = _bounds(claim, shown, stated.where)
@@ -136,6 +141,14 @@ def _terms(side: Side, coefficient: float) -> list[tuple[float, str]]:
     if isinstance(side, str):
         return [(coefficient, side)]
     return [(coefficient, side.of), (-coefficient, side.less)]
+
+
+def _level(value: float, shown: Metric, numbers: Numbers) -> Datum:
+    """A number of the paper's text, which stands without error."""
+    if numbers.profile != "paper":
+        why = f"the level is the paper's, and not comparable with the profile {numbers.profile}"
+        return Datum(shown, None, why=why)
+    return Datum(shown, Summary(1, value, None), constant=True)
 
 
 def _metric(data: Iterable[Datum], stated: Stated, words: str) -> Metric:
