@@ -157,3 +157,9 @@ def test_the_real_subset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert set(np.unique(data.arrays["test/y"])) == set(range(35))
     padded = [row for row in data.arrays["train/x"][:, :, 0] if not row[-100:].any()]
     assert 0 < len(padded) < 200
+
+
+def test_the_sample_decimated(made: Cards) -> None:
+    whole, small = (made.load("sc_ar", "sc17-2khz", **options) for options in ({}, {"decimate": 4}))
+    assert (whole.length, small.length, small.rate_hz) == (2000, 500, 500.0)
+    assert small.count("train") == 1262

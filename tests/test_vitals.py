@@ -13,6 +13,7 @@ import pytest
 from own_cards import Cards, own_cards
 from sklearn.model_selection import train_test_split
 
+from suite.config import RunConfig
 from suite.data import splits, vitals
 from suite.data.prepared import load
 from suite.fields import Data
@@ -191,3 +192,33 @@ def test_the_real_recordings_give_the_published_counts_plus_one(tmp_path: Path,
     assert (sum(counts["bidmc_hr"]), sum(counts["bidmc_rr"])) == (7949 + 1, 7870 + 1)
     honest = load(Data(name="bidmc", variant="cut", decimate=8, split="recording"), "bidmc_hr")
     assert [honest.count(split) for split in ("train", "val", "test")] == [5550, 1200, 1200]
+
+
+class TestSample:
+    """The windows in the repository, as they are and in the small forms of the mini profile."""
+
+    def test_reshuffled_as_published(self, made: Cards) -> None:
+        whole = made.load("bidmc_spo2", "sample")
+        mixed = made.load("bidmc_spo2", "sample", split="reshuffle")
+        parts = {split: whole.batch(split, np.arange(whole.count(split))) for split in ("train", "val", "test")}
+        x, y = (np.concatenate([getattr(part, name).numpy() for part in parts.values()]) for name in ("x", "y"))
+        for split, rows in splits.reshuffled(794).items():
+            batch = mixed.batch(split, np.arange(mixed.count(split)))
+            np.testing.assert_array_equal(batch.x, x[rows])
+            np.testing.assert_array_equal(batch.y, y[rows])
+
+    def test_decimated_and_centred(self, made: Cards) -> None:
+        whole = made.load("bidmc_hr", "sample")
+        small = made.load("bidmc_hr", "sample", decimate=4, targets="centred")
+        assert (small.length, small.rate_hz, small.count("val")) == (250, 31.25 / 4, 120)
+        every = np.arange(120)
+        expected = np.stack([vitals.decimated(window, 4) for window in whole.batch("val", every).x.numpy()])
+        np.testing.assert_allclose(small.batch("val", every).x, expected, atol=1e-5)
+        mean = float(whole.batch("train", np.arange(whole.count("train"))).y.mean())
+        np.testing.assert_allclose(small.batch("val", every).y + mean, whole.batch("val", every).y, atol=1e-4)
+
+    def test_options_at_what_was_done_before_them_are_no_part_of_a_runs_identity(self) -> None:
+        before = {"split": "recording", "decimate": 1, "targets": "raw"}
+        ids = {RunConfig.build({"task": "bidmc_hr", "data.variant": "sample"} | options).run_id
+               for options in ({}, {f"data.{key}": value for key, value in before.items()})}
+        assert len(ids) == 1

@@ -26,12 +26,12 @@ COLUMNS_AT_ONCE = 250  # of the training clips in float64: 170 MB for all of the
 def prepare(source: Source, view: str) -> Prepared:
     """Waveforms (n, rate, 1) int16, standardised per time step over the training clips.
 
-    Option `normalization`: `paper`, (a - m)/(s + 0.32768) with a in [-1, 1] and the unbiased s; `plain`, (a - m)/s.
-    Where the clips are those of the release also `decimate` and `train_count`. Raises UserError for a clip that is
+    Option `normalization`: `paper`, (a - m)/(s + 0.32768) with a in [-1, 1] and the unbiased s; `plain`, (a - m)/s;
+    `decimate`; where the clips are those of the release also `train_count`. Raises UserError for a clip that is
     longer than a second or of another sampling rate.
     """
     small = source.variant == "sc17-2khz"
-    factor = 1 if small else source.options["decimate"]
+    factor = source.options["decimate"]
     if source.variant == "original":
         arrays, classes = clips.archive(source, RATE, factor), len(clips.WORDS)
     else:

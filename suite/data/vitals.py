@@ -25,12 +25,17 @@ Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # signals (n, L, 2), target
 def prepare(source: Source, view: str) -> Prepared:
     """Windows (n, 32 s, 2) float32 of PPG and ECG; targets in beats or breaths a minute, or percent.
 
-    Options: `normalization` (of each window), and where all windows come in one, `split`, `decimate` and `train_count`.
+    Options: `normalization` (of each window), `split`, `decimate`; where all windows come in one `train_count`; of the
+    sample `targets`.
     Raises UserError for a signal of another length or sampling rate and for a value that is no finite number.
     """
     if source.variant == "sample":
-        rate = 31.25
-        parts = {split: sampled(source, split, view, rate) for split in source.splits}
+        factor, rate = source.options["decimate"], 31.25
+        parts = {split: sampled(source, split, view, rate, factor) for split in source.splits}
+        rate /= factor
+        if source.options["split"] == "reshuffle":
+            x, y = (np.concatenate(arrays) for arrays in zip(*parts.values(), strict=True))
+            parts = {split: (x[chosen], y[chosen]) for split, chosen in splits.reshuffled(len(y)).items()}
     else:
         factor = source.options["decimate"]
         rate = RATE / factor
@@ -38,11 +43,13 @@ def prepare(source: Source, view: str) -> Prepared:
         rows = by_recording(recordings) if source.options.get("split") == "recording" else splits.reshuffled(len(y))
         rows["train"] = rows["train"][splits.drawn(len(rows["train"]), source.options["train_count"])]
         parts = {split: (x[chosen], y[chosen]) for split, chosen in rows.items()}
+    offset = parts["train"][1].mean() if source.options.get("targets") == "centred" else 0.0
     arrays: dict[str, np.ndarray] = {}
     for split, (signals, targets) in parts.items():
         if source.options["normalization"] == "window":
             normalize(signals)
-        arrays |= {f"{split}/x": signals.astype(np.float32, copy=False), f"{split}/y": targets.astype(np.float32)}
+        arrays |= {f"{split}/x": signals.astype(np.float32, copy=False),
+                   f"{split}/y": (targets - offset).astype(np.float32)}
     return Prepared(Facts(length=int(SECONDS * rate), channels=len(SIGNALS), rate_hz=rate), arrays)
 
 
@@ -122,8 +129,8 @@ def published(source: Source, view: str, factor: int) -> Windows:
     return x, y, np.zeros(0)
 
 
-def sampled(source: Source, split: str, view: str, rate: float) -> tuple[np.ndarray, np.ndarray]:
-    """Signals (n, 32 s, 2) and targets (n,) float64 of the windows of the sample that have a target."""
+def sampled(source: Source, split: str, view: str, rate: float, factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """Signals (n, 32 s, 2), decimated by `factor`, and targets (n,) float64 of the windows that have a target."""
     columns = dict.fromkeys(SIGNALS, "List")
     columns |= dict.fromkeys(("scale", "sampling_rate", "recording", "start", view), "Value")
     rows, where = source.rows(split, columns), f"{source.place}, {split}"
@@ -144,7 +151,7 @@ def sampled(source: Source, split: str, view: str, rate: float) -> tuple[np.ndar
         if not np.isfinite(row[view]):
             raise UserError(f"{name} has a value of {view} that is no finite number", where)
         y[k] = row[view]
-    return x, y
+    return np.stack([decimated(window, factor) for window in x]), y
 
 
 WHOLE: dict[str, Callable[[Source, str, int], Windows]] = {"original": published, "cut": cut}
