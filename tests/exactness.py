@@ -12,7 +12,7 @@ import time
 
 import ssm_cases
 import torch
-from ssm_cases import BOUNDS, Case, Error
+from ssm_cases import BOUNDS, Case, Error, bounds
 
 from suite import device
 from suite.ssm import kernels
@@ -39,8 +39,7 @@ def main() -> int:
         for case, found in pool.imap_unordered(measure, cases, chunksize=4):
             done += 1
             for (direction, precision), error in found.items():
-                for what, value, bound in zip(("kernel", "gradient"), error, BOUNDS[case.form[0], precision],
-                                              strict=False):
+                for what, value, bound in zip(("kernel", "gradient"), error, bounds(case, precision), strict=False):
                     told = f"{case} {direction}" + (f" {error.where}" if what == "gradient" else "")
                     key = ("-".join(case.form), precision, what)
                     worst[key] = max(worst.get(key, (0.0, "")), (value, told))

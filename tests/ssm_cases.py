@@ -27,9 +27,13 @@ INITS: dict[str, dict[str, dict[str, Any]]] = {
                  "both random": {"init": "lin", "imag_random": True, "real_random": True}}}
 BOUNDS = {("diagonal", "float64"): (1e-11, 1e-9), ("diagonal", "float32"): (1e-6, 1e-5),
           ("dplr", "float64"): (1e-11, 1e-6), ("dplr", "float32"): (1e-5, 1e-4)}  # kernel, gradient
+# In a softmax, a mode is divided by its sum over all steps, (e^(xL) - 1) / (e^x - 1). Here one of 512 has Im(xL) = 679
+# and |e^(xL) - 1| = 0.007: rounding x alone, at 1.1e-16, moves it by a 1e-11th, in this kernel and in its twin.
+EXCEPTIONS = {"diagonal-softmax-zoh-relu-both_random-L1000-N256": 2e-11}  # kernel, float64
 
 
 DIRECTIONS = ("two-sided", "causal")
+DRAWN = 6  # random directions of the gradients
 
 
 class Case(NamedTuple):
@@ -85,6 +89,12 @@ def _pairs(case: Case) -> list[tuple[Any, ...]]:
     return [(i, a, j, b) for (i, a), (j, b) in itertools.combinations(enumerate(case), 2)]
 
 
+def bounds(case: Case, precision: str) -> tuple[float, float]:
+    """Largest error of the kernel and of gradients."""
+    kernel, gradient = BOUNDS[case.form[0], precision]
+    return max(kernel, EXCEPTIONS.get(str(case), 0)), gradient
+
+
 class Error(NamedTuple):
     kernel: float
     gradient: float
@@ -94,8 +104,9 @@ class Error(NamedTuple):
 def compare(case: Case, directions: Sequence[str] = DIRECTIONS) -> dict[tuple[str, str], Error]:
     """Errors by direction (causal, two-sided) and precision, from the same float32 parameters as the twin's.
 
-    Kernels relative to the largest value of the kernel; gradients, along two random directions, relative to the
-    largest of that parameter, or of all parameters where this one's is zero (as that of dt at length 1).
+    Kernels relative to the largest value of the kernel; gradients, along random directions, relative to the largest of
+    that parameter, or of all parameters where this one's is zero (as that of dt at length 1). A parameter may be a
+    single number: along two directions it was found close to zero by chance, in five cases of ten thousand.
     """
     layer = case.layer(bidirectional=True)
     inputs = twin.inputs(layer)
@@ -106,7 +117,7 @@ def compare(case: Case, directions: Sequence[str] = DIRECTIONS) -> dict[tuple[st
         if direction == "causal":
             layer.bidirectional, layer.c = False, torch.nn.Parameter(layer.c[:1].detach().clone())
         reference = whole[: len(layer.c)]
-        along = torch.randn(2, *reference.shape, generator=generator)
+        along = torch.randn(DRAWN, *reference.shape, generator=generator)
         slopes = _gradients(reference, list(inputs.values()), along.double())
         slopes = [x[:, : len(layer.c)] if name == "c" else x for name, x in zip(inputs, slopes, strict=True)]
         for precision in (torch.float64, torch.float32):

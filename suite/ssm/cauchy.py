@@ -1,6 +1,6 @@
 """S4's kernel for DPLR: Woodbury's identity at the roots of unity (paper section 2.2; S4, algorithm 1).
 
-On a processor a sequence that is long for the size of the state is left to `squaring`, which is faster there.
+On a processor a sequence that is long for the size of the state, and all in float64, is left to `squaring`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
          dtype: torch.dtype = torch.float32) -> Tensor:
     """Kernel of diag(lam) - P P* under the bilinear rule: c = C (1 - Abar^length) (Ch, H, M), b (H, M), p (r, H, M).
 
-    Returns (Ch, H, length) of real `dtype`, by the faster of the two ways.
+    Returns (Ch, H, length) of real `dtype`, by the better of the two ways.
     """
     growing = discrete.grows  # then the powers of Abar over the whole length may overflow
-    if c.device.type == "cpu" and not growing and squaring.pays(length, 2 * c.shape[-1], len(p)):
+    if c.device.type == "cpu" and not growing and squaring.pays(length, 2 * c.shape[-1], len(p), dtype):
         return squaring.dplr(c, b, p, discrete, length, dtype)
     return by_transforms(c, b, p, discrete, length, dtype)
 

@@ -22,9 +22,11 @@ from suite.ssm.rows import Rows
 from suite.ssm.steps import first_steps
 
 
-def pays(length: int, state_size: int, rank: int) -> bool:
-    """Whether this is faster than transforms, whose time grows with length * state_size. Measured, on one thread."""
-    return rank > 0 and length >= max(1024, 1.2 * state_size**2)
+def pays(length: int, state_size: int, rank: int, dtype: torch.dtype) -> bool:
+    """Whether this is the better way: faster than transforms, whose time grows with length * state_size (measured on
+    one thread), or asked for float64, of which the two terms of Woodbury's identity cost up to four digits.
+    """
+    return rank > 0 and (length >= max(1024, 1.2 * state_size**2) or dtype == torch.float64)
 
 
 @lru_cache
