@@ -35,19 +35,19 @@ def summary(table: Table) -> str:
     return f"Against table {table.published.replace('-', ' ')} of the paper: {told}."
 
 
-def cell_text(table: Table) -> dict[tuple[str, str], str]:
-    """By row and column: `86.19, −0.31: match`, or the published number and why it is not compared."""
+def cell_parts(table: Table) -> dict[tuple[str, str], tuple[str, ...]]:
+    """By row and column: `86.19,` and `−0.31: match`, or the published number and why it is not compared."""
     heads = {head.label: head for head in table.heads}
-    return {(cell.row, cell.column): _text(cell, heads[cell.column]) for row in table.cells for cell in row}
+    return {(cell.row, cell.column): _parts(cell, heads[cell.column]) for row in table.cells for cell in row}
 
 
-def _text(cell: Cell, head: Head) -> str:
+def _parts(cell: Cell, head: Head) -> tuple[str, ...]:
     if not cell.judged:
-        return "–"
+        return ("–",)
     one = cell.judged[0]
     if one.difference is None:
-        return f"{one.text}: {one.verdict}"
-    return f"{one.text}, {head.metric.format(one.difference, signed=True)}: {one.verdict}"
+        return f"{one.text}:", one.verdict
+    return f"{one.text},", f"{head.metric.format(one.difference, signed=True)}: {one.verdict}"
 
 
 def remarks(table: Table) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from suite.report import comparison, notes
@@ -19,6 +19,7 @@ PREAMBLE = r"""% In the preamble of your document:
 %   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only
 %   \usepackage{booktabs,graphicx}
 """
+WIDE = 5  # columns that fit the page side by side
 ASCII = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -56,14 +57,17 @@ def numbered(table: Table, grid: Grid) -> str:
 def _environments(table: Table, grid: Grid) -> list[str]:
     """The table, and where any cell is held against the paper a second one with the published numbers."""
     label = "".join(c for c in table.name if c.isascii() and (c.isalnum() or c in "._-"))
-    text = _environment(" ".join(map(escape, notes.caption(table, grid, "latex"))), label, sheet(table, _cell))
+    wide = len(table.rows if table.transpose else table.heads) > WIDE
+    text = _environment(" ".join(map(escape, notes.caption(table, grid, "latex"))), label,
+                        sheet(table, lambda cell: _cell(cell, wide)))
     if not comparison.compared(table):
         return [text]
-    texts = comparison.cell_text(table)
+    parts = comparison.cell_parts(table)
     caption = (f"Table {table.name.replace('-', ' ')} against the paper's: published number, ours less it, and the "
                f"verdict. {comparison.RULE}")
     told = [f"{remark}." for remark in comparison.remarks(table)]
-    against = sheet(table, lambda cell: rf"{{\footnotesize {escape(texts[cell.row, cell.column])}}}", constants=False)
+    against = sheet(table, lambda cell: _small(_stacked(map(escape, parts[cell.row, cell.column]), wide)),
+                    constants=False)
     return [text, _environment(escape(caption), f"{label}-compared", against, told)]
 
 
@@ -80,7 +84,7 @@ def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str
         r"    \toprule",
         *_spans(made),
         _line([escape(made.corner), *(escape(top.label) for top in made.tops)]),
-        *([_line(["", *(rf"{{\footnotesize {escape(top.heading)}}}" for top in made.tops)])]
+        *([_line(["", *(_small(_stacked(map(escape, top.heading.split(" ", 1)), width > WIDE)) for top in made.tops)])]
           if any(top.heading for top in made.tops) else []),
         r"    \midrule",
         *(line for i, side in enumerate(made.sides) for line in _side(made, i, side)),
@@ -118,12 +122,24 @@ def _line(cells: list[str]) -> str:
     return f"    {' & '.join(cells)} \\\\"
 
 
-def _cell(cell: Cell) -> str:
+def _stacked(parts: Iterable[str], wide: bool) -> str:
+    """In two lines in a wide table, which would be shrunk too far otherwise."""
+    told = list(parts)
+    lines = r"\begin{tabular}[t]{@{}c@{}}" + r"\\".join(told) + r"\end{tabular}"
+    return lines if wide and len(told) > 1 else " ".join(told)
+
+
+def _small(text: str) -> str:
+    return rf"{{\footnotesize {text}}}"
+
+
+def _cell(cell: Cell, wide: bool) -> str:
     if not cell.number:
-        return rf"{{\footnotesize {escape(cell.rest)}}}"
+        return _small(escape(cell.rest))
     mark = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s")
     spread, paren, count = cell.rest.partition(" (")
-    return mark % escape(cell.number) + escape(spread) + rf" {{\footnotesize {escape(paren.strip() + count)}}}"
+    counted = [_small(escape(paren.strip() + count))] if paren else []
+    return _stacked([mark % escape(cell.number) + escape(spread), *counted], wide)
 
 
 def escape(text: str) -> str:

@@ -64,10 +64,10 @@ def _compared(table: Table) -> list[str]:
     """The published numbers with their verdicts, where any is compared, and what must be known with them."""
     if not comparison.compared(table):
         return []
-    texts = comparison.cell_text(table)
+    parts = comparison.cell_parts(table)
     told = [f"- {escape(remark)}" for remark in comparison.remarks(table)]
     return [f"Published number, ours less it, and the verdict. {escape(comparison.RULE)}",
-            _rows(sheet(table, lambda cell: escape(texts[cell.row, cell.column]), constants=False)),
+            _rows(sheet(table, lambda cell: escape(" ".join(parts[cell.row, cell.column])), constants=False)),
             *filter(None, ["\n".join(told)])]
 
 
