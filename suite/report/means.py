@@ -20,19 +20,20 @@ def columns(table: Table) -> list[int]:
 
 def figure(table: Table) -> Any:
     """A panel for each column, a line for each row. Differences are bars from 0; absolute numbers are points, since
-    their axis does not begin at 0. In a table of differences the base rows stay empty."""
+    their axis does not begin at 0. In a table of differences the base rows stay empty; printed rows are left out."""
     shown = columns(table)
+    rows = [i for i, line in enumerate(table.lines) if not line.constant]
     across = min(len(shown), ACROSS)
     down = -(-len(shown) // across)
     bases = {line.base for line in table.lines if line.base}
-    names = [f"{name} (base)" if name in bases else name for name in table.rows]
+    names = [f"{name} (base)" if name in bases else name for name in (table.rows[i] for i in rows)]
     widest = max(map(len, names)) * 0.075
     with style():
-        made = canvas(min(11.0, widest + 2.6 * across), down * (0.24 * len(table.rows) + 0.85) + 0.35)
+        made = canvas(min(11.0, widest + 2.6 * across), down * (0.24 * len(rows) + 0.85) + 0.35)
         for i, j in enumerate(shown):
             axes = made.add_subplot(down, across, i + 1)
-            _panel(axes, table.heads[j], [row[j] for row in table.cells])
-            axes.set_yticks(range(len(table.rows)), names if i % across == 0 else [""] * len(names))
+            _panel(axes, table.heads[j], [table.cells[i][j] for i in rows])
+            axes.set_yticks(range(len(rows)), names if i % across == 0 else [""] * len(names))
         if any(_published(row[j]) for row in table.cells for j in shown):
             made.legend([axes.plot([], [], **MARK)[0]], ["published, ± its standard deviation"],
                         loc="outside lower center", frameon=False)
@@ -59,7 +60,7 @@ def _panel(axes: Any, head: Head, cells: list[Cell]) -> None:
     axes.grid(axis="y", visible=False)
     axes.set_title(f"{head.group} {head.short}" if head.group and head.short else head.label)
     unit = head.metric.difference_unit
-    axes.set_xlabel(f"{head.metric.words}, difference ({unit})" if differences else head.metric.axis)
+    axes.set_xlabel(f"{head.metric.words},\ndifference ({unit})" if differences else head.metric.axis)
 
 
 def _published(cell: Cell) -> list[tuple[float, float]]:
