@@ -46,7 +46,7 @@ def test_means_show_differences_from_the_base_row(place):
     bars = {names[round(bar.get_y() + bar.get_height() / 2)]: bar.get_width() for bar in axes.patches}
     assert bars["S4D-Inv ×100"] == pytest.approx(-3)
     assert not [name for name in bars if name.endswith("(base)")]
-    assert axes.get_xlabel() == "validation accuracy, difference (points)"
+    assert axes.get_xlabel() == "validation accuracy,\ndifference (points)"
     assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row on top
 
 
