@@ -42,11 +42,10 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Student:
-    """An estimate with its standard error and Student's law; `scale` makes an effect size of its value."""
+class Estimated:
+    """The value of a contrast, its degrees of freedom, the `scale` that makes an effect size of it, and its spread."""
 
     value: float
-    error: float
     df: float
     scale: float
     spread: Spread
@@ -55,6 +54,13 @@ class Student:
     def g(self) -> float:
         """Hedges' effect size: the value in pooled standard deviations, less its bias at small n."""
         return self.value * self.scale
+
+
+@dataclass(frozen=True)
+class Student(Estimated):
+    """An estimate with its standard error and Student's law."""
+
+    error: float
 
     def shifted(self, by: float) -> Student:
         """The estimate of a value that lies `by` higher."""
@@ -75,20 +81,11 @@ class Student:
 
 
 @dataclass(frozen=True)
-class Bootstrap:
+class Bootstrap(Estimated):
     """An estimate with its bias-corrected and accelerated bootstrap (Efron 1987); `draws` are sorted."""
 
-    value: float
     draws: np.ndarray
     acceleration: float
-    df: float
-    scale: float
-    spread: Spread
-
-    @property
-    def g(self) -> float:
-        """Hedges' effect size, as Student's."""
-        return self.value * self.scale
 
     def shifted(self, by: float) -> Bootstrap:
         """The estimate of a value that lies `by` higher."""
@@ -152,7 +149,7 @@ def contrast(coefficients: Sequence[float], cells: Sequence[Summary], *, standin
     parts = [v / cell.n for v, cell in zip(single, cells, strict=True)]
     df = sum(parts) ** 2 / sum(p**2 / (cell.n - 1) for p, cell in zip(parts, cells, strict=True)) if any(parts) \
         else sum(cell.n - 1 for cell in cells)
-    return Student(value, math.sqrt(sum(parts)), df, _scale(cells, stds), Spread(tuple(single)))
+    return Student(value, df, _scale(cells, stds), Spread(tuple(single)), math.sqrt(sum(parts)))
 
 
 def _scale(cells: Sequence[Summary], stds: Sequence[float]) -> float:
@@ -173,7 +170,7 @@ def resampled(coefficients: Sequence[float], samples: Sequence[Sequence[float]])
         influence.append(c * (array - array.mean()) / array.size)
     u = np.concatenate(influence)
     acceleration = float((u**3).sum() / (6 * (u**2).sum() ** 1.5))
-    return Bootstrap(student.value, np.sort(draws), acceleration, student.df, student.scale, student.spread)
+    return Bootstrap(student.value, student.df, student.scale, student.spread, np.sort(draws), acceleration)
 
 
 def estimate(coefficients: Sequence[float], samples: Sequence[Sequence[float]]) -> Estimate:
