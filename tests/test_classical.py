@@ -18,6 +18,8 @@ from suite.errors import UserError
 from suite.fields import CLASSICAL
 from suite.fit import Fit
 from suite.grid import load_grid
+from suite.report.placed import Placed, load_layout
+from suite.report.published import load_published
 from suite.rules import violations
 
 CPU = torch.device("cpu")
@@ -104,6 +106,12 @@ def test_the_grid_of_all_models() -> None:
     shared = {(run.labels["task"], run.labels["method"]) for run in grid.runs if run.run_id in tables}
     assert {method for task, method in shared if task == "HR"} == {*SSMS, "LSTM", "Transformer", *LEARNT}
     assert {method for task, method in shared if task == "SC (Bi.)"} == {*SSMS, *CNNS}
+
+
+def test_the_layout_of_all_models_fits_its_grid() -> None:
+    path = GRIDS.parent / "reports/tables/baselines.yaml"
+    placed = load_layout(path, load_grid(GRIDS / "baselines.yaml"), load_published())
+    assert isinstance(placed, Placed) and len(placed.layout.columns) == 8
 
 
 def test_windows_are_whole() -> None:
