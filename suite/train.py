@@ -167,6 +167,10 @@ class Trainer:
     def _forward(self, batch: Batch, rate: int) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16"):
             output: Tensor = self._call(batch.x, batch.lengths, float(rate))
+        wanted = (len(batch.x), self.data.classes or 1)
+        if tuple(output.shape) != wanted:
+            raise UserError(f"{self.config.model.name} returned {tuple(output.shape)}, not {wanted}", "model.name",
+                            "one row for each sequence, with a number for each class, or one in all for regression")
         return output.float()
 
     def _criterion(self, output: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:

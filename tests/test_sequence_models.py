@@ -66,6 +66,20 @@ def three(one, two, three):
 
 def nothing(config, data):
     return nn.Identity()
+
+def text(config, data):
+    return "no module"
+
+def broken(config, data):
+    raise ValueError("not today")
+
+class Flat(nn.Module):
+    def __init__(self, config, data):
+        super().__init__()
+        self.linear = nn.Linear(3, 2)
+
+    def forward(self, x, lengths=None, rate=1.0):
+        return self.linear(x).mean(1)
 """
 
 
@@ -129,11 +143,18 @@ def test_pairs_of_documents(name: str, her_module: ModuleType) -> None:
 @pytest.mark.parametrize("name, what", [
     ("Narrow", r"returns \(2, 24, 5\) for \(2, 24, 6\)"), ("Unmasked", "ignores the mask"),
     ("Empty", "has no parameters to train"), ("Raises", "raises NameError: name 'missing' is not defined"),
-    ("three", "needs 3 arguments"), ("nothing", "has no parameters to train"), ("Absent", "has no 'Absent'")])
+    ("three", "needs 3 arguments"), ("nothing", "has no parameters to train"), ("Absent", "has no 'Absent'"),
+    ("text", "made no torch module but a str"), ("broken", "raised ValueError: not today")])
 def test_a_model_that_is_wrong_is_a_clear_error(name: str, what: str, her_module: ModuleType) -> None:
     with pytest.raises(UserError, match=what) as error:
         build(f"her_module:{name}", FakeData())
     assert str(error.value).startswith("model.name: ")
+
+
+def test_an_output_of_another_shape_is_a_clear_error(her_module: ModuleType) -> None:
+    trainer = Trainer(small(model__name="her_module:Flat"), waves({"train": 8, "val": 4}), torch.device("cpu"))
+    with pytest.raises(UserError, match=r"^model.name: her_module:Flat returned \(4, 2\), not \(4, 4\)"):
+        trainer.advance()
 
 
 def test_a_module_that_is_not_there_is_a_clear_error() -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -52,9 +52,17 @@ def build(config: RunConfig, data: TaskData) -> nn.Module:
         # Not torch.manual_seed: that would also queue a seed for each GPU, which fork_rng does not put back.
         torch.default_generator.manual_seed(config.seed)
         model = factory(config, data)
-    if ":" in config.model.name and count_parameters(model) == 0:
-        raise UserError(f"{config.model.name} has no parameters to train", "model.name", "make them nn.Parameter")
+    if ":" in config.model.name:
+        _check_own(config.model.name, model)
     return model
+
+
+def _check_own(name: str, model: object) -> None:
+    if not isinstance(model, nn.Module):
+        raise UserError(f"{name} made no torch module but a {type(model).__name__}", "model.name",
+                        "return an nn.Module, called with x, lengths and rate")
+    if count_parameters(model) == 0:
+        raise UserError(f"{name} has no parameters to train", "model.name", "make them nn.Parameter")
 
 
 def find(name: str) -> Factory:
@@ -68,5 +76,14 @@ def find(name: str) -> Factory:
     own = user.load(name, "model.name")
     if is_mixer(name, own):
         return partial(Backbone, layer=layer_of(name, own))
-    factory: Factory = own
-    return factory
+    return partial(_called, name, own)
+
+
+def _called(name: str, own: Callable[[RunConfig, TaskData], Any], config: RunConfig, data: TaskData) -> Any:
+    try:
+        return own(config, data)
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{name} raised {type(error).__name__}: {error}", "model.name",
+                        "it is called with the configuration and the data") from error
