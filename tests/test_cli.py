@@ -87,6 +87,7 @@ def test_all_files_are_checked_before_anything_starts(folder: Path, capsys: pyte
 def test_missing_data_are_named_before_anything_starts(folder: Path, monkeypatch: pytest.MonkeyPatch,
                                                        capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.delenv("SUITE_DATA", raising=False)
+    monkeypatch.setenv("SUITE_CACHE", str(folder / "cache"))  # where they have been prepared, they are not missing
     assert main(["run", "g.yaml", "--set", "data.variant=jpeg"]) == 2
     told = capsys.readouterr().err
     assert "SUITE_DATA is not set" in told and "--set data.variant=sample" in told
