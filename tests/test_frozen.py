@@ -181,3 +181,10 @@ def test_the_kept_reports_of_the_repository(folder, capsys):
 
 def test_there_is_a_kept_example():
     assert KEPT
+
+
+def test_the_first_column_of_table_3b_is_ranked_beside_the_papers():
+    """Its table has a name of its own: published numbers are found by the table that its layout names."""
+    path = next(folder for folder in KEPT if folder.name == "table3b-scifar-epoch1") / "report/first-epoch.cells.json"
+    [ranks] = [claim for claim in json.loads(path.read_bytes())["claims"] if claim["id"] == "ranks-first-epoch"]
+    assert ranks["evidence"].startswith("Kendall τ")

@@ -158,12 +158,15 @@ class RunNumbers:
         """The printed number at the same place of the same table, for runs of the paper's profile."""
         if self.profile != "paper":
             return None
-        number = self.file.find(claim.table, row, column)
+        number = self.file.find(self._table(claim).published or claim.table, row, column)
         return self.file.absolute(number) if number else None
 
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
-        return next(table.rows for table in self.tables if table.name == claim.table)
+        return self._table(claim).rows
+
+    def _table(self, claim: Claim) -> Table:
+        return next(table for table in self.tables if table.name == claim.table)
 
     def note(self, claim: Claim) -> str:
         """Nothing: the report has its own warnings."""
