@@ -143,16 +143,16 @@ def _conflicts(block: Block) -> Iterator[Problem]:
 def when_problems(when: Node, axes: Mapping[str, list[str]]) -> Iterator[Problem]:
     """What is wrong with a `when`; `axes` are those of all blocks, since a clause of the grid holds in each of them."""
     for key, leaf in when.value.items():
-        wanted = leaf.plain() if isinstance(leaf.value, list) else [leaf.plain()]
+        wanted = leaf.value if isinstance(leaf.value, list) else [leaf]
         labels = axes.get(key, [])
-        unknown = [value for value in wanted if str(value) not in labels]
+        unknown = [node for node in wanted if str(node.plain()) not in labels]
         if key in fields():
-            for value in unknown:
-                yield from value_problems(key, Node(value, leaf.at))
+            for node in unknown:
+                yield from value_problems(key, Node(node.value, leaf.at))
         elif key not in axes and not key.startswith("data."):
             yield Problem(f"`when` names {key!r}, which is neither an axis nor a field", leaf.at.key("when", key),
                           nearest(key, [*axes, *fields()]))
         else:
-            for value in unknown if key in axes else ():
+            for value in (node.plain() for node in unknown if key in axes):
                 yield Problem(f"the axis {key!r} has no value {value!r}", leaf.at.key("when", key),
-                              nearest(value, labels))
+                              nearest(str(value), labels))

@@ -133,11 +133,12 @@ def test_every_layout_of_the_paper_finds_its_published_numbers(grid):
         results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
         table = build_table(placed, grid, results, PUBLISHED)
         printed = PUBLISHED.file.tables[name]
-        assert set(table.rows) == set(printed.rows)
+        ours = {row for row in table.rows if row.endswith("(ours)")}  # of models that the paper only quotes
+        assert set(table.rows) - ours == set(printed.rows)
         assert [head.label for head in table.heads if head.label != "Path-X, test"] == list(printed.columns)
-        for cells in table.cells:
+        for row, cells in zip(table.rows, table.cells, strict=True):
             for cell in cells:
-                assert cell.judged or cell.state == "published" or cell.column == "Path-X, test", cell
+                assert row in ours or cell.judged or cell.state == "published" or cell.column == "Path-X, test", cell
                 assert cell.state != "absent" and cell.text
 
 

@@ -46,7 +46,7 @@ def test_what_table_1_says_of_s4_dss_and_s4d():
 def test_other_sizes_are_not_held_against_the_paper():
     made = table("12", profile="mini")
     assert counts(made) == {"not comparable": 108}
-    assert made.cells[0][0].text == "2" and made.cells[0][0].judged[0].reason == "profile mini"
+    assert made.cells[0][0].text == "1" and made.cells[0][0].judged[0].reason == "profile mini"
 
 
 def test_a_setting_that_is_not_the_published_one():
