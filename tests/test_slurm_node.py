@@ -125,7 +125,9 @@ def test_ctrl_c_ends_the_waiting_and_touches_no_job(cluster: Fake, tmp_path: Pat
     (tmp_path / "pair.yaml").write_text(GRID)
     command = [sys.executable, "run_grid.py", "run", str(tmp_path / "pair.yaml"), "--store", str(tmp_path / "runs"),
                "--executor", "slurm", "--wait"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # in the background, tests may begin without
     waiting = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, before)
     until = time.monotonic() + 60
     while not cluster.lines("squeue.calls") and time.monotonic() < until:
         time.sleep(0.1)
