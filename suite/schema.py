@@ -47,11 +47,27 @@ def _settings() -> dict[str, Any]:
     properties: dict[str, Any] = {}
     for name, info in fields().items():
         properties[name] = field_type(name).json_schema() | {"description": info.description or ""}
+    properties |= {f"data.{key}": _option(forms) for key, forms in _options().items()}
+    groups = {group: {"type": "object"} for group in ("ssm", "model", "data", "optim", "train")}
+    return {"type": "object", "properties": properties | groups, "additionalProperties": False}
+
+
+def _options() -> dict[str, list[cards.Option]]:
+    """The forms of each option of the data sets, over all their variants."""
+    found: dict[str, list[cards.Option]] = {}
     for card in map(cards.load, cards.names()):
         for variant in card.variants.values():
             for key, option in variant.options.items():
-                kind = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
-                known: dict[str, Any] = {"type": kind[type(option.default).__name__], "description": option.about}
-                properties[f"data.{key}"] = known | ({"enum": list(option.allowed)} if option.allowed else {})
-    groups = {group: {"type": "object"} for group in ("ssm", "model", "data", "optim", "train")}
-    return {"type": "object", "properties": properties | groups, "additionalProperties": False}
+                found.setdefault(key, []).append(option)
+    return found
+
+
+def _option(forms: list[cards.Option]) -> dict[str, Any]:
+    """What any variant takes: the grid's own check, which knows the variant, is the stricter one."""
+    kind = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
+    types = sorted({kind[type(one.default).__name__] for one in forms})
+    known: dict[str, Any] = {"type": types if len(types) > 1 else types[0],
+                             "description": "; or ".join(dict.fromkeys(one.about for one in forms))}
+    if all(one.allowed for one in forms):
+        known["enum"] = list(dict.fromkeys(value for one in forms for value in one.allowed))
+    return known

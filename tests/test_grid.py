@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from suite import schema
+from suite.data import cards
 from suite.errors import UserError
 from suite.grid import Grid, load_grid
 
@@ -263,6 +264,15 @@ def test_a_task_must_be_named(errors) -> None:
 ])
 def test_options_are_checked_like_the_file(errors, options: dict, message: str) -> None:
     assert message in errors("axes: {ssm.init: [lin, inv]}\n", **options)
+
+
+def test_the_schema_takes_what_any_variant_takes() -> None:
+    known = schema.grid_schema()["$defs"]["Settings"]["properties"]
+    for card in map(cards.load, cards.names()):
+        for variant in card.variants.values():
+            for key, option in variant.options.items():
+                assert set(option.allowed) <= set(known[f"data.{key}"].get("enum", option.allowed))
+                assert option.about in known[f"data.{key}"]["description"]
 
 
 def test_the_schema_in_the_repository_is_today_s() -> None:
