@@ -22,6 +22,7 @@ from suite.report.saved import sha256
 from suite.store import FROZEN, RunState, Store
 
 MANIFEST = "frozen.json"
+RESULT, METRICS = "result.json", "metrics.jsonl"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
 PARTS = {"cells": (("table", "row", "column"),
                    ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base")),
@@ -38,13 +39,13 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     if target.root.exists():
         raise UserError("there are frozen runs already", str(target.root), "name another folder, or remove it first")
     states = source.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
-    done = {run_id: state for run_id, state in states.items() if state.name == "done" or _stopped(state)}
-    if not done:
+    kept = {run_id: name for run_id, state in states.items() if (name := _numbers(state))}
+    if not kept:
         raise UserError("none of these runs is finished, nor stopped after an epoch", str(source.root),
                         "run them first")
     try:
-        for run_id, state in done.items():
-            _keep(source, target, run_id, "metrics.jsonl" if _stopped(state) else "result.json")
+        for run_id, name in kept.items():
+            _keep(source, target, run_id, name)
         (target.root / FROZEN).write_text(WORDS, encoding="utf-8")
         manifest = {"grids": [os.path.relpath(grid.path, out) for grid in grids], "profile": args.profile,
                     "set": args.sets, "only": args.only}
@@ -52,15 +53,17 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     except OSError as error:
         raise atomic.explain(error) or error from None
     write_report(grids, target, out / "report", figures=False)
-    early = sum(map(_stopped, done.values()))
-    print(f"kept {len(done)} of {len(states)} runs, {f'{early} of them stopped early, ' if early else ''}"
+    early = list(kept.values()).count(METRICS)
+    print(f"kept {len(kept)} of {len(states)} runs, {f'{early} of them stopped early, ' if early else ''}"
           f"and their report, in {out}")
     return 0
 
 
-def _stopped(state: RunState) -> bool:
-    """Whether a run ended as it was asked to, before its last epoch (`--until`)."""
-    return state.name == "partial" and state.reason == "budget" and state.epochs > 0
+def _numbers(state: RunState) -> str:
+    """The file with the numbers of a run that is finished, or ended after an epoch as it was asked to; else ''."""
+    if state.name == "partial" and state.reason == "budget" and state.epochs:
+        return METRICS
+    return RESULT if state.name == "done" else ""
 
 
 def _keep(source: Store, target: Store, run_id: str, numbers: str) -> None:

@@ -115,10 +115,10 @@ def signals_of(row: Mapping[str, Any], where: str) -> np.ndarray:
 
 
 def decimated(x: np.ndarray, factor: int) -> np.ndarray:
-    """Signals (ceil(samples/factor), 2), low-passed and decimated; as they are where the factor is 1."""
+    """Signals (…, ceil(samples/factor), 2), low-passed and decimated; as they are where the factor is 1."""
     from scipy.signal import resample_poly
 
-    return x if factor == 1 else resample_poly(x, 1, factor, axis=0, padtype="line")
+    return x if factor == 1 else resample_poly(x, 1, factor, axis=-2, padtype="line")
 
 
 def published(source: Source, view: str, factor: int) -> Windows:
@@ -151,7 +151,7 @@ def sampled(source: Source, split: str, view: str, rate: float, factor: int) -> 
         if not np.isfinite(row[view]):
             raise UserError(f"{name} has a value of {view} that is no finite number", where)
         y[k] = row[view]
-    return np.stack([decimated(window, factor) for window in x]), y
+    return decimated(x, factor), y
 
 
 WHOLE: dict[str, Callable[[Source, str, int], Windows]] = {"original": published, "cut": cut}
