@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F
-from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from suite import models, optim
 from suite.config import RunConfig
@@ -41,7 +41,7 @@ def measure(config: RunConfig) -> dict[str, float]:
     how many times the least the step takes.
     """
     step = _step(config)
-    for _ in range(2):
+    for _ in range(4):  # until the memory that a step needs is there
         step()
     times = []
     for _ in range(config.bench.repeats):
@@ -83,16 +83,35 @@ def _batch(config: RunConfig, data: TaskData) -> tuple[Tensor, Tensor]:
     return torch.randint(data.vocabulary, shape, generator=noise), y
 
 
+class _Clock(TorchDispatchMode):
+    """Adds up the seconds of every operation. torch's profiler would keep a record of each: between the blocks of a
+    step, so that the next step finds no room of the right size, and gets new pages, which take longer than the rest.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spent = dict.fromkeys((*PARTS, "other"), 0.0)
+        self.part: dict[Any, str] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func not in self.part:
+            name = func.name()
+            self.part[func] = next((part for part, words in PARTS.items() if any(w in name for w in words)), "other")
+        began = time.perf_counter()
+        result = func(*args, **(kwargs or {}))
+        self.spent[self.part[func]] += time.perf_counter() - began
+        return result
+
+
 def _parts(step: Callable[[], None], ms: float) -> dict[str, float]:
-    """Milliseconds of each part: the profiler's shares of a step's own time, of `ms`."""
-    with profile(activities=[ProfilerActivity.CPU]) as seen:
-        step()
-    parts = dict.fromkeys((*PARTS, "other"), 0.0)
-    for event in seen.key_averages():
-        name = next((part for part, words in PARTS.items() if any(word in event.key for word in words)), "other")
-        parts[name] += event.self_cpu_time_total
-    total = sum(parts.values())
-    return {f"{name}/ms": ms * value / total for name, value in parts.items()}
+    """Milliseconds of each part, of `ms`: median seconds of three steps; what is left is `other`."""
+    seen = []
+    for _ in range(3):
+        with _Clock() as clock:
+            step()
+        seen.append(clock.spent)
+    parts = {part: 1e3 * statistics.median(spent[part] for spent in seen) for part in PARTS}
+    return {f"{part}/ms": value for part, value in (parts | {"other": ms - sum(parts.values())}).items()}
 
 
 def least(config: RunConfig) -> float:

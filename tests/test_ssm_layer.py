@@ -66,6 +66,12 @@ def test_convolution_equals_its_sum(kernels_: int, length: int, taps: int) -> No
 def test_the_circle_is_large_enough_and_even(length: int) -> None:
     assert transform_size(length, length) >= 2 * length
     assert transform_size(length, length) % 2 == 0
+    assert transform_size(length, length) <= max(32, 2.4 * length)
+
+
+def test_the_circle_of_a_task_is_a_power_of_two() -> None:
+    assert [transform_size(length, length) for length in (1024, 4000, 16000)] == [2**11, 2**13, 2**15]
+    assert transform_size(3000, 3000) == 6000  # the next one would be a third larger
 
 
 @pytest.mark.parametrize("name", MODELS)
