@@ -1,5 +1,6 @@
 """Layouts of tables: the grammar, its errors with file, line and key, and the layout of grids that have none."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,18 @@ def test_a_grid_without_layout_has_one_column_for_each_combination():
     layout = default_layout(make_grid()).layout
     assert layout.rows.axis == "task"
     assert [column.label for column in layout.columns] == ["S4D-Lin", "S4D-Inv", "S4D-Real"]
+
+
+def test_a_column_of_the_default_layout_has_one_task():
+    grid = make_grid()
+    runs = tuple(replace(run, config=run.config.model_copy(update={"task": {"sCIFAR": "scifar", "SC": "sc_bi"}[
+        run.labels["task"]]})) for run in grid.runs)
+    layout = default_layout(replace(grid, runs=runs)).layout
+    assert layout.rows.axis == "method" and [column.label for column in layout.columns] == ["sCIFAR", "SC"]
+    one = [run for run in runs if run.labels["method"] == "S4D-Lin"]
+    lone = replace(grid, runs=tuple(replace(run, labels={"task": run.labels["task"]}) for run in one),
+                   axes={"task": grid.axes["task"]})
+    assert default_layout(lone).layout.rows.axis == "task"  # there is no other
 
 
 def test_the_default_layout_tells_blocks_apart():

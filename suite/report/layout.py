@@ -150,9 +150,10 @@ def unknown_labels(match: Mapping[str, Labels], grid: Grid, where: Any) -> Itera
 
 
 def default_layout(grid: Grid) -> Placed:
-    """Rows from the grid's first axis, a column for each combination of the others that it names, its select metric."""
+    """A column for each combination of all axes but one, which is the rows: the first that does not change the task."""
     axes = list(grid.axes)
-    others = axes[1:]
+    rows = next((axis for axis in axes if not _changes_task(axis, grid)), next(iter(axes), ""))
+    others = [axis for axis in axes if axis != rows]
     keys: dict[tuple[str | None, ...], None] = {}
     for labels in [*(run.labels for run in grid.runs), *(out.labels for out in grid.excluded)]:
         keys.setdefault(tuple(labels.get(axis) for axis in others))
@@ -160,9 +161,15 @@ def default_layout(grid: Grid) -> Placed:
     ranked = sorted(keys, key=lambda key: [order[a].get(v, -1) if v else -1 for a, v in zip(others, key, strict=True)])
     columns = tuple(Column(label=", ".join(v or f"no {a}" for a, v in zip(others, key, strict=True)) or "all runs",
                            where={a: (v,) for a, v in zip(others, key, strict=True)}) for key in ranked)
-    rows = Rows(axis=axes[0] if axes else "")
-    layout = Layout.model_construct(name=grid.name, grid=grid.name, rows=rows, columns=columns)
+    layout = Layout.model_construct(name=grid.name, grid=grid.name, rows=Rows(axis=rows), columns=columns)
     return Placed(layout, Node({}, Where(str(grid.path))))
+
+
+def _changes_task(axis: str, grid: Grid) -> bool:
+    """Whether runs that differ in this axis only have different tasks: their numbers are not for one column."""
+    tasks: dict[tuple[tuple[str, str], ...], str] = {}
+    return any(tasks.setdefault(tuple((a, v) for a, v in run.labels.items() if a != axis), run.config.task)
+               != run.config.task for run in grid.runs)
 
 
 def matches(labels: Mapping[str, str], match: Mapping[str, Labels]) -> bool:
