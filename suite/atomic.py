@@ -61,9 +61,15 @@ def is_as_sealed(data: bytes) -> bool:
     return data[:head + 2] == b'{"sha256":"%s",' % digest.encode()
 
 
+def read_bytes(path: Path) -> bytes:
+    """A file's content; of a named pipe that lies in its place nothing, instead of waiting for it. Raises OSError."""
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        return file.read()
+
+
 def read_sealed(path: Path) -> dict[str, Any]:
     """The content of a sealed file. Raises FileNotFoundError, Corrupt."""
-    return unseal(path.read_bytes(), path.name)
+    return unseal(read_bytes(path), path.name)
 
 
 def nobody() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from suite import store
+from suite import atomic, store
 from suite.attempt import Attempt
 from suite.errors import UserError
 
@@ -50,7 +50,7 @@ def newest(attempt: Attempt, log: Callable[[str], None]) -> dict[str, Any] | Non
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    data = path.read_bytes()
+    data = atomic.read_bytes(path)
     if _digest(data) != path.stem.rpartition("-")[2] or not data.startswith(ZIP):
         return None
     try:

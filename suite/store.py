@@ -221,7 +221,7 @@ def read_result(folder: Path) -> dict[str, Any]:
 
 def read_head(path: Path) -> dict[str, Any]:
     """A `result.json` without its rows, nearly all of it, which are cut out unparsed. Raises as `read_result`."""
-    folder, data = path.parent, path.read_bytes()
+    folder, data = path.parent, atomic.read_bytes(path)
     start = data.find(b'"rows":[{')  # a quote within a string has a backslash before it
     stop = data.find(b'}],"', start)
     if 0 < start < stop and atomic.is_as_sealed(data):
@@ -245,7 +245,7 @@ def encode_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
 def read_rows(folder: Path) -> tuple[list[dict[str, Any]], str]:
     """The rows of `metrics.jsonl` up to the first bad line, and what is wrong with that ("" where all is well)."""
     try:
-        lines = (folder / "metrics.jsonl").read_bytes().split(b"\n")
+        lines = atomic.read_bytes(folder / "metrics.jsonl").split(b"\n")
     except (FileNotFoundError, NotADirectoryError):
         return [], ""
     rows: list[dict[str, Any]] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
 from pathlib import Path
@@ -117,7 +118,7 @@ def test_whatever_stands_in_a_run_s_files_there_is_no_traceback(tmp_path: Path, 
     folder = store.add(RUN)
     break_at(folder, 25)
     shutil.copytree(folder, tmp_path / "good")
-    for what in (*NASTY, "a folder", "a link"):
+    for what in (*NASTY, "a folder", "a link", "a pipe"):
         shutil.rmtree(folder)
         shutil.copytree(tmp_path / "good", folder)
         (folder / name).unlink(missing_ok=True)
@@ -126,6 +127,8 @@ def test_whatever_stands_in_a_run_s_files_there_is_no_traceback(tmp_path: Path, 
         elif what == "a link":
             (tmp_path / "secret").write_text("secret")
             (folder / name).symlink_to(tmp_path / "secret")
+        elif what == "a pipe":
+            os.mkfifo(folder / name)
         else:
             (folder / name).write_bytes(NASTY[what])
         state = store.state(RUN.run_id)
