@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from suite.order import GRAPHS
+
 ABOUT = """\
 Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
 
@@ -166,6 +168,12 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
                         "a run is lost when it is killed (default: 5)")
     parser.add_argument("--recompute", action="store_true", help="keep a third of the activations, for a third more "
                         "time and the same bits: layers are computed again in the backward pass")
+    compiled = parser.add_mutually_exclusive_group()
+    compiled.add_argument("--compile", dest="compile", action="store_const", const="default", default="",
+                          help="compile models with torch.compile: minutes at the start, other last bits, no gain on a "
+                          "processor")
+    compiled.add_argument("--cuda-graphs", dest="compile", action="store_const", const=GRAPHS, help="that, and start "
+                          "the kernels of a step all at once: for small models on a GPU")
 
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:

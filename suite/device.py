@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 from contextlib import suppress
 
 import torch
@@ -13,10 +14,11 @@ from suite import provenance
 from suite.errors import UserError
 
 
-def settle(threads: int, device: str, compile: bool) -> torch.device:
-    """Make this process compute deterministically with so many threads. Raises UserError where the device is not there.
+def settle(threads: int, device: str, compile: str) -> torch.device:
+    """Make this process compute deterministically with so many threads; `compile` is a mode of torch.compile, or "".
 
-    What has no deterministic form warns in the log. Memory is not filled before use: nothing here reads it unwritten.
+    Raises UserError where the device, or the compiler that torch.compile calls, is not there. What has no deterministic
+    form warns in the log. Memory is not filled before use: nothing here reads it unwritten.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     keep_memory()
@@ -26,7 +28,11 @@ def settle(threads: int, device: str, compile: bool) -> torch.device:
             torch.set_num_interop_threads(1)
     torch.set_deterministic_debug_mode("warn")
     if compile:
+        if not shutil.which(os.environ.get("CXX", "g++")):
+            raise UserError("torch.compile finds no C++ compiler", "--compile",
+                            "install g++, name another in the variable CXX, or leave the option out")
         torch.use_deterministic_algorithms(True, warn_only=True)  # tells the compiler too, which takes a second to load
+        torch._inductor.config.fallback_random = True  # the same dropout as without a compiler
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if device != "cpu" and not torch.cuda.is_available():
         raise UserError(f"torch {torch.__version__} sees no GPU in slot {os.environ.get('CUDA_VISIBLE_DEVICES', '')!r}",

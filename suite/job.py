@@ -62,7 +62,7 @@ def _load(config: RunConfig) -> Any:
     return prepared.load(config.data, config.task)
 
 
-def _trainer(config: RunConfig, data: Any, device: torch.device, compile: bool) -> Any:
+def _trainer(config: RunConfig, data: Any, device: torch.device, compile: str) -> Any:
     if config.kind == "bench":
         return Measurement(config, device)
     if config.model.name in CLASSICAL:
@@ -85,7 +85,7 @@ class Training:
     """The parts that a job puts together: data (with `fingerprint` and `variant`), trajectory, kernel back end."""
 
     load: Callable[[RunConfig], Any] = _load
-    trainer: Callable[[RunConfig, Any, torch.device, bool], Trajectory] = _trainer
+    trainer: Callable[[RunConfig, Any, torch.device, str], Trajectory] = _trainer
     backend: Callable[[], str] = _backend
 
 
@@ -243,7 +243,7 @@ class Job:
     def _remember(self, old: dict[str, Any], restored: dict[str, Any] | None, threads: int, data: Any) -> None:
         """Begin the record of this attempt. A trajectory that starts anew has nothing of the environments before it."""
         now = provenance.environment(threads, device.model(self.order.device), self.training.backend(),
-                                     self.order.compile) | {"data": f"{data.variant} {data.fingerprint[:16]}"}
+                                     self.order.compile or False) | {"data": f"{data.variant} {data.fingerprint[:16]}"}
         first, mixed = (restored["environment"], list(restored["mixed"])) if restored else (now, [])
         mixed += [change for change in provenance.differences(first, now) if change not in mixed]
         attempt = {"number": self.attempt.number, "when": time.strftime("%Y-%m-%d %H:%M:%S %z"),

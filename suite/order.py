@@ -7,15 +7,20 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from suite.errors import UserError
+
+GRAPHS = "reduce-overhead"  # the mode of torch.compile that makes CUDA graphs
+
 
 @dataclass(frozen=True)
 class Order:
     """How to compute a run, and how far.
 
     until: stop after this epoch of the full schedule; None for its end. timeout_s: seconds after which to stop.
-    checkpoint_s: seconds between them, at most that much is lost. probe: stop after the first one. recompute: see
-    `suite.models.backbone`. still: number and heartbeats of an attempt that may be overtaken although it has not ended
-    (`suite.attempt.claim`). launch: `suite.provenance.of_launch`, and the job and batch of a cluster.
+    checkpoint_s: seconds between them, at most that much is lost. probe: stop after the first one. compile: mode of
+    torch.compile, "" for none. recompute: see `suite.models.backbone`. still: number and heartbeats of an attempt that
+    may be overtaken although it has not ended (`suite.attempt.claim`). launch: `suite.provenance.of_launch`, and the
+    job and batch of a cluster.
     """
 
     threads: int = 1
@@ -23,7 +28,7 @@ class Order:
     until: int | None = None
     timeout_s: float | None = None
     checkpoint_s: float = 300.0
-    compile: bool = False
+    compile: str = ""
     recompute: bool = False
     probe: bool = False
     still: tuple[int, int] | None = None
@@ -38,3 +43,10 @@ class Order:
         """What `to_json` was called on."""
         values = json.loads(text)
         return cls(**(values | {"still": tuple(values["still"]) if values["still"] else None}))
+
+
+def check_compile(mode: str, gpus: bool) -> None:
+    """Raises UserError for CUDA graphs where there are no GPUs."""
+    if mode == GRAPHS and not gpus:
+        raise UserError("CUDA graphs without a GPU", "--cuda-graphs",
+                        "name GPUs (--gpus, or --gpus-per-job on a cluster), or leave the option out")

@@ -34,7 +34,7 @@ def of_launch(root: Path) -> dict[str, Any]:
     return {"git": of_code(Path(__file__).resolve().parent, root), "command": sys.argv[:]}
 
 
-def environment(threads: int, device: str, kernel_backend: str, compiled: bool) -> dict[str, Any]:
+def environment(threads: int, device: str, kernel_backend: str, compiled: str | bool) -> dict[str, Any]:
     """Whatever decides the bits of a trajectory, and the versions of all packages. `device` is its model."""
     return {"device": device, "threads": threads, "kernel_backend": kernel_backend, "compile": compiled,
             "python": platform.python_version(), **versions(), "cpu": cpu(), "system": platform.platform()}

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from suite import models, optim
 from suite.config import RunConfig
 from suite.data.buckets import bucketed
 from suite.errors import UserError
+from suite.ssm.layer import SSMLayer
 from suite.tasks import TASKS
 
 if TYPE_CHECKING:
@@ -47,10 +49,11 @@ class Evaluation:
 class Trainer:
     """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
 
-    Raises UserError where the configuration does not fit the data or the device.
+    `compile` is a mode of torch.compile, or "" for none. Raises UserError where the configuration does not fit the
+    data or the device.
     """
 
-    def __init__(self, config: RunConfig, data: TaskData, device: torch.device, compile: bool = False) -> None:
+    def __init__(self, config: RunConfig, data: TaskData, device: torch.device, compile: str = "") -> None:
         self.config, self.data, self.device = config, data, device
         self.evaluations = [evaluation(name, data) for name in config.train.evaluate]
         self.metric = TASKS[config.task].metric
@@ -60,7 +63,7 @@ class Trainer:
         self.parameters = models.count_parameters(self.model)
         self.step = 0
         self.rows: list[Row] = []
-        self._call = torch.compile(self.model) if compile else self.model
+        self._call = _compiled(self.model, compile) if compile else self.model
         self._optimizer = optim.adamw(self.model, config.optim)
         self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
         self._seconds = 0.0  # in the epoch's steps so far
@@ -224,6 +227,14 @@ def _steps_per_epoch(config: RunConfig, data: TaskData) -> int:
         raise UserError(f"a batch of {size} is more than the {examples} training examples of {data.task}, "
                         f"variant {data.variant}", "train.batch_size", f"at most {examples}")
     return examples // size
+
+
+def _compiled(model: nn.Module, mode: str) -> Callable[..., Tensor]:
+    """The model compiled, but for the sequence layers: kernels and transforms are complex, which is not compiled."""
+    for layer in model.modules():
+        if isinstance(layer, SSMLayer):
+            layer.forward = torch.compiler.disable(layer.forward)  # type: ignore[method-assign]
+    return torch.compile(model, mode=mode)
 
 
 def _check_precision(config: RunConfig, device: torch.device) -> None:

@@ -50,6 +50,7 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
 def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: bool) -> None:
     """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
     from suite.launch import Options
+    from suite.order import check_compile
     from suite.progress import Progress
 
     if args.executor == "debug":
@@ -61,9 +62,10 @@ def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: b
         if args.jobs and args.jobs > 1:
             raise UserError("a grid that measures this machine runs one job at a time", "--jobs", "leave --jobs out")
         jobs = 1
+    check_compile(args.compile, bool(args.gpus))
     options = Options(store=args.store, jobs=jobs, threads=args.threads, gpus=args.gpus, until=args.until,
                       timeout_s=args.timeout * 60 if args.timeout else None, checkpoint_s=args.checkpoint * 60,
-                      recompute=args.recompute, retry=retry)
+                      compile=args.compile, recompute=args.recompute, retry=retry)
     if warning := late(plan_.todo, plan_.states, plan_.until, plan_.prices, options.timeout_s):
         print(f"warning: {warning}", file=sys.stderr)
     with Progress(plan_, slots=options.jobs * max(1, len(args.gpus)), timeout_s=options.timeout_s) as progress:

@@ -31,7 +31,7 @@ class FakeData:
 class FakeTrainer:
     """A chaotic map with a memory: its rows depend on every step, on their order and on the seed."""
 
-    def __init__(self, config: RunConfig, data: Any, device: torch.device, compile: bool = False, pause: float = 0.0,
+    def __init__(self, config: RunConfig, data: Any, device: torch.device, compile: str = "", pause: float = 0.0,
                  fault: str = "", at: int = 0, trace: str = "", ballast: int = 0) -> None:
         self.config, self.pause, self.fault, self.at, self.trace = config, pause, fault, at, trace
         self.ballast = torch.arange(ballast, dtype=torch.float64)  # makes its checkpoints larger

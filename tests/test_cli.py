@@ -58,6 +58,7 @@ def test_status_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]
     (["plan", "g.yaml", "--only", "ssm.init=line"], "did you mean 'lin'"),
     (["status", "g.yaml", "--store", "a\nb"], "line break"),
     (["why", "g.yaml", "linn"], "did you mean 'lin'"),
+    (["run", "g.yaml", "--cuda-graphs"], "CUDA graphs without a GPU"),
 ])
 def test_bad_input_is_one_message_and_exit_code_2(folder: Path, arguments: list[str], message: str,
                                                   capsys: pytest.CaptureFixture[str]) -> None:
@@ -69,6 +70,7 @@ def test_bad_input_is_one_message_and_exit_code_2(folder: Path, arguments: list[
 @pytest.mark.parametrize("arguments", [
     ["run", "g.yaml", "--jobs", "0"], ["run", "g.yaml", "--until", "3"], ["run", "g.yaml", "--until", "epoch=0"],
     ["run", "g.yaml", "--timeout", "-1"], ["run", "g.yaml", "--gpus", "a"], ["run", "g.yaml", "--executor", "cloud"],
+    ["run", "g.yaml", "--compile", "--cuda-graphs"],
 ])
 def test_bad_options_are_usage_errors(folder: Path, arguments: list[str]) -> None:
     with pytest.raises(SystemExit) as caught:

@@ -234,7 +234,7 @@ def test_real_training_goes_on_with_the_same_bits(store: Store, tmp_path: Path,
 
 
 def test_an_order_travels_as_text() -> None:
-    order = Order(threads=3, device="cuda", until=2, timeout_s=1.5, checkpoint_s=9.0, compile=True, recompute=True,
+    order = Order(threads=3, device="cuda", until=2, timeout_s=1.5, checkpoint_s=9.0, compile="default", recompute=True,
                   still=(2, 77), launch={"git": {"commit": None}})
     assert Order.from_json(order.to_json()) == order and Order.from_json(Order().to_json()) == Order()
     assert json.loads(order.to_json())["still"] == [2, 77]

@@ -22,8 +22,8 @@ class Options:
     """How to compute, none of it in a run's id.
 
     jobs: runs at a time, on each of `gpus` where there are any. threads: of each run. until: epoch to stop after.
-    timeout_s, checkpoint_s, recompute, probe: as in `suite.order.Order`. retry: start failed runs, too. wait: for
-    runs that somebody else owns; one is taken over when its heartbeat stands still for `patience_s`.
+    timeout_s, checkpoint_s, compile, recompute, probe: as in `suite.order.Order`. retry: start failed runs, too. wait:
+    for runs that somebody else owns; one is taken over when its heartbeat stands still for `patience_s`.
     """
 
     store: Path
@@ -33,7 +33,7 @@ class Options:
     until: int | None = None
     timeout_s: float | None = None
     checkpoint_s: float = 300.0
-    compile: bool = False
+    compile: str = ""
     recompute: bool = False
     probe: bool = False
     retry: bool = False
