@@ -34,8 +34,8 @@ class Progress:
         self.timeout_s = timeout_s
         self.began: dict[str, float] = {}  # run -> when it was given to a slot
         self.warned: set[str] = set()  # shapes that cannot end within the time-out
-        self.target = {run.run_id: min(plan.until or run.config.train.epochs, run.config.train.epochs)
-                       for run in plan.todo}
+        self.runs = {run.run_id: run for run in plan.todo}  # and those that others held, once they are ours
+        self.target = {run.run_id: self._target(run) for run in plan.todo}
         self.epochs = {run.run_id: float(plan.states[run.run_id].epochs) for run in plan.todo}
         self.seconds: dict[str, float] = {}  # shape -> seconds an epoch, as measured in this launch
         self.ended_runs: set[str] = set()
@@ -58,8 +58,12 @@ class Progress:
     def started(self, run: GridRun) -> None:
         """A run has been given to a slot."""
         self.began[run.run_id] = time.monotonic()
+        if run.run_id not in self.runs:
+            self.runs[run.run_id], self.target[run.run_id] = run, self._target(run)
+            self.epochs[run.run_id] = float(self.plan.states[run.run_id].epochs)
+            self.bars.update(self.total, total=sum(self.target.values()))
         if run.run_id not in self.tasks:
-            self.tasks[run.run_id] = self.bars.add_task(_name(run), total=self.target.get(run.run_id, 1), told="starts")
+            self.tasks[run.run_id] = self.bars.add_task(_name(run), total=self.target[run.run_id], told="starts")
 
     def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
         """A run under way has told how far it is."""
@@ -69,15 +73,16 @@ class Progress:
             self.seconds[run.config.shape] = beat["seconds_per_step"] * per_epoch
             self._warn_if_late(run)
         if run.run_id in self.tasks:
-            target = self.target.get(run.run_id, run.config.train.epochs)
+            target = self.target[run.run_id]
             self.bars.update(self.tasks[run.run_id], completed=self.epochs[run.run_id],
                              told=f"epoch {min(int(self.epochs[run.run_id]) + 1, target)}/{target}")
         self._tell_total()
 
     def ended(self, run: GridRun, state: RunState) -> None:
-        """A run has left its slot."""
-        self.ended_runs.add(run.run_id)
-        self.epochs[run.run_id] = float(state.epochs)
+        """A run has left its slot, or nobody is to wait for its owner any more."""
+        if run.run_id in self.runs:
+            self.ended_runs.add(run.run_id)
+            self.epochs[run.run_id] = float(state.epochs)
         if run.run_id in self.tasks:
             self.bars.remove_task(self.tasks.pop(run.run_id))
         what = f"[{len(self.ended_runs)}/{len(self.target)}] {_name(run)}: {state_name(state)}"
@@ -91,14 +96,16 @@ class Progress:
         """Something that the user should know, in a line."""
         self.console.print(message, markup=False, soft_wrap=True)
 
+    def _target(self, run: GridRun) -> int:
+        return min(self.plan.until or run.config.train.epochs, run.config.train.epochs)
+
     def _warn_if_late(self, run: GridRun) -> None:
         """Say, once for each shape, that a run will not end within its time-out: as soon as its speed is sure."""
         shape = run.config.shape
         if self.timeout_s is None or run.run_id not in self.began or shape in self.warned:
             return
         spent = time.monotonic() - self.began[run.run_id]
-        target = self.target.get(run.run_id, run.config.train.epochs)
-        needs = (target - self.epochs[run.run_id]) * self.seconds[shape]
+        needs = (self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds[shape]
         if spent > min(SURE, self.timeout_s / 10) and needs > self.timeout_s - spent:
             self.warned.add(shape)
             self.told(f"warning: {_name(run)} needs about {clock(needs)} more, and --timeout leaves it "
@@ -118,7 +125,7 @@ class Progress:
             return "ETA not known yet"
         mean = sum(self.seconds.values()) / len(self.seconds)
         left = sum((self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds.get(run.config.shape, mean)
-                   for run in self.plan.todo if run.run_id not in self.ended_runs)
+                   for run in self.runs.values() if run.run_id not in self.ended_runs)
         return f"ETA {clock(max(left, 0.0) / max(1, min(self.slots, len(self.target))))}"
 
 

@@ -74,3 +74,19 @@ def test_a_launch_says_once_for_each_shape_what_does_not_end_in_time(grid: Grid)
         progress.began = dict.fromkeys(progress.began, time.monotonic() - 100)
         progress.progress(made.todo[0], BEAT)
     assert out.getvalue() == told, "ten minutes are enough"
+
+
+def test_a_run_that_another_launch_gave_up_counts_from_then_on(grid: Grid) -> None:
+    own = under_way(grid)
+    made = make_plan([grid], Store(Path("runs")), until=2)
+    [held] = [run for run in made.runs if run not in made.todo]
+    own.end("partial", "interrupted")
+    progress = Progress(made, 2, Console(file=io.StringIO()))
+    progress.ended(held, made.states[held.run_id])
+    progress.progress(made.todo[0], BEAT)
+    assert progress.bars.tasks[0].fields["told"].startswith("0/5 runs"), "not ours, so not counted"
+    progress.started(held)
+    progress.progress(held, BEAT)
+    total, bar = progress.bars.tasks
+    assert total.fields["told"].startswith("0/6 runs") and total.total == 12
+    assert bar.fields["told"] == "epoch 1/2" and bar.total == 2
