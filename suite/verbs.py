@@ -61,6 +61,9 @@ def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: b
     if any(run_.config.kind == "bench" for run_ in plan_.todo):  # nothing else may run while something is measured
         if args.jobs and args.jobs > 1:
             raise UserError("a grid that measures this machine runs one job at a time", "--jobs", "leave --jobs out")
+        if args.compile:
+            raise UserError("a grid that measures this machine measures models that are not compiled",
+                            "--compile", "leave --compile and --cuda-graphs out")
         jobs = 1
     check_compile(args.compile, bool(args.gpus))
     options = Options(store=args.store, jobs=jobs, threads=args.threads, gpus=args.gpus, until=args.until,

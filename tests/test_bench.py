@@ -42,6 +42,8 @@ def test_a_grid_of_measurements_goes_the_way_of_all_grids(tmp_path: Path, monkey
         main(["small.yaml", "--jobs", "x"])
     assert main(["small.yaml", "--jobs", "2", "--set", "bench.repeats=3"]) == 2
     assert "one job at a time" in capsys.readouterr().err
+    assert main(["small.yaml", "--compile", "--set", "bench.repeats=3"]) == 2
+    assert "leave --compile" in capsys.readouterr().err
 
 
 def test_a_measurement_is_refused_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
