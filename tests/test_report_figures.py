@@ -41,6 +41,7 @@ def test_means_show_differences_from_the_base_row(place):
     table, = place[2].tables
     assert [table.heads[j].label for j in means.columns(table)] == ["SC"]
     axes, = means.figure(table).axes
+    assert "differences from the base row" in means.words(table)
     names = [label.get_text() for label in axes.get_yticklabels()]
     assert names[:2] == ["S4D-Lin (base)", "S4D-Lin ×0.01"]
     bars = {names[round(bar.get_y() + bar.get_height() / 2)]: bar.get_width() for bar in axes.patches}

@@ -41,13 +41,12 @@ def drawings(document: Document) -> list[Drawing]:
         base = f"{stem}-{file_stem(table.name)}" if several else stem
         of = f" of table {table.name}" if several else ""
         if means.columns(table):
-            found.append(Drawing(f"{base}-means", f"Means{of}", MEANS, partial(means.figure, table)))
+            found.append(Drawing(f"{base}-means", f"Means{of}", means.words(table), partial(means.figure, table)))
         if scatter.points(table):
             found.append(Drawing(f"{base}-published", f"Published against ours{of}", PUBLISHED,
                                  partial(scatter.figure, table)))
     return found
 
 
-MEANS = "Means over seeds with 95 % intervals (Student); bars are differences from the base row."
 PUBLISHED = ("Each mark is a cell: its published number across, ours with its 95 % interval up, equal on the line. "
              "Open marks may not be compared, and the cells say why.")

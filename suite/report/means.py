@@ -18,6 +18,12 @@ def columns(table: Table) -> list[int]:
     return [j for j in range(len(table.heads)) if any(row[j].mean is not None and row[j].n for row in table.cells)]
 
 
+def words(table: Table) -> str:
+    """The caption: it tells of differences where there are any."""
+    differences = any(row[j].base for row in table.cells for j in columns(table))
+    return f"Means over seeds with 95 % intervals (Student){'; bars are differences from the base row' * differences}."
+
+
 def figure(table: Table) -> Any:
     """A panel for each column, a line for each row. Differences are bars from 0; absolute numbers are points, since
     their axis does not begin at 0. In a table of differences the base rows stay empty; printed rows are left out."""
