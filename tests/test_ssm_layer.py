@@ -14,7 +14,7 @@ import torch
 
 from suite.errors import UserError
 from suite.fields import SSM
-from suite.ssm import blocked, cauchy, direct, keops, kernels, squaring
+from suite.ssm import blocked, cauchy, dense, direct, keops, kernels, squaring
 from suite.ssm.conv import convolve, transform_size
 from suite.ssm.layer import SSMLayer
 
@@ -67,6 +67,17 @@ def test_the_circle_is_large_enough_and_even(length: int) -> None:
     assert transform_size(length, length) >= 2 * length
     assert transform_size(length, length) % 2 == 0
     assert transform_size(length, length) <= max(32, 2.4 * length)
+
+
+def test_large_matrices_are_solved_and_factorized_with_several_threads() -> None:
+    a = 5 * torch.eye(200).double() + torch.randn(32, 200, 200, generator=torch.Generator().manual_seed(0)).double()
+    b, before = a[:, :, :3].roll(1, 1), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert torch.allclose(a @ dense.solve(a, b), b, atol=1e-8)
+        assert torch.allclose(a @ torch.linalg.lu_solve(*dense.lu_factor(a), b), b, atol=1e-8)
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_circle_of_a_task_is_a_power_of_two() -> None:

@@ -11,6 +11,10 @@ from torch import Tensor
 
 from suite.ssm.modes import Discrete
 
+# With several threads torch factorizes a batch in parallel, and MKL's row swaps go wrong there in matrices of more than
+# 150 or so, often without an error (pytorch issue 142815): on a processor, those from this size on go one by one.
+SAFE = 100
+
 
 def matrix(lam: Tensor, p: Tensor) -> Tensor:
     """A of lam (H, M) and p (r, H, M), both complex128 -> (H, 2M, 2M)."""
@@ -24,7 +28,7 @@ def step_matrix(discrete: Discrete, p: Tensor) -> Tensor:
     """Abar by the bilinear rule, (H, 2M, 2M)."""
     half = matrix(discrete.lam, p) * (discrete.dt[..., None] / 2)
     eye = torch.eye(half.shape[-1], dtype=half.dtype, device=half.device)
-    return torch.linalg.solve(eye - half, eye + half)
+    return solve(eye - half, eye + half)
 
 
 def column(b: Tensor) -> Tensor:
@@ -54,5 +58,21 @@ def from_tilde(c: Tensor, discrete: Discrete, p: Tensor, length: int) -> Tensor:
     """The inverse of `to_tilde`."""
     power = torch.linalg.matrix_power(step_matrix(discrete, p), length)
     eye = torch.eye(power.shape[-1], dtype=power.dtype, device=power.device)
-    solved = torch.linalg.solve((eye - power).transpose(1, 2), row(c).permute(1, 2, 0))
+    solved = solve((eye - power).transpose(1, 2), row(c).permute(1, 2, 0))
     return modes_of_row(solved.permute(2, 0, 1))
+
+
+def solve(a: Tensor, b: Tensor) -> Tensor:
+    """a^-1 b of a (H, N, N) and b (H, N, k)."""
+    if a.device.type != "cpu" or a.shape[-1] < SAFE:
+        return torch.linalg.solve(a, b)
+    return torch.stack([torch.linalg.solve(*pair) for pair in zip(a, b, strict=True)])
+
+
+def lu_factor(a: Tensor) -> tuple[Tensor, Tensor]:
+    """LU and pivots of a (H, N, N), for `torch.linalg.lu_solve`, which has no such fault."""
+    if a.device.type != "cpu" or a.shape[-1] < SAFE:
+        lu, pivots = torch.linalg.lu_factor(a)
+        return lu, pivots
+    lu, pivots = zip(*map(torch.linalg.lu_factor, a), strict=True)
+    return torch.stack(lu), torch.stack(pivots)

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from suite.ssm import dense
+
 CHUNK = 2**15  # values of a matrix power at a time, float64: what stays in a core's cache
 
 
@@ -25,7 +27,7 @@ class Rows(torch.autograd.Function):
     def forward(ctx: Any, c: Tensor, m: Tensor, tail: Tensor | None, q: int, count: int, dtype: torch.dtype) -> Tensor:
         powers, whole = _powers(m, q, dtype)
         inverse = torch.eye(m.shape[-1], dtype=m.dtype, device=m.device) - (whole if tail is None else whole @ tail)
-        lu, pivots = torch.linalg.lu_factor(inverse)
+        lu, pivots = dense.lu_factor(inverse)
         x = torch.linalg.lu_solve(lu, pivots, c, left=False)
         table = c.new_empty(len(c), count, *c.shape[1:], dtype=dtype)
         table[:, 0] = x
