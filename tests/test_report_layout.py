@@ -7,7 +7,8 @@ import pytest
 from report_store import make_grid, make_run
 
 from suite.errors import UserError
-from suite.grid import Grid
+from suite.grid import Grid, load_grid
+from suite.report import SOURCES
 from suite.report.layout import default_layout, matches
 from suite.report.placed import layout_files, load_layout
 from suite.report.published import load_published
@@ -117,6 +118,16 @@ def test_a_grid_without_layout_has_one_column_for_each_combination():
     layout = default_layout(make_grid()).layout
     assert layout.rows.axis == "task"
     assert [column.label for column in layout.columns] == ["S4D-Lin", "S4D-Inv", "S4D-Real"]
+
+
+def test_every_layout_in_the_repository_belongs_to_a_grid_and_fits_it():
+    folder, read = SOURCES / "tables", set()
+    for path in sorted((Path(__file__).parents[1] / "grids").glob("*.yaml")):
+        grid = load_grid(path)
+        for layout in layout_files(folder, grid.name):
+            assert load_layout(layout, grid, load_published()).layout.columns
+            read.add(layout)
+    assert read == set(folder.glob("*.yaml"))
 
 
 def test_a_column_of_the_default_layout_has_one_task():
