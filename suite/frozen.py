@@ -60,8 +60,12 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
 
 
 def _numbers(state: RunState) -> str:
-    """The file with the numbers of a run that is finished, or ended after an epoch as it was asked to; else ''."""
-    if state.name == "partial" and state.reason == "budget" and state.epochs:
+    """The file with the numbers of a run that is finished, or ended after an epoch as it was asked to; else ''.
+
+    A run with epochs and no attempt was brought here by `merge` from frozen results, which keep no attempts.
+    """
+    brought = not state.attempts and not state.detail
+    if state.name == "partial" and state.epochs and (state.reason == "budget" or brought):
         return METRICS
     return RESULT if state.name == "done" else ""
 
