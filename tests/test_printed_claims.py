@@ -29,7 +29,7 @@ def made(published):
 
 def test_every_claim_about_the_paper_is_there(made):
     stated, _ = read_claims(SOURCES / "claims.yaml")
-    ours = [one.claim for one in stated if one.claim.family not in ("quickstart", "baselines")]
+    ours = [one.claim for one in stated if one.claim.family not in ("quickstart", "baselines", "first epoch")]
     ids = {claim.id for claim in ours if claim.kind != "correlation"}
     assert ids == set(made)
     assert len(made) == 52
