@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from suite.axes import Block, read_block, when_problems
-from suite.config import RunConfig, fields
+from suite.config import GROUPS, RunConfig, fields
 from suite.errors import Problem, UserError, nearest
 from suite.gridfile import Expect, merge, read_grid, read_profile, value_problems
 from suite.rules import violations
@@ -135,8 +135,13 @@ def _expand(blocks: list[Block], last: Mapping[str, Node],
     for block in blocks:
         left_out: list[Excluded] = []
         alive: set[tuple[str, str]] = set()
+        firsts: dict[tuple[str, ...], tuple[str, dict[str, str]]] = {}
         for labels, nodes in _combinations(block, last, wanted):
             config, reason = _configure(labels, nodes, block, problems)
+            if config and not reason:
+                run_id, first = firsts.setdefault(_computed(config), (config.run_id, labels))
+                if run_id != config.run_id:
+                    reason = f"{config.model.name} takes no setting of ssm: the same model as {_told(first)}"
             if config is None:
                 alive |= set(labels.items())  # a mistake is told once, not again as an empty axis
             elif reason:
@@ -203,6 +208,12 @@ def _configure(labels: dict[str, str], nodes: dict[str, Node], block: Block,
     flat = {key: config.get(key) for when, _ in block.excludes for key in when if key in fields()}
     reasons += [because for when, because in block.excludes if _matches(when, labels, flat)]
     return config, "; ".join(reasons)
+
+
+def _computed(config: RunConfig) -> tuple[str, ...]:
+    """Names what a configuration computes: the settings of a state space do nothing in other models."""
+    groups = [name for name in GROUPS if name != "ssm" or config.model.name == "ssm"]
+    return config.task, config.kind, *(getattr(config, name).canonical for name in groups)
 
 
 def _told(labels: Mapping[str, str]) -> str:

@@ -78,6 +78,18 @@ exclude:
                        ("vandermonde", "bilinear", "none"): "seen before"}
 
 
+def test_an_axis_of_the_state_space_multiplies_no_other_model(grid) -> None:
+    """The identity of a run has every field, so each would be computed anew."""
+    g = grid("axes: {model.name: [ssm, lstm], ssm.discretization: [bilinear, zoh]}\nseeds: [0, 1]\n")
+    assert [tuple(run.labels.values()) for run in g.runs] == [
+        ("ssm", "bilinear"), ("ssm", "bilinear"), ("ssm", "zoh"), ("ssm", "zoh"),
+        ("lstm", "bilinear"), ("lstm", "bilinear")]
+    [out] = g.excluded
+    assert out.labels == {"model.name": "lstm", "ssm.discretization": "zoh"}
+    assert out.reason == ("lstm takes no setting of ssm: the same model as model.name lstm, ssm.discretization "
+                          "bilinear")
+
+
 def test_what_a_family_has_no_choice_of_is_left_out_of_a_product_with_the_reason(grid) -> None:
     g = grid("axes: {model.name: [ssm, lstm, convnet], model.norm: [layer, batch], model.decoder: [pool, last]}\n")
     left_out = {tuple(out.labels.values()): out.reason.partition(": ")[2] for out in g.excluded}
@@ -230,6 +242,8 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
     ("axes: {m: {A: {}, T: {model: {name: transformer, mixing: glu}}}}\n", ["leave model.mixing at linear"]),
     ("axes: {task: [sc_ar, sc_bi], model.name: [ssm, resnet18], data.variant: [subset]}\n"
      "exclude: [{when: {task: sc_bi, model.name: resnet18}, because: x}]\n", ["a convolutional network looks ahead"]),
+    ("axes: {model.name: [lstm], ssm.init: [lin, inv]}\n",
+     ["g.yaml:3: axes.ssm.init.inv", "lstm takes no setting of ssm: the same model as model.name lstm, ssm.init lin"]),
     ("profile: hueg\n", ["there is no profile 'hueg'", "allowed:", "mini", "paper"]),
     ("extends: nowhere.yaml\n", ["g.yaml:3: extends: the file 'nowhere.yaml' is not there"]),
     ("extends: g.yaml\n", ["the grid extends itself: g.yaml → g.yaml"]),
