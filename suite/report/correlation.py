@@ -31,7 +31,8 @@ def _column(claim: Claim, column: str, numbers: Numbers) -> Comparison:
     except ValueError as error:
         return replace(made, why=f"{len(both)} of {len(asked)} rows have both numbers: {error}")
     low, high = found.interval(1 - claim.alpha)
-    some = f"{len(asked) - len(both)} rows without a number" if len(both) < len(asked) else ""
+    without = len(asked) - len(both)
+    some = f"{without} {'row' if without == 1 else 'rows'} without a number" if without else ""
     return replace(made, metric=COEFFICIENT, pair=found.pair, difference=found.value, low=low, high=high,
                    name="Kendall τ" if claim.statistic == "kendall" else "Spearman ρ",
                    note=", ".join(filter(None, (f"{len(both)} rows", some))))
