@@ -141,7 +141,8 @@ def _expand(blocks: list[Block], last: Mapping[str, Node],
             if config and not reason:
                 run_id, first = firsts.setdefault(_computed(config), (config.run_id, labels))
                 if run_id != config.run_id:
-                    reason = f"{config.model.name} takes no setting of ssm: the same model as {_told(first)}"
+                    twin = " ".join(first.values())
+                    reason = f"{config.model.name} takes no setting of ssm: the same model as {twin}"
             if config is None:
                 alive |= set(labels.items())  # a mistake is told once, not again as an empty axis
             elif reason:
