@@ -212,8 +212,9 @@ def _configure(labels: dict[str, str], nodes: dict[str, Node], block: Block,
 
 
 def _computed(config: RunConfig) -> tuple[str, ...]:
-    """Names what a configuration computes: the settings of a state space do nothing in other models."""
-    groups = [name for name in GROUPS if name != "ssm" or config.model.name == "ssm"]
+    """Names what a configuration computes: the settings of a state space do nothing in the suite's other models."""
+    takes = config.model.name == "ssm" or ":" in config.model.name  # a user's factory may read them
+    groups = [name for name in GROUPS if name != "ssm" or takes]
     return config.task, config.kind, *(getattr(config, name).canonical for name in groups)
 
 

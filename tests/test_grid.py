@@ -79,7 +79,9 @@ exclude:
 
 
 def test_an_axis_of_the_state_space_multiplies_no_other_model(grid) -> None:
-    """The identity of a run has every field, so each would be computed anew."""
+    """The identity of a run has every field, so each would be computed anew. A user's factory may read them all."""
+    own = grid("axes: {model.name: ['suite.models.backbone:Backbone'], ssm.discretization: [bilinear, zoh]}\n")
+    assert len(own.runs) == 2
     g = grid("axes: {model.name: [ssm, lstm], ssm.discretization: [bilinear, zoh]}\nseeds: [0, 1]\n")
     assert [tuple(run.labels.values()) for run in g.runs] == [
         ("ssm", "bilinear"), ("ssm", "bilinear"), ("ssm", "zoh"), ("ssm", "zoh"),
