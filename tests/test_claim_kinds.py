@@ -117,7 +117,19 @@ def test_pairing_by_seed(tmp_path):
     assert (apart.verdict, paired.verdict) == ("undecided", "supported")
     assert paired.parts[0].df == 2
     few = verdict(tmp_path, [0.3, None, 0.4], [None, 0.3, 0.4], by="seed")
-    assert few.evidence.endswith("1 seeds have both numbers, and a comparison by seed needs two (1 not run)")
+    assert few.evidence.endswith("one seed has both numbers, and a comparison by seed needs two (1 not run)")
+    none = verdict(tmp_path, [0.3, None, None], [None, 0.3, 0.4], by="seed").evidence
+    assert none.endswith("no seed has both numbers, and a comparison by seed needs two (2 not run, 1 not run)")
+
+
+def test_pairs_compare_the_seeds_that_both_have(tmp_path):
+    """Else a good seed that one side alone has would turn the sign."""
+    one = verdict(tmp_path, [0.40, None, None], [0.41, 0.20, 0.20], by="seed")
+    assert one.parts[0].difference == pytest.approx(-1)
+    assert one.parts[0].n == (1, 1)
+    two = verdict(tmp_path, [0.40, 0.19, None], [0.41, 0.20, 0.60], by="seed")
+    assert two.parts[0].difference == pytest.approx(-1)
+    assert two.parts[0].n == (2, 2)
 
 
 def test_the_mean_over_the_epochs(tmp_path):

@@ -118,6 +118,7 @@ def _compare(stated: Stated, sides: tuple[Side, Other], places: tuple[str, ...],
     terms = [(c / len(places), name, place) for place in places for c, name in (*_terms(one, 1.0), *against)]
     data = [numbers.datum(claim, place, name) if claim.rows else numbers.datum(claim, name, place)
             for _, name, place in terms]
+    data = _paired(data) if claim.by == "seed" else data
     shown = _metric(data, stated, words)
     coefficients = [c for c, _, _ in terms]
     if isinstance(other, float):
@@ -135,6 +136,22 @@ def _compare(stated: Stated, sides: tuple[Side, Other], places: tuple[str, ...],
     low, high = made.interval(1 - claim.alpha)
     part = replace(part, pair=between(made, *bounds), difference=made.value, low=low, high=high, df=made.df, g=made.g)
     return part, of_part(made, *bounds)
+
+
+def _common(data: Sequence[Datum]) -> list[int]:
+    """The seeds that all have a number of."""
+    return sorted(set.intersection(*(set(datum.values) for datum in data)))
+
+
+def _paired(data: list[Datum]) -> list[Datum]:
+    """The data over the seeds that they have in common, where values by seed are known: what pairs of seeds compare."""
+    moving = [datum for datum in data if not datum.constant]
+    if not moving or not all(datum.values for datum in moving):
+        return data
+    seeds = _common(moving)
+    return [datum if datum.constant else
+            replace(datum, summary=stats.summarise([datum.values[seed] for seed in seeds]) if seeds else None)
+            for datum in data]
 
 
 def _terms(side: Side, coefficient: float) -> list[tuple[float, str]]:
@@ -192,9 +209,9 @@ def _estimate(claim: Claim, coefficients: Sequence[float], data: Sequence[Datum]
         made = _estimate(claim, [c for c, _ in moving], [d for _, d in moving], part)
         return made if isinstance(made, str) else made.shifted(offset)
     if claim.by == "seed" and all(datum.values for datum in data):
-        seeds = sorted(set.intersection(*(set(datum.values) for datum in data)))
+        seeds = _common(data)
         if len(seeds) < 2:
-            return f"{len(seeds)} seeds have both numbers, and a comparison by seed needs two"
+            return f"{'one' if seeds else 'no'} seed has both numbers, and a comparison by seed needs two"
         combined = [sum(c * datum.values[s] for c, datum in zip(coefficients, data, strict=True)) for s in seeds]
         samples, coefficients = [combined], [1.0]
     else:
