@@ -9,15 +9,17 @@ from typing import Any
 import pytest
 from report_store import make_grid
 
-from suite.config import fields
+from suite.config import RunConfig, fields, flatten
 from suite.grid import Grid
 from suite.report import comparison, stats
 from suite.report.average import average
 from suite.report.chance import mark
 from suite.report.metric import metric
 from suite.report.published import load_published
+from suite.report.readings import ABLATIONS, LARGE, LONG_RANGE, OPEN, is_open
 from suite.report.table import Cell, Head, Line, Table
-from suite.report.verdict import OPEN, Judged, incomparable, judge
+from suite.report.verdict import Judged, incomparable, judge
+from suite.tasks import TASKS
 
 PUBLISHED = load_published()
 CLOSE = {"name": "cifar10", "variant": "jpeg", "pool": 1, "train_count": 0}
@@ -111,6 +113,45 @@ def test_what_is_not_comparable_says_why(made, why):
 def test_what_is_compared_with_a_remark(made, remark):
     one, = verdicts([85.6, 85.7, 85.8], made=made)
     assert (one.verdict, one.remark) == ("match", remark)
+
+
+def config(task: str, **fields: Any) -> RunConfig:
+    return RunConfig.build({"task": task} | flatten(fields))
+
+
+@pytest.mark.parametrize(("made", "field", "table", "still"), [
+    (config("scifar", optim={"lr": 0.01}), "optim.lr", "3a", True),           # AMB-11: the configuration's
+    (config("scifar", optim={"lr": 0.1}), "optim.lr", "3a", False),
+    (config("scifar", optim={"lr": 0.01}), "optim.lr", "4", False),           # the question is of the ablation
+    (config("sc_ar", optim={"lr": 0.01}), "optim.lr", "3a", False),
+    (config("bidmc_spo2", ssm={"state_size": 64}), "ssm.state_size", "3b", True),   # AMB-9
+    (config("bidmc_spo2", ssm={"state_size": 16}), "ssm.state_size", "3b", False),
+    (config("scifar", ssm={"state_size": 256}), "ssm.state_size", "3b", False),
+    (config("scifar", ssm={"discretization": "zoh"}), "ssm.discretization", "2-left", True),   # AMB-15
+    (config("scifar", ssm={"discretization": "zoh"}), "ssm.discretization", "8", False),       # its own axis
+    (config("sc_ar", model={"decoder": "pool"}), "model.decoder", "4", True),  # AMB-7
+    (config("sc_ar", model={"decoder": "pool"}), "model.decoder", "3a", False),
+    (config("text", optim={"lr": 0.01, "ssm_lr": 0.001, "dt_lr": 0.001}), "optim.dt_lr", "5", True),  # AMB-22
+    (config("text", optim={"lr": 0.01, "ssm_lr": 0.001, "dt_lr": 0.002}), "optim.dt_lr", "5", False),
+    (config("bidmc_spo2", data={"normalization": "window"}), "data.normalization", "8", False),
+    (config("sc_ar", data={"normalization": "plain"}), "data.normalization", "3a", True),      # AMB-14
+    (config("scifar"), "train.epochs", "3a", False)])
+def test_a_reading_has_values_tasks_and_tables(made, field, table, still):
+    assert is_open(field, made, table) is still
+
+
+def test_a_change_that_is_no_reading_is_another_experiment():
+    made = grid(changes=("--set optim.lr=0.1",))
+    made = replace(made, runs=tuple(replace(run, config=run.config.model_copy(update={
+        "optim": run.config.optim.model_copy(update={"lr": 0.1})})) for run in made.runs))
+    one, = verdicts([85.6, 85.7, 85.8], made=made)
+    assert (one.verdict, one.reason) == ("not comparable", "changed on the command line: --set optim.lr=0.1")
+
+
+def test_readings_name_tables_and_tasks_that_there_are():
+    assert ABLATIONS | LARGE | LONG_RANGE | {"1", "12"} == {*PUBLISHED.file.tables, *PUBLISHED.file.configurations}
+    named = {task for readings in OPEN.values() for reading in readings for task in reading.tasks}
+    assert named <= set(TASKS)
 
 
 def test_readings_that_are_still_compared_are_the_papers_open_questions():

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from suite.data import cards
 from suite.report.published import Number
+from suite.report.readings import OPEN, is_open
 
 if TYPE_CHECKING:
     from suite.grid import Grid, GridRun
@@ -23,12 +24,6 @@ if TYPE_CHECKING:
 Verdict = Literal["match", "off", "undecided", "one seed", "not comparable", "not printed", "no number"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 MARGIN = {"accuracy": 1.0, "rmse": 0.02, "parameters": 500.0}  # in the printed unit; of parameters, what rounding hides
-# What the paper leaves open (grids/AMBIGUITIES.md): runs that read it otherwise are still compared, and it is told.
-OPEN = frozenset((
-    "ssm.c_variance", "ssm.lin_law", "ssm.random_law", "ssm.real_law", "ssm.b_init", "ssm.softmax_factor", "ssm.copies",
-    "ssm.state_size", "ssm.discretization", "ssm.re_constraint", "ssm.train_dt", "ssm.relu_floor", "ssm.dt_max",
-    "ssm.softmax_eps", "model.decoder", "model.dropout", "optim.lr", "optim.dt_lr", "optim.weight_decay",
-    "optim.decay_all", "data.normalization"))
 NOT_PRINTED = {"missing": "lost in the source text", "absent": "the paper has a dash here"}
 CAREFUL = {"ocr": "its reading was rebuilt from garbled text", "suspicious": "it is printed, but odd",
            "unsigned": "it is printed without a sign"}
@@ -58,7 +53,7 @@ class Judged:
 def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Grid) -> tuple[Judged, ...]:
     """The cell against that number, and against each other one that the paper prints for the same configuration."""
     runs = [run for run in head.runs if run.run_id in set(cell.run_ids)]
-    why = incomparable(runs, grid) or _other_split(head.metric, number)
+    why = incomparable(runs, grid, number.table) or _other_split(head.metric, number)
     remark = "; ".join(remarks(runs, grid))
     numbers = (number,) if cell.base else published.same(number)
     return tuple(_judge(cell, head.metric, one, published, why, remark) for one in numbers)
@@ -128,27 +123,29 @@ def number_text(number: Number, metric: Metric, value: float | None, std: float 
     return digits.format(value, signed=number.delta_of is not None) + spread
 
 
-def incomparable(runs: Iterable[GridRun], grid: Grid) -> str:
-    """Why the numbers of these runs may not be held against published ones, or ''."""
+def incomparable(runs: Iterable[GridRun], grid: Grid, table: str = "") -> str:
+    """Why the numbers of these runs may not be held against those of the paper's table, or ''."""
     if grid.profile != "paper":
         return f"profile {grid.profile}"
-    changed = [change for change in grid.changes if change.startswith("--set ") and not _open(change)]
+    runs = tuple(runs)
+    changed = [change for change in grid.changes if change.startswith("--set ") and not _open(change, runs, table)]
     if changed:
         return f"changed on the command line: {' '.join(changed)}"
-    return next((reason for run in runs if (reason := _other_data(run))), "")
+    return next((reason for run in runs if (reason := _other_data(run, table))), "")
 
 
-def _open(change: str) -> bool:
-    return change.removeprefix("--set ").partition("=")[0].strip() in {*OPEN, "data.variant"}
+def _open(change: str, runs: Iterable[GridRun], table: str) -> bool:
+    field = change.removeprefix("--set ").partition("=")[0].strip()
+    return field == "data.variant" or field in OPEN and all(is_open(field, run.config, table) for run in runs)
 
 
-def _other_data(run: GridRun) -> str:
+def _other_data(run: GridRun, table: str) -> str:
     data = run.config.data
     variant = cards.load(data.name).variant(data.variant)
     if data.variant != "original" and not variant.close:
         return f"data variant {data.variant}: {variant.about.splitlines()[0]}"
     other = {key: value for key, value in data.options.items()
-             if value != variant.options[key].default and f"data.{key}" not in OPEN}
+             if value != variant.options[key].default and not is_open(f"data.{key}", run.config, table)}
     return f"data with {', '.join(f'{key} {value}' for key, value in other.items())}" if other else ""
 
 
