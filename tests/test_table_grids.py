@@ -5,6 +5,7 @@ Names are those of `suite.fields`; what a table does not name must be as in SSM 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from suite.grid import Grid, load_grid
 from suite.plan import make_plan
+from suite.report.readings import is_open
 from suite.store import Store
 
 GRIDS = Path(__file__).parents[1] / "grids"
@@ -198,3 +200,32 @@ def test_the_small_profile_asks_the_same_question(table: str) -> None:
 
 def splits(flat: Fields) -> list[str]:
     return [entry.partition("@")[0] for entry in flat["train.evaluate"]]
+
+
+HINT = re.compile(r"(AMB-\d+)[^:\n]*:((?:[\s#]+--(?:only|set) (?:'[^'\n]+'|[^\s']+))+)")
+SHOWN_BY = {"s4d": ("table3b", "table4", "table5"), "ablation": ("table3a", "table3b"), "large": ("table4", "table10"),
+            "lra": ("table5",)}
+HINTS = [(table, question, command) for path in sorted([*GRIDS.glob("table*.yaml"), *GRIDS.glob("_base/*.yaml")])
+         for question, command in HINT.findall(path.read_text()) for table in SHOWN_BY.get(path.stem, (path.stem,))
+         if (question, table) != ("AMB-7", "table10")]  # which has no speech
+
+
+@pytest.mark.parametrize(("table", "question", "command"), HINTS)
+def test_the_other_reading_of_a_question_is_a_command_away(table: str, question: str, command: str) -> None:
+    """What the comments say to write gives runs, nearly all of them others, that are held against that table."""
+    words = re.findall(r"--(only|set) (?:'([^'\n]+)'|([^\s']+))", command)
+    told = [(flag, quoted or bare.rstrip(".")) for flag, quoted, bare in words]
+    sets = [text for flag, text in told if flag == "set"]
+    grid = load_grid(GRIDS / f"{table}.yaml", "paper", sets, [text for flag, text in told if flag == "only"])
+    assert grid.runs
+    plain = {run.run_id for run in load_grid(GRIDS / f"{table}.yaml", "paper").runs}
+    names = {"table2": ("2-left",), "table7": ("7", "2-left")}.get(table, (table.removeprefix("table"),))
+    assert sum(run.run_id in plain for run in grid.runs) < len(grid.runs) / 4
+    for run in grid.runs:
+        for text in sets:
+            assert any(is_open(text.partition("=")[0], run.config, name) for name in names), (text, run.labels)
+
+
+def test_every_field_of_a_question_has_its_command() -> None:
+    asked = {question for _, question, _ in HINTS}
+    assert asked >= {f"AMB-{n}" for n in (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 15, 16, 21, 22, 23, 24)}
