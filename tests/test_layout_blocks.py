@@ -142,6 +142,49 @@ def test_every_layout_of_the_paper_finds_its_published_numbers(grid):
                 assert cell.state != "absent" and cell.text
 
 
+TWO = """\
+  - {label: SC, where: {task: SC}, digits: 1}
+  - {label: mean, average: [sCIFAR, SC]}
+"""
+
+
+def test_an_average_of_differences_is_one_and_tells_what_it_is_of(tmp_path):
+    grid, third = make_grid(), "  - {label: test, where: {task: SC}, metric: test/accuracy}\n"
+    shelf = shelf_of(tmp_path, grid, {"S4D-Lin": [0.5, 0.6, 0.7], "S4D-Real": [0.4, 0.4, 0.6], "S4D-Inv": [0.3] * 3})
+    table = made(tmp_path, BLOCKS + TWO.replace("  - {label: mean", third + "  - {label: mean"), grid, shelf)
+    assert [row[3].text for row in table.cells] == ["−13.3", "60.0", "30.0"]
+    assert (table.cells[0][3].base, {row[3].rank for row in table.cells}) == ("S4D-Lin", {0})
+    told = caption(table, grid, "text")
+    assert "mean: mean of sCIFAR, SC." in told and "an X" not in told
+
+
+@pytest.mark.parametrize("spread", ["sample", "population", "none"])
+def test_the_interval_of_an_average_does_not_hang_on_the_deviation_that_is_shown(tmp_path, spread):
+    grid = make_grid()
+    shelf = shelf_of(tmp_path, grid, {"S4D-Inv": [0.3, 0.4, 0.5]})
+    cell = made(tmp_path, BLOCKS + TWO + f"spread: {spread}\n", grid, shelf).cells[2][2]
+    half = 2.7764 * (2 * 100 / 3) ** 0.5 / 2  # t of 4 degrees of freedom, two columns of variance 100 / 3
+    assert cell.interval == pytest.approx((40 - half, 40 + half), abs=0.01)
+
+
+def test_columns_of_two_quantities_have_no_average(tmp_path):
+    grid = make_grid()
+    text = BLOCKS + TWO.replace("SC, where: {task: SC}", "loss, where: {task: SC}, metric: val/loss").replace(
+        ", SC]", ", loss]")
+    with pytest.raises(UserError, match=r"demo.yaml:11: columns.2.average: validation accuracy, % ↑ and validation lo"):
+        made(tmp_path, text, grid, shelf_of(tmp_path, grid, {}))
+
+
+def test_an_average_of_what_is_not_comparable_is_not_compared(tmp_path):
+    """Of one column, on other data: the average is that cell's number, and has its verdict."""
+    sample = {"name": "cifar10", "variant": "sample"}
+    for data, verdict in ((sample, "not comparable"), ({"name": "cifar10", "variant": "original"}, "off")):
+        grid = make_grid(profile="paper", data=data)
+        text = BLOCKS + "  - {label: SC, average: [sCIFAR]}\n"
+        table = made(tmp_path, text, grid, shelf_of(tmp_path, grid, {"S4D-Inv": [0.3, 0.31, 0.32]}))
+        assert [cell.judged[0].verdict for cell in table.cells[2]] == [verdict, verdict]
+
+
 def test_a_turned_table_has_one_line(tmp_path):
     grid = make_grid()
     values = {name: [0.5, 0.5, 0.5] for name in METHODS}

@@ -17,6 +17,7 @@ from suite.report.chance import mark
 from suite.report.metric import metric
 from suite.report.published import load_published
 from suite.report.readings import ABLATIONS, LARGE, LONG_RANGE, OPEN, is_open
+from suite.report.results import Missing, Sample
 from suite.report.table import Cell, Head, Line, Table
 from suite.report.verdict import Judged, incomparable, judge
 from suite.tasks import TASKS
@@ -192,27 +193,44 @@ def test_a_difference_against_two_absolute_numbers():
     assert one.value == pytest.approx(85.64 - 84.59)
 
 
-def chance_cell(values: list[float]) -> Cell:
+def chance_cell(values: list[float], final: list[float] | None = None, name: str = "test/accuracy") -> Cell:
     made = grid({"name": "cifar10", "variant": "sample"})  # 1,000 test examples: chance is 46.9 to 53.1 %
-    return mark(cell(values, made), head(made, "test/accuracy"), 0.5, made.runs[0])
+    last = {seed: value / 100 for seed, value in enumerate(values if final is None else final)}
+    return mark(cell(values, made), head(made, name), 0.5, Sample(last, (), made.runs[:3]))
 
 
 @pytest.mark.parametrize(("values", "x"), [
     ([50.0, 49.0, 51.0], True), ([50.0, 50.0, 90.0], True), ([50.0, 90.0, 90.0], False), ([50.0, 90.0], False),
-    ([53.2, 53.2, 53.2], False), ([53.0], True), ([46.0], False)])
+    ([53.2, 53.2, 53.2], False), ([50.0, 50.0], True), ([53.0], False), ([46.0], False)])
 def test_x_is_for_cells_most_of_whose_seeds_are_no_better_than_chance(values, x):
+    """Most of three seeds: of one that has ended it is not known."""
     made = chance_cell(values)
     assert made.chance is x
     if x:
         assert made.text == f"X (n={len(values)})" and "46.90 to 53.10, the 95 % interval of chance" in made.reason
 
 
-def test_chance_needs_the_count_of_the_examples():
+def test_x_is_what_seeds_end_with():
+    """The best of many epochs lies above chance by luck."""
+    assert chance_cell([54.0, 54.5, 55.0], [50.0, 49.0, 51.0]).chance
+    assert not chance_cell([50.0, 49.0, 51.0], [90.0, 91.0, 92.0]).chance
+    assert not chance_cell([50.0, 50.0, 50.0], []).chance  # none has ended
+
+
+def test_an_x_tells_what_is_missing():
     made = grid({"name": "cifar10", "variant": "sample"})
-    told = mark(cell([50.0, 50.0], made), head(made, "extra/accuracy"), 0.5, made.runs[0])
+    last = Sample({0: 0.5, 1: 0.5}, (Missing(2, "todo", "not run"),), made.runs[:3])
+    waiting = cell([50.0, 50.0], made, state="incomplete", reason="1 not run")
+    told = mark(waiting, head(made, "test/accuracy"), 0.5, last)
+    assert (told.text, told.state) == ("X (n=2, 1 not run)", "chance")
+
+
+def test_chance_needs_the_count_of_the_examples():
+    told = chance_cell([50.0, 50.0], name="extra/accuracy")
     assert told.number == "1" and "the card does not count the examples of the split extra" in told.reason
+    made = grid()
     waiting = Cell("r", "sCIFAR", "todo", "", "not run")
-    assert mark(waiting, head(made), 0.5, made.runs[0]) is waiting
+    assert mark(waiting, head(made), 0.5, Sample({}, (), made.runs)) is waiting
 
 
 @pytest.mark.parametrize(("row", "chance", "verdict"), [
@@ -222,6 +240,9 @@ def test_x_against_x(row, chance, verdict):
     told = judge(cell([92.7, 92.8, 92.9], made, state=state), head(made, "test/accuracy"),
                  PUBLISHED.number("5", row, "Path-X"), PUBLISHED, made)
     assert told[0].verdict == verdict
+    alone = judge(cell([92.8], made, state=state), head(made, "test/accuracy"), PUBLISHED.number("5", row, "Path-X"),
+                  PUBLISHED, made)
+    assert alone[0].verdict == "one seed"
 
 
 def test_an_average_counts_x_as_50_and_needs_every_column():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 
 from scipy import special
@@ -14,21 +15,26 @@ from suite.report.table import Cell, Head
 def average(row: str, head: Head, cells: Sequence[Cell]) -> Cell:
     """The mean of complete cells, with the 95 % interval that their deviations give (Welch and Satterthwaite).
 
-    Where one has no number, or not all of its seeds, the average has none either.
+    Where one has no number, or not all of its seeds, the average has none either. Of differences it is one, too.
     """
     there = [cell for cell in cells if cell.mean is not None and cell.state in ("complete", "chance")]
     if len(there) < len(cells):
         reason = f"{len(there)}/{len(cells)} columns"
         return Cell(row, head.label, "mixed", "", reason, reason)
-    worst = CHANCE * head.metric.factor / 100
+    worst, base = CHANCE * head.metric.factor / 100, cells[0].base
+    if base and any(cell.chance for cell in cells):
+        return Cell(row, head.label, "mixed", "", "X has no difference", "X has no difference", base=base)
     mean = sum(worst if cell.chance else cell.mean or 0.0 for cell in cells) / len(cells)
-    return Cell(row, head.label, "average", head.metric.format(mean), "", mean=mean, interval=_interval(mean, cells))
+    return Cell(row, head.label, "average", head.metric.format(mean, signed=bool(base)), "", mean=mean,
+                interval=_interval(mean, cells), base=base)
 
 
 def _interval(mean: float, cells: Sequence[Cell]) -> tuple[float, float] | None:
-    parts = [(cell.std**2 / cell.n, cell.n - 1) for cell in cells if not cell.chance and cell.std is not None]
-    if len(parts) < sum(not cell.chance for cell in cells):
+    samples = [list((cell.values or {}).values()) for cell in cells]
+    if any(len(sample) < 2 for sample in samples):
         return None
+    parts = [(statistics.variance(sample) / len(sample), len(sample) - 1)
+             for cell, sample in zip(cells, samples, strict=True) if not cell.chance]
     variance = sum(part for part, _ in parts)
     if not variance:
         return mean, mean

@@ -48,17 +48,16 @@ def build_table(placed: Placed, grid: Grid, results: Results, published: Publish
     heads: list[Head] = []
     columns: dict[str, list[Cell]] = {}
     for i, column in enumerate(layout.columns):
+        parts = [[columns[label][j] for label in column.average] for j in range(len(rows))]
         if column.average:
-            first = heads[[c.label for c in layout.columns].index(column.average[0])]
-            head = replace(first, label=column.label, group=column.group, short=column.short, runs=(),
-                           averages=column.average)
-            made = [average(row.name, head, [columns[label][j] for label in column.average])
-                    if not row.line.constant else _published(row, head, column, source) for j, row in enumerate(rows)]
+            head = _average_head(i, column, heads, source)
+            made = [average(row.name, head, cells) if not row.line.constant else _published(row, head, column, source)
+                    for row, cells in zip(rows, parts, strict=True)]
         else:
             head = _head(i, column, source)
             made = _column(i, column, head, rows, source)
         heads.append(head)
-        columns[column.label] = _judged(ranked(made, head.metric), column, head, source)
+        columns[column.label] = _judged(ranked(made, head.metric), column, head, source, parts)
     return Table(layout.name, layout.caption, layout.rows.axis or "grid", tuple(row.name for row in rows), tuple(heads),
                  tuple(zip(*columns.values(), strict=True)), tuple(row.line for row in rows), spread=layout.spread,
                  transpose=layout.transpose, published=layout.published or "")
@@ -116,7 +115,9 @@ def _column(i: int, column: Column, head: Head, rows: Sequence[Row], source: Sou
         spread = "none" if head.metric.name == "parameters" else layout.spread
         cell = make_cell(row.name, head, difference(sample, samples[base], base) if base else sample, reason, spread,
                          base)
-        made.append(chance.mark(cell, head, column.chance, sample.runs[0]) if column.chance and sample.runs else cell)
+        if column.chance and sample.runs:
+            cell = chance.mark(cell, head, column.chance, source.results.sample(sample.runs, head.metric.name, "last"))
+        made.append(cell)
     return made
 
 
@@ -125,17 +126,18 @@ def _published(row: Row, head: Head, column: Column, source: Source) -> Cell:
     return published_cell(row.name, head, source.published.find(table, row.name, column.published or column.label))
 
 
-def _judged(cells: Sequence[Cell], column: Column, head: Head, source: Source) -> list[Cell]:
-    """The cells with what the paper prints in their place."""
+def _judged(cells: Sequence[Cell], column: Column, head: Head, source: Source,
+            parts: Sequence[Sequence[Cell]]) -> list[Cell]:
+    """The cells with what the paper prints in their place; `parts` are those that an average is made of."""
     table = source.placed.layout.published
     if table is None:
         return list(cells)
     made = []
-    for cell in cells:
+    for cell, of in zip(cells, parts, strict=True):
         number = source.published.find(table, cell.row, column.published or column.label)
-        known = number is not None and cell.state != "published"
-        made.append(replace(cell, judged=judge(cell, head, number, source.published, source.grid)) if known and number
-                    else cell)
+        if number is not None and cell.state != "published":
+            cell = replace(cell, judged=judge(cell, head, number, source.published, source.grid, of))
+        made.append(cell)
     return made
 
 
@@ -166,6 +168,16 @@ def _head(i: int, column: Column, source: Source) -> Head:
         raise UserError(f"epoch {column.epoch} is asked for, and no run is longer than {longest}",
                         placed.where("columns", i, "epoch"))
     return Head(column.label, shown, column.epoch, selects, runs, column.group, column.short)
+
+
+def _average_head(i: int, column: Column, heads: Sequence[Head], source: Source) -> Head:
+    """The head of an average, as that of the columns before it. Raises UserError where they do not show one thing."""
+    among = [head for head in heads if head.label in column.average]
+    if len({(head.metric.name.rpartition("/")[2], head.metric.unit, head.metric.direction) for head in among}) > 1:
+        raise UserError(f"{' and '.join(dict.fromkeys(head.heading for head in among))} have no average",
+                        source.placed.where("columns", i, "average"), "name columns of one quantity and unit")
+    return replace(among[0], label=column.label, group=column.group, short=column.short, runs=(),
+                   averages=column.average)
 
 
 def _measured(names: Sequence[str], runs: Sequence[GridRun]) -> str:

@@ -1,4 +1,4 @@
-"""X, as the paper prints it: a cell whose seeds are no better than chance."""
+"""X, as the paper prints it: a cell whose seeds end no better than chance."""
 
 from __future__ import annotations
 
@@ -10,32 +10,35 @@ from suite.report.table import Cell, Head
 
 if TYPE_CHECKING:
     from suite.grid import GridRun
+    from suite.report.results import Sample
 
 LEVEL = 0.95
 
 
-def mark(cell: Cell, head: Head, chance: float, run: GridRun) -> Cell:
-    """The cell as an X where most of its seeds lie within the 95 % binomial interval of `chance` (a fraction).
+def mark(cell: Cell, head: Head, chance: float, final: Sample) -> Cell:
+    """The cell as an X where most of its seeds end within the 95 % binomial interval of `chance` (a fraction).
 
-    The interval is that of the examples of the split; `run` tells which they are. Without their count in the data
+    `final` is the metric after the last epoch: the best of many epochs lies above chance by luck. Most are those of
+    all seeds that are asked for. The interval is that of the examples of the split; without their count in the data
     set's card the cell stays a number, and its reason says so.
     """
-    if not cell.values:
+    if not cell.values or not final.values:
         return cell
     split = head.metric.name.partition("/")[0].partition("@")[0]
-    examples = count_examples(run, split)
+    examples = count_examples(final.runs[0], split)
     if not examples:
         told = f"not tested for chance: the card does not count the examples of the split {split}"
         return replace(cell, reason="; ".join(filter(None, (cell.reason, told))))
     from scipy import stats  # here, since it takes half a second to import
 
     low, high = (bound / examples for bound in stats.binom.interval(LEVEL, examples, chance))
-    at_chance = sum(low <= value / head.metric.factor <= high for value in cell.values.values())
-    if 2 * at_chance <= len(cell.values):
+    at_chance = sum(low <= value <= high for value in final.values.values())
+    if 2 * at_chance <= len(final.runs):
         return cell
-    reason = (f"{at_chance} of {len(cell.values)} seeds lie within {head.metric.format(low * head.metric.factor)} to "
+    reason = (f"{at_chance} of {len(final.runs)} seeds end within {head.metric.format(low * head.metric.factor)} to "
               f"{head.metric.format(high * head.metric.factor)}, the 95 % interval of chance for {examples} examples")
-    return replace(cell, state="chance", number="X", rest=f" (n={cell.n})", reason=reason)
+    rest = f" ({', '.join(filter(None, (f'n={cell.n}', cell.reason)))})"
+    return replace(cell, state="chance", number="X", rest=rest, reason=reason)
 
 
 def count_examples(run: GridRun, split: str) -> int:

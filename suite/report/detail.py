@@ -91,7 +91,8 @@ def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
     if cell.mean is None:
         yield ("no number", cell.reason) if cell.reason else ("shown", cell.text)
     else:
-        yield "n", f"{cell.n}" + (f" ({cell.reason})" if cell.reason else "")
+        if not head.averages:
+            yield "n", f"{cell.n}" + (f" ({cell.reason})" if cell.reason else "")
         yield (f"mean difference from {cell.base}" if cell.base else "mean"), told(cell.mean)
     if cell.std is not None:
         yield "standard deviation", head.metric.format(cell.std)

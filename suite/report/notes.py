@@ -50,15 +50,20 @@ def _rows(table: Table) -> list[str]:
     """What the reader of the rows must know: differences, X, averages, printed rows."""
     cells = [cell for row in table.cells for cell in row]
     bases = dict.fromkeys(line.base for line in table.lines if line.base)
-    averages = [head.label for head in table.heads if head.averages]
     told = [f"Signed: differences from {' or '.join(bases)}, over the same seeds."] if bases else []
     if any(cell.chance for cell in cells):
-        told.append("X: most seeds lie within the 95 % binomial interval of chance.")
-    if averages:
-        told.append(f"{', '.join(averages)}: mean of the columns before it, an X counted as {CHANCE:g}.")
+        told.append("X: most seeds end within the 95 % binomial interval of chance.")
+    told += [_average(head, table) for head in table.heads if head.averages]
     if any(line.constant for line in table.lines):
         told.append("Rows without n are as printed in the paper.")
     return told
+
+
+def _average(head: Head, table: Table) -> str:
+    before = [other.label for other in table.heads[:table.heads.index(head)] if not other.averages]
+    of = "the columns before it" if set(before) == set(head.averages) else ", ".join(head.averages)
+    x = any(cell.chance for row in table.cells for cell in row if cell.column in head.averages)
+    return f"{head.label}: mean of {of}{f', an X counted as {CHANCE:g}' if x else ''}."
 
 
 def curve_words(panels: Iterable[Panel]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ is more. Off: the interval lies wholly outside. Else undecided; with one seed th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -50,9 +50,14 @@ class Judged:
     remark: str = ""
 
 
-def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Grid) -> tuple[Judged, ...]:
-    """The cell against that number, and against each other one that the paper prints for the same configuration."""
-    runs = [run for run in head.runs if run.run_id in set(cell.run_ids)]
+def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Grid,
+          parts: Sequence[Cell] = ()) -> tuple[Judged, ...]:
+    """The cell against that number, and against each other one that the paper prints for the same configuration.
+
+    An average is made of `parts`: what keeps one of them from being compared keeps the average.
+    """
+    ids = {run_id for part in parts or [cell] for run_id in part.run_ids}
+    runs = [run for run in grid.runs if run.run_id in ids]
     why = incomparable(runs, grid, number.table) or _other_split(head.metric, number)
     remark = "; ".join(remarks(runs, grid))
     numbers = (number,) if cell.base else published.same(number)
@@ -77,6 +82,8 @@ def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why
         return told("no number", cell.reason)
     if why:
         return told("not comparable", why)
+    if (value is None or cell.chance) and cell.interval is None:
+        return told("one seed", "X in the paper" if value is None else "X here")
     if value is None or cell.chance:  # without a value, an X is printed
         both = value is None and cell.chance
         return told("match" if both else "off", "" if both else "X in the paper" if value is None else "X here")
