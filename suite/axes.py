@@ -26,11 +26,15 @@ class Value:
 
 @dataclass
 class Block:
-    """One union member: `columns` are the axes, each a list of steps; a step gives one value for each of its axes."""
+    """One union member: `columns` are the axes, each a list of steps; a step gives one value for each of its axes.
+
+    `sizes` are the overrides of the profile, which come after the block's own.
+    """
 
     base: dict[str, Node]
     columns: list[tuple[tuple[str, ...], list[tuple[Value, ...]]]]
     overrides: list[tuple[Mapping[str, Any], dict[str, Node]]]
+    sizes: list[tuple[Mapping[str, Any], dict[str, Node]]]
     excludes: list[tuple[Mapping[str, Any], str]]
     seeds: tuple[int, ...]
     at: Where
@@ -43,7 +47,7 @@ class Block:
                 for names, steps in self.columns for i, name in enumerate(names)}
 
 
-def read_block(part: Node, last: Mapping[str, Node]) -> Block:
+def read_block(part: Node, last: Mapping[str, Node], profile: Node | None) -> Block:
     """The block that a mapping of the grid describes; `last` holds the settings of the command line."""
     empty = Node({}, part.at)
     problems: list[Problem] = []
@@ -58,15 +62,19 @@ def read_block(part: Node, last: Mapping[str, Node]) -> Block:
             problems.append(Problem(f"the axes of zip differ in length: {told}", part.value["zip"].at.key("zip")))
         columns.append((tuple(zipped), list(zip(*zipped.values(), strict=False))))
     block = Block(base=dict(part.value.get("base", empty).leaves()), columns=columns, at=part.at, problems=problems,
-                   overrides=[(_when(item), dict(item.value["set"].leaves())) for item in _items(part, "overrides")],
+                   overrides=_overrides(part), sizes=_overrides(profile) if profile else [],
                    excludes=[(_when(item), item.value["because"].value) for item in _items(part, "exclude")],
                    seeds=_seeds(part, problems))
     for key in set(last) & set(block.axes):
         problems.append(Problem(f"{key!r} is an axis of this grid", str(last[key].at), "choose from it with --only"))
     problems += _conflicts(block)
-    block.whens = [item.value["when"] for kind in ("overrides", "exclude") for item in _items(part, kind)
-                   if "when" in item.value]
+    items = [*_items(part, "overrides"), *_items(part, "exclude"), *(_items(profile, "overrides") if profile else [])]
+    block.whens = [item.value["when"] for item in items if "when" in item.value]
     return block
+
+
+def _overrides(part: Node) -> list[tuple[Mapping[str, Any], dict[str, Node]]]:
+    return [(_when(item), dict(item.value["set"].leaves())) for item in _items(part, "overrides")]
 
 
 def _items(part: Node, key: str) -> list[Node]:

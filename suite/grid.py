@@ -41,7 +41,8 @@ class Excluded:
 @dataclass(frozen=True)
 class Grid:
     """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
-    the `--set` and `--only` of the command line, which a report must tell."""
+    the `--set` and `--only` of the command line, which a report must tell. `resized` are settings of the grid's own
+    file that the profile replaced, with their places."""
 
     name: str
     title: str
@@ -53,6 +54,7 @@ class Grid:
     seeds: tuple[int, ...]
     expect: Expect = Expect()
     changes: tuple[str, ...] = ()
+    resized: tuple[str, ...] = ()
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
@@ -63,14 +65,14 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     node = read_grid(path)
     profile = profile or node.value.get("profile", Node("paper", node.at)).value
     overlay = read_profile(profile, node)
-    if overlay is not None:
-        node = merge(node, Node({k: v for k, v in overlay.value.items() if k in ("overrides", "seeds")}, node.at))
+    if overlay is not None and "seeds" in overlay.value:
+        node = merge(node, Node({"seeds": overlay.value["seeds"]}, node.at))
     parts = node.value.get("blocks", Node([], node.at)).value or [Node({}, node.at)]
     whole = Node({k: v for k, v in node.value.items() if k in ("base", "axes", "zip", "overrides", "exclude", "seeds")},
                  node.at)
     last = _settings_of_command_line(sets)
     wanted = _wanted(only)
-    blocks = [read_block(_overrides_last(merge(whole, part), overlay), last) for part in parts]
+    blocks = [read_block(merge(whole, part), last, overlay) for part in parts]
     axes = {name: list(dict.fromkeys(v.label for b in blocks for v in b.axes.get(name, ())))
             for name in dict.fromkeys(name for b in blocks for name in b.axes)}
     problems = [p for block in blocks for p in block.problems]
@@ -81,21 +83,13 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     if count > LARGEST:
         raise UserError(f"the grid asks for {count:,} runs, and {LARGEST:,} are the most", str(node.at),
                         "take values or seeds out, or make several grids of it")
-    runs, excluded = _expand(blocks, last, wanted)
+    runs, excluded, lost = _expand(blocks, last, wanted, profile)
     return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
                 profile=profile, runs=_chosen(runs, wanted, axes), excluded=excluded, axes=axes,
                 seeds=tuple(dict.fromkeys(seed for b in blocks for seed in b.seeds)),
                 expect=Expect.model_validate(node.value["expect"].plain() if "expect" in node.value else {}),
-                changes=(*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only)))
-
-
-def _overrides_last(part: Node, overlay: Node | None) -> Node:
-    """A profile comes after the block's own overrides: it has the last word on sizes."""
-    if overlay is None or "overrides" not in overlay.value:
-        return part
-    profile = overlay.value["overrides"].value
-    own = [item for item in part.value["overrides"].value if not any(item is p for p in profile)]
-    return Node(part.value | {"overrides": Node(own + profile, part.at)}, part.at)
+                changes=(*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only)),
+                resized=tuple(dict.fromkeys(node.at.key(key) for key, node in lost if node.at.file == str(path))))
 
 
 def _settings_of_command_line(sets: Iterable[str]) -> dict[str, Node]:
@@ -127,16 +121,20 @@ def _default(key: str) -> Any:
     return fields()[key].default if key in fields() else None
 
 
-def _expand(blocks: list[Block], last: Mapping[str, Node],
-            wanted: Mapping[str, list[str]]) -> tuple[list[GridRun], tuple[Excluded, ...]]:
+def _expand(blocks: list[Block], last: Mapping[str, Node], wanted: Mapping[str, list[str]],
+            profile: str) -> tuple[list[GridRun], tuple[Excluded, ...], list[tuple[str, Node]]]:
+    """Runs, exclusions, and the settings that the profile replaced."""
     runs: dict[tuple[str, tuple[tuple[str, str], ...]], GridRun] = {}
+    replaced: list[tuple[str, Node]] = []
     excluded: list[Excluded] = []
     problems: dict[str, Problem] = {}
     for block in blocks:
         left_out: list[Excluded] = []
         alive: set[tuple[str, str]] = set()
         firsts: dict[tuple[str, ...], tuple[str, dict[str, str]]] = {}
-        for labels, nodes in _combinations(block, last, wanted):
+        sized: dict[str, tuple[dict[str, str], dict[str, Node]]] = {}
+        for labels, nodes, lost in _combinations(block, last, wanted):
+            replaced += lost.items()
             config, reason = _configure(labels, nodes, block, problems)
             if config and not reason:
                 run_id, first = firsts.setdefault(_computed(config), (config.run_id, labels))
@@ -149,6 +147,8 @@ def _expand(blocks: list[Block], last: Mapping[str, Node],
                 left_out.append(Excluded(labels, reason))
             else:
                 alive |= set(labels.items())
+                other = sized.setdefault(config.run_id, (labels, lost))
+                problems |= {str(p): p for p in _made_equal(other, (labels, lost), last, profile)}
                 for seed in block.seeds:
                     run = config.with_seed(seed)
                     runs[run.run_id, tuple(labels.items())] = GridRun(run, run.run_id, labels)
@@ -157,13 +157,13 @@ def _expand(blocks: list[Block], last: Mapping[str, Node],
         excluded += left_out
     if problems:
         raise UserError(problems.values())
-    return list(runs.values()), tuple(excluded)
+    return list(runs.values()), tuple(excluded), replaced
 
 
-def _combinations(block: Block, last: Mapping[str, Node],
-                  wanted: Mapping[str, list[str]]) -> Iterator[tuple[dict[str, str], dict[str, Node]]]:
-    """Labels and settings of each combination. `--set` leaves alone those that `--only` rules out: a variant of one
-    task's data is no mistake in the others."""
+def _combinations(block: Block, last: Mapping[str, Node], wanted: Mapping[str, list[str]],
+                  ) -> Iterator[tuple[dict[str, str], dict[str, Node], dict[str, Node]]]:
+    """Labels, settings, and what the profile replaced, of each combination. `--set` leaves alone those that `--only`
+    rules out: a variant of one task's data is no mistake in the others."""
     for steps in itertools.product(*(steps for _, steps in block.columns)):
         labels: dict[str, str] = {}
         nodes = dict(block.base)
@@ -174,10 +174,35 @@ def _combinations(block: Block, last: Mapping[str, Node],
         for when, settings in block.overrides:
             if _matches(when, labels, {k: n.value for k, n in nodes.items()}):
                 nodes.update(settings)
+        lost = _size(block, labels, nodes)
         if all(_is_one_of(values, key, labels, nodes[key].value if key in nodes else None)
                for key, values in wanted.items() if key not in last and (key in labels or key in nodes)):
             nodes.update(last)
-        yield labels, nodes
+        yield labels, nodes, lost
+
+
+def _size(block: Block, labels: Mapping[str, str], nodes: dict[str, Node]) -> dict[str, Node]:
+    """Lays the profile on the settings, but for fields that are an axis: to vary a size is a question. Returns what
+    it replaced."""
+    before: dict[str, Node] = {}
+    for when, settings in block.sizes:
+        if _matches(when, labels, {k: n.value for k, n in nodes.items()}):
+            new = {k: n for k, n in settings.items() if k not in labels}
+            before = {k: nodes[k] for k in new if k in nodes} | before
+            nodes.update(new)
+    return {k: n for k, n in before.items() if n.plain() != nodes[k].plain()}
+
+
+def _made_equal(one: tuple[dict[str, str], dict[str, Node]], other: tuple[dict[str, str], dict[str, Node]],
+                last: Mapping[str, Node], profile: str) -> Iterator[Problem]:
+    """Two combinations (labels, and what the profile replaced) that are one run since that is what they differ in."""
+    for key in (one[1].keys() | other[1].keys()) - last.keys():
+        values = [lost[key] for _, lost in (one, other) if key in lost]
+        if len({repr(value.plain()) for value in values}) != 1 or len(values) == 1:
+            yield Problem(f"the profile {profile} sets {key}, and so makes one run of {_told(one[0])} and of "
+                          f"{_told(other[0])}", values[-1].at.key(key),
+                          f"make {key} an axis, or add to the profile in the grid: "
+                          f"profiles: {{{profile}: {{overrides: [{{when: …, set: {{{key}: …}}}}]}}}}")
 
 
 def _configure(labels: dict[str, str], nodes: dict[str, Node], block: Block,

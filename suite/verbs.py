@@ -138,6 +138,9 @@ def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     for grid in grids:
         shape = " × ".join(f"{len(labels)} {axis}" for axis, labels in grid.axes.items())
         print(f"{grid.name} (profile {grid.profile}): {shape} × {len(grid.seeds)} seeds")
+        if grid.resized:
+            shown = ", ".join(grid.resized[:SHOWN]) + (", …" if len(grid.resized) > SHOWN else "")
+            print(f"  the profile {grid.profile} has another value for: {shown}")
     print(f"{len(made.runs)} runs" + (f", {made.shared} saved because cells share them" if made.shared else ""))
     print("  " + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
     for reason, labels in _by_reason(grids).items():

@@ -185,6 +185,33 @@ def test_profiles_change_sizes_only(grid, errors) -> None:
     assert {r.config.model.layers for r in grid(block, profile="tiny").runs} == {1}
 
 
+TINY = "profiles: {tiny: {overrides: [{set: {model.layers: 1, optim.lr: 0.3}}]}}\n"
+
+
+def test_a_size_that_is_an_axis_is_not_the_profiles(grid) -> None:
+    made = grid(TINY + "axes: {optim.lr: [0.001, 0.1]}\n", profile="tiny")
+    assert {(r.labels["optim.lr"], r.config.optim.lr, r.config.model.layers) for r in made.runs} == {
+        ("0.001", 0.001, 1), ("0.1", 0.1, 1)}
+
+
+def test_a_profile_may_not_make_two_cells_one_run(grid, errors) -> None:
+    bundles = "axes: {method: {Slow: {optim.lr: 0.001}, Plain: {ssm.init: legs}}}\n"
+    told = errors(TINY + bundles, profile="tiny")
+    assert "optim.lr: the profile tiny sets optim.lr, and so makes one run of method Slow and of method Plain" in told
+    assert "profiles: {tiny: {overrides: [{when: …, set: {optim.lr: …}}]}}" in told
+    mended = TINY.replace("}}]", "}}, {when: {method: Slow}, set: {optim.lr: 0.1}}]")
+    assert [r.config.optim.lr for r in grid(mended + bundles, profile="tiny").runs] == [0.1, 0.3]
+    assert {r.config.optim.lr for r in grid(TINY + bundles, profile="tiny", sets=["optim.lr=0.5"]).runs} == {0.5}
+
+
+def test_what_a_profile_replaced_is_told(grid) -> None:
+    made = grid(TINY + "overrides: [{set: {optim.lr: 0.02}}]\n", profile="tiny")
+    assert [text.rpartition(": ")[2] for text in made.resized] == ["optim.lr"] and {
+        r.config.optim.lr for r in made.runs} == {0.3}
+    assert grid(TINY + "overrides: [{set: {optim.lr: 0.3}}]\n", profile="tiny").resized == ()
+
+
+
 @pytest.mark.parametrize("label", ["a/b", "../../up", "100%", "a_b", "R&D", "<b>", "$x$", "ä ×", "'q\""])
 def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
     assert grid(f"axes: {{m: {{{json.dumps(label)}: {{ssm.init: lin}}}}}}\n").runs[0].labels == {"m": label}
