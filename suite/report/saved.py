@@ -29,7 +29,8 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
     def add(*parts: object) -> None:
         digest.update(f"{parts!r}\n".encode(errors="backslashreplace"))
 
-    add(grid.name, grid.title, str(grid.path), grid.profile, grid.axes, grid.seeds, grid.changes)
+    add(grid.name, grid.title, str(grid.path), grid.profile, grid.axes, grid.seeds, grid.changes,
+        [run.run_id for run in grid.left_out])
     for out in grid.excluded:
         add(out.labels, out.reason)
     for run in grid.runs:
