@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 SPREAD = {"sample": "± is the sample standard deviation (n − 1 in the denominator) over n seeds.",
           "population": "± is the standard deviation over n seeds as of a population (n in the denominator).",
           "none": "Means over n seeds."}
-MARKS = {"latex": "Bold: best of a column; underlined: second; among cells with all their seeds.",
-         "html": "Bold: best of a column; underlined: second; among cells with all their seeds.",
-         "text": "Bold: best of a column, among cells with all their seeds.",
-         "plain": "*: best of a column, among cells with all their seeds."}
+MARKS = {"latex": "Bold: best of a {}; underlined: second; among cells with all their seeds.",
+         "html": "Bold: best of a {}; underlined: second; among cells with all their seeds.",
+         "text": "Bold: best of a {}, among cells with all their seeds.",
+         "plain": "*: best of a {}, among cells with all their seeds."}
 
 
 def caption(table: Table, grid: Grid, form: str) -> list[str]:
@@ -40,7 +40,7 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
         return [*sentences, f"Measured on {'; '.join(filter(None, machines))}."]
     sentences += [SPREAD[table.spread], *_columns(heads), *_rows(table)]
     if any(cell.rank for row in table.cells for cell in row):
-        sentences.append(MARKS[form])
+        sentences.append(MARKS[form].format("row" if table.transpose else "column"))
     sentences += [f"Data: {'; '.join(_data(heads))}." if heads else "", profile_note(grid.profile)]
     sentences += [comparison.summary(table) if comparison.compared(table) else "", changed]
     return [sentence for sentence in sentences if sentence]
@@ -51,13 +51,14 @@ def _rows(table: Table) -> list[str]:
     cells = [cell for row in table.cells for cell in row]
     bases = dict.fromkeys(line.base for line in table.lines if line.base)
     averages = [head.label for head in table.heads if head.averages]
+    row, columns = ("Columns", "rows") if table.transpose else ("Rows", "columns")  # as they are printed
     told = [f"Signed: differences from {' or '.join(bases)}, over the same seeds."] if bases else []
     if any(cell.chance for cell in cells):
         told.append("X: most seeds lie within the 95 % binomial interval of chance.")
     if averages:
-        told.append(f"{', '.join(averages)}: mean of the columns before it, an X counted as {CHANCE:g}.")
+        told.append(f"{', '.join(averages)}: mean of the {columns} before it, an X counted as {CHANCE:g}.")
     if any(line.constant for line in table.lines):
-        told.append("Rows without n are as printed in the paper.")
+        told.append(f"{row} without n are as printed in the paper.")
     return told
 
 
