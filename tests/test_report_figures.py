@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_store import make_grid, write_done
+from report_store import fill, make_grid, sources, write_done
 
 from suite import atomic
 from suite.cli import main
@@ -91,3 +91,35 @@ def test_why_of_what_cannot_be_read(place, tmp_path, capsys):
     path.write_bytes(atomic.seal(atomic.read_sealed(path) | {"schema": 2}))
     assert main(["why", str(GRID), "S4D-Lin", "SC", "--store", str(tmp_path)]) == 0
     assert "is of version 2" in capsys.readouterr().out
+
+
+LAYOUT = "name: {}\ngrid: demo\nrows: {{axis: method{}}}\ncolumns:\n"
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """The document on S4D-Lin, S4D-Inv and S4D-Real with these layouts."""
+    def made(**layouts):
+        grid, store = make_grid(), Store(tmp_path / "store")
+        fill(store, grid)
+        for name, layout in layouts.items():
+            folder = sources(tmp_path, layout, name=name)
+        return document_of(grid, store, folder)
+    return made
+
+
+def test_a_panel_of_curves_is_named_by_what_its_columns_share(drawn):
+    columns = "".join(f"- {{where: {{task: SC}}, label: SC {told}}}\n" for told in (
+        "first, epoch: first", "best", "last, epoch: last, metric: val/loss"))
+    panels = drawn(demo=LAYOUT.format("demo", "") + columns).panels
+    assert [(panel.title, panel.metric) for panel in panels] == [
+        ("SC", "validation accuracy (%)"), ("SC", "validation loss")]
+
+
+def test_curves_of_the_same_runs_are_in_the_unit_of_their_own_column(drawn):
+    one = LAYOUT.format("one", "") + "- {label: a, where: {task: SC}}\n"
+    two = LAYOUT.format("two", "") + "- {label: b, where: {task: SC, method: S4D-Lin}, scale: raw}\n"
+    percent, fraction = drawn(one=one, two=two).panels
+    assert (percent.metric, fraction.metric) == ("validation accuracy (%)", "validation accuracy (fraction)")
+    curves = {line.label: line.mean for line in percent.lines}
+    assert fraction.lines[0].mean == pytest.approx(curves["S4D-Lin"] / 100)
