@@ -123,3 +123,16 @@ def test_curves_of_the_same_runs_are_in_the_unit_of_their_own_column(drawn):
     assert (percent.metric, fraction.metric) == ("validation accuracy (%)", "validation accuracy (fraction)")
     curves = {line.label: line.mean for line in percent.lines}
     assert fraction.lines[0].mean == pytest.approx(curves["S4D-Lin"] / 100)
+
+
+def test_blocks_without_a_base_row_are_drawn_beside_differences(drawn):
+    blocks = ", groups: [{rows: [S4D-Inv]}, {rows: [S4D-Lin, S4D-Real], base: S4D-Lin}]"
+    table, = drawn(demo=LAYOUT.format("demo", blocks) + "- {label: SC, where: {task: SC}}\n").tables
+    differences, absolute = means.figure(table).axes
+    names = [label.get_text() for label in differences.get_yticklabels()]
+    assert names == ["S4D-Inv", "S4D-Lin (base)", "S4D-Real"]
+    assert [(names[round(bar.get_y() + bar.get_height() / 2)], bar.get_width()) for bar in differences.patches] == [
+        ("S4D-Real", pytest.approx(-10))]
+    dots = {names[int(line.get_ydata()[0])]: line.get_xdata()[0] for line in absolute.lines if line.get_marker() == "o"}
+    assert dots == {"S4D-Inv": pytest.approx(32.5), "S4D-Lin (base)": pytest.approx(30.5)}
+    assert absolute.get_xlabel() == "validation accuracy (%)"
