@@ -93,6 +93,20 @@ def test_why_of_what_cannot_be_read(place, tmp_path, capsys):
     assert "is of version 2" in capsys.readouterr().out
 
 
+def test_why_of_a_metric_that_is_not_a_number_everywhere(place, tmp_path, capsys):
+    run = next(run for run in place[1].runs if run.labels == {"task": "SC", "method": "S4D-Lin"})
+    write_done(Store(tmp_path), run, [0.3, 0.5, *[0.4] * (run.config.train.epochs - 2)])
+    path = tmp_path / run.run_id / "result.json"
+    result = atomic.read_sealed(path)
+    for epoch, value in ((3, None), (4, "NaN")):  # as JSON writers have it
+        result["rows"][epoch - 1]["val/accuracy"] = value
+    path.write_bytes(atomic.seal(result))
+    assert main(["why", str(GRID), run.run_id, "--store", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "best val/accuracy 0.5000 in epoch 2, last 0.4000" in told
+    assert "val/accuracy is not a number in epoch 3: the run counts as diverged" in told
+
+
 LAYOUT = "name: {}\ngrid: demo\nrows: {{axis: method{}}}\ncolumns:\n"
 
 
