@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from suite.differences import differences, settings, usual
@@ -95,11 +96,23 @@ def _print_run(run: GridRun, store: Store) -> None:
     direction, _, metric = (run.config.train.select or "").partition(" ")
     rows = [row for row in store.rows(run.run_id) if metric in row] if state.name != "unknown" else []
     if rows:
-        best = (max if direction == "max" else min)(rows, key=lambda row: row[metric])
-        print(f"      best {metric} {best[metric]:.4f} in epoch {best['epoch']}, last {rows[-1][metric]:.4f}")
+        _print_best(metric, max if direction == "max" else min, rows)
     for name in ("config.json", "log.txt", "provenance.json"):
         if (folder / name).exists():
             print(f"      {folder / name}")
+
+
+def _print_best(metric: str, best: Callable[[list[float]], float], rows: Sequence[Mapping[str, Any]]) -> None:
+    from suite.report.results import number
+
+    values = [number(row[metric]) for row in rows]
+    finite = list(filter(math.isfinite, values))
+    if finite:
+        epoch = rows[values.index(best(finite))]["epoch"]
+        print(f"      best {metric} {best(finite):.4f} in epoch {epoch}, last {values[-1]:.4f}")
+    if len(finite) < len(values):
+        lost = next(row["epoch"] for row, value in zip(rows, values, strict=True) if not math.isfinite(value))
+        print(f"      {metric} is not a number in epoch {lost}: the run counts as diverged")
 
 
 def logs(grids: Sequence[Grid], args: argparse.Namespace) -> int:

@@ -11,7 +11,8 @@ import argparse
 import json
 import os
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +25,10 @@ from suite.store import FROZEN, RunState, Store
 MANIFEST = "frozen.json"
 RESULT, METRICS = "result.json", "metrics.jsonl"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
-PARTS = {"cells": (("table", "row", "column"),
-                   ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base")),
-         "claims": (("id",), ("verdict", "p", "adjusted_p"))}  # what names them, and what must be the same
+PARTS = {"cells": (("table", "row", "column"),  # what names them, what must be the same, and of what in them
+                   ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base"),
+                   "published", ("table", "row", "column", "value", "std", "difference", "interval", "verdict")),
+         "claims": (("id",), ("verdict", "p", "adjusted_p"), "comparisons", ("n", "difference", "low", "high"))}
 SHOWN = 20
 
 
@@ -148,7 +150,7 @@ def _edited(folder: Path, content: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _compare_cells(name: str, kept: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    for part, (names, numbers) in PARTS.items():
+    for part, (names, numbers, inner, of_inner) in PARTS.items():
         before, after = ({", ".join(str(one.get(key)) for key in names): one for one in content.get(part, ())}
                          for content in (kept, now))
         for which in dict.fromkeys([*before, *after]):
@@ -156,17 +158,18 @@ def _compare_cells(name: str, kept: Mapping[str, Any], now: Mapping[str, Any]) -
             if one is None or other is None:
                 yield f"{name}: {part[:-1]} {which}: only " + ("the store gives it" if other else "the report has it")
                 continue
-            told = [f"{key} {one.get(key)!r}, now {other.get(key)!r}" for key in numbers
-                    if not same(one.get(key), other.get(key))]
-            told += ["its comparisons"] if not same(_comparisons(one), _comparisons(other)) else []
+            told = _differences(one, other, numbers)
+            none: dict[str, Any] = {}
+            for a, b in zip_longest(one.get(inner, ()), other.get(inner, ()), fillvalue=none):
+                told += [f"{inner} {words}" for words in _differences(a, b, of_inner)]
             if told:
                 yield f"{name}: {part[:-1]} {which}: {'; '.join(told)}"
     if kept.get("profile") != now.get("profile"):
         yield f"{name}: profile {kept.get('profile')}, now {now.get('profile')}"
 
 
-def _comparisons(claim: Mapping[str, Any]) -> list[Any]:
-    return [[one.get(key) for key in ("n", "difference", "low", "high")] for one in claim.get("comparisons", ())]
+def _differences(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
+    return [f"{key} {one.get(key)!r}, now {other.get(key)!r}" for key in keys if not same(one.get(key), other.get(key))]
 
 
 def same(one: Any, other: Any) -> bool:

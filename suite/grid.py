@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,8 @@ class Excluded:
 @dataclass(frozen=True)
 class Grid:
     """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
-    the `--set` and `--only` of the command line, which a report must tell. `resized` are settings of the grid's own
-    file that the profile replaced, with their places."""
+    the `--set` and `--only` of the command line, which a report must tell; `left_out` are runs not asked for. `resized`
+    are settings of the grid's own file that the profile replaced, with their places."""
 
     name: str
     title: str
@@ -55,6 +55,12 @@ class Grid:
     expect: Expect = Expect()
     changes: tuple[str, ...] = ()
     resized: tuple[str, ...] = ()
+    left_out: tuple[GridRun, ...] = ()
+
+    @property
+    def whole(self) -> Grid:
+        """The grid with the runs that `--only` leaves out: what it is about does not change with what is asked for."""
+        return replace(self, runs=(*self.runs, *self.left_out), left_out=())
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
@@ -84,8 +90,9 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
         raise UserError(f"the grid asks for {count:,} runs, and {LARGEST:,} are the most", str(node.at),
                         "take values or seeds out, or make several grids of it")
     runs, excluded, lost = _expand(blocks, last, wanted, profile)
+    chosen, left_out = _chosen(runs, wanted, axes)
     return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
-                profile=profile, runs=_chosen(runs, wanted, axes), excluded=excluded, axes=axes,
+                profile=profile, runs=chosen, excluded=excluded, axes=axes, left_out=left_out,
                 seeds=tuple(dict.fromkeys(seed for b in blocks for seed in b.seeds)),
                 expect=Expect.model_validate(node.value["expect"].plain() if "expect" in node.value else {}),
                 changes=(*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only)),
@@ -275,18 +282,23 @@ def _is_one_of(values: list[str], key: str, labels: Mapping[str, str], value: An
     return labels.get(key, "").lower() in lower or (key in fields() and str(value).lower() in lower)
 
 
-def _chosen(runs: list[GridRun], wanted: Mapping[str, list[str]], axes: Mapping[str, list[str]]) -> tuple[GridRun, ...]:
+def _chosen(runs: list[GridRun], wanted: Mapping[str, list[str]],
+            axes: Mapping[str, list[str]]) -> tuple[tuple[GridRun, ...], tuple[GridRun, ...]]:
+    """The runs that `--only` asks for, and the others."""
+    chosen = runs
     for key, values in wanted.items():
         if key not in axes and key not in fields():
             raise UserError(f"--only {key}={values[0]}: it must read axis=label or field=value", "",
                             nearest(key, [*axes, *fields()]))
     for key, values in wanted.items():
-        there = list(dict.fromkeys([*axes.get(key, ()), *(str(r.config.get(key)) for r in runs if key in fields())]))
+        there = list(dict.fromkeys([*axes.get(key, ()), *(str(r.config.get(key)) for r in chosen if key in fields())]))
         for value in values:
             if value.lower() not in [t.lower() for t in there]:
                 raise UserError(f"--only {key}={value}: no run has that value", "", nearest(value, there))
-        runs = [r for r in runs if _is_one_of(values, key, r.labels, r.config.get(key) if key in fields() else None)]
-    if wanted and not runs:
+        chosen = [r for r in chosen
+                  if _is_one_of(values, key, r.labels, r.config.get(key) if key in fields() else None)]
+    if wanted and not chosen:
         told = " and ".join(f"{key}={'|'.join(values)}" for key, values in wanted.items())
         raise UserError(f"--only: no run fits {told}")
-    return tuple(runs)
+    asked = set(map(id, chosen))
+    return tuple(chosen), tuple(run for run in runs if id(run) not in asked)

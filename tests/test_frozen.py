@@ -114,6 +114,25 @@ def test_an_edited_file_is_told_and_a_new_wording_is_not(kept, capsys):
     assert capsys.readouterr().out.splitlines()[:-2] == ["big00.md is not as the report wrote it"]
 
 
+def test_what_is_said_against_the_paper_must_be_the_same_too(tmp_path, capsys):
+    [folder] = [folder for folder in KEPT if folder.name == "table3b-scifar-epoch1"]
+    shutil.copytree(folder, tmp_path / "kept")
+    manifest = json.loads((folder / frozen.MANIFEST).read_bytes())
+    grids = [str((folder / grid).resolve()) for grid in manifest["grids"]]
+    (tmp_path / "kept" / frozen.MANIFEST).write_text(json.dumps(manifest | {"grids": grids}))
+    path = tmp_path / "kept/report/first-epoch.cells.json"
+    content = json.loads(path.read_bytes())
+    first, second, *_ = (cell for cell in content["cells"] if cell["published"][0]["verdict"] == "undecided")
+    first["published"][0]["verdict"] = "match"
+    first["published"][0]["remark"] = "in other words"
+    value = second["published"][0]["value"]
+    second["published"][0]["value"] = value + 20
+    path.write_text(json.dumps(content))
+    assert main(["report", "--check", str(tmp_path / "kept")]) == 1
+    assert [line.partition("sCIFAR first: ")[2] for line in capsys.readouterr().out.splitlines()[:-2]] == [
+        "published verdict 'match', now 'undecided'", f"published value {value + 20}, now {value}"]
+
+
 def test_a_report_that_lacks_its_record(kept, capsys):
     (kept / "report/index.json").unlink()
     assert main(["report", "--check", str(kept)]) == 2

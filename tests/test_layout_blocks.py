@@ -195,6 +195,7 @@ def test_a_turned_table_has_one_line(tmp_path):
     assert [side.label for side in turned.sides] == ["CIFAR, validation accuracy, % ↑"]
     assert "S4D-Lin & S4D-Inv & S4D-Real" in latex.numbered(table, grid)
     assert "| S4D-Lin " in markdown.section(table, grid)
+    assert "Bold: best of a row, among cells with all their seeds." in caption(table, grid, "text")
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [

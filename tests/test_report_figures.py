@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from report_store import make_grid, write_done
+from report_store import fill, make_grid, sources, write_done
 
 from suite import atomic
 from suite.cli import main
@@ -91,3 +91,62 @@ def test_why_of_what_cannot_be_read(place, tmp_path, capsys):
     path.write_bytes(atomic.seal(atomic.read_sealed(path) | {"schema": 2}))
     assert main(["why", str(GRID), "S4D-Lin", "SC", "--store", str(tmp_path)]) == 0
     assert "is of version 2" in capsys.readouterr().out
+
+
+def test_why_of_a_metric_that_is_not_a_number_everywhere(place, tmp_path, capsys):
+    run = next(run for run in place[1].runs if run.labels == {"task": "SC", "method": "S4D-Lin"})
+    write_done(Store(tmp_path), run, [0.3, 0.5, *[0.4] * (run.config.train.epochs - 2)])
+    path = tmp_path / run.run_id / "result.json"
+    result = atomic.read_sealed(path)
+    for epoch, value in ((3, None), (4, "NaN")):  # as JSON writers have it
+        result["rows"][epoch - 1]["val/accuracy"] = value
+    path.write_bytes(atomic.seal(result))
+    assert main(["why", str(GRID), run.run_id, "--store", str(tmp_path)]) == 0
+    told = capsys.readouterr().out
+    assert "best val/accuracy 0.5000 in epoch 2, last 0.4000" in told
+    assert "val/accuracy is not a number in epoch 3: the run counts as diverged" in told
+
+
+LAYOUT = "name: {}\ngrid: demo\nrows: {{axis: method{}}}\ncolumns:\n"
+
+
+@pytest.fixture
+def drawn(tmp_path):
+    """The document on S4D-Lin, S4D-Inv and S4D-Real with these layouts."""
+    def made(**layouts):
+        grid, store = make_grid(), Store(tmp_path / "store")
+        fill(store, grid)
+        for name, layout in layouts.items():
+            folder = sources(tmp_path, layout, name=name)
+        return document_of(grid, store, folder)
+    return made
+
+
+def test_a_panel_of_curves_is_named_by_what_its_columns_share(drawn):
+    columns = "".join(f"- {{where: {{task: SC}}, label: SC {told}}}\n" for told in (
+        "first, epoch: first", "best", "last, epoch: last, metric: val/loss"))
+    panels = drawn(demo=LAYOUT.format("demo", "") + columns).panels
+    assert [(panel.title, panel.metric) for panel in panels] == [
+        ("SC", "validation accuracy (%)"), ("SC", "validation loss")]
+
+
+def test_curves_of_the_same_runs_are_in_the_unit_of_their_own_column(drawn):
+    one = LAYOUT.format("one", "") + "- {label: a, where: {task: SC}}\n"
+    two = LAYOUT.format("two", "") + "- {label: b, where: {task: SC, method: S4D-Lin}, scale: raw}\n"
+    percent, fraction = drawn(one=one, two=two).panels
+    assert (percent.metric, fraction.metric) == ("validation accuracy (%)", "validation accuracy (fraction)")
+    curves = {line.label: line.mean for line in percent.lines}
+    assert fraction.lines[0].mean == pytest.approx(curves["S4D-Lin"] / 100)
+
+
+def test_blocks_without_a_base_row_are_drawn_beside_differences(drawn):
+    blocks = ", groups: [{rows: [S4D-Inv]}, {rows: [S4D-Lin, S4D-Real], base: S4D-Lin}]"
+    table, = drawn(demo=LAYOUT.format("demo", blocks) + "- {label: SC, where: {task: SC}}\n").tables
+    differences, absolute = means.figure(table).axes
+    names = [label.get_text() for label in differences.get_yticklabels()]
+    assert names == ["S4D-Inv", "S4D-Lin (base)", "S4D-Real"]
+    assert [(names[round(bar.get_y() + bar.get_height() / 2)], bar.get_width()) for bar in differences.patches] == [
+        ("S4D-Real", pytest.approx(-10))]
+    dots = {names[int(line.get_ydata()[0])]: line.get_xdata()[0] for line in absolute.lines if line.get_marker() == "o"}
+    assert dots == {"S4D-Inv": pytest.approx(32.5), "S4D-Lin (base)": pytest.approx(30.5)}
+    assert absolute.get_xlabel() == "validation accuracy (%)"

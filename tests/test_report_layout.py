@@ -4,14 +4,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from report_store import make_grid, make_run
+from claim_store import claim
+from claim_store import write as claims
+from report_store import Shelf, make_grid, make_run
 
 from suite.errors import UserError
 from suite.grid import Grid, load_grid
 from suite.report import SOURCES
+from suite.report.builder import build_table
+from suite.report.claims import load_claims
 from suite.report.layout import default_layout, matches
 from suite.report.placed import layout_files, load_layout
 from suite.report.published import load_published
+from suite.report.results import read_results
 
 PUBLISHED = load_published()
 GOOD = """\
@@ -140,6 +145,27 @@ def test_a_column_of_the_default_layout_has_one_task():
     lone = replace(grid, runs=tuple(replace(run, labels={"task": run.labels["task"]}) for run in one),
                    axes={"task": grid.axes["task"]})
     assert default_layout(lone).layout.rows.axis == "task"  # there is no other
+
+
+@pytest.mark.parametrize(("only", "columns"), [
+    ([], ["sCIFAR", "SC"]), (["task=sCIFAR"], ["sCIFAR"]), (["method=S4D-Lin"], ["sCIFAR", "SC"])])
+def test_a_default_table_is_not_turned_by_what_is_asked_for(tmp_path, only, columns):
+    (tmp_path / "demo.yaml").write_text("""\
+name: demo
+profile: mini
+axes:
+  task: {sCIFAR: {task: scifar}, SC: {task: sc_bi}}
+  method: {S4D-Lin: {ssm.init: lin}, S4D-Real: {ssm.init: real}}
+""")
+    grid = load_grid(tmp_path / "demo.yaml", only=only)
+    layout = default_layout(grid).layout
+    assert (layout.rows.axis, [column.label for column in layout.columns]) == ("method", columns)
+    shelf = Shelf(tmp_path)
+    results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
+    table = build_table(default_layout(grid), grid, results, PUBLISHED)
+    assert load_claims(claims(tmp_path, claim(columns=["sCIFAR", "SC"])), grid, [table])  # a lost column is still known
+    with pytest.raises(UserError, match="no column 'S4D-Lin'"):
+        load_claims(claims(tmp_path, claim(columns="S4D-Lin")), grid, [table])
 
 
 def test_the_default_layout_tells_blocks_apart():

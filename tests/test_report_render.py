@@ -84,7 +84,7 @@ def test_markdown_escapes(name, escaped):
     ("41.2 ± 0.3", r"41.2 \ensuremath{\pm} 0.3"), ("Lin ×100", r"Lin \ensuremath{\times}100"),
     ("Δ", r"\ensuremath{\Delta}"), ("é ç Å", r"\'{e} \c{c} \r{A}"), ("ï", r"\"{\i}"), ("漢", r"\texttt{U+6F22}"),
     ("a--b", "a-{}-b"), ("---", "-{}-{}-"), ("a–b", "a--b"), ("<|>", r"\textless{}\textbar{}\textgreater{}"),
-    ("e\u0301", r"\'{e}"), ("a\nb\x00", "a b "), ("S4D-Lin", "S4D-Lin")])
+    ("*a [b", "{*}a {[}b"), ("e\u0301", r"\'{e}"), ("a\nb\x00", "a b "), ("S4D-Lin", "S4D-Lin")])
 def test_latex_escapes(name, escaped):
     assert latex.escape(name) == escaped
 

@@ -6,7 +6,6 @@ A claim with `rows` in the place of `columns` compares columns. Numbers are in t
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from suite.errors import Problem, UserError, nearest
-from suite.report.layout import Epoch, label_text
+from suite.report.layout import Epoch, default_layout, label_text
 from suite.report.part import NAME, Part, validated
 from suite.report.ranks import Statistic
 from suite.yamlfile import Node, load_yaml
@@ -163,12 +162,12 @@ def load_claims(path: Path, grid: Grid, tables: Sequence[Table], known: Iterable
     """The claims about the tables of a grid; `known` names tables of other grids.
 
     Raises UserError with every problem: file, line, key; also for unknown tables, rows and columns, and for a family
-    that is about several grids, whose correction would depend on which of them are reported.
+    that is about several grids, whose correction would depend on which of them are reported. Known are also the columns
+    that a table without a layout loses, as they are not asked for.
     """
     stated, node = read_claims(path)
     ours = {table.name: table for table in tables}
-    others = list(grid.axes.values())[1:]  # without a layout, a table loses columns of what is not asked for
-    lost = [", ".join(labels) for labels in itertools.product(*others)] if grid.changes else []
+    lost = [column.label for column in default_layout(grid.whole).layout.columns] if grid.left_out else []
     problems: list[Problem] = []
     for i, one in enumerate(stated):
         if one.claim.table in ours:

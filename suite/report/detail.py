@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from suite.differences import differences, settings, usual
-from suite.report.figures import Line
+from suite.report.figures import Line, curve_of
 from suite.report.results import status
 from suite.report.table import Cell, Head, Table
 
@@ -47,7 +47,7 @@ def details(document: Document) -> dict[str, Any]:
             "what": told.what, "facts": told.facts, "base": cell.base if told.base_run else "",
             "seeds": _seeds(cell, told.head, place, configs),
             "settings": [[key, _told(value), _told(other)] for key, (value, other) in changed.items()],
-            "curve": _curve(document.curves.get((told.head.metric.name, cell.run_ids)))})
+            "curve": _curve(document.curves.get(curve_of(told.head, cell)))})
     return {"axes": list(grid.axes), "runs": runs, "cells": cells}
 
 

@@ -13,7 +13,7 @@ from suite.report.plot import canvas, legend_label, look, style
 from suite.report.results import Results
 
 if TYPE_CHECKING:
-    from suite.report.table import Table
+    from suite.report.table import Cell, Head, Table
 
 ACROSS = 3  # panels side by side
 
@@ -39,16 +39,21 @@ class Panel:
     x: str = "epoch"
 
 
-Curves = dict[tuple[str, tuple[str, ...]], Line]
+Curves = dict[tuple[str, float, tuple[str, ...]], Line]
+
+
+def curve_of(head: Head, cell: Cell) -> tuple[str, float, tuple[str, ...]]:
+    """What the learning curve of a cell is found by: its metric, what the values are multiplied by, its runs."""
+    return head.metric.name, head.metric.factor, cell.run_ids
 
 
 def curves(tables: Iterable[Table], results: Results) -> Curves:
-    """The learning curve of each cell that has one, by the name of its metric and its runs."""
+    """The learning curve of each cell that has one, in the unit of its column."""
     found: Curves = {}
     for table in tables:
         for row in table.cells:
             for cell, head in zip(row, table.heads, strict=True):
-                key = (head.metric.name, cell.run_ids)
+                key = curve_of(head, cell)
                 if key not in found and cell.run_ids:
                     line = _line(cell.row, cell.run_ids, head.metric.name, head.metric.factor, results)
                     found |= {key: line} if line is not None else {}
@@ -63,14 +68,22 @@ def panels(tables: Iterable[Table], results: Results, lines: Curves) -> tuple[Pa
             panel = _measured(table, results)
             found |= {(table.name,): panel} if panel.lines else {}
             continue
-        for j, head in enumerate(table.heads):
-            key = (head.metric.name, tuple(run.run_id for run in head.runs))
-            there = [lines.get((head.metric.name, cells[j].run_ids)) for cells in table.cells]
+        keys = [(head.metric.name, tuple(run.run_id for run in head.runs)) for head in table.heads]
+        for j, (key, head) in enumerate(zip(keys, table.heads, strict=True)):
+            there = [lines.get(curve_of(head, cells[j])) for cells in table.cells]
             if key not in found and any(line is not None for line in there):
                 named = zip(table.rows, there, strict=True)
-                found[key] = Panel(head.label, head.metric.axis, tuple(replace(line, label=name)
-                                                                       for name, line in named if line is not None))
+                title = _title([other for k, other in zip(keys, table.heads, strict=True) if k == key])
+                found[key] = Panel(title, head.metric.axis, tuple(replace(line, label=name)
+                                                                  for name, line in named if line is not None))
     return tuple(found.values())
+
+
+def _title(heads: Sequence[Head]) -> str:
+    """What the labels of columns share that differ in the epoch only, less that epoch: a curve has all of them."""
+    told = [head.label.removesuffix(f" {head.epoch}").split() for head in heads]
+    same = [words[0] for words in zip(*told, strict=False) if len(set(words)) == 1]
+    return " ".join(same).rstrip(" ,:(") or heads[0].label
 
 
 def _measured(table: Table, results: Results) -> Panel:

@@ -150,9 +150,12 @@ def unknown_labels(match: Mapping[str, Labels], grid: Grid, where: Any) -> Itera
 
 
 def default_layout(grid: Grid) -> Placed:
-    """A column for each combination of all axes but one, which is the rows: the first that does not change the task."""
-    axes = list(grid.axes)
-    rows = next((axis for axis in axes if not _changes_task(axis, grid)), next(iter(axes), ""))
+    """A column for each combination of all axes but one, which is the rows: the first that does not change the task.
+
+    Which axis that is does not depend on which runs of the grid are asked for.
+    """
+    axes, whole = list(grid.axes), grid.whole
+    rows = next((axis for axis in axes if not _changes_task(axis, whole)), next(iter(axes), ""))
     others = [axis for axis in axes if axis != rows]
     keys: dict[tuple[str | None, ...], None] = {}
     for labels in [*(run.labels for run in grid.runs), *(out.labels for out in grid.excluded)]:

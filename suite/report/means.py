@@ -20,14 +20,14 @@ def columns(table: Table) -> list[int]:
 
 def words(table: Table) -> str:
     """The caption: it tells of differences where there are any."""
-    differences = any(row[j].base for row in table.cells for j in columns(table))
+    differences = any(form for j in columns(table) for form in _forms(table, j))
     return f"Means over seeds with 95 % intervals (Student){'; bars are differences from the base row' * differences}."
 
 
 def figure(table: Table) -> Any:
-    """A panel for each column, a line for each row. Differences are bars from 0; absolute numbers are points, since
-    their axis does not begin at 0. In a table of differences the base rows stay empty; printed rows are left out."""
-    shown = columns(table)
+    """A panel for each column and form of its numbers, a line for each row, but for printed ones. Differences are bars
+    from 0; absolute numbers are points, since their axis does not begin at 0."""
+    shown = [(j, differences) for j in columns(table) for differences in _forms(table, j)]
     rows = [i for i, line in enumerate(table.lines) if not line.constant]
     across = min(len(shown), ACROSS)
     down = -(-len(shown) // across)
@@ -36,20 +36,27 @@ def figure(table: Table) -> Any:
     widest = max(map(len, names)) * 0.075
     with style():
         made = canvas(min(11.0, widest + 2.6 * across), down * (0.24 * len(rows) + 0.85) + 0.35)
-        for i, j in enumerate(shown):
+        for i, (j, differences) in enumerate(shown):
             axes = made.add_subplot(down, across, i + 1)
-            _panel(axes, table.heads[j], [table.cells[i][j] for i in rows])
+            _panel(axes, table.heads[j], [table.cells[i][j] for i in rows], differences)
             axes.set_yticks(range(len(rows)), names if i % across == 0 else [""] * len(names))
-        if any(_published(row[j]) for row in table.cells for j in shown):
+        if any(_published(row[j]) for row in table.cells for j, _ in shown):
             made.legend([axes.plot([], [], **MARK)[0]], ["published, ± its standard deviation"],
                         loc="outside lower center", frameon=False)
     return made
 
 
-def _panel(axes: Any, head: Head, cells: list[Cell]) -> None:
-    differences = any(cell.base for cell in cells)
+def _forms(table: Table, j: int) -> list[bool]:
+    """Whether the column has differences (True), and absolute numbers other than of the rows that these are from."""
+    numbers = [(bool(row[j].base), line.block) for row, line in zip(table.cells, table.lines, strict=True)
+               if row[j].mean is not None and row[j].n]
+    relative = {block for differences, block in numbers if differences}
+    return [True] * bool(relative) + [False] * any(block not in relative for _, block in numbers)
+
+
+def _panel(axes: Any, head: Head, cells: list[Cell], differences: bool) -> None:
     for y, cell in enumerate(cells):
-        if differences and not cell.base:
+        if bool(cell.base) != differences:
             continue
         if cell.mean is not None and cell.n:
             low, high = cell.interval or (cell.mean, cell.mean)

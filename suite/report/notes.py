@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 SPREAD = {"sample": "± is the sample standard deviation (n − 1 in the denominator) over n seeds.",
           "population": "± is the standard deviation over n seeds as of a population (n in the denominator).",
           "none": "Means over n seeds."}
-MARKS = {"latex": "Bold: best of a column; underlined: second; among cells with all their seeds.",
-         "html": "Bold: best of a column; underlined: second; among cells with all their seeds.",
-         "text": "Bold: best of a column, among cells with all their seeds.",
-         "plain": "*: best of a column, among cells with all their seeds."}
+MARKS = {"latex": "Bold: best of a {}; underlined: second; among cells with all their seeds.",
+         "html": "Bold: best of a {}; underlined: second; among cells with all their seeds.",
+         "text": "Bold: best of a {}, among cells with all their seeds.",
+         "plain": "*: best of a {}, among cells with all their seeds."}
 
 
 def caption(table: Table, grid: Grid, form: str) -> list[str]:
@@ -40,7 +40,7 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
         return [*sentences, f"Measured on {'; '.join(filter(None, machines))}."]
     sentences += [SPREAD[table.spread], *_columns(heads), *_rows(table)]
     if any(cell.rank for row in table.cells for cell in row):
-        sentences.append(MARKS[form])
+        sentences.append(MARKS[form].format("row" if table.transpose else "column"))
     sentences += [f"Data: {'; '.join(_data(heads))}." if heads else "", profile_note(grid.profile)]
     sentences += [comparison.summary(table) if comparison.compared(table) else "", changed]
     return [sentence for sentence in sentences if sentence]
@@ -50,18 +50,20 @@ def _rows(table: Table) -> list[str]:
     """What the reader of the rows must know: differences, X, averages, printed rows."""
     cells = [cell for row in table.cells for cell in row]
     bases = dict.fromkeys(line.base for line in table.lines if line.base)
+    row = "Columns" if table.transpose else "Rows"  # as they are printed
     told = [f"Signed: differences from {' or '.join(bases)}, over the same seeds."] if bases else []
     if any(cell.chance for cell in cells):
         told.append("X: most seeds end within the 95 % binomial interval of chance.")
     told += [_average(head, table) for head in table.heads if head.averages]
     if any(line.constant for line in table.lines):
-        told.append("Rows without n are as printed in the paper.")
+        told.append(f"{row} without n are as printed in the paper.")
     return told
 
 
 def _average(head: Head, table: Table) -> str:
     before = [other.label for other in table.heads[:table.heads.index(head)] if not other.averages]
-    of = "the columns before it" if set(before) == set(head.averages) else ", ".join(head.averages)
+    every = f"the {'rows' if table.transpose else 'columns'} before it"
+    of = every if set(before) == set(head.averages) else ", ".join(head.averages)
     x = any(cell.chance for row in table.cells for cell in row if cell.column in head.averages)
     return f"{head.label}: mean of {of}{f', an X counted as {CHANCE:g}' if x else ''}."
 

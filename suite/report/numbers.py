@@ -18,6 +18,7 @@ from suite.report.published import CHANCE, Published
 from suite.report.results import FAILURES, Missing, Results, Sample
 from suite.report.stats import Summary, summarise
 from suite.report.table import Cell, Head, Table
+from suite.report.verdict import incomparable
 
 if TYPE_CHECKING:
     from suite.grid import Grid, GridRun
@@ -59,8 +60,8 @@ class Numbers(Protocol):
     def datum(self, claim: Claim, row: str, column: str) -> Datum:
         """What stands in a cell of the claim's table."""
 
-    def published(self, claim: Claim, row: str, column: str) -> float | None:
-        """The published number of that cell, None where there is none or it is not comparable with these."""
+    def published(self, claim: Claim, row: str, column: str) -> float | str | None:
+        """The published number of that cell, or why it is not comparable with these; None where there is none."""
 
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
@@ -154,19 +155,20 @@ class RunNumbers:
                 values[run.config.seed] = mean
         return Sample(values, tuple(missing), tuple(runs))
 
-    def published(self, claim: Claim, row: str, column: str) -> float | None:
-        """The printed number at the same place of the same table, for runs of the paper's profile."""
-        if self.profile != "paper":
+    def published(self, claim: Claim, row: str, column: str) -> float | str | None:
+        """The number that the cell is held against, absolute as `datum` is, or why the two may not be compared."""
+        cell = self._cells[claim.table, row, column][1] if (claim.table, row, column) in self._cells else None
+        if cell is None or not cell.judged:
             return None
-        number = self.file.find(self._table(claim).published or claim.table, row, column)
-        return self.file.absolute(number) if number else None
+        one = cell.judged[0]  # it may lack a number, for want of its base, where `datum` has one
+        why = incomparable((self._runs[run_id] for run_id in cell.run_ids), self.grid, one.table) or \
+            (one.reason if one.verdict == "not comparable" else "")
+        number = self.file.find(one.table, one.row, one.column)
+        return why or (self.file.absolute(number) if number else None)
 
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
-        return self._table(claim).rows
-
-    def _table(self, claim: Claim) -> Table:
-        return next(table for table in self.tables if table.name == claim.table)
+        return next(table.rows for table in self.tables if table.name == claim.table)
 
     def note(self, claim: Claim) -> str:
         """Nothing: the report has its own warnings."""

@@ -9,16 +9,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite.data import cards
+
 if TYPE_CHECKING:
     from suite.grid import Grid
     from suite.store import RunState
 
-CODE = Path(__file__).parent
+CODE = Path(__file__).parents[1]  # all of it: a report also tells what rules, plans and settings say of its runs
 FILES = {True: ("result.json", "provenance.json"), False: ("result.json", "metrics.jsonl", "provenance.json")}  # done
 
 
 def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources: str) -> str:
-    """SHA-256 over the grid, the states of its runs, the sizes, times and inodes of what they wrote, `sources`, code.
+    """SHA-256 over the grid, its runs' states and the sizes, times and inodes of their files, cards, `sources`, code.
 
     Taken before anything is read: what is written later is seen by the next report.
     """
@@ -27,7 +29,8 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
     def add(*parts: object) -> None:
         digest.update(f"{parts!r}\n".encode(errors="backslashreplace"))
 
-    add(grid.name, grid.title, str(grid.path), grid.profile, grid.axes, grid.seeds, grid.changes)
+    add(grid.name, grid.title, str(grid.path), grid.profile, grid.axes, grid.seeds, grid.changes,
+        [run.run_id for run in grid.left_out])
     for out in grid.excluded:
         add(out.labels, out.reason)
     for run in grid.runs:
@@ -36,7 +39,8 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
         if state.name != "todo":
             folder = root / run.run_id
             add(*(_stat(folder / name) for name in FILES[state.name == "done"]))
-    add(sources, _code())
+    used = {run.config.data.name for run in grid.runs}
+    add(sources, _code(), digest_of(cards.CARDS / f"{name}.yaml" for name in cards.names() if name in used))
     return digest.hexdigest()
 
 
@@ -48,7 +52,7 @@ def digest_of(paths: Iterable[Path]) -> str:
 
 @cache
 def _code() -> str:
-    return digest_of(sorted(CODE.glob("*.py")))
+    return digest_of(sorted(CODE.rglob("*.py")))
 
 
 def _stat(path: Path) -> tuple[int, ...]:
