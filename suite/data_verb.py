@@ -195,7 +195,7 @@ def show(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
             with bar.shown():
                 data = first_here(name, ways, task, args.sets)
             labels = cards.load(name).variants[data.variant].labels
-            path = pictures.write(data, labels, args.out / f"data-{name}-{data.variant}-{task}.png")
+            path = pictures.write(name, data, labels, args.out / f"data-{name}-{data.variant}-{task}.png")
             print(f"wrote {path}")
     return 0
 

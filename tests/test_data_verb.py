@@ -97,6 +97,7 @@ def test_show_draws_examples(made: Cards, tmp_path: Path) -> None:
     assert main(["data", "show", "cifar10", "--variant", "sample", "--set", "train_count=10", "--task", "image",
                  "--out", str(tmp_path / "pictures")]) == 0
     with Image.open(tmp_path / "pictures" / "data-cifar10-sample-image.png") as picture:
+        assert picture.text["Title"] == "cifar10 for image, variant sample, test split"
         assert picture.size[0] > 1000 and np.asarray(picture.convert("L")).std() > 20
     assert main(["data", "show", "bidmc", "--task", "bidmc_rr", "--out", str(tmp_path / "pictures")]) == 0
     assert (tmp_path / "pictures" / "data-bidmc-sample-bidmc_rr.png").stat().st_size > 20_000
@@ -107,7 +108,7 @@ def test_tokens_and_pairs_are_strips(tmp_path: Path) -> None:
     common = {"tokens": np.arange(301, dtype=np.uint8) % 9, "starts": starts, "test/y": np.array([1, 0])}
     for documents in (np.array([1, 2]), np.array([[0, 1], [2, 1]])):
         data = TaskData("text", 295, None, 9, 2, None, "f" * 64, "sample", common | {"test/documents": documents})
-        path = pictures.write(data, ["no", "yes"], tmp_path / "strip.png")
+        path = pictures.write("imdb", data, ["no", "yes"], tmp_path / "strip.png")
         with Image.open(path) as picture:
             assert len(np.unique(np.asarray(picture.convert("L")))) > 9
 

@@ -6,16 +6,20 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, get_args
 from unittest import mock
 
 import numpy as np
 import pytest
 
 from suite.cli import main
+from suite.config import RunConfig
 from suite.data import cards, families, sound
 from suite.data.families import Facts, Prepared
+from suite.data.prepared import load
 from suite.errors import UserError
+from suite.fields import TaskName
+from suite.tasks import TASKS
 
 CARD = """
 name: waves
@@ -155,3 +159,26 @@ def test_check_finds_values_that_were_kept_before_they_were_looked_at(waves: Wav
         assert prepare() == 0
     assert main(["data", "check", "waves"]) == 1
     assert "DAMAGED: data set waves, variant original, val: row 0 has the label 9" in capsys.readouterr().out
+
+
+def test_a_card_of_an_unknown_task_is_told_what_to_write(waves: Waves, tmp_path: Path,
+                                                         capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "waves.yaml").write_text(CARD.replace("[scifar, listops]", "[waves]"))
+    assert main(["data", "list"]) == 2
+    told = capsys.readouterr().err
+    assert f"{tmp_path}/waves.yaml: tasks: 'waves' is no task" in told
+    assert "in a grid task: scifar, data.name: waves. allowed: scifar, sc_ar" in told
+    (tmp_path / "waves.yaml").write_text(CARD)
+    cards.load.cache_clear()
+    waves.VIEWS = {"waves": "values"}
+    assert main(["data", "prepare", "waves"]) == 2
+    assert "waves_family: VIEWS: 'waves' is no task" in capsys.readouterr().err
+
+
+def test_a_grid_chooses_an_own_data_set_as_the_readme_says(waves: Waves, tmp_path: Path) -> None:
+    assert "a grid `task: scifar, data.name: waves`" in (Path(__file__).parents[1] / "README.md").read_text()
+    (tmp_path / "mine.yaml").write_text("name: mine\nbase: {task: scifar, data.name: waves}\nseeds: [0]\n")
+    assert main(["plan", str(tmp_path / "mine.yaml"), "--store", str(tmp_path / "runs")]) == 0
+    config = RunConfig.build({"task": "scifar", "data.name": "waves"})
+    assert load(config.data, config.task).classes == 2
+    assert get_args(TaskName) == ("none", *TASKS)
