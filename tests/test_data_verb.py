@@ -161,3 +161,13 @@ def test_check_reads_files_that_only_some_tasks_need(made: Cards, capsys: pytest
     assert f"found: {made.home}/bidmc32/BIDMC32RR_TEST.ts; not here: " in out and ", and 4 more" in out
     digest = hashlib.sha256(b"@data\n").hexdigest()
     assert f"rr_test: sha256 {digest}" in out
+
+
+def test_run_names_data_that_are_damaged_before_anything_starts(made: Cards, tmp_path: Path,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    made.change("bidmc", "sample", lambda fields: fields["files"]["val"].update(sha256="0" * 64))
+    (tmp_path / "one.yaml").write_text("name: one\nbase: {task: bidmc_rr, data.variant: sample}\nseeds: [0, 1]\n")
+    assert main(["run", str(tmp_path / "one.yaml"), "--store", str(tmp_path / "runs")]) == 2
+    text = capsys.readouterr().err
+    assert "bidmc-val.parquet is damaged or another file: sha256 " in text and "data set bidmc, variant sample" in text
+    assert text.count("damaged") == 1 and not [*(tmp_path / "runs").glob("*")]

@@ -158,7 +158,10 @@ def wanted(config: Data, task: str) -> Wanted:
 
 
 def check(config: Data, task: str) -> None:
-    """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing."""
+    """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing.
+
+    So it does where a file is damaged.
+    """
     want = wanted(config, task)
     if cache.find(want.label, want.key) is None:
         want.source.check()
