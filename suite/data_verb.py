@@ -38,12 +38,13 @@ def variants(name: str, wanted: str | None) -> list[str]:
 
 
 def list_(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
-    """Prints every variant with its size, whether its source is here, and what of it is prepared."""
+    """Prints where each set is from, and every variant with its size, whether it is here, and what is prepared."""
     last = ""
     for name, variant in chosen:
         card = cards.load(name)
         if name != last:
-            print(f"{name}: {card.title}\n  licence: {card.licence}. Tasks: {', '.join(card.tasks)}")
+            print(f"{name}: {card.title}\n  licence: {card.licence}. Tasks: {', '.join(card.tasks)}\n"
+                  f"  source: {' '.join(card.source.split())}")
         last = name
         facts = card.variants[variant]
         counts = ", ".join(f"{split} {count:,}" for split, count in facts.counts.items())

@@ -32,6 +32,7 @@ def test_list_names_sizes_places_and_what_is_prepared(made: Cards, capsys: pytes
     text = capsys.readouterr().out
     for name in cards.names():
         assert f"{name}: {cards.load(name).title}\n  licence: {cards.load(name).licence}" in text
+        assert f"\n  source: {' '.join(cards.load(name).source.split())}\n" in text
         for variant, card in cards.load(name).variants.items():
             assert f"  {variant}: {card.first_line}\n" in text
     assert "train 84,843, val 9,981, test 11,005; 2,429 MB to get, about 3,387 MB prepared" in text
