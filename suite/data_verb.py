@@ -7,13 +7,16 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
-from suite.data import bar, cache, cards, prepared, stamps
-from suite.data.families import FAMILIES, family
+from suite.data import bar, cache, cards, prepared, sound, stamps
+from suite.data.families import FAMILIES, Prepared, family
 from suite.data.source import Source
 from suite.errors import UserError, nearest
 from suite.fields import Data
+
+ANEW = "remove the folder, and it is made anew"
 
 
 def main(args: argparse.Namespace) -> int:
@@ -35,12 +38,13 @@ def variants(name: str, wanted: str | None) -> list[str]:
 
 
 def list_(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
-    """Prints every variant with its size, whether its source is here, and what of it is prepared."""
+    """Prints where each set is from, and every variant with its size, whether it is here, and what is prepared."""
     last = ""
     for name, variant in chosen:
         card = cards.load(name)
         if name != last:
-            print(f"{name}: {card.title}\n  licence: {card.licence}. Tasks: {', '.join(card.tasks)}")
+            print(f"{name}: {card.title}\n  licence: {card.licence}. Tasks: {', '.join(card.tasks)}\n"
+                  f"  source: {' '.join(card.source.split())}")
         last = name
         facts = card.variants[variant]
         counts = ", ".join(f"{split} {count:,}" for split, count in facts.counts.items())
@@ -163,11 +167,23 @@ def check(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
         print(f"{name} {variant}: {told}")
         for path, meta in cache.entries(name, variant):
             bad = [f["file"] for f in meta["files"].values() if cache.sha256_of(path / f["file"]) != f["sha256"]]
-            damaged += bool(bad)
-            state = f"DAMAGED: {', '.join(bad)}; remove the folder, and it is made anew" if bad else "good"
-            print(f"    prepared {told_options(meta['key'])}, {path.name}: {state}")
+            state = f"DAMAGED: {', '.join(bad)}; {ANEW}" if bad else unusable(path, source)
+            damaged += bool(state)
+            print(f"    prepared {told_options(meta['key'])}, {path.name}: {state or 'good'}")
     print(f"{damaged} damaged" if damaged else "nothing is damaged")
     return 1 if damaged else 0
+
+
+def unusable(path: Path, source: Source) -> str:
+    """What is wrong with the values of an entry of the cache, as one made before values were checked may hold them."""
+    entry = cache.read(path)
+    if entry is None:
+        return f"DAMAGED: {cache.META}; {ANEW}"
+    try:
+        sound.check(Prepared(entry.facts, entry.arrays), source.place)
+    except UserError as error:
+        return f"DAMAGED: {error}; then remove the folder"
+    return ""
 
 
 def show(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
@@ -180,7 +196,7 @@ def show(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
             with bar.shown():
                 data = first_here(name, ways, task, args.sets)
             labels = cards.load(name).variants[data.variant].labels
-            path = pictures.write(data, labels, args.out / f"data-{name}-{data.variant}-{task}.png")
+            path = pictures.write(name, data, labels, args.out / f"data-{name}-{data.variant}-{task}.png")
             print(f"wrote {path}")
     return 0
 

@@ -9,17 +9,21 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from suite.tasks import TASKS
 
 Bool = Annotated[bool, Strict()]
 Int = Annotated[int, Strict()]
 Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1)]
 USER_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
-TaskName = Literal["none", "scifar", "sc_ar", "sc_bi", "bidmc_hr", "bidmc_rr", "bidmc_spo2", "listops", "text",
-                   "retrieval", "image", "pathfinder", "pathx"]
+if TYPE_CHECKING:
+    TaskName = str  # type checkers know no Literal of names that are found elsewhere
+else:
+    TaskName = Literal[("none", *TASKS)]
 InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real"]
 
 ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50", "lstm", "transformer",

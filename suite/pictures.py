@@ -21,15 +21,17 @@ TOKENS_A_ROW = 128
 SPECIALS = 3  # tokens with longer names that are no letters: padding, unknown, end
 
 
-def write(data: TaskData, labels: Sequence[str], path: Path) -> Path:
+def write(name: str, data: TaskData, labels: Sequence[str], path: Path) -> Path:
     """Draw the first test examples of every class in turn, or evenly spread ones of a regression; `labels` of classes.
+
+    `name` of the data set.
 
     Raises UserError where the file cannot be written.
     """
     kind = kind_of(data)
     rows = spread(np.asarray(data.arrays["test/y"]), COUNT[kind], data.classes)
     names = [named(data, labels, data.arrays["test/y"][row]) for row in rows]
-    title = f"{data.task}, variant {data.variant}, test split"
+    title = f"{name} for {data.task}, variant {data.variant}, test split"
     with style(**{"axes.grid": False}):
         figure = {"images": images, "signals": signals, "tokens": tokens}[kind](data, rows, names)
         figure.suptitle(title, fontsize=10)

@@ -72,7 +72,7 @@ def is_missing(state: RunState, run: GridRun, options: Options, reasons: set[str
 
 
 def check_data(runs: Iterable[GridRun]) -> None:
-    """Raises UserError, for all data sets at once, where a run's data are not prepared and their source is missing."""
+    """Raises UserError, for all data sets at once, where data are not prepared and the source is missing or damaged."""
     from suite.data import prepared
 
     problems: dict[tuple[str, str], Problem] = {}

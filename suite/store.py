@@ -27,6 +27,7 @@ from suite.migrate import SCHEMA, migrated
 StateName = Literal["todo", "claimed", "partial", "done", "failed", "cancelled", "lost", "unknown"]
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 CHECKPOINT = re.compile(r"checkpoint-(\d{9,})-([0-9a-f]{16})\.pt")
+LONGEST = 500  # letters of an error that is no user's, as the detail of a state
 FROZEN = "FROZEN"  # a file of this name in a store keeps it from being written to
 
 
@@ -265,12 +266,15 @@ def checkpoints(folder: Path) -> list[tuple[int, str]]:
 
 
 def one_line(error: BaseException) -> str:
-    """An error as the detail of a state."""
+    """An error as the detail of a state. A user's is whole, since what to do stands at its end; others may be cut."""
     if isinstance(error, UserError):
-        told = "; ".join(f"{p.where}: {p.what}, {p.fix}".strip(":, ") for p in error.problems)
-    else:
-        told = str(error)
-    return " ".join(told.split())[:500]
+        return " ".join("; ".join(f"{p.where}: {p.what}, {p.fix}".strip(":, ") for p in error.problems).split())
+    told = " ".join(str(error).split())
+    if len(told) <= LONGEST:
+        return told
+    start = told[:LONGEST]
+    sentences, _, _ = start.rpartition(". ")
+    return f"{sentences}. …" if sentences else f"{start.rpartition(' ')[0] or start} …"
 
 
 def _is_whole(path: Path) -> bool:

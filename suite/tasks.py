@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
+
+from suite.errors import UserError, nearest
 
 
 @dataclass(frozen=True)
@@ -38,3 +41,12 @@ TASKS = {
         Task("pathx", "pathfinder", "values", "accuracy"),
     )
 }
+
+
+def check(names: Iterable[str], data: str, where: str) -> None:
+    """Raises UserError where the data set `data` is said to serve what is no task: no grid could name it."""
+    for name in names:
+        if name not in TASKS:
+            raise UserError(f"{name!r} is no task, and tasks are fixed", where,
+                            f"name one whose inputs and metric the data have; for images or signals and accuracy write "
+                            f"scifar here, and in a grid task: scifar, data.name: {data}. {nearest(name, TASKS)}")

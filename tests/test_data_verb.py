@@ -32,6 +32,7 @@ def test_list_names_sizes_places_and_what_is_prepared(made: Cards, capsys: pytes
     text = capsys.readouterr().out
     for name in cards.names():
         assert f"{name}: {cards.load(name).title}\n  licence: {cards.load(name).licence}" in text
+        assert f"\n  source: {' '.join(cards.load(name).source.split())}\n" in text
         for variant, card in cards.load(name).variants.items():
             assert f"  {variant}: {card.first_line}\n" in text
     assert "train 84,843, val 9,981, test 11,005; 2,429 MB to get, about 3,387 MB prepared" in text
@@ -97,6 +98,7 @@ def test_show_draws_examples(made: Cards, tmp_path: Path) -> None:
     assert main(["data", "show", "cifar10", "--variant", "sample", "--set", "train_count=10", "--task", "image",
                  "--out", str(tmp_path / "pictures")]) == 0
     with Image.open(tmp_path / "pictures" / "data-cifar10-sample-image.png") as picture:
+        assert picture.text["Title"] == "cifar10 for image, variant sample, test split"
         assert picture.size[0] > 1000 and np.asarray(picture.convert("L")).std() > 20
     assert main(["data", "show", "bidmc", "--task", "bidmc_rr", "--out", str(tmp_path / "pictures")]) == 0
     assert (tmp_path / "pictures" / "data-bidmc-sample-bidmc_rr.png").stat().st_size > 20_000
@@ -107,7 +109,7 @@ def test_tokens_and_pairs_are_strips(tmp_path: Path) -> None:
     common = {"tokens": np.arange(301, dtype=np.uint8) % 9, "starts": starts, "test/y": np.array([1, 0])}
     for documents in (np.array([1, 2]), np.array([[0, 1], [2, 1]])):
         data = TaskData("text", 295, None, 9, 2, None, "f" * 64, "sample", common | {"test/documents": documents})
-        path = pictures.write(data, ["no", "yes"], tmp_path / "strip.png")
+        path = pictures.write("imdb", data, ["no", "yes"], tmp_path / "strip.png")
         with Image.open(path) as picture:
             assert len(np.unique(np.asarray(picture.convert("L")))) > 9
 
@@ -160,3 +162,13 @@ def test_check_reads_files_that_only_some_tasks_need(made: Cards, capsys: pytest
     assert f"found: {made.home}/bidmc32/BIDMC32RR_TEST.ts; not here: " in out and ", and 4 more" in out
     digest = hashlib.sha256(b"@data\n").hexdigest()
     assert f"rr_test: sha256 {digest}" in out
+
+
+def test_run_names_data_that_are_damaged_before_anything_starts(made: Cards, tmp_path: Path,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    made.change("bidmc", "sample", lambda fields: fields["files"]["val"].update(sha256="0" * 64))
+    (tmp_path / "one.yaml").write_text("name: one\nbase: {task: bidmc_rr, data.variant: sample}\nseeds: [0, 1]\n")
+    assert main(["run", str(tmp_path / "one.yaml"), "--store", str(tmp_path / "runs")]) == 2
+    text = capsys.readouterr().err
+    assert "bidmc-val.parquet is damaged or another file: sha256 " in text and "data set bidmc, variant sample" in text
+    assert text.count("damaged") == 1 and not [*(tmp_path / "runs").glob("*")]

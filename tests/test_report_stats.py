@@ -163,6 +163,15 @@ def test_rank_correlation_is_scipys(statistic):
     assert ours.pair.holds == pytest.approx(2 * p, rel=1e-6)
 
 
+def test_kendalls_p_of_more_rows_without_ties_is_exact():
+    left, right = MANY
+    for x, y in ((left, right), (left, left + 0.3 * right), (left, 0.3 * right - left)):
+        ours = ranks.correlate(x, y, "kendall")
+        theirs = scipy_stats.kendalltau(x, y, method="exact")
+        assert min(ours.pair.holds, ours.pair.fails) == pytest.approx(theirs.pvalue, rel=1e-12)
+        assert (ours.pair.holds < ours.pair.fails) == (theirs.statistic > 0)
+
+
 def test_rank_correlation_of_more_rows_and_with_ties():
     x, y = np.arange(12.0), np.array([1, 0, 2, 3, 5, 4, 6, 6, 8, 7, 9, 9.0])
     ours = ranks.correlate(x, y, "kendall")

@@ -19,7 +19,18 @@ from places import claim_of, tree
 
 from suite import atomic, provenance
 from suite.errors import UserError
-from suite.store import RunState, Store, check_folder, encode_rows, read_config, read_head, read_result, read_rows
+from suite.store import (
+    LONGEST,
+    RunState,
+    Store,
+    check_folder,
+    encode_rows,
+    one_line,
+    read_config,
+    read_head,
+    read_result,
+    read_rows,
+)
 
 ROWS = [{"epoch": 1, "step": 10, "train/loss": 0.1, "val/accuracy": 1 / 3},
         {"epoch": 2, "step": 20, "train/loss": 1e-300, "val/accuracy": 2 / 3}]
@@ -212,3 +223,11 @@ def test_the_head_of_a_result_is_the_result_without_its_rows(tmp_path: Path, row
     (folder / "result.json").write_bytes(sealed.replace(b'"shape":"s"', b'"shape":"t"'))
     with pytest.raises(atomic.Corrupt):
         read_head(folder / "result.json")
+
+
+def test_what_to_do_is_not_cut_off_an_error_and_others_end_with_a_sentence_or_a_word() -> None:
+    ways = "get the file anew. " * 60 + "Or choose another variant: --set data.variant=sample"
+    assert one_line(UserError("it is damaged", "train.parquet", ways)) == f"train.parquet: it is damaged, {ways}"
+    assert one_line(ValueError("A sentence. " * 60)) == "A sentence. " * (LONGEST // 12) + "…"
+    assert one_line(ValueError("word " * 150)) == "word " * (LONGEST // 5 - 1) + "word …"
+    assert one_line(ValueError("x" * 600)) == "x" * LONGEST + " …"

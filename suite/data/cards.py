@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from suite import tasks
 from suite.errors import Problem, UserError, nearest
 from suite.yamlfile import load_yaml
 
@@ -147,16 +148,18 @@ def names() -> list[str]:
 
 @lru_cache(maxsize=None)
 def load(name: str) -> Card:
-    """The card of a data set. Raises UserError where there is none or where it is not well formed."""
+    """The card of a data set. Raises UserError where there is none, where it is not well formed or names no task."""
     if name not in names():
         raise UserError(f"there is no data set {name!r}", where="data.name",
                         fix=f"{nearest(name, names())}. A data set is added by a card in {CARDS.name}/")
     path = CARDS / f"{name}.yaml"
     try:
-        return Card.model_validate(load_yaml(path).plain())
+        card = Card.model_validate(load_yaml(path).plain())
     except ValidationError as error:
         raise UserError([Problem(e["msg"], f"{path}: {'.'.join(map(str, e['loc']))}")
                          for e in error.errors()]) from None
+    tasks.check(card.tasks, name, f"{path}: tasks")
+    return card
 
 
 def resolve(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Families of data sets: the form in which each gives its arrays, and which module prepares which data set.
 
 A data set is added by a card (`datasets/<name>.yaml`) and a line in `FAMILIES`; a new family also by a module with
-`VIEWS` and `prepare`.
+`VIEWS` and `prepare`. It serves tasks of `suite/tasks.py`; a grid chooses it by `task` and `data.name`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
+from suite import tasks
 from suite.data.source import Source
 from suite.errors import UserError, nearest
 
@@ -62,8 +63,10 @@ class Family(Protocol):
 
 
 def family(name: str) -> Family:
-    """The module that prepares the data set `name`. Raises UserError where there is none."""
+    """The module that prepares the data set `name`. Raises UserError where there is none, or for what is no task."""
     if name not in FAMILIES:
         raise UserError(f"no code prepares the data set {name!r}", "data.name",
                         f"{nearest(name, FAMILIES)}. Add it to suite/data/families.py")
-    return cast(Family, importlib.import_module(FAMILIES[name]))
+    module = cast(Family, importlib.import_module(FAMILIES[name]))
+    tasks.check(module.VIEWS, name, f"{FAMILIES[name]}: VIEWS")
+    return module

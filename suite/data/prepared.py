@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
@@ -9,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suite.data import cache, cards, stamps
+from suite import atomic
+from suite.data import cache, cards, sound, stamps
 from suite.data.families import Family, Prepared, family
 from suite.data.source import Source
 from suite.errors import UserError, nearest
+from suite.tasks import TASKS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -121,8 +124,25 @@ class Wanted:
         return key | ({"hub": card.hub.model_dump()} if card.hub else {})
 
     def make(self) -> Prepared:
-        """Prepare the arrays. Raises UserError."""
-        return self.module.prepare(self.source, self.view)
+        """Prepare the arrays. Raises UserError, also for what the family raises and for arrays that nothing can use."""
+        try:
+            made = self.module.prepare(self.source, self.view)
+        except (UserError, MemoryError):  # a run ends for another reason where memory is short
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in atomic.FULL:
+                raise
+            raise UserError(f"its family fails: {type(error).__name__}: {error} ({self.line(error)})",
+                            self.source.place, "mend the file that it reads, or `prepare` there") from error
+        sound.check(made, self.source.place)
+        sound.fits(made.facts, TASKS[self.source.task], self.source.place)
+        return made
+
+    def line(self, error: Exception) -> str:
+        """Where in the family's module it was raised: a UserError is shown without its traceback."""
+        path = getattr(self.module, "__file__", None)
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        return f"{path}, line {lines[-1]}" if lines else str(getattr(self.module, "__name__", ""))
 
 
 def wanted(config: Data, task: str) -> Wanted:
@@ -138,7 +158,10 @@ def wanted(config: Data, task: str) -> Wanted:
 
 
 def check(config: Data, task: str) -> None:
-    """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing."""
+    """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing.
+
+    So it does where a file is damaged.
+    """
     want = wanted(config, task)
     if cache.find(want.label, want.key) is None:
         want.source.check()

@@ -6,12 +6,19 @@ import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 from suite.data import cards, hub
 from suite.errors import UserError
+
+
+@lru_cache(maxsize=None)
+def digest(path: Path, size: int, mtime_ns: int) -> str:
+    """The sha256 of a file of this size and time, read once by a process: several tasks share their files."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
@@ -87,8 +94,8 @@ class Source:
         if expected is None:
             return path
         try:
-            with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, "sha256").hexdigest()
+            stamp = path.stat()
+            found = digest(path, stamp.st_size, stamp.st_mtime_ns)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
         if found != expected:
@@ -110,9 +117,12 @@ class Source:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
 
     def check(self) -> None:
-        """Raises UserError where a file is missing or the hub cannot give the data; reads and downloads no data."""
+        """Raises UserError where a file is missing or not the card's, or the hub cannot give the data; downloads none.
+
+        Every byte of the files is read: here a damaged one is told once, and not by each of the runs that need it.
+        """
         for file in self.files:
-            self.find(file)
+            self.path(file)
         if self.card.hub:
             hub.check(self, self.card.hub)
 

@@ -1,4 +1,4 @@
-"""Rank correlation of two columns, with a permutation p and an interval."""
+"""Rank correlation of two columns, with an interval, and a p that is exact where that can be had."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy import special
 from suite.report.families import Pair
 
 Statistic = Literal["kendall", "spearman"]
-EXACT = 8  # rows up to which all permutations are tried
+EXACT = 8  # rows up to which all permutations are tried; beyond, Kendall's law is known where there are no ties
 DRAWS = 19_999
 
 
@@ -49,22 +49,38 @@ def correlate(left: Sequence[float], right: Sequence[float], statistic: Statisti
     if x.size < 3 or not np.ptp(x) or not np.ptp(y):
         raise ValueError("a rank correlation needs three rows that differ on either side")
     a, b = _scores(x, statistic), _scores(y, statistic)
-    orders = _orders(x.size)
+    value = float((a * b).sum()) / math.sqrt((a**2).sum() * (b**2).sum())
+    untied = np.unique(x).size == np.unique(y).size == x.size
+    above, below = _exact(x, y) if untied and statistic == "kendall" else _permuted(a, b, value, statistic)
+    return Correlation(value, x.size, Pair(min(2 * above, 1.0), min(2 * below, 1.0)), statistic)
+
+
+def _exact(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """Chances of Kendall's tau at least, and at most, as large where no order is likelier than another."""
+    from scipy import stats  # here, since it takes half a second to import
+
+    above, below = (float(stats.kendalltau(x, y, method="exact", alternative=side).pvalue)
+                    for side in ("greater", "less"))
+    return above, below
+
+
+def _permuted(a: np.ndarray, b: np.ndarray, value: float, statistic: Statistic) -> tuple[float, float]:
+    """The same chances by permutations: with ties, and for Spearman's rho, there is no law to look up."""
+    orders = _orders(len(a))
     norm = math.sqrt((a**2).sum() * (b**2).sum())
-    value = float((a * b).sum()) / norm
     permuted = b[orders[:, :, None], orders[:, None, :]] if statistic == "kendall" else b[orders]
     others = (permuted * a).sum(axis=tuple(range(1, permuted.ndim))) / norm
-    exact = x.size <= EXACT  # all orders, the present one among them; else it is counted with the draws
+    exact = len(a) <= EXACT  # all orders, the present one among them; else it is counted with the draws
     above, below = ((int(side.sum()) + (not exact)) / (len(orders) + (not exact))
                     for side in (others >= value - 1e-12, others <= value + 1e-12))
-    return Correlation(value, x.size, Pair(min(2 * above, 1.0), min(2 * below, 1.0)), statistic)
+    return above, below
 
 
 def _scores(values: np.ndarray, statistic: Statistic) -> np.ndarray:
     """Signs of all differences, or centred ranks: the correlation of these is tau-b, or rho."""
     if statistic == "kendall":
         return np.sign(values[:, None] - values[None, :])
-    from scipy import stats  # here, since it takes half a second to import
+    from scipy import stats
 
     ranks = stats.rankdata(values)
     return np.asarray(ranks - ranks.mean())
