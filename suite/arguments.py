@@ -50,7 +50,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
 
 def _verbs_that_run(verb: AddVerb) -> None:
     for name, about in (("run", "run what is missing, then write the report"),
-                        ("retry", "run failed runs again, too")):
+                        ("retry", "run what is missing, and failed and cancelled runs again")):
         parser = verb(name, "verbs:run", about)
         _grid_options(parser)
         _run_options(parser)
@@ -60,7 +60,8 @@ def _verbs_that_run(verb: AddVerb) -> None:
         parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
                             "write the report; Ctrl-C ends the waiting, not the jobs")
     parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom", "cancelled"],
-                        help="only runs that ended for this reason (default: all)")
+                        help="only runs that ended for this reason, and nothing else that is missing; may be repeated "
+                        "(default: all that is missing, failed or cancelled)")
 
 
 def _verbs_that_end(verb: AddVerb) -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 from suite import launches
 from suite.errors import UserError
 from suite.grid import Grid, GridRun
-from suite.plan import Plan, check_data, make_plan, state_name
+from suite.plan import Plan, check_data, make_plan, narrowed, state_name
 from suite.price import late
 from suite.store import Store
 
@@ -26,8 +26,11 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     store = Store(args.store)
     plan_ = make_plan(grids, store, args.until, retry)
     started = time.monotonic()
-    # A run that another runner holds is waited for: the report at the end is then whole, whoever made it.
-    held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == "claimed"]
+    # A run that another runner holds is waited for: the report at the end is then whole, whoever made it. Not where
+    # only what ended for a reason is asked for: one whose owner dies would be taken over, and it did not end so.
+    held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == "claimed" and not narrowed(retry)]
+    if narrowed(retry) and not plan_.todo:
+        print(f"no run ended for this reason: {', '.join(retry)}; nothing is started")
     if plan_.todo or held:
         check_data(plan_.todo)
     launches.record(grids, {run_.run_id for run_ in plan_.todo}, store)
