@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from suite.errors import UserError
 from suite.order import GRAPHS
 
 ABOUT = """\
@@ -18,6 +19,8 @@ Runs grids of seeded trainings of structured state space models, and makes the p
   python run_grid.py why grids/quickstart.yaml S4D-Real sCIFAR     from a cell to its runs, settings and logs
 """
 AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its function, one line about it
+SETTINGS = ("partition", "account", "constraint", "time", "gpus_per_job", "cpus_per_job", "memory", "max_parallel",
+            "runs_per_job", "side_by_side", "setup")  # options that replace the cluster: file's key of that name
 MORE = "`python run_grid.py VERB --help` tells the options of a verb. `run` is the verb where none is named."
 
 
@@ -178,7 +181,10 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:
-    """All but the first and the last replace a setting of the cluster: file (`suite.launch.cluster`)."""
+    """All but the first and the last replace a setting of the cluster: file (`suite.launch.cluster`).
+
+    `check_executor` refuses them elsewhere.
+    """
     group = parser.add_argument_group("with --executor slurm")
     group.add_argument("--cluster", type=Path, metavar="FILE", help="YAML file with settings for all of a lab, below "
                        "the key cluster:")
@@ -198,6 +204,15 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
                        "e.g. qos=long; may be repeated")
     group.add_argument("--no-canary", dest="canary", action="store_false", help="do not wait for the cheapest run of "
                        "each task, model and kernel to write its first checkpoint")
+
+
+def check_executor(args: argparse.Namespace) -> None:
+    """Raises UserError where an option of a cluster is given and the runs are to start here: it would do nothing."""
+    given = [name for name in ("cluster", *SETTINGS, "extra") if getattr(args, name) is not None]
+    given += [] if args.canary else ["no_canary"]
+    if given and args.executor != "slurm":
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")
 
 
 def _count(text: str) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from suite import launches
+from suite.arguments import check_executor
 from suite.errors import UserError
 from suite.grid import Grid, GridRun
 from suite.plan import Plan, check_data, make_plan, narrowed, state_name
@@ -22,6 +23,7 @@ SHOWN = 8  # lines of a kind that plan and status print before they say how many
 
 def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     """Runs what is missing, then writes the report. Returns 1 where a wanted run failed."""
+    check_executor(args)
     retry = () if not hasattr(args, "reason") else tuple(args.reason or ("all",))
     store = Store(args.store)
     plan_ = make_plan(grids, store, args.until, retry)
@@ -134,6 +136,7 @@ def report(grids: Sequence[Grid], args: argparse.Namespace) -> int:
 
 def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
+    check_executor(args)
     made = make_plan(grids, Store(args.store), args.until)
     if args.json:
         print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))

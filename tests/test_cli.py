@@ -67,6 +67,22 @@ def test_bad_input_is_one_message_and_exit_code_2(folder: Path, arguments: list[
     assert message in caught.err and "Traceback" not in caught.err and caught.out == ""
 
 
+def test_options_of_a_cluster_are_refused_without_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    group = next(one for one in make_parser()[0]._subparsers._group_actions[0].choices["run"]._action_groups
+                 if one.title == "with --executor slurm")
+    values = {"--time": "60", "--extra": "qos=long", "--gpus-per-job": "0", "--cluster": "nosuch.yaml"}
+    options = [action.option_strings[0] for action in group._group_actions]
+    assert {"--cluster", "--partition", "--setup", "--no-canary"} <= set(options)
+    for option in options:
+        words = [option] if option == "--no-canary" else [option, values.get(option, "1")]
+        assert main(["plan", "g.yaml", *words]) == 2, option
+        assert f"error: {option}: only --executor slurm reads this" in capsys.readouterr().err
+    assert main(["retry", "g.yaml", "--partition", "gpu"]) == 2
+    assert main(["g.yaml", "--executor", "debug", "--cluster", "c.yaml", "--memory", "1GB"]) == 2
+    assert "error: --cluster, --memory: only --executor slurm" in capsys.readouterr().err
+    assert not (folder / "runs").exists()
+
+
 @pytest.mark.parametrize("arguments", [
     ["run", "g.yaml", "--jobs", "0"], ["run", "g.yaml", "--until", "3"], ["run", "g.yaml", "--until", "epoch=0"],
     ["run", "g.yaml", "--timeout", "-1"], ["run", "g.yaml", "--gpus", "a"], ["run", "g.yaml", "--executor", "cloud"],
