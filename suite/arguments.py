@@ -116,7 +116,8 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     theory = verb("theory", "report.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
     theory.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     merge = verb("merge", "merge:merge", "bring the runs of one store into another; the same id is the same run")
-    merge.add_argument("source", type=Path, metavar="FROM", help="store that is read; it is not changed")
+    merge.add_argument("source", type=Path, metavar="FROM", help="store that is read, or a folder that freeze has "
+                       "made; it is not changed")
     merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")
     doctor = verb("doctor", "doctor:check", "checks this machine: packages, threads, GPUs, data, store")
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")

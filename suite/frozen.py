@@ -21,7 +21,7 @@ from suite.grid import Grid, load_grid
 from suite.report.saved import sha256
 from suite.store import FROZEN, RunState, Store
 
-MANIFEST = "frozen.json"
+MANIFEST, STORE = "frozen.json", "store"
 RESULT, METRICS = "result.json", "metrics.jsonl"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
 PARTS = {"cells": (("table", "row", "column"),
@@ -35,7 +35,7 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     from suite.report import file_stem, write_report
 
     out = args.out or Path("results") / file_stem(grids[0].name)
-    source, target = Store(args.store), Store(out / "store")
+    source, target = Store(args.store), Store(out / STORE)
     if target.root.exists():
         raise UserError("there are frozen runs already", str(target.root), "name another folder, or remove it first")
     states = source.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
@@ -91,7 +91,7 @@ def check(folder: Path) -> int:
     grids = [load_grid(folder / path, manifest["profile"], manifest["set"], manifest["only"])
              for path in manifest["grids"]]
     with tempfile.TemporaryDirectory() as scratch:
-        write_report(grids, Store(folder / "store"), Path(scratch), figures=False)
+        write_report(grids, Store(folder / STORE), Path(scratch), figures=False)
         found = list(_compare(folder / "report", Path(scratch)))
     for line in found[:SHOWN]:
         print(line)
@@ -100,7 +100,7 @@ def check(folder: Path) -> int:
     print(f"{folder}: the report is " + ("not what the store gives" if found else "what the store gives"))
     if found:
         print(f"to write it anew: report {' '.join(str(grid.path) for grid in grids)} --no-figures "
-              f"--store {folder / 'store'} --out {folder / 'report'}")
+              f"--store {folder / STORE} --out {folder / 'report'}")
     return 1 if found else 0
 
 

@@ -182,7 +182,7 @@ def test_the_kept_reports_of_the_repository(folder, capsys):
 def test_kept_runs_can_be_added_to_and_kept_again(tmp_path):
     """Results grow by a seed: kept runs are merged into a store, which has no attempts of theirs, and frozen anew."""
     [kept] = [folder for folder in KEPT if folder.name == "table3b-scifar-epoch1"]
-    assert main(["merge", str(kept / "store"), str(tmp_path / "runs")]) == 0
+    assert main(["merge", str(kept), str(tmp_path / "runs")]) == 0
     grid = str(Path(__file__).parents[1] / "grids/first-epoch.yaml")
     assert main(["freeze", grid, "--store", str(tmp_path / "runs"), "--out", str(tmp_path / "again")]) == 0
     before, after = ({path.parent.name: path.read_bytes() for path in (folder / "store").glob("*/metrics.jsonl")}
