@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -99,9 +100,17 @@ def check(folder: Path) -> int:
         print(f"{len(found) - SHOWN} more")
     print(f"{folder}: the report is " + ("not what the store gives" if found else "what the store gives"))
     if found:
-        print(f"to write it anew: report {' '.join(str(grid.path) for grid in grids)} --no-figures "
-              f"--store {folder / STORE} --out {folder / 'report'}")
+        print(f"to write it anew: {_anew(folder, manifest)}")
     return 1 if found else 0
+
+
+def _anew(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """The command that writes the kept report again, of the same choice of runs, as a shell reads it."""
+    asked = [("--profile", [manifest["profile"]] if manifest["profile"] else []), ("--set", manifest["set"]),
+             ("--only", manifest["only"])]
+    return shlex.join(["report", *(str(folder / path) for path in manifest["grids"]),
+                       *(word for option, texts in asked for text in texts for word in (option, text)),
+                       "--no-figures", "--store", str(folder / STORE), "--out", str(folder / "report")])
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

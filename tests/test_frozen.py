@@ -1,11 +1,12 @@
 """Results that are kept: frozen, refused to whoever writes, checked cell by cell; and those that the repository has."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
-from big_store import write_grids, write_runs
+from big_store import EPOCHS, write_grids, write_runs
 from places import tree
 
 from suite import atomic, attempt, frozen, job
@@ -89,6 +90,22 @@ def test_a_changed_result_is_named_by_its_cells(kept, capsys):
     assert f"cell big00, {run.labels['method']}, {run.labels['task']}: mean" in cells[0]
     assert "values" in cells[0]
     assert "to write it anew: report" in told
+
+
+def test_the_command_that_it_names_writes_the_report_of_the_same_runs(made, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    grid, runs = made / "grids/big00.yaml", str(made / "runs")
+    labels = load_grid(grid).runs[0].labels
+    asked = ["--profile", "paper", "--set", f"train.epochs={EPOCHS}", "--only", f"method={labels['method']}",
+             "--only", "seed=0"]
+    assert main(["freeze", str(grid), *asked, "--store", runs, "--out", "kept here"]) == 0
+    (tmp_path / "kept here/report/big00.md").write_text("edited")
+    capsys.readouterr()
+    assert main(["report", "--check", "kept here"]) == 1
+    words = shlex.split(capsys.readouterr().out.rpartition("to write it anew: ")[2])
+    assert words[2:len(asked) + 2] == asked
+    assert main(words) == 0
+    assert main(["report", "--check", "kept here"]) == 0
 
 
 def test_a_changed_report_is_told(kept, capsys):
