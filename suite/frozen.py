@@ -38,7 +38,8 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     out = args.out or Path("results") / file_stem(grids[0].name)
     source, target = Store(args.store), Store(out / STORE)
     if target.root.exists():
-        raise UserError("there are frozen runs already", str(target.root), "name another folder, or remove it first")
+        raise UserError("there are frozen runs already", str(target.root),
+                        "name another folder with --out, or remove this one first")
     states = source.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
     kept = {run_id: name for run_id, state in states.items() if (name := _numbers(state))}
     if not kept:

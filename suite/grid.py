@@ -253,7 +253,7 @@ def _is_one_of(values: list[str], key: str, labels: Mapping[str, str], value: An
 def _chosen(runs: list[GridRun], wanted: Mapping[str, list[str]], axes: Mapping[str, list[str]]) -> tuple[GridRun, ...]:
     for key, values in wanted.items():
         if key not in axes and key not in fields():
-            raise UserError(f"--only {key}={values[0]}: it must read axis=label or field=value", "",
+            raise UserError(f"unknown axis or field {key!r}", f"--only {key}={values[0]}",
                             nearest(key, [*axes, *fields()]))
     for key, values in wanted.items():
         there = list(dict.fromkeys([*axes.get(key, ()), *(str(r.config.get(key)) for r in runs if key in fields())]))

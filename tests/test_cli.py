@@ -52,6 +52,8 @@ def test_status_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["nowhere.yaml"], "error: nowhere.yaml: no such file"),
+    (["pln", "g.yaml"], "error: pln: neither a verb nor a grid file\n    did you mean 'plan'?"),
+    (["g-yaml"], "error: g-yaml: neither a verb nor a grid file\n    did you mean 'g.yaml'?"),
     (["plan", "."], "this is a folder"),
     (["plan", "g.yaml", "--profile", "hueg"], "there is no profile 'hueg'"),
     (["plan", "g.yaml", "--set", "ssm.state_size=33"], "multiple of 2"),

@@ -185,7 +185,8 @@ def test_bad_places(made, tmp_path, capsys):
     assert main(["freeze", grid, "--store", str(tmp_path / "none"), "--out", str(tmp_path / "new")]) == 2
     assert main(["report"]) == 2
     told = capsys.readouterr().err
-    for words in ("there are frozen runs already", "none of these runs is finished", "no grid is named"):
+    for words in ("there are frozen runs already", "name another folder with --out", "none of these runs is finished",
+                  "no grid is named"):
         assert words in told
 
 
