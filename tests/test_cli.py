@@ -145,10 +145,30 @@ def test_looking_is_quick_and_imports_no_torch(folder: Path, verb: str) -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5  # of processor time; 0.3 if quiet
 
 
-def test_doctor_tells_what_is_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SUITE_DATA", str(folder / "g.yaml"))
+    monkeypatch.setenv("PATH", str(folder))
     assert main(["doctor"]) == 0
-    told = capsys.readouterr().out
-    assert "torch" in told and "variant sample: found" in told and "GB free" in told
+    told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
+
+    def word(part: str) -> str:
+        return next(word for text, word in told.items() if part in text)
+
+    assert all(word(part) == "ok" for part in ("torch ", "GB free", "cifar10, variant sample: found"))
+    assert word("SLURM: not on this machine") == "-", "it is no fault, and not there"
+    assert all(word(f"data cifar10, variant {name}:") == "-" for name in ("jpeg", "original"))
+    assert word(f"SUITE_DATA is {folder / 'g.yaml'}, which is no folder") == "WARNING"
+    monkeypatch.setenv("SUITE_DATA", str(folder))
+    (folder / "cifar10").mkdir()
+    (folder / "cifar10/train.parquet").write_bytes(b"another file")
+    for name in ("sbatch", "scontrol"):
+        (folder / name).write_text("#!/bin/sh\nexit 1\n")
+        (folder / name).chmod(0o755)
+    assert main(["doctor"]) == 0
+    told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
+    assert not any("SUITE_DATA is" in text for text in told) and word("SLURM: does not answer") == "-"
+    assert word("train.parquet is not the file that the card describes") == "WARNING"
 
 
 TINY = """
