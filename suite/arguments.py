@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
+from suite.errors import UserError
 from suite.order import GRAPHS
 
 ABOUT = """\
@@ -18,6 +19,8 @@ Runs grids of seeded trainings of structured state space models, and makes the p
   python run_grid.py why grids/quickstart.yaml S4D-Real sCIFAR     from a cell to its runs, settings and logs
 """
 AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its function, one line about it
+SETTINGS = ("partition", "account", "constraint", "time", "gpus_per_job", "cpus_per_job", "memory", "max_parallel",
+            "runs_per_job", "side_by_side", "setup")  # options that replace the cluster: file's key of that name
 MORE = "`python run_grid.py VERB --help` tells the options of a verb. `run` is the verb where none is named."
 
 
@@ -50,7 +53,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
 
 def _verbs_that_run(verb: AddVerb) -> None:
     for name, about in (("run", "run what is missing, then write the report"),
-                        ("retry", "run failed runs again, too")):
+                        ("retry", "run what is missing, and failed and cancelled runs again")):
         parser = verb(name, "verbs:run", about)
         _grid_options(parser)
         _run_options(parser)
@@ -60,7 +63,8 @@ def _verbs_that_run(verb: AddVerb) -> None:
         parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
                             "write the report; Ctrl-C ends the waiting, not the jobs")
     parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom", "cancelled"],
-                        help="only runs that ended for this reason (default: all)")
+                        help="only runs that ended for this reason, and nothing else that is missing; may be repeated "
+                        "(default: all that is missing, failed or cancelled)")
 
 
 def _verbs_that_end(verb: AddVerb) -> None:
@@ -112,7 +116,8 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     theory = verb("theory", "report.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
     theory.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     merge = verb("merge", "merge:merge", "bring the runs of one store into another; the same id is the same run")
-    merge.add_argument("source", type=Path, metavar="FROM", help="store that is read; it is not changed")
+    merge.add_argument("source", type=Path, metavar="FROM", help="store that is read, or a folder that freeze has "
+                       "made; it is not changed")
     merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")
     doctor = verb("doctor", "doctor:check", "checks this machine: packages, threads, GPUs, data, store")
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
@@ -177,7 +182,10 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:
-    """All but the first and the last replace a setting of the cluster: file (`suite.launch.cluster`)."""
+    """All but the first and the last replace a setting of the cluster: file (`suite.launch.cluster`).
+
+    `check_executor` refuses them elsewhere.
+    """
     group = parser.add_argument_group("with --executor slurm")
     group.add_argument("--cluster", type=Path, metavar="FILE", help="YAML file with settings for all of a lab, below "
                        "the key cluster:")
@@ -197,6 +205,15 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
                        "e.g. qos=long; may be repeated")
     group.add_argument("--no-canary", dest="canary", action="store_false", help="do not wait for the cheapest run of "
                        "each task, model and kernel to write its first checkpoint")
+
+
+def check_executor(args: argparse.Namespace) -> None:
+    """Raises UserError where an option of a cluster is given and the runs are to start here: it would do nothing."""
+    given = [name for name in ("cluster", *SETTINGS, "extra") if getattr(args, name) is not None]
+    given += [] if args.canary else ["no_canary"]
+    if given and args.executor != "slurm":
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")
 
 
 def _count(text: str) -> int:

@@ -8,10 +8,11 @@ import importlib
 import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.arguments import make_parser
-from suite.errors import Problem, UserError
+from suite.errors import Problem, UserError, nearest
 
 if TYPE_CHECKING:
     from suite.grid import Grid
@@ -25,13 +26,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's eigenvectors have other last bits with more threads
     arguments = list(sys.argv[1:] if argv is None else argv)
     parser, verbs = make_parser()
-    if arguments and arguments[0] not in verbs and arguments[0] not in ("-h", "--help", "--version"):
-        arguments.insert(0, "run")
-    args = parser.parse_args(arguments)
-    if not hasattr(args, "verb"):
-        parser.print_help()
-        return OK
     try:
+        if arguments and arguments[0] not in verbs and arguments[0] not in ("-h", "--help", "--version"):
+            _check_no_verb(arguments[0], verbs)
+            arguments.insert(0, "run")
+        args = parser.parse_args(arguments)
+        if not hasattr(args, "verb"):
+            parser.print_help()
+            return OK
         return _call(args)
     except UserError as error:
         for problem in error.problems:
@@ -45,6 +47,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `… | head` is no error
         return OK
+
+
+def _check_no_verb(word: str, verbs: Sequence[str]) -> None:
+    """Raises UserError for a first word that names no file: more likely it is a verb with a slip of the pen."""
+    if len(word) < 40 and word.replace("-", "").isidentifier() and word[0] != "-" and not Path(word).exists():
+        grids = sorted(str(path) for folder in (".", "grids") for path in Path(folder).glob("*.y*ml"))
+        raise UserError("neither a verb nor a grid file", word, nearest(word, [*verbs, *grids]))
 
 
 def _call(args: argparse.Namespace) -> int:

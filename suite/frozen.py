@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import zip_longest
@@ -22,7 +23,7 @@ from suite.grid import Grid, load_grid
 from suite.report.saved import sha256
 from suite.store import FROZEN, RunState, Store
 
-MANIFEST = "frozen.json"
+MANIFEST, STORE = "frozen.json", "store"
 RESULT, METRICS = "result.json", "metrics.jsonl"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
 PARTS = {"cells": (("table", "row", "column"),  # what names them, what must be the same, and of what in them
@@ -37,9 +38,10 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     from suite.report import file_stem, write_report
 
     out = args.out or Path("results") / file_stem(grids[0].name)
-    source, target = Store(args.store), Store(out / "store")
+    source, target = Store(args.store), Store(out / STORE)
     if target.root.exists():
-        raise UserError("there are frozen runs already", str(target.root), "name another folder, or remove it first")
+        raise UserError("there are frozen runs already", str(target.root),
+                        "name another folder with --out, or remove this one first")
     states = source.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
     kept = {run_id: name for run_id, state in states.items() if (name := _numbers(state))}
     if not kept:
@@ -93,7 +95,7 @@ def check(folder: Path) -> int:
     grids = [load_grid(folder / path, manifest["profile"], manifest["set"], manifest["only"])
              for path in manifest["grids"]]
     with tempfile.TemporaryDirectory() as scratch:
-        write_report(grids, Store(folder / "store"), Path(scratch), figures=False)
+        write_report(grids, Store(folder / STORE), Path(scratch), figures=False)
         found = list(_compare(folder / "report", Path(scratch)))
     for line in found[:SHOWN]:
         print(line)
@@ -101,9 +103,17 @@ def check(folder: Path) -> int:
         print(f"{len(found) - SHOWN} more")
     print(f"{folder}: the report is " + ("not what the store gives" if found else "what the store gives"))
     if found:
-        print(f"to write it anew: report {' '.join(str(grid.path) for grid in grids)} --no-figures "
-              f"--store {folder / 'store'} --out {folder / 'report'}")
+        print(f"to write it anew: {_anew(folder, manifest)}")
     return 1 if found else 0
+
+
+def _anew(folder: Path, manifest: Mapping[str, Any]) -> str:
+    """The command that writes the kept report again, of the same choice of runs, as a shell reads it."""
+    asked = [("--profile", [manifest["profile"]] if manifest["profile"] else []), ("--set", manifest["set"]),
+             ("--only", manifest["only"])]
+    return shlex.join(["report", *(str(folder / path) for path in manifest["grids"]),
+                       *(word for option, texts in asked for text in texts for word in (option, text)),
+                       "--no-figures", "--store", str(folder / STORE), "--out", str(folder / "report")])
 
 
 def _manifest(folder: Path) -> dict[str, Any]:

@@ -288,7 +288,7 @@ def _chosen(runs: list[GridRun], wanted: Mapping[str, list[str]],
     chosen = runs
     for key, values in wanted.items():
         if key not in axes and key not in fields():
-            raise UserError(f"--only {key}={values[0]}: it must read axis=label or field=value", "",
+            raise UserError(f"unknown axis or field {key!r}", f"--only {key}={values[0]}",
                             nearest(key, [*axes, *fields()]))
     for key, values in wanted.items():
         there = list(dict.fromkeys([*axes.get(key, ()), *(str(r.config.get(key)) for r in chosen if key in fields())]))

@@ -219,6 +219,8 @@ def _part(path: tuple[Any, ...]) -> type[BaseModel]:
 
 
 def _unknown_key(key: str, where: str, model: type[BaseModel]) -> Problem:
+    if key == "seed":
+        return Problem("the seed is no setting", where, "write seeds: [0, 1, 2], or choose with --only seed=0")
     if key in fields() or key.partition(".")[0] in ("ssm", "model", "data", "optim", "train"):
         return Problem(f"the setting {key!r} stands outside of `base:`", where, "put it under base: (or in an axis)")
     return Problem(f"unknown key {key!r}", where, nearest(key, model.model_fields))
@@ -278,7 +280,7 @@ def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
     """What is wrong with `key: value`, taken alone: no such field, or a value that it cannot take."""
     where = leaf.at.key(key)
     if key == "seed":
-        yield Problem("the seed is no setting", where, "write seeds: [0, 1, 2], or choose with --only seed=0")
+        yield _unknown_key(key, where, GridFile)
         return
     if key not in fields():
         options = {f"data.{o}" for name in cards.names() for v in cards.load(name).variants.values() for o in v.options}

@@ -18,6 +18,7 @@ from typing import Any
 
 from suite import atomic, attempt, launches, trash
 from suite.errors import UserError
+from suite.frozen import MANIFEST, STORE
 from suite.store import RunState, Store, check_folder, check_writable, checkpoints, read_config
 
 ASIDE = "merging"  # folder of the target for what is being copied; `<run>-<pid>-<start time>` in it
@@ -32,9 +33,7 @@ WELL = {NEW, SAME, BEHIND, NOTHING, AHEAD, TWICE}
 
 def merge(args: argparse.Namespace) -> int:
     """Merges `args.source` into `args.target`, and tells what became of each run. Returns 1 where some are left out."""
-    source, target = Store(args.source), Store(args.target)
-    if not source.root.is_dir():
-        raise UserError("there is no such store", str(source.root), "name a folder of runs")
+    source, target = _source(args.source), Store(args.target)
     if source.root.resolve() == target.root.resolve():
         raise UserError("a store cannot be merged into itself", str(target.root))
     check_writable(target.root)
@@ -52,6 +51,20 @@ def merge(args: argparse.Namespace) -> int:
     except OSError as error:
         raise atomic.explain(error) or error from None
     return _tell(told, source, target)
+
+
+def _source(folder: Path) -> Store:
+    """The store that is read: the folder, or the one in what `freeze` has kept. Raises UserError where it has no run.
+
+    An empty store is a slip of the pen: whoever merges one believes that they have brought something over.
+    """
+    source = Store(folder / STORE if (folder / MANIFEST).is_file() else folder)
+    fix = "name a folder of runs, as runs, or one that `freeze` has made, as results/quickstart"
+    if not source.root.is_dir():
+        raise UserError("there is no such store", str(source.root), fix)
+    if not source.run_ids():
+        raise UserError("there is no run in it", str(source.root), fix)
+    return source
 
 
 def compare(mine: RunState, theirs: RunState, equal: bool) -> str:

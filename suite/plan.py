@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from suite.errors import Problem, UserError
 from suite.grid import Grid, GridRun
-from suite.launch import AGAIN_ONLY_ON_RETRY, Options, wanted
+from suite.launch import Options, wanted
 from suite.price import Price, of_shapes, total
 from suite.store import RunState, Store
 
@@ -51,7 +51,7 @@ class Plan:
 
 
 def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, retry: Iterable[str] = ()) -> Plan:
-    """Compares what the grids want with what the store holds. `retry` names reasons of failure to run again."""
+    """Compares what the grids want with what the store holds. `retry`: as `is_missing` has it."""
     runs = tuple({run.run_id: run for grid in grids for run in grid.runs}.values())
     states = store.states([run.run_id for run in runs])
     reasons = set(retry)
@@ -64,11 +64,14 @@ def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, ret
 
 
 def is_missing(state: RunState, run: GridRun, options: Options, reasons: set[str]) -> bool:
-    """Whether a start would run it, which the launcher decides; `reasons` narrows down which failures to run again."""
+    """Whether a start would run it, which the launcher decides. With `reasons`, only what ended so, but for "all"."""
     ended = "cancelled" if state.name == "cancelled" else state.reason if state.name == "failed" else ""
-    if ended in (*AGAIN_ONLY_ON_RETRY, "cancelled") and not {ended, "all"} & reasons:
-        return False
-    return wanted(state, run.config.train.epochs, options) == "start"
+    return (not narrowed(reasons) or ended in reasons) and wanted(state, run.config.train.epochs, options) == "start"
+
+
+def narrowed(reasons: Collection[str]) -> bool:
+    """Whether a retry is to run only what ended for these reasons, and nothing that has merely not run yet."""
+    return bool(reasons) and "all" not in reasons
 
 
 def check_data(runs: Iterable[GridRun]) -> None:

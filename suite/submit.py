@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+from suite.arguments import SETTINGS
 from suite.errors import UserError
 from suite.grid import GridRun
 from suite.launch import Options
@@ -18,9 +19,6 @@ from suite.plan import Plan
 from suite.price import clock, left
 from suite.progress import Progress
 from suite.store import RunState, Store
-
-SETTINGS = ("partition", "account", "constraint", "time", "gpus_per_job", "cpus_per_job", "memory", "max_parallel",
-            "runs_per_job", "side_by_side", "setup")
 
 
 class Printer:

@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from suite import launches
+from suite.arguments import check_executor
 from suite.errors import UserError
 from suite.grid import Grid, GridRun
-from suite.plan import Plan, check_data, make_plan, state_name
+from suite.plan import Plan, check_data, make_plan, narrowed, state_name
 from suite.price import late
 from suite.store import Store
 
@@ -22,12 +23,16 @@ SHOWN = 8  # lines of a kind that plan and status print before they say how many
 
 def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     """Runs what is missing, then writes the report. Returns 1 where a wanted run failed."""
+    check_executor(args)
     retry = () if not hasattr(args, "reason") else tuple(args.reason or ("all",))
     store = Store(args.store)
     plan_ = make_plan(grids, store, args.until, retry)
     started = time.monotonic()
-    # A run that another runner holds is waited for: the report at the end is then whole, whoever made it.
-    held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == "claimed"]
+    # A run that another runner holds is waited for: the report at the end is then whole, whoever made it. Not where
+    # only what ended for a reason is asked for: one whose owner dies would be taken over, and it did not end so.
+    held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == "claimed" and not narrowed(retry)]
+    if narrowed(retry) and not plan_.todo:
+        print(f"no run ended for this reason: {', '.join(retry)}; nothing is started")
     if plan_.todo or held:
         check_data(plan_.todo)
     launches.record(grids, {run_.run_id for run_ in plan_.todo}, store)
@@ -131,6 +136,7 @@ def report(grids: Sequence[Grid], args: argparse.Namespace) -> int:
 
 def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
+    check_executor(args)
     made = make_plan(grids, Store(args.store), args.until)
     if args.json:
         print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))

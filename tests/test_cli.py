@@ -52,6 +52,8 @@ def test_status_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["nowhere.yaml"], "error: nowhere.yaml: no such file"),
+    (["pln", "g.yaml"], "error: pln: neither a verb nor a grid file\n    did you mean 'plan'?"),
+    (["g-yaml"], "error: g-yaml: neither a verb nor a grid file\n    did you mean 'g.yaml'?"),
     (["plan", "."], "this is a folder"),
     (["plan", "g.yaml", "--profile", "hueg"], "there is no profile 'hueg'"),
     (["plan", "g.yaml", "--set", "ssm.state_size=33"], "multiple of 2"),
@@ -65,6 +67,22 @@ def test_bad_input_is_one_message_and_exit_code_2(folder: Path, arguments: list[
     assert main(arguments) == 2
     caught = capsys.readouterr()
     assert message in caught.err and "Traceback" not in caught.err and caught.out == ""
+
+
+def test_options_of_a_cluster_are_refused_without_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    group = next(one for one in make_parser()[0]._subparsers._group_actions[0].choices["run"]._action_groups
+                 if one.title == "with --executor slurm")
+    values = {"--time": "60", "--extra": "qos=long", "--gpus-per-job": "0", "--cluster": "nosuch.yaml"}
+    options = [action.option_strings[0] for action in group._group_actions]
+    assert {"--cluster", "--partition", "--setup", "--no-canary"} <= set(options)
+    for option in options:
+        words = [option] if option == "--no-canary" else [option, values.get(option, "1")]
+        assert main(["plan", "g.yaml", *words]) == 2, option
+        assert f"error: {option}: only --executor slurm reads this" in capsys.readouterr().err
+    assert main(["retry", "g.yaml", "--partition", "gpu"]) == 2
+    assert main(["g.yaml", "--executor", "debug", "--cluster", "c.yaml", "--memory", "1GB"]) == 2
+    assert "error: --cluster, --memory: only --executor slurm" in capsys.readouterr().err
+    assert not (folder / "runs").exists()
 
 
 @pytest.mark.parametrize("arguments", [
@@ -127,10 +145,30 @@ def test_looking_is_quick_and_imports_no_torch(folder: Path, verb: str) -> None:
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5  # of processor time; 0.3 if quiet
 
 
-def test_doctor_tells_what_is_there(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: pytest.MonkeyPatch,
+                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SUITE_DATA", str(folder / "g.yaml"))
+    monkeypatch.setenv("PATH", str(folder))
     assert main(["doctor"]) == 0
-    told = capsys.readouterr().out
-    assert "torch" in told and "variant sample: found" in told and "GB free" in told
+    told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
+
+    def word(part: str) -> str:
+        return next(word for text, word in told.items() if part in text)
+
+    assert all(word(part) == "ok" for part in ("torch ", "GB free", "cifar10, variant sample: found"))
+    assert word("SLURM: not on this machine") == "-", "it is no fault, and not there"
+    assert all(word(f"data cifar10, variant {name}:") == "-" for name in ("jpeg", "original"))
+    assert word(f"SUITE_DATA is {folder / 'g.yaml'}, which is no folder") == "WARNING"
+    monkeypatch.setenv("SUITE_DATA", str(folder))
+    (folder / "cifar10").mkdir()
+    (folder / "cifar10/train.parquet").write_bytes(b"another file")
+    for name in ("sbatch", "scontrol"):
+        (folder / name).write_text("#!/bin/sh\nexit 1\n")
+        (folder / name).chmod(0o755)
+    assert main(["doctor"]) == 0
+    told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
+    assert not any("SUITE_DATA is" in text for text in told) and word("SLURM: does not answer") == "-"
+    assert word("train.parquet is not the file that the card describes") == "WARNING"
 
 
 TINY = """

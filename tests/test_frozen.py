@@ -1,11 +1,12 @@
 """Results that are kept: frozen, refused to whoever writes, checked cell by cell; and those that the repository has."""
 
 import json
+import shlex
 import shutil
 from pathlib import Path
 
 import pytest
-from big_store import write_grids, write_runs
+from big_store import EPOCHS, write_grids, write_runs
 from places import tree
 
 from suite import atomic, attempt, frozen, job
@@ -89,6 +90,22 @@ def test_a_changed_result_is_named_by_its_cells(kept, capsys):
     assert f"cell big00, {run.labels['method']}, {run.labels['task']}: mean" in cells[0]
     assert "values" in cells[0]
     assert "to write it anew: report" in told
+
+
+def test_the_command_that_it_names_writes_the_report_of_the_same_runs(made, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    grid, runs = made / "grids/big00.yaml", str(made / "runs")
+    labels = load_grid(grid).runs[0].labels
+    asked = ["--profile", "paper", "--set", f"train.epochs={EPOCHS}", "--only", f"method={labels['method']}",
+             "--only", "seed=0"]
+    assert main(["freeze", str(grid), *asked, "--store", runs, "--out", "kept here"]) == 0
+    (tmp_path / "kept here/report/big00.md").write_text("edited")
+    capsys.readouterr()
+    assert main(["report", "--check", "kept here"]) == 1
+    words = shlex.split(capsys.readouterr().out.rpartition("to write it anew: ")[2])
+    assert words[2:len(asked) + 2] == asked
+    assert main(words) == 0
+    assert main(["report", "--check", "kept here"]) == 0
 
 
 def test_a_changed_report_is_told(kept, capsys):
@@ -187,7 +204,8 @@ def test_bad_places(made, tmp_path, capsys):
     assert main(["freeze", grid, "--store", str(tmp_path / "none"), "--out", str(tmp_path / "new")]) == 2
     assert main(["report"]) == 2
     told = capsys.readouterr().err
-    for words in ("there are frozen runs already", "none of these runs is finished", "no grid is named"):
+    for words in ("there are frozen runs already", "name another folder with --out", "none of these runs is finished",
+                  "no grid is named"):
         assert words in told
 
 
@@ -201,7 +219,7 @@ def test_the_kept_reports_of_the_repository(folder, capsys):
 def test_kept_runs_can_be_added_to_and_kept_again(tmp_path):
     """Results grow by a seed: kept runs are merged into a store, which has no attempts of theirs, and frozen anew."""
     [kept] = [folder for folder in KEPT if folder.name == "table3b-scifar-epoch1"]
-    assert main(["merge", str(kept / "store"), str(tmp_path / "runs")]) == 0
+    assert main(["merge", str(kept), str(tmp_path / "runs")]) == 0
     grid = str(Path(__file__).parents[1] / "grids/first-epoch.yaml")
     assert main(["freeze", grid, "--store", str(tmp_path / "runs"), "--out", str(tmp_path / "again")]) == 0
     before, after = ({path.parent.name: path.read_bytes() for path in (folder / "store").glob("*/metrics.jsonl")}

@@ -237,6 +237,7 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
     ("axes: {m: {A: 3}}\n", ["the value of 'A' is not a bundle"]),
     ("seeds: [0, 1, 0]\n", ["g.yaml:3: seeds", "the seed 0 stands twice"]),
     ("seeds: []\n", ["there is no seed"]),
+    ("seed: 3\n", ["g.yaml:3: seed: the seed is no setting", "write seeds: [0, 1, 2]"]),
     ("axes: {seed: [1, 2]}\n", ["the seed is no setting", "write seeds: [0, 1, 2]"]),
     ("seeds: [-1]\n", ["g.yaml:3: seeds.0", "greater than or equal to 0"]),
     ("seeds: {range: 0}\n", ["greater than or equal to 1"]),
@@ -301,11 +302,12 @@ def test_a_task_must_be_named(errors) -> None:
     ({"sets": ["train.epochs=x"]}, "'x' is not allowed"),
     ({"sets": ["ssm.init=lin"]}, "'ssm.init' is an axis of this grid"),
     ({"only": ["ssm.init=lni"]}, "did you mean 'lin'"),
-    ({"only": ["initt=lin"]}, "it must read axis=label or field=value"),
+    ({"only": ["lin"]}, "--only lin: it must read axis=label or field=value"),
+    ({"only": ["szie=small"]}, "--only szie=small: unknown axis or field 'szie'\n    did you mean 'size'?"),
     ({"only": ["ssm.init=lin", "seed=4"]}, "no run has that value"),
 ])
 def test_options_are_checked_like_the_file(errors, options: dict, message: str) -> None:
-    assert message in errors("axes: {ssm.init: [lin, inv]}\n", **options)
+    assert message in errors("axes: {ssm.init: [lin, inv], size: {small: {model.layers: 2}}}\n", **options)
 
 
 def test_the_schema_takes_what_any_variant_takes() -> None:

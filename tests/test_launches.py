@@ -257,9 +257,10 @@ def test_cancel_leaves_a_job_that_has_runs_of_others(cluster: Fake, store: Store
 
 
 def test_retry_takes_failures_and_cancelled_runs_by_reason_and_by_filter(store: Store) -> None:
-    grid = write("g", "[lin, inv]", seeds="[0, 1]")
-    ends = [("failed", "error"), ("failed", "oom"), ("cancelled", ""), ("failed", "killed")]
-    for one, (state, reason) in zip(grid.runs, ends, strict=True):
+    grid = write("g", "[lin, inv, quad]", seeds="[0, 1]")
+    ends = [("failed", "error"), ("failed", "oom"), ("cancelled", ""), ("failed", "killed"), ("partial", "budget"),
+            ("todo", "")]
+    for one, (state, reason) in zip(grid.runs[:-1], ends[:-1], strict=True):
         own = attempt.claim(store.add(one.config))
         assert own is not None
         own.end(state, reason)
@@ -269,7 +270,17 @@ def test_retry_takes_failures_and_cancelled_runs_by_reason_and_by_filter(store: 
         made = make_plan([load_grid(Path("g.yaml"), **chosen)], store, retry=reasons)
         return {names[one.run_id] for one in made.todo}
 
-    assert again() == {"killed"}, "what did not fail by itself is no failure, and starts with every run"
-    assert again("all") == {"error", "oom", "cancelled", "killed"}
-    assert again("oom") == {"oom", "killed"} and again("cancelled") == {"cancelled", "killed"}
+    missing = {"killed", "budget", "todo"}
+    assert again() == missing, "what did not fail by itself is no failure, and starts with every run"
+    assert again("all") == {"error", "oom", "cancelled"} | missing
+    assert again("oom") == {"oom"} and again("cancelled") == {"cancelled"} and again("diverged") == set()
     assert again("error", "oom", only=["seed=0"]) == {"error"}
+
+
+def test_retry_by_reason_starts_nothing_where_no_run_ended_so(store: Store, capsys: pytest.CaptureFixture[str]) -> None:
+    todo, held = write("g", "[lin, inv]").runs
+    assert attempt.claim(store.add(held.config)) is not None
+    before = tree(store.root)
+    assert main(["retry", "g.yaml", "--reason", "oom"]) == 0
+    assert "no run ended for this reason: oom; nothing is started" in capsys.readouterr().out
+    assert tree(store.root) == before and store.state(todo.run_id).name == "todo"

@@ -121,13 +121,14 @@ def test_what_is_hostile_or_damaged_is_left_out(stores: tuple[Store, Store], tmp
 
 
 @pytest.mark.parametrize(("words", "message"), [
-    (["nowhere", "b"], "there is no such store"), (["a", "a"], "into itself"), (["a", "c\nd"], "line break")])
+    (["nowhere", "b"], "there is no such store"), (["a", "a"], "into itself"), (["a", "c\nd"], "line break"),
+    ([".", "b"], "error: .: there is no run in it")])
 def test_bad_stores_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str,
                               capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     compute(Store(Path("a")), 0)
     assert main(["merge", *words]) == 2
-    assert message in capsys.readouterr().err
+    assert message in capsys.readouterr().err and not Path("b").exists()
 
 
 def test_a_store_that_cannot_be_written_is_named(stores: tuple[Store, Store],
