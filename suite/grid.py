@@ -41,7 +41,8 @@ class Excluded:
 @dataclass(frozen=True)
 class Grid:
     """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
-    the `--set` and `--only` of the command line, which a report must tell."""
+    the `--set` and `--only` of the command line, which a report must tell; `unasked` are the labels of each run that
+    `--only` leaves out."""
 
     name: str
     title: str
@@ -53,6 +54,12 @@ class Grid:
     seeds: tuple[int, ...]
     expect: Expect = Expect()
     changes: tuple[str, ...] = ()
+    unasked: tuple[dict[str, str], ...] = ()
+
+    @property
+    def combinations(self) -> list[dict[str, str]]:
+        """The labels of all that the file makes, whatever is asked for: runs, what `--only` leaves out, exclusions."""
+        return [*(run.labels for run in self.runs), *self.unasked, *(out.labels for out in self.excluded)]
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
@@ -82,11 +89,14 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
         raise UserError(f"the grid asks for {count:,} runs, and {LARGEST:,} are the most", str(node.at),
                         "take values or seeds out, or make several grids of it")
     runs, excluded = _expand(blocks, last, wanted)
+    chosen = _chosen(runs, wanted, axes)
+    kept = set(map(id, chosen))
     return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
-                profile=profile, runs=_chosen(runs, wanted, axes), excluded=excluded, axes=axes,
+                profile=profile, runs=chosen, excluded=excluded, axes=axes,
                 seeds=tuple(dict.fromkeys(seed for b in blocks for seed in b.seeds)),
                 expect=Expect.model_validate(node.value["expect"].plain() if "expect" in node.value else {}),
-                changes=(*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only)))
+                changes=(*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only)),
+                unasked=tuple(run.labels for run in runs if id(run) not in kept))
 
 
 def _overrides_last(part: Node, overlay: Node | None) -> Node:

@@ -12,6 +12,7 @@ from suite.errors import UserError
 from suite.grid import Grid, load_grid
 from suite.report import latex, markdown
 from suite.report.builder import build_table
+from suite.report.document import document_of
 from suite.report.layout import Placed
 from suite.report.notes import caption
 from suite.report.placed import layout_files, load_layout
@@ -19,6 +20,7 @@ from suite.report.published import load_published
 from suite.report.results import read_results
 from suite.report.sheet import sheet
 from suite.report.table import Table
+from suite.store import Store
 
 PUBLISHED = load_published()
 HEAD = "name: demo\npublished: 3a\n"
@@ -118,6 +120,16 @@ def test_blocks_of_two_axes_have_the_names_of_both():
     for line, cells in zip(table.lines, table.cells, strict=True):
         assert all((run_id in frozen) == (line.group == "frozen") for cell in cells for run_id in cell.run_ids)
         assert all(len(cell.run_ids) == 3 and len(cell.judged) >= 1 for cell in cells)
+
+
+@pytest.mark.parametrize(("name", "only"), [("table3b", "A and B=frozen"), ("table2", "discretization=ZOH")])
+def test_a_part_of_a_grid_has_the_rows_of_the_whole_and_its_claims(tmp_path, name, only):
+    whole, part = (document_of(load_grid(GRIDS / f"{name}.yaml", only=asked), Store(tmp_path)) for asked in ([], [only]))
+    assert [table.rows for table in part.tables] == [table.rows for table in whole.tables]
+    assert len(part.verdicts) == len(whole.verdicts) > 4
+    cells = [cell for table in part.tables for row in table.cells for cell in row]
+    assert {cell.text for cell in cells} == {"not run", "not asked for"}
+    assert {run_id for cell in cells for run_id in cell.run_ids} == {run.run_id for run in part.grid.runs}
 
 
 @pytest.mark.parametrize("grid", table_grids(), ids=lambda grid: grid.name)

@@ -73,7 +73,7 @@ def rows_of(placed: Placed, grid: Grid, published: Published) -> list[Row]:
     if rows.groups:
         return [row for i, group in enumerate(rows.groups) for row in _block(i, group, labels, placed, grid, published)]
     found = [Row(label, label, {}, Line(label)) for label in labels]
-    if any(rows.axis not in run.labels for run in grid.runs):
+    if any(rows.axis not in combination for combination in grid.combinations):
         found.append(Row(f"no {rows.axis}", None, {}, Line(f"no {rows.axis}")))
     return found
 
@@ -81,8 +81,7 @@ def rows_of(placed: Placed, grid: Grid, published: Published) -> list[Row]:
 def _block(i: int, group: Group, labels: Sequence[str], placed: Placed, grid: Grid,
            published: Published) -> Iterable[Row]:
     axis = placed.layout.rows.axis
-    told = {run.labels.get(axis) for run in grid.runs if matches(run.labels, group.where)}
-    told |= {out.labels.get(axis) for out in grid.excluded if matches(out.labels, group.where)}
+    told = {made.get(axis) for made in grid.combinations if matches(made, group.where)}
 
     def name(label: str) -> str:
         return f"{group.label}, {label}" if group.where else label
