@@ -62,6 +62,11 @@ class Grid:
         """The grid with the runs that `--only` leaves out: what it is about does not change with what is asked for."""
         return replace(self, runs=(*self.runs, *self.left_out), left_out=())
 
+    @property
+    def combinations(self) -> list[dict[str, str]]:
+        """The labels of all that the file makes, whatever is asked for: runs, what `--only` leaves out, exclusions."""
+        return [*(run.labels for run in self.whole.runs), *(out.labels for out in self.excluded)]
+
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
     """The grid in a file, expanded. `sets` and `only` are `field=value` and `axis=label` texts of the command line.

@@ -65,7 +65,8 @@ SIDE = 0.025 * 1.1 + 3 * (0.025 * 0.975 / ROUNDS) ** 0.5  # three standard error
 
 @pytest.mark.parametrize(("means", "claims"), [
     ({}, BETTER), ({"b": -1.0}, BETTER | {"margin": 1}), ({"b": 5.0}, EQUAL),
-    ({}, BETTER | {"by": "seed"}), ({("a", "x"): 2.0}, BETTER | {"columns": ["x", "y"], "over": "mean", "margin": 1})])
+    ({}, BETTER | {"by": "seed"}), ({}, BETTER | {"left": {"of": "a", "less": "b"}, "right": {"of": "b", "less": "c"}}),
+    ({("a", "x"): 2.0}, BETTER | {"columns": ["x", "y"], "over": "mean", "margin": 1})])
 def test_a_claim_at_its_bound_is_rarely_decided_either_way(means, claims):
     supported, contradicted = rates(means, claims)
     assert supported < SIDE

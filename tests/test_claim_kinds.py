@@ -2,10 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from claim_store import claim, shelf_of, tables_of, verdict, verdicts, write
 from report_store import make_grid
+from scipy import stats as scipy_stats
 
+from suite.errors import UserError
 from suite.report import solved
 from suite.report.claims import Claim, Stated, load_claims
 from suite.report.families import Pair, together
@@ -97,6 +100,32 @@ def test_what_a_change_costs_one_row_more_than_another(tmp_path):
     sides = {"left": {"of": "S4D-Real", "less": "S4D-Lin"}, "right": {"of": "S4D-Inv", "less": "S4D-Lin"}}
     made, = verdicts(tmp_path, cells, claim(**sides))
     assert (made.verdict, made.parts[0].difference) == ("supported", pytest.approx(-10))
+
+
+def test_a_row_on_both_sides_is_counted_once(tmp_path):
+    cells = {("S4D-Lin", "sCIFAR"): [0.50, 0.51, 0.53], ("S4D-Inv", "sCIFAR"): [0.46, 0.47, 0.48],
+             ("S4D-Real", "sCIFAR"): [0.30, 0.40, 0.50]}
+    lin, inv, real = (100 * np.array(values) for values in cells.values())
+    same, twice = verdicts(  # the second is Lin less twice Real plus Inv
+        tmp_path, cells,
+        claim(left={"of": "S4D-Lin", "less": "S4D-Real"}, right={"of": "S4D-Inv", "less": "S4D-Real"}, kind="better"),
+        claim(left={"of": "S4D-Lin", "less": "S4D-Real"}, right={"of": "S4D-Real", "less": "S4D-Inv"}, id="two"))
+    welch = scipy_stats.ttest_ind(lin, inv, equal_var=False)
+    assert (same.parts[0].low, same.parts[0].high) == pytest.approx(tuple(welch.confidence_interval(0.95)))
+    assert (same.verdict, same.p) == ("supported", pytest.approx(welch.pvalue))
+    parts = np.array([lin.var(ddof=1), 4 * real.var(ddof=1), inv.var(ddof=1)]) / 3
+    df = parts.sum() ** 2 / (parts**2 / 2).sum()
+    half = scipy_stats.t.ppf(0.975, df) * parts.sum() ** 0.5
+    middle = lin.mean() - 2 * real.mean() + inv.mean()
+    assert (twice.parts[0].low, twice.parts[0].high) == pytest.approx((middle - half, middle + half))
+
+
+@pytest.mark.parametrize("keys", [
+    {"left": {"of": "S4D-Lin", "less": "S4D-Lin"}, "right": {"of": "S4D-Inv", "less": "S4D-Inv"}},
+    {"left": {"of": "S4D-Lin", "less": "S4D-Lin"}, "right": None, "level": 85}])
+def test_nothing_is_left_to_compare(tmp_path, keys):
+    with pytest.raises(UserError, match=r"claims.yaml:2: claims.0: \(S4D-Lin − S4D-Lin\) against .* cancels out"):
+        verdicts(tmp_path, {("S4D-Lin", "sCIFAR"): HIGH, ("S4D-Inv", "sCIFAR"): LOW}, claim(**keys))
 
 
 @pytest.mark.parametrize(("kind", "share", "expected"), [

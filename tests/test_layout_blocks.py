@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from claim_store import claim, write
 from paper_store import GRIDS, table_grids
-from report_store import METHODS, SOURCES, Shelf, make_grid
+from report_store import METHODS, SOURCES, Shelf, make_grid, make_run, sources
 
 from suite.errors import UserError
 from suite.grid import Grid, load_grid
-from suite.report import latex, markdown
+from suite.report import html, latex, markdown
 from suite.report.builder import build_table
+from suite.report.comparison import cell_parts, remarks
+from suite.report.document import document_of
 from suite.report.layout import Placed
 from suite.report.notes import caption
 from suite.report.placed import layout_files, load_layout
@@ -19,6 +24,7 @@ from suite.report.published import load_published
 from suite.report.results import read_results
 from suite.report.sheet import sheet
 from suite.report.table import Table
+from suite.store import Store
 
 PUBLISHED = load_published()
 HEAD = "name: demo\npublished: 3a\n"
@@ -95,6 +101,85 @@ def test_deviation_of_a_population_or_none_at_all(tmp_path):
         assert table.cells[2][0].interval == pytest.approx((50 - 24.84, 50 + 24.84), abs=0.01)  # t, in each case
 
 
+TWICE = BLOCKS.replace("- {label: others, rows: [S4D-Inv]}", "- {rows: [S4D-Real, S4D-Inv], base: S4D-Inv}")
+OTHER = TWICE.replace("{rows: [S4D-Real, S4D-Inv]", "{label: other, rows: [S4D-Real, S4D-Inv]")
+THREE = {"S4D-Lin": [0.5, 0.6, 0.7], "S4D-Inv": [0.4, 0.5, 0.6], "S4D-Real": [0.3] * 3}
+BY_TASK = """\
+name: demo
+rows:
+  axis: method
+  groups:
+    - {label: one, where: {task: sCIFAR}}
+    - {label: two, where: {task: SC}}
+columns: [{label: accuracy}]
+"""
+
+
+@pytest.mark.parametrize(("layout", "second"), [(TWICE, "S4D-Real from S4D-Inv"), (OTHER, "other, S4D-Real")])
+def test_a_row_of_two_blocks_has_a_cell_in_each(tmp_path, layout, second):
+    grid = make_grid(profile="paper", data={"name": "cifar10", "variant": "original"})
+    table = made(tmp_path, layout, grid, shelf_of(tmp_path, grid, THREE))
+    assert table.rows == ("S4D-Real", "S4D-Lin", second, "S4D-Inv")  # what claims call the first is as it was
+    assert [line.label for line in table.lines] == ["S4D-Real", "S4D-Lin", "S4D-Real", "S4D-Inv"]
+    assert [cells[0].number for cells in table.cells] == ["−30.0", "60.0", "−20.0", "50.0"]
+    against = cell_parts(table)
+    assert len(against) == 4
+    assert [cells[0].judged[0].row for cells in table.cells] == [line.label for line in table.lines]
+    assert against["S4D-Real", "sCIFAR"] != against[second, "sCIFAR"]
+    assert f"({second}, sCIFAR)" in " ".join(remarks(table))
+
+
+def test_blocks_are_told_apart_on_the_page_and_in_claims(tmp_path):
+    grid, folder = make_grid(), sources(tmp_path, OTHER)
+    write(folder, claim(), claim(id="two", left="other, S4D-Real", right="S4D-Inv"))
+    document = document_of(grid, shelf_of(tmp_path, grid, THREE), folder)
+    assert [verdict.parts[0].difference for verdict in document.verdicts] == [pytest.approx(-30), pytest.approx(-20)]
+    page = html.render([document], [{}], {}, SOURCES / "templates")
+    assert re.findall(r'data-cell="(\d+)" data-value="([^"]+)"', page) == [
+        ("0", "-30"), ("1", "60"), ("2", "-20"), ("3", "50")]
+
+
+def test_blocks_of_one_name_are_refused_and_each_has_its_own_numbers(tmp_path):
+    grid = make_grid(["S4D-Lin"])
+    shelf = Shelf(tmp_path)
+    for run in grid.runs:
+        shelf.put(run, "done", [{"sCIFAR": 0.4, "SC": 0.3}[run.labels["task"]]] * 4)
+    assert texts(made(tmp_path, BY_TASK, grid, shelf)) == {"one, S4D-Lin": ["40.00 ± 0.00 (n=3)"],
+                                                           "two, S4D-Lin": ["30.00 ± 0.00 (n=3)"]}
+    for text in (BY_TASK.replace("two", "one"), BY_TASK.replace("label: one, ", "").replace("label: two, ", "")):
+        with pytest.raises(UserError) as caught:
+            made(tmp_path, text, grid, shelf)
+        assert str(caught.value).replace(f"{tmp_path}/", "") == (
+            "demo.yaml:6: rows.groups.1: the row 'S4D-Lin' of this block cannot be told from that of another\n"
+            "    give each of the groups a `label` of its own")
+
+
+def test_tables_of_one_name_are_refused(tmp_path):
+    folder = sources(tmp_path, TWICE)
+    (folder / "tables/second.yaml").write_text(TWICE.replace("name: demo", "grid: demo\nname: demo"))
+    with pytest.raises(UserError, match=r"second.yaml:2: name: another table of the grid is named 'demo'"):
+        document_of(make_grid(), Shelf(tmp_path), folder)
+
+
+def test_our_row_and_a_printed_one_of_the_same_label(tmp_path):
+    text = TWICE.replace("3a", '"9"').replace("- {rows: [S4D-Real, S4D-Inv], base: S4D-Inv}",
+                                              "- {label: printed, published: [S4D-Lin]}")
+    table = made(tmp_path, text, make_grid(), shelf_of(tmp_path, make_grid(), {"S4D-Lin": [0.5] * 3}))
+    assert texts(table)["S4D-Lin"] == ["50.0 ± 0.0 (n=3)"]
+    assert table.cells[2][0].row == "printed, S4D-Lin"
+    assert table.cells[2][0].mean == PUBLISHED.number("9", "S4D-Lin", "sCIFAR").mean
+
+
+def test_runs_without_the_axis_have_a_row_of_their_own(tmp_path):
+    runs = (make_run({"B": "no B"}, 0), make_run({}, 0, epochs=5))
+    grid = replace(make_grid(), axes={"B": ["no B"]}, runs=runs)
+    shelf = Shelf(tmp_path)
+    for run, value in zip(runs, (0.4, 0.3), strict=True):
+        shelf.put(run, "done", [value] * run.config.train.epochs)
+    table = made(tmp_path, "name: demo\nrows: B\ncolumns: [{label: all}]\n", grid, shelf)
+    assert texts(table) == {"no B": ["40.00 (n=1)"], "(no B)": ["30.00 (n=1)"]}
+
+
 def test_rows_that_the_paper_prints(tmp_path):
     text = BLOCKS.replace("3a", '"9"') + "  - {label: SC, where: {task: SC}}\n"
     text = text.replace("    - {label: others", "    - {published: [LSTM, FlexConv]}\n    - {label: others")
@@ -118,6 +203,17 @@ def test_blocks_of_two_axes_have_the_names_of_both():
     for line, cells in zip(table.lines, table.cells, strict=True):
         assert all((run_id in frozen) == (line.group == "frozen") for cell in cells for run_id in cell.run_ids)
         assert all(len(cell.run_ids) == 3 and len(cell.judged) >= 1 for cell in cells)
+
+
+@pytest.mark.parametrize(("name", "only"), [("table3b", "A and B=frozen"), ("table2", "discretization=ZOH")])
+def test_a_part_of_a_grid_has_the_rows_of_the_whole_and_its_claims(tmp_path, name, only):
+    grids = [load_grid(GRIDS / f"{name}.yaml", only=asked) for asked in ([], [only])]
+    whole, part = (document_of(grid, Store(tmp_path)) for grid in grids)
+    assert [table.rows for table in part.tables] == [table.rows for table in whole.tables]
+    assert len(part.verdicts) == len(whole.verdicts) > 4
+    cells = [cell for table in part.tables for row in table.cells for cell in row]
+    assert {cell.text for cell in cells} == {"not run", "not asked for"}
+    assert {run_id for cell in cells for run_id in cell.run_ids} == {run.run_id for run in part.grid.runs}
 
 
 @pytest.mark.parametrize("grid", table_grids(), ids=lambda grid: grid.name)
@@ -200,6 +296,7 @@ def test_a_turned_table_has_one_line(tmp_path):
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("rows: [S4D-Real,", "rows: [S4D-Reel,", "yaml:6: rows.groups.0.rows.0: the grid 'demo' makes no row 'S4D-Reel'"),
+    ("[S4D-Inv]", "[S4D-Inv, S4D-Inv]", "yaml:7: rows.groups.1.rows: the row 'S4D-Inv' stands twice in its block"),
     ("base: S4D-Lin", "base: S4D-Inv", "demo.yaml:6: rows.groups.0.base: the base row 'S4D-Inv' is not in its block"),
     ("label: others,", "label: others, where: {task: CS},", "rows.groups.1.where.task: the axis 'task' of the grid"),
     ("label: others,", "published: [LSTM],", "yaml:7: rows.groups.1.published.0: the paper's table '3a' has no row"),

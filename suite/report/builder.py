@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """A row to be filled: its unique name, its label on the axis, what narrows down its runs, and how it is shown."""
+    """A row to be filled: its unique name, its label on the axis, what narrows down its runs, and how it is shown.
+
+    `printed` is its name in the paper, which a row keeps that stands in a second block under another `name`.
+    """
 
     name: str
     label: str | None
     where: Match
     line: Line
+    printed: str
 
 
 @dataclass(frozen=True)
@@ -57,64 +61,91 @@ def build_table(placed: Placed, grid: Grid, results: Results, published: Publish
             head = _head(i, column, source)
             made = _column(i, column, head, rows, source)
         heads.append(head)
-        columns[column.label] = _judged(ranked(made, head.metric), column, head, source, parts)
+        columns[column.label] = _judged(ranked(made, head.metric), rows, column, head, source, parts)
     return Table(layout.name, layout.caption, layout.rows.axis or "grid", tuple(row.name for row in rows), tuple(heads),
                  tuple(zip(*columns.values(), strict=True)), tuple(row.line for row in rows), spread=layout.spread,
                  transpose=layout.transpose, published=layout.published or "")
 
 
 def rows_of(placed: Placed, grid: Grid, published: Published) -> list[Row]:
-    """The rows in order: of each block, or of the whole axis where the layout has none."""
+    """The rows in order: of each block, or of the whole axis where the layout has none.
+
+    Raises UserError for a row whose name would be that of another.
+    """
     rows = placed.layout.rows
     if rows.axis not in grid.axes:
-        return [Row(grid.name, None, {}, Line(grid.name))]
+        return [_row(grid.name, None, Line(grid.name))]
     labels = list(dict.fromkeys([*rows.order, *grid.axes[rows.axis]]))
     if rows.groups:
-        return [row for i, group in enumerate(rows.groups) for row in _block(i, group, labels, placed, grid, published)]
-    found = [Row(label, label, {}, Line(label)) for label in labels]
-    if any(rows.axis not in run.labels for run in grid.runs):
-        found.append(Row(f"no {rows.axis}", None, {}, Line(f"no {rows.axis}")))
+        return _named(placed, [row for i, group in enumerate(rows.groups)
+                               for row in _block(i, group, labels, placed, grid, published)])
+    found = [_row(label, label, Line(label)) for label in labels]
+    if any(rows.axis not in combination for combination in grid.combinations):
+        name = f"no {rows.axis}"
+        while name in labels:
+            name = f"({name})"
+        found.append(_row(name, None, Line(name)))
     return found
+
+
+def _row(name: str, label: str | None, line: Line, where: Match | None = None) -> Row:
+    return Row(name, label, where or {}, line, name)
+
+
+def _named(placed: Placed, rows: Iterable[Row]) -> list[Row]:
+    """The rows with names that no two share. In a second block a row is called by that, or by what it differs from."""
+    found: dict[str, Row] = {}
+    for row in rows:
+        line, names = row.line, [row.name]
+        if not row.where:
+            names += [f"{line.group}, {row.name}"] if line.group else []
+            names += [f"{row.name} from {line.base}"] if line.base else []
+        name = next((name for name in names if name not in found), None)
+        if name is None:
+            raise UserError(f"the row {line.label!r} of this block cannot be told from that of another",
+                            placed.where("rows", "groups", line.block), "give each of the groups a `label` of its own")
+        found[name] = replace(row, name=name)
+    return list(found.values())
 
 
 def _block(i: int, group: Group, labels: Sequence[str], placed: Placed, grid: Grid,
            published: Published) -> Iterable[Row]:
     axis = placed.layout.rows.axis
-    told = {run.labels.get(axis) for run in grid.runs if matches(run.labels, group.where)}
-    told |= {out.labels.get(axis) for out in grid.excluded if matches(out.labels, group.where)}
+    told = {made.get(axis) for made in grid.combinations if matches(made, group.where)}
 
     def name(label: str) -> str:
         return f"{group.label}, {label}" if group.where else label
 
     for label in group.rows or [label for label in labels if label in told and not group.published]:
         base = name(group.base) if group.base and label != group.base else ""
-        yield Row(name(label), label, group.where, Line(label, group.label, i, base))
+        yield _row(name(label), label, Line(label, group.label, i, base), group.where)
     for label in group.published:
         printed = published.table(placed.layout.published or "").rows[label]
-        yield Row(label, None, {}, Line(label, group.label, i, source=printed.citation, constant=True))
+        yield _row(label, None, Line(label, group.label, i, source=printed.citation, constant=True))
 
 
 def _column(i: int, column: Column, head: Head, rows: Sequence[Row], source: Source) -> list[Cell]:
     axis, layout = source.placed.layout.rows.axis, source.placed.layout
-    samples: dict[str, Sample] = {}
+    samples: dict[tuple[int, str | None], Sample] = {}
     by_label: dict[str | None, list[GridRun]] = {}
     for run in head.runs:
         by_label.setdefault(run.labels.get(axis), []).append(run)
-    for row in rows:
-        meant = [run for run in by_label.get(row.label, ()) if matches(run.labels, row.where) and not row.line.constant]
+    for row in (row for row in rows if not row.line.constant):
+        meant = [run for run in by_label.get(row.label, ()) if matches(run.labels, row.where)]
         runs = one_configuration(meant, source.placed.where("columns", i), f"{row.name}, {column.label}")
-        samples[row.name] = source.results.parameters(runs) if head.metric.name == "parameters" \
+        samples[row.line.block, row.label] = source.results.parameters(runs) if head.metric.name == "parameters" \
             else source.results.sample(runs, head.metric.name, column.epoch)
     made = []
     for row in rows:
         if row.line.constant:
             made.append(_published(row, head, column, source))
             continue
-        sample, base = samples[row.name], row.line.base
+        block, base = row.line.block, row.line.base
+        sample = samples[block, row.label]
         reason = "" if sample.runs else _excluded(source.grid, {**column.where, **row.where}, axis, row.label)
         spread = "none" if head.metric.name == "parameters" else layout.spread
-        cell = make_cell(row.name, head, difference(sample, samples[base], base) if base else sample, reason, spread,
-                         base)
+        shown = difference(sample, samples[block, layout.rows.groups[block].base], base) if base else sample
+        cell = make_cell(row.name, head, shown, reason, spread, base)
         if column.chance and sample.runs:
             cell = chance.mark(cell, head, column.chance, source.results.sample(sample.runs, head.metric.name, "last"))
         made.append(cell)
@@ -123,18 +154,18 @@ def _column(i: int, column: Column, head: Head, rows: Sequence[Row], source: Sou
 
 def _published(row: Row, head: Head, column: Column, source: Source) -> Cell:
     table = source.placed.layout.published or ""
-    return published_cell(row.name, head, source.published.find(table, row.name, column.published or column.label))
+    return published_cell(row.name, head, source.published.find(table, row.printed, column.published or column.label))
 
 
-def _judged(cells: Sequence[Cell], column: Column, head: Head, source: Source,
+def _judged(cells: Sequence[Cell], rows: Sequence[Row], column: Column, head: Head, source: Source,
             parts: Sequence[Sequence[Cell]]) -> list[Cell]:
     """The cells with what the paper prints in their place; `parts` are those that an average is made of."""
     table = source.placed.layout.published
     if table is None:
         return list(cells)
     made = []
-    for cell, of in zip(cells, parts, strict=True):
-        number = source.published.find(table, cell.row, column.published or column.label)
+    for cell, row, of in zip(cells, rows, parts, strict=True):
+        number = source.published.find(table, row.printed, column.published or column.label)
         if number is not None and cell.state != "published":
             cell = replace(cell, judged=judge(cell, head, number, source.published, source.grid, of))
         made.append(cell)

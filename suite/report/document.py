@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite.errors import UserError
 from suite.report import SOURCES, claims, drawing, figures, file_stem, judge, latex, markdown, notes, text
 from suite.report.builder import build_table
 from suite.report.figures import Curves, Panel
@@ -46,6 +47,11 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
                   claims_file: Path | None, published: Published) -> Document:
     """Read the runs of a grid and lay them out. Raises UserError for layouts and claims that do not fit the grid."""
     placed = [load_layout(path, grid, published) for path in layouts] or [default_layout(grid)]
+    names = [one.layout.name for one in placed]
+    twice = next((one for i, one in enumerate(placed) if one.layout.name in names[:i]), None)
+    if twice:
+        raise UserError(f"another table of the grid is named {twice.layout.name!r}, and claims could not tell which",
+                        twice.where("name"), "rename one of them")
     results = read_results(grid, store, states)
     tables = tuple(build_table(one, grid, results, published) if isinstance(one, Placed)
                    else build_settings(one, grid, published) for one in placed)

@@ -114,13 +114,14 @@ def _compare(stated: Stated, sides: tuple[Side, Other], places: tuple[str, ...],
     where = "mean" if len(places) > 1 else places[0]
     one, other = sides
     words = f"{where}, {one} against {other}" if len(claim.compared) > 1 else where
-    against = [] if isinstance(other, float) else _terms(other, -(claim.share or 1.0))
-    terms = [(c / len(places), name, place) for place in places for c, name in (*_terms(one, 1.0), *against)]
+    terms = _terms(claim, one, other, places)
+    if not terms:
+        raise UserError(f"{one} against {other}: every row cancels out", stated.where, "compare rows that differ")
     data = [numbers.datum(claim, place, name) if claim.rows else numbers.datum(claim, name, place)
-            for _, name, place in terms]
+            for name, place in terms]
     data = _paired(data) if claim.by == "seed" else data
     shown = _metric(data, stated, words)
-    coefficients = [c for c, _, _ in terms]
+    coefficients = list(terms.values())
     if isinstance(other, float):
         data.append(_level(other, shown, numbers))
         coefficients.append(-1.0)
@@ -154,10 +155,19 @@ def _paired(data: list[Datum]) -> list[Datum]:
             for datum in data]
 
 
-def _terms(side: Side, coefficient: float) -> list[tuple[float, str]]:
-    if isinstance(side, str):
-        return [(coefficient, side)]
-    return [(coefficient, side.of), (-coefficient, side.less)]
+def _terms(claim: Claim, one: Side, other: Other, places: Sequence[str]) -> dict[tuple[str, str], float]:
+    """How often each cell, by name and place, is counted in left less right, but those that cancel.
+
+    A cell that both sides name is one term: as two they would pass for independent, and the error would be wrong.
+    """
+    sides = [(one, 1.0)] if isinstance(other, float) else [(one, 1.0), (other, -(claim.share or 1.0))]
+    names = [pair for side, c in sides
+             for pair in ([(side, c)] if isinstance(side, str) else [(side.of, c), (side.less, -c)])]
+    found: dict[tuple[str, str], float] = {}
+    for place in places:
+        for name, c in names:
+            found[name, place] = found.get((name, place), 0.0) + c / len(places)
+    return {cell: c for cell, c in found.items() if abs(c) > 1e-12}
 
 
 def _level(value: float, shown: Metric, numbers: Numbers) -> Datum:

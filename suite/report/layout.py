@@ -29,6 +29,13 @@ def _label_list(value: Any) -> Any:
     return tuple(label_text(v) for v in value) if isinstance(value, list | tuple) else (label_text(value),)
 
 
+def _once(labels: tuple[str, ...]) -> tuple[str, ...]:
+    twice = [label for label in labels if labels.count(label) > 1]
+    if twice:
+        raise ValueError(f"the row {twice[0]!r} stands twice in its block")
+    return labels
+
+
 Labels = Annotated[tuple[str | None, ...], BeforeValidator(_label_list)]
 Match = dict[str, Labels]
 Epoch = Literal["best", "first", "last"] | Annotated[int, Field(strict=True, ge=1)]
@@ -39,14 +46,15 @@ class Group(Part):
 
     `where` narrows down its runs; `rows` are labels of the axis (default: all). Where `base` names one of them, the
     others are shown as differences from it, seed by seed. `published` are rows of the paper's table that are shown as
-    printed: of other work, or not in this suite.
+    printed: of other work, or not in this suite. A row's name is its label, after that of its block where this has a
+    `where`, or where a block before it has taken the label.
     """
 
     label: str = ""
     where: Match = {}
-    rows: Annotated[tuple[str, ...], BeforeValidator(_label_list)] | None = None
+    rows: Annotated[tuple[str, ...], BeforeValidator(_label_list), AfterValidator(_once)] | None = None
     base: str | None = None
-    published: tuple[str, ...] = ()
+    published: Annotated[tuple[str, ...], AfterValidator(_once)] = ()
 
 
 class Rows(Part):
