@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from suite.config import fields
+from pydantic import ValidationError
+
+from suite.config import field_type, fields
 from suite.errors import Problem, nearest
 from suite.gridfile import setting_problems, value_problems
 from suite.yamlfile import Node, Where
@@ -33,9 +35,9 @@ class Block:
 
     base: dict[str, Node]
     columns: list[tuple[tuple[str, ...], list[tuple[Value, ...]]]]
-    overrides: list[tuple[Mapping[str, Any], dict[str, Node]]]
-    sizes: list[tuple[Mapping[str, Any], dict[str, Node]]]
-    excludes: list[tuple[Mapping[str, Any], str]]
+    overrides: list[tuple[Mapping[str, When], dict[str, Node]]]
+    sizes: list[tuple[Mapping[str, When], dict[str, Node]]]
+    excludes: list[tuple[Mapping[str, When], str]]
     seeds: tuple[int, ...]
     at: Where
     problems: list[Problem] = field(default_factory=list)
@@ -61,6 +63,9 @@ def read_block(part: Node, last: Mapping[str, Node], profile: Node | None) -> Bl
             told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
             problems.append(Problem(f"the axes of zip differ in length: {told}", part.value["zip"].at.key("zip")))
         columns.append((tuple(zipped), list(zip(*zipped.values(), strict=False))))
+    problems += [Problem(f"the axis {name!r} stands in `axes:` and in `zip:`", part.value["zip"].at.key("zip", name),
+                         "keep one of them; null takes one of another file out")
+                 for name in zipped if name in dict(part.value.get("axes", empty).value)]
     block = Block(base=dict(part.value.get("base", empty).leaves()), columns=columns, at=part.at, problems=problems,
                    overrides=_overrides(part), sizes=_overrides(profile) if profile else [],
                    excludes=[(_when(item), item.value["because"].value) for item in _items(part, "exclude")],
@@ -73,7 +78,7 @@ def read_block(part: Node, last: Mapping[str, Node], profile: Node | None) -> Bl
     return block
 
 
-def _overrides(part: Node) -> list[tuple[Mapping[str, Any], dict[str, Node]]]:
+def _overrides(part: Node) -> list[tuple[Mapping[str, When], dict[str, Node]]]:
     return [(_when(item), dict(item.value["set"].leaves())) for item in _items(part, "overrides")]
 
 
@@ -81,9 +86,34 @@ def _items(part: Node, key: str) -> list[Node]:
     return list(part.value[key].value) if key in part.value else []
 
 
-def _when(item: Node) -> dict[str, Any]:
-    when = item.value["when"].plain() if "when" in item.value else {}
-    return {key: tuple(v) if isinstance(v, list) else (v,) for key, v in when.items()}
+def _when(item: Node) -> dict[str, When]:
+    when = item.value["when"].value if "when" in item.value else {}
+    return {key: When.of(key, leaf.value if isinstance(leaf.value, list) else [leaf]) for key, leaf in when.items()}
+
+
+@dataclass(frozen=True)
+class When:
+    """What a clause wants of an axis or field: one of these labels, or one of these values as the field holds them."""
+
+    labels: frozenset[str]
+    values: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, key: str, wanted: list[Node]) -> When:
+        """`wanted` as labels are written, and as the field `key` reads them."""
+        return cls(frozenset(map(_label, wanted)), tuple(as_field(key, node.plain()) for node in wanted))
+
+    def holds(self, value: Any) -> bool:
+        """Whether the field has one of the values."""
+        return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in self.values)
+
+
+def as_field(key: str, value: Any) -> Any:
+    """The value as a run holds it: 100 is 100.0 among numbers, a list is a tuple. As it is where it is wrong."""
+    try:
+        return field_type(key).validate_python(value) if key in fields() else value
+    except ValidationError:
+        return value
 
 
 def _axis(name: str, node: Node, problems: list[Problem]) -> list[Value]:
@@ -153,11 +183,11 @@ def when_problems(when: Node, axes: Mapping[str, list[str]]) -> Iterator[Problem
     for key, leaf in when.value.items():
         wanted = leaf.value if isinstance(leaf.value, list) else [leaf]
         labels = axes.get(key, [])
-        unknown = [node for node in wanted if str(node.plain()) not in labels]
-        if key in fields():
+        unknown = [node for node in wanted if _label(node) not in labels]
+        if key in fields() or key.startswith("data.") and key not in axes:
             for node in unknown:
                 yield from value_problems(key, Node(node.value, leaf.at))
-        elif key not in axes and not key.startswith("data."):
+        elif key not in axes:
             yield Problem(f"`when` names {key!r}, which is neither an axis nor a field", leaf.at.key("when", key),
                           nearest(key, [*axes, *fields()]))
         else:

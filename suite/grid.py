@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
-from suite.axes import Block, read_block, when_problems
+from suite.axes import Block, When, as_field, read_block, when_problems
 from suite.config import GROUPS, RunConfig, fields
 from suite.errors import Problem, UserError, nearest
 from suite.gridfile import Expect, merge, read_grid, read_profile, value_problems
@@ -121,16 +122,21 @@ def _settings_of_command_line(sets: Iterable[str]) -> dict[str, Node]:
     return settings
 
 
-def _matches(when: Mapping[str, Any], labels: Mapping[str, str], flat: Mapping[str, Any]) -> bool:
-    for key, wanted in when.items():
-        value = flat[key] if key in flat else _default(key)
-        if labels.get(key) not in wanted and not any(value == w and type(value) is type(w) for w in wanted):
-            return False
-    return True
+def _matches(when: Mapping[str, When], labels: Mapping[str, str], value: Callable[[str], Any]) -> bool:
+    return all(labels.get(key) in wanted.labels or wanted.holds(value(key)) for key, wanted in when.items())
 
 
-def _default(key: str) -> Any:
+def _asked(nodes: Mapping[str, Node], key: str) -> Any:
+    """A field's value in a combination whose configuration is not made yet."""
+    if key in nodes:
+        return as_field(key, nodes[key].plain())
     return fields()[key].default if key in fields() else None
+
+
+def _held(config: RunConfig, key: str) -> Any:
+    group, _, name = key.partition(".")
+    return config.data.options.get(name) if group == "data" and key not in fields() else \
+        config.get(key) if key in fields() else None
 
 
 def _expand(blocks: list[Block], last: Mapping[str, Node], wanted: Mapping[str, list[str]],
@@ -184,11 +190,12 @@ def _combinations(block: Block, last: Mapping[str, Node], wanted: Mapping[str, l
                 labels[name] = value.label
                 nodes.update(value.settings)
         for when, settings in block.overrides:
-            if _matches(when, labels, {k: n.value for k, n in nodes.items()}):
+            if _matches(when, labels, partial(_asked, nodes)):
                 nodes.update(settings)
         lost = _size(block, labels, nodes)
         if all(_is_one_of(values, key, labels, nodes[key].value if key in nodes else None)
                for key, values in wanted.items() if key not in last and (key in labels or key in nodes)):
+            lost |= {k: nodes[k] for k, n in last.items() if k in nodes and nodes[k].plain() != n.plain()}
             nodes.update(last)
         yield labels, nodes, lost
 
@@ -198,7 +205,7 @@ def _size(block: Block, labels: Mapping[str, str], nodes: dict[str, Node]) -> di
     it replaced."""
     before: dict[str, Node] = {}
     for when, settings in block.sizes:
-        if _matches(when, labels, {k: n.value for k, n in nodes.items()}):
+        if _matches(when, labels, partial(_asked, nodes)):
             new = {k: n for k, n in settings.items() if k not in labels}
             before = {k: nodes[k] for k in new if k in nodes} | before
             nodes.update(new)
@@ -207,12 +214,16 @@ def _size(block: Block, labels: Mapping[str, str], nodes: dict[str, Node]) -> di
 
 def _made_equal(one: tuple[dict[str, str], dict[str, Node]], other: tuple[dict[str, str], dict[str, Node]],
                 last: Mapping[str, Node], profile: str) -> Iterator[Problem]:
-    """Two combinations (labels, and what the profile replaced) that are one run since that is what they differ in."""
-    for key in (one[1].keys() | other[1].keys()) - last.keys():
+    """Two combinations (labels, and what was replaced) that are one run since that is what they differ in."""
+    for key in one[1].keys() | other[1].keys():
         values = [lost[key] for _, lost in (one, other) if key in lost]
-        if len({repr(value.plain()) for value in values}) != 1 or len(values) == 1:
-            yield Problem(f"the profile {profile} sets {key}, and so makes one run of {_told(one[0])} and of "
-                          f"{_told(other[0])}", values[-1].at.key(key),
+        if len(values) == 2 and values[0].plain() == values[1].plain():
+            continue
+        both = f"makes one run of {_told(one[0])} and of {_told(other[0])}"
+        if key in last:
+            yield Problem(f"this {both}", str(last[key].at), "choose one of them with --only")
+        else:
+            yield Problem(f"the profile {profile} sets {key}, and so {both}", values[-1].at.key(key),
                           f"make {key} an axis, or add to the profile in the grid: "
                           f"profiles: {{{profile}: {{overrides: [{{when: …, set: {{{key}: …}}}}]}}}}")
 
@@ -243,8 +254,7 @@ def _configure(labels: dict[str, str], nodes: dict[str, Node], block: Block,
             told(rule.because, rule.fields, f"in {_told(labels)}: {values}")
             return None, ""
     reasons = [rule.because for rule in broken]
-    flat = {key: config.get(key) for when, _ in block.excludes for key in when if key in fields()}
-    reasons += [because for when, because in block.excludes if _matches(when, labels, flat)]
+    reasons += [because for when, because in block.excludes if _matches(when, labels, partial(_held, config))]
     return config, "; ".join(reasons)
 
 

@@ -128,12 +128,13 @@ def read_profile(name: str, grid: Node) -> Node | None:
 
 
 def merge(under: Node, over: Node, key: str = "") -> Node:
-    """`over` laid on `under`: mappings key by key, null removes a key, exclude and overrides are joined."""
+    """`over` laid on `under`: mappings key by key, null removes a key or group, exclude and overrides are joined."""
     if isinstance(under.value, dict) and isinstance(over.value, dict):
         merged = dict(under.value)
         for name, node in over.value.items():
-            if node.value is None and name in merged:
-                del merged[name]
+            gone = [k for k in merged if k == name or str(k).startswith(f"{name}.")] if node.value is None else []
+            if gone:
+                merged = {k: v for k, v in merged.items() if k not in gone}
             else:
                 merged[name] = merge(merged[name], node, name) if name in merged else node
         return Node(merged, over.at)
@@ -142,8 +143,42 @@ def merge(under: Node, over: Node, key: str = "") -> Node:
     return over
 
 
+def _dotted(part: Node) -> Node:
+    """A grid or block with the fields of base and bundles by their dotted names: `ssm: {init: lin}` and `ssm.init: lin`
+    are one key when it is laid on another."""
+    if not isinstance(part.value, dict):
+        return part
+    changed = {"base": _flat(part.value["base"])} if "base" in part.value else {}
+    for key in {"axes", "zip"} & part.value.keys():
+        axes = part.value[key]
+        if isinstance(axes.value, dict):
+            changed[key] = Node({name: _bundles(axis) for name, axis in axes.value.items()}, axes.at)
+    blocks = part.value.get("blocks")
+    if blocks is not None and isinstance(blocks.value, list):
+        changed["blocks"] = Node([_dotted(block) for block in blocks.value], blocks.at)
+    return Node(part.value | changed, part.at)
+
+
+def _bundles(axis: Node) -> Node:
+    if not isinstance(axis.value, dict):
+        return axis
+    return Node({label: _flat(bundle) for label, bundle in axis.value.items()}, axis.at)
+
+
+def _flat(settings: Node) -> Node:
+    if not isinstance(settings.value, dict):
+        return settings
+    found: dict[str, Node] = {}
+    for key, leaf in settings.leaves():
+        if key in found:
+            raise UserError(f"the key {key!r} stands twice", leaf.at.key(key),
+                            f"it was first given in line {found[key].at.line}")
+        found[key] = leaf
+    return Node(found, settings.at)
+
+
 def _extended(path: Path, chain: tuple[Path, ...]) -> Node:
-    node = load_yaml(path)
+    node = _dotted(load_yaml(path))
     if path.resolve() in chain:
         circle = " → ".join(p.name for p in (*chain[chain.index(path.resolve()):], path))
         raise UserError(f"the grid extends itself: {circle}", str(path), "take one of these `extends` out")

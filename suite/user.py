@@ -33,9 +33,12 @@ def source(name: str, field: str) -> str:
     found = load(name, field)
     module = importlib.import_module(name.partition(":")[0])
     version = getattr(found, "version", getattr(module, "__version__", "0"))
+    if not isinstance(version, str | int | float):  # of a property or method, the text has another address each time
+        raise UserError(f"the version of {name!r} is a {type(version).__name__}", field,
+                        'write version = "1" in the class, or call the attribute otherwise')
     try:
         text = inspect.getsource(found)
-    except OSError as error:
+    except (OSError, TypeError) as error:
         raise UserError(f"the source of {name!r} cannot be read: {error}", field,
                         "define it in a file: its source is part of the run's identity") from error
     return f"{version}:{hashlib.sha256(text.encode()).hexdigest()[:16]}"

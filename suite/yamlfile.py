@@ -66,9 +66,9 @@ class Node:
         return node.at
 
     def leaves(self, prefix: str = "") -> Iterator[tuple[str, Node]]:
-        """Nested mappings as dotted names with their nodes."""
+        """Nested mappings as dotted names with their nodes; an empty mapping is one, too."""
         for key, node in self.value.items():
-            if isinstance(node.value, dict):
+            if isinstance(node.value, dict) and node.value:
                 yield from node.leaves(f"{prefix}{key}.")
             else:
                 yield f"{prefix}{key}", node

@@ -201,7 +201,9 @@ def test_a_profile_may_not_make_two_cells_one_run(grid, errors) -> None:
     assert "profiles: {tiny: {overrides: [{when: …, set: {optim.lr: …}}]}}" in told
     mended = TINY.replace("}}]", "}}, {when: {method: Slow}, set: {optim.lr: 0.1}}]")
     assert [r.config.optim.lr for r in grid(mended + bundles, profile="tiny").runs] == [0.1, 0.3]
-    assert {r.config.optim.lr for r in grid(TINY + bundles, profile="tiny", sets=["optim.lr=0.5"]).runs} == {0.5}
+    assert "--set optim.lr=0.5: this makes one run of method Slow and of method Plain" in errors(
+        bundles, sets=["optim.lr=0.5"])
+    assert len(grid(bundles, sets=["optim.lr=0.5"], only=["method=Slow"]).runs) == 1
 
 
 def test_what_a_profile_replaced_is_told(grid) -> None:
@@ -336,3 +338,46 @@ def test_ten_thousand_runs_expand_without_torch(tmp_path: Path) -> None:
             "heavy = {'torch', 'pandas', 'numpy', 'datasets', 'rich', 'matplotlib'} & set(sys.modules)\n"
             "assert not heavy, heavy")
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=20)
+
+
+def test_both_spellings_of_a_field_are_one_key(grid, tmp_path) -> None:
+    """A file laid on another replaces what is said there, however either writes it; a group that is null is gone."""
+    def lies_on(under: str, over: str) -> str:
+        (tmp_path / "under.yaml").write_text(f"name: u\n{BASE}{under}", encoding="utf-8")
+        return grid(over, head="name: g\nextends: under.yaml\n").runs[0].config.ssm.init
+
+    dotted, nested = "overrides: []\naxes: {m: {a: {ssm.init: lin}}}\n", "axes: {m: {a: {ssm: {init: inv}}}}\n"
+    assert lies_on(dotted, nested) == "inv"
+    assert lies_on(nested, dotted) == "lin"
+    assert lies_on(nested, "axes: {m: null}\n") == "legs"
+
+
+def test_a_field_in_both_spellings_stands_twice(errors) -> None:
+    told = errors("axes:\n  m:\n    a:\n      ssm.init: lin\n      ssm: {init: inv}\n")
+    assert "the key 'ssm.init' stands twice" in told and "first given in line" in told
+    assert "unknown field 'optimm'" in errors("axes: {m: {a: {optimm: {}}}}\n")
+
+
+@pytest.mark.parametrize(("axis", "when"), [
+    ("data.pool: [1, 2]", "data.pool: 2"),
+    ("depth: {2: {model.layers: 2}, 4: {model.layers: 4}}", "depth: 4"),
+    ("ssm.imag_scale: [1, 100]", "ssm.imag_scale: 100"),
+    ("ssm.imag_scale: [1, 100]", "ssm.imag_scale: 100.0"),
+    ("train.evaluate: [[val], [val, test]]", "train.evaluate: [[val, test]]")])
+def test_a_clause_means_what_it_says(grid, axis, when) -> None:
+    """Values of cards' options, labels that look like numbers, whole numbers for fractions, lists."""
+    axes = f"axes: {{{axis}, ssm.init: [lin, inv]}}\n"
+    clause = "[{when: {%s, ssm.init: lin}, %s}]\n"
+    assert len(grid(axes).runs) == 4
+    assert len(grid(axes + "exclude: " + clause % (when, "because: known")).runs) == 3
+    rates = [r.config.optim.lr for r in grid(axes + "overrides: " + clause % (when, "set: {optim.lr: 0.5}")).runs]
+    assert sorted(rates) == [0.004, 0.004, 0.004, 0.5]
+
+
+def test_a_clause_of_an_unknown_option_is_an_error(errors) -> None:
+    assert "unknown field 'data.zzz'" in errors("exclude: [{when: {data.zzz: 2}, because: known}]\n")
+
+
+def test_an_axis_stands_in_axes_or_in_zip(errors) -> None:
+    assert "the axis 'ssm.init' stands in `axes:` and in `zip:`" in errors(
+        "axes: {ssm.init: [legs, lin]}\nzip: {ssm.init: [inv, quad], ssm.state_size: [8, 16]}\n")

@@ -143,7 +143,7 @@ class Card(BaseModel):
 
 def names() -> list[str]:
     """The data sets that have a card."""
-    return sorted(path.stem for path in CARDS.glob("*.yaml"))
+    return sorted(path.stem for path in CARDS.glob("*.yaml") if path.name[0] != "." and path.is_file())
 
 
 @lru_cache(maxsize=None)

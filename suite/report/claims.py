@@ -6,6 +6,7 @@ A claim with `rows` in the place of `columns` compares columns. Numbers are in t
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -192,7 +193,8 @@ def table_names(layouts: Path, grids: Path) -> list[str]:
         found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", path.read_text(errors="replace"), re.M)
         return found.group(1) if found else path.stem
 
-    return [name(path) for folder in (layouts, grids) for path in sorted(folder.glob("*.yaml"))]
+    return [name(path) for folder in (layouts, grids) for path in sorted(folder.glob("*.yaml"))
+            if path.name[0] != "." and path.is_file() and os.access(path, os.R_OK)]  # an editor's lock is no grid
 
 
 def unknown_names(claim: Claim, i: int, node: Node, rows: Iterable[str], columns: Iterable[str]) -> Iterator[Problem]:
