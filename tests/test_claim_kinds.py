@@ -1,23 +1,12 @@
-"""Every kind of claim, on runs whose answer can be told by eye; several columns, rows, claims; constants; X."""
-
-from dataclasses import replace
+"""Kinds of claims, on runs whose answer can be told by eye; several columns, rows, claims."""
 
 import numpy as np
 import pytest
-from claim_store import claim, shelf_of, tables_of, verdict, verdicts, write
-from report_store import make_grid
+from claim_store import claim, verdict, verdicts
 from scipy import stats as scipy_stats
 
 from suite.errors import UserError
-from suite.report import solved
-from suite.report.claims import Claim, Stated, load_claims
-from suite.report.families import Pair, together
-from suite.report.judge import judge, whole
-from suite.report.metric import metric
-from suite.report.numbers import Datum
-from suite.report.stats import Summary, summarise
 
-ACCURACY = metric("test/accuracy", "")
 LOW, HIGH = [0.30, 0.31, 0.32], [0.40, 0.41, 0.42]
 NEAR = [0.401, 0.409, 0.421]
 
@@ -190,123 +179,3 @@ def test_from_ten_seeds_on_intervals_are_bootstrapped(tmp_path):
     assert made.verdict == "supported"
     part, = made.parts
     assert part.high - part.difference != pytest.approx(part.difference - part.low, rel=1e-3)
-
-
-class Given:
-    """Numbers as they are given, by row and column."""
-
-    profile = "paper"
-
-    def __init__(self, cells, published=None):
-        self.cells, self.printed = cells, published or {}
-
-    def datum(self, claim, row, column):
-        return self.cells[row, column]
-
-    def published(self, claim, row, column):
-        return self.printed.get((row, column))
-
-    def rows(self, claim):
-        return [row for row, _ in self.cells]
-
-    def note(self, claim):
-        return ""
-
-
-def seeds(*values, **more):
-    return Datum(ACCURACY, summarise(values) if values else None, dict(enumerate(values)), planned=3, **more)
-
-
-def of(numbers, **keys):
-    stated = Claim.model_validate(claim(**keys))
-    made, = judge([Stated(stated, "claims.yaml:2: claims.0", 1)], numbers)
-    return made
-
-
-SOLVES = {"kind": "solves", "right": None, "columns": "x", "chance": 50, "margin": 2}
-
-
-@pytest.mark.parametrize(("values", "expected"), [
-    ((91.0, 92.0, 93.0), "supported"),
-    ((50.1, 49.9, 50.3), "contradicted"),
-    ((91.0, 92.0, 50.0), "supported"),  # most seeds
-    ((91.0, 50.1, 50.0), "contradicted"),
-    ((52.0, 51.9, 52.2), "undecided"),
-    ((91.0, 92.0), "supported"),  # two of three planned
-    ((91.0,), "untested"),
-    ((), "untested"),
-])
-def test_solves_is_above_chance_in_most_seeds(values, expected):
-    numbers = Given({("A", "x"): seeds(*values, examples=20_000, why="" if len(values) == 3 else "1 not run")})
-    assert of(numbers, **SOLVES, left="A").verdict == expected
-
-
-def test_solves_and_others_do_not():
-    numbers = Given({("A", "x"): seeds(91.0, 92.0, 93.0, examples=20_000),
-                     ("B", "x"): seeds(50.0, 50.1, 49.9, examples=20_000)})
-    made = of(numbers, **SOLVES, left="A", others="B")
-    assert made.verdict == "supported"
-    assert [part.words for part in made.parts] == ["A above chance on x", "B not above chance on x"]
-    assert of(numbers, **SOLVES, left="B", others="A").verdict == "contradicted"
-    unknown = Given({("A", "x"): seeds(91.0, 92.0, 93.0)})
-    assert of(unknown, **SOLVES, left="A").evidence.endswith("how many examples are evaluated is not known")
-
-
-def test_a_constant_has_no_error():
-    numbers = Given({("A", "x"): seeds(91.0, 92.0, 93.0),
-                     ("B", "x"): Datum(ACCURACY, Summary(1, 85.0, None), constant=True)})
-    made = of(numbers, kind="better", left="A", right="B", columns="x")
-    assert (made.verdict, made.parts[0].df, made.parts[0].difference) == ("supported", 2, 7)
-    assert "n = 3, p" in made.evidence  # the one-sample t-test
-    both = of(numbers, kind="better", left=["B"], right={"of": "B", "less": "B"}, columns="x")
-    assert both.evidence.endswith("only printed numbers stand on either side")
-
-
-def test_a_level_is_a_number_of_the_papers_text():
-    numbers = Given({("A", "x"): seeds(91.0, 92.0, 93.0), ("A", "y"): seeds(81.0, 82.0, 83.0)})
-    made = of(numbers, kind="better", left="A", right=None, level=85, columns=["x", "y"], over="mean")
-    assert (made.verdict, made.parts[0].difference) == ("supported", pytest.approx(2))
-    assert of(numbers, kind="worse", left="A", right=None, level=85, columns="x").verdict == "contradicted"
-
-
-RANKS = {"kind": "correlation", "left": None, "right": None, "columns": "x"}
-
-
-def test_ranks_as_published():
-    ours = {(f"r{i}", "x"): seeds(80.0 + i, 80.2 + i, 80.4 + i) for i in range(6)}
-    same = Given(ours, {(f"r{i}", "x"): 70.0 + i for i in range(6)})
-    made = of(same, **RANKS)
-    assert (made.verdict, made.parts[0].difference) == ("supported", 1)
-    assert made.evidence == "Kendall τ +1.00, 95 % interval +1.00 to +1.00, p = 0.0028, 6 rows"
-    assert of(Given(ours, {(f"r{i}", "x"): -float(i) for i in range(6)}), **RANKS).verdict == "contradicted"
-    assert of(same, **RANKS, statistic="spearman").evidence.startswith("Spearman ρ +1.00")
-    constants = {place: replace(datum, constant=True) for place, datum in ours.items()}
-    assert of(Given(constants, same.printed), **RANKS).verdict == "untested"
-    few = of(Given(ours, {("r1", "x"): 1.0, ("r2", "x"): 2.0}), **RANKS)
-    assert few.evidence.endswith("2 of 2 rows have both numbers: a rank correlation needs three rows that differ on "
-                                 "either side")
-
-
-def test_parts_together_with_nested_counts():
-    stated = Claim.model_validate(claim(left=["a", "b"], right="c", columns=["x", "y"], of_pairs="any"))
-    parts = [Pair(0.01, 1), Pair(0.9, 0.2), Pair(0.5, 0.3), Pair(0.02, 1)]
-    assert whole(stated, parts) == together([together(parts[:2], "any"), together(parts[2:], "any")])
-
-
-def test_chance_needs_more_than_a_lucky_seed():
-    assert together([solved.above_chance(v, 50, 200) for v in (56.0, 50.0, 49.0)], "most").holds == 1
-
-
-def test_printed_rows_among_runs_are_constants_in_the_papers_profile_alone(tmp_path):
-    grid = make_grid(profile="paper")
-    tables, numbers = tables_of(grid, shelf_of(grid, tmp_path, {("S4D-Real", "sCIFAR"): HIGH}))
-    cells = tuple((replace(row[0], state="published", number="35.0", mean=35.0, run_ids=()), *row[1:])
-                  if name == "S4D-Lin" else row for name, row in zip(tables[0].rows, tables[0].cells, strict=True))
-    level = claim(id="two", kind="better", right=None, level=35)
-    asked = load_claims(write(tmp_path, claim(kind="better"), level), grid, tables)
-    for profile, expected in (("paper", "supported"), ("mini", "untested")):
-        changed = replace(numbers, tables=[replace(tables[0], cells=cells)], grid=replace(grid, profile=profile))
-        made, against = judge(asked, changed)
-        assert (made.verdict, against.verdict) == (expected, expected)
-    assert made.evidence.endswith("(printed, and not comparable with the profile mini)")
-    assert against.evidence.endswith("(the level is the paper's, and not comparable with the profile mini)")

@@ -133,8 +133,7 @@ def _column(i: int, column: Column, head: Head, rows: Sequence[Row], source: Sou
     for row in (row for row in rows if not row.line.constant):
         meant = [run for run in by_label.get(row.label, ()) if matches(run.labels, row.where)]
         runs = one_configuration(meant, source.placed.where("columns", i), f"{row.name}, {column.label}")
-        samples[row.line.block, row.label] = source.results.parameters(runs) if head.metric.name == "parameters" \
-            else source.results.sample(runs, head.metric.name, column.epoch)
+        samples[row.line.block, row.label] = source.results.sample(runs, head.metric.name, column.epoch)
     made = []
     for row in rows:
         if row.line.constant:

@@ -24,6 +24,7 @@ from suite.yamlfile import Node, load_yaml
 
 if TYPE_CHECKING:
     from suite.grid import Grid
+    from suite.report.metric import Metric
     from suite.report.table import Table
 
 Kind = Literal["better", "worse", "noninferior", "equivalent", "order", "keeps", "collapses", "solves", "correlation"]
@@ -135,6 +136,17 @@ class Stated:
     claim: Claim
     where: str
     family: int
+
+    def margin(self, shown: Metric) -> float:
+        """The margin of a metric, in the unit that the table shows. Raises UserError where the claim has none of it."""
+        margin = self.claim.margin or 0.0
+        if not isinstance(margin, dict):
+            return margin
+        quantity = shown.name.rpartition("/")[2]
+        if quantity and quantity not in margin:
+            raise UserError(f"claim {self.claim.id}: the margin has no value for {quantity}", self.where,
+                            "it has one for " + ", ".join(margin))
+        return margin.get(quantity, 0.0)
 
 
 def read_claims(path: Path) -> tuple[tuple[Stated, ...], Node]:

@@ -81,7 +81,7 @@ def _verdict(stated: Stated, tested: Tested, adjusted: float, tests: int, number
 def _test(stated: Stated, numbers: Numbers) -> Tested:
     claim = stated.claim
     if claim.kind in ("solves", "correlation"):
-        parts = (solves if claim.kind == "solves" else correlations)(claim, numbers)
+        parts = solves(stated, numbers) if claim.kind == "solves" else correlations(claim, numbers)
         return Tested(parts, whole(claim, [part.pair for part in parts]))
     places = [claim.places] if claim.over == "mean" else [(place,) for place in claim.places]
     found = [_compare(stated, sides, place, numbers) for place in places for sides in claim.compared]
@@ -127,7 +127,7 @@ def _compare(stated: Stated, sides: tuple[Side, Other], places: tuple[str, ...],
         coefficients.append(-1.0)
     n = tuple(min((datum.n for c, datum in zip(coefficients, data, strict=True)
                    if (c > 0) == left and not datum.constant), default=0) for left in (True, False))
-    bounds = _bounds(claim, shown, stated.where)
+    bounds = _bounds(stated, shown)
     part = Comparison(words, shown, n=(n[0], n[1]), name=_name(claim), bounds=bounds)
     words = ", ".join(dict.fromkeys(d.why for d in data if d.why))
     part = replace(part, difference=total(coefficients, data), note=f"missing: {words}" if words else "")
@@ -189,17 +189,12 @@ def _name(claim: Claim) -> str:
     return f"excess over {100 * claim.share:g} %" if claim.share is not None else "difference"
 
 
-def _bounds(claim: Claim, shown: Metric, where: str) -> tuple[float, float]:
+def _bounds(stated: Stated, shown: Metric) -> tuple[float, float]:
     """Between which values of left minus right the comparison holds, in the shown unit."""
-    margin = claim.margin or 0.0
-    if isinstance(margin, dict):
-        quantity = shown.name.rpartition("/")[2]
-        if quantity not in margin:
-            raise UserError(f"claim {claim.id}: the margin has no value for {quantity}", where,
-                            "it has one for " + ", ".join(margin))
-        margin = margin[quantity]
+    claim, margin = stated.claim, stated.margin(shown)
     if claim.kind in ("keeps", "collapses") and shown.direction == "min":
-        raise UserError(f"claim {claim.id}: a share of {shown.words} means nothing, as less of it is better", where)
+        raise UserError(f"claim {claim.id}: a share of {shown.words} means nothing, as less of it is better",
+                        stated.where)
     if claim.kind == "equivalent":
         return -margin, margin
     if claim.kind == "noninferior":

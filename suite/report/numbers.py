@@ -142,6 +142,8 @@ class RunNumbers:
 
     def _mean_epoch(self, runs: Sequence[GridRun], metric: str) -> Sample:
         """The mean over the epochs of each whole run: the height of its learning curve."""
+        if metric == "parameters":  # the same in every epoch, and in the rows of none
+            return self.results.sample(runs, metric, "last")
         values: dict[int, float] = {}
         missing: list[Missing] = []
         for run in runs:

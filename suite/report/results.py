@@ -68,9 +68,12 @@ class Results:
     def sample(self, runs: Iterable[GridRun], metric: str, epoch: Epoch) -> Sample:
         """The metric of every run (of one configuration: each seed once) at that epoch.
 
-        A first-epoch value is complete on a partial run; best and last need the whole trajectory.
+        A first-epoch value is complete on a partial run; best and last need the whole trajectory, and so does the count
+        of `parameters`, which is of no epoch.
         """
         runs = tuple(runs)
+        if metric == "parameters":
+            return self._parameters(runs)
         found = {run.config.seed: self.value(run, metric, epoch) for run in runs}
         missing = tuple(Missing(seed, *value) for seed, value in found.items() if isinstance(value, tuple))
         return Sample({s: v for s, v in found.items() if not isinstance(v, tuple)}, missing, runs)
@@ -91,9 +94,8 @@ class Results:
         value = self.series(run.run_id, metric)[place] if place >= 0 else math.nan
         return float(value) if math.isfinite(value) else ("diverged", FAILURES["diverged"])
 
-    def parameters(self, runs: Iterable[GridRun]) -> Sample:
+    def _parameters(self, runs: tuple[GridRun, ...]) -> Sample:
         """How many parameters of each finished run are trained."""
-        runs = tuple(runs)
         done = [run for run in runs if self.states[run.run_id].name == "done"]
         results = {run.config.seed: self.store.result(run.run_id) or {} for run in done}
         found = {seed: float(result["parameters"]) for seed, result in results.items() if "parameters" in result}
