@@ -12,7 +12,7 @@ from paper_store import GRIDS, table_grids
 from report_store import METHODS, SOURCES, Shelf, make_grid, make_run, sources
 
 from suite.errors import UserError
-from suite.grid import Grid, load_grid
+from suite.grid import Excluded, Grid, load_grid
 from suite.report import html, latex, markdown
 from suite.report.builder import build_table
 from suite.report.comparison import cell_parts, remarks
@@ -300,6 +300,11 @@ def test_a_turned_table_has_one_line(tmp_path):
     ("base: S4D-Lin", "base: S4D-Inv", "demo.yaml:6: rows.groups.0.base: the base row 'S4D-Inv' is not in its block"),
     ("label: others,", "label: others, where: {task: CS},", "rows.groups.1.where.task: the axis 'task' of the grid"),
     ("label: others,", "published: [LSTM],", "yaml:7: rows.groups.1.published.0: the paper's table '3a' has no row"),
+    ("label: others, rows: [S4D-Inv]", "where: {task: null}",
+     "yaml:7: rows.groups.1.where: the grid makes no such runs, and the block has no rows\n    name labels that"),
+    ("label: others, rows: [S4D-Inv]", "label: x, where: {task: CS}",  # one mistake is told once
+     "rows.groups.1.where.task: the axis 'task' of the grid 'demo' has no label 'CS'\n    did you mean 'SC'? allowed: "
+     "sCIFAR, SC"),
     ("published: 3a", "published: 3c", "demo.yaml:2: published: the paper has no table '3c' of numbers"),
     ("label: sCIFAR", "label: BIDMC", "the paper's column 'BIDMC' shows rmse, this one accuracy"),
     ("label: sCIFAR", "metric: val/rmse, label: sCIFAR", "the paper's column 'sCIFAR' shows accuracy, this one rmse"),
@@ -315,6 +320,21 @@ def test_layouts_that_do_not_fit(tmp_path, old, new, message):
     with pytest.raises(UserError) as caught:
         made(tmp_path, BLOCKS.replace(old, new, 1), make_grid(), Shelf(tmp_path))
     assert message in str(caught.value).replace(f"{tmp_path}/", "")
+
+
+def test_a_base_row_that_its_block_does_not_have(tmp_path):
+    grid = make_grid()
+    lost = tuple(run for run in grid.runs if run.labels == {"task": "SC", "method": "S4D-Lin"})
+    part = replace(grid, runs=tuple(run for run in grid.runs if run not in lost))
+    text = BY_TASK.replace("where: {task: SC}", "where: {task: SC}, base: S4D-Lin")
+    with pytest.raises(UserError, match=r"yaml:6: rows.groups.1.base: the base row 'S4D-Lin' is not in its block\n"
+                                        r"    .*allowed: S4D-Inv, S4D-Real"):
+        made(tmp_path, text, part, Shelf(tmp_path))
+    asked = replace(part, left_out=lost)
+    assert texts(made(tmp_path, text, asked, Shelf(tmp_path)))["two, S4D-Lin"] == ["not asked for"]
+    out = replace(part, excluded=(Excluded({"task": "SC", "method": "S4D-Lin"}, "too large"),))
+    found = texts(made(tmp_path, text, out, Shelf(tmp_path)))
+    assert (found["two, S4D-Lin"], found["two, S4D-Inv"]) == (["excluded: too large"], ["not run"])
 
 
 def test_a_metric_that_no_run_has(tmp_path):

@@ -5,7 +5,8 @@ from claim_store import CLAIM, claim, shelf_of, tables_of, verdict, verdicts, wr
 from report_store import SOURCES, Excluded, make_grid
 
 from suite.errors import UserError
-from suite.report.claims import load_claims, read_claims, table_names
+from suite.report.claims import load_claims, read_claims
+from suite.report.placed import table_names
 
 LOW, HIGH = [0.30, 0.31, 0.32], [0.40, 0.41, 0.42]
 
@@ -120,6 +121,15 @@ def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):
     ({"tekst": "x"}, "claims.0.tekst", "did you mean 'text'?"),
     ({"id": "a b"}, "claims.0.id", "match pattern"),
     ({"family": "5.2"}, "claims.0.family", "there is no family '5.2'"),
+    ({"left": []}, "claims.0.left", "a claim of the kind worse needs `left`"),
+    ({"right": []}, "claims.0.right", "a claim of the kind worse needs `right`"),
+    ({"left": [], "right": None, "level": 85}, "claims.0.left", "a claim of the kind worse needs `left`"),
+    ({"kind": "order", "left": None, "right": None, "chain": []}, "claims.0.chain", "kind order needs `chain`"),
+    ({"kind": "solves", "left": [], "right": None, "chance": 50, "examples": 9}, "claims.0.left", "needs `left`"),
+    ({"kind": "solves", "left": "sCIFAR", "right": None, "chance": 50, "examples": 9, "columns": None,
+      "rows": "S4D-Lin"}, "claims.0.rows", "a claim of the kind solves has no `rows`"),
+    ({"kind": "correlation", "left": None, "right": None, "columns": None, "rows": "S4D-Lin"}, "claims.0.rows",
+     "a claim of the kind correlation has no `rows`"),
 ])
 def test_bad_claims_name_line_and_key(tmp_path, change, line, what):
     with pytest.raises(UserError) as caught:
@@ -146,9 +156,16 @@ def test_a_family_shares_its_keys_and_a_claim_may_replace_them(tmp_path):
         ("worse", ("S4D-Lin",), 2), ("better", ("S4D-Lin",), 2)]
 
 
+def test_an_empty_list_takes_a_shared_key_back(tmp_path):
+    one, = load(tmp_path, claim(family="f", pairs=[]), f={"pairs": [["S4D-Inv", "S4D-Lin"]]})
+    assert one.claim.compared == (("S4D-Real", "S4D-Lin"),)
+
+
 @pytest.mark.parametrize(("claims", "families", "what"), [
     ([claim(family="f")], {"f": {"tabel": "demo"}}, "families.f.tabel: unknown key 'tabel'\n    did you mean 'table'?"),
     ([claim(family="f"), claim(id="two", family="f", table="other", left="x")], {"f": {}}, "tables of several grids"),
+    ([claim(family=["f"])], {"f": {}}, "claims.0.family: it should be a valid string\n    it is ['f']"),
+    ([claim(family={"f": "g"})], {"f": {}}, "claims.0.family: it should be a valid string"),
     ([claim(family="f"), claim(id="two", family="f", alpha=0.1)], {"f": {}}, "alpha is 0.1 here and 0.05 in claim one"),
 ])
 def test_bad_families(tmp_path, claims, families, what):

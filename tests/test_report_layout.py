@@ -175,3 +175,13 @@ def test_the_default_layout_tells_blocks_apart():
     columns = default_layout(grid).layout.columns
     assert [column.label for column in columns] == ["no size", "1"]
     assert [[matches(run.labels, column.where) for run in runs] for column in columns] == [[False, True], [True, False]]
+
+
+def test_the_columns_of_the_default_layout_have_labels_of_their_own():
+    """Also where labels hold the commas that stand between them."""
+    labels = [{"task": "SC", "p": p, "q": q} for p in ("x", "x, y") for q in ("z", "y, z")]
+    grid = replace(make_grid(), runs=tuple(make_run(one, 0) for one in labels),
+                   axes={"method": [], "p": ["x", "x, y"], "q": ["z", "y, z"]})
+    columns = default_layout(grid).layout.columns
+    assert [column.label for column in columns] == ["'x', 'z'", "'x', 'y, z'", "'x, y', 'z'", "'x, y', 'y, z'"]
+    assert [[matches(run.labels, column.where) for run in grid.runs].index(True) for column in columns] == [0, 1, 2, 3]

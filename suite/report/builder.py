@@ -10,7 +10,7 @@ from suite.errors import UserError
 from suite.report import chance
 from suite.report.average import average
 from suite.report.cells import difference, make_cell, published_cell, ranked
-from suite.report.layout import Column, Group, Labels, Match, Placed, matches
+from suite.report.layout import Column, Group, Labels, Match, Placed, block_labels, matches, ordered_labels
 from suite.report.metric import metric
 from suite.report.table import Cell, Head, Line, Table
 from suite.report.verdict import judge
@@ -75,10 +75,10 @@ def rows_of(placed: Placed, grid: Grid, published: Published) -> list[Row]:
     rows = placed.layout.rows
     if rows.axis not in grid.axes:
         return [_row(grid.name, None, Line(grid.name))]
-    labels = list(dict.fromkeys([*rows.order, *grid.axes[rows.axis]]))
     if rows.groups:
         return _named(placed, [row for i, group in enumerate(rows.groups)
-                               for row in _block(i, group, labels, placed, grid, published)])
+                               for row in _block(i, group, placed, grid, published)])
+    labels = ordered_labels(rows, grid)
     found = [_row(label, label, Line(label)) for label in labels]
     if any(rows.axis not in combination for combination in grid.combinations):
         name = f"no {rows.axis}"
@@ -108,15 +108,11 @@ def _named(placed: Placed, rows: Iterable[Row]) -> list[Row]:
     return list(found.values())
 
 
-def _block(i: int, group: Group, labels: Sequence[str], placed: Placed, grid: Grid,
-           published: Published) -> Iterable[Row]:
-    axis = placed.layout.rows.axis
-    told = {made.get(axis) for made in grid.combinations if matches(made, group.where)}
-
+def _block(i: int, group: Group, placed: Placed, grid: Grid, published: Published) -> Iterable[Row]:
     def name(label: str) -> str:
         return f"{group.label}, {label}" if group.where else label
 
-    for label in group.rows or [label for label in labels if label in told and not group.published]:
+    for label in block_labels(group, placed.layout.rows, grid):
         base = name(group.base) if group.base and label != group.base else ""
         yield _row(name(label), label, Line(label, group.label, i, base), group.where)
     for label in group.published:

@@ -6,8 +6,6 @@ A claim with `rows` in the place of `columns` compares columns. Numbers are in t
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -41,8 +39,8 @@ KEYS: dict[str, tuple[set[str], set[str]]] = {  # kind: the keys that it must ha
 }
 COMPARISONS = ("better", "worse", "noninferior", "equivalent", "keeps", "collapses")
 SPECIAL = {"margin", "of_pairs", "chain", "share", "left", "right", "pairs", "level", "chance", "examples", "others",
-           "statistic", "epoch", "by", "over"}
-OF_COMPARISONS = {"epoch", "by", "over"}
+           "statistic", "epoch", "by", "over", "rows"}
+OF_COMPARISONS = {"epoch", "by", "over", "rows"}
 
 
 class Difference(Part):
@@ -199,16 +197,6 @@ def load_claims(path: Path, grid: Grid, tables: Sequence[Table], known: Iterable
     return [one for one in stated if one.claim.table in ours]
 
 
-def table_names(layouts: Path, grids: Path) -> list[str]:
-    """The names of all tables that layouts in a folder, or else grids in another, make."""
-    def name(path: Path) -> str:
-        found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", path.read_text(errors="replace"), re.M)
-        return found.group(1) if found else path.stem
-
-    return [name(path) for folder in (layouts, grids) for path in sorted(folder.glob("*.yaml"))
-            if path.name[0] != "." and path.is_file() and os.access(path, os.R_OK)]  # an editor's lock is no grid
-
-
 def unknown_names(claim: Claim, i: int, node: Node, rows: Iterable[str], columns: Iterable[str]) -> Iterator[Problem]:
     """What the claim names and the table does not have."""
     of_sides, of_places = ("column", "row") if claim.rows else ("row", "column")
@@ -267,8 +255,9 @@ def _with_shared(node: Node) -> Node:
     return Node(node.value | {"families": Node(about, families.at), "claims": Node(filled, claims.at)}, node.at)
 
 
-def _family(claim: Node) -> Any:
-    return claim.value["family"].value if "family" in claim.value else None
+def _family(claim: Node) -> str:
+    name = claim.value["family"].value if "family" in claim.value else ""
+    return name if isinstance(name, str) else ""  # anything else is refused with the rest of the claim
 
 
 def _twice(claims: Sequence[Claim], node: Node) -> Iterator[Problem]:
@@ -289,11 +278,12 @@ def _misfits(claim: Claim, i: int, node: Node) -> Iterator[Problem]:
     sides = {"left"} if claim.level is not None else {"pairs"} if claim.pairs else \
         {"left", "right"} if claim.kind in COMPARISONS else set()
     may = may | (OF_COMPARISONS if claim.kind in (*COMPARISONS, "order") else set())
-    for key in sorted((must | sides) - claim.model_fields_set):
+    given = {key for key in claim.model_fields_set if getattr(claim, key) != ()}  # `[]` takes a shared key back
+    for key in sorted((must | sides) - given):
         what = "a claim of equivalence needs its `margin`" if (claim.kind, key) == ("equivalent", "margin") else \
             f"a claim of the kind {claim.kind} needs `{key}`"
-        yield Problem(what, _place(node, i))
-    for key in sorted(SPECIAL & claim.model_fields_set - must - may - sides):
+        yield Problem(what, _place(node, i, *{key} & claim.model_fields_set))
+    for key in sorted(SPECIAL & given - must - may - sides):
         yield Problem(f"a claim of the kind {claim.kind} has no `{key}`", _place(node, i, key))
     if bool(claim.columns) == bool(claim.rows):
         yield Problem("a claim names the `columns` in which rows are compared, or the `rows` in which columns are",

@@ -15,7 +15,7 @@ from suite.report.figures import Curves, Panel
 from suite.report.layout import Placed, default_layout
 from suite.report.numbers import RunNumbers
 from suite.report.outcome import Comparison, Verdict
-from suite.report.placed import layout_files, load_layout
+from suite.report.placed import layout_files, load_layout, table_names
 from suite.report.printed import PrintedVerdict
 from suite.report.published import Published, load_published
 from suite.report.results import read_results
@@ -73,7 +73,7 @@ def document_of(grid: Grid, store: Store, sources: Path = SOURCES) -> Document:
 
 
 def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[claims.Stated]:
-    return claims.load_claims(path, grid, tables, claims.table_names(path.parent / "tables", grid.path.parent))
+    return claims.load_claims(path, grid, tables, table_names(path.parent / "tables", grid.path.parent))
 
 
 def _provenance(grid: Grid, store: Store, states: Mapping[str, RunState]) -> dict[str, Mapping[str, Any]]:

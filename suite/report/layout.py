@@ -157,6 +157,19 @@ def unknown_labels(match: Mapping[str, Labels], grid: Grid, where: Any) -> Itera
                               nearest(label, grid.axes[axis]))
 
 
+def ordered_labels(rows: Rows, grid: Grid) -> list[str]:
+    """The labels of the rows' axis, those of `order` first."""
+    return list(dict.fromkeys([*rows.order, *grid.axes[rows.axis]]))
+
+
+def block_labels(group: Group, rows: Rows, grid: Grid) -> list[str]:
+    """The labels that stand in a block: those it names, else all that are found with its `where`."""
+    if group.rows or group.published:
+        return list(group.rows or ())
+    told = {labels.get(rows.axis) for labels in grid.combinations if matches(labels, group.where)}
+    return [label for label in ordered_labels(rows, grid) if label in told]
+
+
 def default_layout(grid: Grid) -> Placed:
     """A column for each combination of all axes but one, which is the rows: the first that does not change the task.
 
@@ -170,8 +183,11 @@ def default_layout(grid: Grid) -> Placed:
         keys.setdefault(tuple(labels.get(axis) for axis in others))
     order = {axis: {label: i for i, label in enumerate(labels)} for axis, labels in grid.axes.items()}
     ranked = sorted(keys, key=lambda key: [order[a].get(v, -1) if v else -1 for a, v in zip(others, key, strict=True)])
-    columns = tuple(Column(label=", ".join(v or f"no {a}" for a, v in zip(others, key, strict=True)) or "all runs",
-                           where={a: (v,) for a, v in zip(others, key, strict=True)}) for key in ranked)
+    named = [", ".join(v or f"no {a}" for a, v in zip(others, key, strict=True)) or "all runs" for key in ranked]
+    if len(set(named)) < len(named):  # labels with commas, which quotes tell apart
+        named = [", ".join(repr(v) if v else f"no {a}" for a, v in zip(others, key, strict=True)) for key in ranked]
+    columns = tuple(Column(label=label, where={a: (v,) for a, v in zip(others, key, strict=True)})
+                    for label, key in zip(named, ranked, strict=True))
     layout = Layout.model_construct(name=grid.name, grid=grid.name, rows=Rows(axis=rows), columns=columns)
     return Placed(layout, Node({}, Where(str(grid.path))))
 

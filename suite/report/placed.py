@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from suite.config import fields
 from suite.errors import Problem, UserError, nearest
-from suite.report.layout import Column, Group, Layout, Placed, matches, unknown_labels
+from suite.report.layout import Column, Group, Layout, Placed, block_labels, matches, unknown_labels
 from suite.report.metric import QUANTITIES
 from suite.report.part import validated
 from suite.report.settings import PlacedSettings, SettingsLayout, runs_of
@@ -29,6 +30,16 @@ def layout_files(folder: Path, grid: str) -> list[Path]:
 def _shows(path: Path, grid: str, line: re.Pattern[str]) -> bool:
     text = path.read_text(encoding="utf-8", errors="replace")
     return bool(line.search(text)) or (path.stem == grid and not re.search(r"^grid:", text, re.MULTILINE))
+
+
+def table_names(layouts: Path, grids: Path) -> list[str]:
+    """The names of all tables that layouts in a folder, or else grids in another, make."""
+    def name(path: Path) -> str:
+        found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", path.read_text(errors="replace"), re.M)
+        return found.group(1) if found else path.stem
+
+    return [name(path) for folder in (layouts, grids) for path in sorted(folder.glob("*.yaml"))
+            if path.name[0] != "." and path.is_file() and os.access(path, os.R_OK)]  # an editor's lock is no grid
 
 
 def load_layout(path: Path, grid: Grid, published: Published) -> Placed | PlacedSettings:
@@ -62,17 +73,20 @@ def _row_misfits(placed: Placed, grid: Grid, published: Published) -> Iterator[P
     for i, group in enumerate(rows.groups):
         here = ("rows", "groups", i)
         yield from _unknown_rows(group.rows or (), placed, grid, *here, "rows")
-        yield from unknown_labels(group.where, grid, lambda *path, here=here: placed.where(*here, "where", *path))
-        yield from _base_misfits(group, placed, grid, here)
+        unknown = list(unknown_labels(group.where, grid, lambda *path, here=here: placed.where(*here, "where", *path)))
+        yield from unknown or _block_misfits(group, placed, grid, here)
         for j, label in enumerate(group.published):
             if table not in known or label not in known[table].rows:
                 yield Problem(f"the paper's table {table!r} has no row {label!r}", placed.where(*here, "published", j),
                               nearest(label, known[table].rows) if table in known else "name it with `published:`")
 
 
-def _base_misfits(group: Group, placed: Placed, grid: Grid, here: Sequence[str | int]) -> Iterator[Problem]:
-    labels = group.rows or tuple(grid.axes[placed.layout.rows.axis])
-    if group.base is not None and group.base not in labels:
+def _block_misfits(group: Group, placed: Placed, grid: Grid, here: Sequence[str | int]) -> Iterator[Problem]:
+    labels = block_labels(group, placed.layout.rows, grid)
+    if not labels and not group.published:
+        yield Problem("the grid makes no such runs, and the block has no rows", placed.where(*here, "where"),
+                      "name labels that its runs have together")
+    elif group.base is not None and group.base not in labels:
         yield Problem(f"the base row {group.base!r} is not in its block", placed.where(*here, "base"),
                       nearest(group.base, labels))
 
