@@ -174,6 +174,17 @@ def test_chance_needs_more_than_a_lucky_seed():
     assert together([solved.above_chance(v, 50, 200) for v in (56.0, 50.0, 49.0)], "most").holds == 1
 
 
+def test_a_column_that_is_not_asked_for_leaves_a_claim_untested(tmp_path):
+    grid, folder = make_grid(), sources(tmp_path)
+    asked, lost = (tuple(run for run in grid.runs if (run.labels["method"] == "S4D-Lin") is wanted)
+                   for wanted in (True, False))
+    part = replace(grid, runs=asked, left_out=lost, changes=("--only method=S4D-Lin",))
+    mean = {"left": "sCIFAR", "right": "SC", "columns": ["S4D-Lin", "S4D-Inv"], "over": "mean"}
+    write(folder, claim(**mean), claim(**mean | {"columns": "S4D-Inv", "margin": {"accuracy": 1}}, id="two"))
+    for made in document_of(part, Shelf(tmp_path), folder).verdicts:
+        assert made.verdict == "untested" and "the grid, as it was asked for, has no such runs" in made.evidence
+
+
 def test_printed_rows_among_runs_are_constants_in_the_papers_profile_alone(tmp_path):
     grid = make_grid(profile="paper")
     tables, numbers = tables_of(grid, shelf_of(grid, tmp_path, {("S4D-Real", "sCIFAR"): HIGH}))

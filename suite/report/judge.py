@@ -7,7 +7,7 @@ level 1 - alpha lies wholly between its bounds (for an equivalence that is TOST)
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
@@ -178,11 +178,11 @@ def _level(value: float, shown: Metric, numbers: Numbers) -> Datum:
     return Datum(shown, Summary(1, value, None), constant=True)
 
 
-def _metric(data: Iterable[Datum], stated: Stated, words: str) -> Metric:
-    shown = {(d.metric.unit, d.metric.direction): d.metric for d in data}
+def _metric(data: Sequence[Datum], stated: Stated, words: str) -> Metric:
+    shown = {(d.metric.unit, d.metric.direction): d.metric for d in data if d.metric.name}  # the rest is not asked for
     if len(shown) > 1:
         raise UserError(f"{words}: {' and '.join(m.words for m in shown.values())} cannot be compared", stated.where)
-    return next(iter(shown.values()))
+    return next(iter(shown.values()), data[0].metric)
 
 
 def _name(claim: Claim) -> str:
