@@ -75,7 +75,7 @@ def _verdict(stated: Stated, tested: Tested, adjusted: float, tests: int, number
                        reason=f"more than {MOST_SEEDS:,} seeds a side would be needed at this effect".replace(",", " "))
     more = max(needed - min(n for part in parts for n in part.n if n), 1)
     return replace(made, verdict="undecided", more=more,
-                   reason=f"about {more} more seeds a side would decide it at this effect")
+                   reason=f"about {more} more seed{'s' * (more > 1)} a side would decide it at this effect")
 
 
 def _test(stated: Stated, numbers: Numbers) -> Tested:
