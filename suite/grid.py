@@ -152,7 +152,7 @@ def _expand(blocks: list[Block], last: Mapping[str, Node], wanted: Mapping[str, 
         firsts: dict[tuple[str, ...], tuple[str, dict[str, str]]] = {}
         sized: dict[str, tuple[dict[str, str], dict[str, Node]]] = {}
         for labels, nodes, lost in _combinations(block, last, wanted):
-            replaced += lost.items()
+            replaced += ((key, node) for key, node in lost.items() if key not in last)
             config, reason = _configure(labels, nodes, block, problems)
             if config and not reason:
                 run_id, first = firsts.setdefault(_computed(config), (config.run_id, labels))
@@ -180,8 +180,8 @@ def _expand(blocks: list[Block], last: Mapping[str, Node], wanted: Mapping[str, 
 
 def _combinations(block: Block, last: Mapping[str, Node], wanted: Mapping[str, list[str]],
                   ) -> Iterator[tuple[dict[str, str], dict[str, Node], dict[str, Node]]]:
-    """Labels, settings, and what the profile replaced, of each combination. `--set` leaves alone those that `--only`
-    rules out: a variant of one task's data is no mistake in the others."""
+    """Labels, settings, and what profile and `--set` replaced, of each combination. `--set` leaves alone those that
+    `--only` rules out: a variant of one task's data is no mistake in the others."""
     for steps in itertools.product(*(steps for _, steps in block.columns)):
         labels: dict[str, str] = {}
         nodes = dict(block.base)
@@ -192,24 +192,19 @@ def _combinations(block: Block, last: Mapping[str, Node], wanted: Mapping[str, l
         for when, settings in block.overrides:
             if _matches(when, labels, partial(_asked, nodes)):
                 nodes.update(settings)
-        lost = _size(block, labels, nodes)
+        before = dict(nodes)
+        _size(block, labels, nodes)
         if all(_is_one_of(values, key, labels, nodes[key].value if key in nodes else None)
                for key, values in wanted.items() if key not in last and (key in labels or key in nodes)):
-            lost |= {k: nodes[k] for k, n in last.items() if k in nodes and nodes[k].plain() != n.plain()}
             nodes.update(last)
-        yield labels, nodes, lost
+        yield labels, nodes, {k: n for k, n in before.items() if n is not nodes[k] and n.plain() != nodes[k].plain()}
 
 
-def _size(block: Block, labels: Mapping[str, str], nodes: dict[str, Node]) -> dict[str, Node]:
-    """Lays the profile on the settings, but for fields that are an axis: to vary a size is a question. Returns what
-    it replaced."""
-    before: dict[str, Node] = {}
+def _size(block: Block, labels: Mapping[str, str], nodes: dict[str, Node]) -> None:
+    """Lays the profile on the settings, but for fields that are an axis: to vary a size is a question."""
     for when, settings in block.sizes:
         if _matches(when, labels, partial(_asked, nodes)):
-            new = {k: n for k, n in settings.items() if k not in labels}
-            before = {k: nodes[k] for k in new if k in nodes} | before
-            nodes.update(new)
-    return {k: n for k, n in before.items() if n.plain() != nodes[k].plain()}
+            nodes.update({k: n for k, n in settings.items() if k not in labels})
 
 
 def _made_equal(one: tuple[dict[str, str], dict[str, Node]], other: tuple[dict[str, str], dict[str, Node]],

@@ -203,6 +203,7 @@ def test_a_profile_may_not_make_two_cells_one_run(grid, errors) -> None:
     assert [r.config.optim.lr for r in grid(mended + bundles, profile="tiny").runs] == [0.1, 0.3]
     assert "--set optim.lr=0.5: this makes one run of method Slow and of method Plain" in errors(
         bundles, sets=["optim.lr=0.5"])
+    assert "--set optim.lr=0.5: this makes one run" in errors(TINY + bundles, profile="tiny", sets=["optim.lr=0.5"])
     assert len(grid(bundles, sets=["optim.lr=0.5"], only=["method=Slow"]).runs) == 1
 
 
@@ -211,6 +212,7 @@ def test_what_a_profile_replaced_is_told(grid) -> None:
     assert [text.rpartition(": ")[2] for text in made.resized] == ["optim.lr"] and {
         r.config.optim.lr for r in made.runs} == {0.3}
     assert grid(TINY + "overrides: [{set: {optim.lr: 0.3}}]\n", profile="tiny").resized == ()
+    assert grid("overrides: [{set: {optim.lr: 0.02}}]\n", sets=["optim.lr=0.5"]).resized == ()  # that is no profile
 
 
 
