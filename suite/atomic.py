@@ -33,6 +33,12 @@ def canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
+def sha256_of(path: Path) -> str:
+    """The digest of a file, which need not fit into memory."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def seal(content: Mapping[str, Any]) -> bytes:
     """JSON whose first key, sha256, is the digest of the canonical JSON of the others (at least one)."""
     body = canonical(content).encode()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from suite import atomic
 from suite.data import bar, cache, cards, prepared, sound, stamps
 from suite.data.families import FAMILIES, Prepared, family
 from suite.data.source import Source
@@ -166,7 +167,7 @@ def check(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
             told = f"DAMAGED: {error}"
         print(f"{name} {variant}: {told}")
         for path, meta in cache.entries(name, variant):
-            bad = [f["file"] for f in meta["files"].values() if cache.sha256_of(path / f["file"]) != f["sha256"]]
+            bad = [f["file"] for f in meta["files"].values() if atomic.sha256_of(path / f["file"]) != f["sha256"]]
             state = f"DAMAGED: {', '.join(bad)}; {ANEW}" if bad else unusable(path, source)
             damaged += bool(state)
             print(f"    prepared {told_options(meta['key'])}, {path.name}: {state or 'good'}")

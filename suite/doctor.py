@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import importlib.metadata
 import os
 import platform
@@ -14,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from suite import atomic
 from suite.data import cards
 from suite.errors import UserError
 
@@ -96,7 +96,7 @@ def _variant(variant: cards.Variant) -> Finding:
             path = file.find()
         except UserError as error:
             return MISSING if file.ours else ABSENT, f"not here: {error.problems[0].what}. {variant.get}"
-        if file.sha256 and hashlib.sha256(path.read_bytes()).hexdigest() != file.sha256:
+        if file.sha256 and atomic.sha256_of(path) != file.sha256:
             return (MISSING if file.ours else WARNING,
                     f"{path} is not the file that the card describes (sha256 differs). {variant.get}")
     return OK, "found"

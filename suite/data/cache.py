@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from suite import atomic
 from suite.data.families import Facts, Prepared
 from suite.errors import UserError
 
@@ -135,7 +136,7 @@ def check(path: Path, expected: Mapping[str, Any]) -> None:
     """
     stat = path.stat()
     if (stat.st_size, stat.st_mtime_ns) != (expected["size"], expected["mtime_ns"]) \
-            and (stat.st_size != expected["size"] or sha256_of(path) != expected["sha256"]):
+            and (stat.st_size != expected["size"] or atomic.sha256_of(path) != expected["sha256"]):
         raise ValueError(f"{path.name} is not as it was written")
 
 
@@ -174,7 +175,7 @@ def store(folder: Path, name: str, array: np.ndarray) -> dict[str, Any]:
         np.save(stream, array, allow_pickle=False)
         flush(stream)
     stat = path.stat()
-    return {"file": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": sha256_of(path)}
+    return {"file": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": atomic.sha256_of(path)}
 
 
 def flush(stream: Any) -> None:
@@ -196,12 +197,6 @@ def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
 def digest_of(meta: Mapping[str, Any]) -> str:
     """A sha256 of plain values."""
     return hashlib.sha256(json.dumps(meta, sort_keys=True).encode()).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    """A sha256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+from suite import atomic
 from suite.data import cards, hub
 from suite.errors import UserError
 
@@ -17,8 +17,7 @@ from suite.errors import UserError
 @lru_cache(maxsize=None)
 def digest(path: Path, size: int, mtime_ns: int) -> str:
     """The sha256 of a file of this size and time, read once by a process: several tasks share their files."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+    return atomic.sha256_of(path)
 
 
 @dataclass(frozen=True)

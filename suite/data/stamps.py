@@ -62,10 +62,10 @@ def stamp_of(path: Path) -> list[Any]:
 def read(path: Path) -> str:
     """A sha256 of the bytes of a file, or of names and bytes of all files in a folder. Raises OSError."""
     if not path.is_dir():
-        return cache.sha256_of(path)
+        return atomic.sha256_of(path)
     total = hashlib.sha256()
     for file in track([*files(path)], f"reading {path.name}"):
-        total.update(f"{file.relative_to(path).as_posix()}\n{cache.sha256_of(file)}\n".encode())
+        total.update(f"{file.relative_to(path).as_posix()}\n{atomic.sha256_of(file)}\n".encode())
     return total.hexdigest()
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from suite import atomic
 from suite.data import cards
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
 
 def digest_of(paths: Iterable[Path]) -> str:
     """SHA-256 over the names and contents of files."""
-    told = [f"{path.name} {hashlib.sha256(path.read_bytes()).hexdigest()}" for path in paths]
+    told = [f"{path.name} {atomic.sha256_of(path)}" for path in paths]
     return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
 
 
@@ -80,6 +81,6 @@ def load_saved(path: Path, wanted: str) -> dict[str, Any] | None:
 def sha256(path: Path) -> str:
     """Digest of a file, or '' where none can be read."""
     try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
+        return atomic.sha256_of(path)
     except OSError:
         return ""
