@@ -118,6 +118,18 @@ def test_parameters_are_compared_as_the_table_shows_them(tmp_path):
         assert made.evidence == "difference +2 K, n = 3 and 3, the standard deviation is 0 on both sides"
 
 
+def test_an_average_has_no_seeds_and_a_claim_on_it_says_what_to_write(tmp_path):
+    grid = make_grid()
+    cells = {(name, task): HIGH for name in ("S4D-Lin", "S4D-Real") for task in ("sCIFAR", "SC")}
+    shelf = shelf_of(grid, tmp_path, cells)
+    folder = sources(tmp_path, "name: demo\nrows: method\ncolumns: [{label: sCIFAR, where: {task: sCIFAR}}, "
+                               "{label: SC, where: {task: SC}}, {label: mean, average: [sCIFAR, SC]}]\n")
+    write(folder, claim(columns="mean"))
+    made, = document_of(grid, shelf, folder).verdicts
+    assert made.verdict == "untested"
+    assert "mean is an average, without seeds: name its columns, with `over: mean`" in made.evidence
+
+
 def test_solves_and_others_do_not():
     numbers = Given({("A", "x"): seeds(91.0, 92.0, 93.0, examples=20_000),
                      ("B", "x"): seeds(50.0, 50.1, 49.9, examples=20_000)})

@@ -122,6 +122,8 @@ class RunNumbers:
         shown = _digits(head.metric)
         if cell.state == "published":
             return self._constant(cell, shown)
+        if head.averages:
+            return Datum(shown, None, why=f"{column} is an average, without seeds: name its columns, with `over: mean`")
         runs = [self._runs[run_id] for run_id in cell.run_ids if run_id in self._runs]
         if not runs:
             return Datum(shown, None, why=cell.reason if cell.state == "excluded" else UNASKED)

@@ -82,11 +82,11 @@ def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why
         return told("no number", cell.reason)
     if why:
         return told("not comparable", why)
-    if (value is None or cell.chance) and cell.interval is None:
-        return told("one seed", "X in the paper" if value is None else "X here")
     if value is None or cell.chance:  # without a value, an X is printed
-        both = value is None and cell.chance
-        return told("match" if both else "off", "" if both else "X in the paper" if value is None else "X here")
+        reason = "X in the paper" if value is None else "X here"
+        if cell.interval is None:
+            return told("one seed", reason)
+        return told("match") if value is None and cell.chance else told("off", reason)
     difference = cell.mean - value
     if cell.interval is None:
         return told("one seed", "", difference)
