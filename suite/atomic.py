@@ -126,10 +126,10 @@ def remove_aside(folder: Path, before: int) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def set_aside(path: Path) -> Path:
-    """Rename a corrupt file to `<name>.corrupt-<n>`, the first free n; where it is now."""
+def set_aside(path: Path, why: str = "corrupt") -> Path:
+    """Rename a file to `<name>.<why>-<n>`, the first free n; where it is now."""
     number = 1
-    while os.path.lexists(free := path.with_name(f"{path.name}.corrupt-{number}")):
+    while os.path.lexists(free := path.with_name(f"{path.name}.{why}-{number}")):
         number += 1
     return path.rename(free)
 

@@ -167,10 +167,10 @@ class Attempt:
         self.check()
         (self.folder / name).unlink(missing_ok=True)
 
-    def set_aside(self, name: str) -> str:
-        """Rename a corrupt file of the folder; its name from now on. Raises Overtaken, OSError."""
+    def set_aside(self, name: str, why: str = "corrupt") -> str:
+        """Rename a file of the folder; its name from now on. Raises Overtaken, OSError."""
         self.check()
-        return atomic.set_aside(self.folder / name).name
+        return atomic.set_aside(self.folder / name, why).name
 
     def beat(self, progress: Mapping[str, Any]) -> None:
         """Show that the owner lives, and how far it is. Raises Overtaken, OSError."""

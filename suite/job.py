@@ -151,6 +151,9 @@ class Job:
         if restored is not None:
             self.trainer.restore(restored["trainer"])
             self.saved = self.trainer.step
+        elif read_rows(self.attempt.folder)[0]:  # of a run that was brought here without its checkpoints
+            kept = self.attempt.set_aside("metrics.jsonl", "earlier")
+            log(f"no checkpoint has what metrics.jsonl tells; it is now {kept}, and the run begins anew")
         self._remember(old, restored, threads, data)
         log(f"attempt {self.attempt.number} at {self.config.run_id} from step {self.trainer.step}, "
             f"{time.strftime('%Y-%m-%d %H:%M:%S')}, process {os.getpid()}, {threads} threads on {place}")

@@ -67,6 +67,19 @@ def test_a_budget_ends_partial_and_later_calls_go_on(folder: Path, store: Store)
     assert ends_well(folder, Order(until=99))["attempts"] == 4
 
 
+def test_rows_without_a_checkpoint_are_not_lost(folder: Path) -> None:
+    """Kept results that were brought into a store have none: the run begins anew, beside what is told."""
+    run(folder, Order(until=2), training())
+    told = (folder / "metrics.jsonl").read_bytes()
+    for _, name in checkpoints(folder):
+        (folder / name).unlink()
+    break_at(folder, 1, OFTEN)
+    kept, = names(folder) - {"config.json", "metrics.jsonl", "provenance.json", "attempts",
+                             *(name for _, name in checkpoints(folder))}
+    assert kept == "metrics.jsonl.earlier-1" and (folder / kept).read_bytes() == told
+    ends_well(folder)
+
+
 @pytest.mark.parametrize(("fault", "reason", "detail"), [
     ("diverged", "diverged", "the training loss of epoch 1 is nan"), ("oom", "oom", "no room for the kernel"),
     ("user", "error", "train.batch_size: a batch of 50 is more than 3, at most 3"),
