@@ -83,6 +83,9 @@ class Progress:
         if run.run_id in self.runs:
             self.ended_runs.add(run.run_id)
             self.epochs[run.run_id] = float(state.epochs)
+            if state.name == "done" and run.run_id in self.began:  # fits and benchmarks tell no seconds a step
+                spent = time.monotonic() - self.began[run.run_id]
+                self.seconds.setdefault(run.config.shape, spent / self.target[run.run_id])
         if run.run_id in self.tasks:
             self.bars.remove_task(self.tasks.pop(run.run_id))
         what = f"[{len(self.ended_runs)}/{len(self.target)}] {_name(run)}: {state_name(state)}"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -15,7 +17,7 @@ from fake_training import STEPS, training
 from places import fill, read_only, small_disk
 
 from suite.errors import UserError
-from suite.launch import Options, debug, local, wanted
+from suite.launch import Options, debug, local, server, wanted
 from suite.launch.local import launch
 from suite.store import RunState, Store, checkpoints
 
@@ -153,6 +155,15 @@ def test_a_gpu_slot_sees_its_gpu_only(store: Store, ear: Ear) -> None:
     run, = runs = grid(1)
     state = launch(runs, Options(store.root, gpus=(3,)), ear, training())[run.run_id]
     assert state.reason == "error" and "sees no GPU in slot '3'" in state.detail
+
+
+def test_the_server_keeps_the_memory_that_a_run_frees(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    code = ("import resource, torch\nfor _ in range(2):\n    torch.ones(2**25)\n"
+            "    print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)")
+    with server._environment():
+        first, second = subprocess.check_output([sys.executable, "-c", code], text=True).split()
+    assert int(second) - int(first) < 32  # pages: it was 64 large ones, or 32,768 small
 
 
 def test_debug_runs_here(store: Store, ear: Ear, capsys: pytest.CaptureFixture[str]) -> None:

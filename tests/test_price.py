@@ -14,7 +14,7 @@ from suite.cli import main
 from suite.grid import Grid, load_grid
 from suite.plan import make_plan
 from suite.progress import Progress
-from suite.store import Store
+from suite.store import RunState, Store
 
 BEAT = {"epoch": 0, "step": 25, "epochs": 3, "steps_per_epoch": 100, "seconds_per_step": 0.6}  # an epoch takes a minute
 
@@ -74,6 +74,15 @@ def test_a_launch_says_once_for_each_shape_what_does_not_end_in_time(grid: Grid)
         progress.began = dict.fromkeys(progress.began, time.monotonic() - 100)
         progress.progress(made.todo[0], BEAT)
     assert out.getvalue() == told, "ten minutes are enough"
+
+
+def test_what_tells_no_seconds_a_step_is_priced_by_its_end(grid: Grid) -> None:
+    made = make_plan([grid], Store(Path("runs")))
+    progress = Progress(made, 1, Console(file=io.StringIO()))
+    progress.started(made.todo[0])
+    progress.began[made.todo[0].run_id] -= 60
+    progress.ended(made.todo[0], RunState("done", 3))
+    assert progress.bars.tasks[0].fields["told"] == "1/6 runs, ETA 5:00 min"
 
 
 def test_a_run_that_another_launch_gave_up_counts_from_then_on(grid: Grid) -> None:

@@ -17,6 +17,11 @@ from suite.errors import UserError
 from suite.launch import child, preload
 
 TRIES = 5
+# Freed memory stays with its process, in large pages. As glibc has it, a large array goes back to the system and is
+# fetched anew, page by page, each time: a step on SC or BIDMC took a third longer, on sCIFAR a tenth, and held up to a
+# fifth less. Without the last two, scraps kept aside for small things keep the space before them from being whole.
+KEPT = ("glibc.malloc.hugetlb=1", "glibc.malloc.mmap_max=0", f"glibc.malloc.trim_threshold={2**40}",
+        "glibc.malloc.tcache_count=0", "glibc.malloc.mxfast=0")
 GONE = 255  # exit code that multiprocessing gives where the server was killed
 
 
@@ -57,14 +62,13 @@ def _environment() -> Iterator[None]:
     """What a start looks at, and what the server finds in its environment if it is started now.
 
     The server would not get our import path otherwise. NumPy's linear algebra has one thread, so that its bits do not
-    depend on the machine's size. With large pages, which glibc is told to ask for, a step of long sequences takes a
-    twentieth less time. The main module is hidden: a child would import it again, which takes longer than all the rest,
-    and does whatever that script does.
+    depend on the machine's size. The main module is hidden: a child would import it again, which takes longer than all
+    the rest, and does whatever that script does.
     """
     root = str(Path(preload.__file__).resolve().parents[2])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     values = {"PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)), "OPENBLAS_NUM_THREADS": "1",
-              "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"),
+              "GLIBC_TUNABLES": os.environ.get("GLIBC_TUNABLES", ":".join(KEPT)),
               preload.RUNNER: str(os.getpid())}
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
