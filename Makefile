@@ -17,6 +17,9 @@ test: $(READY)
 slurm: $(READY)
 	tests/slurm_cluster run $(VENV)/bin/python -m pytest -q -m slurm
 
+gpu: $(READY)
+	$(VENV)/bin/python -m pytest -q -m gpu
+
 bench: $(READY)
 	$(VENV)/bin/python run_grid.py grids/kernels.yaml --only 'L=1,024' --only 'size=N 64, H 128'
 	$(VENV)/bin/python run_grid.py grids/step.yaml --only task=sCIFAR
@@ -37,4 +40,4 @@ $(READY): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run tables-mini test slurm bench lint exactness clean
+.PHONY: run tables-mini test slurm gpu bench lint exactness clean

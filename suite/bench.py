@@ -32,13 +32,14 @@ class Measurement:
     parameters = 0
 
     def __init__(self, config: RunConfig, device: torch.device) -> None:
-        """Raises UserError where the run was planned on another machine, or is to run on a GPU."""
-        if device.type != "cpu":
-            raise UserError("a measurement of kernels runs on the processor", "--gpus", "leave --gpus out")
+        """Raises UserError where the run was planned on another machine, or measures what it does not run on."""
+        if device.type != config.bench.device:
+            fix = "name a GPU: --gpus 0" if device.type == "cpu" else "leave --gpus out, or --set bench.device=cuda"
+            raise UserError(f"this run measures {config.bench.device}, and runs on {device.type}", "bench.device", fix)
         if config.bench.machine != provenance.machine():
             raise UserError(f"this run measures {config.bench.machine}, and this is {provenance.machine()}",
                             "bench.machine", "plan the grid on the machine that it is to measure")
-        self.config = config
+        self.config, self.device = config, device
         self.step = 0
         self.rows: list[dict[str, Any]] = []
 
@@ -53,7 +54,7 @@ class Measurement:
     def _step(self) -> dict[str, float]:
         from suite import step_bench
 
-        return step_bench.measure(self.config)
+        return step_bench.measure(self.config, self.device)
 
     def _kernel(self) -> dict[str, float]:
         from suite.ssm import bench
@@ -61,7 +62,7 @@ class Measurement:
         wanted = self.config.bench
         row: dict[str, float] = {}
         for found in bench.rows(wanted.kernel, [wanted.length], self.config.model.features, self.config.ssm.state_size,
-                                wanted.backends, wanted.repeats):
+                                wanted.backends, wanted.repeats, self.device):
             name = found["backend"]
             if found["seconds"] is None:
                 print(f"{name} did not run: {found['reason']}", flush=True)

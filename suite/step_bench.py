@@ -1,6 +1,6 @@
 """A step of training, measured: how long it takes, where the time goes, and how long it would take at the least.
 
-The batch is noise in the task's shape, as the paper has it; model, optimiser and batch size are the run's.
+The data are a batch of noise in the task's shape, as the paper has it; all else, precision too, is the run's training.
 """
 
 from __future__ import annotations
@@ -11,17 +11,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
-from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from suite import models, optim
 from suite.config import RunConfig
 from suite.data.prepared import TaskData
-from suite.ssm.bench import peak
+from suite.ssm.bench import CPU, peak, timed
 from suite.ssm.conv import transform_size
 from suite.tasks import TASKS
+from suite.train import Trainer, allow_tf32
 
 # Length, channels of values, vocabulary of tokens, classes (paper, appendix B; Long Range Arena).
 SHAPES: dict[str, tuple[int, int | None, int | None, int | None]] = {
@@ -35,52 +34,40 @@ PARTS = {"fft": ("fft",), "products": ("mm", "bmm", "addmm", "baddbmm"), "norms"
          "optimizer": ("adam", "Optimizer"), "copies": ("copy_", "fill_", "zero_")}
 
 
-def measure(config: RunConfig) -> dict[str, float]:
+def measure(config: RunConfig, device: torch.device = CPU) -> dict[str, float]:
     """Of the step: `step/ms` (median) and `step/mb` (peak memory beyond what was held before). Its parts in ms:
-    `fft`, `products` (of matrices), `norms`, `optimizer`, `copies`, `other`. `least/ms`: see `least`; `least/ratio`:
-    how many times the least the step takes.
+    `fft`, `products` (of matrices), `norms`, `optimizer`, `copies`, `loader`, `other`. `least/ms`: see `least`;
+    `least/ratio`: how many times the least the step takes. On a GPU, `other` has what it waits as well.
     """
-    step = _step(config)
+    trainer = Trainer(config, noise(config), device)
+    step = trainer.train_step
     for _ in range(4):  # until the memory that a step needs is there
         step()
-    times = []
-    for _ in range(config.bench.repeats):
-        began = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - began)
-    ms = 1e3 * statistics.median(times)
-    row = {"step/ms": ms} | _parts(step, ms)
-    floor = 1e3 * least(config)
+    ms = 1e3 * statistics.median(timed(step, device) for _ in range(config.bench.repeats))
+    parts = _on_gpu(step) if device.type == "cuda" else _on_processor(step)
+    parts["loader"] = 1e3 * statistics.median(timed(trainer.next_batch, device) for _ in range(5))
+    row = {"step/ms": ms} | {f"{part}/ms": value for part, value in parts.items()}
+    row["other/ms"] = ms - sum(parts.values())
+    floor = 1e3 * least(config, device)
     row |= {"least/ms": floor, "least/ratio": ms / floor}
-    held = peak(step)
+    held = peak(step, device)
     return row | ({} if held is None else {"step/mb": held / 2**20})
 
 
-def _step(config: RunConfig) -> Callable[[], None]:
+def noise(config: RunConfig) -> TaskData:
+    """A batch of noise in the task's shape as its training data."""
     length, channels, vocabulary, classes = SHAPES[config.task]
-    data = TaskData(config.task, length, channels, vocabulary, classes, None, "", "noise", {})
-    model = models.build(config, data)
-    optimizer = optim.adamw(model, config.optim)
-    x, y = _batch(config, data)
-
-    def step() -> None:
-        output = model(x)
-        loss = F.mse_loss(output.squeeze(-1), y) if classes is None else F.cross_entropy(output, y)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-
-    return step
-
-
-def _batch(config: RunConfig, data: TaskData) -> tuple[Tensor, Tensor]:
-    size, noise = config.train.batch_size, torch.Generator().manual_seed(0)
-    y = torch.rand(size, generator=noise) if data.classes is None else \
-        torch.randint(data.classes, (size,), generator=noise)
-    if data.vocabulary is None:
-        return torch.randn(size, data.length, data.channels or 1, generator=noise), y
-    shape = (size, 2, data.length) if TASKS[config.task].inputs == "pairs" else (size, data.length)
-    return torch.randint(data.vocabulary, shape, generator=noise), y
+    rng, size = np.random.default_rng(0), config.train.batch_size
+    arrays: dict[str, np.ndarray] = {"train/y": rng.random(size, np.float32) if classes is None else
+                                     rng.integers(0, classes, size)}
+    if vocabulary is None:
+        arrays["train/x"] = rng.standard_normal((size, length, channels or 1), np.float32)
+    else:
+        shape = (size, 2) if TASKS[config.task].inputs == "pairs" else (size,)
+        texts = math.prod(shape)
+        arrays |= {"tokens": rng.integers(0, vocabulary, texts * length), "starts": np.arange(texts + 1) * length,
+                   "train/documents": np.arange(texts).reshape(shape)}
+    return TaskData(config.task, length, channels, vocabulary, classes, None, "", "noise", arrays)
 
 
 class _Clock(TorchDispatchMode):
@@ -95,26 +82,42 @@ class _Clock(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func not in self.part:
-            name = func.name()
-            self.part[func] = next((part for part, words in PARTS.items() if any(w in name for w in words)), "other")
+            self.part[func] = _part(func.name())
         began = time.perf_counter()
         result = func(*args, **(kwargs or {}))
         self.spent[self.part[func]] += time.perf_counter() - began
         return result
 
 
-def _parts(step: Callable[[], None], ms: float) -> dict[str, float]:
-    """Milliseconds of each part, of `ms`: median seconds of three steps; what is left is `other`."""
+def _on_processor(step: Callable[[], None]) -> dict[str, float]:
+    """Milliseconds of each part: median of three steps."""
     seen = []
     for _ in range(3):
         with _Clock() as clock:
             step()
         seen.append(clock.spent)
-    parts = {part: 1e3 * statistics.median(spent[part] for spent in seen) for part in PARTS}
-    return {f"{part}/ms": value for part, value in (parts | {"other": ms - sum(parts.values())}).items()}
+    return {part: 1e3 * statistics.median(spent[part] for spent in seen) for part in PARTS}
 
 
-def least(config: RunConfig) -> float:
+def _on_gpu(step: Callable[[], None]) -> dict[str, float]:
+    """Milliseconds that a GPU works at each part: mean of three steps."""
+    kinds = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=kinds) as profile:
+        for _ in range(3):
+            step()
+        torch.cuda.synchronize()
+    spent = dict.fromkeys((*PARTS, "other"), 0.0)
+    for entry in profile.key_averages():
+        if entry.key.startswith("aten::"):  # it lists kernels by their own names as well
+            spent[_part(entry.key)] += entry.self_device_time_total / 3 / 1e3
+    return {part: spent[part] for part in PARTS}
+
+
+def _part(operation: str) -> str:
+    return next((part for part, words in PARTS.items() if any(word in operation for word in words)), "other")
+
+
+def least(config: RunConfig, device: torch.device = CPU) -> float:
     """Seconds below which the network's step cannot come with these algorithms on this machine: operations of products
     and transforms at the speed of a large matrix product, and arrays of (B, L, H), each read and written once by
     what needs all of it, at the speed of a large copy. Kernels, encoder, decoder and optimiser are left out.
@@ -130,26 +133,21 @@ def least(config: RunConfig) -> float:
     # Forward: the convolution and GELU read and write, the mixing reads and writes, the norm reads and writes: 6 times
     # 4 bytes. Backward reads the gradient beside each, and writes: 9 times. Half spectra are kept and read again: 4.
     moved = 4 * points * (6 + 9 + 4)
-    speed, bandwidth = _speed(), _bandwidth()
-    return model.layers * ((products + transforms) / speed + moved / bandwidth)
+    exact = _speed(device, "float32")
+    speed = exact if config.train.precision == "float32" else _speed(device, config.train.precision)
+    return model.layers * (products / speed + transforms / exact + moved / _bandwidth(device))
 
 
-def _speed() -> float:
+def _speed(device: torch.device, precision: str) -> float:
     """Operations a second of a large product of matrices."""
-    a = torch.randn(1536, 1536)
-    return 2 * 1536**3 / _best(lambda: a @ a)
+    size = 8192 if device.type == "cuda" else 1536
+    a = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    allow_tf32(device, precision == "tf32")
+    return 2 * size**3 / min(timed(lambda: a @ a, device) for _ in range(4))
 
 
-def _bandwidth() -> float:
+def _bandwidth(device: torch.device) -> float:
     """Bytes a second that a large copy reads and writes."""
-    a, b = torch.zeros(2**26), torch.zeros(2**26)
-    return 2 * 4 * 2**26 / _best(lambda: b.copy_(a))
-
-
-def _best(job: Callable[[], Any]) -> float:
-    times = []
-    for _ in range(4):
-        began = time.perf_counter()
-        job()
-        times.append(time.perf_counter() - began)
-    return min(times)
+    size = 2**28 if device.type == "cuda" else 2**26
+    a, b = torch.zeros(size, device=device), torch.zeros(size, device=device)
+    return 2 * 4 * size / min(timed(lambda: b.copy_(a), device) for _ in range(4))

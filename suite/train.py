@@ -87,11 +87,10 @@ class Trainer:
         """
         if self.finished:
             raise RuntimeError(f"the trajectory ends with epoch {self.config.train.epochs}")
-        _allow_tf32(self.device, self.config.train.precision == "tf32")
         end = (self.epoch + 1) * self.steps_per_epoch
         if self.step < end:  # not so where an earlier call was interrupted while it evaluated
             began = time.perf_counter()
-            self._train_step()
+            self.train_step()
             self.step += 1
             self._seconds += time.perf_counter() - began
         return self._end_epoch() if self.step == end else None
@@ -114,11 +113,16 @@ class Trainer:
         self.step, self._seconds = state["step"], state["seconds"]
         self.rows = [dict(row) for row in state["rows"]]
 
-    def _train_step(self) -> None:
-        train = self.config.train
-        start = self.step % self.steps_per_epoch * train.batch_size
-        batch = self._on_device(self.data.batch("train", self._permutation()[start:start + train.batch_size]))
-        factor = optim.factor(self.config.optim, self.step, self.steps_per_epoch, train.epochs)
+    def next_batch(self) -> Batch:
+        """The examples of the next step, on the device."""
+        size = self.config.train.batch_size
+        start = self.step % self.steps_per_epoch * size
+        return self._on_device(self.data.batch("train", self._permutation()[start:start + size]))
+
+    def train_step(self) -> None:
+        """What a step does to the parameters; `advance` counts it."""
+        batch = self.next_batch()
+        factor = optim.factor(self.config.optim, self.step, self.steps_per_epoch, self.config.train.epochs)
         optim.set_factor(self._optimizer, factor)
         self._seed_dropout()
         if not self.model.training:
@@ -168,6 +172,7 @@ class Trainer:
                 f"{entry.name}/loss": loss}
 
     def _forward(self, batch: Batch, rate: int) -> Tensor:
+        allow_tf32(self.device, self.config.train.precision == "tf32")
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16"):
             output: Tensor = self._call(batch.x, batch.lengths, float(rate))
         wanted = (len(batch.x), self.data.classes or 1)
@@ -243,8 +248,9 @@ def _check_precision(config: RunConfig, device: torch.device) -> None:
                         "write float32 or bf16, or run on a GPU")
 
 
-def _allow_tf32(device: torch.device, allowed: bool) -> None:
-    if device.type == "cuda":  # set at each step: other trajectories of this process may want it otherwise
+def allow_tf32(device: torch.device, allowed: bool) -> None:
+    """Whether products on a GPU may be of tf32; set for each step, for other trajectories may want it otherwise."""
+    if device.type == "cuda":
         torch.backends.cuda.matmul.allow_tf32 = allowed
         torch.backends.cudnn.allow_tf32 = allowed
 

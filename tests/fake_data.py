@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from types import SimpleNamespace
 from typing import Any
 from unittest import mock
 
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from suite.config import RunConfig
+from suite.data.prepared import Batch
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,10 @@ class FakeData:
     def count(self, split: str) -> int:
         return len(self.arrays[split][0])
 
-    def batch(self, split: str, indices: np.ndarray, rate: int = 1) -> SimpleNamespace:
+    def batch(self, split: str, indices: np.ndarray, rate: int = 1) -> Batch:
         x, y, lengths = self.arrays[split]
         i = torch.from_numpy(indices)
-        return SimpleNamespace(x=x[i][:, ::rate], y=y[i], lengths=None if lengths is None else lengths[i])
+        return Batch(x[i][:, ::rate], y[i], None if lengths is None else lengths[i])
 
 
 def waves(counts: dict[str, int], length: int = 16, classes: int | None = 4, **fields: Any) -> FakeData:

@@ -101,7 +101,7 @@ class Error(NamedTuple):
     where: str
 
 
-def compare(case: Case, directions: Sequence[str] = DIRECTIONS) -> dict[tuple[str, str], Error]:
+def compare(case: Case, directions: Sequence[str] = DIRECTIONS, device: str = "cpu") -> dict[tuple[str, str], Error]:
     """Errors by direction (causal, two-sided) and precision, from the same float32 parameters as the twin's.
 
     Kernels relative to the largest value of the kernel; gradients, along random directions, relative to the largest of
@@ -121,11 +121,13 @@ def compare(case: Case, directions: Sequence[str] = DIRECTIONS) -> dict[tuple[st
         slopes = _gradients(reference, list(inputs.values()), along.double())
         slopes = [x[:, : len(layer.c)] if name == "c" else x for name, x in zip(inputs, slopes, strict=True)]
         for precision in (torch.float64, torch.float32):
-            layer = layer.to(precision)
+            layer = layer.to(device, precision)
             kernel = layer.kernel(case.length)
-            mine = _gradients(kernel, [getattr(layer, key) for key in inputs], along.to(kernel.dtype))
+            mine = _gradients(kernel, [getattr(layer, key) for key in inputs], along.to(kernel))
+            pairs = zip([x.cpu() for x in mine], slopes, strict=True)
             found[direction, str(precision).split(".")[1]] = _error(
-                kernel, reference, dict(zip(inputs, zip(mine, slopes, strict=True), strict=True)))
+                kernel.cpu(), reference, dict(zip(inputs, pairs, strict=True)))
+        layer = layer.cpu()
     return found
 
 

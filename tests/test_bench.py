@@ -48,7 +48,7 @@ def test_a_grid_of_measurements_goes_the_way_of_all_grids(tmp_path: Path, monkey
 
 def test_a_measurement_is_refused_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     built = RunConfig.build({"kind": "bench"})
-    with pytest.raises(UserError, match="runs on the processor"):
+    with pytest.raises(UserError, match="measures cpu, and runs on meta"):
         bench.Measurement(built, torch.device("meta"))
     monkeypatch.setattr(provenance, "machine", lambda: "1 core of something else")
     with pytest.raises(UserError, match="something else"):
@@ -64,7 +64,7 @@ def test_a_step_is_measured_with_its_parts_and_the_least_it_could_take(monkeypat
         assert not violations(config) and config.train.select == "min step/ms"
         found = bench.Measurement(config, torch.device("cpu"))
         row = found.advance()
-        parts = [row[f"{part}/ms"] for part in (*step_bench.PARTS, "other")]
+        parts = [row[f"{part}/ms"] for part in (*step_bench.PARTS, "loader", "other")]
         assert sum(parts) == pytest.approx(row["step/ms"]) and row["fft/ms"] > 0 and row["products/ms"] > 0
         assert row["least/ratio"] == pytest.approx(row["step/ms"] / row["least/ms"]) and row["least/ms"] > 0
         assert set(step_bench.SHAPES) == set(TASKS)
@@ -74,8 +74,8 @@ def test_the_least_time_grows_with_the_network_and_not_with_what_it_leaves_out()
     base = {"kind": "bench", "bench.subject": "step", "task": "scifar"}
     monkey = pytest.MonkeyPatch()
     with monkey.context() as m:
-        m.setattr(step_bench, "_speed", lambda: 1e9)
-        m.setattr(step_bench, "_bandwidth", lambda: 1e9)
+        m.setattr(step_bench, "_speed", lambda device, precision: 1e9)
+        m.setattr(step_bench, "_bandwidth", lambda device: 1e9)
         one, two, wide, big = (step_bench.least(RunConfig.build(base | more)) for more in (
             {}, {"model.layers": 8}, {"model.mixing": "glu"}, {"ssm.state_size": 256}))
     assert two == pytest.approx(2 * one) and big == one

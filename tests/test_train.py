@@ -16,7 +16,7 @@ from suite.errors import UserError
 from suite.models import backbone
 from suite.models.backbone import Backbone
 from suite.order import GRAPHS
-from suite.train import Diverged, Trainer, _allow_tf32
+from suite.train import Diverged, Trainer, allow_tf32
 
 CPU = torch.device("cpu")
 COUNTS = {"train": 18, "val": 7, "test": 6}  # 4 steps of 4, and 2 examples left over
@@ -263,8 +263,8 @@ def test_tf32_is_allowed_on_a_gpu_only_where_the_precision_says_so() -> None:
     before = [flag.allow_tf32 for flag in flags]
     try:
         for allowed in (True, False):
-            _allow_tf32(torch.device("cuda"), allowed)
-            _allow_tf32(CPU, not allowed)
+            allow_tf32(torch.device("cuda"), allowed)
+            allow_tf32(CPU, not allowed)
             assert [flag.allow_tf32 for flag in flags] == [allowed, allowed]
     finally:
         for flag, value in zip(flags, before, strict=True):

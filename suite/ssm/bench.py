@@ -22,12 +22,14 @@ from suite.ssm import cauchy, direct, kernels
 from suite.ssm.blocked import split
 from suite.ssm.layer import SSMLayer
 
+CPU = torch.device("cpu")
 KERNELS = ("power_sum", "softmax", "dplr")
 LIMIT_BYTES = 12 * 2**30  # a materialised form that would need more is refused, not swapped
 
 
 def rows(kernel: str, lengths: Iterable[int], features: int = 128, state_size: int = 64,
-         backends: Iterable[str] = ("blocked", "naive"), repeats: int = 5) -> list[dict[str, Any]]:
+         backends: Iterable[str] = ("blocked", "naive"), repeats: int = 5, device: torch.device = CPU) \
+        -> list[dict[str, Any]]:
     """One row for each length and back end, with its size, threads, seconds and peak_bytes.
 
     `ratio` is the time over that of `blocked`. For `power_sum` there is also the row `matmul`, the bare matrix products
@@ -38,46 +40,50 @@ def rows(kernel: str, lengths: Iterable[int], features: int = 128, state_size: i
         raise UserError(f"unknown kernel {kernel!r}", "kernel", "allowed: " + ", ".join(KERNELS))
     found = []
     for length in lengths:
-        jobs, reasons = _jobs(kernel, length, features, state_size, tuple(backends))
-        seconds = interleaved(jobs, repeats)
+        jobs, reasons = _jobs(kernel, length, features, state_size, tuple(backends), device)
+        seconds = interleaved(jobs, repeats, device)
         size = {"kernel": kernel, "length": length, "state_size": state_size, "features": features}
         for name in (*jobs, *reasons):
             both = name in seconds and "blocked" in seconds
             found.append(size | {"backend": name, "threads": torch.get_num_threads(), "seconds": seconds.get(name),
                                  "ratio": seconds[name] / seconds["blocked"] if both else None,
-                                 "peak_bytes": peak(jobs[name]) if name in jobs else None,
+                                 "peak_bytes": peak(jobs[name], device) if name in jobs else None,
                                  "reason": reasons.get(name, "")})
     return found
 
 
-def interleaved(jobs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, float]:
+def interleaved(jobs: dict[str, Callable[[], Any]], repeats: int, device: torch.device) -> dict[str, float]:
     """Median seconds of each job, all of them taking turns, after one untimed pass of each.
 
     In each turn a job of less than a second first does a pass that does not count: memory that a large job has given
     back to the system would have to be fetched anew, as it never is in a training, which repeats one job.
     """
-    first = {name: _seconds(job) for name, job in jobs.items()}
+    first = {name: timed(job, device) for name, job in jobs.items()}
     times: dict[str, list[float]] = {name: [] for name in jobs}
     for _ in range(repeats):
         for name, job in jobs.items():
             if first[name] < 1:
                 job()
-            times[name].append(_seconds(job))
+            times[name].append(timed(job, device))
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def _seconds(job: Callable[[], Any]) -> float:
+def timed(job: Callable[[], Any], device: torch.device) -> float:
+    """Seconds from the call until its work is done, which a GPU does after the call has returned."""
+    wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
+    wait()
     begin = time.perf_counter()
     job()
+    wait()
     return time.perf_counter() - begin
 
 
-def peak(job: Callable[[], Any]) -> int | None:
+def peak(job: Callable[[], Any], device: torch.device) -> int | None:
     """Bytes that one pass holds at most beyond what was held before; None where the system does not count them.
 
     On a processor that is resident memory, after free memory went back to the system, so that none is used unseen.
     """
-    if torch.cuda.is_available():
+    if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
         job()
@@ -98,7 +104,7 @@ def _status(name: str) -> int:
 
 
 def _jobs(kernel: str, length: int, features: int, state_size: int,
-          backends: tuple[str, ...]) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
+          backends: tuple[str, ...], device: torch.device) -> tuple[dict[str, Callable[[], Any]], dict[str, str]]:
     jobs: dict[str, Callable[[], Any]] = {}
     reasons: dict[str, str] = {}
     for name in backends:
@@ -107,7 +113,7 @@ def _jobs(kernel: str, length: int, features: int, state_size: int,
             reasons[name] = f"would need about {need / 2**30:.0f} GiB"
             continue
         try:
-            job = _job(kernel, name, length, features, state_size)
+            job = _job(kernel, name, length, features, state_size, device)
             if name == "keops":
                 job()
         except UserError as error:
@@ -115,14 +121,15 @@ def _jobs(kernel: str, length: int, features: int, state_size: int,
         else:
             jobs[name] = job
     if kernel == "power_sum" and "blocked" in backends:
-        jobs["matmul"] = _matmul(length, features, state_size // 2)
+        jobs["matmul"] = _matmul(length, features, state_size // 2, device)
     return jobs, reasons
 
 
-def _matmul(length: int, features: int, modes: int) -> Callable[[], Any]:
+def _matmul(length: int, features: int, modes: int, device: torch.device) -> Callable[[], Any]:
     """The three matrix products that the blocked form cannot do without, on tables that are there already."""
     i, p = split(length, 1)
-    left, right, grad = (torch.randn(features, *size) for size in ((i, 2 * modes), (p, 2 * modes), (i, p)))
+    sizes = (i, 2 * modes), (p, 2 * modes), (i, p)
+    left, right, grad = (torch.randn(features, *size, device=device) for size in sizes)
 
     def products() -> tuple[Tensor, Tensor, Tensor]:
         forward = torch.bmm(left, right.transpose(1, 2))
@@ -131,7 +138,8 @@ def _matmul(length: int, features: int, modes: int) -> Callable[[], Any]:
     return products
 
 
-def _job(kernel: str, backend: str, length: int, features: int, state_size: int) -> Callable[[], Any]:
+def _job(kernel: str, backend: str, length: int, features: int, state_size: int,
+         device: torch.device) -> Callable[[], Any]:
     """One forward and backward pass, in float32, one thread or more as torch is set."""
     fields: dict[str, Any] = {"state_size": state_size}
     if kernel == "dplr":
@@ -140,8 +148,8 @@ def _job(kernel: str, backend: str, length: int, features: int, state_size: int)
         fields |= {"kernel": "softmax", "discretization": "zoh", "init": "lin"}
     else:
         fields |= {"discretization": "zoh", "init": "lin"}
-    layer = SSMLayer(SSM(**fields), features, length, False, np.random.default_rng(0))
-    grad = torch.randn(1, features, length, generator=torch.Generator().manual_seed(0))
+    layer = SSMLayer(SSM(**fields), features, length, False, np.random.default_rng(0)).to(device)
+    grad = torch.randn(1, features, length, generator=torch.Generator().manual_seed(0)).to(device)
     run = {"power_sum": _power_sum, "softmax": _softmax, "dplr": _dplr}[kernel](layer, backend, length)
 
     def both() -> Any:
@@ -171,7 +179,8 @@ def _softmax(layer: SSMLayer, backend: str, length: int) -> Run:
         discrete = layer.discrete()
         weight = torch.view_as_complex(layer.c) * layer._copies(torch.view_as_complex(layer.b))
         if backend == "naive":  # the softmax over all steps, materialised
-            rows_ = torch.exp(discrete.log_a.to(torch.complex64).unsqueeze(-1) * torch.arange(length))
+            places = torch.arange(length, device=weight.device)
+            rows_ = torch.exp(discrete.log_a.to(torch.complex64).unsqueeze(-1) * places)
             rows_ = rows_ / rows_.sum(-1, keepdim=True)
             return 2 * torch.einsum("khm,hml->khl", weight / discrete.lam.to(torch.complex64), rows_).real, leaves
         coeff, shift = kernels.softmax(weight, discrete, length)

@@ -68,17 +68,33 @@ class _Convolution(torch.autograd.Function):
             if du is not None:
                 rows = rows if h.start else filters.real.new_empty(len(spectrum), features, length)
                 rows[:, h] = torch.fft.irfft(spectrum * conjugate[h], n=size)[..., :length]
-                for example, row in zip(du[b], rows, strict=True) if h.stop >= features else ():
-                    example.copy_(row.t())  # whole matrices: torch is twice as slow at any other transposition
+                if h.stop >= features:
+                    _transpose(rows, du[b])
             if signals:
-                # Not an einsum: it would become H F tiny matrix products, three times slower.
-                for signal, slope in zip(signals[k], spectrum.conj_physical_(), strict=True):
-                    total[h].addcmul_(signal, slope)
+                _correlate(signals[k], spectrum.conj_physical_(), total[h])
         if not signals:
             return du, None, None
         wide = torch.fft.irfft(total.conj_physical_(), n=size)
         parts = [wide[:, :taps]] + ([wide[:, size - taps :].flip(-1)] if kernels == 2 else [])
         return du, torch.stack(parts), wide[:, 0]
+
+
+def _transpose(x: Tensor, into: Tensor) -> None:
+    """Copy x (b, H, L) into (b, L, H)."""
+    if x.device.type != "cpu":
+        into.copy_(x.transpose(1, 2))
+        return
+    for example, rows in zip(into, x, strict=True):
+        example.copy_(rows.t())  # whole matrices: torch is twice as slow at any other transposition
+
+
+def _correlate(x: Tensor, y: Tensor, total: Tensor) -> None:
+    """Add the sum over b of x y, both (b, h, F), to (h, F). Not an einsum: H F tiny matrix products are slower."""
+    if x.device.type != "cpu":  # few large operations, where each one costs a launch
+        total += (x * y).sum(0)
+        return
+    for one, other in zip(x, y, strict=True):
+        total.addcmul_(one, other)
 
 
 def _spectra(x: Tensor, size: int, dtype: torch.dtype) -> Iterator[tuple[slice, slice, Tensor]]:

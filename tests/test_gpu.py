@@ -1,0 +1,213 @@
+"""On a GPU: kernels, trajectories, launches and measurements, as on a processor. `make gpu` runs these alone."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import ssm_cases
+import torch
+from fake_data import FakeData, small, waves
+from fake_runner import Ear
+from fake_training import scores
+from ssm_cases import Case, bounds
+from test_train import COUNTS, DROPPED, KINDS, run, through_file
+
+from suite import bench, provenance, step_bench
+from suite.config import RunConfig
+from suite.ending import failure
+from suite.grid import GridRun
+from suite.job import Training
+from suite.launch import Options
+from suite.launch.local import launch
+from suite.models import backbone
+from suite.order import GRAPHS
+from suite.ssm.conv import convolve
+from suite.store import Store
+from suite.train import Trainer
+
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")]
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+SAMPLE = [case for case in ssm_cases.covering() if case.length <= 4000 and case.size <= 64]
+WHOLE = {"train__evaluate": ["val", "test"]}
+KINDS_HERE = KINDS | {"tf32": DROPPED | {"train__precision": "tf32"}, "softmax": {"ssm__kernel": "softmax",
+                                                                                "ssm__discretization": "zoh"}}
+
+
+@pytest.fixture(autouse=True)
+def deterministic() -> Iterator[None]:
+    """As `device.settle` has it; what has no deterministic form is an error here."""
+    torch.use_deterministic_algorithms(True)
+    yield
+    torch.use_deterministic_algorithms(False)
+
+
+@pytest.mark.parametrize("case", SAMPLE, ids=str)
+def test_kernel_and_gradients_equal_the_twin(case: Case) -> None:
+    for (_, precision), error in ssm_cases.compare(case, ["two-sided"], "cuda").items():
+        kernel, gradient = bounds(case, precision)
+        assert error.kernel <= kernel and error.gradient <= gradient, (precision, error)
+
+
+@pytest.mark.parametrize("kernels", [1, 2])
+@pytest.mark.parametrize("length", [1, 50, 1024])
+def test_convolutions_equal_those_of_a_processor(kernels: int, length: int) -> None:
+    noise = torch.Generator().manual_seed(length)
+    u, k, d, grad = (torch.randn(shape, generator=noise, dtype=torch.float64) for shape in (
+        (3, length, 5), (kernels, 5, length), (5,), (3, length, 5)))
+    found = []
+    for device, dtype in ((CPU, torch.float64), (GPU, torch.float64), (GPU, torch.float32)):
+        leaves = [x.to(device, dtype).requires_grad_() for x in (u, k, d)]
+        y = convolve(*leaves)
+        found.append([x.detach().cpu().double() for x in (y, *torch.autograd.grad(y, leaves, grad.to(y)))])
+    for near, true in zip(found[1], found[0], strict=True):
+        torch.testing.assert_close(near, true, rtol=0, atol=1e-12 * float(true.abs().max()))
+    for near, true in zip(found[2], found[0], strict=True):
+        torch.testing.assert_close(near, true, rtol=0, atol=2e-6 * float(true.abs().max()))
+
+
+@pytest.mark.parametrize("kind", KINDS_HERE)
+def test_stopped_at_any_step_it_goes_on_with_the_same_bits(kind: str) -> None:
+    config, data = small(**KINDS_HERE[kind], **WHOLE), waves(COUNTS)
+    whole = run(Trainer(config, data, GPU))
+    walker = Trainer(config, data, GPU)
+    for _ in range(12):
+        state = through_file(walker.state())
+        torch.cuda.manual_seed(1)  # what else the process draws must not matter
+        resumed = Trainer(config, data, GPU)
+        resumed.restore(state)
+        assert run(resumed) == whole
+        walker.advance()
+
+
+@pytest.mark.parametrize("kind", KINDS_HERE)
+def test_layers_computed_again_in_the_backward_pass_give_the_same_bits(kind: str) -> None:
+    config, data = small(**KINDS_HERE[kind], **WHOLE), waves(COUNTS)
+    results = []
+    for again in (False, True):
+        backbone.recompute(again)
+        results.append(run(Trainer(config, data, GPU)))
+    backbone.recompute(False)
+    assert results[0] == results[1]
+
+
+@pytest.mark.parametrize("kind", ["softmax", "dplr"])
+def test_a_trajectory_goes_the_way_of_one_on_a_processor(kind: str) -> None:
+    config = small(**(KINDS_HERE[kind] | {"model__dropout": 0.0, "train__evaluate": ["val"]}))  # which draws elsewhere
+    data = waves({"train": 100, "val": 50})
+    first, second = (run(Trainer(config, data, device)) for device in (CPU, GPU))
+    assert len(first) == 3 and first[-1]["train/loss"] < first[0]["train/loss"]
+    for mine, theirs in zip(first, second, strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-3)
+    assert first != second
+
+
+TOKENS = {"task": "retrieval", "data.variant": "films", "model.layers": 2, "model.features": 8, "ssm.state_size": 4,
+          "train.batch_size": 4, "train.epochs": 1, "model.dropout": 0.1}
+
+
+def texts() -> FakeData:
+    rng = np.random.default_rng(0)
+    x, y = torch.from_numpy(rng.integers(1, 9, (40, 2, 30))), torch.from_numpy(rng.integers(0, 2, 40))
+    lengths = torch.from_numpy(rng.integers(5, 31, (40, 2)))
+    return FakeData(task="retrieval", length=30, channels=None, vocabulary=9, classes=2,
+                    arrays={"train": (x, y, lengths), "val": (x, y, lengths)})
+
+
+@pytest.mark.parametrize("kind", [*KINDS_HERE, "tokens"])
+def test_no_step_waits_for_the_gpu(kind: str) -> None:
+    trainer = Trainer(RunConfig.build(TOKENS), texts(), GPU) if kind == "tokens" else \
+        Trainer(small(**KINDS_HERE[kind], train__epochs=1), waves({"train": 40, "val": 4}), GPU)
+    for _ in range(3):
+        trainer.advance()
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(4):
+            assert trainer.advance() is None
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of parts of torch that the compiler imports
+@pytest.mark.parametrize("mode", ["default", GRAPHS])
+def test_compiled_models_go_the_same_way(mode: str) -> None:
+    config, data = small(**DROPPED, **WHOLE), waves(COUNTS)
+    plain = run(Trainer(config, data, GPU))
+    first = Trainer(config, data, GPU, compile=mode)
+    for _ in range(6):
+        first.advance()
+    state = through_file(first.state())
+    whole = run(first)
+    for mine, theirs in zip(plain, whole, strict=True):
+        assert mine == pytest.approx(theirs, abs=1e-3)
+    again = Trainer(config, data, GPU, compile=mode)
+    again.restore(state)
+    assert run(again) == whole
+
+
+def test_precisions_change_the_result_a_little() -> None:
+    config = {"model__features": 64, "ssm__state_size": 16, "train__batch_size": 8, "train__epochs": 1}
+    data = waves({"train": 64, "val": 32}, length=256)
+    exact, *rough = (run(Trainer(small(**config, train__precision=p), data, GPU))[-1]["val/loss"]
+                     for p in ("float32", "tf32", "bf16"))
+    assert len({exact, *rough}) == 3
+    assert rough == pytest.approx([exact] * 2, rel=0.1)
+
+
+def test_too_little_memory_is_named() -> None:
+    with pytest.raises(torch.OutOfMemoryError) as error:
+        torch.empty(2**50, dtype=torch.uint8, device=GPU)
+    assert failure(error.value).reason == "oom"
+
+
+def load(config: RunConfig) -> FakeData:
+    return waves(COUNTS)
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_runs_in_slots_of_a_gpu_go_on_with_the_same_bits(store: Store, tmp_path: Path, ear: Ear) -> None:
+    built = (RunConfig.build({
+        "task": "scifar", "seed": seed, "data.variant": "sample", "train.epochs": 3, "train.batch_size": 4,
+        "model.layers": 2, "model.features": 8, "model.dropout": 0.1, "ssm.state_size": 4}) for seed in (0, 1))
+    runs = [GridRun(one, one.run_id, {}) for one in built]
+    whole = Store(tmp_path / "whole")
+    for place in (store, whole):
+        for one in runs:
+            place.add(one.config)
+    training = Training(load=load)
+    assert {state.name for state in launch(runs, Options(store.root, jobs=2, gpus=(0,), until=1), ear,
+                                           training).values()} == {"partial"}
+    for place in (store, whole):
+        states = launch(runs, Options(place.root, jobs=2, gpus=(0,)), Ear(), training)
+        assert {(state.name, state.detail) for state in states.values()} == {("done", "")}
+    for one in runs:
+        assert scores(store.rows(one.run_id)) == scores(whole.rows(one.run_id))
+        told = store.provenance(one.run_id)
+        assert told is not None and told["mixed"] == []
+        assert told["environment"]["device"] == torch.cuda.get_device_name()
+        assert told["attempts"][-1]["peak_device_memory_mb"] > 0
+
+
+@pytest.mark.parametrize("kernel", ["power_sum", "softmax", "dplr"])
+def test_kernels_are_measured(kernel: str) -> None:
+    row = bench.Measurement(RunConfig.build({"kind": "bench", "bench.kernel": kernel, "bench.device": "cuda"}),
+                            GPU).advance()
+    assert min(row["blocked/ms"], row["naive/ms"], row["naive/mb"]) > 0
+    assert provenance.machine() == RunConfig.build({"kind": "bench"}).bench.machine
+
+
+def test_a_step_is_measured_with_its_parts() -> None:
+    config = RunConfig.build({"kind": "bench", "bench.subject": "step", "task": "scifar", "bench.device": "cuda"})
+    row = bench.Measurement(config, GPU).advance()
+    parts = [row[f"{part}/ms"] for part in (*step_bench.PARTS, "loader", "other")]
+    assert statistics.fsum(parts) == pytest.approx(row["step/ms"]) and min(parts[:-1]) > 0
+    assert 1 < row["least/ratio"] < 100 and row["step/mb"] > 100
+
+
+def test_a_measurement_of_the_other_device_is_refused() -> None:
+    for device, other in (("cpu", GPU), ("cuda", CPU)):
+        with pytest.raises(Exception, match=f"measures {device}"):
+            bench.Measurement(RunConfig.build({"kind": "bench", "bench.device": device}), other)
