@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from suite.errors import UserError
-from suite.order import GRAPHS
+from suite.order import COMPILED, GRAPHS
 
 ABOUT = """\
 Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
@@ -174,11 +174,11 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recompute", action="store_true", help="keep a third of the activations, for a third more "
                         "time and the same bits: layers are computed again in the backward pass")
     compiled = parser.add_mutually_exclusive_group()
-    compiled.add_argument("--compile", dest="compile", action="store_const", const="default", default="",
+    compiled.add_argument("--compile", dest="compile", action="store_const", const=COMPILED, default="",
                           help="compile models with torch.compile: minutes at the start, other last bits, no gain on a "
                           "processor")
-    compiled.add_argument("--cuda-graphs", dest="compile", action="store_const", const=GRAPHS, help="that, and start "
-                          "the kernels of a step all at once: for small models on a GPU")
+    compiled.add_argument("--cuda-graphs", dest="compile", action="store_const", const=GRAPHS, help="record a step "
+                          "once, and start it as a whole from then on: the same bits, less waiting for a GPU")
 
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:

@@ -12,10 +12,11 @@ import torch.utils.deterministic
 
 from suite import provenance
 from suite.errors import UserError
+from suite.order import COMPILED
 
 
 def settle(threads: int, device: str, compile: str) -> torch.device:
-    """Make this process compute deterministically with so many threads; `compile` is a mode of torch.compile, or "".
+    """Make this process compute deterministically with so many threads; `compile`: see `suite.order`.
 
     Raises UserError where the device, or the compiler that torch.compile calls, is not there. What has no deterministic
     form warns in the log. Memory is not filled before use: nothing here reads it unwritten.
@@ -27,7 +28,7 @@ def settle(threads: int, device: str, compile: str) -> torch.device:
         with suppress(RuntimeError):  # too late in a process that has computed before; no bit depends on it
             torch.set_num_interop_threads(1)
     torch.set_deterministic_debug_mode("warn")
-    if compile:
+    if compile == COMPILED:
         if not shutil.which(os.environ.get("CXX", "g++")):
             raise UserError("torch.compile finds no C++ compiler", "--compile",
                             "install g++, name another in the variable CXX, or leave the option out")

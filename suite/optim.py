@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -81,6 +82,7 @@ def factor(config: Optim, step: int, steps_per_epoch: int, epochs: int) -> float
 
 
 def set_factor(optimizer: torch.optim.Optimizer, value: float) -> None:
-    """Set each group's learning rate to `value` times its `base_lr`."""
+    """Set each group's learning rate to `value` times its `base_lr`; on a GPU in float32, as CUDA graphs read it."""
     for group in optimizer.param_groups:
-        group["lr"] = value * group["base_lr"]
+        rate = value * group["base_lr"]
+        group["lr"] = float(np.float32(rate)) if group["params"][0].is_cuda else rate

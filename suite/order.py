@@ -9,7 +9,7 @@ from typing import Any
 
 from suite.errors import UserError
 
-GRAPHS = "reduce-overhead"  # the mode of torch.compile that makes CUDA graphs
+COMPILED, GRAPHS = "default", "cuda graphs"  # torch.compile's mode of that name; `suite.graphs`
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Order:
     """How to compute a run, and how far.
 
     until: stop after this epoch of the full schedule; None for its end. timeout_s: seconds after which to stop.
-    checkpoint_s: seconds between them, at most that much is lost. probe: stop after the first one. compile: mode of
-    torch.compile, "" for none. recompute: see `suite.models.backbone`. still: number and heartbeats of an attempt that
+    checkpoint_s: seconds between them, at most that much is lost. probe: stop after the first one. compile: COMPILED,
+    GRAPHS, or "" for neither. recompute: see `suite.models.backbone`. still: number and heartbeats of an attempt that
     may be overtaken although it has not ended (`suite.attempt.claim`). launch: `suite.provenance.of_launch`, and the
     job and batch of a cluster.
     """

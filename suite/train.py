@@ -19,10 +19,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from suite import models, optim
+from suite import graphs, models, optim
 from suite.config import RunConfig
 from suite.data.buckets import bucketed
 from suite.errors import UserError
+from suite.order import COMPILED, GRAPHS
 from suite.ssm.layer import SSMLayer
 from suite.tasks import TASKS
 
@@ -49,8 +50,8 @@ class Evaluation:
 class Trainer:
     """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
 
-    `compile` is a mode of torch.compile, or "" for none. Raises UserError where the configuration does not fit the
-    data or the device.
+    `compile`: see `suite.order`. Raises UserError where the configuration does not fit the data or the device, or the
+    data do not fit CUDA graphs.
     """
 
     def __init__(self, config: RunConfig, data: TaskData, device: torch.device, compile: str = "") -> None:
@@ -63,8 +64,12 @@ class Trainer:
         self.parameters = models.count_parameters(self.model)
         self.step = 0
         self.rows: list[Row] = []
-        self._call = _compiled(self.model, compile) if compile else self.model
+        self._call = _compiled(self.model) if compile == COMPILED else self.model
         self._optimizer = optim.adamw(self.model, config.optim)
+        self._recording: graphs.Recording | None = None
+        self._graphs = compile == GRAPHS
+        if self._graphs:
+            graphs.check(data)
         self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
         self._seconds = 0.0  # in the epoch's steps so far
         self._order = (-1, np.zeros(0, dtype=np.int64))  # epoch, its permutation of the training examples
@@ -109,6 +114,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         # The optimiser keeps the very tensors that it is given, and would write into them.
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self._recording = None  # it knows the old state's memory
         self._loss.copy_(state["loss"])
         self.step, self._seconds = state["step"], state["seconds"]
         self.rows = [dict(row) for row in state["rows"]]
@@ -127,6 +133,13 @@ class Trainer:
         self._seed_dropout()
         if not self.model.training:
             self.model.train()
+        if self._graphs:
+            self._recording = self._recording or graphs.Recording(self._work, self._optimizer, self.device)
+            self._recording.step(batch)
+        else:
+            self._work(batch)
+
+    def _work(self, batch: Batch) -> None:
         loss = self._criterion(self._forward(batch, 1), batch.y)
         loss.backward()
         self._optimizer.step()
@@ -234,12 +247,12 @@ def _steps_per_epoch(config: RunConfig, data: TaskData) -> int:
     return examples // size
 
 
-def _compiled(model: nn.Module, mode: str) -> Callable[..., Tensor]:
+def _compiled(model: nn.Module) -> Callable[..., Tensor]:
     """The model compiled, but for the sequence layers: kernels and transforms are complex, which is not compiled."""
     for layer in model.modules():
         if isinstance(layer, SSMLayer):
             layer.forward = torch.compiler.disable(layer.forward)  # type: ignore[method-assign]
-    return torch.compile(model, mode=mode)
+    return torch.compile(model)
 
 
 def _check_precision(config: RunConfig, device: torch.device) -> None:

@@ -15,7 +15,7 @@ from suite import device, models
 from suite.errors import UserError
 from suite.models import backbone
 from suite.models.backbone import Backbone
-from suite.order import GRAPHS
+from suite.order import COMPILED, GRAPHS
 from suite.train import Diverged, Trainer, allow_tf32
 
 CPU = torch.device("cpu")
@@ -96,15 +96,14 @@ def test_layers_computed_again_in_the_backward_pass_give_the_same_bits(kind: str
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # which torch gives itself, in its compiler
-@pytest.mark.parametrize("mode", ["default", GRAPHS])
-def test_compiled_models_train_alike_and_go_on_with_the_same_bits(mode: str) -> None:
-    device.settle(1, "cpu", mode)
+def test_compiled_models_train_alike_and_go_on_with_the_same_bits() -> None:
+    device.settle(1, "cpu", COMPILED)
     config, data = small(**DROPPED, train__evaluate=["val"]), waves(COUNTS)
     try:
-        plain, compiled = run(Trainer(config, data, CPU)), Trainer(config, data, CPU, mode)
+        plain, compiled = run(Trainer(config, data, CPU)), Trainer(config, data, CPU, COMPILED)
         for _ in range(5):
             compiled.advance()
-        resumed = Trainer(config, data, CPU, mode)
+        resumed = Trainer(config, data, CPU, COMPILED)
         resumed.restore(through_file(compiled.state()))
         whole = run(compiled)
         assert run(resumed) == whole and torch._dynamo.utils.counters["frames"]["ok"] > 0
@@ -251,6 +250,13 @@ def test_too_few_examples_for_a_batch_is_an_error() -> None:
     with pytest.raises(UserError, match=r"train\.batch_size: a batch of 4 .* 3 training examples"):
         Trainer(small(), waves({"train": 3, "val": 3}), CPU)
     assert Trainer(small(), waves({"train": 4, "val": 1}), CPU).steps_per_epoch == 1
+
+
+def test_texts_of_many_lengths_fit_no_graph() -> None:
+    data = FakeData(task="retrieval", channels=None, vocabulary=9, arrays=waves(COUNTS).arrays)
+    with pytest.raises(UserError, match="as long as their longest text") as error:
+        Trainer(small(task="retrieval"), data, CPU, GRAPHS)
+    assert "--cuda-graphs" in str(error.value)
 
 
 def test_tf32_on_a_cpu_is_an_error() -> None:

@@ -1,0 +1,96 @@
+"""A step of training as a CUDA graph: recorded once and replayed, so that its thousand operations start all at once.
+
+Small models wait longer for their operations to be started one by one than for the GPU to do them. What is replayed
+are the same operations on the same memory, so no bit depends on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from suite.errors import UserError
+
+if TYPE_CHECKING:
+    from suite.data.prepared import Batch, TaskData
+
+WARM = 3  # steps before the recording, in which libraries choose their algorithms and the optimiser makes its state
+
+
+class Recording:
+    """`work(batch)`, a step of forward, backward and optimiser, eagerly at first and then as a graph.
+
+    All that differs between steps is the batch, learning rates, and what the default generator is seeded with: a graph
+    reads all three anew each time. Invariant: outside `step`, the optimiser's learning rates are plain numbers.
+    """
+
+    def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+        self.work, self.groups = work, optimizer.param_groups
+        self.stream: Any = torch.cuda.Stream(device)
+        self.rates = [torch.zeros((), device=device) for _ in self.groups]
+        self.left = WARM
+        self.batch: Batch | None = None
+        self.graph: torch.cuda.CUDAGraph | None = None
+
+    def step(self, batch: Batch) -> None:
+        """Do the work. Raises UserError where it cannot be recorded, and for a batch of another shape."""
+        for rate, group in zip(self.rates, self.groups, strict=True):
+            rate.fill_(group["lr"])
+        if self.left:
+            self.left -= 1
+            here = torch.cuda.current_stream()
+            self.stream.wait_stream(here)
+            with torch.cuda.stream(self.stream), self._rates():
+                self.work(batch)
+            here.wait_stream(self.stream)
+            return
+        if self.graph is None or self.batch is None:
+            self.graph, self.batch = self._record(batch)
+        for own, new in zip(_tensors(self.batch), _tensors(batch), strict=True):
+            if own.shape != new.shape:
+                raise UserError(f"a batch of shape {tuple(new.shape)} after one of {tuple(own.shape)}", "--cuda-graphs",
+                                "leave the option out: a graph has one shape")
+            own.copy_(new, non_blocking=True)
+        self.graph.replay()
+
+    def _record(self, batch: Batch) -> tuple[torch.cuda.CUDAGraph, Batch]:
+        kept = replace(batch, x=batch.x.clone(), y=batch.y.clone(),
+                       lengths=None if batch.lengths is None else batch.lengths.clone())
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with self._rates(), torch.cuda.graph(graph, stream=self.stream):
+                self.work(kept)
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
+            raise UserError(f"a step of this model cannot be recorded: {' '.join(str(error).split())[:300]}",
+                            "--cuda-graphs", "leave the option out: something in it waits for the GPU") from error
+        return graph, kept
+
+    @contextmanager
+    def _rates(self) -> Iterator[None]:
+        """Learning rates as tensors, which a graph reads, and the optimiser's word that it may be recorded."""
+        before = [(group["lr"], group["capturable"]) for group in self.groups]
+        for group, rate in zip(self.groups, self.rates, strict=True):
+            group["lr"], group["capturable"] = rate, True
+        try:
+            yield
+        finally:
+            for group, (rate, capturable) in zip(self.groups, before, strict=True):
+                group["lr"], group["capturable"] = rate, capturable
+
+
+def check(data: TaskData) -> None:
+    """Raises UserError for data whose batches differ in shape."""
+    if data.vocabulary is not None:
+        raise UserError(f"batches of {data.task} are as long as their longest text, and a graph has one shape",
+                        "--cuda-graphs", "leave the option out for this task")
+
+
+def _tensors(batch: Batch) -> list[Tensor]:
+    return [x for x in (batch.x, batch.y, batch.lengths) if x is not None]
