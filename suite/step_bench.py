@@ -102,7 +102,7 @@ def _on_processor(step: Callable[[], None]) -> dict[str, float]:
 def _on_gpu(step: Callable[[], None]) -> dict[str, float]:
     """Milliseconds that a GPU works at each part: mean of three steps."""
     kinds = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
-    with torch.profiler.profile(activities=kinds) as profile:
+    with torch.profiler.profile(activities=kinds, acc_events=True) as profile:
         for _ in range(3):
             step()
         torch.cuda.synchronize()

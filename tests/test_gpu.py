@@ -17,7 +17,7 @@ from fake_training import scores
 from ssm_cases import Case, bounds
 from test_train import COUNTS, DROPPED, KINDS, run, through_file, untimed
 
-from suite import bench, provenance, step_bench
+from suite import bench, device, provenance, step_bench
 from suite.config import RunConfig
 from suite.ending import failure
 from suite.errors import UserError
@@ -32,7 +32,8 @@ from suite.store import Store
 from suite.train import Trainer
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as `device.settle` has it
-pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")]
+pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS, but there was no current"),
+              pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU")]
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 SAMPLE = [case for case in ssm_cases.covering() if case.length <= 4000 and case.size <= 64]
 WHOLE = {"train__evaluate": ["val", "test"]}
@@ -43,9 +44,12 @@ KINDS_HERE = KINDS | {"tf32": DROPPED | {"train__precision": "tf32"}, "softmax":
 @pytest.fixture(autouse=True)
 def deterministic() -> Iterator[None]:
     """As `device.settle` has it; what has no deterministic form is an error here."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     yield
     torch.use_deterministic_algorithms(False)
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("case", SAMPLE, ids=str)
@@ -62,8 +66,8 @@ def test_convolutions_equal_those_of_a_processor(kernels: int, length: int) -> N
     u, k, d, grad = (torch.randn(shape, generator=noise, dtype=torch.float64) for shape in (
         (3, length, 5), (kernels, 5, length), (5,), (3, length, 5)))
     found = []
-    for device, dtype in ((CPU, torch.float64), (GPU, torch.float64), (GPU, torch.float32)):
-        leaves = [x.to(device, dtype).requires_grad_() for x in (u, k, d)]
+    for place, dtype in ((CPU, torch.float64), (GPU, torch.float64), (GPU, torch.float32)):
+        leaves = [x.to(place, dtype).requires_grad_() for x in (u, k, d)]
         y = convolve(*leaves)
         found.append([x.detach().cpu().double() for x in (y, *torch.autograd.grad(y, leaves, grad.to(y)))])
     for near, true in zip(found[1], found[0], strict=True):
@@ -101,10 +105,11 @@ def test_layers_computed_again_in_the_backward_pass_give_the_same_bits(kind: str
 def test_a_trajectory_goes_the_way_of_one_on_a_processor(kind: str) -> None:
     config = small(**(KINDS_HERE[kind] | {"model__dropout": 0.0, "train__evaluate": ["val"]}))  # which draws elsewhere
     data = waves({"train": 100, "val": 50})
-    first, second = (run(Trainer(config, data, device)) for device in (CPU, GPU))
+    first, second = (run(Trainer(config, data, place)) for place in (CPU, GPU))
     assert len(first) == 3 and first[-1]["train/loss"] < first[0]["train/loss"]
     for mine, theirs in zip(first, second, strict=True):
-        assert mine == pytest.approx(theirs, abs=1e-3)
+        assert mine["train/loss"] == pytest.approx(theirs["train/loss"], rel=1e-4)
+        assert mine["val/loss"] == pytest.approx(theirs["val/loss"], rel=1e-2)  # see test_train on compiled models
     assert first != second
 
 
@@ -120,14 +125,15 @@ def texts() -> FakeData:
                     arrays={"train": (x, y, lengths), "val": (x, y, lengths)})
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode is a prototype")
 @pytest.mark.parametrize("kind", [*KINDS_HERE, "tokens"])
 def test_no_step_waits_for_the_gpu(kind: str) -> None:
     trainer = Trainer(RunConfig.build(TOKENS), texts(), GPU) if kind == "tokens" else \
         Trainer(small(**KINDS_HERE[kind], train__epochs=1), waves({"train": 40, "val": 4}), GPU)
     for _ in range(3):
         trainer.advance()
-    torch.cuda.set_sync_debug_mode("error")
     try:
+        torch.cuda.set_sync_debug_mode("error")
         for _ in range(4):
             assert trainer.advance() is None
     finally:
@@ -136,6 +142,7 @@ def test_no_step_waits_for_the_gpu(kind: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # which torch gives itself, in its compiler
 def test_compiled_models_train_alike_and_go_on_with_the_same_bits() -> None:
+    device.settle(1, "cuda", COMPILED)
     config, data = small(**DROPPED, **WHOLE), waves(COUNTS)
     first = Trainer(config, data, GPU, COMPILED)
     for _ in range(6):
@@ -226,9 +233,9 @@ def test_a_step_is_measured_with_its_parts() -> None:
 
 
 def test_a_measurement_of_the_other_device_is_refused() -> None:
-    for device, other in (("cpu", GPU), ("cuda", CPU)):
-        with pytest.raises(Exception, match=f"measures {device}"):
-            bench.Measurement(RunConfig.build({"kind": "bench", "bench.device": device}), other)
+    for measured, other in (("cpu", GPU), ("cuda", CPU)):
+        with pytest.raises(Exception, match=f"measures {measured}"):
+            bench.Measurement(RunConfig.build({"kind": "bench", "bench.device": measured}), other)
 
 
 def test_what_cannot_be_recorded_is_an_error() -> None:
