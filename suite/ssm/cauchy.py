@@ -57,7 +57,7 @@ def _half_sums(length: int, device: torch.device) -> Tensor:
     half = torch.pi * torch.arange(length // 2 + 1, device=device, dtype=torch.float64) / length
     h = torch.polar(torch.cos(half), -half)
     if length % 2 == 0:
-        h[-1] = 0
+        h[-1:].zero_()  # a number assigned would be copied from the processor, for which a GPU is waited for
     return h
 
 
