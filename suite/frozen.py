@@ -1,6 +1,6 @@
 """Results that are kept for good: `results/<name>/{store,report}`, small, read-only to `run`, and checked.
 
-`freeze` copies the finished runs of grids, and those that stopped as they were asked to, without checkpoints and logs,
+`freeze` copies the finished runs of grids, and those that somebody stopped after an epoch, without checkpoints and logs,
 and writes their report; `check` makes that report again from the frozen store and compares. `frozen.json` beside them
 names the grids and how they were asked for.
 """
@@ -30,6 +30,7 @@ PARTS = {"cells": (("table", "row", "column"),  # what names them, what must be 
                    ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base"),
                    "published", ("table", "row", "column", "value", "std", "difference", "interval", "verdict")),
          "claims": (("id",), ("verdict", "p", "adjusted_p"), "comparisons", ("n", "difference", "low", "high"))}
+STOPPED = ("budget", "interrupted", "timeout")  # reasons of a state that are no fault of the run
 SHOWN = 20
 
 
@@ -64,12 +65,13 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
 
 
 def _numbers(state: RunState) -> str:
-    """The file with the numbers of a run that is finished, or ended after an epoch as it was asked to; else ''.
+    """The file with the numbers of a run that is finished, or that was stopped after an epoch; else ''.
 
-    A run with epochs and no attempt was brought here by `merge` from frozen results, which keep no attempts.
+    Its whole epochs are what they are, whoever stopped it, or its limit of time. A run with epochs and no attempt was
+    brought here by `merge` from frozen results, which keep no attempts.
     """
-    brought = not state.attempts and not state.detail
-    if state.name == "partial" and state.epochs and (state.reason == "budget" or brought):
+    brought = state.name == "partial" and not state.attempts and not state.detail
+    if state.epochs and (brought or state.name == "cancelled" or state.reason in STOPPED):
         return METRICS
     return RESULT if state.name == "done" else ""
 

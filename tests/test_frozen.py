@@ -44,7 +44,9 @@ def test_what_is_kept_is_small_and_tells_no_place(kept):
         "big00.cells.json", "big00.md", "big00.tex", "index.html", "index.json"]
 
 
-def test_runs_that_stopped_as_asked_are_kept_with_the_epochs_that_they_have(made, tmp_path, capsys):
+@pytest.mark.parametrize("ending", [("partial", "budget", "stopped after epoch 1 of 2, as asked"), ("cancelled",),
+                                    ("partial", "interrupted", "stopped"), ("failed", "timeout", "took more than 5 s")])
+def test_runs_that_were_stopped_are_kept_with_the_epochs_that_they_have(ending, made, tmp_path, capsys):
     store = Store(shutil.copytree(made / "runs", tmp_path / "runs"))
     path, run = made / "grids/big00.yaml", load_grid(made / "grids/big00.yaml").runs[0]
     folder, rows = store.folder(run.run_id), store.rows(run.run_id)
@@ -57,7 +59,7 @@ def test_runs_that_stopped_as_asked_are_kept_with_the_epochs_that_they_have(made
     main(asked)
     assert run.run_id not in Store(tmp_path / "kept/store").run_ids()  # somebody has it
     shutil.rmtree(tmp_path / "kept", ignore_errors=True)
-    owner.end("partial", "budget", "stopped after epoch 1 of 2, as asked")
+    owner.end(*ending)
     capsys.readouterr()
     assert main(asked) == 0
     assert "1 of them stopped early" in capsys.readouterr().out
