@@ -1,6 +1,6 @@
 """Results that are kept for good: `results/<name>/{store,report}`, small, read-only to `run`, and checked.
 
-`freeze` copies the finished runs of grids, and those that somebody stopped after an epoch, without checkpoints and logs,
+`freeze` copies the finished runs of grids, and those that were stopped after an epoch, without checkpoints and logs,
 and writes their report; `check` makes that report again from the frozen store and compares. `frozen.json` beside them
 names the grids and how they were asked for.
 """
