@@ -98,7 +98,7 @@ def _verbs_that_look(verb: AddVerb) -> None:
                         help="default: reports/export")
     export.add_argument("--tensorboard", action="store_true", help="event files for TensorBoard, too; needs the extra: "
                         "pip install 's4d-suite[tensorboard]'")
-    freeze = verb("freeze", "frozen:freeze", "keep the finished runs and their report for good, small and read-only")
+    freeze = verb("freeze", "frozen:freeze", "keep finished and stopped runs with their report for good, small")
     _grid_options(freeze)
     freeze.add_argument("--out", type=Path, metavar="DIR", help="new folder (default: results/ and the grid's name)")
     why = verb("why", "cell:why", "from a cell to its runs, settings and logs")
@@ -178,7 +178,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
                           help="compile models with torch.compile: minutes at the start, other last bits, no gain on a "
                           "processor")
     compiled.add_argument("--cuda-graphs", dest="compile", action="store_const", const=GRAPHS, help="record a step "
-                          "once, and start it as a whole from then on: the same bits, less waiting for a GPU")
+                          "once, and start it as a whole from then on: the same bits, less waiting for a GPU; a "
+                          "model of yours must do the same operations at each step")
 
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:

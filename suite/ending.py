@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-
 from suite import atomic
-from suite.errors import UserError
+from suite.errors import UserError, is_no_memory
 from suite.store import StateName, one_line
 from suite.train import Diverged
-
-NO_MEMORY = ("can't allocate memory", "out of memory")  # in errors that torch gives no class of their own
 
 
 @dataclass(frozen=True)
@@ -34,7 +30,6 @@ def failure(error: BaseException) -> Ending:
         return Ending("failed", "error", text)
     if isinstance(error, Diverged):
         return Ending("failed", "diverged", text)
-    if isinstance(error, (MemoryError, torch.OutOfMemoryError)) or (
-            isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY)):
+    if is_no_memory(error):
         return Ending("failed", "oom", text or "out of memory")
     return Ending("failed", "error", f"{type(error).__name__}: {text}" if text else type(error).__name__)

@@ -28,6 +28,15 @@ class UserError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+NO_MEMORY = ("can't allocate memory", "out of memory")  # in errors that torch gives no class of their own
+
+
+def is_no_memory(error: BaseException) -> bool:
+    """Whether memory, of a processor or a GPU, did not suffice. torch's own class is a RuntimeError that says so."""
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY))
+
+
 def nearest(name: object, allowed: Iterable[str]) -> str:
     """`did you mean X? allowed: …` for a name that is not among `allowed`."""
     names = [str(a) for a in allowed]

@@ -171,6 +171,7 @@ class Train(Group):
 class Bench(Group):
     """What a run of kind `bench` measures, and on which machine: such runs are never the same on two machines."""
 
+    same_price = frozenset({"device"})  # not so, but the prices of earlier runs are known by shapes without it
     subject: Annotated[Literal["kernel", "step"], Legacy("kernel")] = Field(
         "kernel", description="a kernel alone, or a step of training: model, optimiser and batch of the run's fields")
     device: Annotated[Literal["cpu", "cuda"], Legacy("cpu")] = Field(

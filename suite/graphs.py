@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from suite.errors import UserError
+from suite.errors import UserError, is_no_memory
 
 if TYPE_CHECKING:
     from suite.data.prepared import Batch, TaskData
@@ -65,11 +65,13 @@ class Recording:
         try:
             with self._rates(), torch.cuda.graph(graph, stream=self.stream):
                 self.work(kept)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
-            raise UserError(f"a step of this model cannot be recorded: {' '.join(str(error).split())[:300]}",
-                            "--cuda-graphs", "leave the option out: something in it waits for the GPU") from error
+            cause = error.__context__ or error  # the end of a recording fails, too, where something in it has
+            for either in (cause, error):
+                if is_no_memory(either):
+                    raise either from None
+            raise UserError(f"a step of this model cannot be recorded: {' '.join(str(cause).split())[:300]}",
+                            "--cuda-graphs", "leave the option out; nothing in it may wait for the GPU") from error
         return graph, kept
 
     @contextmanager

@@ -29,7 +29,7 @@ from suite.fields import CLASSICAL
 from suite.heartbeat import Heartbeat
 from suite.migrate import SCHEMA
 from suite.models import backbone
-from suite.order import Order
+from suite.order import GRAPHS, Order
 from suite.stop import Stop
 from suite.store import RunState, Store, check_folder, encode_rows, read_config, read_result, read_rows
 
@@ -245,12 +245,16 @@ class Job:
 
     def _remember(self, old: dict[str, Any], restored: dict[str, Any] | None, threads: int, data: Any) -> None:
         """Begin the record of this attempt. A trajectory that starts anew has nothing of the environments before it."""
-        now = provenance.environment(threads, device.model(self.order.device), self.training.backend(),
-                                     self.order.compile or False) | {"data": f"{data.variant} {data.fingerprint[:16]}"}
+        graphs = self.order.compile == GRAPHS  # which change no bit
+        compiled = False if graphs else self.order.compile or False
+        now = provenance.environment(threads, device.model(self.order.device), self.training.backend(), compiled)
+        now["data"] = f"{data.variant} {data.fingerprint[:16]}"
         first, mixed = (restored["environment"], list(restored["mixed"])) if restored else (now, [])
         mixed += [change for change in provenance.differences(first, now) if change not in mixed]
         attempt = {"number": self.attempt.number, "when": time.strftime("%Y-%m-%d %H:%M:%S %z"),
                    "host": os.uname().nodename, "from_step": self.trainer.step, **self.order.launch}
+        if graphs:
+            attempt["cuda_graphs"] = True
         attempts = [*old.get("attempts", []), attempt]
         self.record = {"environment": first, "mixed": mixed, "code": provenance.code(attempts),
                        "data": {"variant": data.variant, "fingerprint": data.fingerprint},

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
+from suite.tasks import TASKS
+
+if TYPE_CHECKING:
+    from suite.config import RunConfig
 
 COMPILED, GRAPHS = "default", "cuda graphs"  # torch.compile's mode of that name; `suite.graphs`
 
@@ -45,8 +49,17 @@ class Order:
         return cls(**(values | {"still": tuple(values["still"]) if values["still"] else None}))
 
 
-def check_compile(mode: str, gpus: bool) -> None:
-    """Raises UserError for CUDA graphs where there are no GPUs."""
-    if mode == GRAPHS and not gpus:
+def check_graphs(configs: Iterable[RunConfig], compile: str, gpus: bool, recompute: bool) -> None:
+    """Raises UserError where CUDA graphs are asked for and cannot be had."""
+    if compile != GRAPHS:
+        return
+    if not gpus:
         raise UserError("CUDA graphs without a GPU", "--cuda-graphs",
                         "name GPUs (--gpus, or --gpus-per-job on a cluster), or leave the option out")
+    if recompute:
+        raise UserError("what is computed again cannot be recorded", "--cuda-graphs with --recompute",
+                        "leave one of them out")
+    texts = sorted({config.task for config in configs if TASKS[config.task].inputs != "values"})
+    if texts:
+        raise UserError(f"batches of {', '.join(texts)} are as long as their longest text, and a graph has one shape",
+                        "--cuda-graphs", "leave the option out, or these tasks: --only task=…")

@@ -1,6 +1,7 @@
 """A step of training, measured: how long it takes, where the time goes, and how long it would take at the least.
 
-The data are a batch of noise in the task's shape, as the paper has it; all else, precision too, is the run's training.
+The data are a batch of noise in the task's shape, as the paper has it; all else, precision too, is the run's training,
+but that each step is waited for: on a GPU, a training loads the next batch and starts its operations meanwhile.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ def measure(config: RunConfig, device: torch.device = CPU) -> dict[str, float]:
     `fft`, `products` (of matrices), `norms`, `optimizer`, `copies`, `loader`, `other`. `least/ms`: see `least`;
     `least/ratio`: how many times the least the step takes. On a GPU, `other` has what it waits as well.
     """
-    trainer = Trainer(config, noise(config), device)
+    plain = config.train.model_copy(update={"evaluate": ("val",)})  # nothing is evaluated, at other rates least of all
+    trainer = Trainer(config.model_copy(update={"train": plain}), noise(config), device)
     step = trainer.train_step
     for _ in range(4):  # until the memory that a step needs is there
         step()
@@ -121,6 +123,7 @@ def least(config: RunConfig, device: torch.device = CPU) -> float:
     """Seconds below which the network's step cannot come with these algorithms on this machine: operations of products
     and transforms at the speed of a large matrix product, and arrays of (B, L, H), each read and written once by
     what needs all of it, at the speed of a large copy. Kernels, encoder, decoder and optimiser are left out.
+    Arrays count as float32.
     """
     length = SHAPES[config.task][0]
     model, pairs = config.model, TASKS[config.task].inputs == "pairs"

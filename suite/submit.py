@@ -14,7 +14,7 @@ from suite.launch import Options
 from suite.launch.cluster import Cluster, load
 from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch
-from suite.order import check_compile
+from suite.order import check_graphs
 from suite.plan import Plan
 from suite.price import clock, left
 from suite.progress import Progress
@@ -87,7 +87,7 @@ def _asked(plan: Plan, args: argparse.Namespace, retry: bool) -> tuple[Cluster, 
                         "start it with the local executor, in an allocation of its own")
     changes = {key: getattr(args, key) for key in SETTINGS}
     cluster = load(args.cluster, changes | {"extra": dict(args.extra) if args.extra else None})
-    check_compile(args.compile, cluster.gpus_per_job > 0)
+    check_graphs((one.config for one in plan.todo), args.compile, cluster.gpus_per_job > 0, args.recompute)
     return cluster, Options(store=args.store, threads=args.threads, until=args.until, retry=retry,
                             compile=args.compile, recompute=args.recompute,
                             timeout_s=args.timeout * 60 if args.timeout else None,

@@ -264,7 +264,7 @@ def _check_precision(config: RunConfig, device: torch.device) -> None:
 def allow_tf32(device: torch.device, allowed: bool) -> None:
     """Whether products on a GPU may be of tf32; set for each step, for other trajectories may want it otherwise."""
     if device.type == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = allowed
+        torch.set_float32_matmul_precision("high" if allowed else "highest")  # as the kernels take it back for a while
         torch.backends.cudnn.allow_tf32 = allowed
 
 

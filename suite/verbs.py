@@ -12,8 +12,10 @@ from pathlib import Path
 
 from suite import launches
 from suite.arguments import check_executor
+from suite.config import RunConfig
 from suite.errors import UserError
 from suite.grid import Grid, GridRun
+from suite.order import GRAPHS, check_graphs
 from suite.plan import Plan, check_data, make_plan, narrowed, state_name
 from suite.price import late
 from suite.store import Store
@@ -55,22 +57,17 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
 def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: bool) -> None:
     """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
     from suite.launch import Options
-    from suite.order import check_compile
     from suite.progress import Progress
 
     if args.executor == "debug":
         from suite.launch.debug import launch
     else:
         from suite.launch.local import launch
-    jobs = _slots(args)
-    if any(run_.config.kind == "bench" for run_ in plan_.todo):  # nothing else may run while something is measured
-        if args.jobs and args.jobs > 1:
-            raise UserError("a grid that measures this machine runs one job at a time", "--jobs", "leave --jobs out")
-        if args.compile:
-            raise UserError("a grid that measures this machine measures models that are not compiled",
-                            "--compile", "leave --compile and --cuda-graphs out")
+    jobs, configs = _slots(args), [run_.config for run_ in plan_.todo]
+    if any(config.kind == "bench" for config in configs):
+        check_measurements(configs, args)
         jobs = 1
-    check_compile(args.compile, bool(args.gpus))
+    check_graphs(configs, args.compile, bool(args.gpus), args.recompute)
     options = Options(store=args.store, jobs=jobs, threads=args.threads, gpus=args.gpus, until=args.until,
                       timeout_s=args.timeout * 60 if args.timeout else None, checkpoint_s=args.checkpoint * 60,
                       compile=args.compile, recompute=args.recompute, retry=retry)
@@ -78,6 +75,21 @@ def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: b
         print(f"warning: {warning}", file=sys.stderr)
     with Progress(plan_, slots=options.jobs * max(1, len(args.gpus)), timeout_s=options.timeout_s) as progress:
         launch([*plan_.todo, *held], options, progress)
+
+
+def check_measurements(configs: Sequence[RunConfig], args: argparse.Namespace) -> None:
+    """Raises UserError for options that do not fit a grid that measures this machine."""
+    for option, given, what in (
+            ("--jobs", args.jobs and args.jobs > 1, "runs one job at a time"),
+            ("--gpus", len(args.gpus) > 1, "runs one job at a time, on one GPU"),
+            ("--cuda-graphs" if args.compile == GRAPHS else "--compile", args.compile, "measures models as they are"),
+            ("--recompute", args.recompute, "measures models as they are")):
+        if given:
+            raise UserError(f"a grid that measures this machine {what}", option, f"leave {option} out")
+    asked = {config.bench.device for config in configs if config.kind == "bench"}
+    if asked != {"cuda" if args.gpus else "cpu"}:
+        raise UserError(f"this grid measures {' and '.join(sorted(asked))}", "--gpus" if args.gpus else "bench.device",
+                        "leave --gpus out, or --set bench.device=cuda" if args.gpus else "name a GPU: --gpus 0")
 
 
 def _slots(args: argparse.Namespace) -> int:

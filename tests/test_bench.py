@@ -42,14 +42,27 @@ def test_a_grid_of_measurements_goes_the_way_of_all_grids(tmp_path: Path, monkey
         main(["small.yaml", "--jobs", "x"])
     assert main(["small.yaml", "--jobs", "2", "--set", "bench.repeats=3"]) == 2
     assert "one job at a time" in capsys.readouterr().err
-    assert main(["small.yaml", "--compile", "--set", "bench.repeats=3"]) == 2
-    assert "leave --compile" in capsys.readouterr().err
+
+
+def test_options_that_do_not_fit_a_measurement_start_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+                                                             capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(GRID)
+    gpu = ["--set", "bench.device=cuda"]
+    for words, told in ((["--jobs", "2"], "one job at a time"), (["--compile"], "leave --compile out"),
+                        (["--recompute"], "leave --recompute out"), (["--gpus", "0"], "measures cpu"),
+                        (gpu, "name a GPU: --gpus 0"), ([*gpu, "--gpus", "0,1"], "on one GPU"),
+                        ([*gpu, "--gpus", "0", "--cuda-graphs"], "leave --cuda-graphs out")):
+        assert main(["small.yaml", *words]) == 2
+        assert told in capsys.readouterr().err, words
+        assert not list(tmp_path.glob("runs/*/attempts/*"))
 
 
 def test_a_measurement_is_refused_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     built = RunConfig.build({"kind": "bench"})
-    with pytest.raises(UserError, match="measures cpu, and runs on meta"):
-        bench.Measurement(built, torch.device("meta"))
+    for measured, place in (("cpu", "meta"), ("cuda", "cpu")):
+        with pytest.raises(UserError, match=f"measures {measured}, and runs on {place}"):
+            bench.Measurement(RunConfig.build({"kind": "bench", "bench.device": measured}), torch.device(place))
     monkeypatch.setattr(provenance, "machine", lambda: "1 core of something else")
     with pytest.raises(UserError, match="something else"):
         bench.Measurement(built, torch.device("cpu"))
@@ -58,9 +71,11 @@ def test_a_measurement_is_refused_on_another_machine(monkeypatch: pytest.MonkeyP
 def test_a_step_is_measured_with_its_parts_and_the_least_it_could_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(step_bench.SHAPES, "retrieval", (32, None, 98, 2))
     monkeypatch.setitem(step_bench.SHAPES, "bidmc_hr", (32, 2, None, None))
-    for task in ("retrieval", "bidmc_hr"):
+    monkeypatch.setitem(step_bench.SHAPES, "sc_bi", (32, 1, None, 35))
+    for task, more in (("retrieval", {}), ("bidmc_hr", {}), ("sc_bi", {"train.evaluate": ("val", "test@8000")})):
         config = RunConfig.build({"kind": "bench", "bench.subject": "step", "task": task, "bench.repeats": 2,
-                                  "train.batch_size": 2, "model.features": 4, "model.layers": 1, "ssm.state_size": 4})
+                                  "train.batch_size": 2, "model.features": 4, "model.layers": 1,
+                                  "ssm.state_size": 4} | more)
         assert not violations(config) and config.train.select == "min step/ms"
         found = bench.Measurement(config, torch.device("cpu"))
         row = found.advance()

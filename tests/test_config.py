@@ -102,6 +102,11 @@ def test_a_measurement_s_id_holds_the_machine_and_the_threads(monkeypatch: pytes
     assert RunConfig.model_validate_json(built.model_dump_json()).run_id == built.run_id
 
 
+def test_the_shapes_that_earlier_prices_are_known_by() -> None:
+    assert RunConfig.build({"task": "scifar"}).shape == "812a206ec9eae572"
+    assert RunConfig.build({"kind": "bench", "bench.device": "cuda"}).shape == "5e2c23fe94f9b57f"
+
+
 def test_no_resource_is_a_field() -> None:
     resources = ("device", "thread", "gpu", "worker", "path", "store", "host", "backend", "compile", "until", "timeout",
                  "checkpoint", "jobs", "executor", "partition", "memory")

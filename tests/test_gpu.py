@@ -17,7 +17,7 @@ from fake_training import scores
 from ssm_cases import Case, bounds
 from test_train import COUNTS, DROPPED, KINDS, run, through_file, untimed
 
-from suite import bench, device, provenance, step_bench
+from suite import bench, device, graphs, provenance, step_bench
 from suite.config import RunConfig
 from suite.ending import failure
 from suite.errors import UserError
@@ -37,8 +37,11 @@ pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:Attempting to 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 SAMPLE = [case for case in ssm_cases.covering() if case.length <= 4000 and case.size <= 64]
 WHOLE = {"train__evaluate": ["val", "test"]}
-KINDS_HERE = KINDS | {"tf32": DROPPED | {"train__precision": "tf32"}, "softmax": {"ssm__kernel": "softmax",
-                                                                                "ssm__discretization": "zoh"}}
+S4 = {"ssm__structure": "dplr", "ssm__kernel": "cauchy"}
+KINDS_HERE = KINDS | {"tf32": DROPPED | {"train__precision": "tf32"},
+                      "softmax": {"ssm__kernel": "softmax", "ssm__discretization": "zoh"},
+                      "growing": {"ssm__re_constraint": "none"}, "S4 of rank 3": S4 | {"ssm__rank": 3},
+                      "S4 that keeps C": S4 | {"ssm__c_tilde": False}}
 
 
 @pytest.fixture(autouse=True)
@@ -93,12 +96,16 @@ def test_stopped_at_any_step_it_goes_on_with_the_same_bits(kind: str) -> None:
 @pytest.mark.parametrize("kind", KINDS_HERE)
 def test_layers_computed_again_in_the_backward_pass_give_the_same_bits(kind: str) -> None:
     config, data = small(**KINDS_HERE[kind], **WHOLE), waves(COUNTS)
-    results = []
-    for again in (False, True):
-        backbone.recompute(again)
-        results.append(run(Trainer(config, data, GPU)))
-    backbone.recompute(False)
-    assert results[0] == results[1]
+    results, peaks = [], []
+    try:
+        for again in (False, True):
+            backbone.recompute(again)
+            torch.cuda.reset_peak_memory_stats()
+            results.append(run(Trainer(config, data, GPU)))
+            peaks.append(torch.cuda.max_memory_allocated())
+    finally:
+        backbone.recompute(False)
+    assert results[0] == results[1] and len(set(peaks)) == 2
 
 
 @pytest.mark.parametrize("kind", ["softmax", "dplr"])
@@ -150,7 +157,7 @@ def test_compiled_models_train_alike_and_go_on_with_the_same_bits() -> None:
     again = Trainer(config, data, GPU, COMPILED)
     again.restore(through_file(first.state()))
     whole = run(first)
-    assert run(again) == whole
+    assert run(again) == whole and torch._dynamo.utils.counters["frames"]["ok"] > 0
     for mine, theirs in zip(run(Trainer(config, data, GPU)), whole, strict=True):
         assert mine["train/loss"] == pytest.approx(theirs["train/loss"], rel=1e-3)
 
@@ -166,7 +173,8 @@ def test_recorded_steps_have_the_bits_of_others(kind: str) -> None:
     assert walker.rows[0]["train/loss"] != walker.rows[1]["train/loss"] and untimed(walker.rows) == whole
     for state in states[2:10:3]:
         resumed = Trainer(config, data, GPU, GRAPHS)
-        resumed.advance()  # what it has recorded or made by then must not matter
+        for _ in range(graphs.WARM + 2):  # what it has recorded by then must not matter
+            resumed.advance()
         resumed.restore(state)
         assert run(resumed) == whole
     for name, value in plain.model.state_dict().items():
@@ -193,7 +201,8 @@ def load(config: RunConfig) -> FakeData:
 
 
 @pytest.mark.usefixtures("quick_looks")
-def test_runs_in_slots_of_a_gpu_go_on_with_the_same_bits(store: Store, tmp_path: Path, ear: Ear) -> None:
+@pytest.mark.parametrize("compile", ["", GRAPHS])
+def test_runs_in_slots_of_a_gpu_go_on_with_the_same_bits(compile: str, store: Store, tmp_path: Path, ear: Ear) -> None:
     built = (RunConfig.build({
         "task": "scifar", "seed": seed, "data.variant": "sample", "train.epochs": 3, "train.batch_size": 4,
         "model.layers": 2, "model.features": 8, "model.dropout": 0.1, "ssm.state_size": 4}) for seed in (0, 1))
@@ -203,8 +212,8 @@ def test_runs_in_slots_of_a_gpu_go_on_with_the_same_bits(store: Store, tmp_path:
         for one in runs:
             place.add(one.config)
     training = Training(load=load)
-    assert {state.name for state in launch(runs, Options(store.root, jobs=2, gpus=(0,), until=1), ear,
-                                           training).values()} == {"partial"}
+    assert {state.name for state in launch(runs, Options(store.root, jobs=2, gpus=(0,), until=1,
+                                                         compile=compile), ear, training).values()} == {"partial"}
     for place in (store, whole):
         states = launch(runs, Options(place.root, jobs=2, gpus=(0,)), Ear(), training)
         assert {(state.name, state.detail) for state in states.values()} == {("done", "")}
@@ -221,7 +230,7 @@ def test_kernels_are_measured(kernel: str) -> None:
     row = bench.Measurement(RunConfig.build({"kind": "bench", "bench.kernel": kernel, "bench.device": "cuda"}),
                             GPU).advance()
     assert min(row["blocked/ms"], row["naive/ms"], row["naive/mb"]) > 0
-    assert provenance.machine() == RunConfig.build({"kind": "bench"}).bench.machine
+    assert torch.cuda.get_device_name() in provenance.machine()
 
 
 def test_a_step_is_measured_with_its_parts() -> None:
@@ -230,12 +239,6 @@ def test_a_step_is_measured_with_its_parts() -> None:
     parts = [row[f"{part}/ms"] for part in (*step_bench.PARTS, "loader", "other")]
     assert statistics.fsum(parts) == pytest.approx(row["step/ms"]) and min(parts[:-1]) > 0
     assert 1 < row["least/ratio"] < 100 and row["step/mb"] > 100
-
-
-def test_a_measurement_of_the_other_device_is_refused() -> None:
-    for measured, other in (("cpu", GPU), ("cuda", CPU)):
-        with pytest.raises(Exception, match=f"measures {measured}"):
-            bench.Measurement(RunConfig.build({"kind": "bench", "bench.device": measured}), other)
 
 
 def test_what_cannot_be_recorded_is_an_error() -> None:

@@ -25,24 +25,15 @@ SHORT = 32  # up to here one table is enough
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """No autocast and no shortened float32 products inside: phases and long sums do not survive them."""
-    gpu = device.type == "cuda"
-    before, full = (torch.backends.cuda.matmul.allow_tf32, False) if gpu else \
-        (torch.get_float32_matmul_precision(), "highest")
-    if before != full:
-        _set_precision(gpu, full)
+    before = torch.get_float32_matmul_precision()
+    if before != "highest":
+        torch.set_float32_matmul_precision("highest")
     try:
         with torch.autocast(device.type, enabled=False):
             yield
     finally:
-        if before != full:
-            _set_precision(gpu, before)
-
-
-def _set_precision(gpu: bool, value: Any) -> None:
-    if gpu:  # by the flag that training sets: torch refuses to answer where both ways are used
-        torch.backends.cuda.matmul.allow_tf32 = value
-    else:
-        torch.set_float32_matmul_precision(value)
+        if before != "highest":
+            torch.set_float32_matmul_precision(before)
 
 
 @lru_cache(maxsize=4096)

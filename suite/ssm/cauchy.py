@@ -134,5 +134,6 @@ def _correction(qp: Tensor, h: Tensor) -> list[list[Tensor]]:
         scale = h / (first * last - inner[:, 0, 1] * inner[:, 1, 0])
         return [[scale * last, -scale * inner[:, 0, 1]], [-scale * inner[:, 1, 0], scale * first]]
     eye = torch.eye(rank, dtype=qp.dtype, device=qp.device)
-    full = torch.linalg.inv(inner.permute(0, 3, 1, 2) + eye).permute(2, 3, 0, 1) * h
+    full, _ = torch.linalg.inv_ex(inner.permute(0, 3, 1, 2) + eye)  # which a GPU need not be waited for
+    full = full.permute(2, 3, 0, 1) * h
     return [list(row) for row in full]

@@ -63,8 +63,11 @@ def from_tilde(c: Tensor, discrete: Discrete, p: Tensor, length: int) -> Tensor:
 
 
 def solve(a: Tensor, b: Tensor) -> Tensor:
-    """a^-1 b of a (H, N, N) and b (H, N, k)."""
-    if a.device.type != "cpu" or a.shape[-1] < SAFE:
+    """a^-1 b of a (H, N, N) and b (H, N, k). A GPU is not waited for: there a singular one gives NaN and no error."""
+    if a.device.type != "cpu":
+        result, _ = torch.linalg.solve_ex(a, b)
+        return result
+    if a.shape[-1] < SAFE:
         return torch.linalg.solve(a, b)
     return torch.stack([torch.linalg.solve(*pair) for pair in zip(a, b, strict=True)])
 
