@@ -46,7 +46,7 @@ def measure(config: RunConfig, device: torch.device = CPU) -> dict[str, float]:
     for _ in range(4):  # until the memory that a step needs is there
         step()
     ms = 1e3 * statistics.median(timed(step, device) for _ in range(config.bench.repeats))
-    parts = _on_gpu(step) if device.type == "cuda" else _on_processor(step)
+    parts = _on_gpu(step) if device.type == "cuda" else {part: ms * share for part, share in _shares(step).items()}
     parts["loader"] = 1e3 * statistics.median(timed(trainer.next_batch, device) for _ in range(5))
     row = {"step/ms": ms} | {f"{part}/ms": value for part, value in parts.items()}
     row["other/ms"] = ms - sum(parts.values())
@@ -91,14 +91,14 @@ class _Clock(TorchDispatchMode):
         return result
 
 
-def _on_processor(step: Callable[[], None]) -> dict[str, float]:
-    """Milliseconds of each part: median of three steps."""
+def _shares(step: Callable[[], None]) -> dict[str, float]:
+    """What share of a step each part has, median of three: a machine's speed is another from one step to the next."""
     seen = []
     for _ in range(3):
         with _Clock() as clock:
-            step()
-        seen.append(clock.spent)
-    return {part: 1e3 * statistics.median(spent[part] for spent in seen) for part in PARTS}
+            whole = timed(step, CPU)
+        seen.append({part: spent / whole for part, spent in clock.spent.items()})
+    return {part: statistics.median(shares[part] for shares in seen) for part in PARTS}
 
 
 def _on_gpu(step: Callable[[], None]) -> dict[str, float]:
