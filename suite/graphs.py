@@ -17,7 +17,7 @@ from torch import Tensor
 from suite.errors import UserError, is_no_memory
 
 if TYPE_CHECKING:
-    from suite.data.prepared import Batch, TaskData
+    from suite.data.prepared import Batch
 
 WARM = 3  # steps before the recording, in which libraries choose their algorithms and the optimiser makes its state
 
@@ -85,13 +85,6 @@ class Recording:
         finally:
             for group, (rate, capturable) in zip(self.groups, before, strict=True):
                 group["lr"], group["capturable"] = rate, capturable
-
-
-def check(data: TaskData) -> None:
-    """Raises UserError for data whose batches differ in shape."""
-    if data.vocabulary is not None:
-        raise UserError(f"batches of {data.task} are as long as their longest text, and a graph has one shape",
-                        "--cuda-graphs", "leave the option out for this task")
 
 
 def _tensors(batch: Batch) -> list[Tensor]:

@@ -50,8 +50,7 @@ class Evaluation:
 class Trainer:
     """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
 
-    `compile`: see `suite.order`. Raises UserError where the configuration does not fit the data or the device, or the
-    data do not fit CUDA graphs.
+    `compile`: see `suite.order`. Raises UserError where the configuration does not fit the data or the device.
     """
 
     def __init__(self, config: RunConfig, data: TaskData, device: torch.device, compile: str = "") -> None:
@@ -66,10 +65,8 @@ class Trainer:
         self.rows: list[Row] = []
         self._call = _compiled(self.model) if compile == COMPILED else self.model
         self._optimizer = optim.adamw(self.model, config.optim)
-        self._recording: graphs.Recording | None = None
         self._graphs = compile == GRAPHS
-        if self._graphs:
-            graphs.check(data)
+        self._recording: graphs.Recording | None = None  # made with the first step
         self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
         self._seconds = 0.0  # in the epoch's steps so far
         self._order = (-1, np.zeros(0, dtype=np.int64))  # epoch, its permutation of the training examples

@@ -65,7 +65,7 @@ def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: b
         from suite.launch.local import launch
     jobs, configs = _slots(args), [run_.config for run_ in plan_.todo]
     if any(config.kind == "bench" for config in configs):
-        check_measurements(configs, args)
+        _check_measurements(configs, args)
         jobs = 1
     check_graphs(configs, args.compile, bool(args.gpus), args.recompute)
     options = Options(store=args.store, jobs=jobs, threads=args.threads, gpus=args.gpus, until=args.until,
@@ -77,7 +77,7 @@ def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: b
         launch([*plan_.todo, *held], options, progress)
 
 
-def check_measurements(configs: Sequence[RunConfig], args: argparse.Namespace) -> None:
+def _check_measurements(configs: Sequence[RunConfig], args: argparse.Namespace) -> None:
     """Raises UserError for options that do not fit a grid that measures this machine."""
     for option, given, what in (
             ("--jobs", args.jobs and args.jobs > 1, "runs one job at a time"),

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from fake_data import small, waves
+from fake_data import FakeData, small, waves
 
 from suite import graphs, optim
 from suite.config import RunConfig
@@ -26,7 +26,6 @@ COUNTS = {"train": 18, "val": 7}
 class Graph:
     """A graph that does its work again when it is replayed, on the batch and rates of the recording."""
 
-    now: Graph
     again: Any
 
     def replay(self) -> None:
@@ -48,15 +47,15 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def recorded(self: graphs.Recording, batch: Batch) -> tuple[Any, Batch]:
         work, done = self.work, []
-        self.work = done.append  # type: ignore[method-assign]
+        self.work = done.append
         graph, kept = record(self, batch)
-        self.work = work  # type: ignore[method-assign]
+        self.work = work
 
         def again() -> None:
             with self._rates():
                 work(kept)
 
-        graph.again = again  # type: ignore[attr-defined]
+        graph.again = again
         return graph, kept
 
     monkeypatch.setattr(graphs.Recording, "_record", recorded)
@@ -67,8 +66,10 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("fake_gpu")
 def test_batches_and_rates_reach_the_recorded_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    single = lambda optimizer, value: [  # noqa: E731 - as `optim.set_factor` has it on a GPU
-        group.update(lr=float(np.float32(value * group["base_lr"]))) for group in optimizer.param_groups]
+    def single(optimizer: torch.optim.Optimizer, value: float) -> None:  # as `optim.set_factor` has it on a GPU
+        for group in optimizer.param_groups:
+            group["lr"] = float(np.float32(value * group["base_lr"]))
+
     monkeypatch.setattr(optim, "set_factor", single)
     config, data = small(model__dropout=0.2), waves(COUNTS)
     plain, recorded = Trainer(config, data, CPU), Trainer(config, data, CPU, GRAPHS)
@@ -117,7 +118,7 @@ def test_what_a_recording_fails_of_is_told(monkeypatch: pytest.MonkeyPatch, text
 
 def test_a_gpu_gets_learning_rates_that_a_graph_can_hold() -> None:
     class Elsewhere(torch.nn.Parameter):
-        is_cuda = True  # type: ignore[assignment]
+        is_cuda = True
 
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.1)
     optimizer.param_groups[0]["base_lr"] = 0.1
@@ -126,6 +127,26 @@ def test_a_gpu_gets_learning_rates_that_a_graph_can_hold() -> None:
     optimizer.param_groups[0]["params"] = [Elsewhere(torch.zeros(1))]
     optim.set_factor(optimizer, 1 / 3)
     assert optimizer.param_groups[0]["lr"] == float(np.float32(0.1 / 3)) != 0.1 / 3
+
+
+@pytest.mark.usefixtures("fake_gpu")
+def test_texts_that_differ_in_length_are_an_error_where_nobody_has_asked_before() -> None:
+    rng = np.random.default_rng(0)
+    lengths = torch.from_numpy(rng.integers(5, 31, 40))
+    texts = torch.from_numpy(rng.integers(1, 9, (40, 30)))
+
+    class Texts(FakeData):
+        def batch(self, split: str, indices: np.ndarray, rate: int = 1) -> Batch:
+            chosen = torch.from_numpy(indices)
+            return Batch(texts[chosen, : int(lengths[chosen].max())], lengths[chosen] % 2, lengths[chosen])
+
+    data = Texts(task="text", length=30, channels=None, vocabulary=9, classes=2,
+                 arrays={"train": (texts, lengths % 2, lengths)})
+    config = small(task="text", train__epochs=1)
+    trainer = Trainer(config, data, CPU, GRAPHS)
+    with pytest.raises(UserError, match="a graph has one shape"):
+        while not trainer.finished:
+            trainer.advance()
 
 
 def test_where_graphs_cannot_be_had_nothing_starts() -> None:

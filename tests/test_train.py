@@ -15,7 +15,7 @@ from suite import device, models
 from suite.errors import UserError
 from suite.models import backbone
 from suite.models.backbone import Backbone
-from suite.order import COMPILED, GRAPHS
+from suite.order import COMPILED
 from suite.train import Diverged, Trainer, allow_tf32
 
 CPU = torch.device("cpu")
@@ -250,13 +250,6 @@ def test_too_few_examples_for_a_batch_is_an_error() -> None:
     with pytest.raises(UserError, match=r"train\.batch_size: a batch of 4 .* 3 training examples"):
         Trainer(small(), waves({"train": 3, "val": 3}), CPU)
     assert Trainer(small(), waves({"train": 4, "val": 1}), CPU).steps_per_epoch == 1
-
-
-def test_texts_of_many_lengths_fit_no_graph() -> None:
-    data = FakeData(task="retrieval", channels=None, vocabulary=9, arrays=waves(COUNTS).arrays)
-    with pytest.raises(UserError, match="as long as their longest text") as error:
-        Trainer(small(task="retrieval"), data, CPU, GRAPHS)
-    assert "--cuda-graphs" in str(error.value)
 
 
 def test_tf32_on_a_cpu_is_an_error() -> None:
