@@ -29,7 +29,7 @@ lint: $(READY)
 	$(VENV)/bin/mypy
 
 exactness: $(READY)
-	$(VENV)/bin/python tests/exactness.py
+	PYTHONPATH=tests/support $(VENV)/bin/python tools/exactness.py
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or later is needed: make PYTHON=…"'

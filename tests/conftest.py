@@ -8,9 +8,9 @@ import pytest
 from fake_runner import Ear
 from one_run import RUN
 
-from suite import provenance
 from suite.launch import local
-from suite.store import Store
+from suite.store import provenance
+from suite.store.store import Store
 
 
 @pytest.fixture

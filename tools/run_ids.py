@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 def run_ids() -> dict[str, list[str]]:
     """The ids by grid and profile, as in `table3a.yaml mini`, in the order of the grid's runs."""
-    from suite.grid import load_grid
+    from suite.grid.expand import load_grid
 
     return {f"{path.name} {profile}": [run.run_id for run in load_grid(path, profile).runs]
             for path in sorted((ROOT / "grids").glob("*.yaml"))

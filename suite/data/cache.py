@@ -26,9 +26,9 @@ from typing import Any
 
 import numpy as np
 
-from suite import atomic
 from suite.data.families import Facts, Prepared
 from suite.errors import UserError
+from suite.files import atomic
 
 LAYOUT = 1  # of an entry; another number makes every entry anew
 META = "meta.json"

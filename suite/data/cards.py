@@ -11,9 +11,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from suite import tasks
+from suite.data import tasks
 from suite.errors import Problem, UserError, nearest
-from suite.yamlfile import load_yaml
+from suite.files.yaml import load_yaml
 
 CARDS = Path(__file__).parents[2] / "datasets"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
@@ -21,7 +21,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]  # it
 
 
 class Option(BaseModel):
-    """One option of a card. `legacy` is what runs did before the option existed (see `suite.fields.Legacy`)."""
+    """One option of a card. `legacy` is what runs did before the option existed (see `suite.config.fields.Legacy`)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     about: str

@@ -1,7 +1,7 @@
 """Families of data sets: the form in which each gives its arrays, and which module prepares which data set.
 
 A data set is added by a card (`datasets/<name>.yaml`) and a line in `FAMILIES`; a new family also by a module with
-`VIEWS` and `prepare`. It serves tasks of `suite/tasks.py`; a grid chooses it by `task` and `data.name`.
+`VIEWS` and `prepare`. It serves tasks of `suite/data/tasks.py`; a grid chooses it by `task` and `data.name`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 import numpy as np
 
-from suite import tasks
+from suite.data import tasks
 from suite.data.source import Source
 from suite.errors import UserError, nearest
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from suite import atomic
-from suite.data import cache, cards, sound, stamps
+from suite.data import cache, cards, checks, stamps
 from suite.data.families import Family, Prepared, family
 from suite.data.source import Source
+from suite.data.tasks import TASKS
 from suite.errors import UserError, nearest
-from suite.tasks import TASKS
+from suite.files import atomic
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from suite.fields import Data
+    from suite.config.fields import Data
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,8 @@ class Wanted:
                 raise
             raise UserError(f"its family fails: {type(error).__name__}: {error} ({self.line(error)})",
                             self.source.place, "mend the file that it reads, or `prepare` there") from error
-        sound.check(made, self.source.place)
-        sound.fits(made.facts, TASKS[self.source.task], self.source.place)
+        checks.check(made, self.source.place)
+        checks.fits(made.facts, TASKS[self.source.task], self.source.place)
         return made
 
     def line(self, error: Exception) -> str:

@@ -9,9 +9,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from suite import atomic
 from suite.data import cards, hub
 from suite.errors import UserError
+from suite.files import atomic
 
 
 @lru_cache(maxsize=None)

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from suite import atomic
 from suite.data import cache
 from suite.data.bar import track
 from suite.data.source import Source
 from suite.errors import UserError
+from suite.files import atomic
 
 
 def contents(source: Source) -> dict[str, str]:

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from suite.attempt import PATIENCE_S
-from suite.order import Order
-from suite.store import RunState
+from suite.job.order import Order
+from suite.store.attempt import PATIENCE_S
+from suite.store.store import RunState
 
 if TYPE_CHECKING:
-    from suite.grid import GridRun
+    from suite.grid.expand import GridRun
 
 AGAIN_ONLY_ON_RETRY = ("error", "diverged", "oom")
 
@@ -22,8 +22,8 @@ class Options:
     """How to compute, none of it in a run's id.
 
     jobs: runs at a time, on each of `gpus` where there are any. threads: of each run. until: epoch to stop after.
-    timeout_s, checkpoint_s, compile, recompute, probe: as in `suite.order.Order`. retry: start failed runs, too. wait:
-    for runs that somebody else owns; one is taken over when its heartbeat stands still for `patience_s`.
+    timeout_s, checkpoint_s, compile, recompute, probe: as in `suite.job.order.Order`. retry: start failed runs, too.
+    wait: for runs that somebody else owns; one is taken over when its heartbeat stands still for `patience_s`.
     """
 
     store: Path

@@ -20,10 +20,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from suite import atomic
 from suite.errors import UserError
+from suite.files import atomic
+from suite.job.order import Order
 from suite.launch.cluster import Cluster
-from suite.order import Order
 
 NAME = re.compile(r"s4d-\d{8}-\d{6}-\d{6}-[0-9a-f]{4}-\d+")
 FOLDER = "slurm"

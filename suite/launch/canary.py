@@ -6,11 +6,11 @@ import math
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from suite.config import RunConfig
-from suite.store import RunState
+from suite.config.run_config import RunConfig
+from suite.store.store import RunState
 
 if TYPE_CHECKING:
-    from suite.grid import GridRun
+    from suite.grid.expand import GridRun
 
 FEWEST = 2  # runs beside the canaries, from which on it pays to wait for them
 Kind = tuple[str, str, str]

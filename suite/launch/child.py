@@ -11,13 +11,13 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite import atomic
-from suite.order import Order
-from suite.stop import Stop
-from suite.store import RunState, one_line
+from suite.files import atomic
+from suite.job.order import Order
+from suite.job.stop import Stop
+from suite.store.store import RunState, one_line
 
 if TYPE_CHECKING:
-    from suite.job import Training
+    from suite.job.job import Training
 
 
 def main(folder: str, order: str, gpu: int | str | None, outcome: Connection, training: Training | None) -> None:
@@ -41,7 +41,7 @@ def _work(folder: Path, order: Order, gpu: int | str | None, training: Training 
     preload.die_with(preload.SERVER)
     os.setsid()
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)  # read when CUDA starts, which is later
-    from suite import job
+    from suite.job import job
 
     with Stop(*job.SIGNALS) as stop:
         return job.run(folder, order, training, stop)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from suite.errors import Problem, UserError, nearest
-from suite.yamlfile import Node, load_yaml
+from suite.files.yaml import Node, load_yaml
 
 TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d\d))?(?::(\d\d))?")
 OURS = {"array": "max_parallel", "job-name": "", "output": "", "error": "", "open-mode": "", "dependency": "",

@@ -6,13 +6,13 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from suite import provenance
 from suite.launch import Listener, Options, wanted
-from suite.store import RunState, Store
+from suite.store import provenance
+from suite.store.store import RunState, Store
 
 if TYPE_CHECKING:
-    from suite.grid import GridRun
-    from suite.job import Training
+    from suite.grid.expand import GridRun
+    from suite.job.job import Training
 
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
@@ -24,7 +24,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     gpu = options.gpus[0] if options.gpus else None
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in `local`: NumPy reads it when it is first imported, with the job
-    from suite import job
+    from suite.job import job
 
     store = Store(options.store)
     states: dict[str, RunState] = {}

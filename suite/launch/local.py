@@ -17,15 +17,16 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
 from typing import TYPE_CHECKING, Any
 
-from suite import atomic, attempt, provenance
 from suite.errors import UserError
+from suite.files import atomic
+from suite.job.stop import Stop
 from suite.launch import AGAIN_ONLY_ON_RETRY, Listener, Options, child, server, wanted
-from suite.stop import Stop
-from suite.store import RunState, StateName, Store, check_folder, checkpoints, one_line
+from suite.store import attempt, provenance
+from suite.store.store import RunState, StateName, Store, check_folder, checkpoints, one_line
 
 if TYPE_CHECKING:
-    from suite.grid import GridRun
-    from suite.job import Training
+    from suite.grid.expand import GridRun
+    from suite.job.job import Training
 
 TICK_S, LOOK_S = 0.5, 3.0  # between two looks at the heartbeats of our runs, and at those of others
 GRACE_S = 20.0  # from the request to stop until the kill

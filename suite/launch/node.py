@@ -21,16 +21,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite import attempt, user
+from suite.config import plugin
 from suite.errors import UserError
+from suite.job.stop import Stop
 from suite.launch import AGAIN_ONLY_ON_RETRY, Options, batch, local, preload
 from suite.launch.queue import BEGINS, epitaph
-from suite.stop import Stop
-from suite.store import RunState, Store, checkpoints, one_line, read_config
+from suite.store import attempt
+from suite.store.store import RunState, Store, checkpoints, one_line, read_config
 
 if TYPE_CHECKING:
-    from suite.grid import GridRun
-    from suite.job import Training
+    from suite.grid.expand import GridRun
+    from suite.job.job import Training
 
 BARREN = 3  # starts of a job in a row without progress, after which it is not started again
 SIGNALS = (signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
@@ -96,7 +97,7 @@ class Node:
 
     def runs(self) -> list[GridRun]:
         """What is to be computed: a run that failed in this job already is not tried again."""
-        from suite.grid import GridRun
+        from suite.grid.expand import GridRun
 
         states = self.store.states(self.ids)
         tried = [run_id for run_id in self.ids if states[run_id].name == "failed"
@@ -125,7 +126,7 @@ class Node:
         if self.batch.training is None:
             return None
         name, keywords = self.batch.training
-        made: Training = user.load(name, "training")(**keywords)
+        made: Training = plugin.load(name, "training")(**keywords)
         return made
 
     def stopped(self, stop: Stop, before: Mapping[str, int]) -> int:

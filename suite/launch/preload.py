@@ -17,7 +17,7 @@ SERVER = os.getpid()
 RUNNER = "SUITE_RUNNER"  # environment variable with the runner's process id
 FEW = "SUITE_FEW_RUNS"  # environment variable that is there where a run had better import the compiler itself
 COMPILER = "torch._dynamo"
-MODULES = ("torch", COMPILER, "suite.job", "suite.train", "suite.data.prepared", "suite.ssm.kernels")
+MODULES = ("torch", COMPILER, "suite.job.job", "suite.train.trainer", "suite.data.prepared", "suite.ssm.kernels")
 
 
 def die_with(parent: int) -> None:
@@ -34,7 +34,7 @@ def warm() -> None:
     for name in MODULES:
         if name != COMPILER or FEW not in os.environ:
             importlib.import_module(name)
-    from suite import provenance
+    from suite.store import provenance
 
     provenance.versions()
     provenance.cpu()

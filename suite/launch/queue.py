@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from suite import attempt
 from suite.errors import UserError
 from suite.launch import batch
-from suite.store import RunState, Store
+from suite.store import attempt
+from suite.store.store import RunState, Store
 
 EVERY_S = 30.0
 PATIENCE_S = 60.0  # for an answer

@@ -15,18 +15,19 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite import atomic, attempt, provenance
 from suite.errors import UserError
+from suite.files import atomic
+from suite.job.stop import Stop
 from suite.launch import Listener, Options, batch, canary, limits, snapshot, wanted
 from suite.launch.cluster import Cluster
 from suite.launch.queue import EVERY_S, Queue, Submitted, epitaph
 from suite.launch.queue import cancel as cancel_jobs
 from suite.launch.wait import watch
-from suite.stop import Stop
-from suite.store import RunState, Store, check_folder
+from suite.store import attempt, provenance
+from suite.store.store import RunState, Store, check_folder
 
 if TYPE_CHECKING:
-    from suite.grid import GridRun
+    from suite.grid.expand import GridRun
 
 STILL_S = 3.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
 SBATCH_S = 120.0

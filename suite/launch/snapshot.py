@@ -14,7 +14,7 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from suite.config import RunConfig
+from suite.config.run_config import RunConfig
 from suite.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from suite.job.stop import Stop
 from suite.launch import Listener, Options, wanted
 from suite.launch.queue import Queue, Submitted
-from suite.stop import Stop
-from suite.store import Store
+from suite.store.store import Store
 
 if TYPE_CHECKING:
-    from suite.grid import GridRun
+    from suite.grid.expand import GridRun
 
 LOOK_S = 1.0
 

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from suite import user
-from suite.config import RunConfig
+from suite.config import plugin
+from suite.config.fields import CLASSICAL
+from suite.config.run_config import RunConfig
 from suite.errors import UserError, nearest
-from suite.fields import CLASSICAL
 from suite.models.backbone import Backbone, count_parameters
 from suite.models.convnet import ConvNet
 from suite.models.inception import InceptionNet
@@ -45,7 +45,7 @@ def build(config: RunConfig, data: TaskData) -> nn.Module:
     Raises UserError where `model.name` is not in `MODELS` and cannot be imported.
     """
     factory = find(config.model.name)
-    if config.model.name_source and config.model.name_source != user.source(config.model.name, "model.name"):
+    if config.model.name_source and config.model.name_source != plugin.source(config.model.name, "model.name"):
         raise UserError(f"{config.model.name} is not the model that the run was planned with", "model.name_source",
                         "plan again, or restore its source")
     with torch.random.fork_rng(devices=[]):
@@ -70,10 +70,11 @@ def find(name: str) -> Factory:
     if name in MODELS:
         return MODELS[name]
     if name in CLASSICAL:
-        raise UserError(f"{name} is no network", "model.name", "it is fitted by suite.fit, in a run on vital signs")
+        raise UserError(f"{name} is no network", "model.name",
+                        "it is fitted by suite.train.classical_fit, in a run on vital signs")
     if ":" not in name:
         raise UserError(f"no model is called {name!r}", "model.name", nearest(name, [*MODELS, "module:Class"]))
-    own = user.load(name, "model.name")
+    own = plugin.load(name, "model.name")
     if is_mixer(name, own):
         return partial(Backbone, layer=layer_of(name, own))
     return partial(_called, name, own)

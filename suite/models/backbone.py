@@ -16,10 +16,10 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
-from suite.config import RunConfig
-from suite.fields import SSM, Model
+from suite.config.fields import SSM, Model
+from suite.config.run_config import RunConfig
+from suite.data.tasks import TASKS
 from suite.ssm.layer import SSMLayer
-from suite.tasks import TASKS
 
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from suite.config import RunConfig
+from suite.config.run_config import RunConfig
 from suite.errors import UserError
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from suite.config import RunConfig
+from suite.config.run_config import RunConfig
 from suite.models.cnn import CNN
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from suite.config import RunConfig
+from suite.config.run_config import RunConfig
 from suite.models.cnn import CNN, ConcatHead, convolution, he_normal, normed
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from suite.config.fields import SSM
 from suite.errors import UserError
-from suite.fields import SSM
 from suite.models.backbone import Layer
 
 FIELD = "model.name"

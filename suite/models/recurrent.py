@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from suite.config import RunConfig
+from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.models.backbone import Backbone, Layer
 

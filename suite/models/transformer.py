@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from suite.config import RunConfig
+from suite.config.run_config import RunConfig
 from suite.models.backbone import Backbone, Layer
 
 HEADS, NARROWEST = 8, 16  # at most so many heads, each of at least so many features: a thinner one costs as much

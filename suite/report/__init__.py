@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite import atomic
 from suite.errors import UserError
+from suite.files import atomic
 from suite.report.saved import digest_of, fingerprint, load_saved
 
 if TYPE_CHECKING:
-    from suite.grid import Grid
-    from suite.store import RunState, Store
+    from suite.grid.expand import Grid
+    from suite.store.store import RunState, Store
 
 SOURCES = Path(__file__).parents[2] / "reports"
 PAGE = "index.html"
@@ -77,7 +77,7 @@ def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path =
 
 
 def _part(grid: Grid, store: Store, states: Mapping[str, RunState], out: Path, sources: Path, common: str) -> Part:
-    from suite.report.placed import layout_files
+    from suite.report.tables.layout_files import layout_files
 
     layouts = layout_files(sources / "tables", grid.name)
     digest = fingerprint(grid, states, store.root, digest_of(layouts) + common)

@@ -9,23 +9,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
-from suite.report import SOURCES, claims, drawing, figures, file_stem, judge, latex, markdown, notes, text
-from suite.report.builder import build_table
-from suite.report.figures import Curves, Panel
-from suite.report.layout import Placed, default_layout
-from suite.report.numbers import RunNumbers
-from suite.report.outcome import Comparison, Verdict
-from suite.report.placed import layout_files, load_layout, table_names
-from suite.report.printed import PrintedVerdict
+from suite.report import SOURCES, file_stem
+from suite.report.against.verdict import record
+from suite.report.claims import judge, language
+from suite.report.claims.numbers import RunNumbers
+from suite.report.claims.on_the_paper import PrintedVerdict
+from suite.report.claims.outcome import Comparison, Verdict
+from suite.report.figures import curves as figures
+from suite.report.figures.curves import Curves, Panel
 from suite.report.published import Published, load_published
-from suite.report.results import read_results
-from suite.report.settings import build_settings
-from suite.report.table import Cell, Table
-from suite.report.verdict import record
+from suite.report.render import drawing, latex, markdown, notes, text
+from suite.report.tables.builder import build_table
+from suite.report.tables.layout import Placed, default_layout
+from suite.report.tables.layout_files import layout_files, load_layout, table_names
+from suite.report.tables.results import read_results
+from suite.report.tables.settings import build_settings
+from suite.report.tables.table import Cell, Table
 
 if TYPE_CHECKING:
-    from suite.grid import Grid
-    from suite.store import RunState, Store
+    from suite.grid.expand import Grid
+    from suite.store.store import RunState, Store
 
 
 @dataclass(frozen=True)
@@ -72,8 +75,8 @@ def document_of(grid: Grid, store: Store, sources: Path = SOURCES) -> Document:
                          load_published(sources / "published.yaml"))
 
 
-def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[claims.Stated]:
-    return claims.load_claims(path, grid, tables, table_names(path.parent / "tables", grid.path.parent))
+def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[language.Stated]:
+    return language.load_claims(path, grid, tables, table_names(path.parent / "tables", grid.path.parent))
 
 
 def _provenance(grid: Grid, store: Store, states: Mapping[str, RunState]) -> dict[str, Mapping[str, Any]]:

@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.report import PAGE, Part, collection, document, html, write_file
-from suite.report.printed import PrintedVerdict, by_id, published_verdicts
+from suite.report import PAGE, Part, document, write_file
+from suite.report.claims.on_the_paper import PrintedVerdict, by_id, published_verdicts
 from suite.report.published import Published, load_published
+from suite.report.render import collection, html
 
 if TYPE_CHECKING:
-    from suite.store import RunState, Store
+    from suite.store.store import RunState, Store
 
 
 def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, RunState], out: Path, sources: Path,

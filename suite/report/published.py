@@ -11,8 +11,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field
 
 from suite.errors import Problem, UserError, nearest
-from suite.report.part import Part, validated
-from suite.yamlfile import Node, load_yaml
+from suite.files.yaml import Node, load_yaml
+from suite.files.yaml_model import Part, validated
 
 FILE = Path(__file__).parents[2] / "reports" / "published.yaml"
 CHANCE = 50.0  # what a failed cell counts in an average over Long Range Arena

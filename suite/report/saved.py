@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite import atomic
 from suite.data import cards
+from suite.files import atomic
 
 if TYPE_CHECKING:
-    from suite.grid import Grid
-    from suite.store import RunState
+    from suite.grid.expand import Grid
+    from suite.store.store import RunState
 
 CODE = Path(__file__).parents[1]  # all of it: a report also tells what rules, plans and settings say of its runs
 FILES = {True: ("result.json", "provenance.json"), False: ("result.json", "metrics.jsonl", "provenance.json")}  # done

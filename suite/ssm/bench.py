@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from suite.config.fields import SSM
 from suite.errors import UserError
-from suite.fields import SSM
 from suite.ssm import cauchy, direct, kernels
 from suite.ssm.blocked import split
 from suite.ssm.layer import SSMLayer

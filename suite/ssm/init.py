@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from suite.config.fields import SSM
+from suite.config.plugin import source
 from suite.errors import UserError, nearest
-from suite.fields import SSM
 from suite.ssm import hippo, user
-from suite.user import source
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]

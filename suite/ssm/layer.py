@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from suite.config.fields import SSM
 from suite.errors import UserError
-from suite.fields import SSM
 from suite.ssm import cauchy, dense, init, kernels, modes, recurrence
 from suite.ssm.blocked import SHORT
 from suite.ssm.conv import convolve

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from suite import user
+from suite.config import plugin
 from suite.errors import UserError
 
 Complex = NDArray[np.complex128]
@@ -28,7 +28,7 @@ def call(name: str, state_size: int, copies: int, rng: np.random.Generator) -> d
     """
     modes = state_size // 2
     try:
-        result = user.load(name, "ssm.init")(state_size, copies, rng)
+        result = plugin.load(name, "ssm.init")(state_size, copies, rng)
     except UserError:
         raise
     except Exception as error:

@@ -1,0 +1,259 @@
+"""The verbs of the command line and their options."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+from suite.errors import UserError
+from suite.job.order import COMPILED, GRAPHS
+
+ABOUT = """\
+Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
+
+  python run_grid.py grids/quickstart.yaml            run what is missing, then write reports/quickstart.*
+  python run_grid.py plan grids/quickstart.yaml       what would run, what not and why, and what it costs
+  python run_grid.py status grids/quickstart.yaml     how far each run is; changes nothing
+  python run_grid.py report grids/quickstart.yaml     the tables of what there is so far
+  python run_grid.py why grids/quickstart.yaml S4D-Real sCIFAR     from a cell to its runs, settings and logs
+"""
+AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its function, one line about it
+SETTINGS = ("partition", "account", "constraint", "time", "gpus_per_job", "cpus_per_job", "memory", "max_parallel",
+            "runs_per_job", "side_by_side", "setup")  # options that replace the cluster: file's key of that name
+MORE = "`python run_grid.py VERB --help` tells the options of a verb. `run` is the verb where none is named."
+
+
+def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
+    """The parser and the names of its verbs. `args.verb` is the verb's function, `module:name` within `suite`.
+
+    The function takes the arguments alone, or, where the verb has grid files (`args.grids`), the loaded grids and the
+    arguments; it returns the exit status.
+    """
+    from suite import __version__
+
+    parser = argparse.ArgumentParser(prog="run_grid.py", description=ABOUT, epilog=MORE,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version=f"s4d-suite {__version__}")
+    sub = parser.add_subparsers(metavar="VERB")
+    verbs: dict[str, argparse.ArgumentParser] = {}
+
+    def verb(name: str, do: str, about: str) -> argparse.ArgumentParser:
+        verbs[name] = sub.add_parser(name, help=about, description=about)
+        verbs[name].set_defaults(verb=do)
+        return verbs[name]
+
+    _verbs_that_run(verb)
+    _verbs_that_end(verb)
+    _verbs_that_look(verb)
+    _data_verb(verb)
+    _verbs_without_grids(verb)
+    return parser, list(verbs)
+
+
+def _verbs_that_run(verb: AddVerb) -> None:
+    for name, about in (("run", "run what is missing, then write the report"),
+                        ("retry", "run what is missing, and failed and cancelled runs again")):
+        parser = verb(name, "cli.run:run", about)
+        _grid_options(parser)
+        _run_options(parser)
+        _cluster_options(parser)
+        parser.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="folder of the report "
+                            "(default: reports)")
+        parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
+                            "write the report; Ctrl-C ends the waiting, not the jobs")
+    parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom", "cancelled"],
+                        help="only runs that ended for this reason, and nothing else that is missing; may be repeated "
+                        "(default: all that is missing, failed or cancelled)")
+
+
+def _verbs_that_end(verb: AddVerb) -> None:
+    cancel = verb("cancel", "launch.cancel:cancel",
+                  "end the runs that these grids have started, and that compute or wait")
+    _grid_options(cancel)
+    gc = verb("gc", "store.trash:gc", "list the runs that these grids have started and no longer name")
+    _grid_options(gc, choose=False)  # what is not chosen would look as if it were no longer named
+    gc.add_argument("--yes", action="store_true", help="move them to the trash, a folder of the store")
+
+
+def _verbs_that_look(verb: AddVerb) -> None:
+    plan = verb("plan", "cli.run:plan", "what would run, what not and why, and what it costs")
+    status = verb("status", "cli.status:status", "how far each run is, from its files; changes nothing")
+    for parser in (plan, status):
+        _grid_options(parser)
+        parser.add_argument("--json", action="store_true", help="for programs")
+    _run_options(plan)
+    _cluster_options(plan)
+    _budget_options(status)
+    status.add_argument("--watch", action="store_true", help="until nothing goes on any more; Ctrl-C ends the watching "
+                        "only")
+    report = verb("report", "cli.run:report", "tables, plots and verdicts of what there is so far")
+    _grid_options(report, "*")
+    report.add_argument("--check", type=Path, metavar="DIR", help="write nothing; say what differs between the "
+                        "report in DIR, as results/quickstart, and what the store beside it gives")
+    report.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    report.add_argument("--no-figures", dest="figures", action="store_false", help="tables and verdicts only")
+    export = verb("export", "report.export:export", "every epoch of every run with its settings, as CSV and Parquet")
+    _grid_options(export)
+    export.add_argument("--out", type=Path, default=Path("reports/export"), metavar="DIR",
+                        help="default: reports/export")
+    export.add_argument("--tensorboard", action="store_true", help="event files for TensorBoard, too; needs the extra: "
+                        "pip install 's4d-suite[tensorboard]'")
+    freeze = verb("freeze", "report.frozen:freeze", "keep finished and stopped runs with their report for good, small")
+    _grid_options(freeze)
+    freeze.add_argument("--out", type=Path, metavar="DIR", help="new folder (default: results/ and the grid's name)")
+    why = verb("why", "cli.why:why", "from a cell to its runs, settings and logs")
+    logs = verb("logs", "cli.why:logs", "the end of the logs of some runs")
+    for parser in (why, logs):
+        _grid_options(parser, 1)
+        parser.add_argument("cell", nargs="*", metavar="LABEL", help="labels of the cell's axes, or a run's id")
+    logs.add_argument("--lines", type=_count, default=20, metavar="N", help="lines of each log (default: 20)")
+
+
+def _verbs_without_grids(verb: AddVerb) -> None:
+    figures = verb("figures", "theory.figures:write", "figures 1 to 5 of the paper, computed anew: PDF, SVG, PNG")
+    figures.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR",
+                         help="default: reports/figures")
+    theory = verb("theory", "theory.section:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
+    theory.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    merge = verb("merge", "store.merge:merge", "bring the runs of one store into another; the same id is the same run")
+    merge.add_argument("source", type=Path, metavar="FROM", help="store that is read, or a folder that freeze has "
+                       "made; it is not changed")
+    merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")
+    doctor = verb("doctor", "cli.doctor:check", "checks this machine: packages, threads, GPUs, data, store")
+    doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    schema = verb("schema", "grid.schema:write", "writes the JSON Schema of grid files, for editors")
+    schema.add_argument("--out", type=Path, default=Path("grids/schema.json"), metavar="FILE")
+
+
+def _data_verb(verb: AddVerb) -> None:
+    data = verb("data", "cli.data:main", "lists, prepares, checks or shows the data sets")
+    data.add_argument("action", choices=["list", "prepare", "check", "show"], help="list: sizes, licence, what is "
+                      "here; prepare: ahead of the runs; check: every byte; show: a picture of examples")
+    data.add_argument("names", nargs="*", metavar="NAME", help="data sets (list, check: default all)")
+    data.add_argument("--variant", metavar="NAME", help="only this form of the data (default: all that are here; show: "
+                      "the first that is here)")
+    data.add_argument("--task", metavar="NAME", help="only for this task (default: all)")
+    data.add_argument("--set", dest="sets", action="append", default=[], metavar="OPTION=VALUE",
+                      help="an option of the data set's card, e.g. pool=2; may be repeated")
+    data.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR", help="of the pictures "
+                      "(default: reports/figures)")
+
+
+def _grid_options(parser: argparse.ArgumentParser, count: str | int = "+", choose: bool = True) -> None:
+    parser.add_argument("grids", nargs=count, type=Path, metavar="GRID", help="grid file" + "s" * (count != 1))
+    parser.add_argument("--profile", metavar="NAME", help="overlay that changes the size: paper, mini, … "
+                        "(default: the grid's own)")
+    parser.add_argument("--set", dest="sets", action="append", default=[], metavar="FIELD=VALUE",
+                        help="replace a setting in every run, e.g. ssm.state_size=32; may be repeated")
+    if choose:
+        parser.add_argument("--only", action="append", default=[], metavar="AXIS=LABEL", help="only runs with this "
+                            "label or field value, e.g. task=scifar or seed=0; may be repeated")
+    else:
+        parser.set_defaults(only=[])
+    parser.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="folder of the runs "
+                        "(default: runs)")
+
+
+def _budget_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--until", metavar="epoch=K", type=_budget, help="go to the end of epoch K, under the full "
+                        "schedule; a later call goes on from there")
+    parser.add_argument("--jobs", type=_count, metavar="N", help="runs at a time (default: cores / threads; "
+                        "one for each GPU)")
+    parser.add_argument("--threads", type=_count, default=1, metavar="N", help="threads of a run (default: 1)")
+    parser.add_argument("--gpus", type=_gpus, default=(), metavar="IDS", help="GPUs to use, e.g. 0,1 (default: none)")
+
+
+def _run_options(parser: argparse.ArgumentParser) -> None:
+    _budget_options(parser)
+    parser.add_argument("--executor", choices=["local", "slurm", "debug"], default="local", help="local: a process for "
+                        "each run (default); slurm: jobs of a cluster; debug: in this process, for breakpoints")
+    parser.add_argument("--timeout", type=_positive, metavar="MINUTES", help="stop a run after this time; "
+                        "the next call goes on with it")
+    parser.add_argument("--checkpoint", type=_positive, default=5.0, metavar="MINUTES", help="at most this much of "
+                        "a run is lost when it is killed (default: 5)")
+    parser.add_argument("--recompute", action="store_true", help="keep a third of the activations, for a third more "
+                        "time and the same bits: layers are computed again in the backward pass")
+    compiled = parser.add_mutually_exclusive_group()
+    compiled.add_argument("--compile", dest="compile", action="store_const", const=COMPILED, default="",
+                          help="compile models with torch.compile: minutes at the start, other last bits, no gain on a "
+                          "processor")
+    compiled.add_argument("--cuda-graphs", dest="compile", action="store_const", const=GRAPHS, help="record a step "
+                          "once, and start it as a whole from then on: the same bits, less waiting for a GPU; a "
+                          "model of yours must do the same operations at each step")
+
+
+def _cluster_options(parser: argparse.ArgumentParser) -> None:
+    """All but the first and the last replace a setting of the cluster: file (`suite.launch.cluster`).
+
+    `check_executor` refuses them elsewhere.
+    """
+    group = parser.add_argument_group("with --executor slurm")
+    group.add_argument("--cluster", type=Path, metavar="FILE", help="YAML file with settings for all of a lab, below "
+                       "the key cluster:")
+    for name in ("partition", "account", "constraint"):
+        group.add_argument(f"--{name}", metavar="NAME", help="as sbatch has it")
+    group.add_argument("--time", metavar="LIMIT", help="of a job: minutes, H:MM:SS or D-HH:MM:SS (default: 60); longer "
+                       "runs are requeued, and go on")
+    group.add_argument("--gpus-per-job", type=_amount, metavar="N", help="default: none; a run uses one")
+    group.add_argument("--cpus-per-job", type=_count, metavar="N", help="default: what the threads of its runs need")
+    group.add_argument("--memory", metavar="SIZE", help="of a job, e.g. 16GB (default: the cluster's)")
+    group.add_argument("--max-parallel", type=_count, metavar="N", help="jobs at a time (default: as many as start)")
+    group.add_argument("--runs-per-job", type=_count, metavar="N", help="one after the other (default: 1)")
+    group.add_argument("--side-by-side", type=_count, metavar="N", help="runs of a job at a time, on each of its GPUs "
+                       "where it has any (default: 1)")
+    group.add_argument("--setup", action="append", metavar="LINE", help="a shell line before the runs; may be repeated")
+    group.add_argument("--extra", action="append", type=_pair, metavar="KEY=VALUE", help="another option of sbatch, "
+                       "e.g. qos=long; may be repeated")
+    group.add_argument("--no-canary", dest="canary", action="store_false", help="do not wait for the cheapest run of "
+                       "each task, model and kernel to write its first checkpoint")
+
+
+def check_executor(args: argparse.Namespace) -> None:
+    """Raises UserError where an option of a cluster is given and the runs are to start here: it would do nothing."""
+    given = [name for name in ("cluster", *SETTINGS, "extra") if getattr(args, name) is not None]
+    given += [] if args.canary else ["no_canary"]
+    if given and args.executor != "slurm":
+        options = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
+    return int(text)
+
+
+def _amount(text: str) -> int:
+    return 0 if text == "0" else _count(text)
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not key or not equals or not value:
+        raise argparse.ArgumentTypeError(f"{text!r}: write KEY=VALUE, e.g. qos=long")
+    return key, value
+
+
+def _positive(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of minutes")
+    return value
+
+
+def _budget(text: str) -> int:
+    key, _, value = text.partition("=")
+    if key != "epoch":
+        raise argparse.ArgumentTypeError(f"{text!r}: write epoch=K, e.g. epoch=1")
+    return _count(value)
+
+
+def _gpus(text: str) -> tuple[int, ...]:
+    ids = text.split(",")
+    if not all(i.isdecimal() for i in ids) or len(set(ids)) < len(ids):
+        raise argparse.ArgumentTypeError(f"{text!r}: write the GPUs' numbers, each once, e.g. 0,1")
+    return tuple(map(int, ids))

@@ -1,0 +1,102 @@
+"""A check of this machine: what a run needs, found or missing, with the way to mend it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from suite.data import cards
+from suite.errors import UserError
+from suite.files import atomic
+
+PACKAGES = ("torch", "numpy", "scipy", "pandas", "pydantic", "PyYAML", "jinja2", "tabulate", "matplotlib", "rich",
+            "datasets", "pykeops", "submitit")
+OK, ABSENT, WARNING, MISSING = "ok", "-", "WARNING", "MISSING"  # ABSENT: not here, and only some runs want it
+Finding = tuple[str, str]  # one of these words, and what was found
+
+
+def check(args: argparse.Namespace) -> int:
+    """Prints every finding; returns 1 where something that a run needs is missing."""
+    findings = [*_python(), *_torch(), *_store(args.store), *_slurm(), *_data()]
+    for word, text in findings:
+        print(f"{word:<7}  {text}")
+    return 1 if any(word == MISSING for word, _ in findings) else 0
+
+
+def _python() -> Iterator[Finding]:
+    new = sys.version_info >= (3, 11)
+    yield OK if new else MISSING, f"Python {platform.python_version()} (3.11 or later is needed)"
+    for name in PACKAGES:
+        try:
+            yield OK, f"{name} {importlib.metadata.version(name)}"
+        except importlib.metadata.PackageNotFoundError:
+            yield MISSING, f"{name}: pip install -c constraints.txt {name}"
+
+
+def _torch() -> Iterator[Finding]:
+    try:
+        import torch
+    except ImportError:
+        return
+    yield OK, f"{len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} threads by default"
+    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    yield OK if names else ABSENT, "GPUs: " + (", ".join(names) or "none, runs use the CPU")
+
+
+def _store(root: Path) -> Iterator[Finding]:
+    folder = next(path for path in (root, *root.resolve().parents) if path.exists())
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder):
+            pass
+        writable = True
+    except OSError:
+        writable = False
+    free = shutil.disk_usage(folder).free / 1e9
+    word = OK if writable and free > 1 else MISSING
+    yield word, f"store {root}: {'' if writable else 'NOT '}writable, {free:.0f} GB free"
+
+
+def _slurm() -> Iterator[Finding]:
+    if shutil.which("sbatch") is None:
+        yield ABSENT, "SLURM: not on this machine; only --executor slurm needs it"
+        return
+    try:
+        done = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=20)
+        answer, fault = done.stdout, done.stderr
+    except (OSError, subprocess.TimeoutExpired) as error:
+        answer, fault = "", str(error)
+    told = answer or f"does not answer, and only --executor slurm needs it: {fault}"
+    yield OK if answer else ABSENT, f"SLURM: {' '.join(told.split())[:200]}"
+
+
+def _data() -> Iterator[Finding]:
+    folder = os.environ.get("SUITE_DATA")
+    if folder and not (cards.CARDS.parent / folder).is_dir():
+        yield WARNING, f"SUITE_DATA is {folder}, which is no folder: no data are found there"
+    for name in cards.names():
+        for variant_name, variant in cards.load(name).variants.items():
+            word, state = _variant(variant)
+            yield word, f"data {name}, variant {variant_name}: {state}"
+
+
+def _variant(variant: cards.Variant) -> Finding:
+    if not variant.files:  # from the hub, which is not asked, or made when a run needs it
+        return ABSENT if variant.hub else OK, variant.get
+    for file in variant.files.values():
+        # Only what lies in the repository must be there; the rest is the user's choice.
+        try:
+            path = file.find()
+        except UserError as error:
+            return MISSING if file.ours else ABSENT, f"not here: {error.problems[0].what}. {variant.get}"
+        if file.sha256 and atomic.sha256_of(path) != file.sha256:
+            return (MISSING if file.ours else WARNING,
+                    f"{path} is not the file that the card describes (sha256 differs). {variant.get}")
+    return OK, "found"

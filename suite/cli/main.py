@@ -1,0 +1,78 @@
+"""The command line: from arguments to a verb, and from errors to messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.cli.arguments import make_parser
+from suite.errors import Problem, UserError, nearest
+
+if TYPE_CHECKING:
+    from suite.grid.expand import Grid
+
+OK, FAILED_RUNS, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command line and returns its exit status: 0, 1 (failed runs), 2 (bad input), 130 (interrupted)."""
+    gc.set_threshold(50_000)  # grids and stores are thousands of objects that stay
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's eigenvectors have other last bits with more threads
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    parser, verbs = make_parser()
+    try:
+        if arguments and arguments[0] not in verbs and arguments[0] not in ("-h", "--help", "--version"):
+            _check_no_verb(arguments[0], verbs)
+            arguments.insert(0, "run")
+        args = parser.parse_args(arguments)
+        if not hasattr(args, "verb"):
+            parser.print_help()
+            return OK
+        return _call(args)
+    except UserError as error:
+        for problem in error.problems:
+            print(f"error: {problem}", file=sys.stderr)
+        if len(error.problems) > 1:
+            print(f"{len(error.problems)} errors; nothing was started", file=sys.stderr)
+        return USAGE
+    except KeyboardInterrupt:
+        print("interrupted; the same command goes on from here", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `… | head` is no error
+        return OK
+
+
+def _check_no_verb(word: str, verbs: Sequence[str]) -> None:
+    """Raises UserError for a first word that names no file: more likely it is a verb with a slip of the pen."""
+    if len(word) < 40 and word.replace("-", "").isidentifier() and word[0] != "-" and not Path(word).exists():
+        grids = sorted(str(path) for folder in (".", "grids") for path in Path(folder).glob("*.y*ml"))
+        raise UserError("neither a verb nor a grid file", word, nearest(word, [*verbs, *grids]))
+
+
+def _call(args: argparse.Namespace) -> int:
+    """Calls the verb's function; only then its module is imported, so that looking needs nothing heavy."""
+    module, _, name = args.verb.partition(":")
+    function = getattr(importlib.import_module(f"suite.{module}"), name)
+    return int(function(_grids(args), args) if hasattr(args, "grids") else function(args))
+
+
+def _grids(args: argparse.Namespace) -> list[Grid]:
+    from suite.grid.expand import load_grid
+
+    problems: list[Problem] = []
+    grids: list[Grid] = []
+    for path in dict.fromkeys(args.grids):
+        try:
+            grids.append(load_grid(path, args.profile, args.sets, args.only))
+        except UserError as error:
+            problems += error.problems
+    if problems:
+        raise UserError(problems)
+    return grids

@@ -1,0 +1,136 @@
+"""Live progress of a launch: runs done, the epoch of each run under way, and the time that is left."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+
+from suite.grid.expand import GridRun
+from suite.plan.plan import Plan, state_name
+from suite.plan.price import clock
+from suite.store.store import RunState
+
+SURE = 30.0  # seconds after which the speed of a run is believed
+QUIET = 15.0  # seconds between two lines where the output is not a terminal
+
+
+class Progress:
+    """Bars on a terminal; a line for each run that ends, and one now and then, where the output is a file or a pipe.
+
+    A listener of the launcher (`suite.launch.Listener`).
+    """
+
+    def __init__(self, plan: Plan, slots: int, console: Console | None = None, timeout_s: float | None = None) -> None:
+        self.console = console or Console(file=sys.stderr, highlight=False)
+        self.plan = plan
+        self.slots = slots
+        self.timeout_s = timeout_s
+        self.began: dict[str, float] = {}  # run -> when it was given to a slot
+        self.warned: set[str] = set()  # shapes that cannot end within the time-out
+        self.runs = {run.run_id: run for run in plan.todo}  # and those that others held, once they are ours
+        self.target = {run.run_id: self._target(run) for run in plan.todo}
+        self.epochs = {run.run_id: float(plan.states[run.run_id].epochs) for run in plan.todo}
+        self.seconds: dict[str, float] = {}  # shape -> seconds an epoch, as measured in this launch
+        self.ended_runs: set[str] = set()
+        self.bars = Bars(TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
+                         TextColumn("{task.fields[told]}", markup=False), console=self.console)
+        self.tasks: dict[str, TaskID] = {}
+        self.total = self.bars.add_task("runs", total=sum(self.target.values()), told="", start=True)
+        self.last_line = time.monotonic()
+
+    def __enter__(self) -> Progress:
+        if self.console.is_terminal:
+            self.bars.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
+        if self.console.is_terminal:
+            self.bars.stop()
+
+    def started(self, run: GridRun) -> None:
+        """A run has been given to a slot."""
+        self.began[run.run_id] = time.monotonic()
+        if run.run_id not in self.runs:
+            self.runs[run.run_id], self.target[run.run_id] = run, self._target(run)
+            self.epochs[run.run_id] = float(self.plan.states[run.run_id].epochs)
+            self.bars.update(self.total, total=sum(self.target.values()))
+        if run.run_id not in self.tasks:
+            self.tasks[run.run_id] = self.bars.add_task(_name(run), total=self.target[run.run_id], told="starts")
+
+    def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
+        """A run under way has told how far it is."""
+        per_epoch = beat.get("steps_per_epoch") or 1
+        self.epochs[run.run_id] = beat.get("step", 0) / per_epoch
+        if beat.get("seconds_per_step"):
+            self.seconds[run.config.shape] = beat["seconds_per_step"] * per_epoch
+            self._warn_if_late(run)
+        if run.run_id in self.tasks:
+            target = self.target[run.run_id]
+            self.bars.update(self.tasks[run.run_id], completed=self.epochs[run.run_id],
+                             told=f"epoch {min(int(self.epochs[run.run_id]) + 1, target)}/{target}")
+        self._tell_total()
+
+    def ended(self, run: GridRun, state: RunState) -> None:
+        """A run has left its slot, or nobody is to wait for its owner any more."""
+        if run.run_id in self.runs:
+            self.ended_runs.add(run.run_id)
+            self.epochs[run.run_id] = float(state.epochs)
+            if state.name == "done" and run.run_id in self.began:  # fits and benchmarks tell no seconds a step
+                spent = time.monotonic() - self.began[run.run_id]
+                self.seconds.setdefault(run.config.shape, spent / self.target[run.run_id])
+        if run.run_id in self.tasks:
+            self.bars.remove_task(self.tasks.pop(run.run_id))
+        what = f"[{len(self.ended_runs)}/{len(self.target)}] {_name(run)}: {state_name(state)}"
+        what += f" ({state.detail})" if state.detail else ""
+        if state.name == "failed" or not self.console.is_terminal:
+            self.console.print(f"{what}, {self._left()}", markup=False, soft_wrap=True)
+            self.last_line = time.monotonic()
+        self._tell_total(quiet=True)
+
+    def told(self, message: str) -> None:
+        """Something that the user should know, in a line."""
+        self.console.print(message, markup=False, soft_wrap=True)
+
+    def _target(self, run: GridRun) -> int:
+        return min(self.plan.until or run.config.train.epochs, run.config.train.epochs)
+
+    def _warn_if_late(self, run: GridRun) -> None:
+        """Say, once for each shape, that a run will not end within its time-out: as soon as its speed is sure."""
+        shape = run.config.shape
+        if self.timeout_s is None or run.run_id not in self.began or shape in self.warned:
+            return
+        spent = time.monotonic() - self.began[run.run_id]
+        needs = (self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds[shape]
+        if spent > min(SURE, self.timeout_s / 10) and needs > self.timeout_s - spent:
+            self.warned.add(shape)
+            self.told(f"warning: {_name(run)} needs about {clock(needs)} more, and --timeout leaves it "
+                      f"{clock(max(0.0, self.timeout_s - spent))}: it stops on the way, and the next start goes on")
+
+    def _tell_total(self, quiet: bool = False) -> None:
+        done = f"{len(self.ended_runs)}/{len(self.target)} runs, {self._left()}"
+        self.bars.update(self.total, completed=sum(self.epochs.values()), told=done)
+        if not self.console.is_terminal and not quiet and time.monotonic() - self.last_line > QUIET:
+            self.last_line = time.monotonic()
+            under_way = ", ".join(f"{task.description} {task.fields['told']}" for task in self.bars.tasks[1:])
+            self.console.print(f"{done}; {under_way}", markup=False, soft_wrap=True)
+
+    def _left(self) -> str:
+        """The time that is left, from the epochs that are missing and what an epoch of each shape has cost."""
+        if not self.seconds:
+            return "ETA not known yet"
+        mean = sum(self.seconds.values()) / len(self.seconds)
+        left = sum((self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds.get(run.config.shape, mean)
+                   for run in self.runs.values() if run.run_id not in self.ended_runs)
+        return f"ETA {clock(max(left, 0.0) / max(1, min(self.slots, len(self.target))))}"
+
+
+def _name(run: GridRun) -> str:
+    return " ".join([*run.labels.values(), f"seed {run.config.seed}"])

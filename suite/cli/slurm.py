@@ -1,0 +1,120 @@
+"""The verbs run and plan for a cluster: from the command line to `suite.launch.slurm`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from suite.cli.arguments import SETTINGS
+from suite.cli.progress import Progress
+from suite.errors import UserError
+from suite.grid.expand import GridRun
+from suite.job.order import check_graphs
+from suite.launch import Options
+from suite.launch.cluster import Cluster, load
+from suite.launch.queue import Submitted
+from suite.launch.slurm import Submission, launch
+from suite.plan.plan import Plan
+from suite.plan.price import clock, left
+from suite.store.store import RunState, Store
+
+
+class Printer:
+    """A listener that prints what the launcher tells."""
+
+    def started(self, run: GridRun) -> None:
+        """`status` tells."""
+
+    def progress(self, run: GridRun, beat: Any) -> None:
+        """`status` tells."""
+
+    def ended(self, run: GridRun, state: RunState) -> None:
+        """`status` tells."""
+
+    def told(self, message: str) -> None:
+        """Print it."""
+        print(message, file=sys.stderr, flush=True)
+
+
+def run(plan: Plan, held: Sequence[GridRun], args: argparse.Namespace, retry: bool) -> None:
+    """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt."""
+    cluster, options = _asked(plan, args, retry)
+    for warning in too_long(plan, cluster):
+        print(f"warning: {warning}", file=sys.stderr)
+    runs = [*plan.todo, *held]
+    if not args.wait:
+        launch(runs, options, Printer(), cluster=cluster, canaries=args.canary)
+        print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
+        return
+    with Progress(plan, slots(plan, cluster)) as progress:
+        launch(runs, options, progress, cluster=cluster, canaries=args.canary, wait=True)
+
+
+def plan(made: Plan, args: argparse.Namespace) -> None:
+    """Prints the scripts that `run` would hand to sbatch, and what may go wrong. Starts and writes nothing."""
+    cluster, options = _asked(made, args, False)
+    print(f"price: {made.price.text(slots(made, cluster))}")
+    store = Store(args.store)
+    submitted = Submitted(store)
+    jobs = submitted.jobs(made.states)
+    if jobs is None:
+        print(f"which of them are in the queue already is not known: {submitted.queue.fault}")
+    fresh = [one for one in made.todo if one.run_id not in (jobs or {})]
+    if len(fresh) < len(made.todo):
+        print(f"{len(made.todo) - len(fresh)} of them are in the queue already")
+    if not fresh:
+        return
+    for warning in too_long(made, cluster):
+        print(f"warning: {warning}")
+    submission = Submission(store, options, Printer(), cluster, canaries=args.canary)
+    scripts = submission.scripts(fresh, made.prices)
+    for kind in dict.fromkeys(one.kind for one, _ in scripts):
+        alike = [(one, text) for one, text in scripts if one.kind == kind]
+        what = "to the first checkpoint of a run of each kind" if kind == "canary" else "for all runs"
+        more = f", in {len(alike)} arrays of which this is the first" if len(alike) > 1 else ""
+        print(f"\n### sbatch, {what}: {sum(len(one.tasks) for one, _ in alike)} jobs{more}\n{alike[0][1]}", end="")
+
+
+def _asked(plan: Plan, args: argparse.Namespace, retry: bool) -> tuple[Cluster, Options]:
+    for option, value in (("--jobs", args.jobs), ("--gpus", args.gpus)):
+        if value:
+            raise UserError(f"{option} is for the local executor", option,
+                            "use --max-parallel, --side-by-side and --gpus-per-job for a cluster")
+    if any(one.config.kind == "bench" for one in plan.todo):
+        raise UserError("a grid that measures this machine cannot be sent to others", "--executor slurm",
+                        "start it with the local executor, in an allocation of its own")
+    changes = {key: getattr(args, key) for key in SETTINGS}
+    cluster = load(args.cluster, changes | {"extra": dict(args.extra) if args.extra else None})
+    check_graphs((one.config for one in plan.todo), args.compile, cluster.gpus_per_job > 0, args.recompute)
+    return cluster, Options(store=args.store, threads=args.threads, until=args.until, retry=retry,
+                            compile=args.compile, recompute=args.recompute,
+                            timeout_s=args.timeout * 60 if args.timeout else None,
+                            checkpoint_s=args.checkpoint * 60)
+
+
+def slots(plan: Plan, cluster: Cluster) -> int:
+    """The most runs that may be under way at a time."""
+    jobs = -(-len(plan.todo) // cluster.runs_per_job)
+    at_once = min(cluster.runs_per_job, cluster.side_by_side * max(1, cluster.gpus_per_job))
+    return max(1, min(jobs, cluster.max_parallel or jobs) * at_once)
+
+
+def too_long(plan: Plan, cluster: Cluster) -> list[str]:
+    """Which runs, or rows of runs that share a job, do not end within its time limit, as far as there are prices."""
+    limit = 60 * cluster.time - cluster.signal_s
+    seconds = [left(one, plan.states[one.run_id], plan.until, plan.prices) or 0.0 for one in plan.todo]
+    long = [one for one in seconds if one > limit]
+    told = []
+    if long:
+        told.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
+                    f"{clock(60 * cluster.time)}: they are requeued on the way, and go on; --time gives them more")
+    size = cluster.runs_per_job
+    at_once = cluster.side_by_side * max(1, cluster.gpus_per_job)
+    jobs = [sum(seconds[i:i + size]) / min(at_once, size) for i in range(0, len(seconds), size)]
+    late = [one for one in jobs if one > limit]
+    if late and not long and size > 1:
+        told.append(f"{len(late)} jobs need up to {clock(max(late))}, more than the time limit of "
+                    f"{clock(60 * cluster.time)}: they are requeued on the way; fewer --runs-per-job end in one go")
+    return told

@@ -1,0 +1,131 @@
+"""From a cell of a table back to its runs: settings, states, numbers, logs, and the published number beside it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from suite.config.compare import differences, settings, usual
+from suite.errors import UserError, nearest
+from suite.grid.expand import Grid, GridRun
+from suite.plan.plan import state_name
+from suite.store.store import Store
+
+
+def find_runs(grid: Grid, words: Sequence[str]) -> list[GridRun]:
+    """The runs whose labels, task, seed (`seed=1`) or id (4 digits at least) fit every word, in any letter case.
+
+    Raises UserError for a word that fits nothing.
+    """
+    runs = list(grid.runs)
+    for word in words:
+        low = word.lower()
+        fits = [run for run in runs if low in _names(run) or (len(word) >= 4 and run.run_id.startswith(low))]
+        if not fits:
+            excluded = [e for e in grid.excluded if low in [v.lower() for v in e.labels.values()]]
+            known = [label for labels in grid.axes.values() for label in labels]
+            if excluded and not any(low in _names(run) for run in grid.runs):
+                raise UserError(f"{word!r} is excluded: {excluded[0].reason}")
+            raise UserError(f"no run of {grid.path} fits {' '.join(map(repr, words))}", "", nearest(word, known))
+        runs = fits
+    return runs
+
+
+def _names(run: GridRun) -> set[str]:
+    return {*(label.lower() for label in run.labels.values()), run.config.task, f"seed={run.config.seed}"}
+
+
+def why(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Prints where the numbers of a cell come from."""
+    (grid,) = grids
+    store = Store(args.store)
+    runs = find_runs(grid, args.cell)
+    cells = _members(runs)
+    common = usual(settings(members[0].config) for members in _members(grid.runs).values())
+    for labels, members in cells.items():
+        print(", ".join(f"{axis} {label}" for axis, label in labels) or grid.name)
+        _print_differences("the grid's usual settings", settings(members[0].config), common)
+        for run in members:
+            _print_run(run, store)
+        print()
+    if any(store.state(run.run_id).name != "todo" for run in runs):
+        _print_cells(grid, store, {run.run_id for run in runs})
+    return 0
+
+
+def _members(runs: Iterable[GridRun]) -> dict[tuple[tuple[str, str], ...], list[GridRun]]:
+    """The runs of each combination of labels, one a seed."""
+    found: dict[tuple[tuple[str, str], ...], list[GridRun]] = {}
+    for run in runs:
+        found.setdefault(tuple(run.labels.items()), []).append(run)
+    return found
+
+
+def _print_differences(what: str, fields: Mapping[str, Any], base: Mapping[str, Any]) -> None:
+    told = [f"{key} = {value} (there {other})" for key, (value, other) in differences(fields, base).items()]
+    print(f"  differs from {what} in: " + (", ".join(told) or "nothing"))
+
+
+def _print_cells(grid: Grid, store: Store, ids: set[str]) -> None:
+    """The cells of the grid's tables that show these runs: their numbers, and what the paper prints there."""
+    from suite.report.document import document_of
+    from suite.report.render.detail import cells_of
+
+    document = document_of(grid, store)
+    configs = {run.run_id: run.config for run in grid.runs}
+    for told in cells_of(document):
+        if not ids & set(told.cell.run_ids):
+            continue
+        print(f"table {told.table.name}, {told.cell.row}, {told.cell.column}: {told.cell.text}")
+        print(f"  {told.what}")
+        if told.base_run:
+            _print_differences(f"the row {told.cell.base}", settings(configs[told.cell.run_ids[0]]),
+                               settings(configs[told.base_run]))
+        for name, text in told.facts:
+            print(f"  {name}: {text}")
+        print()
+
+
+def _print_run(run: GridRun, store: Store) -> None:
+    state = store.state(run.run_id)
+    folder = store.root / run.run_id
+    print(f"  seed {run.config.seed}  {run.run_id}  {state_name(state)}, {state.epochs} of "
+          f"{run.config.train.epochs} epochs" + (f": {state.detail}" if state.detail else ""))
+    direction, _, metric = (run.config.train.select or "").partition(" ")
+    rows = [row for row in store.rows(run.run_id) if metric in row] if state.name != "unknown" else []
+    if rows:
+        _print_best(metric, max if direction == "max" else min, rows)
+    for name in ("config.json", "log.txt", "provenance.json"):
+        if (folder / name).exists():
+            print(f"      {folder / name}")
+
+
+def _print_best(metric: str, best: Callable[[list[float]], float], rows: Sequence[Mapping[str, Any]]) -> None:
+    from suite.report.tables.results import number
+
+    values = [number(row[metric]) for row in rows]
+    finite = list(filter(math.isfinite, values))
+    if finite:
+        epoch = rows[values.index(best(finite))]["epoch"]
+        print(f"      best {metric} {best(finite):.4f} in epoch {epoch}, last {values[-1]:.4f}")
+    if len(finite) < len(values):
+        lost = next(row["epoch"] for row, value in zip(rows, values, strict=True) if not math.isfinite(value))
+        print(f"      {metric} is not a number in epoch {lost}: the run counts as diverged")
+
+
+def logs(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Prints the end of the logs of the chosen runs, newest last."""
+    (grid,) = grids
+    store = Store(args.store)
+    found = [(run, store.root / run.run_id / "log.txt") for run in find_runs(grid, args.cell)]
+    found = sorted(((run, path) for run, path in found if path.is_file()
+                    and not path.is_symlink()), key=lambda item: item[1].stat().st_mtime)
+    if not found:
+        print("these runs have written no log yet")
+    for run, path in found:
+        print(f"==> {path}  ({', '.join(run.labels.values())}, seed {run.config.seed})")
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        print("\n".join(lines[-args.lines:]))
+    return 0

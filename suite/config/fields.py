@@ -1,0 +1,198 @@
+"""The fields of a run, in groups: every one is part of its identity (paper sections 3 to 5).
+
+What is not science (paths, devices, threads, budgets, kernel back ends) is no field. A field that is added later
+declares, with `Legacy(value)`, what runs did before it existed, and is left out of the hash at that value for ever.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, Strict
+
+from suite.data.tasks import TASKS
+
+Bool = Annotated[bool, Strict()]
+Int = Annotated[int, Strict()]
+Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
+Name = Annotated[str, Strict(), Field(min_length=1)]
+USER_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
+if TYPE_CHECKING:
+    TaskName = str  # type checkers know no Literal of names that are found elsewhere
+else:
+    TaskName = Literal[("none", *TASKS)]
+InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real"]
+
+ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50", "lstm", "transformer",
+                    "mean", "ridge", "random_forest", "boosting", "xgboost"]
+CLASSICAL = ("mean", "ridge", "random_forest", "boosting", "xgboost")  # fitted once, by no optimiser
+
+
+@dataclass(frozen=True)
+class Legacy:
+    """What runs did before the annotated field existed; the field is left out of the hash at this value, for ever."""
+
+    value: Any
+
+
+class Group(BaseModel):
+    """A frozen group of fields. Unknown fields and values of another type are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
+
+    same_price: ClassVar[frozenset[str]] = frozenset()  # fields that cannot change what an epoch costs
+
+    @cached_property
+    def canonical(self) -> str:
+        """JSON with sorted keys, without the fields that stand at their legacy value."""
+        return to_json(without_legacy(self))
+
+    @cached_property
+    def price_key(self) -> str:
+        """JSON of the fields that can change what an epoch costs."""
+        return to_json({k: v for k, v in self.model_dump(mode="json").items() if k not in self.same_price})
+
+
+class SSM(Group):
+    """Parameters of the state space layers (paper sections 3 and 4)."""
+
+    same_price = frozenset({"init", "init_source", "imag_scale", "imag_random", "real_random", "lin_law", "random_law",
+                            "b_init", "dt_min", "dt_max", "c_variance", "re_clamp", "relu_floor"})
+    structure: Literal["dplr", "diagonal"] = Field("diagonal", description="form of the state matrix A")
+    kernel: Literal["cauchy", "softmax", "vandermonde"] = Field("vandermonde", description="algorithm of the kernel")
+    discretization: Literal["bilinear", "zoh"] = Field("bilinear", description="rule that makes A and B discrete")
+    re_constraint: Literal["exp", "relu", "none", "softplus"] = Field("exp", description="how Re(A) is kept negative")
+    re_clamp: Annotated[Real, Field(ge=0)] | None = Field(
+        None, description="least -Re(A) at init; default 1e-4 (diagonal), 1e-3 (dplr)")
+    relu_floor: Annotated[Real, Field(ge=0)] = Field(1e-4, description="added to relu's -Re(A), diagonal only (AMB-17)")
+    init: InitName | Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")] = Field(
+        "legs", description="law of A, or a user's function as module:function")
+    init_source: Annotated[str, Strict()] = Field("", description="version and source hash of a user's init; filled in")
+    imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), after the law")
+    imag_random: Bool = Field(False, description="Im(A) at random places of the law (lin and inv)")
+    real_random: Bool = Field(False, description="Re(A) = -U[0, 1) per mode (lin and inv)")
+    lin_law: Literal["formula", "prose"] = Field("formula", description="largest Im of lin: pi(N/2-1) or pi N (AMB-2)")
+    random_law: Literal["v3", "v4", "re"] = Field("v3", description="random: Im N(0,1), exp N(0,1), or Re too (AMB-3)")
+    real_law: Literal["modes", "spectrum"] = Field("modes", description="real: N/2 modes, or all N real ones (AMB-4)")
+    b_init: Literal["ones", "hippo", "half"] | None = Field(
+        None, description="start of B: ones, HiPPO's B, or half of it (AMB-5); default ones (diagonal), hippo (dplr)")
+    train_a: Bool = Field(True, description="train A (and P)")
+    train_b: Bool = Field(True, description="train B")
+    train_dt: Bool = Field(True, description="train the step size (AMB-16)")
+    c_tilde: Bool | None = Field(None, description="train C(1 - A^L) in place of C; default true for dplr only")
+    c_variance: Annotated[Real, Field(gt=0)] = Field(1.0, description="E|C|^2 at init (AMB-1)")
+    state_size: Annotated[Int, Field(ge=2, multiple_of=2)] = Field(64, description="N, the real state size")
+    copies: Annotated[Int, Field(ge=1)] = Field(1, description="S, independent copies of A, B, P (AMB-10, AMB-23)")
+    rank: Annotated[Int, Field(ge=0)] | None = Field(None, description="rank of P; default 0 (diagonal), 2 (legt), 1")
+    dt_min: Annotated[Real, Field(gt=0)] = Field(1e-3, description="least step size at init")
+    dt_max: Annotated[Real, Field(gt=0)] = Field(1e-1, description="largest step size at init (AMB-21)")
+    softmax_factor: Literal[1, 2] = Field(2, description="Re or 2 Re in the softmax kernel (AMB-6)")
+    softmax_eps: Annotated[Real, Field(ge=0)] = Field(0.0, description="epsilon of the softmax reciprocal (AMB-24)")
+    softmax_detach: Bool = Field(False, description="no gradient through the subtracted maximum, as in DSS")
+
+
+class Model(Group):
+    """The backbone (paper section 5 and appendix B)."""
+
+    name: ModelName | Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")] = Field(
+        "ssm", description="state space layers, a baseline, or a user's module as module:Class")
+    name_source: Annotated[str, Strict()] = Field("", description="version and source hash of a user's; filled in")
+    layers: Annotated[Int, Field(ge=1)] = Field(4, description="number of residual blocks")
+    features: Annotated[Int, Field(ge=1)] = Field(128, description="H, the width")
+    norm: Literal["layer", "batch"] = Field("layer", description="LN or BN over features")
+    prenorm: Bool = Field(False, description="norm before the layer (and once at the end), or after the sum")
+    mixing: Literal["linear", "glu"] = Field("linear", description="position-wise mixing of features")
+    dropout: Annotated[Real, Field(ge=0, lt=1)] = Field(0.0, description="probability, twice per block (AMB-11)")
+    tie_dropout: Bool = Field(True, description="one dropout mask per example and feature, shared over time")
+    bidirectional: Bool = Field(False, description="a second kernel that looks ahead, from t+1")
+    decoder: Literal["pool", "last"] = Field("pool", description="mean over time, or the last step (AMB-7, AMB-8)")
+
+
+class Data(Group):
+    """The data set, its variant, and the options of its card (`datasets/<name>.yaml`) as further fields."""
+
+    model_config = ConfigDict(extra="allow")
+    name: Name = Field(description="card in datasets/; default: the task's")
+    variant: Name = Field("original", description="form of the data: original, jpeg, cut, generated, subset, sample, …")
+    preparation: Annotated[Int, Field(ge=1)] = Field(1, description="version of the preparation; from the card")
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The card's options, by name."""
+        return dict(self.model_extra or {})
+
+    @cached_property
+    def canonical(self) -> str:
+        """JSON with sorted keys, without the card's options that stand at their legacy value."""
+        from suite.data import cards
+
+        legacy = cards.legacy(self.name, self.variant)
+        return to_json({k: v for k, v in self.model_dump().items() if not (k in legacy and v == legacy[k])})
+
+
+class Optim(Group):
+    """AdamW groups and schedule (paper section 5)."""
+
+    same_price = frozenset({"lr", "weight_decay", "decay_all", "ssm_lr", "dt_lr", "schedule", "warmup_epochs",
+                            "milestones", "gamma"})
+    lr: Annotated[Real, Field(gt=0)] = Field(0.004, description="learning rate of all but the SSM group (AMB-11)")
+    weight_decay: Annotated[Real, Field(ge=0)] = Field(0.01, description="decoupled; the SSM group has none (AMB-12)")
+    decay_all: Bool = Field(True, description="decay biases and norms too (AMB-18)")
+    ssm_lr: Annotated[Real, Field(gt=0)] = Field(0.001, description="learning rate of A, B, P")
+    dt_lr: Annotated[Real, Field(gt=0)] | None = Field(
+        None, description="learning rate of the step size; default ssm_lr (AMB-22)")
+    schedule: Literal["cosine", "multistep", "constant"] = Field("cosine", description="factor on every learning rate")
+    warmup_epochs: Annotated[Real, Field(ge=0)] = Field(1.0, description="cosine: linear from 0, in epochs")
+    milestones: tuple[Annotated[Int, Field(ge=1)], ...] = Field((), description="multistep: epochs at which to decay")
+    gamma: Annotated[Real, Field(gt=0, le=1)] = Field(0.5, description="multistep: factor at each milestone")
+
+
+METRIC = r"(train|val|test|blocked|naive|keops|step)(@\d+)?/[a-z]\w*"
+
+
+class Train(Group):
+    """Length, batches, precision and selection of a trajectory."""
+
+    same_price = frozenset({"epochs", "select"})
+    epochs: Annotated[Int, Field(ge=1)] = Field(100, description="length of the trajectory and of its schedule")
+    batch_size: Annotated[Int, Field(ge=1)] = Field(50, description="examples a step; a smaller last one is dropped")
+    buckets: Annotated[Int, Field(ge=0), Legacy(0)] = Field(
+        0, description="tokens: sort each run of so many batches by length, then shuffle batches; 0: leave them mixed")
+    precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="arithmetic of matrix products")
+    select: Annotated[str, Field(pattern=f"^(max|min) {METRIC}$")] | None = Field(
+        None, description="metric and direction of the best epoch, as `max val/accuracy`; default: the task's")
+    evaluate: tuple[Annotated[str, Field(pattern=r"^(val|test)(@\d+)?$")], ...] = Field(
+        ("val",), min_length=1, description="splits after each epoch, with @rate for another sampling rate: test@8000")
+
+
+class Bench(Group):
+    """What a run of kind `bench` measures, and on which machine: such runs are never the same on two machines."""
+
+    same_price = frozenset({"device"})  # not so, but the prices of earlier runs are known by shapes without it
+    subject: Annotated[Literal["kernel", "step"], Legacy("kernel")] = Field(
+        "kernel", description="a kernel alone, or a step of training: model, optimiser and batch of the run's fields")
+    device: Annotated[Literal["cpu", "cuda"], Legacy("cpu")] = Field(
+        "cpu", description="what is measured: the processor, or (cuda, with --gpus) a GPU")
+    kernel: Literal["power_sum", "softmax", "dplr"] = Field("power_sum", description="kernel to measure")
+    length: Annotated[Int, Field(ge=1)] = Field(1024, description="L, values of the kernel")
+    backends: tuple[Literal["blocked", "naive", "keops"], ...] = Field(
+        ("blocked", "naive"), min_length=1, description="kernel back ends, measured in turns")
+    repeats: Annotated[Int, Field(ge=1)] = Field(5, description="passes of each; the median counts")
+    threads: Annotated[Int, Field(ge=1)] = Field(1, description="threads of the measurement")
+    machine: Annotated[str, Strict()] = Field("", description="fingerprint of the machine; filled in")
+
+
+def without_legacy(group: BaseModel) -> dict[str, Any]:
+    """The group's fields, less those that stand at their declared legacy value."""
+    legacy = {name: mark for name, info in type(group).model_fields.items()
+              for mark in info.metadata if isinstance(mark, Legacy)}
+    values = group.model_dump(mode="json")
+    return {k: v for k, v in values.items() if not (k in legacy and v == legacy[k].value)}
+
+
+def to_json(value: Any) -> str:
+    """Canonical JSON: sorted keys, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,129 @@
+"""Rules between fields: combinations without a meaning are left out of a grid with a reason; others are mistakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from suite.config.fields import CLASSICAL, Bench
+from suite.config.run_config import RunConfig, fields
+from suite.data import cards
+from suite.data.tasks import TASKS
+
+DPLR_INITS = ("legs", "legt", "fout", "legs+fout")
+DPLR_ONLY = ("legt", "fout", "legs+fout")
+MODIFIED_INITS = ("lin", "inv")
+CNNS = ("convnet", "inception", "resnet18", "xresnet50")
+_OWN = ("model.norm", "model.prenorm", "model.mixing", "model.bidirectional", "model.decoder", "model.tie_dropout")
+IGNORED: dict[str, tuple[str, ...]] = {  # fields without effect on a family of models
+    "convnet": _OWN, "inception": _OWN, "resnet18": (*_OWN, "model.layers"), "xresnet50": (*_OWN, "model.layers"),
+    "lstm": ("model.mixing", "model.tie_dropout"), "transformer": ("model.norm", "model.mixing", "model.tie_dropout"),
+    **dict.fromkeys(CLASSICAL, (*_OWN, "model.layers", "model.features", "model.dropout"))}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """`broken(config)` tells whether the rule is broken; `because` says what it demands, in a sentence for the user.
+
+    `mistake`: a value to be mended. Otherwise the combination is meaningless, and is left out of a product of axes.
+    """
+
+    fields: tuple[str, ...]
+    because: str
+    broken: Callable[[RunConfig], bool]
+    mistake: bool = False
+
+
+def violations(config: RunConfig) -> list[Rule]:
+    """The rules that a configuration breaks. A measurement of a kernel chooses the fields that it needs itself."""
+    rules = RULES if config.kind == "train" else BENCH_RULES
+    return [rule for rule in (*rules, *_without_effect(config)) if rule.broken(config)]
+
+
+def _without_effect(c: RunConfig) -> Iterator[Rule]:
+    """The rule that what a family of models has no choice of stands at its default, where it does not."""
+    keys = IGNORED.get(c.model.name, ())
+    if c.model.name == "lstm" and not c.model.prenorm:
+        keys = ("model.norm", *keys)  # the norm of the backbone's end, its only one, is there with pre-norm alone
+    defaults = {key: fields()[key].default for key in keys if c.get(key) != fields()[key].default}
+    if defaults:
+        told = ", ".join(f"{key} at {str(value).lower()}" for key, value in defaults.items())
+        yield Rule(tuple(defaults), f"{c.model.name} has no such choice: leave {told}", lambda c: True)
+
+
+def _modified(c: RunConfig) -> bool:
+    return c.ssm.imag_random or c.ssm.real_random or c.ssm.imag_scale != 1.0
+
+
+def _select_is_evaluated(c: RunConfig) -> bool:
+    split, _, metric = (c.train.select or "").split(" ")[-1].partition("/")
+    return c.task == "none" or metric in ("loss", TASKS[c.task].metric) and split in ("train", *c.train.evaluate)
+
+
+BENCH_RULES = (
+    Rule(("task", "bench.subject"), "a measurement of a kernel has the task none, one of a step has a task",
+         mistake=True, broken=lambda c: (c.task == "none") == (c.bench.subject == "step")),
+    Rule(("train.epochs", "kind"), "a measurement has one epoch", mistake=True, broken=lambda c: c.train.epochs != 1),
+    Rule(("model.name", "bench.subject"), "a classical model has no steps to measure", mistake=True,
+         broken=lambda c: c.bench.subject == "step" and c.model.name in CLASSICAL),
+)
+RULES = (
+    Rule(("task", "kind"), "a training needs a task", mistake=True, broken=lambda c: c.task == "none"),
+    Rule(("bench", "kind"), "settings of bench.* go with kind: bench", mistake=True,
+         broken=lambda c: c.bench != Bench()),
+    Rule(("ssm.kernel", "ssm.discretization"), "softmax needs ZOH",
+         lambda c: c.ssm.kernel == "softmax" and c.ssm.discretization != "zoh"),
+    Rule(("ssm.kernel", "ssm.structure"), "softmax needs a diagonal A",
+         lambda c: c.ssm.kernel == "softmax" and c.ssm.structure != "diagonal"),
+    Rule(("ssm.kernel", "ssm.structure"), "the Cauchy kernel is for DPLR only",
+         lambda c: c.ssm.kernel == "cauchy" and c.ssm.structure != "dplr"),
+    Rule(("ssm.structure", "ssm.kernel"), "DPLR needs the Cauchy kernel",
+         lambda c: c.ssm.structure == "dplr" and c.ssm.kernel == "vandermonde"),
+    Rule(("ssm.structure", "ssm.discretization"), "DPLR needs bilinear",
+         lambda c: c.ssm.structure == "dplr" and c.ssm.discretization != "bilinear"),
+    Rule(("ssm.structure", "ssm.init"), "a DPLR matrix starts from legs, legt, fout or legs+fout",
+         lambda c: c.ssm.structure == "dplr" and c.ssm.init not in DPLR_INITS and ":" not in c.ssm.init),
+    Rule(("ssm.structure", "ssm.init"), "legt, fout and legs+fout are for DPLR only: their diagonal part has Re(A) = 0",
+         lambda c: c.ssm.structure == "diagonal" and c.ssm.init in DPLR_ONLY),
+    Rule(("ssm.init", "ssm.imag_scale", "ssm.imag_random", "ssm.real_random"),
+         "scale and random draws modify lin and inv only",
+         lambda c: _modified(c) and c.ssm.init not in MODIFIED_INITS),
+    Rule(("ssm.b_init", "ssm.init"), "HiPPO's B belongs to legs, legt, fout and legs+fout",
+         lambda c: c.ssm.b_init != "ones" and c.ssm.init not in DPLR_INITS and ":" not in c.ssm.init),
+    Rule(("ssm.c_tilde", "ssm.structure"), "C(1 - A^L) is trained with DPLR only",
+         lambda c: bool(c.ssm.c_tilde) and c.ssm.structure != "dplr"),
+    Rule(("ssm.rank", "ssm.structure"), "a diagonal A has rank 0, DPLR at least 1, LegT at least 2",
+         lambda c: not _rank_fits(c)),
+    Rule(("ssm.copies", "ssm.init"), "legs+fout needs an even number of copies", mistake=True,
+         broken=lambda c: c.ssm.init == "legs+fout" and c.ssm.copies % 2 == 1),
+    Rule(("ssm.copies", "model.features"), "model.features must be a multiple of ssm.copies", mistake=True,
+         broken=lambda c: c.model.features % c.ssm.copies != 0),
+    Rule(("ssm.dt_min", "ssm.dt_max"), "ssm.dt_min must be less than ssm.dt_max", mistake=True,
+         broken=lambda c: c.ssm.dt_min >= c.ssm.dt_max),
+    Rule(("model.name", "task"), "sc_ar is autoregressive, and a convolutional network looks ahead",
+         lambda c: c.model.name in CNNS and c.task == "sc_ar"),
+    Rule(("model.name", "task"), "classical models are for the vital signs",
+         lambda c: c.model.name in CLASSICAL and not c.task.startswith("bidmc")),
+    Rule(("train.epochs", "model.name"), "a classical model is fitted once: train.epochs must be 1", mistake=True,
+         broken=lambda c: c.model.name in CLASSICAL and c.task.startswith("bidmc") and c.train.epochs != 1),
+    Rule(("optim.warmup_epochs", "train.epochs"), "optim.warmup_epochs must be at most train.epochs", mistake=True,
+         broken=lambda c: c.optim.warmup_epochs > c.train.epochs),
+    Rule(("optim.warmup_epochs", "optim.schedule"), "only the cosine schedule has a warmup", mistake=True,
+         broken=lambda c: c.optim.schedule != "cosine" and c.optim.warmup_epochs > 0),
+    Rule(("optim.milestones", "optim.schedule"), "milestones, increasing, go with the multistep schedule", mistake=True,
+         broken=lambda c: (c.optim.schedule == "multistep") != bool(c.optim.milestones)
+         or list(c.optim.milestones) != sorted(set(c.optim.milestones))),
+    Rule(("model.bidirectional", "task"), "sc_ar is autoregressive: model.bidirectional must be false", mistake=True,
+         broken=lambda c: c.task == "sc_ar" and c.model.bidirectional),
+    Rule(("data.name", "task"), "the data set's card does not name this task", mistake=True,
+         broken=lambda c: c.task != "none" and c.task not in cards.load(c.data.name).tasks),
+    Rule(("train.buckets", "task"), "buckets are for tokens: the sequences of this task are all of one length",
+         mistake=True, broken=lambda c: c.train.buckets > 0 and c.task != "none" and TASKS[c.task].inputs == "values"),
+    Rule(("train.select", "train.evaluate"), "train.select must name the task's metric (or loss) on an evaluated split",
+         mistake=True, broken=lambda c: not _select_is_evaluated(c)),
+)
+
+
+def _rank_fits(c: RunConfig) -> bool:
+    least = {"diagonal": 0}.get(c.ssm.structure, 2 if c.ssm.init == "legt" else 1)
+    return (c.ssm.rank or 0) >= least if c.ssm.structure == "dplr" else c.ssm.rank == 0

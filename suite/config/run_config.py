@@ -1,0 +1,182 @@
+"""The scientific configuration of a run, and its identity: a hash of the full configuration, so that changing a default
+never relabels old results. Its fields are in `suite.config.fields`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache, cached_property, lru_cache
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import Field, TypeAdapter
+from pydantic.fields import FieldInfo
+
+from suite.config.fields import SSM, Bench, Data, Group, Int, Model, Optim, TaskName, Train
+from suite.data.tasks import TASKS
+
+
+class RunHead(Group):
+    """The fields that belong to no group."""
+
+    kind: Literal["train", "bench"] = Field("train", description="a training, or a measurement of this machine")
+    task: TaskName = Field(description="one of the paper's tasks; none for a kernel's measurement")
+    seed: Annotated[Int, Field(ge=0, lt=2**63)] = Field(0, description="seed of parameters, data order and dropout")
+
+
+class RunConfig(RunHead):
+    """One trajectory of training. Make it with `RunConfig.build`, which fills what depends on other fields."""
+
+    ssm: SSM = SSM()
+    model: Model = Model()
+    data: Data
+    optim: Optim = Optim()
+    train: Train = Train()
+    bench: Bench = Bench()
+
+    @classmethod
+    def build(cls, flat: Mapping[str, Any]) -> RunConfig:
+        """A configuration from dotted names, `{"task": "scifar", "ssm.init": "lin", …}`, with every default filled in.
+
+        Raises pydantic's `ValidationError`; UserError for an unknown data set, variant or option.
+        """
+        groups: dict[str, dict[str, Any]] = {name: {} for name in GROUPS}
+        top: dict[str, Any] = {}
+        for key, value in flat.items():
+            group, _, field = key.partition(".")
+            (groups[group] if field and group in groups else top)[field or group] = value
+        _resolve(top, groups)
+        parts: dict[str, Any] = dict(RunHead.model_validate(top))
+        parts |= {name: _cached_group(name, _freeze(values)) for name, values in groups.items()}
+        return cls.model_construct(None, **parts)  # every part is valid: not checked a second time
+
+    def with_seed(self, seed: int) -> RunConfig:
+        """The same configuration with another seed."""
+        if seed == self.seed:
+            return self
+        _ = self._beside_seed  # made once, and copied to all seeds
+        copy = self.model_copy(update={"seed": seed})
+        copy.__dict__.pop("run_id", None)
+        return copy
+
+    @property
+    def canonical(self) -> str:
+        """The scientific configuration as one line of JSON: sorted keys, full values, no field at its legacy value."""
+        before, after = self._beside_seed
+        return f"{before}{self.seed}{after}"
+
+    @cached_property
+    def _beside_seed(self) -> tuple[str, str]:
+        names = sorted(name for name in GROUPS if name != "bench" or self.kind == "bench")
+        groups = [f'"{name}":{getattr(self, name).canonical}' for name in names]
+        return f'{{{",".join(groups)},"kind":"{self.kind}","seed":', f',"task":"{self.task}"}}'
+
+    @cached_property
+    def run_id(self) -> str:
+        """16 hexadecimal digits that name this configuration, everywhere and for ever."""
+        return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
+
+    @property
+    def shape(self) -> str:
+        """Names the configurations that cost the same: a hash of all that can change the price."""
+        keys = [self.task, self.kind, *(getattr(self, group).price_key for group in GROUPS)]
+        return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
+
+    def get(self, key: str) -> Any:
+        """The value of one field, by dotted name."""
+        group, _, name = key.partition(".")
+        return getattr(getattr(self, group), name) if name else getattr(self, group)
+
+    def flat(self) -> dict[str, Any]:
+        """All fields by dotted name."""
+        return flatten(self.model_dump(mode="json"))
+
+
+GROUPS: dict[str, type[Group]] = {"ssm": SSM, "model": Model, "data": Data, "optim": Optim, "train": Train,
+                                  "bench": Bench}
+
+
+@cache
+def fields() -> dict[str, FieldInfo]:
+    """Every field by dotted name, with pydantic's FieldInfo; `data.` has its own three, the cards add the rest."""
+    return dict(RunHead.model_fields) | {f"{group}.{name}": info for group, cls in GROUPS.items()
+                                         for name, info in cls.model_fields.items()}
+
+
+@cache
+def field_type(name: str) -> TypeAdapter[Any]:
+    """A validator for one field, by dotted name. Raises KeyError for an unknown one."""
+    kind: Any = fields()[name].annotation
+    for mark in fields()[name].metadata:
+        kind = Annotated[kind, mark]
+    return TypeAdapter(kind)
+
+
+def choices(name: str) -> list[Any]:
+    """The values that a field may take where they are a fixed list, else an empty list."""
+    def literals(kind: Any) -> list[Any]:
+        if getattr(kind, "__origin__", None) is Literal:
+            return list(get_args(kind))
+        return [value for part in get_args(kind) for value in literals(part)]
+    return literals(fields()[name].annotation) if name in fields() else []
+
+
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings as one mapping with dotted names."""
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
+
+
+def _freeze(values: Mapping[str, Any]) -> frozenset[tuple[str, type, Any]]:
+    # The type is part of the key: 1, 1.0 and True are equal to Python, but not to a strict field.
+    return frozenset((k, type(v), tuple(v) if isinstance(v, list) else v) for k, v in values.items())
+
+
+@lru_cache(maxsize=65536)
+def _cached_group(name: str, frozen: frozenset[tuple[str, type, Any]]) -> Group:
+    return GROUPS[name].model_validate({k: v for k, _, v in frozen})
+
+
+def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
+    """Fill in what depends on other fields, so that a default spelled out is the same run."""
+    from suite.data import cards
+
+    ssm, data, optim, train = groups["ssm"], groups["data"], groups["optim"], groups["train"]
+    for group, key in (("ssm", "init"), ("model", "name")):
+        if ":" in str(groups[group].get(key, "")) and not groups[group].get(f"{key}_source"):
+            from suite.config import plugin
+
+            groups[group][f"{key}_source"] = plugin.source(groups[group][key], f"{group}.{key}")
+    dplr = ssm.get("structure", "diagonal") == "dplr"
+    _fill(ssm, re_clamp=1e-3 if dplr else 1e-4, b_init="hippo" if dplr else "ones", c_tilde=dplr,
+          rank=0 if not dplr else 2 if ssm.get("init", "legs") == "legt" else 1)
+    cosine = optim.get("schedule", "cosine") == "cosine"
+    _fill(optim, dt_lr=optim.get("ssm_lr", SSM_LR), warmup_epochs=1.0 if cosine else 0.0)
+    task = TASKS.get(top.get("task", ""))
+    if top.get("kind") == "bench":
+        from suite.store import provenance
+
+        _fill(top, task="none")
+        groups["data"] |= {"name": "none", "variant": "none"}
+        step = groups["bench"].get("subject") == "step"
+        measured = "step" if step else groups["bench"].get("backends", ("blocked",))[0]
+        _fill(train, epochs=1, select=f"min {measured}/ms")
+        _fill(optim, warmup_epochs=0.0)
+        groups["bench"]["machine"] = provenance.machine()
+    elif task is not None:
+        _fill(data, name=task.data, variant="original")
+        _fill(train, select=f"{task.direction} val/{task.metric}")
+        data.update(cards.resolve(data))
+    elif top.get("task") == "none":
+        _fill(data, name="none", variant="none")  # a rule tells what is wrong with it
+
+
+SSM_LR = Optim.model_fields["ssm_lr"].default
+
+
+def _fill(values: dict[str, Any], **defaults: Any) -> None:
+    for key, default in defaults.items():
+        if values.get(key) is None:
+            values[key] = default

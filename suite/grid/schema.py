@@ -1,0 +1,73 @@
+"""The JSON Schema of grid files, for editors: every key of the grammar and every field, with types and descriptions."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import Any
+
+from suite.config.run_config import field_type, fields
+from suite.data import cards
+from suite.grid.file import GridFile
+
+
+def write(args: argparse.Namespace) -> int:
+    """Writes the schema to the file that `args.out` names."""
+    args.out.write_text(text(), encoding="utf-8")
+    print(f"wrote {args.out}")
+    return 0
+
+
+def text() -> str:
+    """The schema as JSON text that ends in a newline; `grids/schema.json` holds it, and a test compares."""
+    return json.dumps(grid_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+
+
+def grid_schema() -> dict[str, Any]:
+    """JSON Schema (draft 2020-12) of a grid file."""
+    schema = GridFile.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["$defs"]["Settings"] = _settings()
+    settings = {"$ref": "#/$defs/Settings"}
+    axes = {"type": "object", "additionalProperties": {"anyOf": [
+        {"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1, "additionalProperties": settings}]}}
+    for part in (schema, schema["$defs"]["Block"]):
+        about = {key: part["properties"][key].get("description", "") for key in ("base", "axes", "zip")}
+        part["properties"]["base"] = settings | {"description": about["base"]}
+        for key in ("axes", "zip"):
+            part["properties"][key] = axes | {"description": about[key]}
+    schema["$defs"]["Override"]["properties"]["set"] = settings
+    # A file that extends another may leave out what the other gives, its name excepted.
+    schema["required"] = ["name"]
+    return schema
+
+
+def _settings() -> dict[str, Any]:
+    """Fields by dotted name; nested groups are allowed too, and are checked when the grid is read."""
+    properties: dict[str, Any] = {}
+    for name, info in fields().items():
+        properties[name] = field_type(name).json_schema() | {"description": info.description or ""}
+    properties |= {f"data.{key}": _option(forms) for key, forms in _options().items()}
+    groups = {group: {"type": "object"} for group in ("ssm", "model", "data", "optim", "train")}
+    return {"type": "object", "properties": properties | groups, "additionalProperties": False}
+
+
+def _options() -> dict[str, list[cards.Option]]:
+    """The forms of each option of the data sets, over all their variants."""
+    found: dict[str, list[cards.Option]] = {}
+    for card in map(cards.load, cards.names()):
+        for variant in card.variants.values():
+            for key, option in variant.options.items():
+                found.setdefault(key, []).append(option)
+    return found
+
+
+def _option(forms: list[cards.Option]) -> dict[str, Any]:
+    """What any variant takes: the grid's own check, which knows the variant, is the stricter one."""
+    kind = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
+    types = sorted({kind[type(one.default).__name__] for one in forms})
+    known: dict[str, Any] = {"type": types if len(types) > 1 else types[0],
+                             "description": "; or ".join(dict.fromkeys(one.about for one in forms))}
+    if all(one.allowed for one in forms):
+        known["enum"] = list(dict.fromkeys(value for one in forms for value in one.allowed))
+    return known

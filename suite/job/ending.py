@@ -1,0 +1,35 @@
+"""How an attempt ends, and what of that an error means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from suite.errors import UserError, is_no_memory
+from suite.files import atomic
+from suite.store.store import StateName, one_line
+from suite.train.trainer import Diverged
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How an attempt ended, as in its `.end` file."""
+
+    state: StateName
+    reason: str = ""
+    detail: str = ""
+
+
+def failure(error: BaseException) -> Ending:
+    """How an attempt ends that raised this, in one line for the user."""
+    if isinstance(error, OSError) and (explained := atomic.explain(error)) is not None:
+        error = explained
+    text = one_line(error)
+    if isinstance(error, KeyboardInterrupt):
+        return Ending("partial", "interrupted", "stopped by the keyboard; the next start goes on from here")
+    if isinstance(error, UserError):
+        return Ending("failed", "error", text)
+    if isinstance(error, Diverged):
+        return Ending("failed", "diverged", text)
+    if is_no_memory(error):
+        return Ending("failed", "oom", text or "out of memory")
+    return Ending("failed", "error", f"{type(error).__name__}: {text}" if text else type(error).__name__)

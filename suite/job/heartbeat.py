@@ -1,0 +1,55 @@
+"""The heartbeat of an attempt: a thread that tells once a second how far the run is, and notices a new owner, and the
+wish that it stop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from types import TracebackType
+from typing import Any
+
+from suite.store.attempt import Attempt, Overtaken
+
+EVERY_S = 1.0
+
+
+class Heartbeat:
+    """Within its `with`, writes `progress` into the attempt's beat file. `overtaken` is set where it lost the folder,
+    `cancelled` where somebody asked it to stop.
+
+    `fault` is the last error of a write; the run goes on, since whoever watches has patience, and disks recover.
+    """
+
+    def __init__(self, attempt: Attempt, every_s: float = EVERY_S) -> None:
+        self.progress: dict[str, Any] = {}
+        self.overtaken = self.cancelled = False
+        self.fault: OSError | None = None
+        self._attempt, self._every_s = attempt, every_s
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self._over.set()
+        self._thread.join()
+
+    def check(self) -> None:
+        """Raises Overtaken."""
+        if self.overtaken:
+            self._attempt.check()
+
+    def _work(self) -> None:
+        due = time.monotonic()
+        while not self._over.wait(max(0.0, due - time.monotonic())):
+            due = time.monotonic() + self._every_s
+            try:
+                self._attempt.beat(self.progress)
+                self.cancelled = self._attempt.asked_to_stop
+            except Overtaken:
+                self.overtaken = True
+                return
+            except OSError as error:
+                self.fault = error

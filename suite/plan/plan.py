@@ -1,0 +1,97 @@
+"""What is wanted, what is there, what would run, and what that costs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from suite.errors import Problem, UserError
+from suite.grid.expand import Grid, GridRun
+from suite.launch import Options, wanted
+from suite.plan.price import Price, of_shapes, total
+from suite.store.store import RunState, Store
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The runs of one or several grids (each once), their states, and those that a start would run, in order."""
+
+    grids: tuple[Grid, ...]
+    runs: tuple[GridRun, ...]
+    states: Mapping[str, RunState]
+    until: int | None
+    todo: tuple[GridRun, ...]
+    price: Price
+    prices: Mapping[str, float]  # of a shape: seconds an epoch
+
+    @property
+    def shared(self) -> int:
+        """How many runs are saved because several cells ask for the same one."""
+        return sum(len(grid.runs) for grid in self.grids) - len(self.runs)
+
+    def counts(self) -> dict[str, int]:
+        """How many runs are in each state; failed ones by their reason."""
+        return dict(Counter(state_name(self.states[run.run_id]) for run in self.runs).most_common())
+
+    def as_json(self) -> dict[str, Any]:
+        """For programs: counts, price, runs with their states, exclusions with their reasons."""
+        todo = {run.run_id for run in self.todo}
+        return {
+            "grids": [{"name": g.name, "path": str(g.path), "profile": g.profile, "runs": len(g.runs)}
+                      for g in self.grids],
+            "counts": self.counts(), "shared": self.shared, "until": self.until,
+            "price": {"slot_seconds": self.price.seconds, "known": self.price.known, "unknown": self.price.unknown},
+            "excluded": [{"labels": e.labels, "reason": e.reason} for g in self.grids for e in g.excluded],
+            "runs": [{"id": run.run_id, "labels": run.labels, "seed": run.config.seed, "to_run": run.run_id in todo,
+                      "state": (state := self.states[run.run_id]).name, "reason": state.reason, "detail": state.detail,
+                      "epochs": state.epochs, "of": run.config.train.epochs, "progress": state.progress}
+                     for run in self.runs]}
+
+
+def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, retry: Iterable[str] = ()) -> Plan:
+    """Compares what the grids want with what the store holds. `retry`: as `is_missing` has it."""
+    runs = tuple({run.run_id: run for grid in grids for run in grid.runs}.values())
+    states = store.states([run.run_id for run in runs])
+    reasons = set(retry)
+    options = Options(store.root, until=until, retry=bool(reasons))
+    place = {seed: i for i, seed in enumerate(dict.fromkeys(seed for grid in grids for seed in grid.seeds))}
+    missing = [run for run in runs if is_missing(states[run.run_id], run, options, reasons)]
+    todo = tuple(sorted(missing, key=lambda run: place[run.config.seed]))  # a whole table with one seed comes first
+    prices = of_shapes(todo, runs, states, store)
+    return Plan(tuple(grids), runs, states, until, todo, total(todo, states, until, prices), prices)
+
+
+def is_missing(state: RunState, run: GridRun, options: Options, reasons: set[str]) -> bool:
+    """Whether a start would run it, which the launcher decides. With `reasons`, only what ended so, but for "all"."""
+    ended = "cancelled" if state.name == "cancelled" else state.reason if state.name == "failed" else ""
+    return (not narrowed(reasons) or ended in reasons) and wanted(state, run.config.train.epochs, options) == "start"
+
+
+def narrowed(reasons: Collection[str]) -> bool:
+    """Whether a retry is to run only what ended for these reasons, and nothing that has merely not run yet."""
+    return bool(reasons) and "all" not in reasons
+
+
+def check_data(runs: Iterable[GridRun]) -> None:
+    """Raises UserError, for all data sets at once, where data are not prepared and the source is missing or damaged."""
+    from suite.data import prepared
+
+    problems: dict[tuple[str, str], Problem] = {}
+    for config in {(run.config.task, run.config.data.canonical): run.config for run in runs
+                   if run.config.kind == "train"}.values():
+        try:
+            prepared.check(config.data, config.task)
+        except UserError as error:
+            problems.setdefault((config.data.name, config.data.variant), error.problems[0])
+    if problems:
+        raise UserError(problems.values())
+
+
+def state_name(state: RunState) -> str:
+    """`failed: out of memory`, `partial`, … for a reader."""
+    reasons = {"oom": "out of memory", "timeout": "out of time"}
+    if state.name == "failed" and state.reason:
+        return f"failed: {reasons.get(state.reason, state.reason)}"
+    return state.name

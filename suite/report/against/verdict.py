@@ -1,0 +1,185 @@
+"""Our number beside the one that the paper prints: difference, verdict, or why the two cannot be compared.
+
+A match: the 95 % t-interval of our mean less the published one lies within the margin, which is a point of accuracy or
+0.02 RMSE (so far do the paper's own tables differ for one configuration), or two published standard deviations if that
+is more. Off: the interval lies wholly outside. Else undecided; with one seed there is the difference alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from suite.data import cards
+from suite.report.against.readings import OPEN, is_open
+from suite.report.published import Number
+
+if TYPE_CHECKING:
+    from suite.grid.expand import Grid, GridRun
+    from suite.report.metric import Metric
+    from suite.report.published import Published
+    from suite.report.tables.table import Cell, Head
+
+Verdict = Literal["match", "off", "undecided", "one seed", "not comparable", "not printed", "no number"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+MARGIN = {"accuracy": 1.0, "rmse": 0.02, "parameters": 500.0}  # in the printed unit; of parameters, what rounding hides
+NOT_PRINTED = {"missing": "lost in the source text", "absent": "the paper has a dash here"}
+CAREFUL = {"ocr": "its reading was rebuilt from garbled text", "suspicious": "it is printed, but odd",
+           "unsigned": "it is printed without a sign"}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A cell against one published number: where that stands, its text and value in the cell's unit, and the verdict.
+
+    `difference` is ours less theirs, `interval` its 95 % interval; `reason` is why there is no more of a verdict,
+    `remark` what must be known with it.
+    """
+
+    table: str
+    row: str
+    column: str
+    text: str
+    value: float | None
+    std: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    verdict: Verdict
+    reason: str = ""
+    remark: str = ""
+
+
+def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Grid,
+          parts: Sequence[Cell] = ()) -> tuple[Judged, ...]:
+    """The cell against that number, and against each other one that the paper prints for the same configuration.
+
+    An average is made of `parts`: what keeps one of them from being compared keeps the average.
+    """
+    ids = {run_id for part in parts or [cell] for run_id in part.run_ids}
+    runs = [run for run in grid.runs if run.run_id in ids]
+    why = incomparable(runs, grid, number.table) or _other_split(head.metric, number)
+    remark = "; ".join(remarks(runs, grid))
+    numbers = (number,) if cell.base else published.same(number)
+    return tuple(_judge(cell, head.metric, one, published, why, remark) for one in numbers)
+
+
+def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why: str, remark: str) -> Judged:
+    unit = metric.factor / (100 if number.metric == "accuracy" else 1)  # what a printed value is multiplied by
+    printed = _printed(number, cell.base, published)
+    value = None if printed is None else printed * unit
+    std = None if number.std is None else number.std * unit
+    remark = "; ".join(filter(None, (remark, CAREFUL.get(number.flag, ""), _assumed(number, cell.base), number.note)))
+
+    def told(verdict: Verdict, reason: str = "", difference: float | None = None,
+             interval: tuple[float, float] | None = None) -> Judged:
+        return Judged(number.table, number.row, number.column, number_text(number, metric, value, std), value, std,
+                      difference, interval, verdict, reason, remark)
+
+    if value is None and not number.failed:
+        return told("not printed", NOT_PRINTED.get(number.flag, "its reference is not printed"))
+    if cell.mean is None:
+        return told("no number", cell.reason)
+    if why:
+        return told("not comparable", why)
+    if value is None or cell.chance:  # without a value, an X is printed
+        reason = "X in the paper" if value is None else "X here"
+        if cell.interval is None:
+            return told("one seed", reason)
+        return told("match") if value is None and cell.chance else told("off", reason)
+    difference = cell.mean - value
+    if cell.interval is None:
+        return told("one seed", "", difference)
+    low, high = (bound - value for bound in cell.interval)
+    margin = max(MARGIN[number.metric] * unit, 2 * (std or 0.0))
+    return told(_place(low, high, margin), "", difference, (low, high))
+
+
+def _place(low: float, high: float, margin: float) -> Verdict:
+    if -margin <= low and high <= margin:
+        return "match"
+    return "off" if low > margin or high < -margin else "undecided"
+
+
+def _printed(number: Number, base: str, published: Published) -> float | None:
+    """The printed value in the cell's form: as a difference from `base`, or absolute."""
+    if not base:
+        return published.absolute(number)
+    if number.delta_of == base or number.assumed:
+        return number.mean
+    reference = published.find(number.table, base, number.column)
+    sides = published.absolute(number), published.absolute(reference) if reference else None
+    return None if sides[0] is None or sides[1] is None else sides[0] - sides[1]
+
+
+def _assumed(number: Number, base: str) -> str:
+    return f"the paper does not say from which row this is a difference; here from {base}" if number.assumed and base \
+        else ""
+
+
+def number_text(number: Number, metric: Metric, value: float | None, std: float | None) -> str:
+    """A published number as it is shown: X, -, or value and deviation with the digits of the paper."""
+    if number.failed:
+        return "X"
+    if value is None:
+        return "–"
+    if number.text:
+        return number.text
+    digits = metric.with_digits(number.digits)
+    spread = f" ± {digits.format(std)}" if std is not None else ""
+    return digits.format(value, signed=number.delta_of is not None) + spread
+
+
+def incomparable(runs: Iterable[GridRun], grid: Grid, table: str = "") -> str:
+    """Why the numbers of these runs may not be held against those of the paper's table, or ''."""
+    if grid.profile != "paper":
+        return f"profile {grid.profile}"
+    runs = tuple(runs)
+    changed = [change for change in grid.changes if change.startswith("--set ") and not _open(change, runs, table)]
+    if changed:
+        return f"changed on the command line: {' '.join(changed)}"
+    return next((reason for run in runs if (reason := _other_data(run, table))), "")
+
+
+def _open(change: str, runs: Iterable[GridRun], table: str) -> bool:
+    field = change.removeprefix("--set ").partition("=")[0].strip()
+    return field == "data.variant" or field in OPEN and all(is_open(field, run.config, table) for run in runs)
+
+
+def _other_data(run: GridRun, table: str) -> str:
+    data = run.config.data
+    variant = cards.load(data.name).variant(data.variant)
+    if data.variant != "original" and not variant.close:
+        return f"data variant {data.variant}: {variant.about.splitlines()[0]}"
+    other = {key: value for key, value in data.options.items()
+             if value != variant.options[key].default and not is_open(f"data.{key}", run.config, table)}
+    return f"data with {', '.join(f'{key} {value}' for key, value in other.items())}" if other else ""
+
+
+def remarks(runs: Iterable[GridRun], grid: Grid) -> Iterable[str]:
+    """What must be known when the numbers of these runs are held against published ones."""
+    variants = {(run.config.data.name, run.config.data.variant) for run in runs}
+    for name, variant in sorted(variants):
+        if variant != "original":
+            yield f"data variant {variant}: {cards.load(name).variant(variant).about.splitlines()[0]}"
+    read = [change for change in grid.changes if change.startswith("--set ") and "data.variant" not in change]
+    if read:
+        yield f"another reading of the paper: {' '.join(read)}"
+
+
+def _other_split(metric: Metric, number: Number) -> str:
+    split = metric.name.partition("/")[0].partition("@")[0]
+    if number.metric == "parameters" or split == number.split:
+        return ""
+    return f"the paper's number is of the split {number.split}, this one of {split}"
+
+
+def spread(judged: tuple[Judged, ...]) -> float | None:
+    """How far the paper's own numbers for one configuration lie apart, None where it prints one."""
+    values = [one.value for one in judged if one.value is not None]
+    return max(values) - min(values) if len(values) > 1 else None
+
+
+def record(one: Judged) -> dict[str, Any]:
+    """For `cells.json`."""
+    return dict(vars(one))

@@ -1,0 +1,179 @@
+"""The numbers that claims are tested with: what stands in a cell of a table; here, from runs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from suite.report.against.verdict import incomparable
+from suite.report.claims.language import Claim
+from suite.report.metric import QUANTITIES, Metric
+from suite.report.published import CHANCE, Published
+from suite.report.statistics.contrast import Summary, summarise
+from suite.report.tables.cells import count_words
+from suite.report.tables.chance import count_examples
+from suite.report.tables.results import FAILURES, Missing, Results, Sample
+from suite.report.tables.table import Cell, Head, Table
+
+if TYPE_CHECKING:
+    from suite.grid.expand import Grid, GridRun
+
+UNASKED = "the grid, as it was asked for, has no such runs"
+
+
+@dataclass(frozen=True)
+class Datum:
+    """What stands in a cell, in the metric's shown unit: its summary, and the values by seed where they are known.
+
+    `why` there are not as many as were `planned`. `base`: what the mean is a difference from, where no more is known.
+    A `constant` stands without error; `failed` is a printed X. `examples`: how many the metric was evaluated on.
+    """
+
+    metric: Metric
+    summary: Summary | None
+    values: Mapping[int, float] = field(default_factory=dict)
+    why: str = ""
+    planned: int = 1
+    base: str = ""
+    constant: bool = False
+    failed: bool = False
+    examples: int | None = None
+
+    @property
+    def n(self) -> int:
+        """How many seeds have a number."""
+        return self.summary.n if self.summary else 0
+
+
+class Numbers(Protocol):
+    """Where claims get their numbers from."""
+
+    @property
+    def profile(self) -> str:
+        """`paper`, or one whose numbers are not held against published ones."""
+
+    def datum(self, claim: Claim, row: str, column: str) -> Datum:
+        """What stands in a cell of the claim's table."""
+
+    def published(self, claim: Claim, row: str, column: str) -> float | str | None:
+        """The published number of that cell, or why it is not comparable with these; None where there is none."""
+
+    def rows(self, claim: Claim) -> Sequence[str]:
+        """The rows of the claim's table."""
+
+    def note(self, claim: Claim) -> str:
+        """What must be known of all numbers behind a claim."""
+
+
+def _digits(shown: Metric) -> Metric:
+    """The metric with at least the digits of its kind: differences are smaller than what they are taken from."""
+    quantity = QUANTITIES.get(shown.name.rpartition("/")[2])
+    if quantity is None or quantity.unit != shown.unit:
+        return shown
+    return replace(shown, digits=max(shown.digits, quantity.digits))
+
+
+def total(coefficients: Sequence[float], data: Sequence[Datum]) -> float | None:
+    """The sum of coefficient times mean, None where a mean is not known, or only as a difference."""
+    bases: dict[str, float] = {}
+    value = 0.0
+    for c, datum in zip(coefficients, data, strict=True):
+        if datum.summary is None:
+            return None
+        value += c * datum.summary.mean
+        bases[datum.base] = bases.get(datum.base, 0.0) + c
+    return value if all(abs(c) < 1e-12 for base, c in bases.items() if base) else None
+
+
+@dataclass(frozen=True)
+class RunNumbers:
+    """The numbers of a grid's runs, in the tables that show them."""
+
+    grid: Grid
+    tables: Sequence[Table]
+    results: Results
+    file: Published
+
+    @property
+    def profile(self) -> str:
+        """The grid's profile."""
+        return self.grid.profile
+
+    @cached_property
+    def _cells(self) -> dict[tuple[str, str, str], tuple[Head, Cell]]:
+        return {(table.name, row, head.label): (head, cell) for table in self.tables
+                for row, cells in zip(table.rows, table.cells, strict=True)
+                for head, cell in zip(table.heads, cells, strict=True)}
+
+    @cached_property
+    def _runs(self) -> dict[str, GridRun]:
+        return {run.run_id: run for run in self.grid.runs}
+
+    def datum(self, claim: Claim, row: str, column: str) -> Datum:
+        """The metric of the column, at its epoch or the claim's, over the seeds of the cell."""
+        if (claim.table, row, column) not in self._cells:
+            return Datum(Metric("", "", "max", 1.0, "", 2), None, why=UNASKED)
+        head, cell = self._cells[claim.table, row, column]
+        shown = _digits(head.metric)
+        if cell.state == "published":
+            return self._constant(cell, shown)
+        if head.averages:
+            return Datum(shown, None, why=f"{column} is an average, without seeds: name its columns, with `over: mean`")
+        runs = [self._runs[run_id] for run_id in cell.run_ids if run_id in self._runs]
+        if not runs:
+            return Datum(shown, None, why=cell.reason if cell.state == "excluded" else UNASKED)
+        sample = self._mean_epoch(runs, head.metric.name) if claim.epoch == "mean" else \
+            self.results.sample(runs, head.metric.name, claim.epoch or head.epoch)
+        values = {seed: value * head.metric.factor for seed, value in sorted(sample.values.items())}
+        return Datum(shown, summarise(list(values.values())) if values else None, values,
+                     ", ".join(count_words(sample.missing)), len(runs),
+                     examples=count_examples(runs[0], head.metric.name.partition("/")[0].partition("@")[0]) or None)
+
+    def _constant(self, cell: Cell, shown: Metric) -> Datum:
+        """A printed number among ours, which stands without error; an X is counted as the paper counts it."""
+        if self.profile != "paper":
+            return Datum(shown, None, why=f"printed, and not comparable with the profile {self.profile}")
+        mean = CHANCE * shown.factor / 100 if cell.number == "X" else cell.mean
+        return Datum(shown, None, why="not printed") if mean is None else \
+            Datum(shown, Summary(1, mean, None), constant=True)
+
+    def _mean_epoch(self, runs: Sequence[GridRun], metric: str) -> Sample:
+        """The mean over the epochs of each whole run: the height of its learning curve."""
+        if metric == "parameters":  # the same in every epoch, and in the rows of none
+            return self.results.sample(runs, metric, "last")
+        values: dict[int, float] = {}
+        missing: list[Missing] = []
+        for run in runs:
+            last = self.results.value(run, metric, "last")
+            mean = last if isinstance(last, tuple) else float(np.mean(self.results.series(run.run_id, metric)))
+            if isinstance(mean, float) and not math.isfinite(mean):
+                mean = "diverged", FAILURES["diverged"]
+            if isinstance(mean, tuple):
+                missing.append(Missing(run.config.seed, *mean))
+            else:
+                values[run.config.seed] = mean
+        return Sample(values, tuple(missing), tuple(runs))
+
+    def published(self, claim: Claim, row: str, column: str) -> float | str | None:
+        """The number that the cell is held against, absolute as `datum` is, or why the two may not be compared."""
+        cell = self._cells[claim.table, row, column][1] if (claim.table, row, column) in self._cells else None
+        if cell is None or not cell.judged:
+            return None
+        one = cell.judged[0]  # it may lack a number, for want of its base, where `datum` has one
+        why = incomparable((self._runs[run_id] for run_id in cell.run_ids), self.grid, one.table) or \
+            (one.reason if one.verdict == "not comparable" else "")
+        number = self.file.find(one.table, one.row, one.column)
+        return why or (self.file.absolute(number) if number else None)
+
+    def rows(self, claim: Claim) -> Sequence[str]:
+        """The rows of the claim's table."""
+        return next(table.rows for table in self.tables if table.name == claim.table)
+
+    def note(self, claim: Claim) -> str:
+        """Nothing: the report has its own warnings."""
+        return ""

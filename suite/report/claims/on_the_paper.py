@@ -1,0 +1,181 @@
+"""Claims on the published numbers alone: which of its own sentences do the numbers of the paper support?
+
+The paper gives means and deviations of 2 or 3 seeds, so every claim is tested for either count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import itemgetter
+from pathlib import Path
+
+from tabulate import tabulate
+
+from suite.files.yaml import Node
+from suite.report.claims.judge import judge
+from suite.report.claims.language import Claim, Stated, names_of, read_claims, unknown_names
+from suite.report.claims.numbers import Datum
+from suite.report.claims.outcome import Verdict, counts_text
+from suite.report.metric import Metric, metric
+from suite.report.published import CHANCE, Number, Published
+from suite.report.render.markdown import escape
+from suite.report.statistics.contrast import Summary
+
+INTRODUCTION = (
+    "Which of the paper's sentences do its own printed numbers support? Welch's tests of the printed means and "
+    "deviations, as if each were of 2 seeds, and of 3: the paper says 2 or 3 and does not say which. Holm's correction "
+    "within a section. Where no deviation is printed (tables 3a and 3b, Path-X in table 5) nothing can be tested; the "
+    "difference stands there with the spread between the paper's own numbers for one configuration. Means alone: "
+    "whether the claim would hold, were the printed means without error.")
+FACE = {True: "hold", False: "do not hold", None: "not all printed"}
+
+
+@dataclass(frozen=True)
+class PrintedVerdict:
+    """A claim on the published numbers: the verdict for each number of seeds that may stand behind them."""
+
+    claim: Claim
+    by_seeds: dict[int, Verdict]
+    note: str
+
+    @property
+    def at_face(self) -> bool | None:
+        """Whether the claim holds if the printed means are taken without error; None where some are not printed."""
+        return next(iter(self.by_seeds.values())).at_face
+
+    @property
+    def face(self) -> str:
+        """What the means alone say, in words."""
+        return FACE[self.at_face]
+
+    @property
+    def evidence(self) -> str:
+        """What stands behind the verdict for most seeds, and the spread between the paper's own numbers."""
+        n, verdict = max(self.by_seeds.items(), key=itemgetter(0))
+        return f"n = {n}: {verdict.evidence}" + (f"; {self.note}" if self.note else "")
+
+
+@dataclass(frozen=True)
+class PrintedNumbers:
+    """The published numbers, as if each were of `n` seeds."""
+
+    file: Published
+    n: int
+
+    @property
+    def profile(self) -> str:
+        """The paper's."""
+        return "paper"
+
+    def datum(self, claim: Claim, row: str, column: str) -> Datum:
+        """The number printed at that place; of another work, or for an X in an average, a constant."""
+        number = self.file.number(claim.table, row, column)
+        shown = _metric(number)
+        if claim.epoch is not None:
+            return Datum(shown, None, why="that epoch is not printed")
+        if number.failed and number.source != "paper":
+            return Datum(shown, Summary(1, CHANCE, None), constant=True)
+        if number.failed:
+            return Datum(shown, Summary(self.n, CHANCE, None), why="printed as X, without a number", failed=True)
+        mean, base = self.file.absolute(number), ""
+        if mean is None:
+            mean, base = self._difference(number)
+        if mean is None:
+            return Datum(shown, None, why="not printed")
+        return Datum(shown, Summary(self.n, mean, number.std), base=base, constant=number.source != "paper",
+                     examples=claim.examples)
+
+    def _difference(self, number: Number) -> tuple[float | None, str]:
+        """A number that is known as a difference alone, or that others are differences from, and what from."""
+        rows = self.file.table(number.table).rows
+        if number.delta_of is not None:
+            return number.mean, f"{number.delta_of}, {number.column}"
+        differs = any(row.delta_of == number.row for row in rows.values())
+        return (0.0, f"{number.row}, {number.column}") if differs else (None, "")
+
+    def published(self, claim: Claim, row: str, column: str) -> float | None:
+        """None: these numbers are not held against themselves."""
+        return None
+
+    def rows(self, claim: Claim) -> Sequence[str]:
+        """The rows of the claim's table."""
+        return list(self.file.table(claim.table).rows)
+
+    def note(self, claim: Claim) -> str:
+        """Nothing: `published_verdicts` tells it once."""
+        return ""
+
+
+def _metric(number: Number) -> Metric:
+    return metric(f"{number.split}/{number.metric}", "the published numbers", digits=number.digits)
+
+
+def published_verdicts(path: Path, published: Published) -> tuple[PrintedVerdict, ...]:
+    """The verdicts on every claim about rows and columns of the paper, but those that compare it with runs.
+
+    Raises UserError for a file of claims that is not one.
+    """
+    stated, node = read_claims(path)
+    asked = [one for i, one in enumerate(stated) if _is_of_paper(one, i, node, published)]
+    counts = range(published.seeds.least, published.seeds.most + 1)
+    made = {n: judge(asked, PrintedNumbers(published, n)) for n in counts}
+    return tuple(PrintedVerdict(one.claim, {n: made[n][i] for n in counts},
+                                _note(one.claim, made[counts[0]][i], published)) for i, one in enumerate(asked))
+
+
+def by_id(verdicts: Iterable[PrintedVerdict]) -> Mapping[str, PrintedVerdict]:
+    """The verdicts by the ids of their claims."""
+    return {one.claim.id: one for one in verdicts}
+
+
+def _is_of_paper(stated: Stated, i: int, node: Node, published: Published) -> bool:
+    """Whether all that the claim names is printed: a row that somebody added to a table of the paper is not."""
+    claim = stated.claim
+    if claim.table not in published.file.tables or claim.kind == "correlation":
+        return False
+    table = published.table(claim.table)
+    return not any(unknown_names(claim, i, node, table.rows, table.columns))
+
+
+def _note(claim: Claim, verdict: Verdict, published: Published) -> str:
+    """What the numbers say where nothing can be tested, and how far the paper's own numbers lie apart."""
+    notes = ["seeds cannot be paired, as they are not printed"] if claim.by else []
+    if verdict.verdict == "untested":
+        spreads = ", ".join(_spreads(claim, published))
+        notes += [f"the paper's own numbers for one configuration differ by up to {spreads}"] if spreads else []
+    return "; ".join(notes)
+
+
+def _spreads(claim: Claim, published: Published) -> Iterable[str]:
+    """The largest spread between the paper's numbers for one configuration, for each column."""
+    rows, columns = (claim.places, names_of(claim)) if claim.rows else (names_of(claim), claim.places)
+    found: dict[str, float] = {}
+    for column in columns:
+        for row in rows:
+            number = published.number(claim.table, row, column)
+            values = [v for other in published.same(number) if (v := published.absolute(other)) is not None]
+            if len(values) > 1:
+                found[column] = max(found.get(column, 0.0), max(values) - min(values))
+    return [f"{_metric(published.number(claim.table, rows[0], column)).format(spread)} ({column})"
+            for column, spread in found.items()]
+
+
+def at_seeds(verdicts: Iterable[PrintedVerdict]) -> dict[int, list[Verdict]]:
+    """The verdicts for each number of seeds that may stand behind a printed number."""
+    found: dict[int, list[Verdict]] = {}
+    for one in verdicts:
+        for n, verdict in one.by_seeds.items():
+            found.setdefault(n, []).append(verdict)
+    return found
+
+
+def render(verdicts: Sequence[PrintedVerdict], title: str = "# The paper's claims on the paper's numbers") -> str:
+    """The verdicts in Markdown, below that title."""
+    seeds = at_seeds(verdicts)
+    lines = [f"- as if n = {n}: {counts_text(each)}" for n, each in seeds.items()]
+    rows = [[escape(one.claim.text), escape(one.claim.source), one.face,
+             *(f"**{v.verdict}**" for v in one.by_seeds.values()), escape(one.evidence)] for one in verdicts]
+    heads = ["claim", "source", "means alone", *(f"n = {n}" for n in seeds), "evidence"]
+    table = tabulate(rows, heads, "github", disable_numparse=True)
+    return "\n\n".join([title, INTRODUCTION, "\n".join(lines), table]) + "\n"

@@ -1,0 +1,62 @@
+"""Better than chance: whether most seeds of a row are, each by the binomial law of its evaluated examples."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from scipy import special
+
+from suite.errors import UserError
+from suite.report.claims.language import Stated
+from suite.report.claims.numbers import Numbers
+from suite.report.claims.outcome import Comparison
+from suite.report.statistics.multiple import UNTESTED, Pair, together
+
+FEW = "{} seeds have a number, and a claim about most of them needs two"
+
+
+def solves(stated: Stated, numbers: Numbers) -> tuple[Comparison, ...]:
+    """A comparison for each row: those of `left` are above chance in most seeds, those of `others` are not.
+
+    Above chance is above `chance` and the margin; the paper marks what is not with an X. Raises UserError for a column
+    of anything but accuracy.
+    """
+    claim = stated.claim
+    return tuple(_row(stated, str(row), column, row not in claim.others, numbers)
+                 for column in claim.columns for row in (*claim.left, *claim.others))
+
+
+def above_chance(percent: float, bound: float, examples: int) -> Pair:
+    """Two-sided p that an accuracy lies above `bound`, and that it does not, by exact binomial tests; in percent."""
+    right = round(percent / 100 * examples)
+    above = special.bdtrc(right - 1, examples, bound / 100) if right else 1.0
+    below = special.bdtr(right, examples, bound / 100)
+    return Pair(min(2 * float(above), 1.0), min(2 * float(below), 1.0))
+
+
+def _row(stated: Stated, row: str, column: str, is_above: bool, numbers: Numbers) -> Comparison:
+    claim = stated.claim
+    datum = numbers.datum(claim, row, column)
+    shown = datum.metric
+    if shown.name.rpartition("/")[2] not in ("accuracy", ""):  # without a name, --only has left the column out
+        raise UserError(f"claim {claim.id}: the column {column!r} shows {shown.words}, of which no chance is known",
+                        stated.where, "name columns of accuracy")
+    percent = shown.factor / 100
+    bound = (claim.chance or 0.0) * percent + stated.margin(shown)
+    words = f"{row} {'above' if is_above else 'not above'} chance on {column}"
+    mean = datum.summary.mean if datum.summary and not datum.failed else None
+    bounds = (0.0, math.inf) if is_above else (-math.inf, 0.0)
+    made = Comparison(words, shown, n=(datum.n, datum.n), note=f"missing: {datum.why}" if datum.why else "",
+                      difference=None if mean is None else mean - bound, name=f"distance from {bound:g} {shown.unit}",
+                      bounds=bounds)
+    if datum.failed:
+        return replace(made, why=f"{row}: {datum.why}", note="")
+    if mean is None or (datum.values and datum.n < 2):
+        return replace(made, why=FEW.format(datum.n) + (f" ({datum.why})" if datum.why else ""), note="")
+    if datum.examples is None:
+        return replace(made, why="how many examples are evaluated is not known", note="")
+    seeds = [above_chance(value / percent, bound / percent, datum.examples)
+             for value in datum.values.values() or [mean]]
+    pair = together([*seeds, *[UNTESTED] * (datum.planned - len(seeds))], "most")
+    return replace(made, pair=pair if is_above else Pair(pair.fails, pair.holds))

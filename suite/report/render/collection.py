@@ -1,0 +1,41 @@
+"""All tables of several grids in one file: `tables.tex`, which pdflatex compiles as it is, and `tables.md`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from suite.report.claims.on_the_paper import render
+from suite.report.render import latex, markdown
+
+if TYPE_CHECKING:
+    from suite.report.claims.on_the_paper import PrintedVerdict
+    from suite.report.document import Document
+
+HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex are for a document of your own.
+\documentclass{article}
+\usepackage[T1]{fontenc}
+\usepackage[utf8]{inputenc}
+\usepackage{lmodern,textcomp,booktabs,graphicx}
+\usepackage[margin=2cm]{geometry}
+\renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}
+\raggedbottom
+\begin{document}
+"""
+
+
+def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict]) -> dict[str, bytes]:
+    """The files by name; none for a single grid.
+
+    `printed`: verdicts on the published numbers, by the ids of the claims; `claims-published.md` tells their evidence.
+    """
+    if len(documents) < 2:
+        return {}
+    tables = [(document, table) for document in documents for table in document.tables]
+    tex = [latex.numbered(table, document.grid) for document, table in tables]
+    md = [markdown.section(table, document.grid) for document, table in tables]
+    verdicts = [verdict for document in documents for verdict in document.verdicts]
+    md += [markdown.claims(verdicts, printed)] if verdicts else []
+    return {"tables.tex": (HEAD + "\n".join(tex) + "\\end{document}\n").encode(),
+            "tables.md": ("# Tables\n\n" + "\n\n".join(md) + "\n").encode(),
+            "claims-published.md": render(list(printed.values())).encode()}

@@ -1,0 +1,102 @@
+"""A report in Markdown, as forges render it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from suite.report.against import comparison
+from suite.report.claims.outcome import Verdict, counts_text
+from suite.report.render import notes
+from suite.report.render.sheet import Sheet, Top, sheet
+from suite.report.tables.table import Cell, Table
+
+if TYPE_CHECKING:
+    from suite.grid.expand import Grid
+    from suite.report.claims.on_the_paper import PrintedVerdict
+    from suite.report.document import Document
+    from suite.report.render.drawing import Drawing
+
+SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
+AWAY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
+
+
+def render(document: Document, drawn: Sequence[Drawing], printed: Mapping[str, PrintedVerdict]) -> str:
+    """The report with those figures, and the verdicts on the published numbers by the ids of the claims."""
+    grid = document.grid
+    parts = [f"# {escape(grid.title or grid.name)}"]
+    parts += [section(table, grid) for table in document.tables]
+    if document.verdicts:
+        parts.append(claims(document.verdicts, printed))
+    for one in drawn:
+        parts += [f"## {escape(one.title)}", f"![{escape(one.title.lower())}]({one.path}.png)", one.words]
+    if document.warnings:
+        parts += ["## Warnings", "\n".join(f"- {escape(warning)}" for warning in document.warnings)]
+    return "\n\n".join(parts) + "\n"
+
+
+def claims(verdicts: Sequence[Verdict], printed: Mapping[str, PrintedVerdict]) -> str:
+    """The verdicts, each beside those that the paper's own numbers give, with how many are which."""
+    known = [printed[v.claim.id] for v in verdicts if v.claim.id in printed]
+    seeds = list(known[0].by_seeds) if known else []
+    rows = [[escape(v.claim.text), escape(v.claim.source), f"**{v.verdict}**",
+             *_published(printed.get(v.claim.id), seeds), escape(v.evidence)] for v in verdicts]
+    heads = ["claim", "source", "verdict", *(f"published, n = {n}" for n in seeds), "evidence"]
+    counts = [f"- these runs: {counts_text(verdicts)}"] if known else []
+    counts += [f"- published numbers, as if n = {n}: {counts_text(one.by_seeds[n] for one in known)}" for n in seeds]
+    table = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+    return "\n\n".join(filter(None, ["## Claims", "\n".join(counts), table]))
+
+
+def _published(one: PrintedVerdict | None, seeds: Iterable[int]) -> list[str]:
+    return [one.by_seeds[n].verdict if one else "–" for n in seeds]
+
+
+def section(table: Table, grid: Grid) -> str:
+    """A table under its heading, with its caption and what the paper prints."""
+    return "\n\n".join([f"## Table {escape(table.name)}", _rows(sheet(table, _cell)),
+                        " ".join(map(escape, notes.caption(table, grid, "text"))), *_compared(table)])
+
+
+def _compared(table: Table) -> list[str]:
+    """The published numbers with their verdicts, where any is compared, and what must be known with them."""
+    if not comparison.compared(table):
+        return []
+    parts = comparison.cell_parts(table)
+    told = [f"- {escape(remark)}" for remark in comparison.remarks(table)]
+    return [f"Published number, ours less it, and the verdict. {escape(comparison.RULE)}",
+            _rows(sheet(table, lambda cell: escape(" ".join(parts[cell.row, cell.column])), constants=False)),
+            *filter(None, ["\n".join(told)])]
+
+
+def _rows(made: Sheet[str]) -> str:
+    heads = [escape(made.corner), *(_head(top) for top in made.tops)]
+    rows = []
+    for i, side in enumerate(made.sides):
+        if side.group and (i == 0 or made.sides[i - 1].block != side.block):
+            rows.append([f"*{escape(side.group)}*", *[""] * len(made.tops)])
+        source = f" ({escape(side.source)})" if side.source else ""
+        rows.append([escape(side.label) + source, *side.cells])
+    return tabulate(rows, heads, tablefmt="github", disable_numparse=True)
+
+
+def _head(top: Top) -> str:
+    label = f"{top.group} {top.label}" if top.group else top.label
+    return f"{escape(label)}: {escape(top.heading)}" if top.heading else escape(label)
+
+
+def _cell(cell: Cell) -> str:
+    number = f"**{escape(cell.number)}**" if cell.rank == 1 else escape(cell.number)
+    return number + escape(cell.rest)
+
+
+def escape(text: str) -> str:
+    """Text in which nothing is markup, HTML, a mention or the end of a cell."""
+    plain = " ".join("".join(c if c.isprintable() else " " for c in text).split(" "))
+    marked = SPECIAL.sub(r"\\\1", plain)
+    marked = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", marked)  # no list, rule or heading at the start of a line
+    marked = re.sub(r"^([-+=])", r"\\\1", marked)
+    return "".join(AWAY.get(c, c) for c in marked)

@@ -1,0 +1,60 @@
+"""A table as rows and columns of what is printed: headings over neighbours, blocks, turned where the layout says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Generic, TypeVar
+
+from suite.report.tables.table import Cell, Table
+
+C = TypeVar("C")
+
+
+@dataclass(frozen=True)
+class Top:
+    """The head of a printed column: a heading that neighbours share or '', a label, and the metric below it or ''."""
+
+    group: str
+    label: str
+    heading: str
+
+
+@dataclass(frozen=True)
+class Side(Generic[C]):
+    """A printed row: its block, the block's heading or '', its label, where it is from or '', and its cells."""
+
+    block: int
+    group: str
+    label: str
+    source: str
+    cells: tuple[C, ...]
+
+
+@dataclass(frozen=True)
+class Sheet(Generic[C]):
+    """What is printed: `corner` above the labels, then heads and rows."""
+
+    corner: str
+    tops: tuple[Top, ...]
+    sides: tuple[Side[C], ...]
+
+    def spans(self) -> list[tuple[str, int]]:
+        """The headings over neighbours with how many columns each spans, '' for none."""
+        return [(group, len(list(tops))) for group, tops in groupby(top.group for top in self.tops)]
+
+
+def sheet(table: Table, content: Callable[[Cell], C], constants: bool = True) -> Sheet[C]:
+    """The table with `content` of each cell; rows that show what the paper prints are left out without `constants`."""
+    kept = [i for i, line in enumerate(table.lines) if constants or not line.constant]
+    cells = [[content(cell) for cell in table.cells[i]] for i in kept]
+    heads = [Top(head.group, head.short or head.label, head.heading) for head in table.heads]
+    lines = [Side(line.block, line.group, line.label, line.source, tuple(row))
+             for line, row in zip((table.lines[i] for i in kept), cells, strict=True)]
+    if not table.transpose:
+        return Sheet("" if table.kind == "configuration" else table.axis, tuple(heads), tuple(lines))
+    tops = tuple(Top(line.group, line.label, "") for line in lines)
+    sides = tuple(Side(0, head.group, ", ".join(filter(None, (head.label, head.heading))), "", tuple(column))
+                  for head, column in zip(heads, zip(*cells, strict=True), strict=True))
+    return Sheet(table.axis, tops, sides)

@@ -1,0 +1,55 @@
+"""A report for the terminal: compact tables, the claims with their verdicts, warnings."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from tabulate import tabulate
+
+from suite.report.render import notes
+from suite.report.render.sheet import sheet
+from suite.report.tables.table import Cell, Table
+
+if TYPE_CHECKING:
+    from suite.report.document import Document
+
+WIDTH = 110
+
+
+def render(document: Document) -> str:
+    """The report as plain text, lines of about WIDTH characters where the table allows it."""
+    grid = document.grid
+    name = f"{grid.name}: {grid.title}" if grid.title else grid.name
+    parts = [f"{name} (profile {grid.profile})"]
+    for table in document.tables:
+        parts.append(_table(table))
+        parts.append(_wrapped(" ".join(notes.caption(table, grid, "plain"))))
+    if document.verdicts:
+        width = max(len(verdict.verdict) for verdict in document.verdicts)
+        for verdict in document.verdicts:
+            head = f"{verdict.verdict:<{width}}  "
+            parts.append(_wrapped(f"{verdict.claim.text} ({verdict.claim.source})", head)
+                         + "\n" + _wrapped(verdict.evidence, " " * len(head)))
+    parts += [_wrapped(warning, "warning: ") for warning in document.warnings]
+    return clean("\n\n".join(parts))
+
+
+def _table(table: Table) -> str:
+    made = sheet(table, _marked)
+    heads = [made.corner, *("\n".join(filter(None, (top.group, top.label, top.heading))) for top in made.tops)]
+    rows = [[f"{side.group}, {side.label}" if side.group else side.label, *side.cells] for side in made.sides]
+    return tabulate(rows, heads, tablefmt="simple", disable_numparse=True, colalign=["left"] * len(heads))
+
+
+def _marked(cell: Cell) -> str:
+    return f"{cell.text} *" if cell.rank == 1 else cell.text
+
+
+def _wrapped(text: str, head: str = "") -> str:
+    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
+
+
+def clean(text: str) -> str:
+    """The text without control characters, which a terminal would obey."""
+    return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,0 +1,205 @@
+"""The runs that a grid names, as one tidy table (a row per run and epoch) and as samples over seeds."""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from suite.errors import UserError, nearest
+
+if TYPE_CHECKING:
+    from suite.grid.expand import Grid, GridRun
+    from suite.report.tables.layout import Epoch
+    from suite.store.store import RunState, Store
+
+FIXED = ("run_id", "seed", "state", "epoch")
+NUMBERS = frozenset((int, float))
+FAILURES = {"oom": "out of memory", "diverged": "diverged", "timeout": "timed out", "killed": "killed",
+            "error": "failed"}
+STATES = {"todo": "not run", "claimed": "running", "cancelled": "cancelled", "lost": "lost", "unknown": "unreadable",
+          "done": "without that epoch"}
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A seed without a number: `state` as in the store, or the reason of a failure; `words` for the reader."""
+
+    seed: int
+    state: str
+    words: str
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the seeds of one configuration gave: `values` by seed as stored, `missing` the seeds without a number."""
+
+    values: dict[int, float]
+    missing: tuple[Missing, ...]
+    runs: tuple[GridRun, ...]
+
+    @property
+    def planned(self) -> int:
+        """How many seeds the grid asks for."""
+        return len(self.runs)
+
+
+@dataclass(frozen=True)
+class Results:
+    """Rows and states of a grid's runs, read once.
+
+    `frame` has a row per run and epoch: run_id, the label of each axis (`axis:name` where the name is taken), seed,
+    state, epoch, and every metric, with NaN where a run did not measure it. The rows of run i are
+    `frame[spans[i][0]:spans[i][1]]`, in the order of epochs.
+    """
+
+    frame: pd.DataFrame
+    spans: dict[str, tuple[int, int]]
+    measured: dict[str, frozenset[str]]
+    states: Mapping[str, RunState]
+    store: Store
+
+    def sample(self, runs: Iterable[GridRun], metric: str, epoch: Epoch) -> Sample:
+        """The metric of every run (of one configuration: each seed once) at that epoch.
+
+        A first-epoch value is complete on a partial run; best and last need the whole trajectory, and so does the count
+        of `parameters`, which is of no epoch.
+        """
+        runs = tuple(runs)
+        if metric == "parameters":
+            return self._parameters(runs)
+        found = {run.config.seed: self.value(run, metric, epoch) for run in runs}
+        missing = tuple(Missing(seed, *value) for seed, value in found.items() if isinstance(value, tuple))
+        return Sample({s: v for s, v in found.items() if not isinstance(v, tuple)}, missing, runs)
+
+    def value(self, run: GridRun, metric: str, epoch: Epoch) -> float | tuple[str, str]:
+        """The number, or the state and the words that stand in its place."""
+        state, select = self.states[run.run_id], str(run.config.train.select)
+        if epoch in ("best", "last") and state.name != "done":
+            return status(state, run.config.train.epochs)
+        if epoch in ("best", "last") and len(self.series(run.run_id, "epoch")) < state.epochs:
+            return "unknown", STATES["unknown"]  # the result was there when the states were read, and is damaged now
+        needed = {metric, select.partition(" ")[2]} if epoch == "best" else {metric}
+        for name in sorted(needed - self.measured[run.run_id]) if self.measured[run.run_id] else ():
+            return "done", f"without {name}"
+        place = self._place(run.run_id, select, epoch)
+        if place is None:
+            return status(state, run.config.train.epochs)
+        value = self.series(run.run_id, metric)[place] if place >= 0 else math.nan
+        return float(value) if math.isfinite(value) else ("diverged", FAILURES["diverged"])
+
+    def _parameters(self, runs: tuple[GridRun, ...]) -> Sample:
+        """How many parameters of each finished run are trained."""
+        done = [run for run in runs if self.states[run.run_id].name == "done"]
+        results = {run.config.seed: self.store.result(run.run_id) or {} for run in done}
+        found = {seed: float(result["parameters"]) for seed, result in results.items() if "parameters" in result}
+        missing = (Missing(run.config.seed, *status(self.states[run.run_id], run.config.train.epochs))
+                   for run in runs if run.config.seed not in found)
+        return Sample(found, tuple(missing), runs)
+
+    def series(self, run_id: str, name: str) -> np.ndarray:
+        """A metric of one run over its finished epochs."""
+        start, stop = self.spans[run_id]
+        return self._columns[name][start:stop]
+
+    @cached_property
+    def _columns(self) -> dict[str, np.ndarray]:
+        return {str(name): column.to_numpy(dtype=np.float64) for name, column in self.frame.items()
+                if pd.api.types.is_numeric_dtype(column.dtype)}
+
+    def _place(self, run_id: str, select: str, epoch: Epoch) -> int | None:
+        """Index of the epoch's row within the run, None where it is not there yet, -1 where the run diverged.
+
+        A selection metric that is not a number in some epoch counts as diverged: the best of the others would hide it.
+        """
+        epochs = self.series(run_id, "epoch") if self.measured[run_id] else np.empty(0)
+        if not len(epochs):
+            return None
+        if epoch == "best":
+            direction, _, name = select.partition(" ")
+            values = self.series(run_id, name)
+            if not np.isfinite(values).all():
+                return -1
+            return int(values.argmax() if direction == "max" else values.argmin())
+        if epoch == "last":
+            return len(epochs) - 1
+        found = np.flatnonzero(epochs == (1 if epoch == "first" else epoch))
+        return int(found[0]) if len(found) else None
+
+    def require(self, runs: Sequence[GridRun], metric: str, where: str) -> None:
+        """Raises UserError at `where` if some of these runs have rows, and none of them has the metric."""
+        names = {name for run in runs for name in self.measured[run.run_id]}
+        if names and metric not in names:
+            known = sorted(name for name in names if "/" in name)
+            raise UserError(f"no run has the metric {metric!r}", where, nearest(metric, known)
+                            + " (the splits that are evaluated are named by train.evaluate)")
+
+
+def read_results(grid: Grid, store: Store, states: Mapping[str, RunState]) -> Results:
+    """Every run of the grid that has rows. The store may be written to meanwhile: `states` were read before."""
+    columns: dict[str, array[float]] = {"epoch": array("d")}
+    spans: dict[str, tuple[int, int]] = {}
+    measured: dict[str, frozenset[str]] = {}
+    sets: dict[frozenset[str], frozenset[str]] = {}
+    order: list[GridRun] = []
+    for run in grid.runs:
+        if run.run_id in spans:
+            continue
+        rows = [] if states[run.run_id].name in ("todo", "unknown") else store.rows(run.run_id)
+        start = len(columns["epoch"])
+        _append(columns, rows, start)
+        names = frozenset(rows[0]) if rows else frozenset()
+        measured[run.run_id] = sets.setdefault(names, names)
+        spans[run.run_id] = (start, start + len(rows))
+        order.append(run)
+    return Results(_frame(grid, order, columns, spans, states), spans, measured, states, store)
+
+
+def _append(columns: dict[str, array[float]], rows: Sequence[Mapping[str, Any]], start: int) -> None:
+    for name in {name for row in rows for name in row} | set(columns):
+        column = columns.setdefault(name, array("d", [math.nan]) * start)
+        values: list[Any] = [row.get(name) for row in rows]
+        column.extend(values if NUMBERS.issuperset(map(type, values)) else map(number, values))
+
+
+def _frame(grid: Grid, order: Sequence[GridRun], columns: Mapping[str, array[float]],
+           spans: Mapping[str, tuple[int, int]], states: Mapping[str, RunState]) -> pd.DataFrame:
+    lengths = [stop - start for start, stop in spans.values()]
+
+    def fixed(values: Iterable[Any]) -> pd.Categorical:
+        codes, categories = pd.factorize(np.array(list(values), dtype=object))
+        return pd.Categorical.from_codes(np.repeat(codes, lengths), categories=pd.Index(categories))
+
+    data: dict[str, Any] = {"run_id": fixed(run.run_id for run in order)}
+    for axis in grid.axes:
+        data[axis_column(axis)] = fixed(run.labels.get(axis) for run in order)
+    data["seed"] = np.repeat(np.array([run.config.seed for run in order], dtype=np.int64), lengths)
+    data["state"] = fixed(states[run.run_id].name for run in order)
+    data["epoch"] = np.frombuffer(columns["epoch"]).astype(np.int64)
+    names = sorted(name for name in columns if name != "epoch")
+    return pd.DataFrame(data | {name: np.frombuffer(columns[name]) for name in names})
+
+
+def axis_column(axis: str) -> str:
+    """The column of an axis in the tidy table."""
+    return f"axis:{axis}" if axis in (*FIXED, "step") or "/" in axis else axis
+
+
+def status(state: RunState, epochs: int) -> tuple[str, str]:
+    """State and words for a run that gives no number yet; `epochs` is its full length."""
+    if state.name == "partial":
+        return "partial", f"{state.epochs}/{epochs} epochs"
+    if state.name == "failed":
+        return (state.reason or "error"), FAILURES.get(state.reason, state.reason or "failed")
+    return state.name, STATES[state.name]
+
+
+def number(value: Any) -> float:
+    """A stored value as float; what JSON writers make of a value that is no number (null, "NaN") is NaN."""
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan

@@ -1,0 +1,104 @@
+"""Tables of settings (tables 1 and 12 of the paper), read off the runs of a grid and compared with the printed ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from suite.files.yaml import Node
+from suite.files.yaml_model import NAME, Part
+from suite.report.against.verdict import Judged, Verdict, incomparable
+from suite.report.metric import setting
+from suite.report.tables.layout import Match, label_text, unique
+from suite.report.tables.table import Cell, Head, Line, Table
+
+if TYPE_CHECKING:
+    from suite.grid.expand import Grid, GridRun
+    from suite.report.published import Published
+
+
+def _words(value: Any) -> Any:
+    return {str(label_text(k)): v for k, v in value.items()} if isinstance(value, dict) else value
+
+
+class SettingColumn(Part):
+    """A field of the runs; `words` for its values, for one or for several in alphabetical order (`exp, relu`)."""
+
+    label: str = Field(min_length=1)
+    field: str
+    words: Annotated[dict[str, str], BeforeValidator(_words)] = {}
+
+    def text(self, values: set[str]) -> str:
+        """What is shown for the values that a row's runs have."""
+        together = ", ".join(sorted(values))
+        return self.words.get(together) or " or ".join(self.words.get(value, value) for value in sorted(values))
+
+
+class SettingRow(Part):
+    """The runs whose labels, or fields, are those of `where`."""
+
+    label: str = Field(min_length=1)
+    where: Annotated[Match, Field(min_length=1)]
+
+
+class SettingsLayout(Part):
+    """A table of settings. Nothing has to be trained for it."""
+
+    name: str = Field(pattern=NAME)
+    grid: str = ""
+    kind: Literal["configuration"]
+    caption: str = ""
+    published: str | None = None
+    rows: Annotated[tuple[SettingRow, ...], AfterValidator(unique)]
+    columns: Annotated[tuple[SettingColumn, ...], AfterValidator(unique)]
+
+
+@dataclass(frozen=True)
+class PlacedSettings:
+    """Such a layout with the file that it stands in."""
+
+    layout: SettingsLayout
+    node: Node
+
+    def where(self, *path: Any) -> str:
+        """File, line and key of a part of the layout."""
+        return self.node.find(path).key(*path)
+
+
+def setting_text(value: Any) -> str:
+    """A field's value as a table shows it: 0.05, true, legs."""
+    return f"{value:g}" if isinstance(value, float) else str(label_text(value))
+
+
+def runs_of(row: SettingRow, grid: Grid) -> list[GridRun]:
+    """The runs that a row is read off."""
+    def fits(run: GridRun, key: str, allowed: Any) -> bool:
+        value = run.labels.get(key) if key in grid.axes else setting_text(run.config.get(key))
+        return value in allowed
+    return [run for run in grid.runs if all(fits(run, key, allowed) for key, allowed in row.where.items())]
+
+
+def build_settings(placed: PlacedSettings, grid: Grid, published: Published) -> Table:
+    """The table, each cell with what the paper prints there. The layout fits the grid (see `layout_files`)."""
+    layout = placed.layout
+    rows = [(row.label, runs_of(row, grid)) for row in layout.rows]
+    heads = tuple(Head(column.label, setting(column.field), "last", (), tuple(grid.runs)) for column in layout.columns)
+    cells = tuple(tuple(_cell(label, column, runs, grid, layout.published, published) for column in layout.columns)
+                  for label, runs in rows)
+    return Table(layout.name, layout.caption, "", tuple(label for label, _ in rows), heads, cells,
+                 lines=tuple(Line(label) for label, _ in rows), kind="configuration", published=layout.published or "")
+
+
+def _cell(row: str, column: SettingColumn, runs: list[GridRun], grid: Grid, table: str | None,
+          published: Published) -> Cell:
+    text = column.text({setting_text(run.config.get(column.field)) for run in runs})
+    judged: tuple[Judged, ...] = ()
+    if table is not None:
+        raw = setting_text(published.file.configurations[table].rows[row][column.label])
+        printed = column.words.get(raw, raw)
+        why = incomparable([], grid)
+        verdict: Verdict = "not comparable" if why else "match" if printed == text else "off"
+        judged = (Judged(table, row, column.label, printed, None, None, None, None, verdict, why),)
+    return Cell(row, column.label, "configuration", text, "", judged=judged)

@@ -1,0 +1,116 @@
+"""What a table is: cells with a number and its deviation, or the reason why there is none, under heads, in blocks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from suite.report.metric import Metric, selection_words
+
+if TYPE_CHECKING:
+    from suite.grid.expand import GridRun
+    from suite.report.against.verdict import Judged
+    from suite.report.tables.layout import Epoch
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell. `number` and `rest` together are what is shown; without a number, `rest` is the reason.
+
+    `mean`, `std`, `interval` (95 %, Student) and `values` (by seed) are in the metric's shown unit, and differences
+    from the row `base` where that is given. `rank` is 1 for the best complete cell of the column, 2 for the second,
+    else 0. `state`: complete, incomplete, excluded, absent, mixed, chance (X: no better), published (printed in the
+    paper), average, configuration, or a run's state. `judged` holds the published numbers of this cell, its own
+    table's first.
+    """
+
+    row: str
+    column: str
+    state: str
+    number: str
+    rest: str
+    reason: str = ""
+    mean: float | None = None
+    std: float | None = None
+    interval: tuple[float, float] | None = None
+    n: int = 0
+    values: dict[int, float] | None = None
+    run_ids: tuple[str, ...] = ()
+    rank: int = 0
+    base: str = ""
+    judged: tuple[Judged, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """What is shown, without marks."""
+        return self.number + self.rest
+
+    @property
+    def chance(self) -> bool:
+        """Whether the cell is an X: no better than chance."""
+        return self.state == "chance"
+
+
+@dataclass(frozen=True)
+class Head:
+    """A column's head: its label, metric, epoch and how the epoch was chosen, and the runs below it.
+
+    `group` is a heading that neighbours share, `short` the label below it. `averages` names the columns that this one
+    is the mean of, and then there are no runs.
+    """
+
+    label: str
+    metric: Metric
+    epoch: Epoch
+    selects: tuple[str, ...]
+    runs: tuple[GridRun, ...]
+    group: str = ""
+    short: str = ""
+    averages: tuple[str, ...] = ()
+
+    @property
+    def heading(self) -> str:
+        """Metric, unit and better direction; nothing for a setting."""
+        return self.metric.heading if self.metric.words else ""
+
+    @property
+    def epoch_words(self) -> str:
+        """Which epoch is shown, in words."""
+        if self.epoch == "best":
+            return "at " + " or ".join(selection_words(select) for select in self.selects)
+        return f"after the {self.epoch} epoch" if isinstance(self.epoch, str) else f"after epoch {self.epoch}"
+
+
+@dataclass(frozen=True)
+class Line:
+    """How a row is shown: its label in its block, the block's heading, the row that it is a difference from, or ''.
+
+    A `constant` row shows what the paper prints; `source` is the work that the paper cites for it.
+    """
+
+    label: str
+    group: str = ""
+    block: int = 0
+    base: str = ""
+    source: str = ""
+    constant: bool = False
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table, ready to be rendered: `cells[i][j]` belongs to `rows[i]`, `lines[i]` and `heads[j]`.
+
+    `rows` are names that no two rows share; `lines` say how they are shown. `published` is the paper's table, or ''.
+    """
+
+    name: str
+    caption: str
+    axis: str
+    rows: tuple[str, ...]
+    heads: tuple[Head, ...]
+    cells: tuple[tuple[Cell, ...], ...]
+    lines: tuple[Line, ...]
+    kind: Literal["numbers", "configuration"] = "numbers"
+    spread: Literal["sample", "population", "none"] = "sample"
+    transpose: bool = False
+    published: str = ""

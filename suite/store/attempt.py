@@ -1,0 +1,263 @@
+"""Who owns a run folder: attempts, their heartbeats, and how they ended.
+
+An attempt is a claim: `attempts/0001.json`, made by exclusive creation; the highest number owns the folder, and taking
+over is the exclusive creation of the next one. An owner looks for a higher number before each write, and stops where it
+finds one. On the same machine since the same start, process id and start time tell whether an owner lives; elsewhere
+only its heartbeat does, by the clock of whoever watches it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Literal
+
+from suite.files import atomic
+
+Status = Literal["ended", "alive", "dead", "elsewhere", "unreadable"]
+CLAIM = re.compile(r"(\d{4,})\.json")
+PATIENCE_S = 600.0
+
+
+class Overtaken(Exception):
+    """Another attempt owns the run folder now; this one must not write any more."""
+
+
+@lru_cache(maxsize=1)
+def here() -> tuple[str, str]:
+    """Host name, and a text that no other machine, start of it or process namespace has ("" if unknown)."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        place = f"{boot}/{Path('/proc/self/ns/pid').readlink()}"  # containers on one machine share the first only
+    except OSError:
+        place = ""
+    return socket.gethostname(), place
+
+
+def process_start(pid: int) -> int | None:
+    """When a process of this machine started, in ticks since the machine did. None if there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return None
+    fields = stat.rpartition(")")[2].split()  # the name before it, in brackets, may hold anything
+    return None if fields[0] in "ZX" else int(fields[19])  # a dead process that nobody has asked about yet is dead
+
+
+@dataclass(frozen=True)
+class Tenure:
+    """What the files say about an attempt. `claim` and `end` are None where unreadable, `end` also where not there."""
+
+    number: int
+    claim: Mapping[str, Any] | None
+    beat: Mapping[str, Any] | None
+    ended: bool
+    end: Mapping[str, Any] | None
+
+    @property
+    def status(self) -> Status:
+        """Whether it goes on, as far as this machine can tell."""
+        if self.ended:
+            return "ended"
+        if self.claim is None:
+            return "unreadable"
+        _, place = here()
+        if not place or self.claim["place"] != place:
+            return "elsewhere"
+        alive = process_start(self.claim["pid"]) == self.claim["started"]
+        return "alive" if alive else "dead"
+
+    @property
+    def count(self) -> int:
+        """How often its heart has beaten."""
+        return int(self.beat.get("count", 0)) if self.beat else 0
+
+    @property
+    def holder(self) -> str:
+        """Who has it, in words."""
+        if self.claim is None:
+            return "an owner whose claim cannot be read"
+        job = f" in job {self.claim['job']}" if self.claim.get("job") else ""
+        return f"process {self.claim['pid']} on {self.claim['host']}{job}"
+
+
+def latest(folder: Path) -> Tenure | None:
+    """The attempt that owns a run folder, or owned it last. None where there was none."""
+    number = max(numbers(folder), default=0)
+    if not number:
+        return None
+    base = folder / "attempts" / f"{number:04d}"
+    claim, _ = _read(base.with_suffix(".json"))
+    claim = claim if claim and {"token", "host", "place", "pid", "started"} <= claim.keys() else None
+    beat, _ = _read(base.with_suffix(".beat"))
+    end, ended = _read(base.with_suffix(".end"))
+    return Tenure(number, claim, beat, ended, end)
+
+
+def numbers(folder: Path) -> list[int]:
+    """The numbers of all attempts at a run, in no order."""
+    try:
+        with os.scandir(folder / "attempts") as entries:
+            return [int(match[1]) for entry in entries if (match := CLAIM.fullmatch(entry.name))]
+    except FileNotFoundError:
+        return []
+
+
+def claim(folder: Path, still: tuple[int, int] | None = None, job: str = "") -> Attempt | None:
+    """Own a run folder, or None where somebody else does. Raises OSError.
+
+    `still`: number and count of an attempt whose heart was seen to stand still for too long, and that may be overtaken.
+    `job`: of a cluster, in which this process is.
+    """
+    (folder / "attempts").mkdir(exist_ok=True)
+    last = latest(folder)
+    free = last is None or last.status in ("ended", "dead") or still == (last.number, last.count)
+    if not free:
+        return None
+    attempt = Attempt(folder, last.number + 1 if last else 1)
+    return attempt if attempt.begin(job) else None
+
+
+class Attempt:
+    """The ownership of a run folder. Invariant: nothing is put in place once an attempt with a higher number exists."""
+
+    def __init__(self, folder: Path, number: int, token: str = "") -> None:
+        self.folder, self.number = folder, number
+        self.token = token or secrets.token_hex(8)
+        self._next = self._path(number + 1, "json")
+        self._count = 0
+
+    def begin(self, job: str = "") -> bool:
+        """Claim the folder; whether it worked. What earlier owners have not yet put in place is removed."""
+        host, place = here()
+        pid = os.getpid()
+        content = {"token": self.token, "host": host, "place": place, "pid": pid, "started": process_start(pid),
+                   "job": job, "when": time.strftime("%Y-%m-%d %H:%M:%S %z")}  # for people; nothing is decided by it
+        if not atomic.create(self._path(self.number, "json"), atomic.seal(content), self._owner, durable=False):
+            return False
+        for place_of_files in (self.folder, self.folder / "attempts"):
+            atomic.remove_aside(place_of_files, self.number)
+        return True
+
+    def check(self) -> None:
+        """Raises Overtaken."""
+        try:
+            self._next.stat()
+        except FileNotFoundError:
+            return
+        raise Overtaken(f"attempt {self.number} at {self.folder.name} was overtaken by attempt {self.number + 1}")
+
+    def write(self, name: str, data: bytes, durable: bool = True) -> None:
+        """Put a file of the folder in place. Raises Overtaken, OSError."""
+        self._fenced(lambda: atomic.replace(self.folder / name, data, self._owner, self.check, durable))
+
+    def create(self, name: str, data: bytes) -> bool:
+        """Make a file of the folder unless it is there; whether it was made. Raises Overtaken, OSError."""
+        return self._fenced(lambda: atomic.create(self.folder / name, data, self._owner, self.check))
+
+    def remove(self, name: str) -> None:
+        """Remove a file of the folder, if it is there. Raises Overtaken, OSError."""
+        self.check()
+        (self.folder / name).unlink(missing_ok=True)
+
+    def set_aside(self, name: str, why: str = "corrupt") -> str:
+        """Rename a file of the folder; its name from now on. Raises Overtaken, OSError."""
+        self.check()
+        return atomic.set_aside(self.folder / name, why).name
+
+    def beat(self, progress: Mapping[str, Any]) -> None:
+        """Show that the owner lives, and how far it is. Raises Overtaken, OSError."""
+        self._count += 1
+        data = atomic.seal({"count": self._count, **progress})
+        self._fenced(lambda: atomic.replace(self._path(self.number, "beat"), data, self._owner, self.check, False))
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether somebody has asked for it (`ask_to_stop`)."""
+        return self._path(self.number, "stop").exists()
+
+    def end(self, state: str, reason: str = "", detail: str = "", **more: Any) -> None:
+        """Say how it ended, once. Raises Overtaken, OSError."""
+        data = atomic.seal({"state": state, "reason": reason, "detail": detail, **more})
+        self._fenced(lambda: atomic.create(self._path(self.number, "end"), data, self._owner, self.check))
+
+    def _fenced(self, write: Callable[[], Any]) -> Any:
+        self.check()  # an owner that comes back after a long while touches nothing at all
+        try:
+            return write()
+        except FileNotFoundError:
+            self.check()  # whoever overtook this attempt has removed the file that was about to be put in place
+            raise
+
+    @property
+    def _owner(self) -> str:
+        return f"{self.number:04d}-{self.token}"
+
+    def _path(self, number: int, kind: str) -> Path:
+        return self.folder / "attempts" / f"{number:04d}.{kind}"
+
+
+def ask_to_stop(folder: Path, number: int, who: str) -> None:
+    """Ask the owner of an attempt, wherever it is, to write a checkpoint and to end as cancelled. Raises OSError."""
+    atomic.create(folder / "attempts" / f"{number:04d}.stop", atomic.seal({"who": who}), atomic.nobody())
+
+
+def end_for_dead(folder: Path, pid: int, started: int | None, state: str, reason: str, detail: str) -> bool:
+    """Say how a dead process of this machine ended, if it owned the folder and had not said so; whether it was said."""
+    last = latest(folder)
+    if last is None or last.claim is None or last.status != "dead" or last.claim["pid"] != pid:
+        return False
+    if started is not None and last.claim["started"] != started:
+        return False
+    try:
+        Attempt(folder, last.number, str(last.claim["token"])).end(state, reason, detail)
+    except Overtaken:
+        return False
+    return True
+
+
+def end_for_job(folder: Path, job: str, state: str, reason: str, detail: str) -> bool:
+    """Say how the attempt of a job ended that SLURM knows no more, or starts again; whether there was one."""
+    last = latest(folder)
+    if last is None or last.ended or last.claim is None or last.claim.get("job") != job:
+        return False
+    try:
+        Attempt(folder, last.number, str(last.claim["token"])).end(state, reason, detail)
+    except Overtaken:
+        return False
+    return True
+
+
+class Watch:
+    """Heartbeats as this process has seen them, by its own clock, which nobody can set."""
+
+    def __init__(self, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic) -> None:
+        self.patience_s = patience_s
+        self._clock = clock
+        self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+
+    def still(self, run_id: str, tenure: Tenure) -> tuple[int, int] | None:
+        """Number and count of the attempt, if its heart has not moved for longer than `patience_s`; else None."""
+        now, place = self._clock(), (tenure.number, tenure.count)
+        seen, since = self._seen.get(run_id, (None, now))
+        if seen != place:
+            since = now
+        self._seen[run_id] = (place, since)
+        return place if now - since > self.patience_s else None
+
+
+def _read(path: Path) -> tuple[dict[str, Any] | None, bool]:
+    """Content (None where unreadable) and whether the file is there."""
+    try:
+        return atomic.read_sealed(path), True
+    except FileNotFoundError:
+        return None, False
+    except (atomic.Corrupt, OSError):
+        return None, True

@@ -1,0 +1,205 @@
+"""The verb merge: brings the runs of one store into another. The same id is the same run.
+
+Of two copies the one that is further wins, and the other goes to the trash; two results that differ are named, and
+stay. Each run is copied aside and put in place by one rename, so a merge that is killed is simply started again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import time
+from collections import Counter
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from suite.errors import UserError
+from suite.files import atomic
+from suite.report.frozen import MANIFEST, STORE
+from suite.store import attempt, requests, trash
+from suite.store.store import RunState, Store, check_folder, check_writable, checkpoints, read_config
+
+ASIDE = "merging"  # folder of the target for what is being copied; `<run>-<pid>-<start time>` in it
+STILL_S = 5.0  # a run of another machine whose heart stands still for so long is copied as it is
+SHOWN = 20
+NEW, SAME, BEHIND, NOTHING = "new", "the same in both", "as far in the target", "not started in the source"
+AHEAD = "further in the source; what was there is in the trash"
+TWICE = "measured in both; the target's is kept"
+CONFLICT = "conflict: both have a result, and they differ; nothing was changed"
+WELL = {NEW, SAME, BEHIND, NOTHING, AHEAD, TWICE}
+
+
+def merge(args: argparse.Namespace) -> int:
+    """Merges `args.source` into `args.target`, and tells what became of each run. Returns 1 where some are left out."""
+    source, target = _source(args.source), Store(args.target)
+    if source.root.resolve() == target.root.resolve():
+        raise UserError("a store cannot be merged into itself", str(target.root))
+    check_writable(target.root)
+    told: dict[str, list[str]] = {}
+    try:
+        target.root.mkdir(parents=True, exist_ok=True)
+        _clean(target.root / ASIDE)
+        requests.copy(source.root, target.root)
+        _copy_patches(source.root, target.root)
+        alive = _alive(source)
+        for run_id in source.run_ids():
+            told.setdefault(_bring(run_id, source, target, alive), []).append(run_id)
+        with suppress(OSError):  # somebody else may be merging, too
+            (target.root / ASIDE).rmdir()
+    except OSError as error:
+        raise atomic.explain(error) or error from None
+    return _tell(told, source, target)
+
+
+def _source(folder: Path) -> Store:
+    """The store that is read: the folder, or the one in what `freeze` has kept. Raises UserError where it has no run.
+
+    An empty store is a slip of the pen: whoever merges one believes that they have brought something over.
+    """
+    source = Store(folder / STORE if (folder / MANIFEST).is_file() else folder)
+    fix = "name a folder of runs, as runs, or one that `freeze` has made, as results/quickstart"
+    if not source.root.is_dir():
+        raise UserError("there is no such store", str(source.root), fix)
+    if not source.run_ids():
+        raise UserError("there is no run in it", str(source.root), fix)
+    return source
+
+
+def compare(mine: RunState, theirs: RunState, equal: bool) -> str:
+    """What to do with a run that both stores have, mine being the target's: "same", "conflict", "take", "keep"."""
+    if mine.name == theirs.name == "done":
+        return "same" if equal else "conflict"
+    if mine.name == "done" or theirs.name == "done":
+        return "take" if theirs.name == "done" else "keep"
+    return "take" if theirs.epochs > mine.epochs else "keep"
+
+
+def _bring(run_id: str, source: Store, target: Store, alive: set[str]) -> str:
+    """Merge one run; what became of it, as a heading."""
+    theirs, folder = source.state(run_id), source.folder(run_id)
+    if theirs.name == "unknown":
+        return f"cannot be read: {theirs.detail}"
+    if theirs.name == "todo":
+        return NOTHING
+    if run_id in alive:
+        return "under way in the source; merge again when they have ended"
+    try:
+        read_config(folder)
+        _check_plain(folder)
+    except UserError as error:
+        return f"left out: {error.problems[0].what}"
+    while True:
+        there = target.folder(run_id).exists()  # asked before its state: what appears in between must not seem empty
+        mine = target.state(run_id)
+        check_folder(target.folder(run_id))
+        if not there:
+            decision = "new"
+        else:
+            equal = _numbers(source, run_id) == _numbers(target, run_id)
+            decision = compare(_reach(target, run_id, mine), _reach(source, run_id, theirs), equal)
+        if decision == "conflict":
+            bench = read_config(folder).kind == "bench"  # measured twice: both are right, and one is enough
+            return TWICE if bench else CONFLICT
+        if decision not in ("new", "take"):
+            return SAME if decision == "same" else BEHIND
+        if mine.name in ("claimed", "unknown"):
+            return "under way in the target; merge again when they have ended"
+        if _put(folder, target, run_id, decision == "take"):
+            return NEW if decision == "new" else AHEAD
+
+
+def _put(folder: Path, target: Store, run_id: str, replace: bool) -> bool:
+    """Copy a run into the target, whose own is first moved to the trash; False where somebody was faster."""
+    own = f"{run_id}-{os.getpid()}-{attempt.process_start(os.getpid())}"
+    aside = target.root / ASIDE / own
+    shutil.rmtree(aside, ignore_errors=True)
+    try:
+        _copy(folder, aside)
+        if replace and trash.move(target, run_id, target.state(run_id)) is None:
+            return False
+        aside.rename(target.folder(run_id))  # fails where a folder is that has anything in it
+    except FileNotFoundError:  # the source's owner has replaced a checkpoint meanwhile
+        return False
+    except OSError:
+        if not replace and target.folder(run_id).exists():
+            return False
+        raise
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+    return True
+
+
+def _copy(folder: Path, aside: Path) -> None:
+    """Copy a run, to the disk: the rename must not outlive its content in a power failure."""
+    shutil.copytree(folder, aside, ignore=lambda _, names: [name for name in names if atomic.ASIDE.fullmatch(name)])
+    for path in [*aside.rglob("*"), aside]:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _check_plain(folder: Path) -> None:
+    """Raises UserError where anything in a run's folder is neither a file nor a folder: a link may lead anywhere."""
+    for path in folder.rglob("*"):
+        if path.is_symlink() or not (path.is_file() or path.is_dir()):
+            raise UserError(f"{path.relative_to(folder)} in it is no plain file", str(path))
+
+
+def _reach(store: Store, run_id: str, state: RunState) -> RunState:
+    """The state, with the newest checkpoint's step counted as part of an epoch where the run is not done."""
+    if state.name == "done":
+        return state
+    step = max((step for step, _ in checkpoints(store.folder(run_id))), default=0)
+    return RunState(state.name, epochs=(state.epochs << 40) + step)
+
+
+def _numbers(store: Store, run_id: str) -> list[dict[str, Any]]:
+    """The rows of a run without their times."""
+    return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in store.rows(run_id)]
+
+
+def _alive(source: Store) -> set[str]:
+    """Runs of the source that somebody is at: on this machine by process, elsewhere where the heart beats."""
+    def beats() -> dict[str, attempt.Tenure]:
+        claimed = (run_id for run_id, state in source.states(source.run_ids()).items() if state.name == "claimed")
+        found = ((run_id, attempt.latest(source.folder(run_id))) for run_id in claimed)
+        return {run_id: tenure for run_id, tenure in found if tenure is not None}
+
+    before = beats()
+    if any(tenure.status == "elsewhere" for tenure in before.values()):
+        time.sleep(STILL_S)
+    return {run_id for run_id, tenure in beats().items() if tenure.status == "alive" or run_id not in before
+            or (tenure.number, tenure.count) != (before[run_id].number, before[run_id].count)}
+
+
+def _copy_patches(source: Path, target: Path) -> None:
+    for path in sorted((source / "patches").glob("*.patch")):
+        if path.is_file() and not path.is_symlink() and not (target / "patches" / path.name).exists():
+            (target / "patches").mkdir(exist_ok=True)
+            atomic.create(target / "patches" / path.name, path.read_bytes(), atomic.nobody())
+
+
+def _clean(aside: Path) -> None:
+    """Remove what merges of this machine left half-copied that are dead."""
+    for path in aside.glob("*-*-*") if aside.is_dir() and not aside.is_symlink() else ():
+        _, pid, started = path.name.rsplit("-", 2)
+        if not pid.isdecimal() or str(attempt.process_start(int(pid))) != started:
+            shutil.rmtree(path, ignore_errors=True)
+
+
+def _tell(told: Mapping[str, list[str]], source: Store, target: Store) -> int:
+    counts = Counter({what: len(ids) for what, ids in told.items()})
+    print(f"{source.root} into {target.root}: {sum(counts.values())} runs")
+    for what, count in counts.most_common():
+        print(f"  {count} {what}")
+        if what not in (NEW, SAME, NOTHING):
+            for run_id in told[what][:SHOWN]:
+                print(f"    {run_id}")
+            if count > SHOWN:
+                print(f"    {count - SHOWN} more")
+    return 0 if told.keys() <= WELL else 1

@@ -1,0 +1,144 @@
+"""What a run was computed with: code, packages, machine, data. Needs neither torch nor NumPy.
+
+`of_launch` asks git, once for all runs that are started together; the rest is cheap enough for each attempt.
+`provenance.json` is the environment of the trajectory with `mixed` (what changed on its way), and a list of attempts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from suite.files import atomic
+
+PACKAGES = ("torch", "numpy", "scipy", "pandas", "datasets", "pyarrow", "pillow", "pykeops")
+TEXT = ("*.py", "*.yaml", "*.yml", "*.toml", "*.txt", "*.md", "*.j2", "*.cpp", "*.cu", "*.sh", "Makefile")
+EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "compile", "data")  # may change bits
+
+
+def of_launch(root: Path) -> dict[str, Any]:
+    """Commit, dirty files and the command of this launch. A dirty tree's patch is written to `<root>/patches/`.
+
+    `git.error` says why there is no commit, where there is none.
+    """
+    return {"git": of_code(Path(__file__).resolve().parent, root), "command": sys.argv[:]}
+
+
+def environment(threads: int, device: str, kernel_backend: str, compiled: str | bool) -> dict[str, Any]:
+    """Whatever decides the bits of a trajectory, and the versions of all packages. `device` is its model."""
+    return {"device": device, "threads": threads, "kernel_backend": kernel_backend, "compile": compiled,
+            "python": platform.python_version(), **versions(), "cpu": cpu(), "system": platform.platform()}
+
+
+def differences(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """What may make other bits, as `threads: 1, then 2`."""
+    return [f"{key}: {first.get(key)}, then {now.get(key)}" for key in EXACT if first.get(key) != now.get(key)]
+
+
+def code(attempts: Sequence[Mapping[str, Any]]) -> str:
+    """The code of all attempts at a run in a line: commits, each with the patch of its dirty tree."""
+    told = []
+    for git in (attempt.get("git") or {} for attempt in attempts):
+        patch = f" + {git['patch']}" if git.get("patch") else ""
+        told.append(f"{git.get('commit') or 'no commit'}{patch}")
+    return ", then ".join(dict.fromkeys(told))
+
+
+@lru_cache(maxsize=1)
+def versions() -> dict[str, str]:
+    """Versions of the packages that matter, of those that are installed."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@lru_cache(maxsize=1)
+def cpu() -> str:
+    """The model of this machine's processor."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
+                platform.processor() or platform.machine())
+
+
+def machine() -> str:
+    """A fingerprint of what a measurement depends on: processor, cores, and GPUs where the driver tells them."""
+    cards = sorted(path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information"))
+    lines = [line for text in cards for line in text.splitlines() if line.startswith("Model")]
+    gpus = [line.partition(":")[2].strip() for line in lines]
+    return ", ".join([f"{len(os.sched_getaffinity(0))} cores of {cpu()}", *gpus])
+
+
+def peak_memory_mb() -> float:
+    """The most memory that this process has used, in MiB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+
+
+def of_code(code: Path, root: Path) -> dict[str, Any]:
+    """Commit of the code in a folder, and whether and how it differs from that (as a patch below `root`).
+
+    Raises OSError where the patch cannot be written.
+    """
+    record: dict[str, Any] = {"commit": None, "dirty": None, "patch": None, "error": ""}
+    try:
+        top = Path(_run(code, "rev-parse", "--show-toplevel").strip())
+        if not _run(code, "ls-files", "--cached", "--others", "--exclude-standard", "--", Path(__file__).name):
+            return record | {"error": "the code is in no git repository"}  # but in a folder that another one ignores
+        commit = _run(code, "rev-list", "--max-count=1", "--all").strip() and _run(code, "rev-parse", "HEAD").strip()
+        changed = _run(top, "status", "--porcelain", "--untracked-files=all", "--", *TEXT)
+        patch = _patch(top, commit) if changed else b""
+    except FileNotFoundError:
+        return record | {"error": "git is not installed"}
+    except subprocess.CalledProcessError as error:
+        return record | {"error": error.stderr.decode(errors="replace").strip().partition("\n")[0]}
+    record |= {"commit": commit or None, "dirty": bool(patch)}
+    if patch:
+        name = f"{hashlib.sha256(patch).hexdigest()[:16]}.patch"
+        if not (root / "patches" / name).exists():
+            (root / "patches").mkdir(parents=True, exist_ok=True)
+            atomic.create(root / "patches" / name, patch, atomic.nobody())
+        record["patch"] = f"patches/{name}"
+    return record
+
+
+def _patch(top: Path, commit: str) -> bytes:
+    """The difference between the commit and the text files of the working tree, new ones included.
+
+    It is made with an index and an object store of its own, so that the repository stays as it is.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        objects = _run(top, "rev-parse", "--git-path", "objects").strip()
+        env = {"GIT_INDEX_FILE": f"{scratch}/index", "GIT_OBJECT_DIRECTORY": scratch,
+               "GIT_ALTERNATE_OBJECT_DIRECTORIES": str((top / objects).resolve())}
+        base = commit or _run(top, "hash-object", "-t", "tree", "-w", "--stdin", env=env).strip()
+        _run(top, "read-tree", base, env=env)
+        files = _run(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TEXT, env=env)
+        _run(top, "update-index", "--add", "--remove", "-z", "--stdin", env=env, text=files)
+        return _bytes(_run(top, "diff", "--cached", "--binary", base, env=env))
+
+
+def _run(folder: Path, *words: str, env: Mapping[str, str] | None = None, text: str = "") -> str:
+    done = subprocess.run(["git", *words], cwd=folder, env={**os.environ, **(env or {})}, input=_bytes(text),
+                          capture_output=True, check=True)
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")

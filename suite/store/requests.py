@@ -1,0 +1,118 @@
+"""Which grid asked for which runs: a record for each start, in `<store>/launches/`, never changed.
+
+`cancel` and `gc` touch only what the grids that they are given have started, and no other grid has asked for.
+"""
+
+from __future__ import annotations
+
+import getpass
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.errors import UserError
+from suite.files import atomic
+from suite.grid.expand import Grid, GridRun
+from suite.store.store import FROZEN, Store, check_writable
+
+FOLDER = "launches"
+Origin = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One start of a grid. `runs` are all that it named, each with its labels for a reader, `starts` those that it was
+    to compute; `sets` are the settings of the command line."""
+
+    grid: str
+    path: str
+    profile: str
+    sets: tuple[str, ...]
+    runs: Mapping[str, str]
+    starts: frozenset[str]
+
+    @property
+    def origin(self) -> Origin:
+        """The grid: its name and file."""
+        return self.grid, self.path
+
+    @property
+    def question(self) -> tuple[str, ...]:
+        """The grid with what changes its runs: two starts with the same question differ by edits of the file only."""
+        return (*self.origin, self.profile, *self.sets)
+
+
+def of_grid(grid: Grid, starts: Collection[str] = ()) -> Launch:
+    """A start of the grid as it is now, which computes those of its runs that are among `starts`."""
+    runs = {run.run_id: named(run) for run in grid.runs}
+    sets = tuple(change for change in grid.changes if change.startswith("--set "))
+    return Launch(grid.name, str(grid.path.resolve()), grid.profile, sets, runs, frozenset(runs) & frozenset(starts))
+
+
+def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None:
+    """Leave a record of a start that is to compute the runs `starts`; an equal one is not made twice.
+
+    Raises UserError where it cannot be written. Where nothing starts that is no error: nobody can remove runs there.
+    Nor is one made where nobody has started anything on record, as in a store that is kept with its report.
+    """
+    folder = store.root / FOLDER
+    if not starts and not folder.exists():
+        return
+    if starts:
+        check_writable(store.root)
+    elif (store.root / FROZEN).exists():
+        return
+    try:
+        for launch in (of_grid(grid, starts) for grid in grids):
+            content = {"grid": launch.grid, "path": launch.path, "profile": launch.profile, "sets": list(launch.sets),
+                       "runs": dict(launch.runs), "starts": sorted(launch.starts)}
+            path = folder / f"{hashlib.sha256(atomic.canonical(content).encode()).hexdigest()[:16]}.json"
+            if not path.exists():
+                folder.mkdir(parents=True, exist_ok=True)
+                who = {"host": os.uname().nodename, "user": _user(), "command": sys.argv[:],
+                       "when": time.strftime("%Y-%m-%d %H:%M:%S %z")}  # for people; nothing is decided by it
+                atomic.create(path, atomic.seal(content | who), atomic.nobody())
+    except OSError as error:
+        if starts:
+            raise atomic.explain(error) or error from None
+
+
+def all_of(store: Store) -> list[Launch]:
+    """Every start on this store. Raises UserError where a record cannot be read: nobody knows what it protects."""
+    launches = []
+    for path in sorted((store.root / FOLDER).glob("*.json")):
+        try:
+            content = atomic.read_sealed(path)
+            launches.append(Launch(content["grid"], content["path"], content["profile"], tuple(content["sets"]),
+                                   content["runs"], frozenset(content["starts"])))
+        except (atomic.Corrupt, OSError, KeyError, TypeError) as error:
+            raise UserError(f"this record of a start cannot be read: {error}", str(path),
+                            "remove it, if no run of its grid is wanted any more") from None
+    return launches
+
+
+def named(run: GridRun) -> str:
+    """Its labels and seed, for a reader."""
+    return " ".join([*run.labels.values(), f"seed {run.config.seed}"])
+
+
+def copy(source: Path, target: Path) -> None:
+    """Copy the records of another store that are not here. Raises OSError."""
+    for path in sorted((source / FOLDER).glob("*.json")):
+        with suppress(atomic.Corrupt):
+            atomic.read_sealed(path)
+            if not path.is_symlink() and not (target / FOLDER / path.name).exists():
+                (target / FOLDER).mkdir(parents=True, exist_ok=True)
+                atomic.create(target / FOLDER / path.name, path.read_bytes(), atomic.nobody())
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return str(os.getuid())

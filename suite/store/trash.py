@@ -1,0 +1,88 @@
+"""The verb gc: runs that grids have started and no longer name, listed, and with `--yes` moved to `<store>/trash/`."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from suite.files import atomic
+from suite.grid.expand import Grid
+from suite.plan.plan import state_name
+from suite.store import attempt, requests
+from suite.store.store import RunState, Store, check_folder
+
+FOLDER = "trash"
+BUSY = ("claimed", "unknown")
+
+
+def gc(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Lists the runs; moves them with `--yes`. Returns 1 where one could not be moved."""
+    store = Store(args.store)
+    found = unnamed(grids, store)
+    states = {run_id: state for run_id, state in store.states(found).items() if state.name != "todo"}
+    busy = [run_id for run_id, state in states.items() if state.name in BUSY]
+    for run_id, state in states.items():
+        size = _size(store.folder(run_id)) / 1e6
+        print(f"  {run_id}  {state_name(state):<18} {state.epochs} epochs, {size:.1f} MB  {found[run_id]}"
+              + (": stays, somebody is at it" if run_id in busy else ""))
+    going = [run_id for run_id in states if run_id not in busy]
+    if not args.yes or not going:
+        print(f"{len(going)} runs were started by these grids and are no longer named by any"
+              + (". With --yes they go to the trash" if going else ""))
+        return 0
+    left = [run_id for run_id in going if move(store, run_id, states[run_id]) is None]
+    print(f"{len(going) - len(left)} runs are in {store.root / FOLDER} now. To have one back, move its folder up, and "
+          "name it by the run's id again; to free the space, remove the trash")
+    for run_id in left:
+        print(f"  {run_id} stays: somebody has just started it")
+    return 1 if left else 0
+
+
+def unnamed(grids: Sequence[Grid], store: Store) -> dict[str, str]:
+    """Runs, with their labels, that these grids have started with the same profile and settings, and that they name no
+    more, less those that any other grid, profile or setting has asked for."""
+    asking = {requests.of_grid(grid).question for grid in grids}
+    named = {run.run_id for grid in grids for run in grid.runs}
+    started: dict[str, str] = {}
+    for launch in requests.all_of(store):
+        if launch.question in asking:
+            started |= {run_id: launch.runs[run_id] for run_id in sorted(launch.starts)}
+        else:
+            named |= launch.runs.keys()
+    return {run_id: labels for run_id, labels in started.items() if run_id not in named}
+
+
+def move(store: Store, run_id: str, state: RunState) -> Path | None:
+    """Move a run to the trash; its place there, None where somebody owns it. It is claimed first, so nobody starts it.
+
+    Raises UserError.
+    """
+    folder = store.folder(run_id)
+    check_folder(folder)
+    try:
+        own = attempt.claim(folder)
+        if own is None:
+            return None
+        place = aside(store, run_id)
+        folder.rename(place)
+        # Moved back, it is what it was. Until then the claim holds, so that nobody starts a run that is on its way.
+        name = state.name if state.name in ("failed", "cancelled") else "partial"
+        attempt.Attempt(place, own.number, own.token).end(name, state.reason, state.detail)
+    except OSError as error:
+        raise atomic.explain(error) or error from None
+    return place
+
+
+def aside(store: Store, run_id: str) -> Path:
+    """A place in the trash that is free for a run. Raises OSError."""
+    (store.root / FOLDER).mkdir(exist_ok=True)
+    number = 1
+    while os.path.lexists(place := store.root / FOLDER / f"{run_id}-{number}"):
+        number += 1
+    return place
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*"))

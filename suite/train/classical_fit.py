@@ -1,0 +1,91 @@
+"""A trajectory of one step: a classical regression, fitted once, as a run like any other."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from suite.config.run_config import RunConfig
+from suite.errors import UserError
+from suite.models import classical
+from suite.train.trainer import Diverged, Evaluation, evaluation
+
+if TYPE_CHECKING:
+    from suite.data.prepared import TaskData
+
+ESTIMATOR = 3  # last word of the seed, beside those of `suite.train.trainer`
+
+
+class Fit:
+    """Interface of `suite.train.trainer.Trainer`. What is kept is the row: a fit that was cut short begins anew.
+
+    Raises UserError for a GPU, several epochs, other rates than the training's, and a task that is no regression.
+    """
+
+    steps_per_epoch = 1
+
+    def __init__(self, config: RunConfig, data: TaskData, device: torch.device) -> None:
+        name = config.model.name
+        if device.type != "cpu":
+            raise UserError(f"model.name is {name}, which runs on the processor", "--gpus", "leave --gpus out")
+        if config.train.epochs != 1:
+            raise UserError(f"{name} is fitted once, and cannot have {config.train.epochs} epochs", "train.epochs",
+                            "write 1")
+        if data.classes is not None or data.channels is None:
+            raise UserError(f"{name} is for vital signs, and {data.task} is none", "model.name", "choose another model")
+        self.evaluations = [evaluation(entry, data) for entry in config.train.evaluate]
+        if any(entry.rate != 1 for entry in self.evaluations):
+            raise UserError(f"{name} has a weight for each sample, and knows no other rate", "train.evaluate",
+                            "leave out the entries with @")
+        self.config, self.data = config, data
+        self.parameters = 0  # known once it is fitted
+        self.step = 0
+        self.rows: list[dict[str, Any]] = []
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is fitted."""
+        return self.step == 1
+
+    def advance(self) -> dict[str, Any]:
+        """Fit, evaluate, and return the row, with the keys of `Trainer.advance`. Raises Diverged."""
+        from threadpoolctl import threadpool_limits
+
+        name, threads = self.config.model.name, torch.get_num_threads()
+        seed = int(np.random.SeedSequence([self.config.seed, ESTIMATOR]).generate_state(1)[0])
+        with threadpool_limits(threads):
+            began = time.perf_counter()
+            x, y = self._windows(Evaluation("train", "train", 1))
+            fitted = classical.estimator(name, seed, threads).fit(x, y)
+            row: dict[str, Any] = {"epoch": 1, "step": 1, "train/loss": _loss(fitted, x, y)}
+            seconds, began = time.perf_counter() - began, time.perf_counter()
+            for entry in self.evaluations:
+                loss = _loss(fitted, *self._windows(entry))
+                row |= {f"{entry.name}/rmse": math.sqrt(loss), f"{entry.name}/loss": loss}
+        if not all(math.isfinite(value) for value in row.values()):
+            raise Diverged(f"the errors of {name} are not finite")
+        self.parameters = classical.parameters(name, fitted)
+        self.rows, self.step = [row | {"time/train": seconds, "time/eval": time.perf_counter() - began}], 1
+        return dict(self.rows[0])
+
+    def state(self) -> dict[str, Any]:
+        """The row, if there is one."""
+        return {"step": self.step, "rows": [dict(row) for row in self.rows], "parameters": self.parameters}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the row."""
+        self.step, self.parameters = state["step"], state["parameters"]
+        self.rows = [dict(row) for row in state["rows"]]
+
+    def _windows(self, entry: Evaluation) -> tuple[np.ndarray, np.ndarray]:
+        """All windows of a split (n, length x channels) float32, and their targets (n,) float64."""
+        batch = self.data.batch(entry.split, np.arange(self.data.count(entry.split)))
+        return batch.x.flatten(1).numpy(), batch.y.double().numpy()
+
+
+def _loss(fitted: Any, x: np.ndarray, y: np.ndarray) -> float:
+    return float(np.mean((np.asarray(fitted.predict(x), np.float64) - y) ** 2))

@@ -1,0 +1,58 @@
+"""The processor or GPU that a process computes on, and how it is made to compute the same bits again."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import shutil
+from contextlib import suppress
+
+import torch
+import torch.utils.deterministic
+
+from suite.errors import UserError
+from suite.job.order import COMPILED
+from suite.store import provenance
+
+
+def settle(threads: int, device: str, compile: str) -> torch.device:
+    """Make this process compute deterministically with so many threads; `compile`: see `suite.job.order`.
+
+    Raises UserError where the device, or the compiler that torch.compile calls, is not there. What has no deterministic
+    form warns in the log. Memory is not filled before use: nothing here reads it unwritten.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    keep_memory()
+    torch.set_num_threads(threads)
+    if torch.get_num_interop_threads() != 1:
+        with suppress(RuntimeError):  # too late in a process that has computed before; no bit depends on it
+            torch.set_num_interop_threads(1)
+    torch.set_deterministic_debug_mode("warn")
+    if compile == COMPILED:
+        if not shutil.which(os.environ.get("CXX", "g++")):
+            raise UserError("torch.compile finds no C++ compiler", "--compile",
+                            "install g++, name another in the variable CXX, or leave the option out")
+        torch.use_deterministic_algorithms(True, warn_only=True)  # tells the compiler too, which takes a second to load
+        torch._inductor.config.fallback_random = True  # the same dropout as without a compiler
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    if device != "cpu" and not torch.cuda.is_available():
+        raise UserError(f"torch {torch.__version__} sees no GPU in slot {os.environ.get('CUDA_VISIBLE_DEVICES', '')!r}",
+                        "--gpus", "install a CUDA build of torch, name a GPU that is there, or leave --gpus out")
+    return torch.device(device)
+
+
+def keep_memory() -> None:
+    """Make the C library keep what is freed, where it is glibc: it would give large blocks back to the system, whose
+    pages then have to be zeroed anew in each step (a fifth of a step's time at the paper's size)."""
+    trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(mmap_max, 0)
+        mallopt(trim_threshold, -1)  # never
+
+
+def model(device: str) -> str:
+    """The model of the processor or GPU that computes."""
+    if device == "cpu":
+        return f"{provenance.cpu()} ({torch.backends.cpu.get_cpu_capability()})"
+    return torch.cuda.get_device_name()

@@ -1,0 +1,83 @@
+"""Runs of kind `bench`: measurements of this machine, in the same grids, stores and reports as trainings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from suite.config.run_config import RunConfig
+from suite.errors import UserError
+from suite.store import provenance
+
+
+@dataclass(frozen=True)
+class NoData:
+    """Stands for the data of a run that has none."""
+
+    fingerprint: str = "none"
+    variant: str = "none"
+
+
+class Measurement:
+    """One measurement, of a kernel's back ends or of a step of training, as a trajectory of one step and one row.
+
+    For a step see `suite.train.step_bench`. Of a kernel the row holds, for each back end that ran, `<back end>/ms`,
+    `<back end>/mb` (peak memory of a pass, MiB) and `<back end>/ratio` (its time over that of `blocked`); for the power
+    sum also `matmul/…`, the bare matrix products.
+    """
+
+    steps_per_epoch = 1
+    parameters = 0
+
+    def __init__(self, config: RunConfig, device: torch.device) -> None:
+        """Raises UserError where the run was planned on another machine, or measures what it does not run on."""
+        if device.type != config.bench.device:
+            fix = "name a GPU: --gpus 0" if device.type == "cpu" else "leave --gpus out, or --set bench.device=cuda"
+            raise UserError(f"this run measures {config.bench.device}, and runs on {device.type}", "bench.device", fix)
+        if config.bench.machine != provenance.machine():
+            raise UserError(f"this run measures {config.bench.machine}, and this is {provenance.machine()}",
+                            "bench.machine", "plan the grid on the machine that it is to measure")
+        self.config, self.device = config, device
+        self.step = 0
+        self.rows: list[dict[str, Any]] = []
+
+    def advance(self) -> dict[str, Any]:
+        """Measure, and return the row."""
+        row: dict[str, Any] = {"epoch": 1, "step": 1}
+        row |= self._kernel() if self.config.bench.subject == "kernel" else self._step()
+        self.step = 1
+        self.rows = [row]
+        return row
+
+    def _step(self) -> dict[str, float]:
+        from suite.train import step_bench
+
+        return step_bench.measure(self.config, self.device)
+
+    def _kernel(self) -> dict[str, float]:
+        from suite.ssm import bench
+
+        wanted = self.config.bench
+        row: dict[str, float] = {}
+        for found in bench.rows(wanted.kernel, [wanted.length], self.config.model.features, self.config.ssm.state_size,
+                                wanted.backends, wanted.repeats, self.device):
+            name = found["backend"]
+            if found["seconds"] is None:
+                print(f"{name} did not run: {found['reason']}", flush=True)
+                continue
+            row[f"{name}/ms"] = 1e3 * found["seconds"]
+            if found["ratio"] is not None:
+                row[f"{name}/ratio"] = found["ratio"]
+            if found["peak_bytes"] is not None:
+                row[f"{name}/mb"] = found["peak_bytes"] / 2**20
+        return row
+
+    def state(self) -> dict[str, Any]:
+        """The row, if there is one."""
+        return {"step": self.step, "rows": self.rows}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Take up the row."""
+        self.step, self.rows = state["step"], state["rows"]

@@ -1,0 +1,156 @@
+"""A step of training, measured: how long it takes, where the time goes, and how long it would take at the least.
+
+The data are a batch of noise in the task's shape, as the paper has it; all else, precision too, is the run's training,
+but that each step is waited for: on a GPU, a training loads the next batch and starts its operations meanwhile.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from suite.config.run_config import RunConfig
+from suite.data.prepared import TaskData
+from suite.data.tasks import TASKS
+from suite.ssm.bench import CPU, peak, timed
+from suite.ssm.conv import transform_size
+from suite.train.trainer import Trainer, allow_tf32
+
+# Length, channels of values, vocabulary of tokens, classes (paper, appendix B; Long Range Arena).
+SHAPES: dict[str, tuple[int, int | None, int | None, int | None]] = {
+    "scifar": (1024, 3, None, 10), "image": (1024, 1, None, 10), "sc_ar": (16000, 1, None, 35),
+    "sc_bi": (16000, 1, None, 35), "bidmc_hr": (4000, 2, None, None), "bidmc_rr": (4000, 2, None, None),
+    "bidmc_spo2": (4000, 2, None, None), "listops": (2048, None, 18, 10), "text": (4096, None, 135, 2),
+    "retrieval": (4000, None, 98, 2), "pathfinder": (1024, 1, None, 2), "pathx": (16384, 1, None, 2),
+}
+# The first part whose words occur in an operation's name has its time.
+PARTS = {"fft": ("fft",), "products": ("mm", "bmm", "addmm", "baddbmm"), "norms": ("norm",),
+         "optimizer": ("adam", "Optimizer"), "copies": ("copy_", "fill_", "zero_")}
+
+
+def measure(config: RunConfig, device: torch.device = CPU) -> dict[str, float]:
+    """Of the step: `step/ms` (median) and `step/mb` (peak memory beyond what was held before). Its parts in ms:
+    `fft`, `products` (of matrices), `norms`, `optimizer`, `copies`, `loader`, `other`. `least/ms`: see `least`;
+    `least/ratio`: how many times the least the step takes. On a GPU, `other` has what it waits as well.
+    """
+    plain = config.train.model_copy(update={"evaluate": ("val",)})  # nothing is evaluated, at other rates least of all
+    trainer = Trainer(config.model_copy(update={"train": plain}), noise(config), device)
+    step = trainer.train_step
+    for _ in range(4):  # until the memory that a step needs is there
+        step()
+    ms = 1e3 * statistics.median(timed(step, device) for _ in range(config.bench.repeats))
+    parts = _on_gpu(step) if device.type == "cuda" else {part: ms * share for part, share in _shares(step).items()}
+    parts["loader"] = 1e3 * statistics.median(timed(trainer.next_batch, device) for _ in range(5))
+    row = {"step/ms": ms} | {f"{part}/ms": value for part, value in parts.items()}
+    row["other/ms"] = ms - sum(parts.values())
+    floor = 1e3 * least(config, device)
+    row |= {"least/ms": floor, "least/ratio": ms / floor}
+    held = peak(step, device)
+    return row | ({} if held is None else {"step/mb": held / 2**20})
+
+
+def noise(config: RunConfig) -> TaskData:
+    """A batch of noise in the task's shape as its training data."""
+    length, channels, vocabulary, classes = SHAPES[config.task]
+    rng, size = np.random.default_rng(0), config.train.batch_size
+    arrays: dict[str, np.ndarray] = {"train/y": rng.random(size, np.float32) if classes is None else
+                                     rng.integers(0, classes, size)}
+    if vocabulary is None:
+        arrays["train/x"] = rng.standard_normal((size, length, channels or 1), np.float32)
+    else:
+        shape = (size, 2) if TASKS[config.task].inputs == "pairs" else (size,)
+        texts = math.prod(shape)
+        arrays |= {"tokens": rng.integers(0, vocabulary, texts * length), "starts": np.arange(texts + 1) * length,
+                   "train/documents": np.arange(texts).reshape(shape)}
+    return TaskData(config.task, length, channels, vocabulary, classes, None, "", "noise", arrays)
+
+
+class _Clock(TorchDispatchMode):
+    """Adds up the seconds of every operation. torch's profiler would keep a record of each: between the blocks of a
+    step, so that the next step finds no room of the right size, and gets new pages, which take longer than the rest.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spent = dict.fromkeys((*PARTS, "other"), 0.0)
+        self.part: dict[Any, str] = {}
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func not in self.part:
+            self.part[func] = _part(func.name())
+        began = time.perf_counter()
+        result = func(*args, **(kwargs or {}))
+        self.spent[self.part[func]] += time.perf_counter() - began
+        return result
+
+
+def _shares(step: Callable[[], None]) -> dict[str, float]:
+    """What share of a step each part has, median of three: a machine's speed is another from one step to the next."""
+    seen = []
+    for _ in range(3):
+        with _Clock() as clock:
+            whole = timed(step, CPU)
+        seen.append({part: spent / whole for part, spent in clock.spent.items()})
+    return {part: statistics.median(shares[part] for shares in seen) for part in PARTS}
+
+
+def _on_gpu(step: Callable[[], None]) -> dict[str, float]:
+    """Milliseconds that a GPU works at each part: mean of three steps."""
+    kinds = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
+    with torch.profiler.profile(activities=kinds, acc_events=True) as profile:
+        for _ in range(3):
+            step()
+        torch.cuda.synchronize()
+    spent = dict.fromkeys((*PARTS, "other"), 0.0)
+    for entry in profile.key_averages():
+        if entry.key.startswith("aten::"):  # it lists kernels by their own names as well
+            spent[_part(entry.key)] += entry.self_device_time_total / 3 / 1e3
+    return {part: spent[part] for part in PARTS}
+
+
+def _part(operation: str) -> str:
+    return next((part for part, words in PARTS.items() if any(word in operation for word in words)), "other")
+
+
+def least(config: RunConfig, device: torch.device = CPU) -> float:
+    """Seconds below which the network's step cannot come with these algorithms on this machine: operations of products
+    and transforms at the speed of a large matrix product, and arrays of (B, L, H), each read and written once by
+    what needs all of it, at the speed of a large copy. Kernels, encoder, decoder and optimiser are left out.
+    Arrays count as float32.
+    """
+    length = SHAPES[config.task][0]
+    model, pairs = config.model, TASKS[config.task].inputs == "pairs"
+    batch = config.train.batch_size * (2 if pairs else 1)
+    points = batch * length * model.features
+    outputs = model.features * (2 if model.mixing == "glu" else 1)
+    products = 3 * 2 * batch * length * model.features * outputs  # forward, and the gradients of both factors
+    size = transform_size(length, length)
+    transforms = 4 * batch * model.features * 2.5 * size * math.log2(size)  # there and back, forward and backward
+    # Forward: the convolution and GELU read and write, the mixing reads and writes, the norm reads and writes: 6 times
+    # 4 bytes. Backward reads the gradient beside each, and writes: 9 times. Half spectra are kept and read again: 4.
+    moved = 4 * points * (6 + 9 + 4)
+    exact = _speed(device, "float32")
+    speed = exact if config.train.precision == "float32" else _speed(device, config.train.precision)
+    return model.layers * (products / speed + transforms / exact + moved / _bandwidth(device))
+
+
+def _speed(device: torch.device, precision: str) -> float:
+    """Operations a second of a large product of matrices."""
+    size = 8192 if device.type == "cuda" else 1536
+    a = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
+    allow_tf32(device, precision == "tf32")
+    return 2 * size**3 / min(timed(lambda: a @ a, device) for _ in range(4))
+
+
+def _bandwidth(device: torch.device) -> float:
+    """Bytes a second that a large copy reads and writes."""
+    size = 2**28 if device.type == "cuda" else 2**26
+    a, b = torch.zeros(size, device=device), torch.zeros(size, device=device)
+    return 2 * 4 * size / min(timed(lambda: b.copy_(a), device) for _ in range(4))

@@ -1,0 +1,274 @@
+"""One trajectory of training, step by step, without any files (paper section 5, appendix D).
+
+Everything random is a function of the seed and of the place in the trajectory: parameters of (seed, layer), the order
+of the data of (seed, epoch), dropout of (seed, step). So a trajectory that was stopped after any step and goes on from
+its state gives the same bits as one that was not. Dropout draws from torch's default generator, which each step seeds.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from suite import models
+from suite.config.run_config import RunConfig
+from suite.data.buckets import bucketed
+from suite.data.tasks import TASKS
+from suite.errors import UserError
+from suite.job.order import COMPILED, GRAPHS
+from suite.ssm.layer import SSMLayer
+from suite.train import cuda_graphs, optim
+
+if TYPE_CHECKING:
+    from suite.data.prepared import Batch, TaskData
+
+ORDER, DROPOUT = 1, 2  # last word of the seeds, so that no two purposes share a stream
+Row = dict[str, float | int]
+
+
+class Diverged(Exception):
+    """The loss of an epoch, in training or evaluation, is not finite."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """An entry of `train.evaluate`: name (`test@8000`), split, and sampling interval in samples (2 for 8 of 16 kHz)."""
+
+    name: str
+    split: str
+    rate: int
+
+
+class Trainer:
+    """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
+
+    `compile`: see `suite.job.order`. Raises UserError where the configuration does not fit the data or the device.
+    """
+
+    def __init__(self, config: RunConfig, data: TaskData, device: torch.device, compile: str = "") -> None:
+        self.config, self.data, self.device = config, data, device
+        self.evaluations = [evaluation(name, data) for name in config.train.evaluate]
+        self.metric = TASKS[config.task].metric
+        self.steps_per_epoch = _steps_per_epoch(config, data)
+        _check_precision(config, device)
+        self.model: nn.Module = models.build(config, data).to(device)
+        self.parameters = models.count_parameters(self.model)
+        self.step = 0
+        self.rows: list[Row] = []
+        self._call = _compiled(self.model) if compile == COMPILED else self.model
+        self._optimizer = optim.adamw(self.model, config.optim)
+        self._graphs = compile == GRAPHS
+        self._recording: cuda_graphs.Recording | None = None  # made with the first step
+        self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
+        self._seconds = 0.0  # in the epoch's steps so far
+        self._order = (-1, np.zeros(0, dtype=np.int64))  # epoch, its permutation of the training examples
+
+    @property
+    def epoch(self) -> int:
+        """Number of finished epochs."""
+        return len(self.rows)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all of `train.epochs` are done."""
+        return self.epoch >= self.config.train.epochs
+
+    def advance(self) -> Row | None:
+        """Do one training step. After an epoch's last one, also evaluate and return the epoch's row, else None.
+
+        Keys of a row: epoch, step, train/loss, then for each of `train.evaluate` <name>/accuracy or <name>/rmse and
+        <name>/loss, and time/train, time/eval in seconds. Raises Diverged; RuntimeError beyond the last epoch.
+        """
+        if self.finished:
+            raise RuntimeError(f"the trajectory ends with epoch {self.config.train.epochs}")
+        end = (self.epoch + 1) * self.steps_per_epoch
+        if self.step < end:  # not so where an earlier call was interrupted while it evaluated
+            began = time.perf_counter()
+            self.train_step()
+            self.step += 1
+            self._seconds += time.perf_counter() - began
+        return self._end_epoch() if self.step == end else None
+
+    def state(self) -> dict[str, Any]:
+        """A copy, on the CPU, of all that is needed to go on bit-identically; call it between two calls of `advance`.
+
+        Holds tensors, numbers, text, lists and dicts only, so `torch.load(weights_only=True)` reads it back.
+        """
+        return {"step": self.step, "rows": [dict(row) for row in self.rows], "seconds": self._seconds,
+                "loss": _on_cpu(self._loss), "model": _on_cpu(dict(self.model.state_dict())),
+                "optimizer": _on_cpu(self._optimizer.state_dict())}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from `state`, of a trajectory with the same configuration and data. `state` is not changed."""
+        self.model.load_state_dict(state["model"])
+        # The optimiser keeps the very tensors that it is given, and would write into them.
+        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self._recording = None  # it knows the old state's memory
+        self._loss.copy_(state["loss"])
+        self.step, self._seconds = state["step"], state["seconds"]
+        self.rows = [dict(row) for row in state["rows"]]
+
+    def next_batch(self) -> Batch:
+        """The examples of the next step, on the device."""
+        size = self.config.train.batch_size
+        start = self.step % self.steps_per_epoch * size
+        return self._on_device(self.data.batch("train", self._permutation()[start:start + size]))
+
+    def train_step(self) -> None:
+        """What a step does to the parameters; `advance` counts it."""
+        batch = self.next_batch()
+        factor = optim.factor(self.config.optim, self.step, self.steps_per_epoch, self.config.train.epochs)
+        optim.set_factor(self._optimizer, factor)
+        self._seed_dropout()
+        if not self.model.training:
+            self.model.train()
+        if self._graphs:
+            self._recording = self._recording or cuda_graphs.Recording(self._work, self._optimizer, self.device)
+            self._recording.step(batch)
+        else:
+            self._work(batch)
+
+    def _work(self, batch: Batch) -> None:
+        loss = self._criterion(self._forward(batch, 1), batch.y)
+        loss.backward()
+        self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self._loss += loss.detach()  # stays on the device: reading it here would wait for the step to end
+
+    def _end_epoch(self) -> Row:
+        began = time.perf_counter()
+        loss = self._loss.item() / self.steps_per_epoch
+        self._seconds += time.perf_counter() - began  # a GPU has worked through the epoch's steps only now
+        epoch = self.epoch + 1
+        if not math.isfinite(loss):
+            raise Diverged(f"the training loss of epoch {epoch} is {loss}")
+        began = time.perf_counter()
+        row: Row = {"epoch": epoch, "step": self.step, "train/loss": loss}
+        for entry in self.evaluations:
+            row |= self._evaluate(entry)
+            if not math.isfinite(row[f"{entry.name}/loss"]):
+                raise Diverged(f"the loss of {entry.name} after epoch {epoch} is {row[f'{entry.name}/loss']}")
+        row |= {"time/train": self._seconds, "time/eval": time.perf_counter() - began}
+        self.rows.append(row)
+        self._loss.zero_()
+        self._seconds = 0.0
+        return dict(row)
+
+    @torch.no_grad()
+    def _evaluate(self, entry: Evaluation) -> Row:
+        """Metric and mean loss over all examples of a split, in evaluation mode."""
+        self.model.eval()
+        count = self.data.count(entry.split)
+        sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # of the losses, of hits or squared errors
+        for start in range(0, count, self.config.train.batch_size):
+            indices = np.arange(start, min(start + self.config.train.batch_size, count))
+            batch = self._on_device(self.data.batch(entry.split, indices, rate=entry.rate))
+            output = self._forward(batch, entry.rate)
+            sums[0] += self._criterion(output, batch.y, "sum")
+            if self.metric == "accuracy":
+                sums[1] += (output.argmax(dim=-1) == batch.y).sum()
+            else:
+                sums[1] += (output.squeeze(-1).double() - batch.y.double()).square().sum()
+        loss, score = (sums / count).tolist()
+        return {f"{entry.name}/{self.metric}": score if self.metric == "accuracy" else math.sqrt(score),
+                f"{entry.name}/loss": loss}
+
+    def _forward(self, batch: Batch, rate: int) -> Tensor:
+        allow_tf32(self.device, self.config.train.precision == "tf32")
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.config.train.precision == "bf16"):
+            output: Tensor = self._call(batch.x, batch.lengths, float(rate))
+        wanted = (len(batch.x), self.data.classes or 1)
+        if tuple(output.shape) != wanted:
+            raise UserError(f"{self.config.model.name} returned {tuple(output.shape)}, not {wanted}", "model.name",
+                            "one row for each sequence, with a number for each class, or one in all for regression")
+        return output.float()
+
+    def _criterion(self, output: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
+        if self.metric == "accuracy":
+            return F.cross_entropy(output, y, reduction=reduction)
+        return F.mse_loss(output.squeeze(-1), y, reduction=reduction)
+
+    def _on_device(self, batch: Batch) -> Batch:
+        if self.device.type == "cpu":
+            return batch
+        x, y = (t.pin_memory().to(self.device, non_blocking=True) for t in (batch.x, batch.y))
+        lengths = None if batch.lengths is None else batch.lengths.pin_memory().to(self.device, non_blocking=True)
+        return replace(batch, x=x, y=y, lengths=lengths)
+
+    def _permutation(self) -> np.ndarray:
+        if self._order[0] != self.epoch:
+            rng = np.random.default_rng([self.config.seed, self.epoch, ORDER])
+            order = rng.permutation(self.data.count("train"))
+            if self.config.train.buckets:
+                order = bucketed(order, self.data.lengths("train"), self.config.train.batch_size,
+                                 self.config.train.buckets, rng)
+            self._order = (self.epoch, order)
+        return self._order[1]
+
+    def _seed_dropout(self) -> None:
+        words = np.random.SeedSequence([self.config.seed, self.step, DROPOUT]).generate_state(1, np.uint64)
+        if self.device.type == "cuda":
+            index = torch.cuda.current_device() if self.device.index is None else self.device.index
+            torch.cuda.default_generators[index].manual_seed(int(words[0]))
+        else:
+            torch.default_generator.manual_seed(int(words[0]))
+
+
+def evaluation(entry: str, data: TaskData) -> Evaluation:
+    """Read an entry of `train.evaluate`: a split, or `split@hz`. Raises UserError where the data has no such rate."""
+    split, at, hertz = entry.partition("@")
+    if not at:
+        return Evaluation(entry, split, 1)
+    if data.rate_hz is None:
+        raise UserError(f"{entry!r} asks for a sampling rate, but the data of {data.task} has none", "train.evaluate",
+                        f"write {split!r}")
+    if int(hertz) == 0 or data.rate_hz % int(hertz):
+        raise UserError(f"{entry!r}: {hertz} Hz is not the data's {data.rate_hz:g} Hz divided by a whole number",
+                        "train.evaluate", f"for instance {split}@{data.rate_hz / 2:g}")
+    return Evaluation(entry, split, int(data.rate_hz // int(hertz)))
+
+
+def _steps_per_epoch(config: RunConfig, data: TaskData) -> int:
+    examples, size = data.count("train"), config.train.batch_size
+    if examples < size:
+        raise UserError(f"a batch of {size} is more than the {examples} training examples of {data.task}, "
+                        f"variant {data.variant}", "train.batch_size", f"at most {examples}")
+    return examples // size
+
+
+def _compiled(model: nn.Module) -> Callable[..., Tensor]:
+    """The model compiled, but for the sequence layers: kernels and transforms are complex, which is not compiled."""
+    for layer in model.modules():
+        if isinstance(layer, SSMLayer):
+            layer.forward = torch.compiler.disable(layer.forward)  # type: ignore[method-assign]
+    return torch.compile(model)
+
+
+def _check_precision(config: RunConfig, device: torch.device) -> None:
+    if config.train.precision == "tf32" and device.type != "cuda":
+        raise UserError(f"tf32 needs a CUDA device, and this run is on {device.type}", "train.precision",
+                        "write float32 or bf16, or run on a GPU")
+
+
+def allow_tf32(device: torch.device, allowed: bool) -> None:
+    """Whether products on a GPU may be of tf32; set for each step, for other trajectories may want it otherwise."""
+    if device.type == "cuda":
+        torch.set_float32_matmul_precision("high" if allowed else "highest")  # as the kernels take it back for a while
+        torch.backends.cudnn.allow_tf32 = allowed
+
+
+def _on_cpu(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: _on_cpu(part) for key, part in value.items()}
+    return [_on_cpu(part) for part in value] if isinstance(value, list) else value

@@ -1,0 +1,123 @@
+"""The paper's claims on the paper's numbers: every claim fits the tables, and the verdicts that can be told by hand."""
+
+import pytest
+from claim_store import claim, write
+from report_store import SOURCES
+from scipy import stats as scipy_stats
+
+from suite.grid.expand import load_grid
+from suite.report.claims.language import read_claims
+from suite.report.claims.on_the_paper import at_seeds, published_verdicts, render
+from suite.report.claims.outcome import counts
+from suite.report.document import make_document
+from suite.report.published import load_published
+from suite.report.tables.layout_files import layout_files
+from suite.store.store import Store
+
+TABLES = ["table2", "table3a", "table3b", "table4", "table5", "table6", "table9", "table10", "table11"]
+
+
+@pytest.fixture(scope="module")
+def published():
+    return load_published()
+
+
+@pytest.fixture(scope="module")
+def made(published):
+    return {one.claim.id: one for one in published_verdicts(SOURCES / "claims.yaml", published)}
+
+
+def test_every_claim_about_the_paper_is_there(made):
+    stated, _ = read_claims(SOURCES / "claims.yaml")
+    ours = [one.claim for one in stated if one.claim.family not in ("quickstart", "baselines", "first epoch")]
+    ids = {claim.id for claim in ours if claim.kind != "correlation"}
+    assert ids == set(made)
+    assert len(made) == 52
+
+
+def test_the_counts(made):
+    found = {n: tuple(counts(each).values()) for n, each in at_seeds(made.values()).items()}
+    assert found == {2: (1, 1, 16, 34), 3: (4, 1, 13, 34)}
+
+
+def test_a_verdict_is_scipys_welch_and_holm(made):
+    # S4D 92.12 (0.34) and frozen B 91.66 (0.62): of six claims the one with the largest p, which Holm leaves alone.
+    one = made["pathx-training-b"]
+    for n, verdict in one.by_seeds.items():
+        p = scipy_stats.ttest_ind_from_stats(92.12, 0.34, n, 91.66, 0.62, n, equal_var=False).pvalue
+        assert verdict.p == pytest.approx(p)
+        assert verdict.verdict == "undecided"
+    assert one.at_face
+
+
+def test_three_seeds_support_more_than_two(made):
+    verdicts = [made["speech-cnns-collapse"].by_seeds[n].verdict for n in (2, 3)]
+    assert verdicts == ["undecided", "supported"]
+    hurts = made["pathx-softmax-hurts"].by_seeds[3]
+    assert hurts.p < 0.05 < hurts.adjusted  # significant alone, not among six claims
+
+
+def test_tables_without_deviations_are_untested_and_show_the_papers_own_spread(made):
+    one = made["real-poor"]
+    assert {v.verdict for v in one.by_seeds.values()} == {"untested"}
+    assert one.by_seeds[3].evidence == \
+        "differences sCIFAR: −5.45; SC: −10.17; BIDMC: +0.066, a standard deviation is not printed"
+    assert one.note == ("the paper's own numbers for one configuration differ by up to 0.78 (sCIFAR), 0.82 (SC), "
+                        "0.014 (BIDMC)")
+    assert all(made[i].by_seeds[2].verdict == "untested" for i in made
+               if made[i].claim.table in ("3a", "3b"))
+
+
+def test_differences_are_known_where_their_reference_is_not_printed(made):
+    # Table 3a: the BIDMC number of S4D-Lin is lost, the differences from it are not.
+    parts = {part.words: part.difference for part in made["lin-both-worse-than-either"].by_seeds[2].parts}
+    assert parts["BIDMC, S4D-Lin random both against S4D-Lin random Im"] == pytest.approx(0.008)
+    assert made["lin-scale-small"].by_seeds[2].parts[2].difference == pytest.approx(0.040)
+
+
+def test_what_the_text_says_of_path_x_its_table_contradicts(made):
+    one = made["lra-pathx-solved-by-inv-alone"]
+    assert {v.verdict for v in one.by_seeds.values()} == {"contradicted"}
+    assert "S4D-LegS not above chance on Path-X: distance from 52 % +39.95 points" in one.by_seeds[2].evidence
+    table = made["lra-pathx-solved"].by_seeds[2]
+    assert table.verdict == "untested"
+    assert "S4D-Lin: printed as X, without a number" in table.evidence
+
+
+def test_averages_count_an_x_as_chance_and_literature_as_exact(made):
+    parts = made["lra-best-within-a-point"].by_seeds[2].parts
+    assert [round(part.difference, 2) for part in parts] == [-1.20, -0.58, -7.70]  # from the printed averages
+    assert made["lra-best-within-a-point"].at_face
+    average = made["lra-averages-85"]
+    assert average.by_seeds[2].parts[0].difference == pytest.approx(85.50 - 85, abs=0.01)
+    assert (average.by_seeds[2].verdict, average.at_face) == ("untested", True)
+    far = made["lra-far-above-the-transformer"]
+    assert far.by_seeds[2].parts[0].difference == pytest.approx(85.50 - 53.66, abs=0.01)
+    sota = made["scifar-state-of-the-art"].by_seeds[3]
+    assert sota.telling.words == "sCIFAR, S4D-LegS against FlexConv"
+    assert sota.telling.df == 2
+
+
+def test_claims_on_what_is_not_printed_have_no_verdict_here(tmp_path, published):
+    added = claim(table="3a", left="S4D-Mine", columns="sCIFAR")  # a method of one's own in a table of the paper
+    path = write(tmp_path, added, claim(id="two", table="3a", columns="sCIFAR"), claim(id="three"))
+    assert [one.claim.id for one in published_verdicts(path, published)] == ["two"]
+
+
+def test_markdown(made):
+    text = render(list(made.values()))
+    assert "- as if n = 2: 1 supported, 1 contradicted, 16 undecided, 34 untested" in text
+    assert text.count("\n|") == 2 + len(made)
+    assert "| hold" in text
+    assert "| do not hold" in text
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_claim_fits_the_grid_and_the_layout_of_its_table(tmp_path, published, name):
+    grid = load_grid(SOURCES.parent / f"grids/{name}.yaml", "mini")
+    store = Store(tmp_path)
+    layouts = layout_files(SOURCES / "tables", name)
+    made = make_document(grid, name, store, store.states([run.run_id for run in grid.runs]), layouts,
+                         SOURCES / "claims.yaml", published)
+    assert made.verdicts
+    assert {verdict.verdict for verdict in made.verdicts} == {"untested"}

@@ -1,0 +1,125 @@
+"""A slow float64 twin of every kernel, by dense powers of Abar, from the same stored parameters as the layer's.
+
+Nothing here uses the suite's kernels: modes become real matrices of size N, Abar is formed densely, the states by
+doubling ([X, Abar^m X] from X), and S4's C~ is undone with a dense solve. Softmax is normalised by an explicit sum.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from suite.config.fields import SSM
+from suite.ssm.layer import SSMLayer
+
+INPUTS = ("log_dt", "theta", "imag", "b", "p", "c")
+
+
+class System(NamedTuple):
+    step: Tensor  # Abar (H, N, N)
+    b: Tensor  # Bbar (H, N)
+    c: Tensor  # rows (Ch, H, N)
+
+
+def inputs(layer: SSMLayer) -> dict[str, Tensor]:
+    """The layer's stored values as float64 leaves."""
+    return {name: getattr(layer, name).detach().double().requires_grad_() for name in INPUTS if hasattr(layer, name)}
+
+
+def real_part(config: SSM, theta: Tensor) -> Tensor:
+    if config.re_constraint == "exp":
+        return -theta.exp()
+    if config.re_constraint == "relu":
+        return -theta.clamp(min=0) - (config.relu_floor if config.structure == "diagonal" else 0)
+    if config.re_constraint == "softplus":
+        return -torch.log1p(theta.exp())
+    return -theta
+
+
+def spread(layer: SSMLayer, x: Tensor, axis: int = 0) -> Tensor:
+    """Feature h takes copy h mod S."""
+    return x.index_select(axis, torch.arange(layer.features) % layer.config.copies)
+
+
+def eigenvalues(layer: SSMLayer, x: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+    re = spread(layer, real_part(layer.config, x["theta"]))
+    return re, spread(layer, x["imag"]) if "imag" in x else torch.zeros_like(re)
+
+
+def rotations(re: Tensor, im: Tensor) -> Tensor:
+    """Real (H, 2M, 2M) of complex diagonal entries."""
+    r, i = torch.diag_embed(re), torch.diag_embed(im)
+    return torch.cat([torch.cat([r, -i], 2), torch.cat([i, r], 2)], 1)
+
+
+def held(re: Tensor, im: Tensor) -> tuple[Tensor, Tensor]:
+    """(exp(s) - 1) / s as a real and an imaginary part, by halving s 40 times and doubling back."""
+    s = torch.complex(re, im) / 2**40
+    mean = 1 + s / 2
+    for k in range(40):
+        mean = mean * (torch.exp(torch.complex(re, im) / 2 ** (40 - k)) + 1) / 2
+    return mean.real, mean.imag
+
+
+def system(layer: SSMLayer, x: dict[str, Tensor], rate: float = 1.0) -> System:
+    """Abar, Bbar and C as dense real arrays; C~ undone for `whole(rate)` steps."""
+    config, dt = layer.config, (rate * x["log_dt"].exp())[:, None]
+    re, im = eigenvalues(layer, x)
+    b = spread(layer, x["b"])
+    b = torch.cat([b[..., 0], b[..., 1] if layer.paired else torch.zeros_like(b[..., 0])], -1)
+    eye = torch.eye(b.shape[-1], dtype=torch.float64)
+    if config.discretization == "bilinear":
+        a = rotations(re, im)
+        if "p" in x:
+            p = spread(layer, x["p"], 1)
+            p = torch.cat([p[..., 0], p[..., 1]], -1)
+            a = a - 2 * torch.einsum("rhi,rhj->hij", p, p)
+        half = dt[..., None] * a / 2
+        step, b = torch.linalg.solve(eye - half, eye + half), torch.linalg.solve(eye - half, dt * b)
+    else:
+        size = (dt * re).exp()
+        step = rotations(size * torch.cos(dt * im), size * torch.sin(dt * im))
+        b = torch.einsum("hij,hj->hi", rotations(*held(dt * re, dt * im)), dt * b)
+    c = x["c"]
+    c = torch.cat([c[..., 0], -c[..., 1]], -1) * 2 if layer.paired else torch.cat([c[..., 0], 0 * c[..., 0]], -1)
+    if layer.tilde:
+        power = torch.linalg.matrix_power(step, layer.whole(rate))
+        c = torch.linalg.solve((eye - power).transpose(1, 2), c.permute(1, 2, 0)).permute(2, 0, 1)
+    return System(step, b, c)
+
+
+def states(step: Tensor, b: Tensor, length: int) -> Tensor:
+    """Abar^l Bbar for l < length: (H, N, length)."""
+    columns = b[..., None]
+    while columns.shape[-1] < length:
+        columns = torch.cat([columns, step @ columns], -1)[..., :length]
+        step = step @ step
+    return columns
+
+
+def kernel(layer: SSMLayer, x: dict[str, Tensor], length: int, rate: float = 1.0) -> Tensor:
+    """(Ch, H, length) in float64."""
+    if layer.config.kernel == "softmax":
+        return softmax(layer, x, length, rate)
+    found = system(layer, x, rate)
+    return torch.einsum("khn,hnl->khl", found.c, states(found.step, found.b, length))
+
+
+def softmax(layer: SSMLayer, x: dict[str, Tensor], length: int, rate: float = 1.0) -> Tensor:
+    """W / lam times the softmax over all steps of lam dt l, materialised."""
+    re, im = eigenvalues(layer, x)
+    dt = (rate * x["log_dt"].exp())[:, None]
+    ratio = torch.polar((-dt * re.abs()).exp(), torch.where(re > 0, -dt * im, dt * im))  # of modulus below 1
+    rows = torch.ones_like(ratio)[..., None]
+    power = ratio[..., None]
+    while rows.shape[-1] < layer.whole(rate):
+        rows = torch.cat([rows, power * rows], -1)[..., : layer.whole(rate)]
+        power = power * power
+    rows = torch.where((re > 0)[..., None], rows.flip(-1), rows)
+    rows = (rows / rows.sum(-1, keepdim=True))[..., :length]
+    b, c = spread(layer, x["b"]), x["c"]
+    b, c = (torch.view_as_complex(z.contiguous()) if layer.paired else z[..., 0] + 0j for z in (b, c))
+    k = torch.einsum("khn,hnl->khl", c * b / torch.complex(re, im), rows).real
+    return k * layer.config.softmax_factor * (1.0 if layer.paired else 0.5)
