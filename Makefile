@@ -1,4 +1,5 @@
 # make run: the quickstart grid. make tables-mini: every table of the paper, small. make test: the tests.
+# make check: lint, types and the fast tests of what changed, in a minute. make slow: tests that start trainings.
 # They make the virtual environment that they need.
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -11,8 +12,14 @@ tables-mini: $(READY)
 	$(VENV)/bin/python run_grid.py grids/table*.yaml --profile mini --jobs 2
 
 test: $(READY)
-	$(VENV)/bin/python -m pytest -q -m "not slow and not gpu and not slurm"
+	$(VENV)/bin/python -m pytest -q -n auto -m "not slow and not gpu and not slurm"
 	$(VENV)/bin/python -m pytest -q -m "slow and not gpu and not slurm"
+
+slow: $(READY)
+	$(VENV)/bin/python -m pytest -q -m "slow and not gpu and not slurm"
+
+check: lint
+	$(VENV)/bin/python -m pytest -q -n auto -m "not slow and not gpu and not slurm" `$(VENV)/bin/python tools/changed_tests.py`
 
 slurm: $(READY)
 	tests/slurm_cluster run $(VENV)/bin/python -m pytest -q -m slurm
@@ -40,4 +47,4 @@ $(READY): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run tables-mini test slurm gpu bench lint exactness clean
+.PHONY: run tables-mini test slow check slurm gpu bench lint exactness clean

@@ -13,8 +13,9 @@ from pathlib import Path
 
 from fake_runner import Ear, all_well, grid
 
-from suite.launch import Options, slurm
+from suite.launch import slurm
 from suite.launch.cluster import Cluster
+from suite.launch.options import Options
 from suite.store.store import Store
 
 COUNT = 50

@@ -18,7 +18,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from suite.grid.expand import Grid, load_grid
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid
 from suite.store.store import Store
 
 ROOT = Path(__file__).parents[1]

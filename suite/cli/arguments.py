@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from suite.errors import UserError
-from suite.job.order import COMPILED, GRAPHS
+from suite.train.mode import Mode
+from suite.version import VERSION
 
 ABOUT = """\
 Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
@@ -30,11 +31,9 @@ def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     The function takes the arguments alone, or, where the verb has grid files (`args.grids`), the loaded grids and the
     arguments; it returns the exit status.
     """
-    from suite import __version__
-
     parser = argparse.ArgumentParser(prog="run_grid.py", description=ABOUT, epilog=MORE,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--version", action="version", version=f"s4d-suite {__version__}")
+    parser.add_argument("--version", action="version", version=f"s4d-suite {VERSION}")
     sub = parser.add_subparsers(metavar="VERB")
     verbs: dict[str, argparse.ArgumentParser] = {}
 
@@ -68,16 +67,16 @@ def _verbs_that_run(verb: AddVerb) -> None:
 
 
 def _verbs_that_end(verb: AddVerb) -> None:
-    cancel = verb("cancel", "launch.cancel:cancel",
+    cancel = verb("cancel", "cli.cancel:cancel",
                   "end the runs that these grids have started, and that compute or wait")
     _grid_options(cancel)
-    gc = verb("gc", "store.trash:gc", "list the runs that these grids have started and no longer name")
+    gc = verb("gc", "cli.gc:gc", "list the runs that these grids have started and no longer name")
     _grid_options(gc, choose=False)  # what is not chosen would look as if it were no longer named
     gc.add_argument("--yes", action="store_true", help="move them to the trash, a folder of the store")
 
 
 def _verbs_that_look(verb: AddVerb) -> None:
-    plan = verb("plan", "cli.run:plan", "what would run, what not and why, and what it costs")
+    plan = verb("plan", "cli.plan:plan", "what would run, what not and why, and what it costs")
     status = verb("status", "cli.status:status", "how far each run is, from its files; changes nothing")
     for parser in (plan, status):
         _grid_options(parser)
@@ -87,19 +86,19 @@ def _verbs_that_look(verb: AddVerb) -> None:
     _budget_options(status)
     status.add_argument("--watch", action="store_true", help="until nothing goes on any more; Ctrl-C ends the watching "
                         "only")
-    report = verb("report", "cli.run:report", "tables, plots and verdicts of what there is so far")
+    report = verb("report", "cli.report:report", "tables, plots and verdicts of what there is so far")
     _grid_options(report, "*")
     report.add_argument("--check", type=Path, metavar="DIR", help="write nothing; say what differs between the "
                         "report in DIR, as results/quickstart, and what the store beside it gives")
     report.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     report.add_argument("--no-figures", dest="figures", action="store_false", help="tables and verdicts only")
-    export = verb("export", "report.export:export", "every epoch of every run with its settings, as CSV and Parquet")
+    export = verb("export", "cli.export:export", "every epoch of every run with its settings, as CSV and Parquet")
     _grid_options(export)
     export.add_argument("--out", type=Path, default=Path("reports/export"), metavar="DIR",
                         help="default: reports/export")
     export.add_argument("--tensorboard", action="store_true", help="event files for TensorBoard, too; needs the extra: "
                         "pip install 's4d-suite[tensorboard]'")
-    freeze = verb("freeze", "report.frozen:freeze", "keep finished and stopped runs with their report for good, small")
+    freeze = verb("freeze", "cli.freeze:freeze", "keep finished and stopped runs with their report for good, small")
     _grid_options(freeze)
     freeze.add_argument("--out", type=Path, metavar="DIR", help="new folder (default: results/ and the grid's name)")
     why = verb("why", "cli.why:why", "from a cell to its runs, settings and logs")
@@ -111,18 +110,18 @@ def _verbs_that_look(verb: AddVerb) -> None:
 
 
 def _verbs_without_grids(verb: AddVerb) -> None:
-    figures = verb("figures", "theory.figures:write", "figures 1 to 5 of the paper, computed anew: PDF, SVG, PNG")
+    figures = verb("figures", "cli.figures:write", "figures 1 to 5 of the paper, computed anew: PDF, SVG, PNG")
     figures.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR",
                          help="default: reports/figures")
-    theory = verb("theory", "theory.section:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
+    theory = verb("theory", "cli.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
     theory.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
-    merge = verb("merge", "store.merge:merge", "bring the runs of one store into another; the same id is the same run")
+    merge = verb("merge", "cli.merge:merge", "bring the runs of one store into another; the same id is the same run")
     merge.add_argument("source", type=Path, metavar="FROM", help="store that is read, or a folder that freeze has "
                        "made; it is not changed")
     merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")
     doctor = verb("doctor", "cli.doctor:check", "checks this machine: packages, threads, GPUs, data, store")
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
-    schema = verb("schema", "grid.schema:write", "writes the JSON Schema of grid files, for editors")
+    schema = verb("schema", "cli.schema:write", "writes the JSON Schema of grid files, for editors")
     schema.add_argument("--out", type=Path, default=Path("grids/schema.json"), metavar="FILE")
 
 
@@ -175,11 +174,12 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recompute", action="store_true", help="keep a third of the activations, for a third more "
                         "time and the same bits: layers are computed again in the backward pass")
     compiled = parser.add_mutually_exclusive_group()
-    compiled.add_argument("--compile", dest="compile", action="store_const", const=COMPILED, default="",
+    compiled.add_argument("--compile", dest="compile", action="store_const", const=Mode.COMPILED,
+                          default=Mode.EAGER,
                           help="compile models with torch.compile: minutes at the start, other last bits, no gain on a "
                           "processor")
-    compiled.add_argument("--cuda-graphs", dest="compile", action="store_const", const=GRAPHS, help="record a step "
-                          "once, and start it as a whole from then on: the same bits, less waiting for a GPU; a "
+    compiled.add_argument("--cuda-graphs", dest="compile", action="store_const", const=Mode.GRAPHS, help="record a "
+                          "step once, and start it as a whole from then on: the same bits, less waiting for a GPU; a "
                           "model of yours must do the same operations at each step")
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from suite.config.fields import Data
 from suite.data import bar, cache, cards, checks, prepared, stamps
-from suite.data.families import FAMILIES, Prepared, family
+from suite.data.families import FAMILIES, family
+from suite.data.prepared_types import Prepared
 from suite.data.source import Source
 from suite.errors import UserError, nearest
 from suite.files import atomic

@@ -15,7 +15,7 @@ from suite.cli.arguments import make_parser
 from suite.errors import Problem, UserError, nearest
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid
+    from suite.grid.model import Grid
 
 OK, FAILED_RUNS, USAGE, INTERRUPTED = 0, 1, 2, 130
 

@@ -12,10 +12,10 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
-from suite.grid.expand import GridRun
-from suite.plan.plan import Plan, state_name
+from suite.grid.model import GridRun
+from suite.plan.plan import Plan
 from suite.plan.price import clock
-from suite.store.store import RunState
+from suite.store.state import RunState
 
 SURE = 30.0  # seconds after which the speed of a run is believed
 QUIET = 15.0  # seconds between two lines where the output is not a terminal
@@ -24,7 +24,7 @@ QUIET = 15.0  # seconds between two lines where the output is not a terminal
 class Progress:
     """Bars on a terminal; a line for each run that ends, and one now and then, where the output is a file or a pipe.
 
-    A listener of the launcher (`suite.launch.Listener`).
+    A listener of the launcher (`suite.launch.listener.Listener`).
     """
 
     def __init__(self, plan: Plan, slots: int, console: Console | None = None, timeout_s: float | None = None) -> None:
@@ -63,7 +63,7 @@ class Progress:
             self.epochs[run.run_id] = float(self.plan.states[run.run_id].epochs)
             self.bars.update(self.total, total=sum(self.target.values()))
         if run.run_id not in self.tasks:
-            self.tasks[run.run_id] = self.bars.add_task(_name(run), total=self.target[run.run_id], told="starts")
+            self.tasks[run.run_id] = self.bars.add_task(run.name, total=self.target[run.run_id], told="starts")
 
     def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
         """A run under way has told how far it is."""
@@ -88,7 +88,7 @@ class Progress:
                 self.seconds.setdefault(run.config.shape, spent / self.target[run.run_id])
         if run.run_id in self.tasks:
             self.bars.remove_task(self.tasks.pop(run.run_id))
-        what = f"[{len(self.ended_runs)}/{len(self.target)}] {_name(run)}: {state_name(state)}"
+        what = f"[{len(self.ended_runs)}/{len(self.target)}] {run.name}: {state.label}"
         what += f" ({state.detail})" if state.detail else ""
         if state.name == "failed" or not self.console.is_terminal:
             self.console.print(f"{what}, {self._left()}", markup=False, soft_wrap=True)
@@ -111,7 +111,7 @@ class Progress:
         needs = (self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds[shape]
         if spent > min(SURE, self.timeout_s / 10) and needs > self.timeout_s - spent:
             self.warned.add(shape)
-            self.told(f"warning: {_name(run)} needs about {clock(needs)} more, and --timeout leaves it "
+            self.told(f"warning: {run.name} needs about {clock(needs)} more, and --timeout leaves it "
                       f"{clock(max(0.0, self.timeout_s - spent))}: it stops on the way, and the next start goes on")
 
     def _tell_total(self, quiet: bool = False) -> None:
@@ -130,7 +130,3 @@ class Progress:
         left = sum((self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds.get(run.config.shape, mean)
                    for run in self.runs.values() if run.run_id not in self.ended_runs)
         return f"ETA {clock(max(left, 0.0) / max(1, min(self.slots, len(self.target))))}"
-
-
-def _name(run: GridRun) -> str:
-    return " ".join([*run.labels.values(), f"seed {run.config.seed}"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 import time
@@ -13,12 +12,12 @@ from pathlib import Path
 from suite.cli.arguments import check_executor
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
-from suite.grid.expand import Grid, GridRun
-from suite.job.order import GRAPHS, check_graphs
-from suite.plan.plan import Plan, check_data, make_plan, narrowed, state_name
+from suite.grid.model import Grid, GridRun
+from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.plan.price import late
 from suite.store import requests
 from suite.store.store import Store
+from suite.train.mode import Mode, check_graphs
 
 SHOWN = 8  # lines of a kind that plan and status print before they say how many more there are
 
@@ -57,13 +56,13 @@ def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
 def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: bool) -> None:
     """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
     from suite.cli.progress import Progress
-    from suite.launch import Options
+    from suite.launch.options import Options
 
     if args.executor == "debug":
         from suite.launch.debug import launch
     else:
         from suite.launch.local import launch
-    jobs, configs = _slots(args), [run_.config for run_ in plan_.todo]
+    jobs, configs = slots(args), [run_.config for run_ in plan_.todo]
     if any(config.kind == "bench" for config in configs):
         _check_measurements(configs, args)
         jobs = 1
@@ -82,7 +81,8 @@ def _check_measurements(configs: Sequence[RunConfig], args: argparse.Namespace) 
     for option, given, what in (
             ("--jobs", args.jobs and args.jobs > 1, "runs one job at a time"),
             ("--gpus", len(args.gpus) > 1, "runs one job at a time, on one GPU"),
-            ("--cuda-graphs" if args.compile == GRAPHS else "--compile", args.compile, "measures models as they are"),
+            ("--cuda-graphs" if args.compile is Mode.GRAPHS else "--compile", args.compile,
+             "measures models as they are"),
             ("--recompute", args.recompute, "measures models as they are")):
         if given:
             raise UserError(f"a grid that measures this machine {what}", option, f"leave {option} out")
@@ -92,7 +92,7 @@ def _check_measurements(configs: Sequence[RunConfig], args: argparse.Namespace) 
                         "leave --gpus out, or --set bench.device=cuda" if args.gpus else "name a GPU: --gpus 0")
 
 
-def _slots(args: argparse.Namespace) -> int:
+def slots(args: argparse.Namespace) -> int:
     """Runs at a time, on each GPU where there are any."""
     if args.jobs:
         return int(args.jobs)
@@ -102,18 +102,17 @@ def _slots(args: argparse.Namespace) -> int:
 def _tell_failures(plan_: Plan) -> int:
     failed = [(run_, plan_.states[run_.run_id]) for run_ in plan_.runs if plan_.states[run_.run_id].name == "failed"]
     for run_, state in failed[:SHOWN]:
-        print(f"{state_name(state)}: {requests.named(run_)} ({run_.run_id}): {state.detail}")
+        print(f"{state.label}: {run_.name} ({run_.run_id}): {state.detail}")
     if failed:
         more = f"{len(failed) - SHOWN} more; " if len(failed) > SHOWN else ""
         print(f"{more}{len(failed)} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them again.\n")
     return 1 if failed else 0
 
 
-def _write_report(grids: Sequence[Grid], store: Store, out: Path, figures: bool = True) -> None:
-    from suite.report import write_report
+def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> None:
+    from suite.report.report import write_report
 
-    made = write_report(grids, store, out, figures=figures)
-    print(made.text)
+    print(write_report(grids, store, out).text)
 
 
 def _compare_with_expected(grids: Sequence[Grid], store: Store, minutes: float) -> None:
@@ -132,55 +131,3 @@ def _peak_gb(store: Store, run_id: str) -> float:
     """The most memory that an attempt at the run has recorded."""
     attempts = (store.provenance(run_id) or {}).get("attempts", [])
     return max((attempt.get("peak_memory_mb", 0.0) for attempt in attempts), default=0.0) * 2**20 / 1e9
-
-
-def report(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """Writes the report of what there is, or checks one that is kept."""
-    if args.check is not None:
-        from suite.report import frozen
-
-        return frozen.check(args.check)
-    if not grids:
-        raise UserError("no grid is named", "report", "name grid files, or --check DIR")
-    _write_report(grids, Store(args.store), args.out, args.figures)
-    return 0
-
-
-def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
-    check_executor(args)
-    made = make_plan(grids, Store(args.store), args.until)
-    if args.json:
-        print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))
-        return 0
-    for grid in grids:
-        shape = " × ".join(f"{len(labels)} {axis}" for axis, labels in grid.axes.items())
-        print(f"{grid.name} (profile {grid.profile}): {shape} × {len(grid.seeds)} seeds")
-        if grid.resized:
-            shown = ", ".join(grid.resized[:SHOWN]) + (", …" if len(grid.resized) > SHOWN else "")
-            print(f"  the profile {grid.profile} has another value for: {shown}")
-    print(f"{len(made.runs)} runs" + (f", {made.shared} saved because cells share them" if made.shared else ""))
-    print("  " + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
-    for reason, labels in _by_reason(grids).items():
-        shown = "; ".join(labels[:SHOWN]) + (f"; {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
-        print(f"  excluded, {reason}: {shown}")
-    budget = f" to the end of epoch {made.until}" if made.until else ""
-    print(f"would run: {len(made.todo)}{budget}")
-    if args.executor == "slurm":
-        from suite.cli import slurm
-
-        slurm.plan(made, args)
-    else:
-        print(f"price: {made.price.text(_slots(args) * max(1, len(args.gpus)))}")
-        limit = args.timeout * 60 if args.timeout else None
-        if warning := late(made.todo, made.states, made.until, made.prices, limit):
-            print(f"warning: {warning}")
-    return 0
-
-
-def _by_reason(grids: Sequence[Grid]) -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {}
-    for grid in grids:
-        for excluded in grid.excluded:
-            reasons.setdefault(excluded.reason, []).append(" ".join(excluded.labels.values()))
-    return reasons

@@ -10,15 +10,16 @@ from typing import Any
 from suite.cli.arguments import SETTINGS
 from suite.cli.progress import Progress
 from suite.errors import UserError
-from suite.grid.expand import GridRun
-from suite.job.order import check_graphs
-from suite.launch import Options
+from suite.grid.model import GridRun
 from suite.launch.cluster import Cluster, load
+from suite.launch.options import Options
 from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch
 from suite.plan.plan import Plan
 from suite.plan.price import clock, left
-from suite.store.store import RunState, Store
+from suite.store.state import RunState
+from suite.store.store import Store
+from suite.train.mode import check_graphs
 
 
 class Printer:

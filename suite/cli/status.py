@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from suite.grid.expand import Grid
+from suite.grid.model import Grid
 from suite.job.stop import Stop
 from suite.launch.batch import FOLDER
 from suite.launch.queue import Queue, Submitted
-from suite.plan.plan import Plan, make_plan, state_name
+from suite.plan.plan import Plan, make_plan
 from suite.plan.price import clock, left
-from suite.store import requests
-from suite.store.store import RunState, Store
+from suite.store.state import RunState
+from suite.store.store import Store
 
 SHOWN = 32  # runs that are named
 WATCH_S = 5.0
@@ -108,14 +108,14 @@ def lines(grids: Sequence[Grid], seen: Seen) -> list[str]:
         state = made.states[run.run_id]
         done = f"{state.epochs}/{run.config.train.epochs} epochs"
         why = "; ".join(filter(None, (state.detail, seen.queue.get(run.run_id, ""))))
-        told.append(f"  {name:<18} {done:<14} {run.run_id}  {requests.named(run)}" + (f": {why}" if why else ""))
+        told.append(f"  {name:<18} {done:<14} {run.run_id}  {run.name}" + (f": {why}" if why else ""))
     if len(shown) > SHOWN:
         told.append(f"  {len(shown) - SHOWN} more (--json has them all)")
     return told + [f"  {remark}" for remark in seen.remarks] + _times(made)
 
 
 def _name(state: RunState, in_queue: bool) -> str:
-    return "queued" if in_queue and state.name in ("todo", "partial", "lost", "failed") else state_name(state)
+    return "queued" if in_queue and state.name in ("todo", "partial", "lost", "failed") else state.label
 
 
 def _times(made: Plan) -> list[str]:

@@ -9,8 +9,7 @@ from typing import Any
 
 from suite.config.compare import differences, settings, usual
 from suite.errors import UserError, nearest
-from suite.grid.expand import Grid, GridRun
-from suite.plan.plan import state_name
+from suite.grid.model import Grid, GridRun
 from suite.store.store import Store
 
 
@@ -91,7 +90,7 @@ def _print_cells(grid: Grid, store: Store, ids: set[str]) -> None:
 def _print_run(run: GridRun, store: Store) -> None:
     state = store.state(run.run_id)
     folder = store.root / run.run_id
-    print(f"  seed {run.config.seed}  {run.run_id}  {state_name(state)}, {state.epochs} of "
+    print(f"  seed {run.config.seed}  {run.run_id}  {state.label}, {state.epochs} of "
           f"{run.config.train.epochs} epochs" + (f": {state.detail}" if state.detail else ""))
     direction, _, metric = (run.config.train.select or "").partition(" ")
     rows = [row for row in store.rows(run.run_id) if metric in row] if state.name != "unknown" else []

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
+from suite import machine
 from suite.config.fields import SSM, Bench, Data, Group, Int, Model, Optim, TaskName, Train
 from suite.data.tasks import TASKS
 
@@ -156,7 +157,6 @@ def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
     _fill(optim, dt_lr=optim.get("ssm_lr", SSM_LR), warmup_epochs=1.0 if cosine else 0.0)
     task = TASKS.get(top.get("task", ""))
     if top.get("kind") == "bench":
-        from suite.store import provenance
 
         _fill(top, task="none")
         groups["data"] |= {"name": "none", "variant": "none"}
@@ -164,7 +164,7 @@ def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
         measured = "step" if step else groups["bench"].get("backends", ("blocked",))[0]
         _fill(train, epochs=1, select=f"min {measured}/ms")
         _fill(optim, warmup_epochs=0.0)
-        groups["bench"]["machine"] = provenance.machine()
+        groups["bench"]["machine"] = machine.machine()
     elif task is not None:
         _fill(data, name=task.data, variant="original")
         _fill(train, select=f"{task.direction} val/{task.metric}")

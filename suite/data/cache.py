@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from suite.data.families import Facts, Prepared
+from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
 from suite.files import atomic
 

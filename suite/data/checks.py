@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 
-from suite.data.families import Facts, Prepared
+from suite.data.prepared_types import Facts, Prepared
 from suite.data.tasks import Task
 from suite.errors import UserError
 

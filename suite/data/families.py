@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Protocol, cast
 
-import numpy as np
-
 from suite.data import tasks
+from suite.data.prepared_types import Prepared
 from suite.data.source import Source
 from suite.errors import UserError, nearest
 
@@ -26,31 +24,6 @@ FAMILIES = {
     "aan": "suite.data.retrieval",
     "pathfinder": "suite.data.pathfinder",
 }
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a model must know of a data set. For values `channels` is set, for tokens `vocabulary`; see TaskData."""
-
-    length: int
-    channels: int | None = None
-    vocabulary: int | None = None
-    classes: int | None = None
-    rate_hz: float | None = None
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """Facts and arrays of one task. `{split}` is train, val and test; `{split}/y` is (n,) int64 or float32.
-
-    Values: `{split}/x` (n, L, channels) of any number type; the model sees (x - offset) * scale where the arrays
-    `offset` and `scale`, each (L or 1, channels) float32, are given, else x.
-    Tokens: `tokens`, all documents end to end, and `starts` (documents + 1,), where each begins and the last ends;
-    `{split}/documents` (n,) names the document of each example, or (n, 2) those of a pair.
-    """
-
-    facts: Facts
-    arrays: Mapping[str, np.ndarray]
 
 
 class Family(Protocol):

@@ -7,40 +7,38 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 from suite.data.cards import Hub
 from suite.errors import UserError
 
-if TYPE_CHECKING:
-    from suite.data.source import Source
 
-
-def rows(source: Source, hub: Hub, split: str) -> Any:
+def rows(hub: Hub, split: str, place: str, ways: str) -> Any:
     """Our `split` of the data set as a Hugging Face Dataset with our columns, downloaded where it is not yet here.
 
+    `place` and `ways` are for errors: which data set it is, and how else to get it.
     Raises UserError without a network, where the download stops, and where the hub has another form of it.
     """
     datasets = library()
-    with told(source, hub):
+    with told(hub, place, ways):
         table = datasets.load_dataset(hub.repo, hub.config, split=hub.splits[split], revision=hub.revision)
     lacking = [theirs for theirs in hub.columns.values() if theirs not in table.column_names]
     if lacking:
         raise UserError(f"{hub.repo} lacks the columns {', '.join(lacking)}; it has {', '.join(table.column_names)}",
-                        source.place, source.ways())
+                        place, ways)
     return table.rename_columns({theirs: ours for ours, theirs in hub.columns.items() if ours != theirs})
 
 
-def check(source: Source, hub: Hub) -> None:
+def check(hub: Hub, place: str, ways: str) -> None:
     """Raises UserError where the hub cannot be reached and no copy is here. Downloads a description only."""
     datasets = library()
-    with told(source, hub):
+    with told(hub, place, ways):
         datasets.load_dataset_builder(hub.repo, hub.config, revision=hub.revision)
 
 
 @contextmanager
-def told(source: Source, hub: Hub) -> Iterator[None]:
+def told(hub: Hub, where: str, ways: str) -> Iterator[None]:
     """Turn what `datasets` raises into one UserError that says what happened and what can be done."""
     import pyarrow as pa
     from datasets.exceptions import DatasetGenerationError
@@ -58,7 +56,7 @@ def told(source: Source, hub: Hub) -> Iterator[None]:
             what = f"the Hugging Face hub does not have {place}: {cause(error)}"
         else:
             what = f"the download of {place} stopped, or is damaged: {cause(error)}"
-        raise UserError(what, source.place, source.ways()) from error
+        raise UserError(what, where, ways) from error
 
 
 def library() -> Any:

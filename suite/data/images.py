@@ -9,7 +9,7 @@ import numpy as np
 
 from suite.data import binary, splits
 from suite.data.bar import track
-from suite.data.families import Facts, Prepared
+from suite.data.prepared_types import Facts, Prepared
 from suite.data.source import Source
 from suite.errors import UserError
 

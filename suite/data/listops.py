@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from suite.data.bar import track
-from suite.data.families import Facts, Prepared
+from suite.data.prepared_types import Facts, Prepared
 from suite.data.source import Source
 from suite.data.vocabulary import Texts, tokens
 from suite.errors import UserError

@@ -22,7 +22,7 @@ import numpy as np
 from suite.data import cache, cards, splits
 from suite.data.bar import track
 from suite.data.drawing import render
-from suite.data.families import Facts, Prepared
+from suite.data.prepared_types import Facts, Prepared
 from suite.data.snakes import GEOMETRIES, Geometry, draw
 from suite.data.source import Source
 from suite.errors import UserError

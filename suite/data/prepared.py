@@ -6,12 +6,13 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
 from suite.data import cache, cards, checks, stamps
-from suite.data.families import Family, Prepared, family
+from suite.data.families import Family, family
+from suite.data.prepared_types import Prepared
 from suite.data.source import Source
 from suite.data.tasks import TASKS
 from suite.errors import UserError, nearest
@@ -20,7 +21,25 @@ from suite.files import atomic
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from suite.config.fields import Data
+
+class Choice(Protocol):
+    """The form of a data set that a run chooses, as its `data` fields do."""
+
+    @property
+    def name(self) -> str:
+        """The data set."""
+
+    @property
+    def variant(self) -> str:
+        """Which form of it."""
+
+    @property
+    def preparation(self) -> int:
+        """The version of the code that prepares it."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The values of the options that its card names."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +69,7 @@ class TaskData:
     rate_hz: float | None  # samples a second at rate 1, where that means anything
     fingerprint: str  # sha256 of the arrays
     variant: str
-    arrays: Mapping[str, np.ndarray] = field(repr=False)  # as in suite.data.families.Prepared
+    arrays: Mapping[str, np.ndarray] = field(repr=False)  # as in suite.data.prepared_types.Prepared
 
     def count(self, split: str) -> int:
         """The number of examples in train, val or test. Raises UserError for another split."""
@@ -145,10 +164,10 @@ class Wanted:
         return f"{path}, line {lines[-1]}" if lines else str(getattr(self.module, "__name__", ""))
 
 
-def wanted(config: Data, task: str) -> Wanted:
+def wanted(config: Choice, task: str) -> Wanted:
     """What `config` chooses for `task`. Raises UserError where the data set does not serve the task."""
-    options = cards.resolve({"name": config.name, "variant": config.variant, "preparation": config.preparation}
-                            | config.options)
+    options = cards.resolve({"name": config.name, "variant": config.variant, "preparation": config.preparation,
+                             **config.options})
     chosen = {k: v for k, v in options.items() if k not in ("name", "variant", "preparation")}
     module = family(config.name)
     if task not in module.VIEWS:
@@ -157,7 +176,7 @@ def wanted(config: Data, task: str) -> Wanted:
     return Wanted(Source(config.name, config.variant, chosen, task), module, module.VIEWS[task])
 
 
-def check(config: Data, task: str) -> None:
+def check(config: Choice, task: str) -> None:
     """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing.
 
     So it does where a file is damaged.
@@ -167,7 +186,7 @@ def check(config: Data, task: str) -> None:
         want.source.check()
 
 
-def load(config: Data, task: str) -> TaskData:
+def load(config: Choice, task: str) -> TaskData:
     """The data of `task` as `config` chooses them, prepared and kept under SUITE_CACHE when first asked for.
 
     Raises UserError where the data set does not serve the task, and where its files are missing or damaged.

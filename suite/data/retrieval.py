@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from suite.data.bar import track
-from suite.data.families import Facts, Prepared
+from suite.data.prepared_types import Facts, Prepared
 from suite.data.source import Source
 from suite.data.text import columns, fewer
 from suite.data.vocabulary import characters, tokens

@@ -55,7 +55,8 @@ class Source:
         `columns` says for each that must be there what kind of feature it is: Image, ClassLabel, List or Value.
         Raises UserError where it is missing, is not the card's (sha256), or cannot be read. Files use no network.
         """
-        rows = hub.rows(self, self.card.hub, file) if self.card.hub else self._parquet(self.path(file))
+        rows = hub.rows(self.card.hub, file, self.place, self.ways()) if self.card.hub else \
+            self._parquet(self.path(file))
         kinds = {name: type(feature).__name__ for name, feature in rows.features.items()}
         wrong = [f"{name} ({kind})" for name, kind in columns.items() if kinds.get(name) != kind]
         if wrong:
@@ -123,7 +124,7 @@ class Source:
         for file in self.files:
             self.path(file)
         if self.card.hub:
-            hub.check(self, self.card.hub)
+            hub.check(self.card.hub, self.place, self.ways())
 
     def ways(self) -> str:
         """How to get this variant, and how to choose another."""

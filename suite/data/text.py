@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from suite.data import splits
-from suite.data.families import Facts, Prepared
+from suite.data.prepared_types import Facts, Prepared
 from suite.data.source import Source
 from suite.data.vocabulary import characters, tokens
 from suite.errors import UserError

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,59 +13,14 @@ from pydantic import ValidationError
 
 from suite.config.rules import violations
 from suite.config.run_config import GROUPS, RunConfig, fields
-from suite.errors import Problem, UserError, nearest
+from suite.errors import Problem, UserError
 from suite.files.yaml import Node, Where, parse_yaml
 from suite.grid.axes import Block, When, as_field, read_block, when_problems
 from suite.grid.file import Expect, merge, read_grid, read_profile, value_problems
+from suite.grid.model import Excluded, Grid, GridRun
+from suite.grid.only import chosen_runs, is_one_of, wanted_values
 
 LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is told at once, instead of after minutes
-
-
-@dataclass(frozen=True)
-class GridRun:
-    """A run that a grid asks for; `labels` gives the label of its value on each axis."""
-
-    config: RunConfig
-    run_id: str
-    labels: dict[str, str]
-
-
-@dataclass(frozen=True)
-class Excluded:
-    """A combination (all its seeds) that is left out, and why."""
-
-    labels: dict[str, str]
-    reason: str
-
-
-@dataclass(frozen=True)
-class Grid:
-    """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
-    the `--set` and `--only` of the command line, which a report must tell; `left_out` are runs not asked for. `resized`
-    are settings of the grid's own file that the profile replaced, with their places."""
-
-    name: str
-    title: str
-    path: Path
-    profile: str
-    runs: tuple[GridRun, ...]
-    excluded: tuple[Excluded, ...]
-    axes: dict[str, list[str]]
-    seeds: tuple[int, ...]
-    expect: Expect = Expect()
-    changes: tuple[str, ...] = ()
-    resized: tuple[str, ...] = ()
-    left_out: tuple[GridRun, ...] = ()
-
-    @property
-    def whole(self) -> Grid:
-        """The grid with the runs that `--only` leaves out: what it is about does not change with what is asked for."""
-        return replace(self, runs=(*self.runs, *self.left_out), left_out=())
-
-    @property
-    def combinations(self) -> list[dict[str, str]]:
-        """The labels of all that the file makes, whatever is asked for: runs, what `--only` leaves out, exclusions."""
-        return [*(run.labels for run in self.whole.runs), *(out.labels for out in self.excluded)]
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
@@ -83,7 +37,7 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     whole = Node({k: v for k, v in node.value.items() if k in ("base", "axes", "zip", "overrides", "exclude", "seeds")},
                  node.at)
     last = _settings_of_command_line(sets)
-    wanted = _wanted(only)
+    wanted = wanted_values(only)
     blocks = [read_block(merge(whole, part), last, overlay) for part in parts]
     axes = {name: list(dict.fromkeys(v.label for b in blocks for v in b.axes.get(name, ())))
             for name in dict.fromkeys(name for b in blocks for name in b.axes)}
@@ -96,7 +50,7 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
         raise UserError(f"the grid asks for {count:,} runs, and {LARGEST:,} are the most", str(node.at),
                         "take values or seeds out, or make several grids of it")
     runs, excluded, lost = _expand(blocks, last, wanted, profile)
-    chosen, left_out = _chosen(runs, wanted, axes)
+    chosen, left_out = chosen_runs(runs, wanted, axes)
     return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
                 profile=profile, runs=chosen, excluded=excluded, axes=axes, left_out=left_out,
                 seeds=tuple(dict.fromkeys(seed for b in blocks for seed in b.seeds)),
@@ -194,7 +148,7 @@ def _combinations(block: Block, last: Mapping[str, Node], wanted: Mapping[str, l
                 nodes.update(settings)
         before = dict(nodes)
         _size(block, labels, nodes)
-        if all(_is_one_of(values, key, labels, nodes[key].value if key in nodes else None)
+        if all(is_one_of(values, key, labels, nodes[key].value if key in nodes else None)
                for key, values in wanted.items() if key not in last and (key in labels or key in nodes)):
             nodes.update(last)
         yield labels, nodes, {k: n for k, n in before.items() if n is not nodes[k] and n.plain() != nodes[k].plain()}
@@ -274,41 +228,3 @@ def _emptied(block: Block, alive: set[tuple[str, str]], left_out: list[Excluded]
                               value.at.key("axes", axis, value.label), "mend the combination, or take the value out")
     if not block.axes and left_out:
         yield Problem(f"the only run is excluded: {left_out[0].reason}", str(block.at))
-
-
-def _wanted(only: Iterable[str]) -> dict[str, list[str]]:
-    """The values that `--only` asks for, by axis or field."""
-    wanted: dict[str, list[str]] = {}
-    for text in only:
-        key, equals, value = text.partition("=")
-        if not equals:
-            raise UserError(f"--only {text}: it must read axis=label or field=value")
-        wanted.setdefault(key, []).append(value)
-    return wanted
-
-
-def _is_one_of(values: list[str], key: str, labels: Mapping[str, str], value: Any) -> bool:
-    lower = [text.lower() for text in values]
-    return labels.get(key, "").lower() in lower or (key in fields() and str(value).lower() in lower)
-
-
-def _chosen(runs: list[GridRun], wanted: Mapping[str, list[str]],
-            axes: Mapping[str, list[str]]) -> tuple[tuple[GridRun, ...], tuple[GridRun, ...]]:
-    """The runs that `--only` asks for, and the others."""
-    chosen = runs
-    for key, values in wanted.items():
-        if key not in axes and key not in fields():
-            raise UserError(f"unknown axis or field {key!r}", f"--only {key}={values[0]}",
-                            nearest(key, [*axes, *fields()]))
-    for key, values in wanted.items():
-        there = list(dict.fromkeys([*axes.get(key, ()), *(str(r.config.get(key)) for r in chosen if key in fields())]))
-        for value in values:
-            if value.lower() not in [t.lower() for t in there]:
-                raise UserError(f"--only {key}={value}: no run has that value", "", nearest(value, there))
-        chosen = [r for r in chosen
-                  if _is_one_of(values, key, r.labels, r.config.get(key) if key in fields() else None)]
-    if wanted and not chosen:
-        told = " and ".join(f"{key}={'|'.join(values)}" for key, values in wanted.items())
-        raise UserError(f"--only: no run fits {told}")
-    asked = set(map(id, chosen))
-    return tuple(chosen), tuple(run for run in runs if id(run) not in asked)

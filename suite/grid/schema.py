@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from typing import Any
 
 from suite.config.run_config import field_type, fields
 from suite.data import cards
 from suite.grid.file import GridFile
-
-
-def write(args: argparse.Namespace) -> int:
-    """Writes the schema to the file that `args.out` names."""
-    args.out.write_text(text(), encoding="utf-8")
-    print(f"wrote {args.out}")
-    return 0
 
 
 def text() -> str:

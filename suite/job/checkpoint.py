@@ -13,7 +13,7 @@ import torch
 
 from suite.errors import UserError
 from suite.files import atomic
-from suite.store import store
+from suite.store import folder
 from suite.store.attempt import Attempt
 
 KEEP = 2
@@ -29,7 +29,7 @@ def save(attempt: Attempt, step: int, content: dict[str, Any]) -> None:
     torch.save(content, buffer)
     data = buffer.getvalue()
     attempt.write(f"checkpoint-{step:09d}-{_digest(data)}.pt", data)
-    for _, name in store.checkpoints(attempt.folder)[KEEP:]:
+    for _, name in folder.checkpoints(attempt.folder)[KEEP:]:
         attempt.remove(name)
 
 
@@ -38,7 +38,7 @@ def newest(attempt: Attempt, log: Callable[[str], None]) -> dict[str, Any] | Non
 
     Raises UserError where a checkpoint is of another run (nothing is removed), Overtaken, OSError.
     """
-    for _, name in store.checkpoints(attempt.folder):
+    for _, name in folder.checkpoints(attempt.folder):
         content = _read(attempt.folder / name)
         if content is None:
             log(f"{name} is damaged; it is now {attempt.set_aside(name)}, and the one before it is used")

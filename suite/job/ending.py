@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from suite.errors import UserError, is_no_memory
 from suite.files import atomic
-from suite.store.store import StateName, one_line
+from suite.store.state import StateName, one_line
 from suite.train.trainer import Diverged
 
 

@@ -11,85 +11,32 @@ import signal
 import statistics
 import time
 import traceback
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
-from suite.config.fields import CLASSICAL
-from suite.config.run_config import RunConfig
+from suite import machine
 from suite.errors import UserError
 from suite.files import atomic
 from suite.job import checkpoint
 from suite.job.ending import Ending, failure
 from suite.job.heartbeat import Heartbeat
-from suite.job.order import GRAPHS, Order
+from suite.job.order import Order
 from suite.job.stop import Stop
-from suite.models import backbone
 from suite.store import provenance
 from suite.store.attempt import Attempt, Overtaken, claim
+from suite.store.folder import check_folder, encode_rows, read_config, read_result, read_rows
 from suite.store.migrate import SCHEMA
-from suite.store.store import RunState, Store, check_folder, encode_rows, read_config, read_result, read_rows
+from suite.store.state import RunState
+from suite.store.store import Store
 from suite.train import device
-from suite.train.measurement import Measurement, NoData
+from suite.train.mode import Mode
+from suite.train.trajectory import Training
 
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-
-
-class Trajectory(Protocol):
-    """What a job asks of `suite.train.trainer.Trainer`."""
-
-    step: int
-    steps_per_epoch: int
-    rows: list[dict[str, Any]]
-    parameters: int
-
-    def advance(self) -> dict[str, Any] | None:
-        """Do a step; the epoch's row after its last one."""
-
-    def state(self) -> dict[str, Any]:
-        """All that is needed to go on."""
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-
-
-def _load(config: RunConfig) -> Any:
-    if config.kind == "bench":
-        return NoData()
-    from suite.data import prepared
-
-    return prepared.load(config.data, config.task)
-
-
-def _trainer(config: RunConfig, data: Any, device: torch.device, compile: str) -> Any:
-    if config.kind == "bench":
-        return Measurement(config, device)
-    if config.model.name in CLASSICAL:
-        from suite.train.classical_fit import Fit
-
-        return Fit(config, data, device)
-    from suite.train.trainer import Trainer
-
-    return Trainer(config, data, device, compile)
-
-
-def _backend() -> str:
-    from suite.ssm import kernels
-
-    return kernels.effective_backend()
-
-
-@dataclass(frozen=True)
-class Training:
-    """The parts that a job puts together: data (with `fingerprint` and `variant`), trajectory, kernel back end."""
-
-    load: Callable[[RunConfig], Any] = _load
-    trainer: Callable[[RunConfig, Any, torch.device, str], Trajectory] = _trainer
-    backend: Callable[[], str] = _backend
 
 
 def run(folder: Path, order: Order, training: Training | None = None, stop: Stop | None = None,
@@ -148,9 +95,8 @@ class Job:
         if self.config.kind == "bench":
             threads = self.config.bench.threads
         place = device.settle(threads, self.order.device, self.order.compile)
-        backbone.recompute(self.order.recompute)
         data = self.training.load(self.config)
-        self.trainer = self.training.trainer(self.config, data, place, self.order.compile)
+        self.trainer = self.training.make(self.config, data, place, self.order.compile, self.order.recompute)
         if restored is not None:
             self.trainer.restore(restored["trainer"])
             self.saved = self.trainer.step
@@ -248,7 +194,7 @@ class Job:
 
     def _remember(self, old: dict[str, Any], restored: dict[str, Any] | None, threads: int, data: Any) -> None:
         """Begin the record of this attempt. A trajectory that starts anew has nothing of the environments before it."""
-        graphs = self.order.compile == GRAPHS  # which change no bit
+        graphs = self.order.compile is Mode.GRAPHS  # which change no bit
         compiled = False if graphs else self.order.compile or False
         now = provenance.environment(threads, device.model(self.order.device), self.training.backend(), compiled)
         now["data"] = f"{data.variant} {data.fingerprint[:16]}"
@@ -265,7 +211,7 @@ class Job:
         self._write_record()
 
     def _remember_end(self, ending: Ending) -> None:
-        memory = {"peak_memory_mb": round(provenance.peak_memory_mb(), 1)}
+        memory = {"peak_memory_mb": round(machine.peak_memory_mb(), 1)}
         if self.order.device != "cpu":
             memory["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
         self.record["attempts"][-1] |= {"to_step": self.trainer.step, "wall_s": time.monotonic() - self.began,

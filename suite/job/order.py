@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from suite.data.tasks import TASKS
-from suite.errors import UserError
-
 if TYPE_CHECKING:
-    from suite.config.run_config import RunConfig
-
-COMPILED, GRAPHS = "default", "cuda graphs"  # torch.compile's mode of that name; `suite.train.cuda_graphs`
+    pass
+from suite.train.mode import Mode
 
 
 @dataclass(frozen=True)
@@ -21,8 +17,8 @@ class Order:
     """How to compute a run, and how far.
 
     until: stop after this epoch of the full schedule; None for its end. timeout_s: seconds after which to stop.
-    checkpoint_s: seconds between them, at most that much is lost. probe: stop after the first one. compile: COMPILED,
-    GRAPHS, or "" for neither. recompute: see `suite.models.backbone`. still: number and heartbeats of an attempt that
+    checkpoint_s: seconds between them, at most that much is lost. probe: stop after the first one. recompute: see
+    `suite.models.backbone`. still: number and heartbeats of an attempt that
     may be overtaken although it has not ended (`suite.store.attempt.claim`). launch: what
     `suite.store.provenance.of_launch` says, and the job and batch of a cluster.
     """
@@ -32,7 +28,7 @@ class Order:
     until: int | None = None
     timeout_s: float | None = None
     checkpoint_s: float = 300.0
-    compile: str = ""
+    compile: Mode = Mode.EAGER
     recompute: bool = False
     probe: bool = False
     still: tuple[int, int] | None = None
@@ -46,20 +42,5 @@ class Order:
     def from_json(cls, text: str) -> Order:
         """What `to_json` was called on."""
         values = json.loads(text)
-        return cls(**(values | {"still": tuple(values["still"]) if values["still"] else None}))
-
-
-def check_graphs(configs: Iterable[RunConfig], compile: str, gpus: bool, recompute: bool) -> None:
-    """Raises UserError where CUDA graphs are asked for and cannot be had."""
-    if compile != GRAPHS:
-        return
-    if not gpus:
-        raise UserError("CUDA graphs without a GPU", "--cuda-graphs",
-                        "name GPUs (--gpus, or --gpus-per-job on a cluster), or leave the option out")
-    if recompute:
-        raise UserError("what is computed again cannot be recorded", "--cuda-graphs with --recompute",
-                        "leave one of them out")
-    texts = sorted({config.task for config in configs if TASKS[config.task].inputs != "values"})
-    if texts:
-        raise UserError(f"batches of {', '.join(texts)} are as long as their longest text, and a graph has one shape",
-                        "--cuda-graphs", "leave the option out, or these tasks: --only task=…")
+        still = tuple(values["still"]) if values["still"] else None
+        return cls(**(values | {"still": still, "compile": Mode(values["compile"])}))

@@ -7,10 +7,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from suite.config.run_config import RunConfig
-from suite.store.store import RunState
+from suite.store.state import RunState
 
 if TYPE_CHECKING:
-    from suite.grid.expand import GridRun
+    from suite.grid.model import GridRun
 
 FEWEST = 2  # runs beside the canaries, from which on it pays to wait for them
 Kind = tuple[str, str, str]

@@ -1,4 +1,4 @@
-"""The verb cancel: ends what the grids have started, wherever it computes or waits; `retry` goes on with it later.
+"""Cancelling: ends what the grids have started, wherever it computes or waits; `retry` goes on with it later.
 
 A run under way is asked by a file in its folder, which its heartbeat sees, on whatever machine it is. One that waits in
 a runner or a queue is marked as cancelled, which whoever comes to it respects.
@@ -6,41 +6,54 @@ a runner or a queue is marked as cancelled, which whoever comes to it respects.
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from suite.files import atomic
-from suite.grid.expand import Grid, GridRun
+from suite.grid.model import Grid, GridRun
 from suite.launch import batch, queue
 from suite.store import attempt, requests
-from suite.store.store import RunState, Store, check_folder
+from suite.store.folder import check_folder
+from suite.store.state import RunState
+from suite.store.store import Store
 
 PATIENCE_S, LOOK_S = 30.0, 0.3  # for runs to write their checkpoints; between two looks at them
 OVER = ("done", "failed", "cancelled")
 
 
-def cancel(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """Cancels the runs, and prints what became of them. Returns 1 where one has not stopped yet."""
-    store = Store(args.store)
+@dataclass(frozen=True)
+class Cancelled:
+    """The runs that were to be cancelled, and their states after it. Both are empty if nothing was under way."""
+
+    runs: Mapping[str, GridRun]
+    states: Mapping[str, RunState]
+
+    @property
+    def going(self) -> list[str]:
+        """The ids of the runs that were asked to stop and have not stopped within PATIENCE_S."""
+        return [run_id for run_id, state in self.states.items() if state.name not in OVER]
+
+
+def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> Cancelled:
+    """Cancel what these grids alone have started. `tell` hears, at once, what is left alone. Raises UserError."""
     mine, shared = started(grids, store)
     states = store.states([*mine, *shared])
     mine = {run_id: run for run_id, run in mine.items() if states[run_id].name not in OVER}
     for path, count in Counter(path for run_id, paths in shared.items() if states[run_id].name not in OVER
                                for path in paths).items():
-        print(f"{count} runs stay, since {path} has started them, too; name it as well to cancel them")
-    queued, alone = _jobs(mine, store)
+        tell(f"{count} runs stay, since {path} has started them, too; name it as well to cancel them")
+    queued, alone = _jobs(mine, store, tell)
     if not queued and not any(states[run_id].name == "claimed" for run_id in mine):
-        print("nothing of these grids alone is under way here")
-        return 0
+        return Cancelled({}, {})
     queue.cancel(job.label for job in alone if job.state == "PENDING")  # first, so that none starts meanwhile
     try:
         _ask(mine, store)
     except OSError as error:
         raise atomic.explain(error) or error from None
-    return _tell(mine, store)
+    return Cancelled(mine, store.states(mine))
 
 
 def started(grids: Sequence[Grid], store: Store) -> tuple[dict[str, GridRun], dict[str, list[str]]]:
@@ -60,14 +73,15 @@ def started(grids: Sequence[Grid], store: Store) -> tuple[dict[str, GridRun], di
             {run_id: sorted(set(paths)) for run_id, paths in others.items() if run_id in mine})
 
 
-def _jobs(mine: Mapping[str, GridRun], store: Store) -> tuple[list[queue.Job], list[queue.Job]]:
+def _jobs(mine: Mapping[str, GridRun], store: Store,
+          tell: Callable[[str], None]) -> tuple[list[queue.Job], list[queue.Job]]:
     """The jobs of a cluster that do these runs, and of those the ones that do no others that are still wanted."""
     if not (store.root / batch.FOLDER).is_dir():
         return [], []
     submitted = queue.Submitted(store)
     found = submitted.jobs(store.states(mine))
     if found is None:
-        print(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their files alone")
+        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their files alone")
     jobs = list({job.label: job for run_id in mine for job in (found or {}).get(run_id, ())}.values())
     others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[int(job.label.partition("_")[2])]
                           if run_id not in mine] for job in jobs}
@@ -100,14 +114,3 @@ def _mark(run: GridRun, store: Store, state: RunState) -> None:
     own = attempt.claim(store.add(run.config))
     if own is not None:  # else somebody has just started it, and is asked in the next round
         own.end("cancelled", detail="by `cancel`, while it waited; `retry` runs it")
-
-
-def _tell(runs: Mapping[str, GridRun], store: Store) -> int:
-    states = store.states(runs)
-    going = [run_id for run_id, state in states.items() if state.name not in OVER]
-    counts = {name: sum(state.name == name for state in states.values()) for name in OVER}
-    print(", ".join(f"{n} {name}" for name, n in counts.items() if n) or "no run was left to cancel")
-    for run_id in going:
-        print(f"  {run_id} {requests.named(runs[run_id])} was asked, and has not stopped within {PATIENCE_S:g} s: "
-              f"{states[run_id].detail}")
-    return 1 if going else 0

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 from suite.files import atomic
 from suite.job.order import Order
 from suite.job.stop import Stop
-from suite.store.store import RunState, one_line
+from suite.store.state import RunState, one_line
 
 if TYPE_CHECKING:
-    from suite.job.job import Training
+    from suite.train.trajectory import Training
 
 
 def main(folder: str, order: str, gpu: int | str | None, outcome: Connection, training: Training | None) -> None:

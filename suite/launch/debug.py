@@ -6,13 +6,16 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from suite.launch import Listener, Options, wanted
+from suite.launch.listener import Listener
+from suite.launch.options import Options
+from suite.plan.decision import wanted
 from suite.store import provenance
-from suite.store.store import RunState, Store
+from suite.store.state import RunState
+from suite.store.store import Store
 
 if TYPE_CHECKING:
-    from suite.grid.expand import GridRun
-    from suite.job.job import Training
+    from suite.grid.model import GridRun
+    from suite.train.trajectory import Training
 
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
@@ -31,7 +34,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     code = provenance.of_launch(store.root)
     for run in {run.run_id: run for run in runs}.values():
         state = store.state(run.run_id)
-        if wanted(state, run.config.train.epochs, options) == "start":
+        if wanted(state, run.config.train.epochs, options.selection) == "start":
             listener.started(run)
             state = job.run(store.add(run.config), options.order(gpu, code), training, debug=True)
         states[run.run_id] = state

@@ -20,13 +20,18 @@ from typing import TYPE_CHECKING, Any
 from suite.errors import UserError
 from suite.files import atomic
 from suite.job.stop import Stop
-from suite.launch import AGAIN_ONLY_ON_RETRY, Listener, Options, child, server, wanted
+from suite.launch import child, server
+from suite.launch.listener import Listener
+from suite.launch.options import Options
+from suite.plan.decision import AGAIN_ONLY_ON_RETRY, wanted
 from suite.store import attempt, provenance
-from suite.store.store import RunState, StateName, Store, check_folder, checkpoints, one_line
+from suite.store.folder import check_folder, checkpoints
+from suite.store.state import RunState, StateName, one_line
+from suite.store.store import Store
 
 if TYPE_CHECKING:
-    from suite.grid.expand import GridRun
-    from suite.job.job import Training
+    from suite.grid.model import GridRun
+    from suite.train.trajectory import Training
 
 TICK_S, LOOK_S = 0.5, 3.0  # between two looks at the heartbeats of our runs, and at those of others
 GRACE_S = 20.0  # from the request to stop until the kill
@@ -133,7 +138,7 @@ class Runner:
         except UserError as error:
             self._finish(run, _failed(error))
             return
-        decision = wanted(state, run.config.train.epochs, self.options)
+        decision = wanted(state, run.config.train.epochs, self.options.selection)
         if state.name == "cancelled" and state.attempts > self.seen[run.run_id]:
             decision = "leave"  # it was cancelled while it waited here, and `retry` is about what was so before
         if decision == "start":
@@ -151,7 +156,7 @@ class Runner:
         still = self.still.pop(run.run_id, None)
         state = self.store.state(run.run_id)  # another runner may have been faster
         cancelled = state.name == "cancelled" and state.attempts > self.seen[run.run_id]
-        if cancelled or (still is None and wanted(state, run.config.train.epochs, self.options) != "start"):
+        if cancelled or (still is None and wanted(state, run.config.train.epochs, self.options.selection) != "start"):
             self._place(run, state)
             return
         try:

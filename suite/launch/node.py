@@ -24,14 +24,18 @@ from typing import TYPE_CHECKING, Any
 from suite.config import plugin
 from suite.errors import UserError
 from suite.job.stop import Stop
-from suite.launch import AGAIN_ONLY_ON_RETRY, Options, batch, local, preload
+from suite.launch import batch, local, preload
+from suite.launch.options import Options
 from suite.launch.queue import BEGINS, epitaph
+from suite.plan.decision import AGAIN_ONLY_ON_RETRY
 from suite.store import attempt
-from suite.store.store import RunState, Store, checkpoints, one_line, read_config
+from suite.store.folder import checkpoints, read_config
+from suite.store.state import RunState, one_line
+from suite.store.store import Store
 
 if TYPE_CHECKING:
-    from suite.grid.expand import GridRun
-    from suite.job.job import Training
+    from suite.grid.model import GridRun
+    from suite.train.trajectory import Training
 
 BARREN = 3  # starts of a job in a row without progress, after which it is not started again
 SIGNALS = (signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
@@ -97,7 +101,7 @@ class Node:
 
     def runs(self) -> list[GridRun]:
         """What is to be computed: a run that failed in this job already is not tried again."""
-        from suite.grid.expand import GridRun
+        from suite.grid.model import GridRun
 
         states = self.store.states(self.ids)
         tried = [run_id for run_id in self.ids if states[run_id].name == "failed"

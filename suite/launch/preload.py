@@ -12,6 +12,8 @@ import importlib
 import os
 import signal
 
+from suite import machine
+
 PR_SET_PDEATHSIG = 1
 SERVER = os.getpid()
 RUNNER = "SUITE_RUNNER"  # environment variable with the runner's process id
@@ -34,10 +36,9 @@ def warm() -> None:
     for name in MODULES:
         if name != COMPILER or FEW not in os.environ:
             importlib.import_module(name)
-    from suite.store import provenance
 
-    provenance.versions()
-    provenance.cpu()
+    machine.versions()
+    machine.cpu()
     gc.collect()
     gc.freeze()  # the collector of a child need not touch, and so copy, what was there before the fork
 

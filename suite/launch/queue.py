@@ -12,7 +12,8 @@ from pathlib import Path
 from suite.errors import UserError
 from suite.launch import batch
 from suite.store import attempt
-from suite.store.store import RunState, Store
+from suite.store.state import RunState
+from suite.store.store import Store
 
 EVERY_S = 30.0
 PATIENCE_S = 60.0  # for an answer

@@ -18,16 +18,21 @@ from typing import TYPE_CHECKING, Any
 from suite.errors import UserError
 from suite.files import atomic
 from suite.job.stop import Stop
-from suite.launch import Listener, Options, batch, canary, limits, snapshot, wanted
+from suite.launch import batch, canary, limits, snapshot
 from suite.launch.cluster import Cluster
+from suite.launch.listener import Listener
+from suite.launch.options import Options
 from suite.launch.queue import EVERY_S, Queue, Submitted, epitaph
 from suite.launch.queue import cancel as cancel_jobs
 from suite.launch.wait import watch
+from suite.plan.decision import wanted
 from suite.store import attempt, provenance
-from suite.store.store import RunState, Store, check_folder
+from suite.store.folder import check_folder
+from suite.store.state import RunState
+from suite.store.store import Store
 
 if TYPE_CHECKING:
-    from suite.grid.expand import GridRun
+    from suite.grid.model import GridRun
 
 STILL_S = 3.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
 SBATCH_S = 120.0
@@ -151,7 +156,7 @@ class Submission:
         queued = others = 0
         for run in runs:
             kinds = {submitted.batches[job.batch].kind for job in jobs.get(run.run_id, ())}
-            decision = wanted(states[run.run_id], run.config.train.epochs, self.options)
+            decision = wanted(states[run.run_id], run.config.train.epochs, self.options.selection)
             check_folder(self.store.folder(run.run_id))
             if kinds == {"canary"}:
                 covered.add(canary.kind(run.config))

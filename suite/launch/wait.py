@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from suite.job.stop import Stop
-from suite.launch import Listener, Options, wanted
+from suite.launch.listener import Listener
+from suite.launch.options import Options
 from suite.launch.queue import Queue, Submitted
+from suite.plan.decision import wanted
 from suite.store.store import Store
 
 if TYPE_CHECKING:
-    from suite.grid.expand import GridRun
+    from suite.grid.model import GridRun
 
 LOOK_S = 1.0
 
@@ -33,7 +35,7 @@ def watch(runs: Sequence[GridRun], queue: Queue, options: Options, listener: Lis
                     running.add(run_id)
                     listener.started(run)
                 listener.progress(run, state.progress or {})
-            over = wanted(state, run.config.train.epochs, options) == "leave"
+            over = wanted(state, run.config.train.epochs, options.selection) == "leave"
             if over or (jobs is not None and run_id not in jobs):
                 del left[run_id]
                 listener.ended(run, state if over else submitted.seen({run_id: state})[0][run_id])

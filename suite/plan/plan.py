@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from suite.errors import Problem, UserError
-from suite.grid.expand import Grid, GridRun
-from suite.launch import Options, wanted
+from suite.grid.model import Grid, GridRun
+from suite.plan.decision import Selection, wanted
 from suite.plan.price import Price, of_shapes, total
-from suite.store.store import RunState, Store
+from suite.store.state import RunState
+from suite.store.store import Store
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ class Plan:
 
     def counts(self) -> dict[str, int]:
         """How many runs are in each state; failed ones by their reason."""
-        return dict(Counter(state_name(self.states[run.run_id]) for run in self.runs).most_common())
+        return dict(Counter(self.states[run.run_id].label for run in self.runs).most_common())
 
     def as_json(self) -> dict[str, Any]:
         """For programs: counts, price, runs with their states, exclusions with their reasons."""
@@ -55,18 +56,18 @@ def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, ret
     runs = tuple({run.run_id: run for grid in grids for run in grid.runs}.values())
     states = store.states([run.run_id for run in runs])
     reasons = set(retry)
-    options = Options(store.root, until=until, retry=bool(reasons))
+    selection = Selection(until, retry=bool(reasons))
     place = {seed: i for i, seed in enumerate(dict.fromkeys(seed for grid in grids for seed in grid.seeds))}
-    missing = [run for run in runs if is_missing(states[run.run_id], run, options, reasons)]
+    missing = [run for run in runs if is_missing(states[run.run_id], run, selection, reasons)]
     todo = tuple(sorted(missing, key=lambda run: place[run.config.seed]))  # a whole table with one seed comes first
     prices = of_shapes(todo, runs, states, store)
     return Plan(tuple(grids), runs, states, until, todo, total(todo, states, until, prices), prices)
 
 
-def is_missing(state: RunState, run: GridRun, options: Options, reasons: set[str]) -> bool:
+def is_missing(state: RunState, run: GridRun, selection: Selection, reasons: set[str]) -> bool:
     """Whether a start would run it, which the launcher decides. With `reasons`, only what ended so, but for "all"."""
     ended = "cancelled" if state.name == "cancelled" else state.reason if state.name == "failed" else ""
-    return (not narrowed(reasons) or ended in reasons) and wanted(state, run.config.train.epochs, options) == "start"
+    return (not narrowed(reasons) or ended in reasons) and wanted(state, run.config.train.epochs, selection) == "start"
 
 
 def narrowed(reasons: Collection[str]) -> bool:
@@ -87,11 +88,3 @@ def check_data(runs: Iterable[GridRun]) -> None:
             problems.setdefault((config.data.name, config.data.variant), error.problems[0])
     if problems:
         raise UserError(problems.values())
-
-
-def state_name(state: RunState) -> str:
-    """`failed: out of memory`, `partial`, … for a reader."""
-    reasons = {"oom": "out of memory", "timeout": "out of time"}
-    if state.name == "failed" and state.reason:
-        return f"failed: {reasons.get(state.reason, state.reason)}"
-    return state.name

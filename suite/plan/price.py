@@ -7,9 +7,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from suite.grid.expand import GridRun
+from suite.grid.model import GridRun
 from suite.store import attempt
-from suite.store.store import RunState, Store
+from suite.store.state import RunState
+from suite.store.store import Store
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The verb export: every finished epoch of every run, with its settings, for other programs.
+"""Export: every finished epoch of every run, with its settings, for other programs.
 
 `runs.csv` and `runs.parquet` have a row per grid, run and epoch: grid, the label of each axis, run_id, seed, state,
 epoch, every metric, and every field of the run by dotted name. Event files for TensorBoard are an extra.
@@ -6,9 +6,9 @@ epoch, every metric, and every field of the run by dotted name. Event files for 
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,30 +18,36 @@ import pandas as pd
 from suite.config.compare import settings
 from suite.errors import UserError
 from suite.files import atomic
-from suite.grid.expand import Grid, GridRun
-from suite.report import file_stem
+from suite.grid.model import Grid, GridRun
+from suite.report.places import file_stem
 from suite.report.tables.results import FIXED, Results, axis_column, read_results
 from suite.store.store import Store
 
 
-def export(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """Writes the tables, and with `args.tensorboard` the event files. Raises UserError."""
-    store = Store(args.store)
+@dataclass(frozen=True)
+class Exported:
+    """How many epochs and runs the tables have, and of how many runs there are event files."""
+
+    epochs: int
+    runs: int
+    events: int
+
+
+def export(grids: Sequence[Grid], store: Store, out: Path, tensorboard: bool) -> Exported:
+    """Write the tables into `out`, and with `tensorboard` the event files. Raises UserError."""
     states = store.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
     results = [read_results(grid, store, states) for grid in grids]
     table = tidy(grids, results)
     try:
-        args.out.mkdir(parents=True, exist_ok=True)
-        table.to_csv(args.out / "runs.csv", index=False, lineterminator="\n")
-        table.to_parquet(args.out / "runs.parquet", index=False)
-        print(f"{len(table)} epochs of {table['run_id'].nunique()} runs: {args.out / 'runs.csv'}, runs.parquet")
-        if args.tensorboard:
-            count = sum(_events(grid, one, args.out / "tensorboard") for grid, one in zip(grids, results, strict=True))
-            print(f"event files of {count} runs: {args.out / 'tensorboard'}")
+        out.mkdir(parents=True, exist_ok=True)
+        table.to_csv(out / "runs.csv", index=False, lineterminator="\n")
+        table.to_parquet(out / "runs.parquet", index=False)
+        written = [_events(grid, one, out / "tensorboard") for grid, one in zip(grids, results, strict=True)
+                   if tensorboard]
     except OSError as error:
-        raise atomic.explain(error) or UserError(f"cannot be written: {error.strerror}", str(args.out),
+        raise atomic.explain(error) or UserError(f"cannot be written: {error.strerror}", str(out),
                                                  "name another folder with --out") from None
-    return 0
+    return Exported(len(table), table["run_id"].nunique(), sum(written))
 
 
 def tidy(grids: Sequence[Grid], results: Sequence[Results]) -> pd.DataFrame:

@@ -7,23 +7,24 @@ names the grids and how they were asked for.
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import shlex
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 from suite.errors import UserError
 from suite.files import atomic
-from suite.grid.expand import Grid, load_grid
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid
 from suite.report.saved import sha256
-from suite.store.store import FROZEN, RunState, Store
+from suite.store.folder import FROZEN, MANIFEST, STORE
+from suite.store.state import RunState
+from suite.store.store import Store
 
-MANIFEST, STORE = "frozen.json", "store"
 RESULT, METRICS = "result.json", "metrics.jsonl"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
 PARTS = {"cells": (("table", "row", "column"),  # what names them, what must be the same, and of what in them
@@ -31,15 +32,32 @@ PARTS = {"cells": (("table", "row", "column"),  # what names them, what must be 
                    "published", ("table", "row", "column", "value", "std", "difference", "interval", "verdict")),
          "claims": (("id",), ("verdict", "p", "adjusted_p"), "comparisons", ("n", "difference", "low", "high"))}
 STOPPED = ("budget", "interrupted", "timeout")  # reasons of a state that are no fault of the run
-SHOWN = 20
 
 
-def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """The verb: keeps what runs have reached, and the report, in a new folder. Raises UserError where it is not new."""
-    from suite.report import file_stem, write_report
+@dataclass(frozen=True)
+class Manifest:
+    """The grids of kept results, as paths from their folder, and how they were asked for (`frozen.json`)."""
 
-    out = args.out or Path("results") / file_stem(grids[0].name)
-    source, target = Store(args.store), Store(out / STORE)
+    grids: list[str]
+    profile: str | None
+    set: list[str]
+    only: list[str]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """How many of the wanted runs were kept, and how many of those had been stopped early."""
+
+    runs: int
+    wanted: int
+    early: int
+
+
+def freeze(grids: Sequence[Grid], source: Store, out: Path, manifest: Manifest) -> Kept:
+    """Keep what runs have reached, and the report, in the new folder `out`. Raises UserError if it is not new."""
+    from suite.report.report import write_report
+
+    target = Store(out / STORE)
     if target.root.exists():
         raise UserError("there are frozen runs already", str(target.root),
                         "name another folder with --out, or remove this one first")
@@ -52,16 +70,12 @@ def freeze(grids: Sequence[Grid], args: argparse.Namespace) -> int:
         for run_id, name in kept.items():
             _keep(source, target, run_id, name)
         (target.root / FROZEN).write_text(WORDS, encoding="utf-8")
-        manifest = {"grids": [os.path.relpath(grid.path, out) for grid in grids], "profile": args.profile,
-                    "set": args.sets, "only": args.only}
-        (out / MANIFEST).write_text(json.dumps(manifest, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        (out / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1, ensure_ascii=False) + "\n",
+                                    encoding="utf-8")
     except OSError as error:
         raise atomic.explain(error) or error from None
     write_report(grids, target, out / "report", figures=False)
-    early = list(kept.values()).count(METRICS)
-    print(f"kept {len(kept)} of {len(states)} runs, {f'{early} of them stopped early, ' if early else ''}"
-          f"and their report, in {out}")
-    return 0
+    return Kept(len(kept), len(states), list(kept.values()).count(METRICS))
 
 
 def _numbers(state: RunState) -> str:
@@ -89,36 +103,36 @@ def _keep(source: Store, target: Store, run_id: str, numbers: str) -> None:
         (folder / "provenance.json").write_bytes(atomic.seal(record | {"attempts": attempts}))
 
 
-def check(folder: Path) -> int:
-    """Prints what differs between a kept report and what its store gives now. Returns 1 where something does."""
-    from suite.report import write_report
+@dataclass(frozen=True)
+class Checked:
+    """What differs between a kept report and what its store gives now, and the command that writes it again."""
+
+    differences: list[str]
+    command: str
+
+
+def check(folder: Path) -> Checked:
+    """Make a kept report again from its frozen store, and compare. Raises UserError."""
+    from suite.report.report import write_report
 
     manifest = _manifest(folder)
-    grids = [load_grid(folder / path, manifest["profile"], manifest["set"], manifest["only"])
-             for path in manifest["grids"]]
+    grids = [load_grid(folder / path, manifest.profile, manifest.set, manifest.only) for path in manifest.grids]
     with tempfile.TemporaryDirectory() as scratch:
         write_report(grids, Store(folder / STORE), Path(scratch), figures=False)
         found = list(_compare(folder / "report", Path(scratch)))
-    for line in found[:SHOWN]:
-        print(line)
-    if len(found) > SHOWN:
-        print(f"{len(found) - SHOWN} more")
-    print(f"{folder}: the report is " + ("not what the store gives" if found else "what the store gives"))
-    if found:
-        print(f"to write it anew: {_anew(folder, manifest)}")
-    return 1 if found else 0
+    return Checked(found, _anew(folder, manifest))
 
 
-def _anew(folder: Path, manifest: Mapping[str, Any]) -> str:
+def _anew(folder: Path, manifest: Manifest) -> str:
     """The command that writes the kept report again, of the same choice of runs, as a shell reads it."""
-    asked = [("--profile", [manifest["profile"]] if manifest["profile"] else []), ("--set", manifest["set"]),
-             ("--only", manifest["only"])]
-    return shlex.join(["report", *(str(folder / path) for path in manifest["grids"]),
+    asked = [("--profile", [manifest.profile] if manifest.profile else []), ("--set", manifest.set),
+             ("--only", manifest.only)]
+    return shlex.join(["report", *(str(folder / path) for path in manifest.grids),
                        *(word for option, texts in asked for text in texts for word in (option, text)),
                        "--no-figures", "--store", str(folder / STORE), "--out", str(folder / "report")])
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
+def _manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
         content = json.loads(path.read_bytes())
@@ -129,7 +143,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     kinds: dict[str, Any] = {"grids": list, "profile": (str, type(None)), "set": list, "only": list}
     if not isinstance(content, dict) or not all(isinstance(content.get(key, ...), kind) for key, kind in kinds.items()):
         raise UserError(f"must have {', '.join(kinds)}", str(path), "restore it from the repository")
-    return content
+    return Manifest(**{key: content[key] for key in kinds})
 
 
 def _compare(kept: Path, now: Path) -> Iterator[str]:

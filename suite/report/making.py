@@ -8,13 +8,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from suite.report import PAGE, Part, document, write_file
+from suite.files.output import write_file
+from suite.report import document
 from suite.report.claims.on_the_paper import PrintedVerdict, by_id, published_verdicts
+from suite.report.places import PAGE
 from suite.report.published import Published, load_published
 from suite.report.render import collection, html
+from suite.report.render.files import content, render
+from suite.report.saved import Part
 
 if TYPE_CHECKING:
-    from suite.store.store import RunState, Store
+    from suite.store.state import RunState
+    from suite.store.store import Store
 
 
 def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, RunState], out: Path, sources: Path,
@@ -28,14 +33,14 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
     drawn: list[dict[str, bytes]] = []
     for part, made in zip(parts, documents, strict=True):
         if part.saved is None:
-            files = document.render(made, figures, printed)
-            content = document.content(made, part.digest, {name: _sha256(data) for name, data in files.items()})
-            for name, data in {**files, f"{part.stem}.cells.json": _json(content)}.items():
+            files = render(made, figures, printed)
+            told = content(made, part.digest, {name: _sha256(data) for name, data in files.items()})
+            for name, data in {**files, f"{part.stem}.cells.json": _json(told)}.items():
                 write_file(out, name, data)
         else:
-            content = dict(part.saved)
-            files = {name: (out / name).read_bytes() for name in content["files"] if name.endswith(".svg")}
-        contents.append(content)
+            told = dict(part.saved)
+            files = {name: (out / name).read_bytes() for name in told["files"] if name.endswith(".svg")}
+        contents.append(told)
         drawn.append({name: data for name, data in files.items() if name.endswith(".svg")})
     whole = {PAGE: html.render(documents, drawn, printed, sources / "templates").encode(),
              **collection.files(documents, printed)}

@@ -6,13 +6,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
 from suite.errors import Problem, UserError, nearest
 from suite.files.yaml import Node, load_yaml
 from suite.files.yaml_model import Part, validated
+
+if TYPE_CHECKING:
+    from suite.report.metric import Metric
+
 
 FILE = Path(__file__).parents[2] / "reports" / "published.yaml"
 CHANCE = 50.0  # what a failed cell counts in an average over Long Range Arena
@@ -255,3 +259,16 @@ def _problems(file: File, node: Node) -> Iterator[Problem]:
             if table_name not in file.tables or row_label not in (None, *file.tables[table_name].rows):
                 yield Problem(f"there is no row {row_label!r} in a table {table_name!r}", place("same", i),
                               nearest(table_name, file.tables))
+
+
+def number_text(number: Number, metric: Metric, value: float | None, std: float | None) -> str:
+    """A published number as it is shown: X, -, or value and deviation with the digits of the paper."""
+    if number.failed:
+        return "X"
+    if value is None:
+        return "–"
+    if number.text:
+        return number.text
+    digits = metric.with_digits(number.digits)
+    spread = f" ± {digits.format(std)}" if std is not None else ""
+    return digits.format(value, signed=number.delta_of is not None) + spread

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,8 @@ from suite.data import cards
 from suite.files import atomic
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid
-    from suite.store.store import RunState
+    from suite.grid.model import Grid
+    from suite.store.state import RunState
 
 CODE = Path(__file__).parents[1]  # all of it: a report also tells what rules, plans and settings say of its runs
 FILES = {True: ("result.json", "provenance.json"), False: ("result.json", "metrics.jsonl", "provenance.json")}  # done
@@ -84,3 +85,14 @@ def sha256(path: Path) -> str:
         return atomic.sha256_of(path)
     except OSError:
         return ""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A grid's part of a report. `digest` is of all that it is made of; `saved` is what was made of the same before."""
+
+    grid: Grid
+    stem: str
+    layouts: list[Path]
+    digest: str
+    saved: Mapping[str, Any] | None

@@ -6,39 +6,54 @@ stay. Each run is copied aside and put in place by one rename, so a merge that i
 
 from __future__ import annotations
 
-import argparse
 import os
 import shutil
 import time
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from suite.errors import UserError
 from suite.files import atomic
-from suite.report.frozen import MANIFEST, STORE
 from suite.store import attempt, requests, trash
-from suite.store.store import RunState, Store, check_folder, check_writable, checkpoints, read_config
+from suite.store.folder import MANIFEST, STORE, check_folder, check_writable, checkpoints, read_config
+from suite.store.state import RunState
+from suite.store.store import Store
 
 ASIDE = "merging"  # folder of the target for what is being copied; `<run>-<pid>-<start time>` in it
 STILL_S = 5.0  # a run of another machine whose heart stands still for so long is copied as it is
-SHOWN = 20
 NEW, SAME, BEHIND, NOTHING = "new", "the same in both", "as far in the target", "not started in the source"
 AHEAD = "further in the source; what was there is in the trash"
 TWICE = "measured in both; the target's is kept"
 CONFLICT = "conflict: both have a result, and they differ; nothing was changed"
+
+
 WELL = {NEW, SAME, BEHIND, NOTHING, AHEAD, TWICE}
 
 
-def merge(args: argparse.Namespace) -> int:
-    """Merges `args.source` into `args.target`, and tells what became of each run. Returns 1 where some are left out."""
-    source, target = _source(args.source), Store(args.target)
+@dataclass(frozen=True)
+class Merged:
+    """What became of each run of a merge: the ids of the runs by what happened to them, in words."""
+
+    source: Path
+    target: Path
+    outcomes: Mapping[str, list[str]]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether no run was left out, and none is in conflict."""
+        return self.outcomes.keys() <= WELL
+
+
+def merge(source_folder: Path, target_folder: Path) -> Merged:
+    """Bring the runs of one store, or of what `freeze` has kept, into another. Raises UserError."""
+    source, target = _source(source_folder), Store(target_folder)
     if source.root.resolve() == target.root.resolve():
         raise UserError("a store cannot be merged into itself", str(target.root))
     check_writable(target.root)
-    told: dict[str, list[str]] = {}
+    outcomes: dict[str, list[str]] = {}
     try:
         target.root.mkdir(parents=True, exist_ok=True)
         _clean(target.root / ASIDE)
@@ -46,12 +61,12 @@ def merge(args: argparse.Namespace) -> int:
         _copy_patches(source.root, target.root)
         alive = _alive(source)
         for run_id in source.run_ids():
-            told.setdefault(_bring(run_id, source, target, alive), []).append(run_id)
+            outcomes.setdefault(_bring(run_id, source, target, alive), []).append(run_id)
         with suppress(OSError):  # somebody else may be merging, too
             (target.root / ASIDE).rmdir()
     except OSError as error:
         raise atomic.explain(error) or error from None
-    return _tell(told, source, target)
+    return Merged(source.root, target.root, outcomes)
 
 
 def _source(folder: Path) -> Store:
@@ -190,16 +205,3 @@ def _clean(aside: Path) -> None:
         _, pid, started = path.name.rsplit("-", 2)
         if not pid.isdecimal() or str(attempt.process_start(int(pid))) != started:
             shutil.rmtree(path, ignore_errors=True)
-
-
-def _tell(told: Mapping[str, list[str]], source: Store, target: Store) -> int:
-    counts = Counter({what: len(ids) for what, ids in told.items()})
-    print(f"{source.root} into {target.root}: {sum(counts.values())} runs")
-    for what, count in counts.most_common():
-        print(f"  {count} {what}")
-        if what not in (NEW, SAME, NOTHING):
-            for run_id in told[what][:SHOWN]:
-                print(f"    {run_id}")
-            if count > SHOWN:
-                print(f"    {count - SHOWN} more")
-    return 0 if told.keys() <= WELL else 1

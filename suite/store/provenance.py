@@ -7,21 +7,18 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import os
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from suite import machine
 from suite.files import atomic
 
-PACKAGES = ("torch", "numpy", "scipy", "pandas", "datasets", "pyarrow", "pillow", "pykeops")
 TEXT = ("*.py", "*.yaml", "*.yml", "*.toml", "*.txt", "*.md", "*.j2", "*.cpp", "*.cu", "*.sh", "Makefile")
 EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "compile", "data")  # may change bits
 
@@ -37,7 +34,8 @@ def of_launch(root: Path) -> dict[str, Any]:
 def environment(threads: int, device: str, kernel_backend: str, compiled: str | bool) -> dict[str, Any]:
     """Whatever decides the bits of a trajectory, and the versions of all packages. `device` is its model."""
     return {"device": device, "threads": threads, "kernel_backend": kernel_backend, "compile": compiled,
-            "python": platform.python_version(), **versions(), "cpu": cpu(), "system": platform.platform()}
+            "python": platform.python_version(), **machine.versions(), "cpu": machine.cpu(),
+            "system": platform.platform()}
 
 
 def differences(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
@@ -52,43 +50,6 @@ def code(attempts: Sequence[Mapping[str, Any]]) -> str:
         patch = f" + {git['patch']}" if git.get("patch") else ""
         told.append(f"{git.get('commit') or 'no commit'}{patch}")
     return ", then ".join(dict.fromkeys(told))
-
-
-@lru_cache(maxsize=1)
-def versions() -> dict[str, str]:
-    """Versions of the packages that matter, of those that are installed."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-@lru_cache(maxsize=1)
-def cpu() -> str:
-    """The model of this machine's processor."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        lines = []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-                platform.processor() or platform.machine())
-
-
-def machine() -> str:
-    """A fingerprint of what a measurement depends on: processor, cores, and GPUs where the driver tells them."""
-    cards = sorted(path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information"))
-    lines = [line for text in cards for line in text.splitlines() if line.startswith("Model")]
-    gpus = [line.partition(":")[2].strip() for line in lines]
-    return ", ".join([f"{len(os.sched_getaffinity(0))} cores of {cpu()}", *gpus])
-
-
-def peak_memory_mb() -> float:
-    """The most memory that this process has used, in MiB."""
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
 
 
 def of_code(code: Path, root: Path) -> dict[str, Any]:

@@ -17,8 +17,9 @@ from pathlib import Path
 
 from suite.errors import UserError
 from suite.files import atomic
-from suite.grid.expand import Grid, GridRun
-from suite.store.store import FROZEN, Store, check_writable
+from suite.grid.model import Grid
+from suite.store.folder import FROZEN, check_writable
+from suite.store.store import Store
 
 FOLDER = "launches"
 Origin = tuple[str, str]
@@ -49,7 +50,7 @@ class Launch:
 
 def of_grid(grid: Grid, starts: Collection[str] = ()) -> Launch:
     """A start of the grid as it is now, which computes those of its runs that are among `starts`."""
-    runs = {run.run_id: named(run) for run in grid.runs}
+    runs = {run.run_id: run.name for run in grid.runs}
     sets = tuple(change for change in grid.changes if change.startswith("--set "))
     return Launch(grid.name, str(grid.path.resolve()), grid.profile, sets, runs, frozenset(runs) & frozenset(starts))
 
@@ -94,11 +95,6 @@ def all_of(store: Store) -> list[Launch]:
             raise UserError(f"this record of a start cannot be read: {error}", str(path),
                             "remove it, if no run of its grid is wanted any more") from None
     return launches
-
-
-def named(run: GridRun) -> str:
-    """Its labels and seed, for a reader."""
-    return " ".join([*run.labels.values(), f"seed {run.config.seed}"])
 
 
 def copy(source: Path, target: Path) -> None:

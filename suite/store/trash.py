@@ -2,42 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from suite.files import atomic
-from suite.grid.expand import Grid
-from suite.plan.plan import state_name
+from suite.grid.model import Grid
 from suite.store import attempt, requests
-from suite.store.store import RunState, Store, check_folder
+from suite.store.folder import check_folder
+from suite.store.state import RunState
+from suite.store.store import Store
 
 FOLDER = "trash"
-BUSY = ("claimed", "unknown")
-
-
-def gc(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """Lists the runs; moves them with `--yes`. Returns 1 where one could not be moved."""
-    store = Store(args.store)
-    found = unnamed(grids, store)
-    states = {run_id: state for run_id, state in store.states(found).items() if state.name != "todo"}
-    busy = [run_id for run_id, state in states.items() if state.name in BUSY]
-    for run_id, state in states.items():
-        size = _size(store.folder(run_id)) / 1e6
-        print(f"  {run_id}  {state_name(state):<18} {state.epochs} epochs, {size:.1f} MB  {found[run_id]}"
-              + (": stays, somebody is at it" if run_id in busy else ""))
-    going = [run_id for run_id in states if run_id not in busy]
-    if not args.yes or not going:
-        print(f"{len(going)} runs were started by these grids and are no longer named by any"
-              + (". With --yes they go to the trash" if going else ""))
-        return 0
-    left = [run_id for run_id in going if move(store, run_id, states[run_id]) is None]
-    print(f"{len(going) - len(left)} runs are in {store.root / FOLDER} now. To have one back, move its folder up, and "
-          "name it by the run's id again; to free the space, remove the trash")
-    for run_id in left:
-        print(f"  {run_id} stays: somebody has just started it")
-    return 1 if left else 0
 
 
 def unnamed(grids: Sequence[Grid], store: Store) -> dict[str, str]:
@@ -82,7 +58,3 @@ def aside(store: Store, run_id: str) -> Path:
     while os.path.lexists(place := store.root / FOLDER / f"{run_id}-{number}"):
         number += 1
     return place
-
-
-def _size(folder: Path) -> int:
-    return sum(path.lstat().st_size for path in folder.rglob("*"))

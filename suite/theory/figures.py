@@ -6,7 +6,6 @@ P for all panels, and the scales 0, 0.1, 0.5, 1 (below 0.1 no difference can be 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -188,14 +187,3 @@ def draw(number: str) -> dict[str, bytes]:
     with style(**SMALL):
         figure = FIGURES[number]()
         return {kind: saved(figure, kind, f"Figure {number}") for kind in FORMATS}
-
-
-def write(args: argparse.Namespace) -> int:
-    """The verb: every figure in every format below `args.out`. Raises UserError where nothing can be written there."""
-    from suite.report import write_file
-
-    for number in FIGURES:
-        for kind, data in draw(number).items():
-            write_file(args.out, f"figure{number}.{kind}", data)
-        print(f"wrote {args.out / f'figure{number}'}.{{{','.join(FORMATS)}}}")
-    return 0

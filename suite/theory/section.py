@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from tabulate import tabulate
 
-from suite.report import write_file
 from suite.theory import numbers
 
 SIZES = (16, 64, 256, 1024)
 EIGEN_SIZES = (16, 64, 256)  # a general eigensolver takes seconds beyond
 NAME = "theory.md"
-
-
-def write(args: argparse.Namespace) -> int:
-    """Print the section and write it below `args.out`. Raises UserError where that cannot be written."""
-    text = section()
-    write_file(args.out, NAME, text.encode())
-    print(f"{text}\n  {args.out / Path(NAME)}")
-    return 0
 
 
 def section() -> str:

@@ -10,13 +10,13 @@ from contextlib import suppress
 import torch
 import torch.utils.deterministic
 
+from suite import machine
 from suite.errors import UserError
-from suite.job.order import COMPILED
-from suite.store import provenance
+from suite.train.mode import Mode
 
 
-def settle(threads: int, device: str, compile: str) -> torch.device:
-    """Make this process compute deterministically with so many threads; `compile`: see `suite.job.order`.
+def settle(threads: int, device: str, mode: Mode) -> torch.device:
+    """Make this process compute deterministically with so many threads.
 
     Raises UserError where the device, or the compiler that torch.compile calls, is not there. What has no deterministic
     form warns in the log. Memory is not filled before use: nothing here reads it unwritten.
@@ -28,7 +28,7 @@ def settle(threads: int, device: str, compile: str) -> torch.device:
         with suppress(RuntimeError):  # too late in a process that has computed before; no bit depends on it
             torch.set_num_interop_threads(1)
     torch.set_deterministic_debug_mode("warn")
-    if compile == COMPILED:
+    if mode is Mode.COMPILED:
         if not shutil.which(os.environ.get("CXX", "g++")):
             raise UserError("torch.compile finds no C++ compiler", "--compile",
                             "install g++, name another in the variable CXX, or leave the option out")
@@ -54,5 +54,5 @@ def keep_memory() -> None:
 def model(device: str) -> str:
     """The model of the processor or GPU that computes."""
     if device == "cpu":
-        return f"{provenance.cpu()} ({torch.backends.cpu.get_cpu_capability()})"
+        return f"{machine.cpu()} ({torch.backends.cpu.get_cpu_capability()})"
     return torch.cuda.get_device_name()

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
+from suite import machine
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
-from suite.store import provenance
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ class Measurement:
         if device.type != config.bench.device:
             fix = "name a GPU: --gpus 0" if device.type == "cpu" else "leave --gpus out, or --set bench.device=cuda"
             raise UserError(f"this run measures {config.bench.device}, and runs on {device.type}", "bench.device", fix)
-        if config.bench.machine != provenance.machine():
-            raise UserError(f"this run measures {config.bench.machine}, and this is {provenance.machine()}",
+        if config.bench.machine != machine.machine():
+            raise UserError(f"this run measures {config.bench.machine}, and this is {machine.machine()}",
                             "bench.machine", "plan the grid on the machine that it is to measure")
         self.config, self.device = config, device
         self.step = 0

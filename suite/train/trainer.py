@@ -24,9 +24,9 @@ from suite.config.run_config import RunConfig
 from suite.data.buckets import bucketed
 from suite.data.tasks import TASKS
 from suite.errors import UserError
-from suite.job.order import COMPILED, GRAPHS
 from suite.ssm.layer import SSMLayer
 from suite.train import cuda_graphs, optim
+from suite.train.mode import Mode
 
 if TYPE_CHECKING:
     from suite.data.prepared import Batch, TaskData
@@ -51,10 +51,10 @@ class Evaluation:
 class Trainer:
     """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
 
-    `compile`: see `suite.job.order`. Raises UserError where the configuration does not fit the data or the device.
+    Raises UserError where the configuration does not fit the data or the device.
     """
 
-    def __init__(self, config: RunConfig, data: TaskData, device: torch.device, compile: str = "") -> None:
+    def __init__(self, config: RunConfig, data: TaskData, device: torch.device, mode: Mode = Mode.EAGER) -> None:
         self.config, self.data, self.device = config, data, device
         self.evaluations = [evaluation(name, data) for name in config.train.evaluate]
         self.metric = TASKS[config.task].metric
@@ -64,9 +64,9 @@ class Trainer:
         self.parameters = models.count_parameters(self.model)
         self.step = 0
         self.rows: list[Row] = []
-        self._call = _compiled(self.model) if compile == COMPILED else self.model
+        self._call = _compiled(self.model) if mode is Mode.COMPILED else self.model
         self._optimizer = optim.adamw(self.model, config.optim)
-        self._graphs = compile == GRAPHS
+        self._graphs = mode is Mode.GRAPHS
         self._recording: cuda_graphs.Recording | None = None  # made with the first step
         self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
         self._seconds = 0.0  # in the epoch's steps so far

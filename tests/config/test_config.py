@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from suite import machine
 from suite.config.fields import Group, Legacy, Train, without_legacy
 from suite.config.run_config import RunConfig, choices, fields
 from suite.errors import UserError
-from suite.store import provenance
 
 BASE = {"task": "scifar", "data.variant": "sample"}
 # A value for each field that differs from what BASE gives, and is allowed for the field alone.
@@ -96,7 +96,7 @@ def test_a_measurement_s_id_holds_the_machine_and_the_threads(monkeypatch: pytes
     others = [RunConfig.build(settings | {name: value}) for name, value in (
         ("bench.threads", 2), ("bench.length", 16), ("bench.kernel", "dplr"), ("bench.repeats", 9),
         ("bench.backends", ["blocked"]), ("ssm.state_size", 16), ("model.features", 8))]
-    monkeypatch.setattr(provenance, "machine", lambda: "another machine")
+    monkeypatch.setattr(machine, "machine", lambda: "another machine")
     others.append(RunConfig.build(settings))
     assert len({built.run_id, *(other.run_id for other in others)}) == len(others) + 1
     assert RunConfig.model_validate_json(built.model_dump_json()).run_id == built.run_id

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from suite.data import cache
-from suite.data.families import Facts, Prepared
+from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
 
 ROOT = Path(__file__).parents[2]

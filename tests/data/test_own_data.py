@@ -16,8 +16,8 @@ from suite.cli.main import main
 from suite.config.fields import TaskName
 from suite.config.run_config import RunConfig
 from suite.data import cards, checks, families
-from suite.data.families import Facts, Prepared
 from suite.data.prepared import load
+from suite.data.prepared_types import Facts, Prepared
 from suite.data.tasks import TASKS
 from suite.errors import UserError
 

@@ -10,7 +10,8 @@ import pytest
 from suite.data import cards
 from suite.errors import UserError
 from suite.grid import schema
-from suite.grid.expand import Grid, load_grid
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid
 
 BASE = "base: {task: scifar, data.variant: sample}\n"
 ROOT = Path(__file__).parents[2]

@@ -17,7 +17,8 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
 from suite.job.job import run
-from suite.report import SOURCES, write_report
+from suite.report.places import SOURCES
+from suite.report.report import write_report
 from suite.store.store import Store
 
 OUT = ("../evil", "/evil", "..", "a/../../evil", "a/b", "evil\n", "")

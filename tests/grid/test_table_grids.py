@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from suite.grid.expand import Grid, load_grid
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid
 from suite.plan.plan import make_plan
 from suite.report.against.readings import is_open
 from suite.store.store import Store

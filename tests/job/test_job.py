@@ -17,16 +17,21 @@ import torch
 from fake_training import STEPS, break_down, scores, training
 from one_run import OFTEN, ROWS, RUN, break_at, ends_well, names
 
+from suite import machine
 from suite.config.run_config import RunConfig
 from suite.job.ending import failure
-from suite.job.job import Training, run
+from suite.job.job import run
 from suite.job.order import Order
 from suite.job.stop import Stop
-from suite.store import attempt, provenance
+from suite.store import attempt
+from suite.store.folder import checkpoints
 from suite.store.migrate import SCHEMA
-from suite.store.store import RunState, Store, checkpoints
+from suite.store.state import RunState
+from suite.store.store import Store
 from suite.train import device
+from suite.train.mode import Mode
 from suite.train.trainer import Diverged, Trainer
+from suite.train.trajectory import Training
 
 
 def test_a_whole_run(folder: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,11 +141,11 @@ def test_a_trajectory_that_changes_its_environment_is_recorded(folder: Path, sto
                                                                monkeypatch: pytest.MonkeyPatch) -> None:
     run(folder, Order(until=1), training())
     with monkeypatch.context() as patch:
-        patch.setattr(provenance, "versions", lambda: {"torch": "9.9", "numpy": "1.0"})
+        patch.setattr(machine, "versions", lambda: {"torch": "9.9", "numpy": "1.0"})
         run(folder, Order(until=2), training())
     result = ends_well(folder)  # back where it began, but the bits in between were made elsewhere
     assert result["mixed"] == [f"torch: {torch.__version__}, then 9.9",
-                               f"numpy: {provenance.versions()['numpy']}, then 1.0"]
+                               f"numpy: {machine.versions()['numpy']}, then 1.0"]
     told = store.provenance(RUN.run_id)
     assert told is not None and told["mixed"] == result["mixed"] and len(told["attempts"]) == 3
 
@@ -227,7 +232,7 @@ def test_real_training_goes_on_with_the_same_bits(store: Store, tmp_path: Path,
                              "model.dropout": 0.1, "ssm.state_size": 4})
 
     def breaks_at_7(*parts: Any) -> Trainer:
-        trainer = Trainer(*parts)
+        trainer = Trainer(*parts[:4])
         advance = trainer.advance
 
         def advance_or_break() -> dict[str, Any] | None:
@@ -239,7 +244,7 @@ def test_real_training_goes_on_with_the_same_bits(store: Store, tmp_path: Path,
     whole = run(Store(tmp_path / "undisturbed").add(small), Order())
     assert (whole.name, whole.detail) == ("done", "")
     folder = store.add(small)
-    assert run(folder, OFTEN, Training(trainer=breaks_at_7)).reason == "error"
+    assert run(folder, OFTEN, Training(make=breaks_at_7)).reason == "error"
     assert [step for step, _ in checkpoints(folder)] == [7, 6]
     assert run(folder, Order()).name == "done"
     rows = scores(store.rows(small.run_id))
@@ -250,7 +255,7 @@ def test_real_training_goes_on_with_the_same_bits(store: Store, tmp_path: Path,
 
 
 def test_an_order_travels_as_text() -> None:
-    order = Order(threads=3, device="cuda", until=2, timeout_s=1.5, checkpoint_s=9.0, compile="default", recompute=True,
-                  still=(2, 77), launch={"git": {"commit": None}})
+    order = Order(threads=3, device="cuda", until=2, timeout_s=1.5, checkpoint_s=9.0, compile=Mode.COMPILED,
+                  recompute=True, still=(2, 77), launch={"git": {"commit": None}})
     assert Order.from_json(order.to_json()) == order and Order.from_json(Order().to_json()) == Order()
     assert json.loads(order.to_json())["still"] == [2, 77]

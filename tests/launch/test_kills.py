@@ -21,11 +21,12 @@ from machines import environment
 from places import tree
 from soak import family
 
-from suite.grid.expand import GridRun
-from suite.launch import Options
+from suite.grid.model import GridRun
 from suite.launch.local import launch
+from suite.launch.options import Options
 from suite.store import attempt
-from suite.store.store import Store, checkpoints
+from suite.store.folder import checkpoints
+from suite.store.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_looks")]
 

@@ -17,9 +17,13 @@ from fake_training import STEPS, training
 from places import fill, read_only, small_disk
 
 from suite.errors import UserError
-from suite.launch import Options, debug, local, server, wanted
+from suite.launch import debug, local, server
 from suite.launch.local import launch
-from suite.store.store import RunState, Store, checkpoints
+from suite.launch.options import Options
+from suite.plan.decision import Selection, wanted
+from suite.store.folder import checkpoints
+from suite.store.state import RunState
+from suite.store.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_looks")]
 
@@ -185,4 +189,4 @@ def test_debug_runs_here(store: Store, ear: Ear, capsys: pytest.CaptureFixture[s
     (RunState("failed", 0, "oom"), None, True, "start"), (RunState("cancelled"), None, False, "leave"),
     (RunState("cancelled"), None, True, "start")])
 def test_which_runs_start(state: RunState, until: int | None, retry: bool, decision: str) -> None:
-    assert wanted(state, 3, Options(Path(), until=until, retry=retry)) == decision
+    assert wanted(state, 3, Selection(until, retry)) == decision

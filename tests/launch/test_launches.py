@@ -15,11 +15,13 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite.cli.main import main
 from suite.files import atomic
-from suite.grid.expand import Grid, GridRun, load_grid
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid, GridRun
 from suite.job.job import run
 from suite.job.order import Order
-from suite.launch import Options, cancel, local, slurm
+from suite.launch import cancel, local, slurm
 from suite.launch.cluster import Cluster
+from suite.launch.options import Options
 from suite.plan.plan import make_plan
 from suite.store import attempt, requests
 from suite.store.store import Store

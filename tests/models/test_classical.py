@@ -18,10 +18,11 @@ from suite.config.rules import violations
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.grid.expand import load_grid
-from suite.job import job
 from suite.report.published import load_published
 from suite.report.tables.layout_files import Placed, load_layout
+from suite.train import trajectory
 from suite.train.classical_fit import Fit
+from suite.train.mode import Mode
 
 CPU = torch.device("cpu")
 GRIDS = Path(__file__).parents[2] / "grids"
@@ -57,7 +58,7 @@ def test_it_learns_and_repeats_to_the_bit(name: str) -> None:
 
 
 def test_a_job_takes_it() -> None:
-    made = job.Training().trainer(config("ridge"), DATA, CPU, False)
+    made = trajectory.Training().make(config("ridge"), DATA, CPU, Mode.EAGER, False)
     assert isinstance(made, Fit)
 
 

@@ -10,7 +10,8 @@ from fake_data import FakeData
 from paper_store import GRIDS
 
 from suite import models
-from suite.grid.expand import Grid, load_grid
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid
 
 CHANNELS = {"scifar": (3, 10), "sc_ar": (1, 35), "sc_bi": (1, 35), "bidmc_hr": (2, None), "bidmc_rr": (2, None),
             "bidmc_spo2": (2, None), "image": (1, 10), "pathfinder": (1, 2), "pathx": (1, 2)}

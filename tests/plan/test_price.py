@@ -11,10 +11,12 @@ from rich.console import Console
 
 from suite.cli.main import main
 from suite.cli.progress import Progress
-from suite.grid.expand import Grid, load_grid
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid
 from suite.plan.plan import make_plan
 from suite.store import attempt
-from suite.store.store import RunState, Store
+from suite.store.state import RunState
+from suite.store.store import Store
 
 BEAT = {"epoch": 0, "step": 25, "epochs": 3, "steps_per_epoch": 100, "seconds_per_step": 0.6}  # an epoch takes a minute
 

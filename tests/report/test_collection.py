@@ -12,7 +12,8 @@ from paper_store import fill, table_grids
 from report_store import fill as fill_demo
 from report_store import make_grid, sources
 
-from suite.report import natural, write_report
+from suite.report.places import natural
+from suite.report.report import write_report
 from suite.store.store import Store
 
 LMODERN = Path("/usr/share/texmf/tex/latex/lm/lmodern.sty")

@@ -10,9 +10,11 @@ import pytest
 from report_store import fill, make_grid, rows_of, sources, write_done, write_partial
 
 from suite.errors import UserError
-from suite.grid.expand import Grid
-from suite.report import file_stem, write_report
-from suite.store.store import Store, encode_rows
+from suite.grid.model import Grid
+from suite.report.places import file_stem
+from suite.report.report import write_report
+from suite.store.folder import encode_rows
+from suite.store.store import Store
 
 FILES = ["demo.md", "demo.tex", "figures/demo-curves.png", "figures/demo-curves.svg",
          "figures/demo-means.png", "figures/demo-means.svg", "demo.cells.json", "index.html"]
@@ -89,7 +91,7 @@ def test_an_unchanged_report_needs_no_heavy_package(place):
 import sys; sys.path.insert(0, {str(Path(__file__).parents[1] / "support")!r})
 from pathlib import Path
 from report_store import make_grid
-from suite.report import write_report
+from suite.report.report import write_report
 from suite.store.store import Store
 write_report([make_grid()], Store(Path({str(store.root)!r})), Path({str(out)!r}), Path({str(folder)!r}))
 print([name for name in ("torch", "pandas", "numpy", "scipy", "matplotlib", "jinja2") if name in sys.modules])

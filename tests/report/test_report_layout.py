@@ -9,11 +9,12 @@ from claim_store import write as claims
 from report_store import Shelf, make_grid, make_run
 
 from suite.errors import UserError
-from suite.grid.expand import Grid, load_grid
-from suite.report import SOURCES
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid
+from suite.report.against.verdict import judged_table
 from suite.report.claims.language import load_claims
+from suite.report.places import SOURCES
 from suite.report.published import load_published
-from suite.report.tables.builder import build_table
 from suite.report.tables.layout import default_layout, matches
 from suite.report.tables.layout_files import layout_files, load_layout
 from suite.report.tables.results import read_results
@@ -162,7 +163,7 @@ axes:
     assert (layout.rows.axis, [column.label for column in layout.columns]) == ("method", columns)
     shelf = Shelf(tmp_path)
     results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
-    table = build_table(default_layout(grid), grid, results, PUBLISHED)
+    table = judged_table(default_layout(grid), grid, results, PUBLISHED)
     assert load_claims(claims(tmp_path, claim(columns=["sCIFAR", "SC"])), grid, [table])  # a lost column is still known
     with pytest.raises(UserError, match="no column 'S4D-Lin'"):
         load_claims(claims(tmp_path, claim(columns="S4D-Lin")), grid, [table])

@@ -9,12 +9,13 @@ import pytest
 from browser import MISSING, chromium, look
 from report_store import CLAIMS, LAYOUT, NASTY, SOURCES, hostile, make_grid, sources, with_holes, write_done
 
-from suite.grid.expand import Grid, load_grid
-from suite.report import write_report
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid
 from suite.report.claims.on_the_paper import by_id, published_verdicts
 from suite.report.claims.outcome import counts, counts_text
 from suite.report.published import load_published
 from suite.report.render import markdown
+from suite.report.report import write_report
 from suite.store.store import Store
 
 SAFE = {"html", "head", "meta", "title", "style", "body", "main", "header", "section", "h1", "h2", "h3", "p", "div",

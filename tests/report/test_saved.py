@@ -4,7 +4,8 @@ import pytest
 from own_cards import own_cards
 from report_store import make_grid, sources, write_done
 
-from suite.report import saved, write_report
+from suite.report import saved
+from suite.report.report import write_report
 from suite.store.store import Store
 
 LAYOUT = "name: demo\nrows: method\ncolumns: [{label: SC, chance: 0.5}]\n"

@@ -13,9 +13,10 @@ from fake_training import config
 from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite.errors import UserError
-from suite.grid.expand import GridRun
-from suite.launch import Options, batch, canary, slurm, snapshot
+from suite.grid.model import GridRun
+from suite.launch import batch, canary, slurm, snapshot
 from suite.launch.cluster import Cluster
+from suite.launch.options import Options
 from suite.store import attempt, provenance
 from suite.store.store import Store
 

@@ -23,8 +23,9 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
 from suite.job.stop import Stop
-from suite.launch import Options, batch, node, slurm
+from suite.launch import batch, node, slurm
 from suite.launch.cluster import Cluster
+from suite.launch.options import Options
 from suite.plan import price
 from suite.plan.plan import make_plan
 from suite.store import attempt, provenance

@@ -18,12 +18,15 @@ import pytest
 from fake_runner import Ear, all_well, grid, owner
 
 from suite.errors import UserError
-from suite.grid.expand import GridRun
-from suite.launch import Options, batch, queue, slurm
+from suite.grid.model import GridRun
+from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster
+from suite.launch.options import Options
 from suite.launch.queue import Submitted
 from suite.store import attempt
-from suite.store.store import RunState, Store, checkpoints
+from suite.store.folder import checkpoints
+from suite.store.state import RunState
+from suite.store.store import Store
 
 pytestmark = pytest.mark.slurm
 TESTS = Path(__file__).parents[1] / "support"

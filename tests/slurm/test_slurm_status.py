@@ -14,8 +14,9 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 from suite.cli.main import main
 from suite.errors import UserError
 from suite.grid.expand import load_grid
-from suite.launch import Options, batch, queue, slurm
+from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster, load, minutes
+from suite.launch.options import Options
 from suite.launch.queue import Queue, Submitted, epitaph
 from suite.store import attempt, provenance
 from suite.store.store import Store

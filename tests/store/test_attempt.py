@@ -15,7 +15,9 @@ from places import claim_of, tree
 from suite.files import atomic
 from suite.store import attempt
 from suite.store.attempt import Attempt, Overtaken, Watch
-from suite.store.store import RunState, Store, encode_rows
+from suite.store.folder import encode_rows
+from suite.store.state import RunState
+from suite.store.store import Store
 
 
 def test_states_of_an_attempt(store: Store) -> None:

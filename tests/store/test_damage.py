@@ -18,7 +18,8 @@ from places import fill, read_only, small_disk
 from suite.errors import UserError
 from suite.files import atomic
 from suite.job.job import run
-from suite.store.store import Store, checkpoints
+from suite.store.folder import checkpoints
+from suite.store.store import Store
 
 
 def damaged_sizes(size: int) -> list[int]:

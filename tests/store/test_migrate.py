@@ -14,9 +14,10 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.job import job
 from suite.job.order import Order
-from suite.report import write_report
+from suite.report.report import write_report
 from suite.store import migrate
-from suite.store.store import Store, read_config, read_head, read_result
+from suite.store.folder import read_config, read_head, read_result
+from suite.store.store import Store
 
 
 @pytest.fixture

@@ -20,18 +20,9 @@ from places import claim_of, tree
 from suite.errors import UserError
 from suite.files import atomic
 from suite.store import provenance
-from suite.store.store import (
-    LONGEST,
-    RunState,
-    Store,
-    check_folder,
-    encode_rows,
-    one_line,
-    read_config,
-    read_head,
-    read_result,
-    read_rows,
-)
+from suite.store.folder import check_folder, encode_rows, read_config, read_head, read_result, read_rows
+from suite.store.state import LONGEST, RunState, one_line
+from suite.store.store import Store
 
 ROWS = [{"epoch": 1, "step": 10, "train/loss": 0.1, "val/accuracy": 1 / 3},
         {"epoch": 2, "step": 20, "train/loss": 1e-300, "val/accuracy": 2 / 3}]

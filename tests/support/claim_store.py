@@ -10,13 +10,13 @@ import yaml
 from report_store import Shelf, make_grid
 
 from suite.files.yaml import Node, Where
-from suite.grid.expand import Grid
+from suite.grid.model import Grid
+from suite.report.against.verdict import judged_table
 from suite.report.claims.judge import judge
 from suite.report.claims.language import load_claims
 from suite.report.claims.numbers import RunNumbers
 from suite.report.claims.outcome import Verdict
 from suite.report.published import load_published
-from suite.report.tables.builder import build_table
 from suite.report.tables.layout import Layout, Placed
 from suite.report.tables.results import read_results
 from suite.report.tables.table import Table
@@ -46,7 +46,7 @@ def tables_of(grid: Grid, shelf: Shelf) -> tuple[list[Table], RunNumbers]:
     """The table of a grid, and the numbers in it."""
     results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
     layout = Layout.model_validate({"name": grid.name, "rows": "method", "columns": COLUMNS})
-    tables = [build_table(Placed(layout, Node({}, Where("demo.yaml"))), grid, results, load_published())]
+    tables = [judged_table(Placed(layout, Node({}, Where("demo.yaml"))), grid, results, load_published())]
     return tables, RunNumbers(grid, tables, results, load_published())
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import fake_training
 import torch
 
-from suite.job.job import Training
+from suite.train.trajectory import Training
 
 torch.cuda.is_available = lambda: True
 torch.cuda.get_device_name = lambda *_: "a fake GPU"
@@ -24,4 +24,4 @@ class Trainer(fake_training.FakeTrainer):
 
 
 def training() -> Training:
-    return Training(load=fake_training.load, trainer=Trainer, backend=fake_training.backend)
+    return Training(load=fake_training.load, make=Trainer, backend=fake_training.backend)

@@ -7,9 +7,10 @@ from typing import Any
 
 from fake_config import config
 
-from suite.grid.expand import GridRun
+from suite.grid.model import GridRun
 from suite.store import attempt
-from suite.store.store import RunState, Store
+from suite.store.state import RunState
+from suite.store.store import Store
 
 
 class Ear:

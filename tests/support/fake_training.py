@@ -15,8 +15,9 @@ from fake_config import config
 
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
-from suite.job.job import Training
+from suite.train.mode import Mode
 from suite.train.trainer import Diverged
+from suite.train.trajectory import Training
 
 __all__ = ["STEPS", "FakeTrainer", "config", "scores", "training", "undisturbed"]
 STEPS = 10  # of an epoch
@@ -31,8 +32,9 @@ class FakeData:
 class FakeTrainer:
     """A chaotic map with a memory: its rows depend on every step, on their order and on the seed."""
 
-    def __init__(self, config: RunConfig, data: Any, device: torch.device, compile: str = "", pause: float = 0.0,
-                 fault: str = "", at: int = 0, trace: str = "", ballast: int = 0) -> None:
+    def __init__(self, config: RunConfig, data: Any, device: torch.device, mode: Mode = Mode.EAGER,
+                 recompute: bool = False, pause: float = 0.0, fault: str = "", at: int = 0, trace: str = "",
+                 ballast: int = 0) -> None:
         self.config, self.pause, self.fault, self.at, self.trace = config, pause, fault, at, trace
         self.ballast = torch.arange(ballast, dtype=torch.float64)  # makes its checkpoints larger
         self.steps_per_epoch, self.parameters, self.step = STEPS, 3, 0
@@ -93,7 +95,7 @@ def backend() -> str:
 
 
 def training(**how: Any) -> Training:
-    return Training(load=load, trainer=partial(FakeTrainer, **how), backend=backend)
+    return Training(load=load, make=partial(FakeTrainer, **how), backend=backend)
 
 
 def scores(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

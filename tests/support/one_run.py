@@ -9,7 +9,8 @@ from fake_training import config, scores, training, undisturbed
 
 from suite.job.job import run
 from suite.job.order import Order
-from suite.store.store import RunState, Store
+from suite.store.state import RunState
+from suite.store.store import Store
 
 RUN = config()
 ROWS = undisturbed(RUN)

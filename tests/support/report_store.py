@@ -11,9 +11,11 @@ from typing import Any
 from suite.config.fields import SSM, Data, Model, Optim, Train
 from suite.config.run_config import RunConfig
 from suite.files import atomic
-from suite.grid.expand import Excluded, Grid, GridRun
-from suite.report import write_report
-from suite.store.store import RunState, Store, encode_rows
+from suite.grid.model import Excluded, Grid, GridRun
+from suite.report.report import write_report
+from suite.store.folder import encode_rows
+from suite.store.state import RunState
+from suite.store.store import Store
 
 METHODS = ["S4D-Lin", "S4D-Inv", "S4D-Real"]
 TASKS = ["sCIFAR", "SC"]

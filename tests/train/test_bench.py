@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from suite import machine
 from suite.cli.main import main
 from suite.config.rules import violations
 from suite.config.run_config import RunConfig
 from suite.data.tasks import TASKS
 from suite.errors import UserError
-from suite.store import provenance
 from suite.train import measurement, step_bench
 
 GRID = """
@@ -64,7 +64,7 @@ def test_a_measurement_is_refused_on_another_machine(monkeypatch: pytest.MonkeyP
     for measured, place in (("cpu", "meta"), ("cuda", "cpu")):
         with pytest.raises(UserError, match=f"measures {measured}, and runs on {place}"):
             measurement.Measurement(RunConfig.build({"kind": "bench", "bench.device": measured}), torch.device(place))
-    monkeypatch.setattr(provenance, "machine", lambda: "1 core of something else")
+    monkeypatch.setattr(machine, "machine", lambda: "1 core of something else")
     with pytest.raises(UserError, match="something else"):
         measurement.Measurement(built, torch.device("cpu"))
 

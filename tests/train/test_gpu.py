@@ -17,20 +17,20 @@ from fake_training import scores
 from ssm_cases import Case, bounds
 from test_train import COUNTS, DROPPED, KINDS, run, through_file, untimed
 
+from suite import machine
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
-from suite.grid.expand import GridRun
+from suite.grid.model import GridRun
 from suite.job.ending import failure
-from suite.job.job import Training
-from suite.job.order import COMPILED, GRAPHS
-from suite.launch import Options
 from suite.launch.local import launch
+from suite.launch.options import Options
 from suite.models import backbone
 from suite.ssm.conv import convolve
-from suite.store import provenance
 from suite.store.store import Store
 from suite.train import cuda_graphs, device, measurement, step_bench
+from suite.train.mode import Mode
 from suite.train.trainer import Trainer
+from suite.train.trajectory import Training
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # as `device.settle` has it
 pytestmark = [pytest.mark.gpu, pytest.mark.filterwarnings("ignore:Attempting to run cuBLAS, but there was no current"),
@@ -150,12 +150,12 @@ def test_no_step_waits_for_the_gpu(kind: str) -> None:
 
 @pytest.mark.filterwarnings("ignore")  # which torch gives itself, in its compiler
 def test_compiled_models_train_alike_and_go_on_with_the_same_bits() -> None:
-    device.settle(1, "cuda", COMPILED)
+    device.settle(1, "cuda", Mode.COMPILED)
     config, data = small(**DROPPED, **WHOLE), waves(COUNTS)
-    first = Trainer(config, data, GPU, COMPILED)
+    first = Trainer(config, data, GPU, Mode.COMPILED)
     for _ in range(6):
         first.advance()
-    again = Trainer(config, data, GPU, COMPILED)
+    again = Trainer(config, data, GPU, Mode.COMPILED)
     again.restore(through_file(first.state()))
     whole = run(first)
     assert run(again) == whole and torch._dynamo.utils.counters["frames"]["ok"] > 0
@@ -166,14 +166,14 @@ def test_compiled_models_train_alike_and_go_on_with_the_same_bits() -> None:
 @pytest.mark.parametrize("kind", KINDS_HERE)
 def test_recorded_steps_have_the_bits_of_others(kind: str) -> None:
     config, data = small(**KINDS_HERE[kind], **WHOLE), waves(COUNTS)
-    plain, walker = Trainer(config, data, GPU), Trainer(config, data, GPU, GRAPHS)
+    plain, walker = Trainer(config, data, GPU), Trainer(config, data, GPU, Mode.GRAPHS)
     whole, states = run(plain), []
     while not walker.finished:
         states.append(through_file(walker.state()))
         walker.advance()
     assert walker.rows[0]["train/loss"] != walker.rows[1]["train/loss"] and untimed(walker.rows) == whole
     for state in states[2:10:3]:
-        resumed = Trainer(config, data, GPU, GRAPHS)
+        resumed = Trainer(config, data, GPU, Mode.GRAPHS)
         for _ in range(cuda_graphs.WARM + 2):  # what it has recorded by then must not matter
             resumed.advance()
         resumed.restore(state)
@@ -202,8 +202,8 @@ def load(config: RunConfig) -> FakeData:
 
 
 @pytest.mark.usefixtures("quick_looks")
-@pytest.mark.parametrize("compile", ["", GRAPHS])
-def test_runs_in_slots_of_a_gpu_go_on_with_the_same_bits(compile: str, store: Store, tmp_path: Path, ear: Ear) -> None:
+@pytest.mark.parametrize("mode", [Mode.EAGER, Mode.GRAPHS])
+def test_runs_in_slots_of_a_gpu_go_on_with_the_same_bits(mode: Mode, store: Store, tmp_path: Path, ear: Ear) -> None:
     built = (RunConfig.build({
         "task": "scifar", "seed": seed, "data.variant": "sample", "train.epochs": 3, "train.batch_size": 4,
         "model.layers": 2, "model.features": 8, "model.dropout": 0.1, "ssm.state_size": 4}) for seed in (0, 1))
@@ -214,7 +214,7 @@ def test_runs_in_slots_of_a_gpu_go_on_with_the_same_bits(compile: str, store: St
             place.add(one.config)
     training = Training(load=load)
     assert {state.name for state in launch(runs, Options(store.root, jobs=2, gpus=(0,), until=1,
-                                                         compile=compile), ear, training).values()} == {"partial"}
+                                                         compile=mode), ear, training).values()} == {"partial"}
     for place in (store, whole):
         states = launch(runs, Options(place.root, jobs=2, gpus=(0,)), Ear(), training)
         assert {(state.name, state.detail) for state in states.values()} == {("done", "")}
@@ -231,7 +231,7 @@ def test_kernels_are_measured(kernel: str) -> None:
     row = measurement.Measurement(RunConfig.build({"kind": "bench", "bench.kernel": kernel, "bench.device": "cuda"}),
                             GPU).advance()
     assert min(row["blocked/ms"], row["naive/ms"], row["naive/mb"]) > 0
-    assert torch.cuda.get_device_name() in provenance.machine()
+    assert torch.cuda.get_device_name() in machine.machine()
 
 
 def test_a_step_is_measured_with_its_parts() -> None:
@@ -243,7 +243,7 @@ def test_a_step_is_measured_with_its_parts() -> None:
 
 
 def test_what_cannot_be_recorded_is_an_error() -> None:
-    trainer = Trainer(small(), waves(COUNTS), GPU, GRAPHS)
+    trainer = Trainer(small(), waves(COUNTS), GPU, Mode.GRAPHS)
     trainer.model.register_forward_pre_hook(lambda model, args: None if float(args[0].sum()) else None)
     with pytest.raises(UserError, match="cannot be recorded") as error:
         run(trainer)

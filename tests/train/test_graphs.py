@@ -15,8 +15,8 @@ from suite.config.run_config import RunConfig
 from suite.data.prepared import Batch
 from suite.errors import UserError
 from suite.job.ending import failure
-from suite.job.order import COMPILED, GRAPHS, check_graphs
 from suite.train import cuda_graphs, optim
+from suite.train.mode import Mode, check_graphs
 from suite.train.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -72,7 +72,7 @@ def test_batches_and_rates_reach_the_recorded_step(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(optim, "set_factor", single)
     config, data = small(model__dropout=0.2), waves(COUNTS)
-    plain, recorded = Trainer(config, data, CPU), Trainer(config, data, CPU, GRAPHS)
+    plain, recorded = Trainer(config, data, CPU), Trainer(config, data, CPU, Mode.GRAPHS)
     while not plain.finished:
         plain.advance()
         recorded.advance()
@@ -143,7 +143,7 @@ def test_texts_that_differ_in_length_are_an_error_where_nobody_has_asked_before(
     data = Texts(task="text", length=30, channels=None, vocabulary=9, classes=2,
                  arrays={"train": (texts, lengths % 2, lengths)})
     config = small(task="text", train__epochs=1)
-    trainer = Trainer(config, data, CPU, GRAPHS)
+    trainer = Trainer(config, data, CPU, Mode.GRAPHS)
     with pytest.raises(UserError, match="a graph has one shape"):
         while not trainer.finished:
             trainer.advance()
@@ -152,9 +152,9 @@ def test_texts_that_differ_in_length_are_an_error_where_nobody_has_asked_before(
 def test_where_graphs_cannot_be_had_nothing_starts() -> None:
     pixels = [RunConfig.build({"task": "scifar"})]
     texts = [RunConfig.build({"task": "text"}), *pixels]
-    check_graphs(pixels, GRAPHS, True, False)
-    check_graphs(texts, COMPILED, False, True)
+    check_graphs(pixels, Mode.GRAPHS, True, False)
+    check_graphs(texts, Mode.COMPILED, False, True)
     for configs, gpus, again, words in ((pixels, False, False, "without a GPU"), (pixels, True, True, "computed again"),
                                         (texts, True, False, "batches of text are as long")):
         with pytest.raises(UserError, match=words):
-            check_graphs(configs, GRAPHS, gpus, again)
+            check_graphs(configs, Mode.GRAPHS, gpus, again)

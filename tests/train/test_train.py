@@ -13,10 +13,10 @@ from fake_data import FakeData, RunningMean, small, waves
 
 from suite import models
 from suite.errors import UserError
-from suite.job.order import COMPILED
 from suite.models import backbone
 from suite.models.backbone import Backbone
 from suite.train import device
+from suite.train.mode import Mode
 from suite.train.trainer import Diverged, Trainer, allow_tf32
 
 CPU = torch.device("cpu")
@@ -98,13 +98,13 @@ def test_layers_computed_again_in_the_backward_pass_give_the_same_bits(kind: str
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")  # which torch gives itself, in its compiler
 def test_compiled_models_train_alike_and_go_on_with_the_same_bits() -> None:
-    device.settle(1, "cpu", COMPILED)
+    device.settle(1, "cpu", Mode.COMPILED)
     config, data = small(**DROPPED, train__evaluate=["val"]), waves(COUNTS)
     try:
-        plain, compiled = run(Trainer(config, data, CPU)), Trainer(config, data, CPU, COMPILED)
+        plain, compiled = run(Trainer(config, data, CPU)), Trainer(config, data, CPU, Mode.COMPILED)
         for _ in range(5):
             compiled.advance()
-        resumed = Trainer(config, data, CPU, COMPILED)
+        resumed = Trainer(config, data, CPU, Mode.COMPILED)
         resumed.restore(through_file(compiled.state()))
         whole = run(compiled)
         assert run(resumed) == whole and torch._dynamo.utils.counters["frames"]["ok"] > 0

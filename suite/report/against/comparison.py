@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from suite.report.against.verdict import VERDICTS, Judged, Verdict, spread
-from suite.report.tables.table import Cell, Head, Table
+from suite.report.against.verdict import spread
+from suite.report.tables.table import VERDICTS, Cell, Head, Judged, Table, Verdict
 
 COMPARED = ("match", "off", "undecided", "one seed")
 RULE = ("Match: the 95 % interval of our mean less the published one lies within a point of accuracy, 0.02 RMSE or two "

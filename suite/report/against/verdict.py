@@ -7,47 +7,72 @@ is more. Off: the interval lies wholly outside. Else undecided; with one seed th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from suite.data import cards
 from suite.report.against.readings import OPEN, is_open
-from suite.report.published import Number
+from suite.report.published import Number, number_text
+from suite.report.tables.builder import Row, build_table, rows_of
+from suite.report.tables.layout import Column, Placed
+from suite.report.tables.settings import PlacedSettings, SettingColumn, build_settings, setting_text
+from suite.report.tables.table import Cell, Head, Judged, Table, Verdict
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid, GridRun
+    from suite.grid.model import Grid, GridRun
     from suite.report.metric import Metric
     from suite.report.published import Published
-    from suite.report.tables.table import Cell, Head
+    from suite.report.tables.results import Results
 
-Verdict = Literal["match", "off", "undecided", "one seed", "not comparable", "not printed", "no number"]
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 MARGIN = {"accuracy": 1.0, "rmse": 0.02, "parameters": 500.0}  # in the printed unit; of parameters, what rounding hides
 NOT_PRINTED = {"missing": "lost in the source text", "absent": "the paper has a dash here"}
 CAREFUL = {"ocr": "its reading was rebuilt from garbled text", "suspicious": "it is printed, but odd",
            "unsigned": "it is printed without a sign"}
 
 
-@dataclass(frozen=True)
-class Judged:
-    """A cell against one published number: where that stands, its text and value in the cell's unit, and the verdict.
+def judged_table(placed: Placed, grid: Grid, results: Results, published: Published) -> Table:
+    """The table of a layout with, in each cell, what the paper prints in that place, and the verdict.
 
-    `difference` is ours less theirs, `interval` its 95 % interval; `reason` is why there is no more of a verdict,
-    `remark` what must be known with it.
+    Raises UserError as `build_table` does.
     """
+    table, name = build_table(placed, grid, results, published), placed.layout.published
+    if name is None:
+        return table
+    columns = placed.layout.columns
 
-    table: str
-    row: str
-    column: str
-    text: str
-    value: float | None
-    std: float | None
-    difference: float | None
-    interval: tuple[float, float] | None
-    verdict: Verdict
-    reason: str = ""
-    remark: str = ""
+    def judged(cell: Cell, head: Head, column: Column, row: Row, by_column: Mapping[str, Cell]) -> Cell:
+        number = published.find(name, row.printed, column.published or column.label)
+        if number is None or cell.state == "published":
+            return cell
+        return replace(cell, judged=judge(cell, head, number, published, grid,
+                                          [by_column[label] for label in column.average]))
+
+    made = []
+    for row, cells in zip(rows_of(placed, grid, published), table.cells, strict=True):
+        by_column = {cell.column: cell for cell in cells}
+        made.append(tuple(judged(cell, head, column, row, by_column)
+                          for cell, head, column in zip(cells, table.heads, columns, strict=True)))
+    return replace(table, cells=tuple(made))
+
+
+def judged_settings(placed: PlacedSettings, grid: Grid, published: Published) -> Table:
+    """A table of settings with, in each cell, what the paper prints in that place, and the verdict."""
+    table, name = build_settings(placed, grid), placed.layout.published
+    if name is None:
+        return table
+    why = incomparable([], grid)
+
+    def judged(cell: Cell, column: SettingColumn) -> Cell:
+        raw = setting_text(published.file.configurations[name].rows[cell.row][cell.column])
+        printed = column.words.get(raw, raw)
+        verdict: Verdict = "not comparable" if why else "match" if printed == cell.number else "off"
+        return replace(cell, judged=(Judged(name, cell.row, cell.column, printed, None, None, None, None, verdict,
+                                            why),))
+
+    return replace(table, cells=tuple(tuple(judged(cell, column) for cell, column
+                                            in zip(cells, placed.layout.columns, strict=True))
+                                      for cells in table.cells))
 
 
 def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Grid,
@@ -115,19 +140,6 @@ def _printed(number: Number, base: str, published: Published) -> float | None:
 def _assumed(number: Number, base: str) -> str:
     return f"the paper does not say from which row this is a difference; here from {base}" if number.assumed and base \
         else ""
-
-
-def number_text(number: Number, metric: Metric, value: float | None, std: float | None) -> str:
-    """A published number as it is shown: X, -, or value and deviation with the digits of the paper."""
-    if number.failed:
-        return "X"
-    if value is None:
-        return "–"
-    if number.text:
-        return number.text
-    digits = metric.with_digits(number.digits)
-    spread = f" ± {digits.format(std)}" if std is not None else ""
-    return digits.format(value, signed=number.delta_of is not None) + spread
 
 
 def incomparable(runs: Iterable[GridRun], grid: Grid, table: str = "") -> str:

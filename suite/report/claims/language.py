@@ -21,7 +21,7 @@ from suite.report.statistics.ranks import Statistic
 from suite.report.tables.layout import Epoch, default_layout, label_text
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid
+    from suite.grid.model import Grid
     from suite.report.metric import Metric
     from suite.report.tables.table import Table
 

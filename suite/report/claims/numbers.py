@@ -15,13 +15,12 @@ from suite.report.claims.language import Claim
 from suite.report.metric import QUANTITIES, Metric
 from suite.report.published import CHANCE, Published
 from suite.report.statistics.contrast import Summary, summarise
-from suite.report.tables.cells import count_words
-from suite.report.tables.chance import count_examples
+from suite.report.tables.cells import count_examples, count_words
 from suite.report.tables.results import FAILURES, Missing, Results, Sample
 from suite.report.tables.table import Cell, Head, Table
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid, GridRun
+    from suite.grid.model import Grid, GridRun
 
 UNASKED = "the grid, as it was asked for, has no such runs"
 

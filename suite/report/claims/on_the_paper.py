@@ -10,24 +10,15 @@ from dataclasses import dataclass
 from operator import itemgetter
 from pathlib import Path
 
-from tabulate import tabulate
-
 from suite.files.yaml import Node
 from suite.report.claims.judge import judge
 from suite.report.claims.language import Claim, Stated, names_of, read_claims, unknown_names
 from suite.report.claims.numbers import Datum
-from suite.report.claims.outcome import Verdict, counts_text
+from suite.report.claims.outcome import Verdict
 from suite.report.metric import Metric, metric
 from suite.report.published import CHANCE, Number, Published
-from suite.report.render.markdown import escape
 from suite.report.statistics.contrast import Summary
 
-INTRODUCTION = (
-    "Which of the paper's sentences do its own printed numbers support? Welch's tests of the printed means and "
-    "deviations, as if each were of 2 seeds, and of 3: the paper says 2 or 3 and does not say which. Holm's correction "
-    "within a section. Where no deviation is printed (tables 3a and 3b, Path-X in table 5) nothing can be tested; the "
-    "difference stands there with the spread between the paper's own numbers for one configuration. Means alone: "
-    "whether the claim would hold, were the printed means without error.")
 FACE = {True: "hold", False: "do not hold", None: "not all printed"}
 
 
@@ -168,14 +159,3 @@ def at_seeds(verdicts: Iterable[PrintedVerdict]) -> dict[int, list[Verdict]]:
         for n, verdict in one.by_seeds.items():
             found.setdefault(n, []).append(verdict)
     return found
-
-
-def render(verdicts: Sequence[PrintedVerdict], title: str = "# The paper's claims on the paper's numbers") -> str:
-    """The verdicts in Markdown, below that title."""
-    seeds = at_seeds(verdicts)
-    lines = [f"- as if n = {n}: {counts_text(each)}" for n, each in seeds.items()]
-    rows = [[escape(one.claim.text), escape(one.claim.source), one.face,
-             *(f"**{v.verdict}**" for v in one.by_seeds.values()), escape(one.evidence)] for one in verdicts]
-    heads = ["claim", "source", "means alone", *(f"n = {n}" for n in seeds), "evidence"]
-    table = tabulate(rows, heads, "github", disable_numparse=True)
-    return "\n\n".join([title, INTRODUCTION, "\n".join(lines), table]) + "\n"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from scipy import special
-
 from suite.errors import UserError
 from suite.report.claims.language import Stated
 from suite.report.claims.numbers import Numbers
 from suite.report.claims.outcome import Comparison
+from suite.report.statistics.binomial import above_chance
 from suite.report.statistics.multiple import UNTESTED, Pair, together
 
 FEW = "{} seeds have a number, and a claim about most of them needs two"
@@ -25,14 +24,6 @@ def solves(stated: Stated, numbers: Numbers) -> tuple[Comparison, ...]:
     claim = stated.claim
     return tuple(_row(stated, str(row), column, row not in claim.others, numbers)
                  for column in claim.columns for row in (*claim.left, *claim.others))
-
-
-def above_chance(percent: float, bound: float, examples: int) -> Pair:
-    """Two-sided p that an accuracy lies above `bound`, and that it does not, by exact binomial tests; in percent."""
-    right = round(percent / 100 * examples)
-    above = special.bdtrc(right - 1, examples, bound / 100) if right else 1.0
-    below = special.bdtr(right, examples, bound / 100)
-    return Pair(min(2 * float(above), 1.0), min(2 * float(below), 1.0))
 
 
 def _row(stated: Stated, row: str, column: str, is_above: bool, numbers: Numbers) -> Comparison:

@@ -165,3 +165,11 @@ def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any]
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(plain)
         axes.yaxis.set_major_formatter(plain)
+
+
+def curve_words(panels: Iterable[Panel]) -> tuple[str, str]:
+    """What the figure is called, and what its lines are."""
+    if any(panel.x != "epoch" for panel in panels):
+        return "Time against length", "Medians of passes that take turns; both axes are logarithmic."
+    return ("Learning curves",
+            "Lines: mean over the seeds that have reached the epoch; bands: ± sample standard deviation.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from suite.report.claims.on_the_paper import render
 from suite.report.render import latex, markdown
 
 if TYPE_CHECKING:
@@ -38,4 +37,4 @@ def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict]) 
     md += [markdown.claims(verdicts, printed)] if verdicts else []
     return {"tables.tex": (HEAD + "\n".join(tex) + "\\end{document}\n").encode(),
             "tables.md": ("# Tables\n\n" + "\n\n".join(md) + "\n").encode(),
-            "claims-published.md": render(list(printed.values())).encode()}
+            "claims-published.md": markdown.paper_claims(list(printed.values())).encode()}

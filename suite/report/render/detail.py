@@ -13,8 +13,8 @@ from suite.report.tables.results import status
 from suite.report.tables.table import Cell, Head, Table
 
 if TYPE_CHECKING:
-    from suite.report.against.verdict import Judged
     from suite.report.document import Document
+    from suite.report.tables.table import Judged
 
 MOST_POINTS = 60  # of a learning curve: more cannot be told apart at its size
 

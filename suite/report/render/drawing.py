@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from suite.report import file_stem
 from suite.report.figures import curves, means, scatter
 from suite.report.figures.plot import saved
-from suite.report.render import notes
+from suite.report.places import file_stem
 
 if TYPE_CHECKING:
     from suite.report.document import Document
@@ -36,7 +35,7 @@ def drawings(document: Document) -> list[Drawing]:
     found = []
     stem = f"figures/{document.stem}"
     if document.panels:
-        title, words = notes.curve_words(document.panels)
+        title, words = curves.curve_words(document.panels)
         found.append(Drawing(f"{stem}-curves", title, words, partial(curves.figure, document.panels)))
     several = len(document.tables) > 1
     for table in document.tables:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from suite.plan.plan import state_name
+from suite.report import conditions
 from suite.report.against import comparison
 from suite.report.claims.on_the_paper import at_seeds
 from suite.report.claims.outcome import WORDS, Word, counts
@@ -69,7 +69,7 @@ def _in_script(data: Any) -> str:
 
 def _grid(place: int, document: Document, svgs: Mapping[str, bytes]) -> dict[str, Any]:
     grid = document.grid
-    states = Counter(state_name(document.states[run_id]) for run_id in dict.fromkeys(r.run_id for r in grid.runs))
+    states = Counter(document.states[run_id].label for run_id in dict.fromkeys(r.run_id for r in grid.runs))
     tables, count = [], 0
     paper: Counter[str] = Counter()
     for table in document.tables:
@@ -98,7 +98,7 @@ def _figures(document: Document, svgs: Mapping[str, bytes]) -> Iterable[dict[str
 def _provenance(document: Document) -> list[tuple[str, list[tuple[str, int]]]]:
     """Each condition with its values and the number of runs that had it."""
     counts = Counter(map(id, document.provenance.values()))
-    records = {id(record): notes.conditions(record) for record in document.provenance.values()}
+    records = {id(record): conditions.conditions(record) for record in document.provenance.values()}
     names = dict.fromkeys(name for one in records.values() for name in one)
     found: dict[str, Counter[str]] = {name: Counter() for name in names}
     for key, one in records.items():
@@ -108,4 +108,4 @@ def _provenance(document: Document) -> list[tuple[str, list[tuple[str, int]]]]:
 
 
 def _data(document: Document) -> list[tuple[str, int]]:
-    return Counter(notes.data_words(run) for run in document.grid.runs).most_common()
+    return Counter(conditions.data_words(run) for run in document.grid.runs).most_common()

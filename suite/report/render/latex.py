@@ -12,7 +12,7 @@ from suite.report.render.sheet import Sheet, Side, sheet
 from suite.report.tables.table import Cell, Table
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid
+    from suite.grid.model import Grid
     from suite.report.document import Document
 
 PREAMBLE = r"""% In the preamble of your document:

@@ -9,19 +9,26 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from suite.report.against import comparison
+from suite.report.claims.on_the_paper import PrintedVerdict, at_seeds
 from suite.report.claims.outcome import Verdict, counts_text
 from suite.report.render import notes
 from suite.report.render.sheet import Sheet, Top, sheet
 from suite.report.tables.table import Cell, Table
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid
+    from suite.grid.model import Grid
     from suite.report.claims.on_the_paper import PrintedVerdict
     from suite.report.document import Document
     from suite.report.render.drawing import Drawing
 
 SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 AWAY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
+INTRODUCTION = (
+    "Which of the paper's sentences do its own printed numbers support? Welch's tests of the printed means and "
+    "deviations, as if each were of 2 seeds, and of 3: the paper says 2 or 3 and does not say which. Holm's correction "
+    "within a section. Where no deviation is printed (tables 3a and 3b, Path-X in table 5) nothing can be tested; the "
+    "difference stands there with the spread between the paper's own numbers for one configuration. Means alone: "
+    "whether the claim would hold, were the printed means without error.")
 
 
 def render(document: Document, drawn: Sequence[Drawing], printed: Mapping[str, PrintedVerdict]) -> str:
@@ -100,3 +107,14 @@ def escape(text: str) -> str:
     marked = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", marked)  # no list, rule or heading at the start of a line
     marked = re.sub(r"^([-+=])", r"\\\1", marked)
     return "".join(AWAY.get(c, c) for c in marked)
+
+
+def paper_claims(verdicts: Sequence[PrintedVerdict], title: str = "# The paper's claims on the paper's numbers") -> str:
+    """The verdicts in Markdown, below that title."""
+    seeds = at_seeds(verdicts)
+    lines = [f"- as if n = {n}: {counts_text(each)}" for n, each in seeds.items()]
+    rows = [[escape(one.claim.text), escape(one.claim.source), one.face,
+             *(f"**{v.verdict}**" for v in one.by_seeds.values()), escape(one.evidence)] for one in verdicts]
+    heads = ["claim", "source", "means alone", *(f"n = {n}" for n in seeds), "evidence"]
+    table = tabulate(rows, heads, "github", disable_numparse=True)
+    return "\n\n".join([title, INTRODUCTION, "\n".join(lines), table]) + "\n"

@@ -7,16 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from suite.errors import UserError
-from suite.report.against.verdict import judge
 from suite.report.metric import metric
-from suite.report.tables import chance
-from suite.report.tables.average import average
-from suite.report.tables.cells import difference, make_cell, published_cell, ranked
+from suite.report.tables.cells import average, difference, make_cell, mark_chance, published_cell, ranked
 from suite.report.tables.layout import Column, Group, Labels, Match, Placed, block_labels, matches, ordered_labels
 from suite.report.tables.table import Cell, Head, Line, Table
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid, GridRun
+    from suite.grid.model import Grid, GridRun
     from suite.report.published import Published
     from suite.report.tables.results import Results, Sample
 
@@ -52,16 +49,16 @@ def build_table(placed: Placed, grid: Grid, results: Results, published: Publish
     heads: list[Head] = []
     columns: dict[str, list[Cell]] = {}
     for i, column in enumerate(layout.columns):
-        parts = [[columns[label][j] for label in column.average] for j in range(len(rows))]
         if column.average:
             head = _average_head(i, column, heads, source)
+            parts = [[columns[label][j] for label in column.average] for j in range(len(rows))]
             made = [average(row.name, head, cells) if not row.line.constant else _published(row, head, column, source)
                     for row, cells in zip(rows, parts, strict=True)]
         else:
             head = _head(i, column, source)
             made = _column(i, column, head, rows, source)
         heads.append(head)
-        columns[column.label] = _judged(ranked(made, head.metric), rows, column, head, source, parts)
+        columns[column.label] = ranked(made, head.metric)
     return Table(layout.name, layout.caption, layout.rows.axis or "grid", tuple(row.name for row in rows), tuple(heads),
                  tuple(zip(*columns.values(), strict=True)), tuple(row.line for row in rows), spread=layout.spread,
                  transpose=layout.transpose, published=layout.published or "")
@@ -142,7 +139,7 @@ def _column(i: int, column: Column, head: Head, rows: Sequence[Row], source: Sou
         shown = difference(sample, samples[block, layout.rows.groups[block].base], base) if base else sample
         cell = make_cell(row.name, head, shown, reason, spread, base)
         if column.chance and sample.runs:
-            cell = chance.mark(cell, head, column.chance, source.results.sample(sample.runs, head.metric.name, "last"))
+            cell = mark_chance(cell, head, column.chance, source.results.sample(sample.runs, head.metric.name, "last"))
         made.append(cell)
     return made
 
@@ -150,21 +147,6 @@ def _column(i: int, column: Column, head: Head, rows: Sequence[Row], source: Sou
 def _published(row: Row, head: Head, column: Column, source: Source) -> Cell:
     table = source.placed.layout.published or ""
     return published_cell(row.name, head, source.published.find(table, row.printed, column.published or column.label))
-
-
-def _judged(cells: Sequence[Cell], rows: Sequence[Row], column: Column, head: Head, source: Source,
-            parts: Sequence[Sequence[Cell]]) -> list[Cell]:
-    """The cells with what the paper prints in their place; `parts` are those that an average is made of."""
-    table = source.placed.layout.published
-    if table is None:
-        return list(cells)
-    made = []
-    for cell, row, of in zip(cells, rows, parts, strict=True):
-        number = source.published.find(table, row.printed, column.published or column.label)
-        if number is not None and cell.state != "published":
-            cell = replace(cell, judged=judge(cell, head, number, source.published, source.grid, of))
-        made.append(cell)
-    return made
 
 
 def one_configuration(runs: Iterable[GridRun], where: str, what: str) -> list[GridRun]:

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from scipy import special
+
+from suite.data import cards
 from suite.report.metric import Metric
+from suite.report.published import CHANCE, number_text
 from suite.report.statistics import contrast
 from suite.report.tables.results import Missing, Sample
 from suite.report.tables.table import Cell, Head
 
 if TYPE_CHECKING:
+    from suite.grid.model import GridRun
     from suite.report.published import Number
+
+CHANCE_LEVEL = 0.95
 
 
 def make_cell(row: str, head: Head, sample: Sample, excluded: str = "", spread: str = "sample", base: str = "") -> Cell:
@@ -51,8 +59,6 @@ def difference(sample: Sample, reference: Sample, base: str) -> Sample:
 
 def published_cell(row: str, head: Head, number: Number | None) -> Cell:
     """A number of the paper in a row that shows what it prints."""
-    from suite.report.against.verdict import number_text
-
     if number is None:
         return Cell(row, head.label, "absent", "", "not in the paper", "not in the paper")
     unit = head.metric.factor / (100 if number.metric == "accuracy" else 1)
@@ -85,3 +91,71 @@ def ranked(cells: list[Cell], shown: Metric) -> list[Cell]:
         return cells
     rank = {number: place for place, number in enumerate(order[:2], 1)}
     return [replace(cell, rank=rank.get(cell.number, 0) if cell in complete else 0) for cell in cells]
+
+
+def average(row: str, head: Head, cells: Sequence[Cell]) -> Cell:
+    """The mean of complete cells, with the 95 % interval that their deviations give (Welch and Satterthwaite).
+
+    Where one has no number, or not all of its seeds, the average has none either. Of differences it is one, too.
+    """
+    there = [cell for cell in cells if cell.mean is not None and cell.state in ("complete", "chance")]
+    if len(there) < len(cells):
+        reason = f"{len(there)}/{len(cells)} columns"
+        return Cell(row, head.label, "mixed", "", reason, reason)
+    worst, base = CHANCE * head.metric.factor / 100, cells[0].base
+    if base and any(cell.chance for cell in cells):
+        return Cell(row, head.label, "mixed", "", "X has no difference", "X has no difference", base=base)
+    mean = sum(worst if cell.chance else cell.mean or 0.0 for cell in cells) / len(cells)
+    return Cell(row, head.label, "average", head.metric.format(mean, signed=bool(base)), "", mean=mean,
+                interval=_average_interval(mean, cells), base=base)
+
+
+def _average_interval(mean: float, cells: Sequence[Cell]) -> tuple[float, float] | None:
+    samples = [list((cell.values or {}).values()) for cell in cells]
+    if any(len(sample) < 2 for sample in samples):
+        return None
+    parts = [(statistics.variance(sample) / len(sample), len(sample) - 1)
+             for cell, sample in zip(cells, samples, strict=True) if not cell.chance]
+    variance = sum(part for part, _ in parts)
+    if not variance:
+        return mean, mean
+    df = variance**2 / sum(part**2 / free for part, free in parts)
+    half = float(special.stdtrit(df, 0.975)) * math.sqrt(variance) / len(cells)
+    return mean - half, mean + half
+
+
+def mark_chance(cell: Cell, head: Head, chance: float, final: Sample) -> Cell:
+    """The cell as an X where most of its seeds end within the 95 % binomial interval of `chance` (a fraction).
+
+    `final` is the metric after the last epoch: the best of many epochs lies above chance by luck. Most are those of
+    all seeds that are asked for. The interval is that of the examples of the split; without their count in the data
+    set's card the cell stays a number, and its reason says so.
+    """
+    if not cell.values or not final.values:
+        return cell
+    split = head.metric.name.partition("/")[0].partition("@")[0]
+    examples = count_examples(final.runs[0], split)
+    if not examples:
+        told = f"not tested for chance: the card does not count the examples of the split {split}"
+        return replace(cell, reason="; ".join(filter(None, (cell.reason, told))))
+    from scipy import stats  # here, since it takes half a second to import
+
+    low, high = (bound / examples for bound in stats.binom.interval(CHANCE_LEVEL, examples, chance))
+    at_chance = sum(low <= value <= high for value in final.values.values())
+    if 2 * at_chance <= len(final.runs):
+        return cell
+    reason = (f"{at_chance} of {len(final.runs)} seeds end within {head.metric.format(low * head.metric.factor)} to "
+              f"{head.metric.format(high * head.metric.factor)}, the 95 % interval of chance for {examples} examples")
+    rest = f" ({', '.join(filter(None, (f'n={cell.n}', cell.reason)))})"
+    return replace(cell, state="chance", number="X", rest=rest, reason=reason)
+
+
+def count_examples(run: GridRun, split: str) -> int:
+    """How many examples the split has: the card's count, or the share of it that an option asks for; 0 if unknown."""
+    data = run.config.data
+    variant = cards.load(data.name).variant(data.variant)
+    share = 1.0
+    for name in ("count", "test_count"):
+        if name in variant.options:
+            share *= float(data.options[name]) / float(variant.options[name].default)
+    return round(variant.counts.get(split, 0) * share)

@@ -13,7 +13,7 @@ from suite.files.yaml import Node, Where
 from suite.files.yaml_model import NAME, Part
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid
+    from suite.grid.model import Grid
 
 
 def label_text(value: Any) -> Any:

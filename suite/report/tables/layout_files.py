@@ -17,7 +17,7 @@ from suite.report.tables.layout import Column, Group, Layout, Placed, block_labe
 from suite.report.tables.settings import PlacedSettings, SettingsLayout, runs_of
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid
+    from suite.grid.model import Grid
     from suite.report.published import Published
 
 

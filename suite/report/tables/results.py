@@ -15,9 +15,10 @@ import pandas as pd
 from suite.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid, GridRun
+    from suite.grid.model import Grid, GridRun
     from suite.report.tables.layout import Epoch
-    from suite.store.store import RunState, Store
+    from suite.store.state import RunState
+    from suite.store.store import Store
 
 FIXED = ("run_id", "seed", "state", "epoch")
 NUMBERS = frozenset((int, float))

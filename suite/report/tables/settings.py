@@ -9,14 +9,12 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from suite.files.yaml import Node
 from suite.files.yaml_model import NAME, Part
-from suite.report.against.verdict import Judged, Verdict, incomparable
 from suite.report.metric import setting
 from suite.report.tables.layout import Match, label_text, unique
 from suite.report.tables.table import Cell, Head, Line, Table
 
 if TYPE_CHECKING:
-    from suite.grid.expand import Grid, GridRun
-    from suite.report.published import Published
+    from suite.grid.model import Grid, GridRun
 
 
 def _words(value: Any) -> Any:
@@ -80,25 +78,16 @@ def runs_of(row: SettingRow, grid: Grid) -> list[GridRun]:
     return [run for run in grid.runs if all(fits(run, key, allowed) for key, allowed in row.where.items())]
 
 
-def build_settings(placed: PlacedSettings, grid: Grid, published: Published) -> Table:
-    """The table, each cell with what the paper prints there. The layout fits the grid (see `layout_files`)."""
+def build_settings(placed: PlacedSettings, grid: Grid) -> Table:
+    """The table. The layout fits the grid (see `layout_files`)."""
     layout = placed.layout
     rows = [(row.label, runs_of(row, grid)) for row in layout.rows]
     heads = tuple(Head(column.label, setting(column.field), "last", (), tuple(grid.runs)) for column in layout.columns)
-    cells = tuple(tuple(_cell(label, column, runs, grid, layout.published, published) for column in layout.columns)
-                  for label, runs in rows)
+    cells = tuple(tuple(_cell(label, column, runs) for column in layout.columns) for label, runs in rows)
     return Table(layout.name, layout.caption, "", tuple(label for label, _ in rows), heads, cells,
                  lines=tuple(Line(label) for label, _ in rows), kind="configuration", published=layout.published or "")
 
 
-def _cell(row: str, column: SettingColumn, runs: list[GridRun], grid: Grid, table: str | None,
-          published: Published) -> Cell:
+def _cell(row: str, column: SettingColumn, runs: list[GridRun]) -> Cell:
     text = column.text({setting_text(run.config.get(column.field)) for run in runs})
-    judged: tuple[Judged, ...] = ()
-    if table is not None:
-        raw = setting_text(published.file.configurations[table].rows[row][column.label])
-        printed = column.words.get(raw, raw)
-        why = incomparable([], grid)
-        verdict: Verdict = "not comparable" if why else "match" if printed == text else "off"
-        judged = (Judged(table, row, column.label, printed, None, None, None, None, verdict, why),)
-    return Cell(row, column.label, "configuration", text, "", judged=judged)
+    return Cell(row, column.label, "configuration", text, "")

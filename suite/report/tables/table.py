@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from suite.report.metric import Metric, selection_words
 
 if TYPE_CHECKING:
-    from suite.grid.expand import GridRun
-    from suite.report.against.verdict import Judged
+    from suite.grid.model import GridRun
     from suite.report.tables.layout import Epoch
+
+Verdict = Literal["match", "off", "undecided", "one seed", "not comparable", "not printed", "no number"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
 @dataclass(frozen=True)
@@ -114,3 +116,24 @@ class Table:
     spread: Literal["sample", "population", "none"] = "sample"
     transpose: bool = False
     published: str = ""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A cell against one published number: where that stands, its text and value in the cell's unit, and the verdict.
+
+    `difference` is ours less theirs, `interval` its 95 % interval; `reason` is why there is no more of a verdict,
+    `remark` what must be known with it.
+    """
+
+    table: str
+    row: str
+    column: str
+    text: str
+    value: float | None
+    std: float | None
+    difference: float | None
+    interval: tuple[float, float] | None
+    verdict: Verdict
+    reason: str = ""
+    remark: str = ""

@@ -11,17 +11,16 @@ from report_store import make_grid
 
 from suite.config.run_config import RunConfig, fields, flatten
 from suite.data.tasks import TASKS
-from suite.grid.expand import Grid
+from suite.grid.model import Grid
 from suite.report.against import comparison
 from suite.report.against.readings import ABLATIONS, LARGE, LONG_RANGE, OPEN, is_open
-from suite.report.against.verdict import Judged, incomparable, judge
+from suite.report.against.verdict import incomparable, judge
 from suite.report.metric import metric
 from suite.report.published import load_published
 from suite.report.statistics import contrast
-from suite.report.tables.average import average
-from suite.report.tables.chance import mark
+from suite.report.tables.cells import average, mark_chance
 from suite.report.tables.results import Missing, Sample
-from suite.report.tables.table import Cell, Head, Line, Table
+from suite.report.tables.table import Cell, Head, Judged, Line, Table
 
 PUBLISHED = load_published()
 CLOSE = {"name": "cifar10", "variant": "jpeg", "pool": 1, "train_count": 0}
@@ -197,7 +196,7 @@ def test_a_difference_against_two_absolute_numbers():
 def chance_cell(values: list[float], final: list[float] | None = None, name: str = "test/accuracy") -> Cell:
     made = grid({"name": "cifar10", "variant": "sample"})  # 1,000 test examples: chance is 46.9 to 53.1 %
     last = {seed: value / 100 for seed, value in enumerate(values if final is None else final)}
-    return mark(cell(values, made), head(made, name), 0.5, Sample(last, (), made.runs[:3]))
+    return mark_chance(cell(values, made), head(made, name), 0.5, Sample(last, (), made.runs[:3]))
 
 
 @pytest.mark.parametrize(("values", "x"), [
@@ -222,7 +221,7 @@ def test_an_x_tells_what_is_missing():
     made = grid({"name": "cifar10", "variant": "sample"})
     last = Sample({0: 0.5, 1: 0.5}, (Missing(2, "todo", "not run"),), made.runs[:3])
     waiting = cell([50.0, 50.0], made, state="incomplete", reason="1 not run")
-    told = mark(waiting, head(made, "test/accuracy"), 0.5, last)
+    told = mark_chance(waiting, head(made, "test/accuracy"), 0.5, last)
     assert (told.text, told.state) == ("X (n=2, 1 not run)", "chance")
 
 
@@ -231,7 +230,7 @@ def test_chance_needs_the_count_of_the_examples():
     assert told.number == "1" and "the card does not count the examples of the split extra" in told.reason
     made = grid()
     waiting = Cell("r", "sCIFAR", "todo", "", "not run")
-    assert mark(waiting, head(made), 0.5, Sample({}, (), made.runs)) is waiting
+    assert mark_chance(waiting, head(made), 0.5, Sample({}, (), made.runs)) is waiting
 
 
 @pytest.mark.parametrize(("row", "chance", "verdict"), [

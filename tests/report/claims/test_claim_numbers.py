@@ -7,12 +7,12 @@ from claim_store import claim, shelf_of, tables_of, verdicts, write
 from report_store import Shelf, make_grid, sources
 
 from suite.errors import UserError
-from suite.report.claims import solved
 from suite.report.claims.judge import judge, whole
 from suite.report.claims.language import Claim, Stated, load_claims
 from suite.report.claims.numbers import Datum
 from suite.report.document import document_of
 from suite.report.metric import metric
+from suite.report.statistics import binomial
 from suite.report.statistics.contrast import Summary, summarise
 from suite.report.statistics.multiple import Pair, together
 
@@ -78,7 +78,7 @@ def test_solves_in_the_unit_that_the_table_shows(scale, named, margin, expected)
     datum = replace(seeds(*(unit * value for value in percents), examples=20_000), metric=shown)
     asked = {"accuracy": margin * unit, "rmse": 0.02} if named else margin * unit
     made = of(Given({("A", "x"): datum}), **SOLVES | {"margin": asked}, left="A")
-    pair = together([solved.above_chance(value, 50 + margin, 20_000) for value in percents], "most")
+    pair = together([binomial.above_chance(value, 50 + margin, 20_000) for value in percents], "most")
     part, = made.parts
     assert (made.verdict, part.difference) == (expected, pytest.approx((40 - margin) * unit))
     assert (part.pair.holds, part.pair.fails) == pytest.approx((pair.holds, pair.fails))
@@ -183,7 +183,7 @@ def test_parts_together_with_nested_counts():
 
 
 def test_chance_needs_more_than_a_lucky_seed():
-    assert together([solved.above_chance(v, 50, 200) for v in (56.0, 50.0, 49.0)], "most").holds == 1
+    assert together([binomial.above_chance(v, 50, 200) for v in (56.0, 50.0, 49.0)], "most").holds == 1
 
 
 def test_a_column_that_is_not_asked_for_leaves_a_claim_untested(tmp_path):

@@ -5,11 +5,11 @@ from claim_store import claim, write
 from report_store import Shelf, make_grid
 
 from suite.files.yaml import Node, Where
+from suite.report.against.verdict import judged_table
 from suite.report.claims.judge import judge
 from suite.report.claims.language import load_claims
 from suite.report.claims.numbers import RunNumbers
 from suite.report.published import load_published
-from suite.report.tables.builder import build_table
 from suite.report.tables.layout import Layout, Placed
 from suite.report.tables.results import read_results
 
@@ -27,7 +27,7 @@ def ranks(folder, variant, left_out="", **column):
             shelf.put(run, "done", [PRINTED[run.labels["method"]] / 100 + 0.001 * run.config.seed] * 4)
     results, published = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs])), load_published()
     layout = Layout.model_validate(LAYOUT | {"columns": [{"label": "sCIFAR", **column}]})
-    tables = [build_table(Placed(layout, Node({}, Where("demo.yaml"))), grid, results, published)]
+    tables = [judged_table(Placed(layout, Node({}, Where("demo.yaml"))), grid, results, published)]
     asked = claim(kind="correlation", left=None, right=None, columns=column.get("label", "sCIFAR"))
     made, = judge(load_claims(write(folder, asked), grid, tables), RunNumbers(grid, tables, results, published))
     return made

@@ -7,10 +7,11 @@ from scipy import stats as scipy_stats
 
 from suite.grid.expand import load_grid
 from suite.report.claims.language import read_claims
-from suite.report.claims.on_the_paper import at_seeds, published_verdicts, render
+from suite.report.claims.on_the_paper import at_seeds, published_verdicts
 from suite.report.claims.outcome import counts
 from suite.report.document import make_document
 from suite.report.published import load_published
+from suite.report.render.markdown import paper_claims
 from suite.report.tables.layout_files import layout_files
 from suite.store.store import Store
 
@@ -105,7 +106,7 @@ def test_claims_on_what_is_not_printed_have_no_verdict_here(tmp_path, published)
 
 
 def test_markdown(made):
-    text = render(list(made.values()))
+    text = paper_claims(list(made.values()))
     assert "- as if n = 2: 1 supported, 1 contradicted, 16 undecided, 34 untested" in text
     assert text.count("\n|") == 2 + len(made)
     assert "| hold" in text

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 from report_store import CLAIMS, LAYOUT, NASTY, hostile, make_grid, sources, with_holes, write_done, write_partial
 
-from suite.report import write_report
 from suite.report.figures import curves
 from suite.report.figures.curves import Line, Panel
 from suite.report.metric import metric, selection_words
 from suite.report.render import latex, markdown, text
+from suite.report.report import write_report
 from suite.store.store import Store
 
 GOLDEN = Path(__file__).parents[2] / "golden"
@@ -154,8 +154,8 @@ def test_lines_stay_apart_by_colour_or_dash():
 
 
 def test_curves_average_the_seeds_that_are_there(tmp_path):
+    from suite.report.against.verdict import judged_table
     from suite.report.published import load_published
-    from suite.report.tables.builder import build_table
     from suite.report.tables.layout import default_layout
     from suite.report.tables.results import read_results
 
@@ -163,7 +163,7 @@ def test_curves_average_the_seeds_that_are_there(tmp_path):
     write_done(store, grid.runs[0], [0.1, 0.2, 0.3, 0.4])
     write_partial(store, grid.runs[1], [0.3, 0.4])
     results = read_results(grid, store, store.states([run.run_id for run in grid.runs]))
-    tables = [build_table(default_layout(grid), grid, results, load_published())]
+    tables = [judged_table(default_layout(grid), grid, results, load_published())]
     made, = curves.panels(tables, results, curves.curves(tables, results))
     line, = made.lines
     assert line.epochs.tolist() == [1, 2, 3, 4]

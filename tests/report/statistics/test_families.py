@@ -14,8 +14,8 @@ import torch
 
 from suite.config.run_config import RunConfig
 from suite.data import cards, families
-from suite.data.families import Facts, Prepared
 from suite.data.prepared import TaskData, load
+from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
 
 CARD = """

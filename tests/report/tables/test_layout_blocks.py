@@ -12,14 +12,15 @@ from paper_store import GRIDS, table_grids
 from report_store import METHODS, SOURCES, Shelf, make_grid, make_run, sources
 
 from suite.errors import UserError
-from suite.grid.expand import Excluded, Grid, load_grid
+from suite.grid.expand import load_grid
+from suite.grid.model import Excluded, Grid
 from suite.report.against.comparison import cell_parts, remarks
+from suite.report.against.verdict import judged_table
 from suite.report.document import document_of
 from suite.report.published import load_published
 from suite.report.render import html, latex, markdown
 from suite.report.render.notes import caption
 from suite.report.render.sheet import sheet
-from suite.report.tables.builder import build_table
 from suite.report.tables.layout import Placed
 from suite.report.tables.layout_files import layout_files, load_layout
 from suite.report.tables.results import read_results
@@ -44,7 +45,7 @@ def made(tmp_path: Path, text: str, grid: Grid, shelf: Shelf) -> Table:
     placed = load_layout(tmp_path / "demo.yaml", grid, PUBLISHED)
     assert isinstance(placed, Placed)
     results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
-    return build_table(placed, grid, results, PUBLISHED)
+    return judged_table(placed, grid, results, PUBLISHED)
 
 
 def shelf_of(tmp_path: Path, grid: Grid, values: dict[str, list[float | None]]) -> Shelf:
@@ -195,7 +196,7 @@ def test_blocks_of_two_axes_have_the_names_of_both():
     placed = load_layout(SOURCES / "tables" / "table3b.yaml", grid, PUBLISHED)
     shelf = Shelf(Path("nowhere"))
     results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
-    table = build_table(placed, grid, results, PUBLISHED)
+    table = judged_table(placed, grid, results, PUBLISHED)
     assert table.rows == tuple(PUBLISHED.file.tables["3b"].rows)
     assert [head.label for head in table.heads] == list(PUBLISHED.file.tables["3b"].columns)
     assert sheet(table, lambda cell: cell).spans() == [("sCIFAR", 2), ("SC", 2), ("BIDMC", 1)]
@@ -227,7 +228,7 @@ def test_every_layout_of_the_paper_finds_its_published_numbers(grid):
             continue
         shelf = Shelf(Path("nowhere"))
         results = read_results(grid, shelf, shelf.states([run.run_id for run in grid.runs]))
-        table = build_table(placed, grid, results, PUBLISHED)
+        table = judged_table(placed, grid, results, PUBLISHED)
         printed = PUBLISHED.file.tables[name]
         ours = {row for row in table.rows if row.endswith("(ours)")}  # of models that the paper only quotes
         assert set(table.rows) - ours == set(printed.rows)

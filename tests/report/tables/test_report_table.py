@@ -8,9 +8,9 @@ from report_store import Shelf, fill, make_grid, make_run
 
 from suite.errors import UserError
 from suite.files.yaml import parse_yaml
-from suite.grid.expand import Excluded, Grid
+from suite.grid.model import Excluded, Grid
+from suite.report.against.verdict import judged_table
 from suite.report.published import load_published
-from suite.report.tables.builder import build_table
 from suite.report.tables.layout import Layout, Placed
 from suite.report.tables.results import axis_column, read_results
 from suite.report.tables.table import Table
@@ -25,7 +25,7 @@ def placed(**column) -> Placed:
 
 def table(grid: Grid, store: Store, **column) -> Table:
     results = read_results(grid, store, store.states([run.run_id for run in grid.runs]))
-    return build_table(placed(**column), grid, results, load_published())
+    return judged_table(placed(**column), grid, results, load_published())
 
 
 @pytest.fixture
@@ -197,7 +197,7 @@ def test_a_result_that_breaks_after_the_states_were_read(shelf):
     states = shelf.states([run.run_id for run in grid.runs])
     shelf.put(runs_of(grid, "S4D-Lin")[0], "done", [0.3, 0.4])
     results = read_results(grid, shelf, states)
-    assert build_table(placed(), grid, results, load_published()).cells[0][0].text == "41.0 ± 0.0 (n=2, 1 unreadable)"
+    assert judged_table(placed(), grid, results, load_published()).cells[0][0].text == "41.0 ± 0.0 (n=2, 1 unreadable)"
 
 
 def test_the_tidy_table_has_a_row_per_run_and_epoch(tmp_path):

@@ -8,11 +8,12 @@ import pytest
 from report_store import SOURCES
 
 from suite.errors import UserError
-from suite.grid.expand import Grid, load_grid
+from suite.grid.expand import load_grid
+from suite.grid.model import Grid
 from suite.report.against.comparison import counts, summary
+from suite.report.against.verdict import judged_settings
 from suite.report.published import load_published
 from suite.report.tables.layout_files import load_layout
-from suite.report.tables.settings import build_settings
 from suite.report.tables.table import Table
 
 GRIDS = Path(__file__).parents[3] / "grids"
@@ -22,7 +23,7 @@ PUBLISHED = load_published()
 def table(number: str, layout: Path | None = None, **options) -> Table:
     grid: Grid = load_grid(GRIDS / f"table{number}.yaml", **options)
     placed = load_layout(layout or SOURCES / "tables" / f"table{number}.yaml", grid, PUBLISHED)
-    return build_settings(placed, grid, PUBLISHED)
+    return judged_settings(placed, grid, PUBLISHED)
 
 
 @pytest.mark.parametrize(("number", "cells"), [("1", 18), ("12", 108)])

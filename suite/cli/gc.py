@@ -1,0 +1,40 @@
+"""The command gc: lists runs that an edited grid no longer names, and moves them to the trash."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from suite.grid.model import Grid
+from suite.store.store import Store
+from suite.store.trash import FOLDER, move, unnamed
+
+BUSY = ("claimed", "unknown")
+
+
+def gc(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Lists the runs; moves them with `--yes`. Returns 1 where one could not be moved."""
+    store = Store(args.store)
+    found = unnamed(grids, store)
+    states = {run_id: state for run_id, state in store.states(found).items() if state.name != "todo"}
+    busy = [run_id for run_id, state in states.items() if state.name in BUSY]
+    for run_id, state in states.items():
+        size = _size(store.folder(run_id)) / 1e6
+        print(f"  {run_id}  {state.label:<18} {state.epochs} epochs, {size:.1f} MB  {found[run_id]}"
+              + (": stays, somebody is at it" if run_id in busy else ""))
+    going = [run_id for run_id in states if run_id not in busy]
+    if not args.yes or not going:
+        print(f"{len(going)} runs were started by these grids and are no longer named by any"
+              + (". With --yes they go to the trash" if going else ""))
+        return 0
+    left = [run_id for run_id in going if move(store, run_id, states[run_id]) is None]
+    print(f"{len(going) - len(left)} runs are in {store.root / FOLDER} now. To have one back, move its folder up, and "
+          "name it by the run's id again; to free the space, remove the trash")
+    for run_id in left:
+        print(f"  {run_id} stays: somebody has just started it")
+    return 1 if left else 0
+
+
+def _size(folder: Path) -> int:
+    return sum(path.lstat().st_size for path in folder.rglob("*"))

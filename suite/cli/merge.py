@@ -1,0 +1,24 @@
+"""The command merge: brings the runs of one store into another; the same id is the same run."""
+
+from __future__ import annotations
+
+import argparse
+
+from suite.store.merge import NEW, NOTHING, SAME
+from suite.store.merge import merge as merge_stores
+
+SHOWN = 20
+
+
+def merge(args: argparse.Namespace) -> int:
+    """Merges `args.source` into `args.target`, and prints what became of each run. Returns 1 if some are left out."""
+    made = merge_stores(args.source, args.target)
+    print(f"{made.source} into {made.target}: {sum(map(len, made.outcomes.values()))} runs")
+    for what, run_ids in sorted(made.outcomes.items(), key=lambda item: -len(item[1])):
+        print(f"  {len(run_ids)} {what}")
+        if what not in (NEW, SAME, NOTHING):
+            for run_id in run_ids[:SHOWN]:
+                print(f"    {run_id}")
+            if len(run_ids) > SHOWN:
+                print(f"    {len(run_ids) - SHOWN} more")
+    return 0 if made.is_whole else 1

@@ -1,0 +1,54 @@
+"""The command plan: what would run, what not and why, and what it costs."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Sequence
+
+from suite.cli.arguments import check_executor
+from suite.cli.run import SHOWN, slots
+from suite.grid.model import Grid
+from suite.plan.plan import make_plan
+from suite.plan.price import late
+from suite.store.store import Store
+
+
+def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
+    check_executor(args)
+    made = make_plan(grids, Store(args.store), args.until)
+    if args.json:
+        print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))
+        return 0
+    for grid in grids:
+        shape = " × ".join(f"{len(labels)} {axis}" for axis, labels in grid.axes.items())
+        print(f"{grid.name} (profile {grid.profile}): {shape} × {len(grid.seeds)} seeds")
+        if grid.resized:
+            shown = ", ".join(grid.resized[:SHOWN]) + (", …" if len(grid.resized) > SHOWN else "")
+            print(f"  the profile {grid.profile} has another value for: {shown}")
+    print(f"{len(made.runs)} runs" + (f", {made.shared} saved because cells share them" if made.shared else ""))
+    print("  " + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
+    for reason, labels in _by_reason(grids).items():
+        shown = "; ".join(labels[:SHOWN]) + (f"; {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
+        print(f"  excluded, {reason}: {shown}")
+    budget = f" to the end of epoch {made.until}" if made.until else ""
+    print(f"would run: {len(made.todo)}{budget}")
+    if args.executor == "slurm":
+        from suite.cli import slurm
+
+        slurm.plan(made, args)
+    else:
+        print(f"price: {made.price.text(slots(args) * max(1, len(args.gpus)))}")
+        limit = args.timeout * 60 if args.timeout else None
+        if warning := late(made.todo, made.states, made.until, made.prices, limit):
+            print(f"warning: {warning}")
+    return 0
+
+
+def _by_reason(grids: Sequence[Grid]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for grid in grids:
+        for excluded in grid.excluded:
+            reasons.setdefault(excluded.reason, []).append(" ".join(excluded.labels.values()))
+    return reasons

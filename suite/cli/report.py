@@ -1,0 +1,38 @@
+"""The command report: tables, plots and verdicts of what there is so far."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from suite.errors import UserError
+from suite.grid.model import Grid
+from suite.report import frozen
+from suite.report.report import write_report
+from suite.store.store import Store
+
+SHOWN = 20
+
+
+def report(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+    """Writes the report of what there is, or checks one that is kept."""
+    if args.check is not None:
+        return _check(args.check)
+    if not grids:
+        raise UserError("no grid is named", "report", "name grid files, or --check DIR")
+    print(write_report(grids, Store(args.store), args.out, figures=args.figures).text)
+    return 0
+
+
+def _check(folder: Path) -> int:
+    """Prints what differs between a kept report and what its store gives now. Returns 1 if something does."""
+    checked = frozen.check(folder)
+    for line in checked.differences[:SHOWN]:
+        print(line)
+    if len(checked.differences) > SHOWN:
+        print(f"{len(checked.differences) - SHOWN} more")
+    print(f"{folder}: the report is " + ("not what the store gives" if checked.differences else "what the store gives"))
+    if checked.differences:
+        print(f"to write it anew: {checked.command}")
+    return 1 if checked.differences else 0

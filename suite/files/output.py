@@ -1,0 +1,21 @@
+"""Files for a reader: written below a folder that the user names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from suite.errors import UserError
+from suite.files import atomic
+
+
+def write_file(out: Path, name: str, data: bytes) -> None:
+    """Put a file in place below `out`. Raises UserError where it cannot be written, or would land elsewhere."""
+    path = out / name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not path.parent.resolve().is_relative_to(out.resolve()):
+            raise UserError("a folder of the report leads out of it", str(path.parent), "remove that link")
+        atomic.replace(path, data, atomic.nobody(), durable=False)
+    except OSError as error:
+        raise UserError(f"the report cannot be written: {error.strerror}", str(path),
+                        "free space or change permissions, or name another folder with --out") from None

@@ -1,0 +1,63 @@
+"""What an expanded grid is: its runs, their labels, and what was left out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from suite.config.run_config import RunConfig
+from suite.grid.file import Expect
+
+
+@dataclass(frozen=True)
+class GridRun:
+    """A run that a grid asks for; `labels` gives the label of its value on each axis."""
+
+    config: RunConfig
+    run_id: str
+    labels: dict[str, str]
+
+    @property
+    def name(self) -> str:
+        """Its labels and seed, for a reader."""
+        return " ".join([*self.labels.values(), f"seed {self.config.seed}"])
+
+
+@dataclass(frozen=True)
+class Excluded:
+    """A combination (all its seeds) that is left out, and why."""
+
+    labels: dict[str, str]
+    reason: str
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
+    the `--set` and `--only` of the command line, which a report must tell; `left_out` are runs not asked for. `resized`
+    are settings of the grid's own file that the profile replaced, with their places."""
+
+    name: str
+    title: str
+    path: Path
+    profile: str
+    runs: tuple[GridRun, ...]
+    excluded: tuple[Excluded, ...]
+    axes: dict[str, list[str]]
+    seeds: tuple[int, ...]
+    expect: Expect = Expect()
+    changes: tuple[str, ...] = ()
+    resized: tuple[str, ...] = ()
+    left_out: tuple[GridRun, ...] = ()
+
+    @property
+    def whole(self) -> Grid:
+        """The grid with the runs that `--only` leaves out: what it is about does not change with what is asked for."""
+        return replace(self, runs=(*self.runs, *self.left_out), left_out=())
+
+    @property
+    def combinations(self) -> list[dict[str, str]]:
+        """The labels of all that the file makes, whatever is asked for: runs, what `--only` leaves out, exclusions."""
+        return [*(run.labels for run in self.whole.runs), *(out.labels for out in self.excluded)]
+
+

@@ -1,0 +1,70 @@
+"""A report on grids: tables, claims, figures, the page. Light to import: pandas comes when it is needed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.errors import UserError
+from suite.report.places import COLLECTED, PAGE, SOURCES, file_stem, natural
+from suite.report.saved import Part, digest_of, fingerprint, load_saved
+
+if TYPE_CHECKING:
+    from suite.grid.model import Grid
+    from suite.store.state import RunState
+    from suite.store.store import Store
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was written: `paths` of the files, and `text` for the terminal (tables, claims with verdicts, paths)."""
+
+    paths: list[Path]
+    text: str
+
+
+def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path = SOURCES,
+                 figures: bool = True) -> Report:
+    """Write the tables, claims and `figures` of each grid, and a page and files of tables on all of them, into `out`.
+
+    What was made of the same inputs before is only printed again. Grids stand in the order of the numbers in their
+    names. `sources` holds tables/*.yaml, published.yaml, claims.yaml and templates/. A store that is being written to
+    is read as it was at the start. Raises UserError for layouts and claims that do not fit, and where `out` cannot be
+    written.
+    """
+    grids = sorted(grids, key=lambda grid: natural(grid.name))
+    twice = [name for name, count in Counter(grid.name for grid in grids).items() if count > 1]
+    if twice:
+        raise UserError(f"two of the grids are named {twice[0]!r}, and their reports would replace each other",
+                        ", ".join(str(grid.path) for grid in grids if grid.name == twice[0]), "rename one of them")
+    states = store.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
+    common = digest_of([*sorted(sources.glob("*.yaml")), *sorted((sources / "templates").glob("*.*"))])
+    parts = [_part(grid, store, states, out, sources, f"{common} {figures}") for grid in grids]
+    digest = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
+    page = load_saved(out / "index.json", digest)
+    made = [part.saved for part in parts]
+    if page is None or None in made:
+        from suite.report import making
+
+        made = making.make(parts, digest, store, states, out, sources, figures)
+    paths: list[Path] = []
+    texts: list[str] = []
+    for part, content in zip(parts, made, strict=True):
+        names = [*content["files"], f"{part.stem}.cells.json"] if content else []
+        paths += [out / name for name in names]
+        texts.append((content or {})["text"] + "\n\n" + "\n".join(f"  {out / name}" for name in names))
+    whole = [out / name for name in ([PAGE, *COLLECTED] if len(parts) > 1 else [PAGE])]
+    return Report([*paths, *whole], "\n\n".join(texts) + "".join(f"\n  {path}" for path in whole))
+
+
+def _part(grid: Grid, store: Store, states: Mapping[str, RunState], out: Path, sources: Path, common: str) -> Part:
+    from suite.report.tables.layout_files import layout_files
+
+    layouts = layout_files(sources / "tables", grid.name)
+    digest = fingerprint(grid, states, store.root, digest_of(layouts) + common)
+    stem = file_stem(grid.name)
+    return Part(grid, stem, layouts, digest, load_saved(out / f"{stem}.cells.json", digest))

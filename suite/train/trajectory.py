@@ -1,0 +1,91 @@
+"""What a job advances step by step, and which kind a run needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+
+from suite.config.fields import CLASSICAL
+from suite.config.run_config import RunConfig
+from suite.train.mode import Mode
+
+Row = dict[str, float | int]
+
+
+class Trajectory(Protocol):
+    """What a job asks of a training, a fit or a measurement."""
+
+    @property
+    def step(self) -> int:
+        """Steps that are done."""
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps of an epoch."""
+
+    @property
+    def rows(self) -> list[Row]:
+        """A row for each finished epoch."""
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+
+    def advance(self) -> Row | None:
+        """Do a step; the epoch's row after its last one."""
+
+    def state(self) -> dict[str, Any]:
+        """All that is needed to go on."""
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+
+
+def make(config: RunConfig, data: Any, device: torch.device, mode: Mode, recompute: bool) -> Trajectory:
+    """The training, fit or measurement that a run asks for. `recompute`: see `suite.models.backbone`.
+
+    Raises UserError if the configuration does not fit the data or the device.
+    """
+    if config.kind == "bench":
+        from suite.train.measurement import Measurement
+
+        return Measurement(config, device)
+    if config.model.name in CLASSICAL:
+        from suite.train.classical_fit import Fit
+
+        return Fit(config, data, device)
+    from suite.models import backbone
+    from suite.train.trainer import Trainer
+
+    backbone.recompute(recompute)
+    return Trainer(config, data, device, mode)
+
+
+def load(config: RunConfig) -> Any:
+    """The data of a run (with `fingerprint` and `variant`), prepared if they are not yet. Raises UserError."""
+    if config.kind == "bench":
+        from suite.train.measurement import NoData
+
+        return NoData()
+    from suite.data import prepared
+
+    return prepared.load(config.data, config.task)
+
+
+def backend() -> str:
+    """The back end that computes kernels here."""
+    from suite.ssm import kernels
+
+    return kernels.effective_backend()
+
+
+@dataclass(frozen=True)
+class Training:
+    """The parts that a job puts together; tests put others in their place."""
+
+    load: Callable[[RunConfig], Any] = load
+    make: Callable[[RunConfig, Any, torch.device, Mode, bool], Trajectory] = make
+    backend: Callable[[], str] = backend
