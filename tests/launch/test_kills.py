@@ -63,7 +63,8 @@ SCRIPT = """
 import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
-from suite.launch import Options, local
+from suite.launch import local
+from suite.launch.options import Options
 from fake_config import Later
 from fake_runner import Ear, grid
 

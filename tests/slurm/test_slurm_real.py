@@ -251,7 +251,8 @@ def test_a_submission_that_is_killed_half_way(scenes: dict[str, Scene], tmp_path
     code = f"""
 import os, signal
 from fake_runner import Ear, grid
-from suite.launch import Options, batch, slurm
+from suite.launch import batch, slurm
+from suite.launch.options import Options
 from suite.launch.cluster import Cluster
 from pathlib import Path
 {name} = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
