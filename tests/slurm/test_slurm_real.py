@@ -173,7 +173,7 @@ def test_sbatch_refuses(scenes: dict[str, Scene], tmp_path: Path) -> None:
 
 def test_the_controller_is_restarted_while_jobs_wait(scenes: dict[str, Scene]) -> None:
     waiting = squeue("%A", "--states=PENDING")
-    subprocess.run([TESTS / "slurm_cluster", "restart", os.environ["SUITE_SLURM_DIR"]], check=True)
+    subprocess.run([TESTS.parent / "slurm_cluster", "restart", os.environ["SUITE_SLURM_DIR"]], check=True)
     end = time.monotonic() + 20
     while subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode:
         assert time.monotonic() < end
