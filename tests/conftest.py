@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from one_run import RUN
 
 from suite.launch import local
 from suite.store import provenance
+from suite.store.records import Origin
 from suite.store.store import Store
+
+logging.getLogger("suite").setLevel(logging.INFO)  # as in a job, so that tests see what it logs
 
 
 @pytest.fixture
@@ -36,4 +40,4 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     """The local executor looks often, and asks git nothing."""
     monkeypatch.setattr(local, "TICK_S", 0.1)
     monkeypatch.setattr(local, "LOOK_S", 0.2)
-    monkeypatch.setattr(provenance, "of_launch", lambda root: {"git": None, "command": ["a test"]})
+    monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None, command=["a test"]))

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from suite.errors import UserError
+from suite.cli.requests import Executor
 from suite.train.mode import Mode
 from suite.version import VERSION
 
@@ -20,16 +20,14 @@ Runs grids of seeded trainings of structured state space models, and makes the p
   python run_grid.py why grids/quickstart.yaml S4D-Real sCIFAR     from a cell to its runs, settings and logs
 """
 AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its function, one line about it
-SETTINGS = ("partition", "account", "constraint", "time", "gpus_per_job", "cpus_per_job", "memory", "max_parallel",
-            "runs_per_job", "side_by_side", "setup")  # options that replace the cluster: file's key of that name
 MORE = "`python run_grid.py VERB --help` tells the options of a verb. `run` is the verb where none is named."
 
 
 def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     """The parser and the names of its verbs. `args.verb` is the verb's function, `module:name` within `suite`.
 
-    The function takes the arguments alone, or, where the verb has grid files (`args.grids`), the loaded grids and the
-    arguments; it returns the exit status.
+    The function takes a request (`suite.cli.requests`), or, if the command has grid files, the loaded grids and a
+    request; it returns the exit status.
     """
     parser = argparse.ArgumentParser(prog="run_grid.py", description=ABOUT, epilog=MORE,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -61,6 +59,7 @@ def _verbs_that_run(verb: AddVerb) -> None:
                             "(default: reports)")
         parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
                             "write the report; Ctrl-C ends the waiting, not the jobs")
+    parser.set_defaults(retry=True)
     parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom", "cancelled"],
                         help="only runs that ended for this reason, and nothing else that is missing; may be repeated "
                         "(default: all that is missing, failed or cancelled)")
@@ -165,8 +164,9 @@ def _budget_options(parser: argparse.ArgumentParser) -> None:
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
     _budget_options(parser)
-    parser.add_argument("--executor", choices=["local", "slurm", "debug"], default="local", help="local: a process for "
-                        "each run (default); slurm: jobs of a cluster; debug: in this process, for breakpoints")
+    parser.add_argument("--executor", type=Executor, choices=list(Executor), default=Executor.LOCAL,
+                        help="local: a process for each run (default); slurm: jobs of a cluster; debug: in this "
+                        "process, for breakpoints")
     parser.add_argument("--timeout", type=_positive, metavar="MINUTES", help="stop a run after this time; "
                         "the next call goes on with it")
     parser.add_argument("--checkpoint", type=_positive, default=5.0, metavar="MINUTES", help="at most this much of "
@@ -174,11 +174,11 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recompute", action="store_true", help="keep a third of the activations, for a third more "
                         "time and the same bits: layers are computed again in the backward pass")
     compiled = parser.add_mutually_exclusive_group()
-    compiled.add_argument("--compile", dest="compile", action="store_const", const=Mode.COMPILED,
+    compiled.add_argument("--compile", dest="mode", action="store_const", const=Mode.COMPILED,
                           default=Mode.EAGER,
                           help="compile models with torch.compile: minutes at the start, other last bits, no gain on a "
                           "processor")
-    compiled.add_argument("--cuda-graphs", dest="compile", action="store_const", const=Mode.GRAPHS, help="record a "
+    compiled.add_argument("--cuda-graphs", dest="mode", action="store_const", const=Mode.GRAPHS, help="record a "
                           "step once, and start it as a whole from then on: the same bits, less waiting for a GPU; a "
                           "model of yours must do the same operations at each step")
 
@@ -186,7 +186,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
 def _cluster_options(parser: argparse.ArgumentParser) -> None:
     """All but the first and the last replace a setting of the cluster: file (`suite.launch.cluster`).
 
-    `check_executor` refuses them elsewhere.
+    `ClusterRequest.check_executor` refuses them elsewhere.
     """
     group = parser.add_argument_group("with --executor slurm")
     group.add_argument("--cluster", type=Path, metavar="FILE", help="YAML file with settings for all of a lab, below "
@@ -207,15 +207,6 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
                        "e.g. qos=long; may be repeated")
     group.add_argument("--no-canary", dest="canary", action="store_false", help="do not wait for the cheapest run of "
                        "each task, model and kernel to write its first checkpoint")
-
-
-def check_executor(args: argparse.Namespace) -> None:
-    """Raises UserError where an option of a cluster is given and the runs are to start here: it would do nothing."""
-    given = [name for name in ("cluster", *SETTINGS, "extra") if getattr(args, name) is not None]
-    given += [] if args.canary else ["no_canary"]
-    if given and args.executor != "slurm":
-        options = ", ".join("--" + name.replace("_", "-") for name in given)
-        raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")
 
 
 def _count(text: str) -> int:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 
+from suite.cli.requests import StoreRequest
 from suite.grid.model import Grid
 from suite.launch import cancel as cancelling
+from suite.store.state import State
 from suite.store.store import Store
 
+OVER = (State.DONE, State.FAILED, State.CANCELLED)
 
-def cancel(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+
+def cancel(grids: Sequence[Grid], request: StoreRequest) -> int:
     """Cancels the runs, and prints what became of them. Returns 1 if one has not stopped yet."""
-    made = cancelling.cancel(grids, Store(args.store), print)
+    made = cancelling.cancel(grids, Store(request.store), print)
     if not made.runs:
         print("nothing of these grids alone is under way here")
         return 0
-    counts = {name: sum(state.name == name for state in made.states.values()) for name in cancelling.OVER}
+    counts = {name: sum(state.name == name for state in made.states.values()) for name in OVER}
     print(", ".join(f"{n} {name}" for name, n in counts.items() if n) or "no run was left to cancel")
     for run_id in made.going:
         print(f"  {run_id} {made.runs[run_id].name} was asked, and has not stopped within {cancelling.PATIENCE_S:g} s: "

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-
+from suite.cli.requests import WriteRequest
 from suite.theory.figures import FIGURES, FORMATS, draw
 
 
-def write(args: argparse.Namespace) -> int:
-    """The verb: every figure in every format below `args.out`. Raises UserError where nothing can be written there."""
+def write(request: WriteRequest) -> int:
+    """Writes every figure in every format below `request.out`. Raises UserError if nothing can be written there."""
     from suite.files.output import write_file
 
     for number in FIGURES:
         for kind, data in draw(number).items():
-            write_file(args.out, f"figure{number}.{kind}", data)
-        print(f"wrote {args.out / f'figure{number}'}.{{{','.join(FORMATS)}}}")
+            write_file(request.out, f"figure{number}.{kind}", data)
+        print(f"wrote {request.out / f'figure{number}'}.{{{','.join(FORMATS)}}}")
     return 0

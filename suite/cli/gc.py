@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from suite.cli.requests import TrashRequest
 from suite.grid.model import Grid
+from suite.store.state import State
 from suite.store.store import Store
 from suite.store.trash import FOLDER, move, unnamed
 
-BUSY = ("claimed", "unknown")
 
-
-def gc(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+def gc(grids: Sequence[Grid], request: TrashRequest) -> int:
     """Lists the runs; moves them with `--yes`. Returns 1 where one could not be moved."""
-    store = Store(args.store)
+    store = Store(request.store)
     found = unnamed(grids, store)
-    states = {run_id: state for run_id, state in store.states(found).items() if state.name != "todo"}
-    busy = [run_id for run_id, state in states.items() if state.name in BUSY]
+    states = {run_id: state for run_id, state in store.states(found).items() if state.name != State.TODO}
+    busy = [run_id for run_id, state in states.items() if state.is_held]
     for run_id, state in states.items():
         size = _size(store.folder(run_id)) / 1e6
         print(f"  {run_id}  {state.label:<18} {state.epochs} epochs, {size:.1f} MB  {found[run_id]}"
               + (": stays, somebody is at it" if run_id in busy else ""))
     going = [run_id for run_id in states if run_id not in busy]
-    if not args.yes or not going:
+    if not request.yes or not going:
         print(f"{len(going)} runs were started by these grids and are no longer named by any"
               + (". With --yes they go to the trash" if going else ""))
         return 0

@@ -9,9 +9,10 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_type_hints
 
 from suite.cli.arguments import make_parser
+from suite.cli.requests import request
 from suite.errors import Problem, UserError, nearest
 
 if TYPE_CHECKING:
@@ -60,7 +61,9 @@ def _call(args: argparse.Namespace) -> int:
     """Calls the verb's function; only then its module is imported, so that looking needs nothing heavy."""
     module, _, name = args.verb.partition(":")
     function = getattr(importlib.import_module(f"suite.{module}"), name)
-    return int(function(_grids(args), args) if hasattr(args, "grids") else function(args))
+    kind = get_type_hints(function).get("request")
+    asked = request(kind, vars(args)) if kind else args
+    return int(function(_grids(args), asked) if hasattr(args, "grids") else function(asked))
 
 
 def _grids(args: argparse.Namespace) -> list[Grid]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
-
+from suite.cli.requests import MergeRequest
 from suite.store.merge import NEW, NOTHING, SAME
 from suite.store.merge import merge as merge_stores
 
 SHOWN = 20
 
 
-def merge(args: argparse.Namespace) -> int:
-    """Merges `args.source` into `args.target`, and prints what became of each run. Returns 1 if some are left out."""
-    made = merge_stores(args.source, args.target)
+def merge(request: MergeRequest) -> int:
+    """Merges one store into another, and prints what became of each run. Returns 1 if some are left out."""
+    made = merge_stores(request.source, request.target)
     print(f"{made.source} into {made.target}: {sum(map(len, made.outcomes.values()))} runs")
     for what, run_ids in sorted(made.outcomes.items(), key=lambda item: -len(item[1])):
         print(f"  {len(run_ids)} {what}")

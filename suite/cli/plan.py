@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 
-from suite.cli.arguments import check_executor
+from suite.cli.requests import Executor, PlanRequest
 from suite.cli.run import SHOWN, slots
 from suite.grid.model import Grid
 from suite.plan.plan import make_plan
@@ -14,11 +13,11 @@ from suite.plan.price import late
 from suite.store.store import Store
 
 
-def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
-    check_executor(args)
-    made = make_plan(grids, Store(args.store), args.until)
-    if args.json:
+    request.check_executor()
+    made = make_plan(grids, Store(request.store), request.until)
+    if request.json:
         print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))
         return 0
     for grid in grids:
@@ -34,13 +33,13 @@ def plan(grids: Sequence[Grid], args: argparse.Namespace) -> int:
         print(f"  excluded, {reason}: {shown}")
     budget = f" to the end of epoch {made.until}" if made.until else ""
     print(f"would run: {len(made.todo)}{budget}")
-    if args.executor == "slurm":
+    if request.executor is Executor.SLURM:
         from suite.cli import slurm
 
-        slurm.plan(made, args)
+        slurm.plan(made, request)
     else:
-        print(f"price: {made.price.text(slots(args) * max(1, len(args.gpus)))}")
-        limit = args.timeout * 60 if args.timeout else None
+        print(f"price: {made.price.text(slots(request) * max(1, len(request.gpus)))}")
+        limit = request.compute.timeout_s
         if warning := late(made.todo, made.states, made.until, made.prices, limit):
             print(f"warning: {warning}")
     return 0

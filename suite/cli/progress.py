@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
@@ -15,7 +13,8 @@ from rich.progress import Progress as Bars
 from suite.grid.model import GridRun
 from suite.plan.plan import Plan
 from suite.plan.price import clock
-from suite.store.state import RunState
+from suite.store.records import Beat
+from suite.store.state import RunState, State
 
 SURE = 30.0  # seconds after which the speed of a run is believed
 QUIET = 15.0  # seconds between two lines where the output is not a terminal
@@ -65,12 +64,12 @@ class Progress:
         if run.run_id not in self.tasks:
             self.tasks[run.run_id] = self.bars.add_task(run.name, total=self.target[run.run_id], told="starts")
 
-    def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
-        """A run under way has told how far it is."""
-        per_epoch = beat.get("steps_per_epoch") or 1
-        self.epochs[run.run_id] = beat.get("step", 0) / per_epoch
-        if beat.get("seconds_per_step"):
-            self.seconds[run.config.shape] = beat["seconds_per_step"] * per_epoch
+    def progress(self, run: GridRun, beat: Beat) -> None:
+        """A run under way says how far it is."""
+        per_epoch = beat.steps_per_epoch or 1
+        self.epochs[run.run_id] = (beat.step or 0) / per_epoch
+        if beat.seconds_per_step:
+            self.seconds[run.config.shape] = beat.seconds_per_step * per_epoch
             self._warn_if_late(run)
         if run.run_id in self.tasks:
             target = self.target[run.run_id]
@@ -83,14 +82,14 @@ class Progress:
         if run.run_id in self.runs:
             self.ended_runs.add(run.run_id)
             self.epochs[run.run_id] = float(state.epochs)
-            if state.name == "done" and run.run_id in self.began:  # fits and benchmarks tell no seconds a step
+            if state.name == State.DONE and run.run_id in self.began:  # fits and benchmarks tell no seconds a step
                 spent = time.monotonic() - self.began[run.run_id]
                 self.seconds.setdefault(run.config.shape, spent / self.target[run.run_id])
         if run.run_id in self.tasks:
             self.bars.remove_task(self.tasks.pop(run.run_id))
         what = f"[{len(self.ended_runs)}/{len(self.target)}] {run.name}: {state.label}"
         what += f" ({state.detail})" if state.detail else ""
-        if state.name == "failed" or not self.console.is_terminal:
+        if state.name == State.FAILED or not self.console.is_terminal:
             self.console.print(f"{what}, {self._left()}", markup=False, soft_wrap=True)
             self.last_line = time.monotonic()
         self._tell_total(quiet=True)

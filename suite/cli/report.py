@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from suite.cli.requests import ReportRequest
 from suite.errors import UserError
 from suite.grid.model import Grid
 from suite.report import frozen
@@ -15,13 +15,13 @@ from suite.store.store import Store
 SHOWN = 20
 
 
-def report(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+def report(grids: Sequence[Grid], request: ReportRequest) -> int:
     """Writes the report of what there is, or checks one that is kept."""
-    if args.check is not None:
-        return _check(args.check)
+    if request.check is not None:
+        return _check(request.check)
     if not grids:
         raise UserError("no grid is named", "report", "name grid files, or --check DIR")
-    print(write_report(grids, Store(args.store), args.out, figures=args.figures).text)
+    print(write_report(grids, Store(request.store), request.out, figures=request.figures).text)
     return 0
 
 

@@ -1,106 +1,119 @@
-"""The verbs that work on whole grids: run (and retry), plan, report."""
+"""The commands run and retry: run what is missing, then write the report."""
 
 from __future__ import annotations
 
-import argparse
-import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from suite.cli.arguments import check_executor
+from suite import machine
+from suite.cli.requests import ComputeRequest, Executor, RunRequest
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.grid.model import Grid, GridRun
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.plan.price import late
 from suite.store import requests
+from suite.store.state import State
 from suite.store.store import Store
 from suite.train.mode import Mode, check_graphs
+
+if TYPE_CHECKING:
+    from suite.launch.options import Options
 
 SHOWN = 8  # lines of a kind that plan and status print before they say how many more there are
 
 
-def run(grids: Sequence[Grid], args: argparse.Namespace) -> int:
-    """Runs what is missing, then writes the report. Returns 1 where a wanted run failed."""
-    check_executor(args)
-    retry = () if not hasattr(args, "reason") else tuple(args.reason or ("all",))
-    store = Store(args.store)
-    plan_ = make_plan(grids, store, args.until, retry)
+def run(grids: Sequence[Grid], request: RunRequest) -> int:
+    """Runs what is missing, then writes the report. Returns 1 if a wanted run failed."""
+    request.check_executor()
+    store, retry = Store(request.store), request.reasons
+    plan_ = make_plan(grids, store, request.until, retry)
     started = time.monotonic()
     # A run that another runner holds is waited for: the report at the end is then whole, whoever made it. Not where
     # only what ended for a reason is asked for: one whose owner dies would be taken over, and it did not end so.
-    held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == "claimed" and not narrowed(retry)]
+    held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == State.CLAIMED and not narrowed(retry)]
     if narrowed(retry) and not plan_.todo:
         print(f"no run ended for this reason: {', '.join(retry)}; nothing is started")
-    if plan_.todo or held:
-        check_data(plan_.todo)
+    start = _checked(plan_, held, request) if plan_.todo or held else None
     requests.record(grids, {run_.run_id for run_ in plan_.todo}, store)
-    if plan_.todo or held:
-        if args.executor == "slurm":
-            from suite.cli import slurm
-
-            slurm.run(plan_, held, args, bool(retry))
-            if not args.wait:
-                return 0
-        else:
-            _launch(plan_, held, args, bool(retry))
-    code = _tell_failures(make_plan(grids, store, args.until))
-    _write_report(grids, store, args.out)
+    if start is not None:
+        start()
+        if request.executor is Executor.SLURM and not request.wait:
+            return 0
+    code = _tell_failures(make_plan(grids, store, request.until))
+    _write_report(grids, store, request.out)
     if plan_.todo:
         _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
     return code
 
 
-def _launch(plan_: Plan, held: list[GridRun], args: argparse.Namespace, retry: bool) -> None:
-    """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
-    from suite.cli.progress import Progress
+def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], None]:
+    """What starts the runs, once data and options have been found to fit. Raises UserError; starts and writes nothing.
+
+    So a command that is refused leaves no record of a start.
+    """
+    check_data(plan_.todo)
+    if request.executor is Executor.SLURM:
+        from suite.cli import slurm
+
+        return partial(slurm.run, plan_, held, request, slurm.checked(plan_, request, bool(request.reasons)))
     from suite.launch.options import Options
 
-    if args.executor == "debug":
+    jobs, configs = slots(request), [run_.config for run_ in plan_.todo]
+    if any(config.kind == "bench" for config in configs):
+        _check_measurements(configs, request)
+        jobs = 1
+    check_graphs(configs, request.mode, bool(request.gpus), request.recompute)
+    options = Options(request.store, request.compute, jobs=jobs, gpus=request.gpus, retry=bool(request.reasons))
+    return partial(_launch, plan_, held, options, request.executor)
+
+
+def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Executor) -> None:
+    """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
+    from suite.cli.progress import Progress
+
+    if executor is Executor.DEBUG:
         from suite.launch.debug import launch
     else:
         from suite.launch.local import launch
-    jobs, configs = slots(args), [run_.config for run_ in plan_.todo]
-    if any(config.kind == "bench" for config in configs):
-        _check_measurements(configs, args)
-        jobs = 1
-    check_graphs(configs, args.compile, bool(args.gpus), args.recompute)
-    options = Options(store=args.store, jobs=jobs, threads=args.threads, gpus=args.gpus, until=args.until,
-                      timeout_s=args.timeout * 60 if args.timeout else None, checkpoint_s=args.checkpoint * 60,
-                      compile=args.compile, recompute=args.recompute, retry=retry)
-    if warning := late(plan_.todo, plan_.states, plan_.until, plan_.prices, options.timeout_s):
+    limit = options.compute.timeout_s
+    if warning := late(plan_.todo, plan_.states, plan_.until, plan_.prices, limit):
         print(f"warning: {warning}", file=sys.stderr)
-    with Progress(plan_, slots=options.jobs * max(1, len(args.gpus)), timeout_s=options.timeout_s) as progress:
+    with Progress(plan_, slots=options.jobs * max(1, len(options.gpus)), timeout_s=limit) as progress:
         launch([*plan_.todo, *held], options, progress)
 
 
-def _check_measurements(configs: Sequence[RunConfig], args: argparse.Namespace) -> None:
+def _check_measurements(configs: Sequence[RunConfig], request: ComputeRequest) -> None:
     """Raises UserError for options that do not fit a grid that measures this machine."""
     for option, given, what in (
-            ("--jobs", args.jobs and args.jobs > 1, "runs one job at a time"),
-            ("--gpus", len(args.gpus) > 1, "runs one job at a time, on one GPU"),
-            ("--cuda-graphs" if args.compile is Mode.GRAPHS else "--compile", args.compile,
+            ("--jobs", request.jobs and request.jobs > 1, "runs one job at a time"),
+            ("--gpus", len(request.gpus) > 1, "runs one job at a time, on one GPU"),
+            ("--cuda-graphs" if request.mode is Mode.GRAPHS else "--compile", request.mode,
              "measures models as they are"),
-            ("--recompute", args.recompute, "measures models as they are")):
+            ("--recompute", request.recompute, "measures models as they are")):
         if given:
             raise UserError(f"a grid that measures this machine {what}", option, f"leave {option} out")
     asked = {config.bench.device for config in configs if config.kind == "bench"}
-    if asked != {"cuda" if args.gpus else "cpu"}:
-        raise UserError(f"this grid measures {' and '.join(sorted(asked))}", "--gpus" if args.gpus else "bench.device",
-                        "leave --gpus out, or --set bench.device=cuda" if args.gpus else "name a GPU: --gpus 0")
+    if asked != {"cuda" if request.gpus else "cpu"}:
+        where = "--gpus" if request.gpus else "bench.device"
+        raise UserError(f"this grid measures {' and '.join(sorted(asked))}", where,
+                        "leave --gpus out, or --set bench.device=cuda" if request.gpus else "name a GPU: --gpus 0")
 
 
-def slots(args: argparse.Namespace) -> int:
+def slots(request: ComputeRequest) -> int:
     """Runs at a time, on each GPU where there are any."""
-    if args.jobs:
-        return int(args.jobs)
-    return 1 if args.gpus else max(1, len(os.sched_getaffinity(0)) // args.threads)
+    if request.jobs:
+        return request.jobs
+    return 1 if request.gpus else max(1, machine.usable_cpus() // request.threads)
 
 
 def _tell_failures(plan_: Plan) -> int:
-    failed = [(run_, plan_.states[run_.run_id]) for run_ in plan_.runs if plan_.states[run_.run_id].name == "failed"]
+    states = plan_.states
+    failed = [(run_, states[run_.run_id]) for run_ in plan_.runs if states[run_.run_id].name == State.FAILED]
     for run_, state in failed[:SHOWN]:
         print(f"{state.label}: {run_.name} ({run_.run_id}): {state.detail}")
     if failed:
@@ -129,5 +142,6 @@ def _compare_with_expected(grids: Sequence[Grid], store: Store, minutes: float) 
 
 def _peak_gb(store: Store, run_id: str) -> float:
     """The most memory that an attempt at the run has recorded."""
-    attempts = (store.provenance(run_id) or {}).get("attempts", [])
-    return max((attempt.get("peak_memory_mb", 0.0) for attempt in attempts), default=0.0) * 2**20 / 1e9
+    record = store.provenance(run_id)
+    attempts = record.attempts if record else []
+    return max((attempt.peak_memory_mb or 0.0 for attempt in attempts), default=0.0) * 2**20 / 1e9

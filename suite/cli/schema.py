@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-
+from suite.cli.requests import WriteRequest
 from suite.grid.schema import text
 
 
-def write(args: argparse.Namespace) -> int:
-    """Writes the schema to the file that `args.out` names."""
-    args.out.write_text(text(), encoding="utf-8")
-    print(f"wrote {args.out}")
+def write(request: WriteRequest) -> int:
+    """Writes the schema to the file that `request.out` names."""
+    request.out.write_text(text(), encoding="utf-8")
+    print(f"wrote {request.out}")
     return 0

@@ -1,22 +1,23 @@
-"""The verbs run and plan for a cluster: from the command line to `suite.launch.slurm`."""
+"""The commands run and plan for a cluster: from the command line to `suite.launch.slurm`."""
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
 
-from suite.cli.arguments import SETTINGS
 from suite.cli.progress import Progress
+from suite.cli.requests import ClusterRequest, PlanRequest, RunRequest
 from suite.errors import UserError
 from suite.grid.model import GridRun
+from suite.launch.batch import Kind
 from suite.launch.cluster import Cluster, load
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch
 from suite.plan.plan import Plan
 from suite.plan.price import clock, left
+from suite.store.records import Beat
 from suite.store.state import RunState
 from suite.store.store import Store
 from suite.train.mode import check_graphs
@@ -28,7 +29,7 @@ class Printer:
     def started(self, run: GridRun) -> None:
         """`status` tells."""
 
-    def progress(self, run: GridRun, beat: Any) -> None:
+    def progress(self, run: GridRun, beat: Beat) -> None:
         """`status` tells."""
 
     def ended(self, run: GridRun, state: RunState) -> None:
@@ -39,25 +40,26 @@ class Printer:
         print(message, file=sys.stderr, flush=True)
 
 
-def run(plan: Plan, held: Sequence[GridRun], args: argparse.Namespace, retry: bool) -> None:
+def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> None:
     """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt."""
-    cluster, options = _asked(plan, args, retry)
+    cluster, options = asked.cluster, asked.options
     for warning in too_long(plan, cluster):
         print(f"warning: {warning}", file=sys.stderr)
     runs = [*plan.todo, *held]
-    if not args.wait:
-        launch(runs, options, Printer(), cluster=cluster, canaries=args.canary)
+    if not request.wait:
+        launch(runs, options, Printer(), cluster=cluster, canaries=request.canary)
         print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
         return
     with Progress(plan, slots(plan, cluster)) as progress:
-        launch(runs, options, progress, cluster=cluster, canaries=args.canary, wait=True)
+        launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True)
 
 
-def plan(made: Plan, args: argparse.Namespace) -> None:
+def plan(made: Plan, request: PlanRequest) -> None:
     """Prints the scripts that `run` would hand to sbatch, and what may go wrong. Starts and writes nothing."""
-    cluster, options = _asked(made, args, False)
+    asked = checked(made, request, False)
+    cluster, options = asked.cluster, asked.options
     print(f"price: {made.price.text(slots(made, cluster))}")
-    store = Store(args.store)
+    store = Store(request.store)
     submitted = Submitted(store)
     jobs = submitted.jobs(made.states)
     if jobs is None:
@@ -69,30 +71,35 @@ def plan(made: Plan, args: argparse.Namespace) -> None:
         return
     for warning in too_long(made, cluster):
         print(f"warning: {warning}")
-    submission = Submission(store, options, Printer(), cluster, canaries=args.canary)
+    submission = Submission(store, options, Printer(), cluster, canaries=request.canary)
     scripts = submission.scripts(fresh, made.prices)
     for kind in dict.fromkeys(one.kind for one, _ in scripts):
         alike = [(one, text) for one, text in scripts if one.kind == kind]
-        what = "to the first checkpoint of a run of each kind" if kind == "canary" else "for all runs"
+        what = "to the first checkpoint of a run of each kind" if kind == Kind.CANARY else "for all runs"
         more = f", in {len(alike)} arrays of which this is the first" if len(alike) > 1 else ""
         print(f"\n### sbatch, {what}: {sum(len(one.tasks) for one, _ in alike)} jobs{more}\n{alike[0][1]}", end="")
 
 
-def _asked(plan: Plan, args: argparse.Namespace, retry: bool) -> tuple[Cluster, Options]:
-    for option, value in (("--jobs", args.jobs), ("--gpus", args.gpus)):
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of the cluster, and of each run."""
+
+    cluster: Cluster
+    options: Options
+
+
+def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
+    """What the options and the cluster: file ask for. Raises UserError if they do not fit each other or the runs."""
+    for option, value in (("--jobs", request.jobs), ("--gpus", request.gpus)):
         if value:
             raise UserError(f"{option} is for the local executor", option,
                             "use --max-parallel, --side-by-side and --gpus-per-job for a cluster")
     if any(one.config.kind == "bench" for one in plan.todo):
         raise UserError("a grid that measures this machine cannot be sent to others", "--executor slurm",
                         "start it with the local executor, in an allocation of its own")
-    changes = {key: getattr(args, key) for key in SETTINGS}
-    cluster = load(args.cluster, changes | {"extra": dict(args.extra) if args.extra else None})
-    check_graphs((one.config for one in plan.todo), args.compile, cluster.gpus_per_job > 0, args.recompute)
-    return cluster, Options(store=args.store, threads=args.threads, until=args.until, retry=retry,
-                            compile=args.compile, recompute=args.recompute,
-                            timeout_s=args.timeout * 60 if args.timeout else None,
-                            checkpoint_s=args.checkpoint * 60)
+    cluster = load(request.cluster, request.changes)
+    check_graphs((one.config for one in plan.todo), request.mode, cluster.gpus_per_job > 0, request.recompute)
+    return Asked(cluster, Options(request.store, request.compute, retry=retry))
 
 
 def slots(plan: Plan, cluster: Cluster) -> int:

@@ -1,8 +1,7 @@
-"""The verb status: how far the runs are, from their files, and what the queue of a cluster adds. It writes nothing."""
+"""The command status: how far the runs are, from their files and the queue of a cluster. It writes nothing."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
@@ -10,18 +9,19 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from suite.cli.requests import StatusRequest
 from suite.grid.model import Grid
 from suite.job.stop import Stop
 from suite.launch.batch import FOLDER
-from suite.launch.queue import Queue, Submitted
+from suite.launch.queue import WITHOUT_OWNER, Queue, Submitted
 from suite.plan.plan import Plan, make_plan
 from suite.plan.price import clock, left
-from suite.store.state import RunState
+from suite.store.state import RunState, State
 from suite.store.store import Store
 
 SHOWN = 32  # runs that are named
 WATCH_S = 5.0
-NOT_TOLD = ("todo", "done")
+NOT_TOLD = (State.TODO, State.DONE)
 
 
 @dataclass(frozen=True)
@@ -35,29 +35,30 @@ class Seen:
     @property
     def active(self) -> bool:
         """Whether anything may change without a new start."""
-        return bool(self.queue) or any(state.name == "claimed" for state in self.plan.states.values())
+        return bool(self.queue) or any(state.name == State.CLAIMED for state in self.plan.states.values())
 
 
-def status(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+def status(grids: Sequence[Grid], request: StatusRequest) -> int:
     """Prints how far the runs are, once or, with `--watch`, until nothing goes on. Ctrl-C ends the watching only."""
-    store, queue = Store(args.store), Queue()
-    if not args.watch:
-        seen = look(grids, store, args.until, queue)
-        print(json.dumps(as_json(seen), indent=1, ensure_ascii=False) if args.json else "\n".join(lines(grids, seen)))
+    store, queue = Store(request.store), Queue()
+    if not request.watch:
+        seen = look(grids, store, request.until, queue)
+        content = as_json(seen)
+        print(json.dumps(content, indent=1, ensure_ascii=False) if request.json else "\n".join(lines(grids, seen)))
         return 0
-    return _watch(grids, store, args, queue)
+    return _watch(grids, store, request, queue)
 
 
-def _watch(grids: Sequence[Grid], store: Store, args: argparse.Namespace, queue: Queue) -> int:
+def _watch(grids: Sequence[Grid], store: Store, request: StatusRequest, queue: Queue) -> int:
     from rich.console import Console
 
     console, before = Console(highlight=False), ""
     with Stop(signal.SIGINT) as stop:
         while not stop.asked:
-            seen = look(grids, store, args.until, queue)
-            text = json.dumps(as_json(seen), ensure_ascii=False) if args.json else "\n".join(lines(grids, seen))
+            seen = look(grids, store, request.until, queue)
+            text = json.dumps(as_json(seen), ensure_ascii=False) if request.json else "\n".join(lines(grids, seen))
             if text != before:
-                if console.is_terminal and not args.json:
+                if console.is_terminal and not request.json:
                     console.clear()
                 print(text, flush=True)
             before = text
@@ -90,7 +91,7 @@ def _too_long(made: Plan, submitted: Submitted) -> list[str]:
     told = []
     for run in made.runs:
         state, job = made.states[run.run_id], submitted.newest.get(run.run_id)
-        seconds = left(run, state, made.until, {}) if state.name == "claimed" and state.progress else None
+        seconds = left(run, state, made.until, {}) if state.name == State.CLAIMED and state.progress else None
         if job and seconds and seconds > 60 * job[0].minutes:
             told.append(f"{run.run_id} needs {clock(seconds)} more, and a job has {clock(60 * job[0].minutes)}: it is "
                         "requeued on the way, and goes on")
@@ -115,11 +116,11 @@ def lines(grids: Sequence[Grid], seen: Seen) -> list[str]:
 
 
 def _name(state: RunState, in_queue: bool) -> str:
-    return "queued" if in_queue and state.name in ("todo", "partial", "lost", "failed") else state.label
+    return "queued" if in_queue and state.name in (*WITHOUT_OWNER, State.FAILED) else state.label
 
 
 def _times(made: Plan) -> list[str]:
-    running = [run for run in made.runs if made.states[run.run_id].name == "claimed"]
+    running = [run for run in made.runs if made.states[run.run_id].name == State.CLAIMED]
     each = [left(run, made.states[run.run_id], made.until, made.prices) for run in running]
     known = [seconds for seconds in each if seconds]
     if not known:

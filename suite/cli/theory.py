@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from suite.cli.requests import WriteRequest
 from suite.files.output import write_file
 from suite.theory.section import NAME, section
 
 
-def write(args: argparse.Namespace) -> int:
-    """Print the section and write it below `args.out`. Raises UserError where that cannot be written."""
+def write(request: WriteRequest) -> int:
+    """Print the section and write it below `request.out`. Raises UserError where that cannot be written."""
     text = section()
-    write_file(args.out, NAME, text.encode())
-    print(f"{text}\n  {args.out / Path(NAME)}")
+    write_file(request.out, NAME, text.encode())
+    print(f"{text}\n  {request.out / Path(NAME)}")
     return 0

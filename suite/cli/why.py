@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from suite.cli.requests import CellRequest
 from suite.config.compare import differences, settings, usual
 from suite.errors import UserError, nearest
 from suite.grid.model import Grid, GridRun
+from suite.store.state import State
 from suite.store.store import Store
 
 
@@ -36,11 +37,11 @@ def _names(run: GridRun) -> set[str]:
     return {*(label.lower() for label in run.labels.values()), run.config.task, f"seed={run.config.seed}"}
 
 
-def why(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+def why(grids: Sequence[Grid], request: CellRequest) -> int:
     """Prints where the numbers of a cell come from."""
     (grid,) = grids
-    store = Store(args.store)
-    runs = find_runs(grid, args.cell)
+    store = Store(request.store)
+    runs = find_runs(grid, request.cell)
     cells = _members(runs)
     common = usual(settings(members[0].config) for members in _members(grid.runs).values())
     for labels, members in cells.items():
@@ -49,7 +50,7 @@ def why(grids: Sequence[Grid], args: argparse.Namespace) -> int:
         for run in members:
             _print_run(run, store)
         print()
-    if any(store.state(run.run_id).name != "todo" for run in runs):
+    if any(store.state(run.run_id).name != State.TODO for run in runs):
         _print_cells(grid, store, {run.run_id for run in runs})
     return 0
 
@@ -93,7 +94,7 @@ def _print_run(run: GridRun, store: Store) -> None:
     print(f"  seed {run.config.seed}  {run.run_id}  {state.label}, {state.epochs} of "
           f"{run.config.train.epochs} epochs" + (f": {state.detail}" if state.detail else ""))
     direction, _, metric = (run.config.train.select or "").partition(" ")
-    rows = [row for row in store.rows(run.run_id) if metric in row] if state.name != "unknown" else []
+    rows = [row for row in store.rows(run.run_id) if metric in row] if state.name != State.UNKNOWN else []
     if rows:
         _print_best(metric, max if direction == "max" else min, rows)
     for name in ("config.json", "log.txt", "provenance.json"):
@@ -114,11 +115,11 @@ def _print_best(metric: str, best: Callable[[list[float]], float], rows: Sequenc
         print(f"      {metric} is not a number in epoch {lost}: the run counts as diverged")
 
 
-def logs(grids: Sequence[Grid], args: argparse.Namespace) -> int:
+def logs(grids: Sequence[Grid], request: CellRequest) -> int:
     """Prints the end of the logs of the chosen runs, newest last."""
     (grid,) = grids
-    store = Store(args.store)
-    found = [(run, store.root / run.run_id / "log.txt") for run in find_runs(grid, args.cell)]
+    store = Store(request.store)
+    found = [(run, store.root / run.run_id / "log.txt") for run in find_runs(grid, request.cell)]
     found = sorted(((run, path) for run, path in found if path.is_file()
                     and not path.is_symlink()), key=lambda item: item[1].stat().st_mtime)
     if not found:
@@ -126,5 +127,5 @@ def logs(grids: Sequence[Grid], args: argparse.Namespace) -> int:
     for run, path in found:
         print(f"==> {path}  ({', '.join(run.labels.values())}, seed {run.config.seed})")
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        print("\n".join(lines[-args.lines:]))
+        print("\n".join(lines[-request.lines:]))
     return 0

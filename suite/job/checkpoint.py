@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+import logging
 import pickle
-from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,50 +16,62 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.store import folder
 from suite.store.attempt import Attempt
+from suite.store.records import Facts
 
+LOG = logging.getLogger(__name__)
 KEEP = 2
 ZIP = b"PK"  # how everything that torch.save writes begins; its older form, a bare pickle, is not even tried
 
 
-def save(attempt: Attempt, step: int, content: dict[str, Any]) -> None:
-    """Write a checkpoint, then remove all but the newest two. `content` holds the run's id under `run_id`.
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a checkpoint holds. `trainer` is the state of the trajectory, which only that can read."""
+
+    run_id: str
+    environment: Facts
+    mixed: list[str]
+    trainer: dict[str, Any]
+
+
+def save(attempt: Attempt, step: int, content: Checkpoint) -> None:
+    """Write a checkpoint, then remove all but the newest two.
 
     Raises Overtaken, OSError.
     """
     buffer = io.BytesIO()
-    torch.save(content, buffer)
+    torch.save(dict(vars(content)), buffer)
     data = buffer.getvalue()
     attempt.write(f"checkpoint-{step:09d}-{_digest(data)}.pt", data)
     for _, name in folder.checkpoints(attempt.folder)[KEEP:]:
         attempt.remove(name)
 
 
-def newest(attempt: Attempt, log: Callable[[str], None]) -> dict[str, Any] | None:
-    """The content of the newest whole checkpoint, on the CPU; None where there is none. Damaged ones are set aside.
+def newest(attempt: Attempt) -> Checkpoint | None:
+    """The newest whole checkpoint, on the CPU; None where there is none. Damaged ones are set aside.
 
     Raises UserError where a checkpoint is of another run (nothing is removed), Overtaken, OSError.
     """
     for _, name in folder.checkpoints(attempt.folder):
         content = _read(attempt.folder / name)
         if content is None:
-            log(f"{name} is damaged; it is now {attempt.set_aside(name)}, and the one before it is used")
+            LOG.warning("%s is damaged; it is now %s, and the one before it is used", name, attempt.set_aside(name))
             continue
-        if content.get("run_id") != attempt.folder.name:
-            raise UserError(f"is a checkpoint of run {content.get('run_id')}, not of {attempt.folder.name}",
+        if content.run_id != attempt.folder.name:
+            raise UserError(f"is a checkpoint of run {content.run_id}, not of {attempt.folder.name}",
                             str(attempt.folder / name), "move the file away and start again; nothing was removed")
         return content
     return None
 
 
-def _read(path: Path) -> dict[str, Any] | None:
+def _read(path: Path) -> Checkpoint | None:
     data = atomic.read_bytes(path)
     if _digest(data) != path.stem.rpartition("-")[2] or not data.startswith(ZIP):
         return None
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError):  # the digest is right: not one of ours
+        return Checkpoint(**{name: content[name] for name in Checkpoint.__dataclass_fields__})
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError):  # not one of ours
         return None
-    return content if isinstance(content, dict) else None
 
 
 def _digest(data: bytes) -> str:

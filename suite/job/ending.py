@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from suite.errors import UserError, is_no_memory
 from suite.files import atomic
-from suite.store.state import StateName, one_line
+from suite.store.state import Reason, State, one_line
 from suite.train.trainer import Diverged
 
 
@@ -14,8 +14,8 @@ from suite.train.trainer import Diverged
 class Ending:
     """How an attempt ended, as in its `.end` file."""
 
-    state: StateName
-    reason: str = ""
+    state: State
+    reason: Reason = Reason.NONE
     detail: str = ""
 
 
@@ -25,11 +25,11 @@ def failure(error: BaseException) -> Ending:
         error = explained
     text = one_line(error)
     if isinstance(error, KeyboardInterrupt):
-        return Ending("partial", "interrupted", "stopped by the keyboard; the next start goes on from here")
+        return Ending(State.PARTIAL, Reason.INTERRUPTED, "stopped by the keyboard; the next start goes on from here")
     if isinstance(error, UserError):
-        return Ending("failed", "error", text)
+        return Ending(State.FAILED, Reason.ERROR, text)
     if isinstance(error, Diverged):
-        return Ending("failed", "diverged", text)
+        return Ending(State.FAILED, Reason.DIVERGED, text)
     if is_no_memory(error):
-        return Ending("failed", "oom", text or "out of memory")
-    return Ending("failed", "error", f"{type(error).__name__}: {text}" if text else type(error).__name__)
+        return Ending(State.FAILED, Reason.OOM, text or "out of memory")
+    return Ending(State.FAILED, Reason.ERROR, f"{type(error).__name__}: {text}" if text else type(error).__name__)

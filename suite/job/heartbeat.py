@@ -6,9 +6,9 @@ from __future__ import annotations
 import threading
 import time
 from types import TracebackType
-from typing import Any
 
 from suite.store.attempt import Attempt, Overtaken
+from suite.store.records import Beat
 
 EVERY_S = 1.0
 
@@ -21,7 +21,7 @@ class Heartbeat:
     """
 
     def __init__(self, attempt: Attempt, every_s: float = EVERY_S) -> None:
-        self.progress: dict[str, Any] = {}
+        self.progress = Beat()
         self.overtaken = self.cancelled = False
         self.fault: OSError | None = None
         self._attempt, self._every_s = attempt, every_s

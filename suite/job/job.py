@@ -6,22 +6,24 @@ What is killed at any instant goes on, in a later attempt, from its newest check
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import statistics
 import time
 import traceback
-from contextlib import suppress
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from suite import machine
+from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files import atomic
 from suite.job import checkpoint
+from suite.job.checkpoint import Checkpoint
 from suite.job.ending import Ending, failure
 from suite.job.heartbeat import Heartbeat
 from suite.job.order import Order
@@ -30,12 +32,14 @@ from suite.store import provenance
 from suite.store.attempt import Attempt, Overtaken, claim
 from suite.store.folder import check_folder, encode_rows, read_config, read_result, read_rows
 from suite.store.migrate import SCHEMA
-from suite.store.state import RunState
+from suite.store.records import AttemptRecord, Beat, DataRecord, Provenance, Result
+from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 from suite.train import device
 from suite.train.mode import Mode
-from suite.train.trajectory import Training
+from suite.train.trajectory import Training, Trajectory
 
+LOG = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
@@ -43,197 +47,230 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
         debug: bool = False) -> RunState:
     """Make one attempt at the run in `folder`, and say how far it is now.
 
-    `stop` is asked between steps. Errors become a state, with the traceback on stderr; with `debug` they are raised.
-    Where somebody else owns the run, nothing is done, and the state says who does.
+    `stop` is asked between steps. Errors become a state, with the traceback in the log; with `debug` they are raised.
+    If somebody else owns the run, nothing is done, and the state says who does.
     """
     store, attempt = Store(folder.parent), None
     try:
         check_folder(folder)
-        if (state := store.state(folder.name)).name == "done":
+        if (state := store.state(folder.name)).name == State.DONE:
             return state
-        attempt = claim(folder, order.still, str(order.launch.get("job", "")))
+        attempt = claim(folder, order.still, order.launch.job)
         if attempt is None:
-            return replace(store.state(folder.name), name="claimed")
+            return replace(store.state(folder.name), name=State.CLAIMED)
         with Heartbeat(attempt) as heart:
-            job = Job(attempt, order, training or Training(), stop or Stop(), heart)
-            ending = job.work()
-            job.close(ending)
+            ending = Job(prepare(attempt, order, training or Training()), stop or Stop(), heart).work()
     except Overtaken as error:
-        return RunState("claimed", detail=str(error))
+        return RunState(State.CLAIMED, detail=str(error))
     except BaseException as error:
         ending = failure(error)
         if not isinstance(error, UserError):
-            log(traceback.format_exc())
+            LOG.error(traceback.format_exc())
         if attempt is not None and not _recorded(attempt, ending):
-            return RunState("claimed", detail="overtaken by another attempt")
+            return RunState(State.CLAIMED, detail="overtaken by another attempt")
         if debug or not isinstance(error, Exception):
             raise
-    log(" ".join(f"ended: {ending.state} {ending.reason} {ending.detail}".split()))
-    state = store.state(folder.name)
-    said = attempt is not None and state.attempts == attempt.number and state.name not in ("claimed", "lost")
-    # Where the disk is full, nobody but the caller hears how it ended.
-    return state if said else RunState(ending.state, state.epochs, ending.reason, ending.detail, state.attempts)
+    LOG.info(" ".join(f"ended: {ending.state} {ending.reason} {ending.detail}".split()))
+    return _state_after(store, folder.name, attempt, ending)
+
+
+def _state_after(store: Store, run_id: str, attempt: Attempt | None, ending: Ending) -> RunState:
+    """What the files say; where they say nothing, as on a full disk, what the caller alone hears."""
+    state = store.state(run_id)
+    said = attempt is not None and state.attempts == attempt.number
+    if said and state.name not in (State.CLAIMED, State.LOST):
+        return state
+    return RunState(ending.state, state.epochs, ending.reason, ending.detail, state.attempts)
+
+
+@dataclass
+class Session:
+    """All that an attempt works with. `saved` is the step of the newest checkpoint that is whole, -1 without one."""
+
+    attempt: Attempt
+    order: Order
+    config: RunConfig
+    trajectory: Trajectory
+    record: Provenance
+    backend: Callable[[], str]
+    saved: int = -1
+
+
+def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
+    """Mend the folder, load the data, and bring the trajectory to where the newest checkpoint is.
+
+    Raises whatever goes wrong.
+    """
+    folder = attempt.folder
+    _mend(attempt)
+    config = read_config(folder)
+    restored = checkpoint.newest(attempt)
+    old = Store(folder.parent).provenance(folder.name) or Provenance()
+    threads = _threads(config, (restored or old).environment.get("threads"), order)
+    place = device.settle(threads, order.device, order.compute.mode)
+    data = training.load(config)
+    trajectory = training.make(config, data, place, order.compute.mode, order.compute.recompute)
+    saved = -1
+    if restored is not None:
+        trajectory.restore(restored.trainer)
+        saved = trajectory.step
+    elif read_rows(folder)[0]:  # of a run that was brought here without its checkpoints
+        kept = attempt.set_aside("metrics.jsonl", "earlier")
+        LOG.info("no checkpoint has what metrics.jsonl holds; it is now %s, and the run begins again", kept)
+    known = DataRecord(variant=data.variant, fingerprint=data.fingerprint)
+    record = _record(attempt, order, old, restored, trajectory, threads, known, training.backend())
+    LOG.info("attempt %d at %s from step %d, %s, process %d, %d threads on %s", attempt.number, config.run_id,
+             trajectory.step, time.strftime("%Y-%m-%d %H:%M:%S"), os.getpid(), threads, place)
+    return Session(attempt, order, config, trajectory, record, training.backend, saved)
+
+
+def _threads(config: RunConfig, before: object, order: Order) -> int:
+    """The threads of the trajectory's first attempt, on which its bits depend."""
+    if config.kind == "bench":
+        return config.bench.threads
+    return before if isinstance(before, int) else order.compute.threads
+
+
+def _mend(attempt: Attempt) -> None:
+    """Set damaged files aside. What they held is in the checkpoints."""
+    reads: dict[str, Callable[[Path], object]] = {
+        "result.json": read_result, "provenance.json": lambda folder: Provenance.read(folder / "provenance.json")}
+    for name, read in reads.items():
+        try:
+            read(attempt.folder)
+        except FileNotFoundError:
+            continue
+        except atomic.Corrupt as error:
+            LOG.warning("%s; it is now %s", error, attempt.set_aside(name))
+    problem = read_rows(attempt.folder)[1]
+    if problem:
+        LOG.warning("%s; it is now %s", problem, attempt.set_aside("metrics.jsonl"))
+
+
+def _record(attempt: Attempt, order: Order, old: Provenance, restored: Checkpoint | None, trajectory: Trajectory,
+            threads: int, data: DataRecord, backend: str) -> Provenance:
+    """The record with this attempt. A trajectory that starts anew has nothing of the environments before it."""
+    graphs = order.compute.mode is Mode.GRAPHS  # which change no bit
+    compiled = False if graphs else order.compute.mode.value or False
+    now = provenance.environment(threads, device.model(order.device), backend, compiled)
+    now["data"] = f"{data.variant} {data.fingerprint[:16]}"
+    first, mixed = (restored.environment, list(restored.mixed)) if restored else (now, [])
+    mixed += [change for change in provenance.differences(first, now) if change not in mixed]
+    mine = AttemptRecord(number=attempt.number, when=time.strftime("%Y-%m-%d %H:%M:%S %z"), host=os.uname().nodename,
+                         from_step=trajectory.step, **order.launch.content())
+    if graphs:
+        mine = mine.model_copy(update={"cuda_graphs": True})
+    attempts = [*old.attempts, mine]
+    return Provenance(environment=first, mixed=mixed, code=provenance.code(attempts), data=data,
+                      parameters=trajectory.parameters, attempts=attempts)
 
 
 class Job:
-    """An attempt under way. Invariant: `saved` is the step of the newest checkpoint that is whole, -1 without one."""
+    """An attempt under way."""
 
-    def __init__(self, attempt: Attempt, order: Order, training: Training, stop: Stop, heart: Heartbeat) -> None:
-        self.attempt, self.order, self.training, self.stop, self.heart = attempt, order, training, stop, heart
+    def __init__(self, session: Session, stop: Stop, heart: Heartbeat) -> None:
+        self.session, self.stop, self.heart = session, stop, heart
+        self.attempt, self.order, self.config = session.attempt, session.order, session.config
+        self.trajectory = session.trajectory
         self.began = time.monotonic()
-        self.saved = -1
-        self.record: dict[str, Any] = {}
 
     def work(self) -> Ending:
-        """Train as far as ordered. Raises whatever goes wrong."""
-        self._mend()
-        self.config = read_config(self.attempt.folder)
-        restored = checkpoint.newest(self.attempt, log)
-        old = Store(self.attempt.folder.parent).provenance(self.attempt.folder.name) or {}
-        first = (restored or old).get("environment", {})
-        threads = int(first.get("threads", self.order.threads))
-        if self.config.kind == "bench":
-            threads = self.config.bench.threads
-        place = device.settle(threads, self.order.device, self.order.compile)
-        data = self.training.load(self.config)
-        self.trainer = self.training.make(self.config, data, place, self.order.compile, self.order.recompute)
-        if restored is not None:
-            self.trainer.restore(restored["trainer"])
-            self.saved = self.trainer.step
-        elif read_rows(self.attempt.folder)[0]:  # of a run that was brought here without its checkpoints
-            kept = self.attempt.set_aside("metrics.jsonl", "earlier")
-            log(f"no checkpoint has what metrics.jsonl tells; it is now {kept}, and the run begins anew")
-        self._remember(old, restored, threads, data)
-        log(f"attempt {self.attempt.number} at {self.config.run_id} from step {self.trainer.step}, "
-            f"{time.strftime('%Y-%m-%d %H:%M:%S')}, process {os.getpid()}, {threads} threads on {place}")
-        return self._train()
-
-    def close(self, ending: Ending) -> None:
-        """Leave the record of this attempt, and how it ended."""
-        self._remember_end(ending)
+        """Train as far as ordered, and leave how it ended. Raises whatever goes wrong."""
+        self._write_record(self.session.record)
+        ending = self._train()
+        self._write_record(self._closed(ending))
         if self.heart.fault is not None:
-            log(f"a heartbeat could not be written: {self.heart.fault}")
+            LOG.warning("a heartbeat could not be written: %s", self.heart.fault)
         self.attempt.end(ending.state, ending.reason, ending.detail)
-
-    def _mend(self) -> None:
-        """Set damaged files aside. What they held is in the checkpoints."""
-        folder = self.attempt.folder
-        reads = {"result.json": read_result, "provenance.json": lambda f: atomic.read_sealed(f / "provenance.json")}
-        for name, read in reads.items():
-            try:
-                read(folder)
-            except FileNotFoundError:
-                continue
-            except atomic.Corrupt as error:
-                log(f"{error}; it is now {self.attempt.set_aside(name)}")
-        problem = read_rows(folder)[1]
-        if problem:
-            log(f"{problem}; it is now {self.attempt.set_aside('metrics.jsonl')}")
+        return ending
 
     def _train(self) -> Ending:
-        trainer, epochs = self.trainer, self.config.train.epochs
-        target = min(self.order.until or epochs, epochs)
-        start, started = trainer.step, time.monotonic()
+        trajectory, epochs, compute = self.trajectory, self.config.train.epochs, self.order.compute
+        target = min(compute.until or epochs, epochs)
+        start, started = trajectory.step, time.monotonic()
         saved_at = started
         self._write_rows()
-        while len(trainer.rows) < target:
+        while len(trajectory.rows) < target:
             stopped = self._asked_to_stop()
             if stopped:
                 self._save()
                 return stopped
-            row = trainer.advance()
+            row = trajectory.advance()
             now = time.monotonic()
             self.heart.check()
-            self.heart.progress = {"epoch": len(trainer.rows), "step": trainer.step, "epochs": target,
-                                   "steps_per_epoch": trainer.steps_per_epoch,
-                                   "seconds_per_step": (now - started) / max(1, trainer.step - start)}
+            self.heart.progress = Beat(
+                epoch=len(trajectory.rows), step=trajectory.step, epochs=target,
+                steps_per_epoch=trajectory.steps_per_epoch,
+                seconds_per_step=(now - started) / max(1, trajectory.step - start))
             if row is not None:
                 self._write_rows()
-                log(", ".join(f"{k} {v:.5g}" for k, v in row.items()))
-            if now - saved_at >= self.order.checkpoint_s:
+                LOG.info(", ".join(f"{k} {v:.5g}" for k, v in row.items()))
+            if now - saved_at >= compute.checkpoint_s:
                 self._save()
                 saved_at = time.monotonic()
-                if self.order.probe and len(trainer.rows) < epochs:
-                    return Ending("partial", "budget", f"stopped after its first checkpoint, at step {trainer.step}")
+                if self.order.probe and len(trajectory.rows) < epochs:
+                    return Ending(State.PARTIAL, Reason.BUDGET,
+                                  f"stopped after its first checkpoint, at step {trajectory.step}")
         self._save()
-        if len(trainer.rows) < epochs:
-            return Ending("partial", "budget", f"stopped after epoch {len(trainer.rows)} of {epochs}, as asked")
-        self.attempt.create("result.json", atomic.seal(self._result()))
-        return Ending("done")
+        if len(trajectory.rows) < epochs:
+            return Ending(State.PARTIAL, Reason.BUDGET,
+                          f"stopped after epoch {len(trajectory.rows)} of {epochs}, as asked")
+        self.attempt.create("result.json", self._result().sealed())
+        return Ending(State.DONE)
 
     def _asked_to_stop(self) -> Ending | None:
-        limit = self.order.timeout_s
+        limit = self.order.compute.timeout_s
         if limit is not None and time.monotonic() - self.began >= limit:
-            return Ending("failed", "timeout", f"took more than {limit:g} s; the next start goes on from here")
+            return Ending(State.FAILED, Reason.TIMEOUT, f"took more than {limit:g} s; the next start goes on from here")
         if self.heart.cancelled:
-            return Ending("cancelled", detail="by `cancel`; `retry` goes on from here")
+            return Ending(State.CANCELLED, detail="by `cancel`; `retry` goes on from here")
         if self.stop.asked:
             name = self.stop.last.name if self.stop.last else "the runner"
-            return Ending("partial", "interrupted", f"stopped by {name}; the next start goes on from here")
+            return Ending(State.PARTIAL, Reason.INTERRUPTED, f"stopped by {name}; the next start goes on from here")
         return None
 
     def _write_rows(self) -> None:
-        self.attempt.write("metrics.jsonl", encode_rows(self.trainer.rows), durable=False)  # checkpoints have them too
+        self.attempt.write("metrics.jsonl", encode_rows(self.trajectory.rows), durable=False)  # checkpoints have them
 
     def _save(self) -> None:
-        if self.saved != self.trainer.step:
-            content = {"run_id": self.config.run_id, "environment": self.record["environment"],
-                       "mixed": self.record["mixed"], "trainer": self.trainer.state()}
-            checkpoint.save(self.attempt, self.trainer.step, content)
-            self.saved = self.trainer.step
+        if self.session.saved != self.trajectory.step:
+            record = self.session.record
+            content = Checkpoint(self.config.run_id, record.environment, record.mixed, self.trajectory.state())
+            checkpoint.save(self.attempt, self.trajectory.step, content)
+            self.session.saved = self.trajectory.step
 
-    def _result(self) -> dict[str, Any]:
-        rows = self.trainer.rows
+    def _result(self) -> Result:
+        rows, record = self.trajectory.rows, self.session.record
         seconds = [row["time/train"] + row["time/eval"] for row in rows if {"time/train", "time/eval"} <= row.keys()]
-        environment = self.record["environment"]
-        return {"id": self.config.run_id, "rows": rows, "epochs": len(rows), "steps": self.trainer.step,
-                "parameters": self.trainer.parameters, "shape": self.config.shape, "attempts": self.attempt.number,
-                "seconds_per_epoch": statistics.median(seconds) if seconds else None,
-                "threads": environment["threads"], "device": environment["device"], "mixed": self.record["mixed"],
-                "schema": SCHEMA}
+        return Result(id=self.config.run_id, rows=rows, epochs=len(rows), steps=self.trajectory.step,
+                      parameters=self.trajectory.parameters, shape=self.config.shape, attempts=self.attempt.number,
+                      seconds_per_epoch=statistics.median(seconds) if seconds else None,
+                      threads=record.environment["threads"], device=record.environment["device"], mixed=record.mixed,
+                      version=SCHEMA)
 
-    def _remember(self, old: dict[str, Any], restored: dict[str, Any] | None, threads: int, data: Any) -> None:
-        """Begin the record of this attempt. A trajectory that starts anew has nothing of the environments before it."""
-        graphs = self.order.compile is Mode.GRAPHS  # which change no bit
-        compiled = False if graphs else self.order.compile or False
-        now = provenance.environment(threads, device.model(self.order.device), self.training.backend(), compiled)
-        now["data"] = f"{data.variant} {data.fingerprint[:16]}"
-        first, mixed = (restored["environment"], list(restored["mixed"])) if restored else (now, [])
-        mixed += [change for change in provenance.differences(first, now) if change not in mixed]
-        attempt = {"number": self.attempt.number, "when": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-                   "host": os.uname().nodename, "from_step": self.trainer.step, **self.order.launch}
-        if graphs:
-            attempt["cuda_graphs"] = True
-        attempts = [*old.get("attempts", []), attempt]
-        self.record = {"environment": first, "mixed": mixed, "code": provenance.code(attempts),
-                       "data": {"variant": data.variant, "fingerprint": data.fingerprint},
-                       "parameters": self.trainer.parameters, "attempts": attempts}
-        self._write_record()
-
-    def _remember_end(self, ending: Ending) -> None:
-        memory = {"peak_memory_mb": round(machine.peak_memory_mb(), 1)}
+    def _closed(self, ending: Ending) -> Provenance:
+        """The record with how this attempt ended."""
+        record = self.session.record
+        update: dict[str, object] = {
+            "to_step": self.trajectory.step, "wall_s": time.monotonic() - self.began,
+            "kernel_backend": self.session.backend(), "ended": ending.state.value,
+            "peak_memory_mb": round(machine.peak_memory_mb(), 1)}
         if self.order.device != "cpu":
-            memory["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
-        self.record["attempts"][-1] |= {"to_step": self.trainer.step, "wall_s": time.monotonic() - self.began,
-                                        "kernel_backend": self.training.backend(), "ended": ending.state, **memory}
-        self._write_record()
+            update["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
+        attempts = [*record.attempts[:-1], record.attempts[-1].model_copy(update=update)]
+        return record.model_copy(update={"attempts": attempts})
 
-    def _write_record(self) -> None:
-        self.attempt.write("provenance.json", atomic.seal(self.record), durable=False)
-
-
-def log(text: str) -> None:
-    """A line of the run's log, which is where stdout goes."""
-    with suppress(OSError):  # a disk that is full for the log must not hide why the run ends
-        print(text, flush=True)
+    def _write_record(self, record: Provenance) -> None:
+        self.session.record = record
+        self.attempt.write("provenance.json", record.sealed(), durable=False)
 
 
 def _recorded(attempt: Attempt, ending: Ending) -> bool:
-    """Write how the attempt ended, if that is possible. False where it has been overtaken."""
+    """Write how the attempt ended, if that is possible. False if it has been overtaken."""
     try:
         attempt.end(ending.state, ending.reason, ending.detail)
     except Overtaken:
         return False
     except OSError as error:
-        log(f"how it ended could not be written: {error}")
+        LOG.warning("how it ended could not be written: %s", error)
     return True

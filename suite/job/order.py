@@ -1,46 +1,47 @@
-"""What a runner asks of a job, beside the run itself: plain values that travel as JSON, none of them in a run's id."""
+"""What a runner asks of a job, beside the run itself: plain values that travel as JSON."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    pass
-from suite.train.mode import Mode
+from pydantic import model_validator
+
+from suite.files.record import Record
+from suite.job.compute import Compute
+from suite.store.attempt import Pulse
+from suite.store.records import Origin
+
+FLAT = {"threads": "threads", "until": "until", "timeout_s": "timeout_s", "checkpoint_s": "checkpoint_s",
+        "compile": "mode", "recompute": "recompute"}  # as in batches of the first release
 
 
-@dataclass(frozen=True)
-class Order:
-    """How to compute a run, and how far.
+class Order(Record):
+    """How to compute a run.
 
-    until: stop after this epoch of the full schedule; None for its end. timeout_s: seconds after which to stop.
-    checkpoint_s: seconds between them, at most that much is lost. probe: stop after the first one. recompute: see
-    `suite.models.backbone`. still: number and heartbeats of an attempt that
-    may be overtaken although it has not ended (`suite.store.attempt.claim`). launch: what
-    `suite.store.provenance.of_launch` says, and the job and batch of a cluster.
+    device: cpu or cuda. probe: stop after the first checkpoint. still: the pulse of an attempt that may be overtaken
+    although it has not ended (`suite.store.attempt.claim`). launch: who started it, with which code.
     """
 
-    threads: int = 1
+    compute: Compute = Compute()
     device: str = "cpu"
-    until: int | None = None
-    timeout_s: float | None = None
-    checkpoint_s: float = 300.0
-    compile: Mode = Mode.EAGER
-    recompute: bool = False
     probe: bool = False
-    still: tuple[int, int] | None = None
-    launch: Mapping[str, Any] = field(default_factory=dict)
+    still: Pulse | None = None
+    launch: Origin = Origin()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_flat(cls, values: object) -> object:
+        """Batches that were submitted by the first release have the fields of `compute` beside the others."""
+        if not isinstance(values, Mapping) or "checkpoint_s" not in values:
+            return values
+        kept = {key: value for key, value in values.items() if key not in FLAT}
+        return kept | {"compute": {FLAT[key]: value for key, value in values.items() if key in FLAT}}
 
     def to_json(self) -> str:
         """One line of text; `from_json` reads it."""
-        return json.dumps(asdict(self))
+        return self.model_dump_json()
 
     @classmethod
     def from_json(cls, text: str) -> Order:
         """What `to_json` was called on."""
-        values = json.loads(text)
-        still = tuple(values["still"]) if values["still"] else None
-        return cls(**(values | {"still": still, "compile": Mode(values["compile"])}))
+        return cls.model_validate_json(text)

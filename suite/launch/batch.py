@@ -14,14 +14,15 @@ import secrets
 import shlex
 import sys
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.record import Record
 from suite.job.order import Order
 from suite.launch.cluster import Cluster
 
@@ -29,8 +30,20 @@ NAME = re.compile(r"s4d-\d{8}-\d{6}-\d{6}-[0-9a-f]{4}-\d+")
 FOLDER = "slurm"
 
 
-@dataclass(frozen=True)
-class Batch:
+class Kind(StrEnum):
+    """CANARY: the cheapest run of each kind, to its first checkpoint. MAIN: all that is wanted."""
+
+    CANARY = "canary"
+    MAIN = "main"
+
+
+class JobRecord(Record):
+    """`<batch>.job`: the number of the array that may do a batch, "" if it was given up."""
+
+    job: str
+
+
+class Batch(Record):
     """An array of jobs. `tasks` has the runs of each job. `at_once` of them are computed at a time (on each GPU).
 
     attempts: of each run, how many attempts there were at submission. training: makes the parts of a job, for tests
@@ -38,7 +51,7 @@ class Batch:
     """
 
     name: str
-    kind: Literal["canary", "main"]
+    kind: Kind
     tasks: tuple[tuple[str, ...], ...]
     order: Order
     code: str
@@ -46,8 +59,8 @@ class Batch:
     signal_s: int
     at_once: int = 1
     retry: bool = False
-    attempts: Mapping[str, int] = field(default_factory=dict)
-    training: tuple[str, Mapping[str, Any]] | None = None
+    attempts: dict[str, int] = {}
+    training: tuple[str, dict[str, Any]] | None = None
 
     @property
     def runs(self) -> list[str]:
@@ -58,19 +71,15 @@ class Batch:
         """Write its record. Raises OSError."""
         path = store / FOLDER / f"{self.name}.json"
         (path.parent / "logs").mkdir(parents=True, exist_ok=True)
-        atomic.create(path, atomic.seal(asdict(self)), atomic.nobody())
+        atomic.create(path, self.sealed(), atomic.nobody())
         return path
 
 
 def read(path: Path) -> Batch:
     """The batch in a record. Raises UserError where it is not whole."""
     try:
-        values = atomic.read_sealed(path)
-        order = Order.from_json(atomic.canonical(values["order"]))
-        tasks = tuple(tuple(task) for task in values["tasks"])
-        return Batch(**(values | {"order": order, "tasks": tasks,
-                                  "training": tuple(values["training"]) if values["training"] else None}))
-    except (FileNotFoundError, atomic.Corrupt, KeyError, TypeError, ValueError) as error:
+        return Batch.read(path)
+    except (FileNotFoundError, atomic.Corrupt) as error:
         raise UserError(f"is not the record of a batch of jobs: {error}", str(path),
                         "move it away; the next start submits its runs again") from None
 
@@ -88,7 +97,7 @@ def all_of(store: Path) -> list[Batch]:
 def settle(store: Path, name: str, job: str) -> str:
     """Make `job` (a number; "" for none) the array of a batch, unless it has one; the one that it has now."""
     path = store / FOLDER / f"{name}.job"
-    if atomic.create(path, atomic.seal({"job": job}), atomic.nobody()):
+    if atomic.create(path, JobRecord(job=job).sealed(), atomic.nobody()):
         return job
     return job_of(store, name) or ""
 
@@ -96,10 +105,10 @@ def settle(store: Path, name: str, job: str) -> str:
 def job_of(store: Path, name: str) -> str | None:
     """The number of a batch's array: "" where it was given up, None where nobody has said yet."""
     try:
-        return str(atomic.read_sealed(store / FOLDER / f"{name}.job")["job"])
+        return JobRecord.read(store / FOLDER / f"{name}.job").job
     except FileNotFoundError:
         return None
-    except (atomic.Corrupt, KeyError):
+    except atomic.Corrupt:
         return ""
 
 
@@ -135,7 +144,7 @@ def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[s
     flags = {"requeue": True, **cluster.extra} | ({"dependency": after, "kill-on-invalid-dep": "yes"} if after else {})
     record = store.absolute() / FOLDER / f"{batch.name}.json"
     python = f"{shlex.quote(sys.executable)} -u -m suite.launch.node"
-    cpus = cluster.needed_cpus(batch.order.threads)
+    cpus = cluster.needed_cpus(batch.order.compute.threads)
     logs = str(record.parent / "logs").replace("%", "%%")  # SLURM fills in what stands behind a %
     try:
         executor = SlurmExecutor(folder=logs)

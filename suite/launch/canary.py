@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Collection, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from suite.config.run_config import RunConfig
-from suite.store.state import RunState
+from suite.store.state import RunState, State
 
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
 FEWEST = 2  # runs beside the canaries, from which on it pays to wait for them
-Kind = tuple[str, str, str]
+
+
+class Kind(NamedTuple):
+    """What decides whether a run can start at all."""
+
+    task: str
+    model: str
+    kernel: str
 
 
 def kind(config: RunConfig) -> Kind:
-    """Task, model class and kernel: what decides whether a run can start at all."""
-    return config.task, config.model.name, config.ssm.kernel
+    """The kind of a run."""
+    return Kind(config.task, config.model.name, config.ssm.kernel)
 
 
 def choose(runs: Sequence[GridRun], states: Mapping[str, RunState], prices: Mapping[str, float],
@@ -29,7 +36,7 @@ def choose(runs: Sequence[GridRun], states: Mapping[str, RunState], prices: Mapp
     """
     cheapest: dict[Kind, GridRun] = {}
     for run in runs:
-        if states[run.run_id].name not in ("todo", "partial", "lost", "failed", "cancelled"):
+        if states[run.run_id].is_held or states[run.run_id].name == State.DONE:
             continue
         one = kind(run.config)
         if one not in covered and (one not in cheapest or _cost(run, prices) < _cost(cheapest[one], prices)):

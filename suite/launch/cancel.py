@@ -17,11 +17,10 @@ from suite.grid.model import Grid, GridRun
 from suite.launch import batch, queue
 from suite.store import attempt, requests
 from suite.store.folder import check_folder
-from suite.store.state import RunState
+from suite.store.state import RunState, State
 from suite.store.store import Store
 
 PATIENCE_S, LOOK_S = 30.0, 0.3  # for runs to write their checkpoints; between two looks at them
-OVER = ("done", "failed", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -34,19 +33,19 @@ class Cancelled:
     @property
     def going(self) -> list[str]:
         """The ids of the runs that were asked to stop and have not stopped within PATIENCE_S."""
-        return [run_id for run_id, state in self.states.items() if state.name not in OVER]
+        return [run_id for run_id, state in self.states.items() if not state.is_over]
 
 
 def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> Cancelled:
     """Cancel what these grids alone have started. `tell` hears, at once, what is left alone. Raises UserError."""
     mine, shared = started(grids, store)
     states = store.states([*mine, *shared])
-    mine = {run_id: run for run_id, run in mine.items() if states[run_id].name not in OVER}
-    for path, count in Counter(path for run_id, paths in shared.items() if states[run_id].name not in OVER
+    mine = {run_id: run for run_id, run in mine.items() if not states[run_id].is_over}
+    for path, count in Counter(path for run_id, paths in shared.items() if not states[run_id].is_over
                                for path in paths).items():
         tell(f"{count} runs stay, since {path} has started them, too; name it as well to cancel them")
     queued, alone = _jobs(mine, store, tell)
-    if not queued and not any(states[run_id].name == "claimed" for run_id in mine):
+    if not queued and not any(states[run_id].name == State.CLAIMED for run_id in mine):
         return Cancelled({}, {})
     queue.cancel(job.label for job in alone if job.state == "PENDING")  # first, so that none starts meanwhile
     try:
@@ -86,7 +85,7 @@ def _jobs(mine: Mapping[str, GridRun], store: Store,
     others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[int(job.label.partition("_")[2])]
                           if run_id not in mine] for job in jobs}
     states = store.states(run_id for runs in others.values() for run_id in runs)
-    return jobs, [job for job in jobs if all(states[run_id].name in OVER for run_id in others[job.label])]
+    return jobs, [job for job in jobs if all(states[run_id].is_over for run_id in others[job.label])]
 
 
 def _ask(runs: Mapping[str, GridRun], store: Store) -> None:
@@ -96,13 +95,13 @@ def _ask(runs: Mapping[str, GridRun], store: Store) -> None:
     left = dict(runs)
     while left and time.monotonic() < until:
         for run_id, state in store.states(left).items():
-            if state.name in OVER:
+            if state.is_over:
                 del left[run_id]
-            elif state.name == "claimed":
+            elif state.name == State.CLAIMED:
                 if (run_id, state.attempts) not in asked:
                     asked.add((run_id, state.attempts))
                     attempt.ask_to_stop(store.folder(run_id), state.attempts, f"{os.uname().nodename} {os.getpid()}")
-            elif state.name != "unknown":
+            elif state.name != State.UNKNOWN:
                 _mark(left[run_id], store, state)
         if left:
             time.sleep(LOOK_S)
@@ -113,4 +112,4 @@ def _mark(run: GridRun, store: Store, state: RunState) -> None:
     check_folder(store.folder(run.run_id))
     own = attempt.claim(store.add(run.config))
     if own is not None:  # else somebody has just started it, and is asked in the next round
-        own.end("cancelled", detail="by `cancel`, while it waited; `retry` runs it")
+        own.end(State.CANCELLED, detail="by `cancel`, while it waited; `retry` runs it")

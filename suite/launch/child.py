@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-from dataclasses import asdict
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from pydantic import TypeAdapter
 
 from suite.files import atomic
+from suite.job.log import to_stdout
 from suite.job.order import Order
 from suite.job.stop import Stop
-from suite.store.state import RunState, one_line
+from suite.store.state import Reason, RunState, State, one_line
 
 if TYPE_CHECKING:
     from suite.train.trajectory import Training
+
+Outcome = TypeAdapter(RunState)  # what a child sends
 
 
 def main(folder: str, order: str, gpu: int | str | None, outcome: Connection, training: Training | None) -> None:
@@ -26,10 +29,11 @@ def main(folder: str, order: str, gpu: int | str | None, outcome: Connection, tr
         signal.signal(number, signal.SIG_DFL)
     try:
         _redirect(Path(folder) / "log.txt")
+        to_stdout()
         state = _work(Path(folder), Order.from_json(order), gpu, training)
     except OSError as error:
-        state = RunState("failed", reason="error", detail=one_line(atomic.explain(error) or error))
-    outcome.send_bytes(json.dumps(asdict(state)).encode())
+        state = RunState(State.FAILED, reason=Reason.ERROR, detail=one_line(atomic.explain(error) or error))
+    outcome.send_bytes(Outcome.dump_json(state))
 
 
 def _work(folder: Path, order: Order, gpu: int | str | None, training: Training | None) -> RunState:
@@ -50,10 +54,9 @@ def _work(folder: Path, order: Order, gpu: int | str | None, training: Training 
 def received(connection: Connection) -> RunState | None:
     """What a child has sent, None if it died without a word."""
     try:
-        values: dict[str, Any] = json.loads(connection.recv_bytes()) if connection.poll() else {}
+        return Outcome.validate_json(connection.recv_bytes()) if connection.poll() else None
     except (EOFError, OSError):
         return None
-    return RunState(**values) if values else None
 
 
 def _redirect(log: Path) -> None:

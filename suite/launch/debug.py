@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from suite.launch.listener import Listener
 from suite.launch.options import Options
-from suite.plan.decision import wanted
+from suite.plan.decision import Decision, wanted
 from suite.store import provenance
 from suite.store.state import RunState
 from suite.store.store import Store
@@ -28,13 +28,16 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as in `local`: NumPy reads it when it is first imported, with the job
     from suite.job import job
+    from suite.job.log import to_stdout
+
+    to_stdout()
 
     store = Store(options.store)
     states: dict[str, RunState] = {}
     code = provenance.of_launch(store.root)
     for run in {run.run_id: run for run in runs}.values():
         state = store.state(run.run_id)
-        if wanted(state, run.config.train.epochs, options.selection) == "start":
+        if wanted(state, run.config.train.epochs, options.selection) == Decision.START:
             listener.started(run)
             state = job.run(store.add(run.config), options.order(gpu, code), training, debug=True)
         states[run.run_id] = state

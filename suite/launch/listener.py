@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from suite.store.records import Beat
 from suite.store.state import RunState
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ class Listener(Protocol):
     def started(self, run: GridRun) -> None:
         """A run has been given to a slot; again where it was killed and starts again."""
 
-    def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
+    def progress(self, run: GridRun, beat: Beat) -> None:
         """A run tells epoch, step, steps_per_epoch, epochs (the target) and seconds_per_step."""
 
     def ended(self, run: GridRun, state: RunState) -> None:

@@ -10,12 +10,12 @@ import os
 import signal
 import time
 from collections import Counter, deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkServerProcess
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from suite.errors import UserError
 from suite.files import atomic
@@ -23,10 +23,11 @@ from suite.job.stop import Stop
 from suite.launch import child, server
 from suite.launch.listener import Listener
 from suite.launch.options import Options
-from suite.plan.decision import AGAIN_ONLY_ON_RETRY, wanted
+from suite.plan.decision import Decision, wanted
 from suite.store import attempt, provenance
 from suite.store.folder import check_folder, checkpoints
-from suite.store.state import RunState, StateName, one_line
+from suite.store.records import Beat, Origin
+from suite.store.state import Reason, RunState, State, one_line
 from suite.store.store import Store
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Child:
     def owns(self, tenure: attempt.Tenure) -> bool:
         """Whether this process made that attempt."""
         mine = (self.process.pid, self.ticks)
-        return tenure.claim is not None and (tenure.claim["pid"], tenure.claim["started"]) == mine
+        return tenure.claim is not None and (tenure.claim.pid, tenure.claim.started) == mine
 
     def kill(self) -> None:
         """End it and all that it has started, now."""
@@ -96,7 +97,7 @@ class Runner:
     """The state of a launch. Invariant: each run is in one of `queue`, `waiting`, `children` and `final`."""
 
     def __init__(self, store: Store, options: Options, listener: Listener, training: Training | None,
-                 code: Mapping[str, Any], stop: Stop) -> None:
+                 code: Origin, stop: Stop) -> None:
         self.store, self.options, self.listener, self.training = store, options, listener, training
         self.code, self.stop = code, stop
         gpus: Sequence[int | str | None] = options.gpus or (None,)
@@ -107,7 +108,7 @@ class Runner:
         self.final: dict[str, RunState] = {}
         self.barren: Counter[str] = Counter()
         self.seen: dict[str, int] = {}  # attempts at each run before this launch
-        self.still: dict[str, tuple[int, int]] = {}  # run -> attempt that may be overtaken
+        self.still: dict[str, attempt.Pulse] = {}  # run -> attempt that may be overtaken
         self.watch = attempt.Watch(options.patience_s)
         self.next_look = self.next_tick = 0.0
         self.told_waiting = False
@@ -139,11 +140,11 @@ class Runner:
             self._finish(run, _failed(error))
             return
         decision = wanted(state, run.config.train.epochs, self.options.selection)
-        if state.name == "cancelled" and state.attempts > self.seen[run.run_id]:
-            decision = "leave"  # it was cancelled while it waited here, and `retry` is about what was so before
-        if decision == "start":
+        if state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]:
+            decision = Decision.LEAVE  # it was cancelled while it waited here, and `retry` is about what was so before
+        if decision == Decision.START:
             self.queue.append(run)
-        elif decision == "wait" and self.options.wait:
+        elif decision == Decision.WAIT and self.options.wait:
             self.waiting.append(run)
         else:
             self._finish(run, state)
@@ -155,8 +156,9 @@ class Runner:
     def _start(self, run: GridRun) -> None:
         still = self.still.pop(run.run_id, None)
         state = self.store.state(run.run_id)  # another runner may have been faster
-        cancelled = state.name == "cancelled" and state.attempts > self.seen[run.run_id]
-        if cancelled or (still is None and wanted(state, run.config.train.epochs, self.options.selection) != "start"):
+        cancelled = state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]
+        decision = wanted(state, run.config.train.epochs, self.options.selection)
+        if cancelled or (still is None and decision != Decision.START):
             self._place(run, state)
             return
         try:
@@ -187,7 +189,7 @@ class Runner:
                 self._see_progress(one)
 
     def _see_progress(self, one: Child) -> None:
-        limit = self.options.timeout_s
+        limit = self.options.compute.timeout_s
         if limit is not None and time.monotonic() - one.began > limit + GRACE_S:  # it should have stopped by itself
             one.kill()
             one.overdue = True
@@ -200,9 +202,9 @@ class Runner:
         state = child.received(one.outcome) or self._died(one)
         one.outcome.close()
         one.process.close()
-        if state.name == "claimed":
+        if state.name == State.CLAIMED:
             self._place(one.run, state)
-        elif (state.name, state.reason) == ("failed", "killed") and not self.stop.asked and self._may_restart(one):
+        elif state.reason == Reason.KILLED and not self.stop.asked and self._may_restart(one):
             self.listener.told(f"run {one.run.run_id}: {state.detail}; it starts again")
             self.queue.appendleft(one.run)
         else:
@@ -228,21 +230,22 @@ class Runner:
         except OSError as error:
             return _failed(error)  # a full disk: the files will say that the run is lost, which starts again, too
         now = self.store.state(one.run.run_id)
-        if own_words or now.name in ("done", "claimed"):
+        if own_words or now.name in (State.DONE, State.CLAIMED):
             return now
         return replace(now, name=name, reason=reason, detail=detail)
 
-    def _how(self, one: Child) -> tuple[StateName, str, str]:
+    def _how(self, one: Child) -> tuple[State, Reason, str]:
         code = one.process.exitcode or 0
         if one.overdue:
-            return "failed", "timeout", f"killed {GRACE_S:g} s after its time-out; the next start goes on"
+            return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its time-out; the next start goes on"
         if self.stop.asked:
-            return "partial", "interrupted", "killed, since it did not stop in time; the next start goes on"
+            return State.PARTIAL, Reason.INTERRUPTED, "killed, since it did not stop in time; the next start goes on"
         if code < 0:
-            return "failed", "killed", f"killed by {signal.Signals(-code).name}"
+            return State.FAILED, Reason.KILLED, f"killed by {signal.Signals(-code).name}"
         if code == server.GONE:
-            return "failed", "killed", "killed with its fork server"
-        return "failed", "error", f"its process ended with exit code {code}; see {self.store.log(one.run.run_id)}"
+            return State.FAILED, Reason.KILLED, "killed with its fork server"
+        return State.FAILED, Reason.ERROR, (
+            f"its process ended with exit code {code}; see {self.store.log(one.run.run_id)}")
 
     def _look_at_waiting(self) -> None:
         if not self.waiting or time.monotonic() < self.next_look:
@@ -251,9 +254,9 @@ class Runner:
         waiting, self.waiting = self.waiting, []
         for run in waiting:
             state = self.store.state(run.run_id)
-            if state.name in ("claimed", "unknown"):
+            if state.is_held:
                 self._watch(run, state)
-            elif state.name == "failed" and state.reason in AGAIN_ONLY_ON_RETRY:
+            elif state.failed_for_good:
                 self._finish(run, state)  # it was tried just now
             else:
                 self._place(run, state)
@@ -269,10 +272,10 @@ class Runner:
             tenure = None
         still = self.watch.still(run.run_id, tenure) if tenure else None
         if tenure is None:  # no owner, and yet it cannot be read
-            self._finish(run, RunState("failed", reason="error", detail=state.detail))
+            self._finish(run, RunState(State.FAILED, reason=Reason.ERROR, detail=state.detail))
         elif still is None:
             self.waiting.append(run)
-            self.listener.progress(run, tenure.beat or {})
+            self.listener.progress(run, tenure.beat or Beat())
         else:
             self.still[run.run_id] = still
             self.queue.append(run)
@@ -297,4 +300,4 @@ def _newest_step(store: Store, run: GridRun) -> int:
 
 def _failed(error: UserError | OSError) -> RunState:
     told = (atomic.explain(error) or error) if isinstance(error, OSError) else error
-    return RunState("failed", reason="error", detail=one_line(told))
+    return RunState(State.FAILED, reason=Reason.ERROR, detail=one_line(told))

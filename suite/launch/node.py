@@ -8,7 +8,7 @@ the process of `run` was killed.
 
 from __future__ import annotations
 
-import json
+import logging
 import os
 import signal
 import socket
@@ -19,24 +19,27 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from suite.config import plugin
 from suite.errors import UserError
+from suite.files.record import Record
+from suite.job.log import to_stdout
 from suite.job.stop import Stop
 from suite.launch import batch, local, preload
 from suite.launch.options import Options
-from suite.launch.queue import BEGINS, epitaph
-from suite.plan.decision import AGAIN_ONLY_ON_RETRY
+from suite.launch.queue import BEGINS, WITHOUT_OWNER, epitaph
 from suite.store import attempt
 from suite.store.folder import checkpoints, read_config
-from suite.store.state import RunState, one_line
+from suite.store.records import Beat
+from suite.store.state import Reason, RunState, State, one_line
 from suite.store.store import Store
 
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
     from suite.train.trajectory import Training
 
+LOG = logging.getLogger(__name__)
 BARREN = 3  # starts of a job in a row without progress, after which it is not started again
 SIGNALS = (signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
 SPENT = "SUITE_SPENT_S"  # environment variable with the seconds from the start of the job to that of its process
@@ -68,6 +71,16 @@ class Place:
                             "jobs are started by `run --executor slurm`") from None
 
 
+class StartNote(Record):
+    """A line of `<job>.starts`: one start of a job, and the step that each of its runs had reached then."""
+
+    job: str
+    restarts: int
+    host: str = ""
+    when: str = ""
+    progress: dict[str, int]
+
+
 class Node:
     """A job at work. Invariant: `batch` is the one that this job may compute."""
 
@@ -84,11 +97,11 @@ class Node:
             say(f"job {self.place.array} is not the one that may do this batch" + (f"; {number} is" if number else ""))
             return OK
         say(f"job {self.place.label}{BEGINS}{socket.gethostname()}, restart {self.place.restarts}")
-        self.say_how_ended("killed", f"job {self.place.label} was started again (requeued, preempted, or its node "
+        self.say_how_ended(Reason.KILLED, f"job {self.place.label} was started again (requeued, preempted, or its node "
                            "failed) before the run could say how it ended")
         before = self.progress()
         if self.barren(before):
-            return self.give_up("killed", f"job {self.place.label} was started {BARREN} times without progress")
+            return self.give_up(Reason.KILLED, f"job {self.place.label} was started {BARREN} times without progress")
         self.remember(before)
         # SLURM's own signal comes in time or not at all; this one does not depend on it.
         signal.setitimer(signal.ITIMER_REAL, max(1.0, self.batch.minutes * 60 - self.batch.signal_s - self.spent()))
@@ -96,7 +109,7 @@ class Node:
         states = self.compute(runs, stop)
         if stop.asked:
             return self.stopped(stop, before)
-        failed = [state for state in states.values() if state.name == "failed"]
+        failed = [state for state in states.values() if state.name == State.FAILED]
         return FAILED if failed else OK
 
     def runs(self) -> list[GridRun]:
@@ -104,8 +117,7 @@ class Node:
         from suite.grid.model import GridRun
 
         states = self.store.states(self.ids)
-        tried = [run_id for run_id in self.ids if states[run_id].name == "failed"
-                 and states[run_id].reason in AGAIN_ONLY_ON_RETRY
+        tried = [run_id for run_id in self.ids if states[run_id].failed_for_good
                  and states[run_id].attempts > self.batch.attempts.get(run_id, 0)]
         folders = [self.store.folder(run_id) for run_id in self.ids if run_id not in tried]
         configs = [read_config(folder) for folder in folders]
@@ -117,13 +129,12 @@ class Node:
         gpus = tuple(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
         if order.device != "cpu" and not gpus:
             raise UserError("SLURM has given no GPU to this job", "CUDA_VISIBLE_DEVICES", "see gpus_per_job")
-        options = Options(self.store.root, jobs=self.batch.at_once, threads=order.threads,
-                          gpus=gpus if order.device != "cpu" else (), until=order.until, timeout_s=order.timeout_s,
-                          checkpoint_s=order.checkpoint_s, compile=order.compile,
-                          recompute=order.recompute, probe=order.probe, retry=self.batch.retry, wait=False)
+        options = Options(self.store.root, order.compute, jobs=self.batch.at_once,
+                          gpus=gpus if order.device != "cpu" else (), probe=order.probe, retry=self.batch.retry,
+                          wait=False)
         if len(runs) == 1:
             os.environ[preload.FEW] = "1"
-        code = {**order.launch, "job": self.place.label, "batch": self.batch.name}
+        code = order.launch.model_copy(update={"job": self.place.label, "batch": self.batch.name})
         return local.Runner(self.store, options, Log(), self._training(), code, stop).run(runs)
 
     def _training(self) -> Training | None:
@@ -139,8 +150,8 @@ class Node:
         say(f"stopped by {stop.last.name if stop.last else 'a signal'}; SLURM says {where or 'nothing'}")
         timed_out = self.spent() > self.batch.minutes * 60 - self.batch.signal_s - SLACK_S
         if self.progress() == before and timed_out and where != "PENDING":
-            return self.give_up("timeout", f"job {self.place.label} reached its time limit of {self.batch.minutes} min "
-                                "and made no progress in it")
+            return self.give_up(Reason.TIMEOUT, f"job {self.place.label} reached its time limit of "
+                                f"{self.batch.minutes} min and made no progress in it")
         if where not in ("RUNNING", ""):  # cancelled, requeued or out of time: SLURM has decided
             return STOPPED
         return STOPPED if requeue(self.place.label) else FAILED
@@ -157,42 +168,42 @@ class Node:
         reason, words = epitaph(self.store.root / batch.FOLDER / "logs" / f"{self.place.label}_0_log.out")
         how = words or f"its process ended with exit status {code}"
         self.say_how_ended(reason, f"job {self.place.label}: {how}")
-        if reason != "killed" or job_state(self.place.label) != "RUNNING":
+        if reason != Reason.KILLED or job_state(self.place.label) != "RUNNING":
             return code
         now = self.progress()
-        if [start["restarts"] for start in self.starts()[-1:]] != [self.place.restarts]:
+        if [start.restarts for start in self.starts()[-1:]] != [self.place.restarts]:
             self.remember(now)  # it was killed before it could
         if self.barren(now):
             return self.give_up(reason, f"job {self.place.label} was killed {BARREN} times without progress: {how}")
         requeue(self.place.label)
         return code
 
-    def say_how_ended(self, reason: str, detail: str) -> int:
+    def say_how_ended(self, reason: Reason, detail: str) -> int:
         """End the attempts of this job that did not; how many there were."""
-        return sum(attempt.end_for_job(self.store.folder(run_id), self.place.label, "failed", reason, detail)
+        return sum(attempt.end_for_job(self.store.folder(run_id), self.place.label, State.FAILED, reason, detail)
                    for run_id in self.ids)
 
-    def give_up(self, reason: str, detail: str) -> int:
+    def give_up(self, reason: Reason, detail: str) -> int:
         """Leave the runs that are not done as failed, so that everybody sees why nothing happens any more."""
         say(detail)
         for run_id in self.ids:
-            if self.store.state(run_id).name in ("todo", "partial", "lost") or self._killed(run_id):
+            if self.store.state(run_id).name in WITHOUT_OWNER or self._killed(run_id):
                 mine = attempt.claim(self.store.folder(run_id), job=self.place.label)
                 if mine is not None:
                     with suppress(attempt.Overtaken):
-                        mine.end("failed", reason, detail)
+                        mine.end(State.FAILED, reason, detail)
         return FAILED
 
     def _killed(self, run_id: str) -> bool:
         state = self.store.state(run_id)
-        return state.name == "failed" and state.reason not in AGAIN_ONLY_ON_RETRY
+        return state.name == State.FAILED and not state.failed_for_good
 
     def progress(self) -> dict[str, int]:
         """The step of the newest checkpoint of each run, -1 without one; -2 where it has ended."""
         newest = {}
         for run_id in self.ids:
             ended = self.store.state(run_id)
-            over = ended.name == "done" or (ended.name == "failed" and ended.reason in AGAIN_ONLY_ON_RETRY)
+            over = ended.name == State.DONE or ended.failed_for_good
             steps = checkpoints(self.store.folder(run_id))
             newest[run_id] = -2 if over else steps[0][0] if steps else -1
         return newest
@@ -200,9 +211,9 @@ class Node:
     def barren(self, now: Mapping[str, int]) -> bool:
         """Whether the last starts of this job have all begun where it is now."""
         last = self.starts()[-BARREN:]
-        return len(last) == BARREN and all(start.get("progress") == now for start in last)
+        return len(last) == BARREN and all(start.progress == now for start in last)
 
-    def starts(self) -> list[dict[str, Any]]:
+    def starts(self) -> list[StartNote]:
         """The starts of this job that were noted, the oldest first."""
         lines: list[str] = []
         with suppress(FileNotFoundError):
@@ -210,15 +221,15 @@ class Node:
         noted = []
         for line in lines:
             with suppress(ValueError):  # half a line
-                noted.append(json.loads(line))
+                noted.append(StartNote.model_validate_json(line))
         return noted
 
     def remember(self, progress: Mapping[str, int]) -> None:
         """Note this start."""
-        line = {"job": self.place.label, "restarts": self.place.restarts, "host": socket.gethostname(),
-                "when": time.strftime("%Y-%m-%d %H:%M:%S %z"), "progress": dict(progress)}
+        note = StartNote(job=self.place.label, restarts=self.place.restarts, host=socket.gethostname(),
+                         when=time.strftime("%Y-%m-%d %H:%M:%S %z"), progress=dict(progress))
         with self._starts.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+            file.write(note.model_dump_json() + "\n")
 
     @property
     def _starts(self) -> Path:
@@ -232,7 +243,7 @@ class Log:
         """A run has begun."""
         say(f"{run.run_id} starts")
 
-    def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
+    def progress(self, run: GridRun, beat: Beat) -> None:
         """The run's own log tells more."""
 
     def ended(self, run: GridRun, state: RunState) -> None:
@@ -246,8 +257,7 @@ class Log:
 
 def say(text: str) -> None:
     """A line of the job's log."""
-    with suppress(OSError):
-        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {text}", flush=True)
+    LOG.info("%s", text)
 
 
 def job_state(label: str) -> str:
@@ -275,6 +285,7 @@ def requeue(label: str) -> bool:
 
 def main(argv: Sequence[str]) -> int:
     """`run RECORD` or `after RECORD CODE`; the exit status."""
+    to_stdout("%(asctime)s %(message)s")
     try:
         with Stop(*SIGNALS) as stop:
             node = Node(Path(argv[1]), Place.here())

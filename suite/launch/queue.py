@@ -12,7 +12,7 @@ from pathlib import Path
 from suite.errors import UserError
 from suite.launch import batch
 from suite.store import attempt
-from suite.store.state import RunState
+from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 
 EVERY_S = 30.0
@@ -26,6 +26,7 @@ TIME = re.compile(r"DUE TO TIME LIMIT")
 NODE = re.compile(r"DUE TO NODE FAILURE|NODE_FAIL")
 BEGINS = " begins on "  # in a line of the log, whenever SLURM starts the job
 CANCELLED = re.compile(r"CANCELLED AT")
+WITHOUT_OWNER = (State.TODO, State.PARTIAL, State.LOST)
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Submitted:
 
     def jobs(self, states: Mapping[str, RunState]) -> dict[str, list[Job]] | None:
         """The jobs in the queue that will do, or do, each run that is not done; None where nobody knows."""
-        open_runs = [run_id for run_id, state in states.items() if state.name != "done"]
+        open_runs = [run_id for run_id, state in states.items() if state.name != State.DONE]
         every = dict.fromkeys(name for run_id in open_runs for name in self.of_run.get(run_id, ()))
         names = [name for name in every if batch.job_of(self.store.root, name) != ""]
         found = self.queue.jobs(names)
@@ -126,15 +127,16 @@ class Submitted:
         for run_id, state in states.items():
             mine = (jobs or {}).get(run_id, [])
             told[run_id] = state
-            if mine and state.name != "done":
+            if mine and state.name != State.DONE:
                 notes[run_id] = mine[-1].told
-            elif state.name == "claimed" and (label := self.holder(run_id)):
+            elif state.name == State.CLAIMED and (label := self.holder(run_id)):
                 if jobs is None:
                     notes[run_id] = f"whether job {label} lives is not known: {self.queue.fault}"
                 else:
-                    told[run_id] = replace(state, name="lost", progress=None, detail=f"job {label} is no longer in the "
-                                           "queue; the next start takes the run over")
-            elif jobs is None and run_id in self.newest and state.name in ("todo", "partial", "lost"):
+                    told[run_id] = replace(state, name=State.LOST, progress=None,
+                                           detail=f"job {label} is no longer in the queue; the next start takes the "
+                                           "run over")
+            elif jobs is None and run_id in self.newest and state.name in WITHOUT_OWNER:
                 notes[run_id] = f"whether a job waits for it is not known: {self.queue.fault}"
         return told, notes
 
@@ -144,22 +146,22 @@ class Submitted:
             tenure = attempt.latest(self.store.folder(run_id))
         except OSError:
             return ""
-        known = tenure is not None and tenure.status in ("elsewhere", "dead")
-        return str(tenure.claim.get("job", "")) if known and tenure and tenure.claim else ""
+        known = tenure is not None and tenure.status in (attempt.Status.ELSEWHERE, attempt.Status.DEAD)
+        return tenure.job if known and tenure else ""
 
     def failed_canaries(self, states: Mapping[str, RunState]) -> dict[str, RunState]:
         """Canaries that failed, and so keep others from starting: those of the newest batch of any wanted run."""
-        waiting = [run_id for run_id, state in states.items() if state.name not in ("done", "failed")]
+        waiting = [run_id for run_id, state in states.items() if state.name not in (State.DONE, State.FAILED)]
         starts = {self.newest[run_id][0].name.rpartition("-")[0] for run_id in waiting if run_id in self.newest}
-        canaries = [run_id for one in self.batches.values() if one.kind == "canary"
+        canaries = [run_id for one in self.batches.values() if one.kind == batch.Kind.CANARY
                     and one.name.rpartition("-")[0] in starts for run_id in one.runs]
         known = self.store.states(canaries)
-        return {run_id: state for run_id, state in known.items() if state.name == "failed"}
+        return {run_id: state for run_id, state in known.items() if state.name == State.FAILED}
 
     def vanished(self, states: Mapping[str, RunState]) -> dict[str, int]:
         """Numbers of arrays that are in the queue no more, with how many of these runs they have not even started."""
         jobs = self.jobs(states)
-        waiting = [run_id for run_id, state in states.items() if state.name == "todo" and run_id in self.newest]
+        waiting = [run_id for run_id, state in states.items() if state.name == State.TODO and run_id in self.newest]
         counts: dict[str, int] = {}
         for run_id in waiting if jobs is not None else ():
             number = batch.job_of(self.store.root, self.newest[run_id][0].name)
@@ -172,7 +174,7 @@ class Submitted:
         return self.store.root / batch.FOLDER / "logs" / f"{label}_0_log.out"
 
 
-def epitaph(log: Path) -> tuple[str, str]:
+def epitaph(log: Path) -> tuple[Reason, str]:
     """Why SLURM ended a job, by its log: the reason of a failed run, and SLURM's own words."""
     try:
         with log.open("rb") as file:
@@ -182,11 +184,12 @@ def epitaph(log: Path) -> tuple[str, str]:
         lines = []
     begins = [place for place, line in enumerate(lines) if BEGINS in line]
     lines = lines[begins[-1]:] if begins else lines  # what was before an earlier end explains nothing
-    for pattern, reason in ((MEMORY, "oom"), (TIME, "timeout"), (NODE, "killed"), (CANCELLED, "killed")):
+    for pattern, reason in ((MEMORY, Reason.OOM), (TIME, Reason.TIMEOUT), (NODE, Reason.KILLED),
+                            (CANCELLED, Reason.KILLED)):
         for line in reversed(lines):
             if pattern.search(line) and re.match(r"(slurmstepd|srun|slurmd)", line):
                 return reason, " ".join(line.split())[:300]
-    return "killed", ""
+    return Reason.KILLED, ""
 
 
 def cancel(labels: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,10 +25,11 @@ from suite.launch.options import Options
 from suite.launch.queue import EVERY_S, Queue, Submitted, epitaph
 from suite.launch.queue import cancel as cancel_jobs
 from suite.launch.wait import watch
-from suite.plan.decision import wanted
+from suite.plan.decision import Decision, wanted
 from suite.store import attempt, provenance
 from suite.store.folder import check_folder
-from suite.store.state import RunState
+from suite.store.records import Origin
+from suite.store.state import RunState, State
 from suite.store.store import Store
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ UNSURE = ("timed out", "timeout", "communication")  # in what sbatch says where 
 
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
-           training: tuple[str, Mapping[str, Any]] | None = None, *, cluster: Cluster | None = None,
+           training: tuple[str, dict[str, Any]] | None = None, *, cluster: Cluster | None = None,
            canaries: bool = True, wait: bool = False) -> dict[str, RunState]:
     """Submit what is to be run and is in no job yet, and return the states by id; with `wait`, when all have ended.
 
@@ -76,9 +77,14 @@ class Submission:
     options: Options
     listener: Listener
     cluster: Cluster
-    training: tuple[str, Mapping[str, Any]] | None = None
+    training: tuple[str, dict[str, Any]] | None = None
     canaries: bool = True
     queue: Queue = field(default_factory=Queue)
+
+    @property
+    def _modules(self) -> list[str]:
+        """Modules that the jobs need beside the suite and what the runs name."""
+        return [self.training[0].partition(":")[0]] if self.training else []
 
     def submit(self, runs: list[GridRun], stop: Stop) -> list[GridRun]:
         """Submit what is in no job yet, and return the runs that are over the user's limit.
@@ -97,30 +103,32 @@ class Submission:
         if not fitting:
             return fresh
         probes = [run for run in probes if run in fitting]
+        code = snapshot.freeze(self.store.root, [run.config for run in fitting], self._modules)
         batches = self.batches(fitting, probes, states, room.largest, provenance.of_launch(self.store.root),
-                               batch.new_start())
+                               batch.new_start(), code)
         for run in fitting:
             self.store.add(run.config)
-        snapshot.freeze(self.store.root, [run.config for run in fitting],
-                        [self.training[0].partition(":")[0]] if self.training else ())
         self._hand_over(batches, after, stop)
         return fresh[len(fitting):]
 
     def batches(self, runs: Sequence[GridRun], probes: Sequence[GridRun], states: Mapping[str, RunState],
-                largest: int, launch: Mapping[str, Any], start: str) -> list[batch.Batch]:
-        """The batches for these runs, that of the canaries first; their names have `start`. Writes nothing."""
-        modules = [self.training[0].partition(":")[0]] if self.training else []
-        code = snapshot.place(self.store.root, [run.config for run in runs], modules)
+                largest: int, launch: Origin, start: str, code: Path) -> list[batch.Batch]:
+        """The batches for these runs, that of the canaries first; their names have `start`, their jobs run `code`.
+
+        Writes nothing.
+        """
         order = self.options.order(0 if self.cluster.gpus_per_job else None, launch)
         common: dict[str, Any] = {"code": str(code), "minutes": self.cluster.time, "signal_s": self.cluster.signal_s,
                                   "retry": self.options.retry, "training": self.training}
         arrays = batch.split(batch.in_tasks([run.run_id for run in runs], self.cluster.runs_per_job), largest)
-        made = [batch.Batch(batch.new_name(part, start), "main", tasks, order, at_once=self.cluster.side_by_side,
+        made = [batch.Batch(name=batch.new_name(part, start), kind=batch.Kind.MAIN, tasks=tasks, order=order,
+                            at_once=self.cluster.side_by_side,
                             attempts={run_id: states[run_id].attempts for task in tasks for run_id in task}, **common)
                 for part, tasks in enumerate(arrays, 1)]
         if probes:
             tasks = tuple((run.run_id,) for run in probes)
-            made.insert(0, batch.Batch(batch.new_name(0, start), "canary", tasks, replace(order, probe=True),
+            made.insert(0, batch.Batch(name=batch.new_name(0, start), kind=batch.Kind.CANARY, tasks=tasks,
+                                       order=order.model_copy(update={"probe": True}),
                                        attempts={run.run_id: states[run.run_id].attempts for run in probes}, **common))
         return made
 
@@ -131,9 +139,10 @@ class Submission:
         shown: list[tuple[batch.Batch, str]] = []
         proven: list[str] = []
         previous: list[str] = []
-        for one in self.batches(runs, probes, states, limits.largest_array(), {}, PLANNED):
+        code = snapshot.place(self.store.root, [run.config for run in runs], self._modules)
+        for one in self.batches(runs, probes, states, limits.largest_array(), Origin(), PLANNED, code):
             shown.append((one, batch.script(one, self.store.root, self.cluster, [*proven, *previous])))
-            if one.kind == "canary":
+            if one.kind == batch.Kind.CANARY:
                 proven = ["afterok:CANARIES"]
             elif self.cluster.max_parallel:
                 previous = ["afterany:PREVIOUS"]
@@ -158,15 +167,15 @@ class Submission:
             kinds = {submitted.batches[job.batch].kind for job in jobs.get(run.run_id, ())}
             decision = wanted(states[run.run_id], run.config.train.epochs, self.options.selection)
             check_folder(self.store.folder(run.run_id))
-            if kinds == {"canary"}:
+            if kinds == {batch.Kind.CANARY}:
                 covered.add(canary.kind(run.config))
                 after |= {job.label.partition("_")[0] for job in jobs[run.run_id]}
                 fresh.append(run)
             elif kinds:
                 queued += 1
-            elif decision == "start":
+            elif decision == Decision.START:
                 fresh.append(run)
-            elif decision == "wait":
+            elif decision == Decision.WAIT:
                 others += 1
         if queued:
             self.listener.told(f"{queued} runs are in the queue already")
@@ -185,7 +194,7 @@ class Submission:
 
     def _bury(self, submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Any]) -> None:
         """Say how runs ended whose job has left the queue without a word."""
-        gone = {run_id: label for run_id, state in states.items() if state.name in ("claimed", "lost")
+        gone = {run_id: label for run_id, state in states.items() if state.name in (State.CLAIMED, State.LOST)
                 and run_id not in jobs and (label := submitted.holder(run_id))}
         before = {run_id: _beats(self.store, run_id) for run_id in gone}
         if gone:
@@ -194,7 +203,7 @@ class Submission:
             if _beats(self.store, run_id) != before[run_id]:
                 continue  # it lives, whatever the queue says
             reason, words = epitaph(submitted.log_of(label))
-            attempt.end_for_job(self.store.folder(run_id), label, "failed", reason,
+            attempt.end_for_job(self.store.folder(run_id), label, State.FAILED, reason,
                                 f"job {label} left the queue without a word{': ' if words else ''}{words}")
 
     def _hand_over(self, batches: Sequence[batch.Batch], after: Sequence[str], stop: Stop) -> None:
@@ -209,13 +218,14 @@ class Submission:
             text = batch.script(one, self.store.root, self.cluster, [*proven, *previous])
             atomic.create(record.with_suffix(".sh"), text.encode(), atomic.nobody())
             job = self._sbatch(record, number)
-            if batch.settle(self.store.root, one.name, job) not in (job,):
+            if batch.settle(self.store.root, one.name, job) != job:
                 cancel_jobs([job])
                 raise UserError("another start of the same runs has just given this submission up", str(record),
                                 f"job {job} was cancelled; see `status`")
-            what = "canaries, for which the others wait" if one.kind == "canary" else f"jobs, {len(one.runs)} runs"
+            is_canary = one.kind == batch.Kind.CANARY
+            what = "canaries, for which the others wait" if is_canary else f"jobs, {len(one.runs)} runs"
             self.listener.told(f"submitted job {job}: {len(one.tasks)} {what}")
-            if one.kind == "canary":
+            if is_canary:
                 proven.append(f"afterok:{job}")
             elif self.cluster.max_parallel:
                 previous = [f"afterany:{job}"]
@@ -252,6 +262,6 @@ def _forget(record: Path) -> None:
         record.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def _beats(store: Store, run_id: str) -> tuple[int, int] | None:
+def _beats(store: Store, run_id: str) -> attempt.Pulse | None:
     tenure = attempt.latest(store.folder(run_id))
-    return (tenure.number, tenure.count) if tenure else None
+    return tenure.pulse if tenure else None

@@ -28,14 +28,17 @@ def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = (
     `modules` are copied, too. Installed packages are not: a job uses the same interpreter. Raises UserError, OSError.
     """
     sources = dict(_sources(configs, modules))
-    folder = _place(store, sources)
-    if folder.is_dir():
-        return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    aside = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}.tmp")
+    parent = _parent(store)
+    parent.mkdir(parents=True, exist_ok=True)
+    aside = parent / f".{secrets.token_hex(8)}.tmp"
     for name, source in sources.items():
         (aside / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, aside / name)
+    # The copy is what is named: a file that is saved in this moment is in it whole or as it was, and the name says so.
+    folder = parent / _digest({name: aside / name for name in sources})
+    if folder.is_dir():
+        shutil.rmtree(aside)
+        return folder
     # Else each of the jobs, which start together, would compile everything; the copy never changes.
     compileall.compile_dir(aside, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     try:
@@ -48,16 +51,20 @@ def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = (
 
 
 def place(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = ()) -> Path:
-    """Where `freeze` puts the copy."""
-    return _place(store, dict(_sources(configs, modules)))
+    """Where `freeze` would put the copy of the code as it is now."""
+    return _parent(store) / _digest(dict(_sources(configs, modules)))
 
 
-def _place(store: Path, sources: Mapping[str, Path]) -> Path:
+def _parent(store: Path) -> Path:
+    return store.absolute() / "slurm" / "code"
+
+
+def _digest(sources: Mapping[str, Path]) -> str:
     digest = hashlib.sha256()
     for name in sorted(sources):
         content = hashlib.sha256(sources[name].read_bytes()).hexdigest()
         digest.update(f"{name}\0{content}\n".encode())
-    return store.absolute() / "slurm" / "code" / digest.hexdigest()[:16]
+    return digest.hexdigest()[:16]
 
 
 def own_modules(configs: Iterable[RunConfig]) -> list[str]:

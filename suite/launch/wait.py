@@ -9,7 +9,9 @@ from suite.job.stop import Stop
 from suite.launch.listener import Listener
 from suite.launch.options import Options
 from suite.launch.queue import Queue, Submitted
-from suite.plan.decision import wanted
+from suite.plan.decision import Decision, wanted
+from suite.store.records import Beat
+from suite.store.state import State
 from suite.store.store import Store
 
 if TYPE_CHECKING:
@@ -30,12 +32,12 @@ def watch(runs: Sequence[GridRun], queue: Queue, options: Options, listener: Lis
         states = store.states(left)
         for run_id, state in states.items():
             run = left[run_id]
-            if state.name == "claimed":
+            if state.name == State.CLAIMED:
                 if run_id not in running:
                     running.add(run_id)
                     listener.started(run)
-                listener.progress(run, state.progress or {})
-            over = wanted(state, run.config.train.epochs, options.selection) == "leave"
+                listener.progress(run, state.progress or Beat())
+            over = wanted(state, run.config.train.epochs, options.selection) == Decision.LEAVE
             if over or (jobs is not None and run_id not in jobs):
                 del left[run_id]
                 listener.ended(run, state if over else submitted.seen({run_id: state})[0][run_id])

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
 
-from suite.store.state import RunState
+from suite.store.state import RunState, State
 
-AGAIN_ONLY_ON_RETRY = ("error", "diverged", "oom")
+
+class Decision(StrEnum):
+    """What a launch does with a run: start it, wait for its owner, or leave it."""
+
+    START = "start"
+    WAIT = "wait"
+    LEAVE = "leave"
 
 
 @dataclass(frozen=True)
@@ -21,14 +27,13 @@ class Selection:
     retry: bool = False
 
 
-def wanted(state: RunState, epochs: int, selection: Selection) -> Literal["start", "wait", "leave"]:
-    """What a launch does with a run of so many `epochs` in this state: start it, wait for its owner, or leave it."""
-    if state.name in ("claimed", "unknown"):
-        return "wait"
-    if state.name == "done" or (state.name == "cancelled" and not selection.retry):
-        return "leave"
-    if state.name == "failed" and state.reason in AGAIN_ONLY_ON_RETRY and not selection.retry:
-        return "leave"
+def wanted(state: RunState, epochs: int, selection: Selection) -> Decision:
+    """What a launch does with a run of so many `epochs` in this state."""
+    if state.is_held:
+        return Decision.WAIT
+    ended = state.name == State.CANCELLED or state.failed_for_good
+    if state.name == State.DONE or (ended and not selection.retry):
+        return Decision.LEAVE
     # All epochs without a result means that the result is still to be written.
     reached = selection.until is not None and min(selection.until, epochs) <= state.epochs < epochs
-    return "leave" if reached and state.name == "partial" else "start"
+    return Decision.LEAVE if reached and state.name == State.PARTIAL else Decision.START

@@ -9,10 +9,12 @@ from typing import Any
 
 from suite.errors import Problem, UserError
 from suite.grid.model import Grid, GridRun
-from suite.plan.decision import Selection, wanted
+from suite.plan.decision import Decision, Selection, wanted
 from suite.plan.price import Price, of_shapes, total
 from suite.store.state import RunState
 from suite.store.store import Store
+
+Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Plan:
         """How many runs are in each state; failed ones by their reason."""
         return dict(Counter(self.states[run.run_id].label for run in self.runs).most_common())
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> Json:
         """For programs: counts, price, runs with their states, exclusions with their reasons."""
         todo = {run.run_id for run in self.todo}
         return {
@@ -45,10 +47,13 @@ class Plan:
             "counts": self.counts(), "shared": self.shared, "until": self.until,
             "price": {"slot_seconds": self.price.seconds, "known": self.price.known, "unknown": self.price.unknown},
             "excluded": [{"labels": e.labels, "reason": e.reason} for g in self.grids for e in g.excluded],
-            "runs": [{"id": run.run_id, "labels": run.labels, "seed": run.config.seed, "to_run": run.run_id in todo,
-                      "state": (state := self.states[run.run_id]).name, "reason": state.reason, "detail": state.detail,
-                      "epochs": state.epochs, "of": run.config.train.epochs, "progress": state.progress}
-                     for run in self.runs]}
+            "runs": [self._run(run) | {"to_run": run.run_id in todo} for run in self.runs]}
+
+    def _run(self, run: GridRun) -> dict[str, object]:
+        state = self.states[run.run_id]
+        return {"id": run.run_id, "labels": run.labels, "seed": run.config.seed, "to_run": False,
+                "state": state.name, "reason": state.reason, "detail": state.detail, "epochs": state.epochs,
+                "of": run.config.train.epochs, "progress": state.progress.content() if state.progress else None}
 
 
 def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, retry: Iterable[str] = ()) -> Plan:
@@ -66,8 +71,8 @@ def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, ret
 
 def is_missing(state: RunState, run: GridRun, selection: Selection, reasons: set[str]) -> bool:
     """Whether a start would run it, which the launcher decides. With `reasons`, only what ended so, but for "all"."""
-    ended = "cancelled" if state.name == "cancelled" else state.reason if state.name == "failed" else ""
-    return (not narrowed(reasons) or ended in reasons) and wanted(state, run.config.train.epochs, selection) == "start"
+    asked = not narrowed(reasons) or state.ended_for in reasons
+    return asked and wanted(state, run.config.train.epochs, selection) == Decision.START
 
 
 def narrowed(reasons: Collection[str]) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from suite.grid.model import GridRun
 from suite.store import attempt
+from suite.store.records import Beat
 from suite.store.state import RunState
 from suite.store.store import Store
 
@@ -41,7 +42,7 @@ def of_shapes(todo: Sequence[GridRun], runs: Sequence[GridRun], states: Mapping[
         if states[run.run_id].attempts and run.config.shape in missing:
             with suppress(OSError):
                 tenure = attempt.latest(store.folder(run.run_id))
-                speed = _seconds_per_epoch(tenure.beat if tenure else None)
+                speed = tenure.beat.seconds_per_epoch if tenure and tenure.beat else None
                 told.setdefault(run.config.shape, []).extend([speed] if speed else [])
     return {shape: statistics.median(values) for shape, values in told.items() if values} | prices
 
@@ -49,11 +50,12 @@ def of_shapes(todo: Sequence[GridRun], runs: Sequence[GridRun], states: Mapping[
 def left(run: GridRun, state: RunState, until: int | None, prices: Mapping[str, float]) -> float | None:
     """Seconds that a run needs until its end, or the end of epoch `until`; by its own speed while it is under way."""
     target = min(until or run.config.train.epochs, run.config.train.epochs)
-    beat = state.progress or {}
-    price = _seconds_per_epoch(beat) or prices.get(run.config.shape)
+    beat = state.progress or Beat()
+    own = beat.seconds_per_epoch
+    price = own or prices.get(run.config.shape)
     if price is None:
         return None
-    done = beat["step"] / beat["steps_per_epoch"] if _seconds_per_epoch(beat) else state.epochs
+    done = (beat.step or 0) / (beat.steps_per_epoch or 1) if own else state.epochs
     return max(0.0, target - done) * price
 
 
@@ -85,10 +87,3 @@ def clock(seconds: float) -> str:
     if seconds < 100 * 3600:
         return f"{int(seconds) // 3600}:{int(seconds) // 60 % 60:02d} h"
     return f"{seconds / 86400:.1f} days"
-
-
-def _seconds_per_epoch(beat: Mapping[str, float] | None) -> float | None:
-    """From a heartbeat: steps of an epoch times seconds of a step. None where it does not tell."""
-    if not beat or not beat.get("seconds_per_step") or not beat.get("steps_per_epoch"):
-        return None
-    return beat["seconds_per_step"] * beat["steps_per_epoch"]

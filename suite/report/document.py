@@ -85,6 +85,6 @@ def _provenance(grid: Grid, store: Store, states: Mapping[str, RunState]) -> dic
             continue
         record = store.provenance(run.run_id)
         if record is not None:
-            kept = {key: value for key, value in record.items() if key != "attempts"}
+            kept = {key: value for key, value in record.content().items() if key != "attempts"}
             found[run.run_id] = seen.setdefault(repr(kept), kept)
     return found

@@ -98,9 +98,9 @@ def _keep(source: Store, target: Store, run_id: str, numbers: str) -> None:
         (folder / name).write_bytes((source.folder(run_id) / name).read_bytes())
     record = source.provenance(run_id)
     if record is not None:
-        attempts = [{key: value for key, value in attempt.items() if key not in ("host", "command")}
-                    for attempt in record.get("attempts", ())]
-        (folder / "provenance.json").write_bytes(atomic.seal(record | {"attempts": attempts}))
+        attempts = [{key: value for key, value in attempt.content().items() if key not in ("host", "command")}
+                    for attempt in record.attempts]
+        (folder / "provenance.json").write_bytes(atomic.seal({**record.content(), "attempts": attempts}))
 
 
 @dataclass(frozen=True)

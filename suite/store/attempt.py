@@ -13,17 +13,39 @@ import re
 import secrets
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TypeVar
 
 from suite.files import atomic
+from suite.files.record import Record
+from suite.store.records import Beat, Claim, End, StopRequest
 
-Status = Literal["ended", "alive", "dead", "elsewhere", "unreadable"]
 CLAIM = re.compile(r"(\d{4,})\.json")
 PATIENCE_S = 600.0
+R = TypeVar("R", bound=Record)
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """Whether an attempt goes on, as far as this machine can tell. ELSEWHERE: on another machine, so nobody knows."""
+
+    ENDED = "ended"
+    ALIVE = "alive"
+    DEAD = "dead"
+    ELSEWHERE = "elsewhere"
+    UNREADABLE = "unreadable"
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """The heart of an attempt at a moment: its number, and how often its heart has beaten."""
+
+    attempt: int
+    beats: int
 
 
 class Overtaken(Exception):
@@ -56,36 +78,40 @@ class Tenure:
     """What the files say about an attempt. `claim` and `end` are None where unreadable, `end` also where not there."""
 
     number: int
-    claim: Mapping[str, Any] | None
-    beat: Mapping[str, Any] | None
+    claim: Claim | None
+    beat: Beat | None
     ended: bool
-    end: Mapping[str, Any] | None
+    end: End | None
 
     @property
     def status(self) -> Status:
         """Whether it goes on, as far as this machine can tell."""
         if self.ended:
-            return "ended"
+            return Status.ENDED
         if self.claim is None:
-            return "unreadable"
+            return Status.UNREADABLE
         _, place = here()
-        if not place or self.claim["place"] != place:
-            return "elsewhere"
-        alive = process_start(self.claim["pid"]) == self.claim["started"]
-        return "alive" if alive else "dead"
+        if not place or self.claim.place != place:
+            return Status.ELSEWHERE
+        return Status.ALIVE if process_start(self.claim.pid) == self.claim.started else Status.DEAD
 
     @property
-    def count(self) -> int:
-        """How often its heart has beaten."""
-        return int(self.beat.get("count", 0)) if self.beat else 0
+    def pulse(self) -> Pulse:
+        """Its heart now."""
+        return Pulse(self.number, self.beat.count if self.beat else 0)
+
+    @property
+    def job(self) -> str:
+        """The job of a cluster that it is in, or ""."""
+        return self.claim.job if self.claim else ""
 
     @property
     def holder(self) -> str:
         """Who has it, in words."""
         if self.claim is None:
             return "an owner whose claim cannot be read"
-        job = f" in job {self.claim['job']}" if self.claim.get("job") else ""
-        return f"process {self.claim['pid']} on {self.claim['host']}{job}"
+        job = f" in job {self.claim.job}" if self.claim.job else ""
+        return f"process {self.claim.pid} on {self.claim.host}{job}"
 
 
 def latest(folder: Path) -> Tenure | None:
@@ -94,10 +120,9 @@ def latest(folder: Path) -> Tenure | None:
     if not number:
         return None
     base = folder / "attempts" / f"{number:04d}"
-    claim, _ = _read(base.with_suffix(".json"))
-    claim = claim if claim and {"token", "host", "place", "pid", "started"} <= claim.keys() else None
-    beat, _ = _read(base.with_suffix(".beat"))
-    end, ended = _read(base.with_suffix(".end"))
+    claim, _ = _read(base.with_suffix(".json"), Claim)
+    beat, _ = _read(base.with_suffix(".beat"), Beat)
+    end, ended = _read(base.with_suffix(".end"), End)
     return Tenure(number, claim, beat, ended, end)
 
 
@@ -110,15 +135,15 @@ def numbers(folder: Path) -> list[int]:
         return []
 
 
-def claim(folder: Path, still: tuple[int, int] | None = None, job: str = "") -> Attempt | None:
+def claim(folder: Path, still: Pulse | None = None, job: str = "") -> Attempt | None:
     """Own a run folder, or None where somebody else does. Raises OSError.
 
-    `still`: number and count of an attempt whose heart was seen to stand still for too long, and that may be overtaken.
+    `still`: the pulse of an attempt whose heart was seen to stand still for too long, and that may be overtaken.
     `job`: of a cluster, in which this process is.
     """
     (folder / "attempts").mkdir(exist_ok=True)
     last = latest(folder)
-    free = last is None or last.status in ("ended", "dead") or still == (last.number, last.count)
+    free = last is None or last.status in (Status.ENDED, Status.DEAD) or still == last.pulse
     if not free:
         return None
     attempt = Attempt(folder, last.number + 1 if last else 1)
@@ -138,9 +163,9 @@ class Attempt:
         """Claim the folder; whether it worked. What earlier owners have not yet put in place is removed."""
         host, place = here()
         pid = os.getpid()
-        content = {"token": self.token, "host": host, "place": place, "pid": pid, "started": process_start(pid),
-                   "job": job, "when": time.strftime("%Y-%m-%d %H:%M:%S %z")}  # for people; nothing is decided by it
-        if not atomic.create(self._path(self.number, "json"), atomic.seal(content), self._owner, durable=False):
+        mine = Claim(token=self.token, host=host, place=place, pid=pid, started=process_start(pid), job=job,
+                     when=time.strftime("%Y-%m-%d %H:%M:%S %z"))
+        if not atomic.create(self._path(self.number, "json"), mine.sealed(), self._owner, durable=False):
             return False
         for place_of_files in (self.folder, self.folder / "attempts"):
             atomic.remove_aside(place_of_files, self.number)
@@ -172,10 +197,10 @@ class Attempt:
         self.check()
         return atomic.set_aside(self.folder / name, why).name
 
-    def beat(self, progress: Mapping[str, Any]) -> None:
+    def beat(self, progress: Beat) -> None:
         """Show that the owner lives, and how far it is. Raises Overtaken, OSError."""
         self._count += 1
-        data = atomic.seal({"count": self._count, **progress})
+        data = progress.model_copy(update={"count": self._count}).sealed()
         self._fenced(lambda: atomic.replace(self._path(self.number, "beat"), data, self._owner, self.check, False))
 
     @property
@@ -183,12 +208,12 @@ class Attempt:
         """Whether somebody has asked for it (`ask_to_stop`)."""
         return self._path(self.number, "stop").exists()
 
-    def end(self, state: str, reason: str = "", detail: str = "", **more: Any) -> None:
+    def end(self, state: str, reason: str = "", detail: str = "") -> None:
         """Say how it ended, once. Raises Overtaken, OSError."""
-        data = atomic.seal({"state": state, "reason": reason, "detail": detail, **more})
+        data = End(state=state, reason=reason, detail=detail).sealed()
         self._fenced(lambda: atomic.create(self._path(self.number, "end"), data, self._owner, self.check))
 
-    def _fenced(self, write: Callable[[], Any]) -> Any:
+    def _fenced(self, write: Callable[[], T]) -> T:
         self.check()  # an owner that comes back after a long while touches nothing at all
         try:
             return write()
@@ -206,18 +231,18 @@ class Attempt:
 
 def ask_to_stop(folder: Path, number: int, who: str) -> None:
     """Ask the owner of an attempt, wherever it is, to write a checkpoint and to end as cancelled. Raises OSError."""
-    atomic.create(folder / "attempts" / f"{number:04d}.stop", atomic.seal({"who": who}), atomic.nobody())
+    atomic.create(folder / "attempts" / f"{number:04d}.stop", StopRequest(who=who).sealed(), atomic.nobody())
 
 
 def end_for_dead(folder: Path, pid: int, started: int | None, state: str, reason: str, detail: str) -> bool:
     """Say how a dead process of this machine ended, if it owned the folder and had not said so; whether it was said."""
     last = latest(folder)
-    if last is None or last.claim is None or last.status != "dead" or last.claim["pid"] != pid:
+    if last is None or last.claim is None or last.status != Status.DEAD or last.claim.pid != pid:
         return False
-    if started is not None and last.claim["started"] != started:
+    if started is not None and last.claim.started != started:
         return False
     try:
-        Attempt(folder, last.number, str(last.claim["token"])).end(state, reason, detail)
+        Attempt(folder, last.number, last.claim.token).end(state, reason, detail)
     except Overtaken:
         return False
     return True
@@ -226,10 +251,10 @@ def end_for_dead(folder: Path, pid: int, started: int | None, state: str, reason
 def end_for_job(folder: Path, job: str, state: str, reason: str, detail: str) -> bool:
     """Say how the attempt of a job ended that SLURM knows no more, or starts again; whether there was one."""
     last = latest(folder)
-    if last is None or last.ended or last.claim is None or last.claim.get("job") != job:
+    if last is None or last.ended or last.claim is None or last.job != job:
         return False
     try:
-        Attempt(folder, last.number, str(last.claim["token"])).end(state, reason, detail)
+        Attempt(folder, last.number, last.claim.token).end(state, reason, detail)
     except Overtaken:
         return False
     return True
@@ -241,22 +266,22 @@ class Watch:
     def __init__(self, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic) -> None:
         self.patience_s = patience_s
         self._clock = clock
-        self._seen: dict[str, tuple[tuple[int, int], float]] = {}
+        self._seen: dict[str, tuple[Pulse, float]] = {}
 
-    def still(self, run_id: str, tenure: Tenure) -> tuple[int, int] | None:
-        """Number and count of the attempt, if its heart has not moved for longer than `patience_s`; else None."""
-        now, place = self._clock(), (tenure.number, tenure.count)
+    def still(self, run_id: str, tenure: Tenure) -> Pulse | None:
+        """The pulse of the attempt, if its heart has not moved for longer than `patience_s`; else None."""
+        now, pulse = self._clock(), tenure.pulse
         seen, since = self._seen.get(run_id, (None, now))
-        if seen != place:
+        if seen != pulse:
             since = now
-        self._seen[run_id] = (place, since)
-        return place if now - since > self.patience_s else None
+        self._seen[run_id] = (pulse, since)
+        return pulse if now - since > self.patience_s else None
 
 
-def _read(path: Path) -> tuple[dict[str, Any] | None, bool]:
-    """Content (None where unreadable) and whether the file is there."""
+def _read(path: Path, kind: type[R]) -> tuple[R | None, bool]:
+    """The record (None if it cannot be read) and whether the file is there."""
     try:
-        return atomic.read_sealed(path), True
+        return kind.read(path), True
     except FileNotFoundError:
         return None, False
     except (atomic.Corrupt, OSError):

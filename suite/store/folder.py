@@ -6,15 +6,15 @@ import json
 import os
 import re
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files import atomic
 from suite.store.migrate import SCHEMA, migrated
+from suite.store.records import Head, Result, Row
 
 CHECKPOINT = re.compile(r"checkpoint-(\d{9,})-([0-9a-f]{16})\.pt")
 FROZEN = "FROZEN"  # a file of this name in a store keeps it from being written to
@@ -56,7 +56,7 @@ def read_config(folder: Path) -> RunConfig:
     return config
 
 
-def read_result(folder: Path) -> dict[str, Any]:
+def read_result(folder: Path) -> Result:
     """The result in a run's folder, in the present version.
 
     Raises FileNotFoundError; Corrupt where it is not whole, or of another run; UserError for one of a newer version.
@@ -68,24 +68,24 @@ def read_result(folder: Path) -> dict[str, Any]:
     result = migrated(result, str(path))
     if not isinstance(rows := result.get("rows"), list) or result.get("epochs") != len(rows):
         raise atomic.Corrupt("result.json lacks the rows of its epochs")
-    return result
+    return Result.of(result, path.name)
 
 
-def read_head(path: Path) -> dict[str, Any]:
+def read_head(path: Path) -> Head:
     """A `result.json` without its rows, nearly all of it, which are cut out unparsed. Raises as `read_result`."""
     folder, data = path.parent, atomic.read_bytes(path)
     start = data.find(b'"rows":[{')  # a quote within a string has a backslash before it
     stop = data.find(b'}],"', start)
     if 0 < start < stop and atomic.is_as_sealed(data):
         with suppress(ValueError, RecursionError):
-            head: dict[str, Any] = json.loads(data[:start] + data[stop + 3:])
-            usual = head.get("id") == folder.name and head.get("schema", 1) == SCHEMA
-            if usual and head.get("epochs") == data.count(b"},{", start, stop) + 1:
+            head = Head.model_validate_json(data[:start] + data[stop + 3:])
+            usual = head.id == folder.name and head.version == SCHEMA
+            if usual and head.epochs == data.count(b"},{", start, stop) + 1:
                 return head
-    return {key: value for key, value in read_result(folder).items() if key != "rows"}
+    return read_result(folder)
 
 
-def encode_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def encode_rows(rows: Sequence[Row]) -> bytes:
     """The lines of `metrics.jsonl`: a row each, with the CRC-32 of the canonical rest under the key `crc`."""
     lines = []
     for row in rows:
@@ -94,13 +94,13 @@ def encode_rows(rows: Sequence[Mapping[str, Any]]) -> bytes:
     return "".join(lines).encode()
 
 
-def read_rows(folder: Path) -> tuple[list[dict[str, Any]], str]:
+def read_rows(folder: Path) -> tuple[list[Row], str]:
     """The rows of `metrics.jsonl` up to the first bad line, and what is wrong with that ("" where all is well)."""
     try:
         lines = atomic.read_bytes(folder / "metrics.jsonl").split(b"\n")
     except (FileNotFoundError, NotADirectoryError):
         return [], ""
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     for number, line in enumerate(lines[:-1], 1):
         row = _row(line)
         if row is None:
@@ -129,7 +129,7 @@ def is_whole(path: Path) -> bool:
     return True
 
 
-def _row(line: bytes) -> dict[str, Any] | None:
+def _row(line: bytes) -> Row | None:
     try:
         row = json.loads(line)
         crc = row.pop("crc", None) if isinstance(row, dict) else None

@@ -12,14 +12,15 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
-from typing import Any
 
 from suite.errors import UserError
 from suite.files import atomic
 from suite.store import attempt, requests, trash
 from suite.store.folder import MANIFEST, STORE, check_folder, check_writable, checkpoints, read_config
-from suite.store.state import RunState
+from suite.store.records import Row
+from suite.store.state import RunState, State
 from suite.store.store import Store
 
 ASIDE = "merging"  # folder of the target for what is being copied; `<run>-<pid>-<start time>` in it
@@ -83,21 +84,38 @@ def _source(folder: Path) -> Store:
     return source
 
 
-def compare(mine: RunState, theirs: RunState, equal: bool) -> str:
-    """What to do with a run that both stores have, mine being the target's: "same", "conflict", "take", "keep"."""
-    if mine.name == theirs.name == "done":
-        return "same" if equal else "conflict"
-    if mine.name == "done" or theirs.name == "done":
-        return "take" if theirs.name == "done" else "keep"
-    return "take" if theirs.epochs > mine.epochs else "keep"
+class Decision(StrEnum):
+    """What to do with a run of the source."""
+
+    NEW = "new"
+    SAME = "same"
+    CONFLICT = "conflict"
+    TAKE = "take"
+    KEEP = "keep"
+
+
+@dataclass(frozen=True, order=True)
+class Reach:
+    """How far a run is; the one that is further is the greater. `step` is that of its newest checkpoint."""
+
+    done: bool
+    epochs: int
+    step: int = 0
+
+
+def compare(mine: Reach, theirs: Reach, equal: bool) -> Decision:
+    """What to do with a run that both stores have, mine being the target's; `equal`: their numbers are the same."""
+    if mine.done and theirs.done:
+        return Decision.SAME if equal else Decision.CONFLICT
+    return Decision.TAKE if theirs > mine else Decision.KEEP
 
 
 def _bring(run_id: str, source: Store, target: Store, alive: set[str]) -> str:
     """Merge one run; what became of it, as a heading."""
     theirs, folder = source.state(run_id), source.folder(run_id)
-    if theirs.name == "unknown":
+    if theirs.name == State.UNKNOWN:
         return f"cannot be read: {theirs.detail}"
-    if theirs.name == "todo":
+    if theirs.name == State.TODO:
         return NOTHING
     if run_id in alive:
         return "under way in the source; merge again when they have ended"
@@ -111,19 +129,19 @@ def _bring(run_id: str, source: Store, target: Store, alive: set[str]) -> str:
         mine = target.state(run_id)
         check_folder(target.folder(run_id))
         if not there:
-            decision = "new"
+            decision = Decision.NEW
         else:
             equal = _numbers(source, run_id) == _numbers(target, run_id)
             decision = compare(_reach(target, run_id, mine), _reach(source, run_id, theirs), equal)
-        if decision == "conflict":
+        if decision == Decision.CONFLICT:
             bench = read_config(folder).kind == "bench"  # measured twice: both are right, and one is enough
             return TWICE if bench else CONFLICT
-        if decision not in ("new", "take"):
-            return SAME if decision == "same" else BEHIND
-        if mine.name in ("claimed", "unknown"):
+        if decision not in (Decision.NEW, Decision.TAKE):
+            return SAME if decision == Decision.SAME else BEHIND
+        if mine.is_held:
             return "under way in the target; merge again when they have ended"
-        if _put(folder, target, run_id, decision == "take"):
-            return NEW if decision == "new" else AHEAD
+        if _put(folder, target, run_id, decision == Decision.TAKE):
+            return NEW if decision == Decision.NEW else AHEAD
 
 
 def _put(folder: Path, target: Store, run_id: str, replace: bool) -> bool:
@@ -165,15 +183,13 @@ def _check_plain(folder: Path) -> None:
             raise UserError(f"{path.relative_to(folder)} in it is no plain file", str(path))
 
 
-def _reach(store: Store, run_id: str, state: RunState) -> RunState:
-    """The state, with the newest checkpoint's step counted as part of an epoch where the run is not done."""
-    if state.name == "done":
-        return state
-    step = max((step for step, _ in checkpoints(store.folder(run_id))), default=0)
-    return RunState(state.name, epochs=(state.epochs << 40) + step)
+def _reach(store: Store, run_id: str, state: RunState) -> Reach:
+    if state.name == State.DONE:
+        return Reach(True, state.epochs)
+    return Reach(False, state.epochs, max((step for step, _ in checkpoints(store.folder(run_id))), default=0))
 
 
-def _numbers(store: Store, run_id: str) -> list[dict[str, Any]]:
+def _numbers(store: Store, run_id: str) -> list[Row]:
     """The rows of a run without their times."""
     return [{k: v for k, v in row.items() if not k.startswith("time/")} for row in store.rows(run_id)]
 
@@ -181,15 +197,15 @@ def _numbers(store: Store, run_id: str) -> list[dict[str, Any]]:
 def _alive(source: Store) -> set[str]:
     """Runs of the source that somebody is at: on this machine by process, elsewhere where the heart beats."""
     def beats() -> dict[str, attempt.Tenure]:
-        claimed = (run_id for run_id, state in source.states(source.run_ids()).items() if state.name == "claimed")
+        claimed = (run_id for run_id, state in source.states(source.run_ids()).items() if state.name == State.CLAIMED)
         found = ((run_id, attempt.latest(source.folder(run_id))) for run_id in claimed)
         return {run_id: tenure for run_id, tenure in found if tenure is not None}
 
     before = beats()
-    if any(tenure.status == "elsewhere" for tenure in before.values()):
+    if any(tenure.status == attempt.Status.ELSEWHERE for tenure in before.values()):
         time.sleep(STILL_S)
-    return {run_id for run_id, tenure in beats().items() if tenure.status == "alive" or run_id not in before
-            or (tenure.number, tenure.count) != (before[run_id].number, before[run_id].count)}
+    return {run_id for run_id, tenure in beats().items() if tenure.status == attempt.Status.ALIVE
+            or run_id not in before or tenure.pulse != before[run_id].pulse}
 
 
 def _copy_patches(source: Path, target: Path) -> None:

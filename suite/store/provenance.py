@@ -14,69 +14,71 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from suite import machine
 from suite.files import atomic
+from suite.store.records import AttemptRecord, Code, Facts, Origin
 
 TEXT = ("*.py", "*.yaml", "*.yml", "*.toml", "*.txt", "*.md", "*.j2", "*.cpp", "*.cu", "*.sh", "Makefile")
 EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "compile", "data")  # may change bits
 
 
-def of_launch(root: Path) -> dict[str, Any]:
+def of_launch(root: Path) -> Origin:
     """Commit, dirty files and the command of this launch. A dirty tree's patch is written to `<root>/patches/`.
 
     `git.error` says why there is no commit, where there is none.
     """
-    return {"git": of_code(Path(__file__).resolve().parent, root), "command": sys.argv[:]}
+    return Origin(git=of_code(Path(__file__).resolve().parent, root), command=sys.argv[:])
 
 
-def environment(threads: int, device: str, kernel_backend: str, compiled: str | bool) -> dict[str, Any]:
+def environment(threads: int, device: str, kernel_backend: str, compiled: str | bool) -> Facts:
     """Whatever decides the bits of a trajectory, and the versions of all packages. `device` is its model."""
     return {"device": device, "threads": threads, "kernel_backend": kernel_backend, "compile": compiled,
             "python": platform.python_version(), **machine.versions(), "cpu": machine.cpu(),
             "system": platform.platform()}
 
 
-def differences(first: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+def differences(first: Facts, now: Facts) -> list[str]:
     """What may make other bits, as `threads: 1, then 2`."""
     return [f"{key}: {first.get(key)}, then {now.get(key)}" for key in EXACT if first.get(key) != now.get(key)]
 
 
-def code(attempts: Sequence[Mapping[str, Any]]) -> str:
+def code(attempts: Sequence[AttemptRecord]) -> str:
     """The code of all attempts at a run in a line: commits, each with the patch of its dirty tree."""
     told = []
-    for git in (attempt.get("git") or {} for attempt in attempts):
-        patch = f" + {git['patch']}" if git.get("patch") else ""
-        told.append(f"{git.get('commit') or 'no commit'}{patch}")
+    for git in (attempt.git or Code() for attempt in attempts):
+        patch = f" + {git.patch}" if git.patch else ""
+        told.append(f"{git.commit or 'no commit'}{patch}")
     return ", then ".join(dict.fromkeys(told))
 
 
-def of_code(code: Path, root: Path) -> dict[str, Any]:
+def of_code(code: Path, root: Path) -> Code:
     """Commit of the code in a folder, and whether and how it differs from that (as a patch below `root`).
 
     Raises OSError where the patch cannot be written.
     """
-    record: dict[str, Any] = {"commit": None, "dirty": None, "patch": None, "error": ""}
+    nothing = Code(commit=None, dirty=None, patch=None, error="")
     try:
         top = Path(_run(code, "rev-parse", "--show-toplevel").strip())
         if not _run(code, "ls-files", "--cached", "--others", "--exclude-standard", "--", Path(__file__).name):
-            return record | {"error": "the code is in no git repository"}  # but in a folder that another one ignores
+            # It lies in a folder that the repository around it ignores.
+            return nothing.model_copy(update={"error": "the code is in no git repository"})
         commit = _run(code, "rev-list", "--max-count=1", "--all").strip() and _run(code, "rev-parse", "HEAD").strip()
         changed = _run(top, "status", "--porcelain", "--untracked-files=all", "--", *TEXT)
         patch = _patch(top, commit) if changed else b""
     except FileNotFoundError:
-        return record | {"error": "git is not installed"}
+        return nothing.model_copy(update={"error": "git is not installed"})
     except subprocess.CalledProcessError as error:
-        return record | {"error": error.stderr.decode(errors="replace").strip().partition("\n")[0]}
-    record |= {"commit": commit or None, "dirty": bool(patch)}
+        said = error.stderr.decode(errors="replace").strip().partition("\n")[0]
+        return nothing.model_copy(update={"error": said})
+    where = None
     if patch:
         name = f"{hashlib.sha256(patch).hexdigest()[:16]}.patch"
         if not (root / "patches" / name).exists():
             (root / "patches").mkdir(parents=True, exist_ok=True)
             atomic.create(root / "patches" / name, patch, atomic.nobody())
-        record["patch"] = f"patches/{name}"
-    return record
+        where = f"patches/{name}"
+    return Code(commit=commit or None, dirty=bool(patch), patch=where, error="")
 
 
 def _patch(top: Path, commit: str) -> bytes:

@@ -19,6 +19,7 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.model import Grid
 from suite.store.folder import FROZEN, check_writable
+from suite.store.records import StartRecord
 from suite.store.store import Store
 
 FOLDER = "launches"
@@ -70,14 +71,14 @@ def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None
         return
     try:
         for launch in (of_grid(grid, starts) for grid in grids):
-            content = {"grid": launch.grid, "path": launch.path, "profile": launch.profile, "sets": list(launch.sets),
-                       "runs": dict(launch.runs), "starts": sorted(launch.starts)}
+            content = StartRecord(grid=launch.grid, path=launch.path, profile=launch.profile, sets=list(launch.sets),
+                                  runs=dict(launch.runs), starts=sorted(launch.starts)).content()
             path = folder / f"{hashlib.sha256(atomic.canonical(content).encode()).hexdigest()[:16]}.json"
             if not path.exists():
                 folder.mkdir(parents=True, exist_ok=True)
                 who = {"host": os.uname().nodename, "user": _user(), "command": sys.argv[:],
                        "when": time.strftime("%Y-%m-%d %H:%M:%S %z")}  # for people; nothing is decided by it
-                atomic.create(path, atomic.seal(content | who), atomic.nobody())
+                atomic.create(path, atomic.seal({**content, **who}), atomic.nobody())
     except OSError as error:
         if starts:
             raise atomic.explain(error) or error from None
@@ -88,10 +89,10 @@ def all_of(store: Store) -> list[Launch]:
     launches = []
     for path in sorted((store.root / FOLDER).glob("*.json")):
         try:
-            content = atomic.read_sealed(path)
-            launches.append(Launch(content["grid"], content["path"], content["profile"], tuple(content["sets"]),
-                                   content["runs"], frozenset(content["starts"])))
-        except (atomic.Corrupt, OSError, KeyError, TypeError) as error:
+            start = StartRecord.read(path)
+            launches.append(Launch(start.grid, start.path, start.profile, tuple(start.sets), start.runs,
+                                   frozenset(start.starts)))
+        except (atomic.Corrupt, OSError) as error:
             raise UserError(f"this record of a start cannot be read: {error}", str(path),
                             "remove it, if no run of its grid is wanted any more") from None
     return launches

@@ -3,33 +3,100 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from enum import StrEnum
+from typing import TypedDict
 
 from suite.errors import UserError
-from suite.store.attempt import Tenure
+from suite.store.attempt import Status, Tenure
+from suite.store.records import Beat, End
 
-StateName = Literal["todo", "claimed", "partial", "done", "failed", "cancelled", "lost", "unknown"]
 LONGEST = 500  # letters of an error that is no user's, as the detail of a state
+
+
+class State(StrEnum):
+    """What can be said of a run.
+
+    TODO: nothing is there. CLAIMED: somebody computes it. PARTIAL: it stopped on its way. DONE: it has a result.
+    FAILED, CANCELLED: it ended so. LOST: its owner is gone without a word. UNKNOWN: its files cannot be read.
+    """
+
+    TODO = "todo"
+    CLAIMED = "claimed"
+    PARTIAL = "partial"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    LOST = "lost"
+    UNKNOWN = "unknown"
+
+
+class Reason(StrEnum):
+    """Why a run stopped. ERROR, DIVERGED, OOM, TIMEOUT, KILLED: it failed. BUDGET, INTERRUPTED: it was asked to."""
+
+    NONE = ""
+    ERROR = "error"
+    DIVERGED = "diverged"
+    OOM = "oom"
+    TIMEOUT = "timeout"
+    KILLED = "killed"
+    BUDGET = "budget"
+    INTERRUPTED = "interrupted"
+
+
+OVER = frozenset({State.DONE, State.FAILED, State.CANCELLED})
+HELD = frozenset({State.CLAIMED, State.UNKNOWN})
+FOR_GOOD = frozenset({Reason.ERROR, Reason.DIVERGED, Reason.OOM})  # would end so again
+NO_FAULT = frozenset({Reason.BUDGET, Reason.INTERRUPTED, Reason.TIMEOUT})
+WORDS = {Reason.OOM: "out of memory", Reason.TIMEOUT: "out of time"}
 
 
 @dataclass(frozen=True)
 class RunState:
     """How far a run is: `epochs` finished ones, the `reason` of a failure, and one line of `detail` for the user."""
 
-    name: StateName
+    name: State
     epochs: int = 0
-    reason: str = ""
+    reason: Reason = Reason.NONE
     detail: str = ""
     attempts: int = 0
-    progress: dict[str, Any] | None = None
+    progress: Beat | None = None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended: done, failed or cancelled."""
+        return self.name in OVER
+
+    @property
+    def is_held(self) -> bool:
+        """Whether somebody else has it, or may have it: it cannot be started."""
+        return self.name in HELD
+
+    @property
+    def failed_for_good(self) -> bool:
+        """Whether it failed in a way that it would fail again, so that only `retry` starts it."""
+        return self.name == State.FAILED and self.reason in FOR_GOOD
+
+    @property
+    def ended_for(self) -> str:
+        """What `retry --reason` calls the way it ended: the reason of a failure, `cancelled`, or ""."""
+        if self.name == State.CANCELLED:
+            return State.CANCELLED.value
+        return str(self.reason) if self.name == State.FAILED else ""
 
     @property
     def label(self) -> str:
         """`failed: out of memory`, `partial`, … for a reader."""
-        reasons = {"oom": "out of memory", "timeout": "out of time"}
-        if self.name == "failed" and self.reason:
-            return f"failed: {reasons.get(self.reason, self.reason)}"
-        return self.name
+        if self.name == State.FAILED and self.reason:
+            return f"failed: {WORDS.get(self.reason, str(self.reason))}"
+        return str(self.name)
+
+
+def reason_of(text: str) -> Reason:
+    """The reason of this name; ERROR for one that only a newer release knows."""
+    try:
+        return Reason(text)
+    except ValueError:
+        return Reason.ERROR
 
 
 def one_line(error: BaseException) -> str:
@@ -44,22 +111,29 @@ def one_line(error: BaseException) -> str:
     return f"{sentences}. …" if sentences else f"{start.rpartition(' ')[0] or start} …"
 
 
+class _Common(TypedDict):
+    epochs: int
+    attempts: int
+
+
 def state_of(tenure: Tenure, epochs: int, damage: str) -> RunState:
-    progress = dict(tenure.beat) if tenure.beat is not None else None
-    common: dict[str, Any] = {"epochs": epochs, "attempts": tenure.number}
-    if tenure.status in ("alive", "elsewhere"):
-        return RunState("claimed", detail=f"held by {tenure.holder}", progress=progress, **common)
-    if tenure.status == "unreadable":
-        return RunState("unknown", detail="the newest file in attempts/ cannot be read", progress=progress, **common)
+    """The state of a run without a result, from its newest attempt. `damage`: what is wrong with its files, or ""."""
+    common = _Common(epochs=epochs, attempts=tenure.number)
+    if tenure.status in (Status.ALIVE, Status.ELSEWHERE):
+        return RunState(State.CLAIMED, detail=f"held by {tenure.holder}", progress=tenure.beat, **common)
+    if tenure.status == Status.UNREADABLE:
+        return RunState(State.UNKNOWN, detail="the newest file in attempts/ cannot be read", progress=tenure.beat,
+                        **common)
     if tenure.end is None:
         how = "how its last attempt ended cannot be read" if tenure.ended else f"{tenure.holder} died without a word"
-        return RunState("lost", detail=damage or how, **common)
-    name, reason, detail = (str(tenure.end.get(key, "")) for key in ("state", "reason", "detail"))
-    if name == "failed":
-        return RunState("failed", reason=reason, detail=detail, **common)
-    if name == "cancelled":
-        return RunState("cancelled", detail=detail, **common)
-    missing = "its result.json is gone; the next start makes it again" if name == "done" else detail
-    return RunState("partial", reason=reason, detail=damage or missing, **common)
+        return RunState(State.LOST, detail=damage or how, **common)
+    return _ended(tenure.end, damage, common)
 
 
+def _ended(end: End, damage: str, common: _Common) -> RunState:
+    if end.state == State.FAILED:
+        return RunState(State.FAILED, reason=reason_of(end.reason), detail=end.detail, **common)
+    if end.state == State.CANCELLED:
+        return RunState(State.CANCELLED, detail=end.detail, **common)
+    missing = "its result.json is gone; the next start makes it again" if end.state == State.DONE else end.detail
+    return RunState(State.PARTIAL, reason=reason_of(end.reason), detail=damage or missing, **common)

@@ -13,7 +13,6 @@ import statistics
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
@@ -21,7 +20,8 @@ from suite.files import atomic
 from suite.store.attempt import latest
 from suite.store.folder import check_folder, is_whole, link_in, read_head, read_result, read_rows
 from suite.store.migrate import SCHEMA
-from suite.store.state import RunState, one_line, state_of
+from suite.store.records import Head, Provenance, Result, Row
+from suite.store.state import RunState, State, one_line, state_of
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -34,7 +34,7 @@ class Store:
         if {"\n", "\r"} & set(str(self.root)):
             raise UserError(f"the store's path {str(self.root)!r} has a line break in it", "--store",
                             "name a folder without one")
-        self._heads: dict[str, tuple[tuple[int, int, int], dict[str, Any]]] = {}  # results that were read, less rows
+        self._heads: dict[str, tuple[tuple[int, int, int], Head]] = {}  # results that were read, less rows
 
     def folder(self, run_id: str) -> Path:
         """Where a run lives. Raises ValueError for what is no run's id."""
@@ -46,7 +46,7 @@ class Store:
         """The state of each run, by id; as `state`, with one look at the store for all that are not there yet."""
         ids = [item if isinstance(item, str) else item.run_id for item in wanted]
         there = self._folders()
-        return {run_id: self._state(self.root / run_id, there[run_id]) if run_id in there else RunState("todo")
+        return {run_id: self._state(self.root / run_id, there[run_id]) if run_id in there else RunState(State.TODO)
                 for run_id in ids}
 
     def run_ids(self) -> list[str]:
@@ -68,22 +68,22 @@ class Store:
         folder = self.folder(run_id)
         return self._state(folder, folder.is_symlink())
 
-    def rows(self, run_id: str) -> list[dict[str, Any]]:
+    def rows(self, run_id: str) -> list[Row]:
         """A row for each finished epoch: from the result where there is one, else from the metrics so far."""
         result = self.result(run_id)
-        return result["rows"] if result is not None else read_rows(self.folder(run_id))[0]
+        return result.rows if result is not None else read_rows(self.folder(run_id))[0]
 
-    def result(self, run_id: str) -> dict[str, Any] | None:
+    def result(self, run_id: str) -> Result | None:
         """The result of a finished run. None where there is none, or not a whole one."""
         try:
             return read_result(self.folder(run_id))
         except (FileNotFoundError, NotADirectoryError, atomic.Corrupt):
             return None
 
-    def provenance(self, run_id: str) -> dict[str, Any] | None:
+    def provenance(self, run_id: str) -> Provenance | None:
         """What a run was computed with (`suite.store.provenance`). None where nobody knows."""
         try:
-            return atomic.read_sealed(self.folder(run_id) / "provenance.json")
+            return Provenance.read(self.folder(run_id) / "provenance.json")
         except (FileNotFoundError, NotADirectoryError, atomic.Corrupt):
             return None
 
@@ -97,8 +97,8 @@ class Store:
         for run_id in self.run_ids():
             with suppress(OSError, atomic.Corrupt, UserError):  # no result, or none that can be read: it tells no price
                 head = self._head(self.folder(run_id))
-                if head.get("seconds_per_epoch") is not None:
-                    seconds.setdefault(head["shape"], []).append(head["seconds_per_epoch"])
+                if head.seconds_per_epoch is not None:
+                    seconds.setdefault(head.shape, []).append(head.seconds_per_epoch)
         return {shape: statistics.median(values) for shape, values in seconds.items()}
 
     def add(self, config: RunConfig) -> Path:
@@ -114,35 +114,35 @@ class Store:
 
     def _state(self, folder: Path, link: bool) -> RunState:
         if link:
-            return RunState("unknown", detail=f"{folder.name} is a symbolic link, which is not followed")
+            return RunState(State.UNKNOWN, detail=f"{folder.name} is a symbolic link, which is not followed")
         try:
             return self._look(folder)
         except OSError as error:
-            return RunState("unknown", detail=f"cannot be read: {error.strerror}")
+            return RunState(State.UNKNOWN, detail=f"cannot be read: {error.strerror}")
 
     def _look(self, folder: Path) -> RunState:
         damage = ""
         try:
             head = self._head(folder)
-            return RunState("done", epochs=head["epochs"], attempts=head.get("attempts", 0))
+            return RunState(State.DONE, epochs=head.epochs, attempts=head.attempts)
         except atomic.Corrupt as error:
             damage = f"{error}; the next start mends it"
         except UserError as error:
-            return RunState("unknown", detail=one_line(error))
+            return RunState(State.UNKNOWN, detail=one_line(error))
         except FileNotFoundError:
             pass
         if (link := link_in(folder)) is not None:
-            return RunState("unknown", detail=f"{link.name} is a symbolic link, which is not followed")
+            return RunState(State.UNKNOWN, detail=f"{link.name} is a symbolic link, which is not followed")
         tenure = latest(folder)
         rows, problem = read_rows(folder)
         damage = damage or (f"{problem}; the next start mends it" if problem else "")
         if tenure is None:
-            return RunState("partial" if rows or damage else "todo", epochs=len(rows), detail=damage)
+            return RunState(State.PARTIAL if rows or damage else State.TODO, epochs=len(rows), detail=damage)
         if (folder / "result.json").exists() and not damage:  # it came since the first look
             return self._look(folder)
         return state_of(tenure, len(rows), damage)
 
-    def _head(self, folder: Path) -> dict[str, Any]:
+    def _head(self, folder: Path) -> Head:
         """A result without its rows. Raises FileNotFoundError, Corrupt."""
         path = folder / "result.json"
         stat = path.stat()

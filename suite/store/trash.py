@@ -10,7 +10,7 @@ from suite.files import atomic
 from suite.grid.model import Grid
 from suite.store import attempt, requests
 from suite.store.folder import check_folder
-from suite.store.state import RunState
+from suite.store.state import RunState, State
 from suite.store.store import Store
 
 FOLDER = "trash"
@@ -44,7 +44,7 @@ def move(store: Store, run_id: str, state: RunState) -> Path | None:
         place = aside(store, run_id)
         folder.rename(place)
         # Moved back, it is what it was. Until then the claim holds, so that nobody starts a run that is on its way.
-        name = state.name if state.name in ("failed", "cancelled") else "partial"
+        name = state.name if state.name in (State.FAILED, State.CANCELLED) else State.PARTIAL
         attempt.Attempt(place, own.number, own.token).end(name, state.reason, state.detail)
     except OSError as error:
         raise atomic.explain(error) or error from None

@@ -19,6 +19,7 @@ from one_run import OFTEN, ROWS, RUN, break_at, ends_well, names
 
 from suite import machine
 from suite.config.run_config import RunConfig
+from suite.job.compute import Compute
 from suite.job.ending import failure
 from suite.job.job import run
 from suite.job.order import Order
@@ -26,6 +27,7 @@ from suite.job.stop import Stop
 from suite.store import attempt
 from suite.store.folder import checkpoints
 from suite.store.migrate import SCHEMA
+from suite.store.records import Code, DataRecord, Origin
 from suite.store.state import RunState
 from suite.store.store import Store
 from suite.train import device
@@ -34,23 +36,23 @@ from suite.train.trainer import Diverged, Trainer
 from suite.train.trajectory import Training
 
 
-def test_a_whole_run(folder: Path, store: Store, capsys: pytest.CaptureFixture[str]) -> None:
-    result = ends_well(folder, Order(launch={"git": {"commit": "c" * 40, "patch": None}, "command": ["x"]}))
-    assert {k: v for k, v in result.items() if k != "rows"} == {
+def test_a_whole_run(folder: Path, store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    result = ends_well(folder, Order(launch=Origin(git=Code(commit="c" * 40, patch=None), command=["x"])))
+    assert {k: v for k, v in result.content().items() if k != "rows"} == {
         "id": RUN.run_id, "epochs": 3, "steps": 3 * STEPS, "parameters": 3, "shape": RUN.shape, "attempts": 1,
         "threads": 1, "device": device.model("cpu"), "mixed": [], "schema": SCHEMA,
-        "seconds_per_epoch": sorted(r["time/train"] for r in result["rows"])[1] + 0.25}
-    assert store.prices() == {RUN.shape: result["seconds_per_epoch"]} and store.rows(RUN.run_id) == result["rows"]
+        "seconds_per_epoch": sorted(r["time/train"] for r in result.rows)[1] + 0.25}
+    assert store.prices() == {RUN.shape: result.seconds_per_epoch} and store.rows(RUN.run_id) == result.rows
     assert names(folder) == {"config.json", "metrics.jsonl", "result.json", "provenance.json", "attempts",
                              checkpoints(folder)[0][1]}
     told = store.provenance(RUN.run_id)
-    assert told is not None and told["code"] == "c" * 40 and told["mixed"] == [] and told["parameters"] == 3
-    assert told["environment"]["torch"] == torch.__version__ and told["environment"]["kernel_backend"] == "fake"
-    assert told["data"] == {"variant": "toy", "fingerprint": "f" * 64}
-    one, = told["attempts"]
-    assert (one["number"], one["from_step"], one["to_step"], one["ended"], one["command"]) == (1, 0, 30, "done", ["x"])
-    assert one["peak_memory_mb"] > 10 and one["wall_s"] > 0 and one["host"] == os.uname().nodename
-    assert "epoch 3" in capsys.readouterr().out
+    assert told is not None and told.code == "c" * 40 and told.mixed == [] and told.parameters == 3
+    assert told.environment["torch"] == torch.__version__ and told.environment["kernel_backend"] == "fake"
+    assert told.data == DataRecord(variant="toy", fingerprint="f" * 64)
+    one, = told.attempts
+    assert (one.number, one.from_step, one.to_step, one.ended, one.command) == (1, 0, 30, "done", ["x"])
+    assert one.peak_memory_mb > 10 and one.wall_s > 0 and one.host == os.uname().nodename
+    assert "epoch 3" in caplog.text
     before = (folder / "result.json").stat().st_mtime_ns
     assert run(folder, OFTEN, training()).name == "done"
     assert (folder / "result.json").stat().st_mtime_ns == before and attempt.numbers(folder) == [1]
@@ -62,20 +64,20 @@ def test_a_broken_run_goes_on_with_the_same_bits(folder: Path, step: int, order:
     state = break_at(folder, step, order)
     assert state == RunState("failed", step // STEPS, "error", "ZeroDivisionError: division by zero in the tests", 1)
     assert [s for s, _ in checkpoints(folder)][:1] == ([step] if order == OFTEN and step else [])
-    assert ends_well(folder)["attempts"] == 2
+    assert ends_well(folder).attempts == 2
 
 
 def test_a_budget_ends_partial_and_later_calls_go_on(folder: Path, store: Store) -> None:
     for until, epochs in ((1, 1), (1, 1), (2, 2)):
-        state = run(folder, Order(until=until), training())
+        state = run(folder, Order(compute=Compute(until=until)), training())
         assert (state.name, state.reason, state.epochs) == ("partial", "budget", epochs)
         assert scores(store.rows(RUN.run_id)) == ROWS[:epochs] and store.result(RUN.run_id) is None
-    assert ends_well(folder, Order(until=99))["attempts"] == 4
+    assert ends_well(folder, Order(compute=Compute(until=99))).attempts == 4
 
 
 def test_rows_without_a_checkpoint_are_not_lost(folder: Path) -> None:
     """Kept results that were brought into a store have none: the run begins anew, beside what is told."""
-    run(folder, Order(until=2), training())
+    run(folder, Order(compute=Compute(until=2)), training())
     told = (folder / "metrics.jsonl").read_bytes()
     for _, name in checkpoints(folder):
         (folder / name).unlink()
@@ -91,10 +93,10 @@ def test_rows_without_a_checkpoint_are_not_lost(folder: Path) -> None:
     ("user", "error", "train.batch_size: a batch of 50 is more than 3, at most 3"),
     ("error", "error", "ZeroDivisionError: division by zero in the tests")])
 def test_failures_have_a_reason_and_one_line(folder: Path, store: Store, fault: str, reason: str, detail: str,
-                                             capsys: pytest.CaptureFixture[str]) -> None:
+                                             caplog: pytest.LogCaptureFixture) -> None:
     state = break_at(folder, 4, fault=fault)
     assert state == store.state(RUN.run_id) == RunState("failed", 0, reason, detail, 1)
-    assert ("Traceback" in capsys.readouterr().out) == (fault != "user")
+    assert ("Traceback" in caplog.text) == (fault != "user")
     ends_well(folder)
 
 
@@ -121,7 +123,7 @@ def test_a_signal_stops_between_steps_with_a_checkpoint(folder: Path) -> None:
 
 
 def test_a_time_out_keeps_what_was_computed(folder: Path) -> None:
-    state = run(folder, Order(timeout_s=0.05), training(pause=0.01))
+    state = run(folder, Order(compute=Compute(timeout_s=0.05)), training(pause=0.01))
     assert (state.name, state.reason) == ("failed", "timeout")
     (step, _), = checkpoints(folder)
     assert 0 < step < 30
@@ -130,24 +132,24 @@ def test_a_time_out_keeps_what_was_computed(folder: Path) -> None:
 
 def test_threads_are_those_of_the_first_attempt(folder: Path, store: Store) -> None:
     torch.set_num_threads(1)
-    run(folder, Order(threads=2, until=1), training())
+    run(folder, Order(compute=Compute(threads=2, until=1)), training())
     assert torch.get_num_threads() == 2
-    assert ends_well(folder, Order(threads=1))["threads"] == 2
+    assert ends_well(folder, Order(compute=Compute(threads=1))).threads == 2
     assert torch.get_num_threads() == 2
     torch.set_num_threads(1)
 
 
 def test_a_trajectory_that_changes_its_environment_is_recorded(folder: Path, store: Store,
                                                                monkeypatch: pytest.MonkeyPatch) -> None:
-    run(folder, Order(until=1), training())
+    run(folder, Order(compute=Compute(until=1)), training())
     with monkeypatch.context() as patch:
         patch.setattr(machine, "versions", lambda: {"torch": "9.9", "numpy": "1.0"})
-        run(folder, Order(until=2), training())
+        run(folder, Order(compute=Compute(until=2)), training())
     result = ends_well(folder)  # back where it began, but the bits in between were made elsewhere
-    assert result["mixed"] == [f"torch: {torch.__version__}, then 9.9",
+    assert result.mixed == [f"torch: {torch.__version__}, then 9.9",
                                f"numpy: {machine.versions()['numpy']}, then 1.0"]
     told = store.provenance(RUN.run_id)
-    assert told is not None and told["mixed"] == result["mixed"] and len(told["attempts"]) == 3
+    assert told is not None and told.mixed == result.mixed and len(told.attempts) == 3
 
 
 def test_a_gpu_that_is_not_there_is_named(folder: Path) -> None:
@@ -164,9 +166,10 @@ from fake_training import training
 from pathlib import Path
 from suite.store import attempt
 from suite.job import job
+from suite.job.compute import Compute
 from suite.job.order import Order
 {before}
-state = job.run(Path({folder!r}), Order(checkpoint_s={checkpoint}), training(pause={pause}))
+state = job.run(Path({folder!r}), Order(compute=Compute(checkpoint_s={checkpoint})), training(pause={pause}))
 print("STATE", state.name, state.reason, state.detail)
 """
 
@@ -202,7 +205,7 @@ def test_an_owner_that_was_stopped_and_overtaken_stops_without_writing(folder: P
         assert attempt.claim(folder) is None and store.state(RUN.run_id).name == "claimed"
         tenure = attempt.latest(folder)
         assert tenure is not None and tenure.status == "elsewhere"
-        assert run(folder, Order(still=(1, tenure.count)), training()).name == "done"
+        assert run(folder, Order(still=tenure.pulse), training()).name == "done"
         before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
     finally:
         owner.send_signal(signal.SIGCONT)
@@ -250,12 +253,13 @@ def test_real_training_goes_on_with_the_same_bits(store: Store, tmp_path: Path,
     rows = scores(store.rows(small.run_id))
     assert rows == scores(Store(tmp_path / "undisturbed").rows(small.run_id)) and len(rows) == 2
     told = store.provenance(small.run_id)
-    assert told is not None and told["mixed"] == [] and told["data"]["variant"] == "sample"
-    assert told["attempts"][-1]["kernel_backend"] == told["environment"]["kernel_backend"]
+    assert told is not None and told.mixed == [] and told.data.variant == "sample"
+    assert told.attempts[-1].kernel_backend == told.environment["kernel_backend"]
 
 
 def test_an_order_travels_as_text() -> None:
-    order = Order(threads=3, device="cuda", until=2, timeout_s=1.5, checkpoint_s=9.0, compile=Mode.COMPILED,
-                  recompute=True, still=(2, 77), launch={"git": {"commit": None}})
+    order = Order(compute=Compute(threads=3, until=2, timeout_s=1.5, checkpoint_s=9.0, mode=Mode.COMPILED,
+                                  recompute=True), device="cuda", still=attempt.Pulse(2, 77),
+                  launch=Origin(git=Code(commit=None)))
     assert Order.from_json(order.to_json()) == order and Order.from_json(Order().to_json()) == Order()
-    assert json.loads(order.to_json())["still"] == [2, 77]
+    assert json.loads(order.to_json())["still"] == {"attempt": 2, "beats": 77}

@@ -22,10 +22,12 @@ from places import tree
 from soak import family
 
 from suite.grid.model import GridRun
+from suite.job.compute import Compute
 from suite.launch.local import launch
 from suite.launch.options import Options
 from suite.store import attempt
 from suite.store.folder import checkpoints
+from suite.store.records import Beat
 from suite.store.store import Store
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("quick_looks")]
@@ -49,7 +51,7 @@ def test_kills_of_jobs_and_of_the_fork_server(store: Store, ear: Ear) -> None:
     killer.start()
     try:
         for _ in range(10):  # a run that is killed three times before its first step is given up for this launch
-            if {s.name for s in launch(runs, Options(store.root, jobs=2, checkpoint_s=0), Ear(),
+            if {s.name for s in launch(runs, Options(store.root, Compute(checkpoint_s=0), jobs=2), Ear(),
                                        training(pause=0.04)).values()} == {"done"}:
                 break
     finally:
@@ -64,6 +66,7 @@ import sys
 from pathlib import Path
 sys.path[:0] = [{root!r}, {tests!r}]
 from suite.launch import local
+from suite.job.compute import Compute
 from suite.launch.options import Options
 from fake_config import Later
 from fake_runner import Ear, grid
@@ -73,8 +76,9 @@ local.LOOK_S = 0.2
 ear = Ear()
 ear.on_start = lambda run: print("started", run.run_id, flush=True)
 try:
-    states = local.launch(grid({count}, {epochs}), Options(Path({store!r}), jobs=2, checkpoint_s={checkpoint},
-                          patience_s={patience}), ear, Later(pause={pause}, trace={trace!r}))
+    compute = Compute(checkpoint_s={checkpoint})
+    states = local.launch(grid({count}, {epochs}), Options(Path({store!r}), compute, jobs=2, patience_s={patience}),
+                          ear, Later(pause={pause}, trace={trace!r}))
 except KeyboardInterrupt:
     states = ear.states
     print("INTERRUPTED")
@@ -170,7 +174,7 @@ def test_four_runners_at_once_share_the_work(store: Store, start: Callable[..., 
     for run in runs:
         record = store.provenance(run.run_id)
         assert attempt.numbers(store.folder(run.run_id)) == [1] and record is not None
-        assert [(one["from_step"], one["to_step"]) for one in record["attempts"]] == [(0, 2 * STEPS)]
+        assert [(one.from_step, one.to_step) for one in record.attempts] == [(0, 2 * STEPS)]
 
 
 def test_an_owner_stopped_past_its_heartbeat_goes_on_without_writing(
@@ -212,9 +216,9 @@ def test_a_run_of_a_silent_owner_elsewhere_is_taken_over(store: Store, ear: Ear,
         patch.setattr(attempt, "here", lambda: ("far", "another boot"))
         silent = attempt.claim(folder)
     assert silent is not None and store.state(run.run_id).detail.endswith("on far")
-    silent.beat({"epoch": 0, "step": 4})
+    silent.beat(Beat(epoch=0, step=4))
     launch(runs, Options(store.root, patience_s=0.5), ear, training())
     all_well(store, runs)
     assert attempt.numbers(folder) == [1, 2] and "waiting for 1 runs that others own" in ear.messages[0]
     with pytest.raises(attempt.Overtaken):
-        silent.beat({})
+        silent.beat(Beat())

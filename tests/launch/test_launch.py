@@ -17,6 +17,7 @@ from fake_training import STEPS, training
 from places import fill, read_only, small_disk
 
 from suite.errors import UserError
+from suite.job.compute import Compute
 from suite.launch import debug, local, server
 from suite.launch.local import launch
 from suite.launch.options import Options
@@ -61,10 +62,10 @@ def test_the_start_of_a_trivial_run_is_cheap(store: Store, ear: Ear,
 def test_progress_is_heard(store: Store, ear: Ear) -> None:
     beats: list[Mapping[str, Any]] = []
     ear.on_progress = lambda run, beat: beats.append(beat)
-    launch(grid(1, epochs=2), Options(store.root, until=1), ear, training(pause=0.2))
+    launch(grid(1, epochs=2), Options(store.root, Compute(until=1)), ear, training(pause=0.2))
     steps = [beat["step"] for beat in beats if "step" in beat]
     assert steps == sorted(steps) and 0 < steps[-1] <= STEPS
-    assert beats[-1]["epochs"] == 1 and beats[-1]["steps_per_epoch"] == STEPS and beats[-1]["seconds_per_step"] > 0.1
+    assert beats[-1].epochs == 1 and beats[-1].steps_per_epoch == STEPS and beats[-1].seconds_per_step > 0.1
 
 
 def test_failed_runs_stop_nobody_and_start_again_only_on_retry(store: Store, ear: Ear) -> None:
@@ -91,7 +92,8 @@ def test_a_run_that_leaves_without_a_word_is_an_error(store: Store, ear: Ear) ->
 
 def test_a_run_that_is_always_killed_is_given_up(store: Store, ear: Ear) -> None:
     run, = runs = grid(1)
-    state = launch(runs, Options(store.root, checkpoint_s=0), ear, training(fault="suicide", at=12))[run.run_id]
+    options = Options(store.root, Compute(checkpoint_s=0))
+    state = launch(runs, options, ear, training(fault="suicide", at=12))[run.run_id]
     # The first attempt got to step 12; three more in a row did not get any further.
     assert (state.name, state.reason, state.detail, state.attempts) == ("failed", "killed", "killed by SIGKILL", 4)
     assert store.state(run.run_id) == state and [s for s, _ in checkpoints(store.folder(run.run_id))][0] == 12
@@ -102,9 +104,9 @@ def test_a_run_that_is_always_killed_is_given_up(store: Store, ear: Ear) -> None
 def test_time_outs(store: Store, ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "GRACE_S", 0.3)
     run, other = runs = grid(2)
-    state = launch([run], Options(store.root, timeout_s=0.2), ear, training(pause=0.02))[run.run_id]
+    state = launch([run], Options(store.root, Compute(timeout_s=0.2)), ear, training(pause=0.02))[run.run_id]
     assert (state.name, state.reason) == ("failed", "timeout") and checkpoints(store.folder(run.run_id))
-    state = launch([other], Options(store.root, timeout_s=0.2), ear, training(fault="hang"))[other.run_id]
+    state = launch([other], Options(store.root, Compute(timeout_s=0.2)), ear, training(fault="hang"))[other.run_id]
     assert (state.name, state.reason) == ("failed", "timeout") and "killed" in state.detail
     assert store.state(other.run_id) == state
     launch(runs, Options(store.root), Ear(), training())
@@ -136,7 +138,7 @@ def test_a_disk_that_fills_up(store: Store, ear: Ear, tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk"):
         store = Store(tmp_path / "disk" / "store")
         filler = fill(tmp_path / "disk", leave=60_000)
-        states = launch(runs, Options(store.root, jobs=2, checkpoint_s=0), ear, training())
+        states = launch(runs, Options(store.root, Compute(checkpoint_s=0), jobs=2), ear, training())
         told = [state.detail for state in states.values() if state.name == "failed"]
         assert len(states) == 6 and told and all("the disk is full" in detail for detail in told)
         filler.unlink()

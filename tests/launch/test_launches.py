@@ -17,6 +17,7 @@ from suite.cli.main import main
 from suite.files import atomic
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid, GridRun
+from suite.job.compute import Compute
 from suite.job.job import run
 from suite.job.order import Order
 from suite.launch import cancel, local, slurm
@@ -108,7 +109,7 @@ def test_gc_leaves_alone_what_is_under_way_and_what_nobody_is_known_to_have_star
     busy, free = (one.run_id for one in grid.runs)
     start(grid, store, compute=False)
     for one in grid.runs:
-        run(store.add(one.config), Order(until=1), training())
+        run(store.add(one.config), Order(compute=Compute(until=1)), training())
     unknown = write("h", "[quad]").runs[0]
     run(store.add(unknown.config), Order(), training())
     own = attempt.claim(store.folder(busy))
@@ -216,7 +217,7 @@ def test_cancel_says_who_does_not_answer(store: Store, monkeypatch: pytest.Monke
 def test_a_stop_is_for_one_attempt_only(store: Store) -> None:
     one = write("g").runs[0]
     folder = store.add(one.config)
-    run(folder, Order(until=1), training())
+    run(folder, Order(compute=Compute(until=1)), training())
     attempt.ask_to_stop(folder, 1, "me")
     assert run(folder, Order(), training()).name == "done"
     assert store.rows(one.run_id)[-1]["step"] == 3 * STEPS

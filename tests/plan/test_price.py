@@ -15,10 +15,11 @@ from suite.grid.expand import load_grid
 from suite.grid.model import Grid
 from suite.plan.plan import make_plan
 from suite.store import attempt
+from suite.store.records import Beat
 from suite.store.state import RunState
 from suite.store.store import Store
 
-BEAT = {"epoch": 0, "step": 25, "epochs": 3, "steps_per_epoch": 100, "seconds_per_step": 0.6}  # an epoch takes a minute
+BEAT = Beat(epoch=0, step=25, epochs=3, steps_per_epoch=100, seconds_per_step=0.6)  # an epoch takes a minute
 
 
 @pytest.fixture

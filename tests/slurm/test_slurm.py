@@ -18,6 +18,7 @@ from suite.launch import batch, canary, slurm, snapshot
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.store import attempt, provenance
+from suite.store.records import Beat, Origin
 from suite.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(slurm, "STILL_S", 0.1)
-    monkeypatch.setattr(provenance, "of_launch", lambda root: {"git": None, "command": ["a test"]})
+    monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None, command=["a test"]))
 
 
 def submit(store: Store, runs: list[GridRun], ear: Ear | None = None, canaries: bool = False, retry: bool = False,
@@ -196,7 +197,7 @@ def test_runs_whose_job_is_gone_are_taken_over(cluster: Fake, store: Store, monk
         for task, run in enumerate(runs):
             owner = attempt.claim(store.folder(run.run_id), job=f"100_{task}")
             assert owner is not None
-            owner.beat({"step": 4})
+            owner.beat(Beat(step=4))
     logs = store.root / "slurm" / "logs"
     last = "slurmstepd: error: *** JOB 100 ON node7 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***\n"
     (logs / "100_0_0_log.out").write_text(f"epoch 1\n{last}")

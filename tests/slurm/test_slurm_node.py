@@ -29,6 +29,7 @@ from suite.launch.options import Options
 from suite.plan import price
 from suite.plan.plan import make_plan
 from suite.store import attempt, provenance
+from suite.store.records import Beat, Origin
 from suite.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -39,7 +40,7 @@ GRID = "name: pair\nbase: {task: scifar, data.variant: sample, train.epochs: 4}\
 @pytest.fixture
 def made(cluster: Fake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> node.Node:
     """A job of two runs that fail as soon as they start."""
-    monkeypatch.setattr(provenance, "of_launch", lambda root: {"git": None})
+    monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None))
     store = Store(tmp_path / "runs")
     slurm.launch(grid(2), Options(store.root), Ear(), ("fake_training:training", {"fault": "user"}),
                  cluster=Cluster(runs_per_job=2, time=30), canaries=False)
@@ -52,19 +53,19 @@ def killed(made: node.Node, run_id: str) -> None:
     assert attempt.claim(made.store.folder(run_id), job=made.place.label)
 
 
-def test_a_job_that_another_has_replaced_does_nothing(made: node.Node, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_job_that_another_has_replaced_does_nothing(made: node.Node, caplog: pytest.LogCaptureFixture) -> None:
     other = node.Node(made.record, node.Place("99", 0, 0))
     with Stop() as stop:
         assert other.work(stop) == node.OK
-    assert "job 99 is not the one that may do this batch; 100 is" in capsys.readouterr().out
+    assert "job 99 is not the one that may do this batch; 100 is" in caplog.text
     assert [made.store.state(run_id).name for run_id in made.ids] == ["todo", "todo"]
 
 
-def test_a_job_without_slurm_or_a_record_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str],
+def test_a_job_without_slurm_or_a_record_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture,
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_ARRAY_JOB_ID", raising=False)
     assert node.main(["run", str(tmp_path / "none.json")]) == node.FAILED
-    assert "this is no job of an array" in capsys.readouterr().out
+    assert "this is no job of an array" in caplog.text
     (tmp_path / "bad.json").write_bytes(atomic.seal({"x": 1})[:-9])
     with pytest.raises(UserError, match="not the record of a batch"):
         batch.read(tmp_path / "bad.json")
@@ -147,7 +148,7 @@ def test_the_first_minute_of_a_run_prices_the_others(cluster: Fake, tmp_path: Pa
     assert plan.price == price.Price(0.0, 0, 4) and not too_long(plan, Cluster())
     owner = attempt.claim(store.add(plan.runs[0].config))
     assert owner is not None
-    owner.beat({"epoch": 0, "step": 9, "epochs": 4, "steps_per_epoch": 100, "seconds_per_step": 9.0})
+    owner.beat(Beat(epoch=0, step=9, epochs=4, steps_per_epoch=100, seconds_per_step=9.0))
     owner.end("partial", "interrupted", "x")
     plan = make_plan(grids, store)
     assert plan.price == price.Price(4 * 4 * 900.0, 4, 0)
@@ -167,7 +168,7 @@ def test_the_warning_is_shown(cluster: Fake, tmp_path: Path, capsys: pytest.Capt
     run = load_grid(tmp_path / "pair.yaml").runs[0]
     owner = attempt.claim(store.add(run.config))
     assert owner is not None
-    owner.beat({"epoch": 0, "step": 9, "epochs": 4, "steps_per_epoch": 100, "seconds_per_step": 9.0})
+    owner.beat(Beat(epoch=0, step=9, epochs=4, steps_per_epoch=100, seconds_per_step=9.0))
     owner.end("partial", "interrupted", "x")
     command = [str(tmp_path / "pair.yaml"), "--store", str(store.root), "--executor", "slurm", "--time", "30"]
     assert main(["plan", *command]) == 0

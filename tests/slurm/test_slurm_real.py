@@ -19,12 +19,14 @@ from fake_runner import Ear, all_well, grid, owner
 
 from suite.errors import UserError
 from suite.grid.model import GridRun
+from suite.job.compute import Compute
 from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
 from suite.store import attempt
 from suite.store.folder import checkpoints
+from suite.store.records import Beat
 from suite.store.state import RunState
 from suite.store.store import Store
 
@@ -79,7 +81,7 @@ def squeue(form: str, *more: str) -> list[str]:
 def submit(root: Path, count: int, training: str = "fake_training:training", how: dict[str, Any] | None = None,
            epochs: int = 3, canaries: bool = False, **settings: Any) -> Scene:
     store, ear = Store(root), Ear()
-    options = Options(store.root, checkpoint_s=0.0)
+    options = Options(store.root, Compute(checkpoint_s=0.0))
     runs = grid(count, epochs)
     slurm.launch(runs, options, ear, (training, how or {}), cluster=Cluster(**(SMALL | settings)), canaries=canaries)
     return Scene(store, runs, ear, options)
@@ -154,7 +156,7 @@ def disturb(made: dict[str, Scene]) -> None:
         time.sleep(0.2)
         for name in list(todo):
             store, run_id = made[name].store, made[name].runs[0].run_id
-            step = (store.state(run_id).progress or {}).get("step", 0)
+            step = (store.state(run_id).progress or Beat()).step or 0
             if step % 10 > 2 and (pid := owner(store, run_id)):
                 todo.pop(name)(made[name], pid)
 
@@ -191,8 +193,8 @@ def test_a_plain_requeue_in_mid_epoch(scenes: dict[str, Scene]) -> None:
     scene = scenes["requeue"]
     scene.all_well()
     record = scene.store.provenance(scene.runs[0].run_id)
-    assert record is not None and len(record["attempts"]) == 2 and record["attempts"][1]["from_step"] > 0
-    assert record["attempts"][1]["job"] == f"{scene.number}_0" and record["attempts"][1]["git"]["commit"]
+    assert record is not None and len(record.attempts) == 2 and record.attempts[1].from_step > 0
+    assert record.attempts[1].job == f"{scene.number}_0" and record.attempts[1].git.commit
 
 
 def test_a_job_whose_processes_are_killed_starts_again(scenes: dict[str, Scene]) -> None:
@@ -251,16 +253,17 @@ def test_a_submission_that_is_killed_half_way(scenes: dict[str, Scene], tmp_path
     code = f"""
 import os, signal
 from fake_runner import Ear, grid
+from suite.job.compute import Compute
 from suite.launch import batch, slurm
 from suite.launch.options import Options
 from suite.launch.cluster import Cluster
 from pathlib import Path
 {name} = lambda *args: os.kill(os.getpid(), signal.SIGKILL)
-slurm.launch(grid(2), Options(Path({str(tmp_path / "runs")!r}), checkpoint_s=0.0), Ear(),
+slurm.launch(grid(2), Options(Path({str(tmp_path / "runs")!r}), Compute(checkpoint_s=0.0)), Ear(),
              ("fake_training:training", {{}}), cluster=Cluster(**{SMALL!r}, runs_per_job=2), canaries=False)
 """
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == -signal.SIGKILL
-    scene = Scene(Store(tmp_path / "runs"), grid(2), Ear(), Options(tmp_path / "runs", checkpoint_s=0.0))
+    scene = Scene(Store(tmp_path / "runs"), grid(2), Ear(), Options(tmp_path / "runs", Compute(checkpoint_s=0.0)))
     told = again(scene, runs_per_job=2)
     names = [one.name for one in batch.all_of(scene.store.root)]
     waiting = squeue("%j", f"--name={','.join(names)}")
@@ -276,7 +279,7 @@ def test_the_code_of_jobs_is_that_of_their_submission(scenes: dict[str, Scene]) 
     one, = batch.all_of(scene.store.root)
     assert one.at_once == 2 and one.tasks == (tuple(run.run_id for run in scene.runs),)
     record = scene.store.provenance(scene.runs[0].run_id)
-    assert record is not None and record["code"] != "no commit"
+    assert record is not None and record.code != "no commit"
 
 
 def test_half_of_the_jobs_are_cancelled(scenes: dict[str, Scene]) -> None:

@@ -19,6 +19,7 @@ from suite.launch.cluster import Cluster, load, minutes
 from suite.launch.options import Options
 from suite.launch.queue import Queue, Submitted, epitaph
 from suite.store import attempt, provenance
+from suite.store.records import Beat, Origin
 from suite.store.store import Store
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +125,7 @@ def test_run_submits_and_returns_and_status_tells(cluster: Fake, grid_file: Path
     runs = load_grid(grid_file).runs
     store = Store(tmp_path / "runs")
     owner = claimed_elsewhere(store.folder(runs[0].run_id), "101_0")
-    owner.beat({"epoch": 1, "step": 30, "epochs": 4, "steps_per_epoch": 20, "seconds_per_step": 100.0})
+    owner.beat(Beat(epoch=1, step=30, epochs=4, steps_per_epoch=20, seconds_per_step=100.0))
     cluster.state("100_0", "")
     cluster.state("101_0", "RUNNING")
     cluster.state("101_1", "PENDING", "Resources")
@@ -152,7 +153,7 @@ def test_run_submits_and_returns_and_status_tells(cluster: Fake, grid_file: Path
 
 def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Path,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(provenance, "of_launch", lambda root: {"git": None})
+    monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None))
     store, runs = Store(tmp_path / "runs"), grid(2)
     slurm.launch(runs, Options(store.root), Quiet(), canaries=False)
     claimed_elsewhere(store.folder(runs[0].run_id), "100_0")

@@ -16,6 +16,7 @@ from suite.files import atomic
 from suite.store import attempt
 from suite.store.attempt import Attempt, Overtaken, Watch
 from suite.store.folder import encode_rows
+from suite.store.records import Beat
 from suite.store.state import RunState
 from suite.store.store import Store
 
@@ -25,9 +26,9 @@ def test_states_of_an_attempt(store: Store) -> None:
     assert store.state(RUN.run_id).name == "todo"
     own = attempt.claim(folder)
     assert own is not None
-    own.beat({"epoch": 0, "step": 3})
+    own.beat(Beat(epoch=0, step=3))
     state = store.state(RUN.run_id)
-    assert state.name == "claimed" and state.progress == {"count": 1, "epoch": 0, "step": 3}
+    assert state.name == "claimed" and state.progress == Beat(count=1, epoch=0, step=3)
     assert state.detail == f"held by process {os.getpid()} on {os.uname().nodename}"
     own.write("metrics.jsonl", encode_rows(ROWS[:2]))
     own.end("failed", "oom", "no room")
@@ -89,11 +90,11 @@ def test_an_overtaken_owner_cannot_write(store: Store) -> None:
     old = attempt.claim(folder)
     assert old is not None
     old.write("metrics.jsonl", b"old")
-    new = attempt.claim(folder, still=(1, 0))
+    new = attempt.claim(folder, still=attempt.Pulse(1, 0))
     assert new is not None and new.number == 2
     before = tree(folder)
     writes = (lambda: old.write("metrics.jsonl", b"late"), lambda: old.create("result.json", b"late"),
-              lambda: old.beat({}), lambda: old.end("done"), lambda: old.remove("metrics.jsonl"),
+              lambda: old.beat(Beat()), lambda: old.end("done"), lambda: old.remove("metrics.jsonl"),
               lambda: old.set_aside("metrics.jsonl"))
     for write in writes:
         with pytest.raises(Overtaken, match="attempt 1 .* was overtaken by attempt 2"):
@@ -112,7 +113,7 @@ def test_an_owner_that_is_overtaken_between_its_look_and_its_rename_fails(store:
     def look_then_sleep() -> None:
         look()
         monkeypatch.setattr(old, "check", look)
-        assert attempt.claim(folder, still=(1, 0)) is not None
+        assert attempt.claim(folder, still=attempt.Pulse(1, 0)) is not None
 
     for write in (lambda: old.write("metrics.jsonl", b"late"), lambda: old.create("result.json", b"late")):
         monkeypatch.setattr(old, "check", look_then_sleep)
@@ -126,9 +127,9 @@ def test_a_heart_that_beats_is_not_overtaken(store: Store) -> None:
     folder = store.add(RUN)
     own = attempt.claim(folder)
     assert own is not None
-    own.beat({})
-    assert attempt.claim(folder, still=(1, 0)) is None  # it has beaten since it was seen
-    assert attempt.claim(folder, still=(1, 1)) is not None
+    own.beat(Beat())
+    assert attempt.claim(folder, still=attempt.Pulse(1, 0)) is None  # it has beaten since it was seen
+    assert attempt.claim(folder, still=attempt.Pulse(1, 1)) is not None
 
 
 def test_patience_is_measured_by_the_watcher(store: Store) -> None:
@@ -143,8 +144,8 @@ def test_patience_is_measured_by_the_watcher(store: Store) -> None:
         return watch.still(RUN.run_id, tenure)
 
     assert own is not None and [look() for _ in range(3)] == [None] * 3
-    own.beat({})
-    assert [look() for _ in range(3)] == [None] * 3 and look() == (1, 1)
+    own.beat(Beat())
+    assert [look() for _ in range(3)] == [None] * 3 and look() == attempt.Pulse(1, 1)
 
 
 def test_the_word_for_a_dead_process_is_said_once_and_only_for_its_own_attempt(store: Store) -> None:

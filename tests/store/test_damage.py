@@ -27,7 +27,7 @@ def damaged_sizes(size: int) -> list[int]:
 
 
 def test_a_truncated_checkpoint_is_set_aside_and_the_one_before_it_used(folder: Path,
-                                                                       capsys: pytest.CaptureFixture[str]) -> None:
+                                                                       caplog: pytest.LogCaptureFixture) -> None:
     run(folder, OFTEN, training(fault="error", at=17, ballast=16_000))
     newest, second = (folder / name for _, name in checkpoints(folder))
     whole, older = newest.read_bytes(), second.read_bytes()
@@ -37,7 +37,7 @@ def test_a_truncated_checkpoint_is_set_aside_and_the_one_before_it_used(folder: 
         second.write_bytes(older)
         state = run(folder, OFTEN, training(fault="error", at=16))
         assert state.name == "failed"  # it starts at step 16, where the one before was made
-        assert f"{newest.name} is damaged; it is now {newest.name}.corrupt-" in capsys.readouterr().out
+        assert f"{newest.name} is damaged; it is now {newest.name}.corrupt-" in caplog.text
     ends_well(folder)
     assert len([n for n in names(folder) if ".corrupt-" in n]) == len(damaged_sizes(len(whole)))
 
@@ -47,7 +47,7 @@ def test_without_a_whole_checkpoint_it_starts_anew(folder: Path) -> None:
     for _, name in checkpoints(folder):
         (folder / name).write_bytes((folder / name).read_bytes()[:-1])
     assert break_at(folder, 0).epochs == 0
-    assert ends_well(folder)["mixed"] == []
+    assert ends_well(folder).mixed == []
 
 
 def put_checkpoint(folder: Path, step: int, data: bytes) -> Path:
@@ -141,7 +141,7 @@ def test_a_read_only_folder_is_named(folder: Path, store: Store) -> None:
         state = run(folder, OFTEN, training())
         assert (state.name, state.reason) == ("failed", "error")
         assert "cannot be written: read-only" in state.detail and str(folder) in state.detail
-    assert ends_well(folder)["attempts"] == 3
+    assert ends_well(folder).attempts == 3
 
 
 def test_errors_of_the_system_are_explained() -> None:

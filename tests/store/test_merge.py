@@ -15,13 +15,13 @@ from fake_training import config, scores, training, undisturbed
 from places import claim_of, read_only, tree
 
 from suite.cli.main import main
-from suite.files import atomic
+from suite.job.compute import Compute
 from suite.job.job import run
 from suite.job.order import Order
 from suite.store import attempt, merge
 from suite.store.store import Store
 
-OFTEN = Order(checkpoint_s=0.0)
+OFTEN = Order(compute=Compute(checkpoint_s=0.0))
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def stores(tmp_path: Path) -> tuple[Store, Store]:
 
 def compute(store: Store, seed: int, until: int | None = None, break_at: int | None = None) -> str:
     how = {} if break_at is None else {"fault": "error", "at": break_at}
-    run(store.add(config(seed)), Order(checkpoint_s=0.0, until=until), training(**how))
+    run(store.add(config(seed)), Order(compute=Compute(checkpoint_s=0.0, until=until)), training(**how))
     return config(seed).run_id
 
 
@@ -73,16 +73,16 @@ def test_results_that_differ_are_named_and_nothing_is_overwritten(stores: tuple[
     compute(target, 0)
     result = target.result(run_id)
     assert result is not None
-    result["rows"][1]["val/accuracy"] += 1e-16
-    (target.folder(run_id) / "result.json").write_bytes(atomic.seal(result))
+    result.rows[1]["val/accuracy"] += 1e-16
+    (target.folder(run_id) / "result.json").write_bytes(result.sealed())
     before = tree(target.root)
     assert merged(source, target) == 1
     told = capsys.readouterr().out
     assert "1 conflict" in told and run_id in told and "nothing was changed" in told
     assert tree(target.root) == before
-    result["rows"][1]["val/accuracy"] = source.rows(run_id)[1]["val/accuracy"]
-    result["rows"][1]["time/train"] = 99.0
-    (target.folder(run_id) / "result.json").write_bytes(atomic.seal(result))
+    result.rows[1]["val/accuracy"] = source.rows(run_id)[1]["val/accuracy"]
+    result.rows[1]["time/train"] = 99.0
+    (target.folder(run_id) / "result.json").write_bytes(result.sealed())
     assert merged(source, target) == 0, "times may differ"
 
 

@@ -45,9 +45,9 @@ def test_an_older_result_is_migrated_when_it_is_read(tmp_path: Path, version_2: 
     folder = tmp_path / "0123456789abcdef"
     write(folder, **more)
     before = tree(tmp_path)
-    assert read_result(folder)["rows"] == [{"epoch": 1, "val/accuracy": 0.5}]
-    assert read_result(folder)["schema"] == 2
-    assert read_head(folder / "result.json")["epochs"] == 1
+    assert read_result(folder).rows == [{"epoch": 1, "val/accuracy": 0.5}]
+    assert read_result(folder).version == 2
+    assert read_head(folder / "result.json").epochs == 1
     assert Store(tmp_path).state(folder.name).name == "done"
     assert Store(tmp_path).rows(folder.name) == [{"epoch": 1, "val/accuracy": 0.5}]
     assert tree(tmp_path) == before

@@ -21,6 +21,7 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.store import provenance
 from suite.store.folder import check_folder, encode_rows, read_config, read_head, read_result, read_rows
+from suite.store.records import AttemptRecord
 from suite.store.state import LONGEST, RunState, one_line
 from suite.store.store import Store
 
@@ -191,17 +192,17 @@ def test_the_patch_of_a_dirty_tree_holds_new_changed_and_removed_files(tmp_path:
     for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
         subprocess.run(["git", *words], cwd=code, check=True)
     clean = provenance.of_code(code, tmp_path / "store")
-    assert len(clean["commit"]) == 40 and clean["dirty"] is False and not (tmp_path / "store").exists()
+    assert len(clean.commit) == 40 and clean.dirty is False and not (tmp_path / "store").exists()
     (code / "changed.py").write_text("2\n")
     (code / "removed.py").unlink()
     (code / "new.py").write_text("3\n")
     before = subprocess.run(["git", "status", "--porcelain"], cwd=code, capture_output=True, check=True).stdout
     dirty = provenance.of_code(code, tmp_path / "store")
-    patch = (tmp_path / "store" / dirty["patch"]).read_text()
-    assert dirty["dirty"] and patch.count("diff --git") == 3 and "+3" in patch and "+2" in patch
+    patch = (tmp_path / "store" / dirty.patch).read_text()
+    assert dirty.dirty and patch.count("diff --git") == 3 and "+3" in patch and "+2" in patch
     assert subprocess.run(["git", "status", "--porcelain"], cwd=code, capture_output=True, check=True).stdout == before
-    assert provenance.of_code(tmp_path, tmp_path / "store")["error"].startswith("fatal: not a git repository")
-    assert provenance.code([{"git": clean}, {"git": dirty}, {"git": clean}]).count(", then ") == 1
+    assert provenance.of_code(tmp_path, tmp_path / "store").error.startswith("fatal: not a git repository")
+    assert provenance.code([AttemptRecord(git=git) for git in (clean, dirty, clean)]).count(", then ") == 1
 
 
 @pytest.mark.parametrize("rows", [[], [{"epoch": 1, "val/loss": 0.5}], [{"epoch": 1, 'odd}],': 1.0, '"rows":[{': 2.0}]])
@@ -211,8 +212,10 @@ def test_the_head_of_a_result_is_the_result_without_its_rows(tmp_path: Path, row
     result = {"id": folder.name, "rows": rows, "epochs": len(rows), "shape": "s", "device": '"rows":[{ }],"'}
     sealed = atomic.seal(result)
     (folder / "result.json").write_bytes(sealed)
-    assert read_result(folder) == result
-    assert read_head(folder / "result.json").keys() - {"sha256"} == result.keys() - {"rows"}
+    assert read_result(folder).content() == result
+    head = read_head(folder / "result.json")
+    expected = {key: value for key, value in result.items() if key != "rows"}
+    assert {key: head.content()[key] for key in expected} == expected
     (folder / "result.json").write_bytes(sealed.replace(b'"shape":"s"', b'"shape":"t"'))
     with pytest.raises(atomic.Corrupt):
         read_head(folder / "result.json")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from fake_config import config
 
 from suite.grid.model import GridRun
 from suite.store import attempt
+from suite.store.records import Beat
 from suite.store.state import RunState
 from suite.store.store import Store
 
@@ -21,13 +21,13 @@ class Ear:
         self.states: dict[str, RunState] = {}
         self.messages: list[str] = []
         self.on_start: Callable[[GridRun], None] = lambda run: None
-        self.on_progress: Callable[[GridRun, Mapping[str, Any]], None] = lambda run, beat: None
+        self.on_progress: Callable[[GridRun, Beat], None] = lambda run, beat: None
 
     def started(self, run: GridRun) -> None:
         self.heard.append(("started", run.run_id))
         self.on_start(run)
 
-    def progress(self, run: GridRun, beat: Mapping[str, Any]) -> None:
+    def progress(self, run: GridRun, beat: Beat) -> None:
         self.heard.append(("progress", run.run_id))
         self.on_progress(run, beat)
 
@@ -47,7 +47,7 @@ def grid(count: int, epochs: int = 3, first: int = 0) -> list[GridRun]:
 
 def owner(store: Store, run_id: str) -> int:
     tenure = attempt.latest(store.folder(run_id))
-    return int(tenure.claim["pid"]) if tenure and tenure.claim and tenure.status == "alive" else 0
+    return tenure.claim.pid if tenure and tenure.claim and tenure.status == "alive" else 0
 
 
 def all_well(store: Store, runs: list[GridRun]) -> None:

@@ -21,6 +21,7 @@ from suite import machine
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.grid.model import GridRun
+from suite.job.compute import Compute
 from suite.job.ending import failure
 from suite.launch.local import launch
 from suite.launch.options import Options
@@ -213,17 +214,17 @@ def test_runs_in_slots_of_a_gpu_go_on_with_the_same_bits(mode: Mode, store: Stor
         for one in runs:
             place.add(one.config)
     training = Training(load=load)
-    assert {state.name for state in launch(runs, Options(store.root, jobs=2, gpus=(0,), until=1,
-                                                         compile=mode), ear, training).values()} == {"partial"}
+    assert {state.name for state in launch(runs, Options(store.root, Compute(until=1, mode=mode), jobs=2, gpus=(0,)),
+                                        ear, training).values()} == {"partial"}
     for place in (store, whole):
         states = launch(runs, Options(place.root, jobs=2, gpus=(0,)), Ear(), training)
         assert {(state.name, state.detail) for state in states.values()} == {("done", "")}
     for one in runs:
         assert scores(store.rows(one.run_id)) == scores(whole.rows(one.run_id))
         told = store.provenance(one.run_id)
-        assert told is not None and told["mixed"] == []
-        assert told["environment"]["device"] == torch.cuda.get_device_name()
-        assert told["attempts"][-1]["peak_device_memory_mb"] > 0
+        assert told is not None and told.mixed == []
+        assert told.environment["device"] == torch.cuda.get_device_name()
+        assert told.attempts[-1].peak_device_memory_mb > 0
 
 
 @pytest.mark.parametrize("kernel", ["power_sum", "softmax", "dplr"])

@@ -98,8 +98,8 @@ class Results:
     def _parameters(self, runs: tuple[GridRun, ...]) -> Sample:
         """How many parameters of each finished run are trained."""
         done = [run for run in runs if self.states[run.run_id].name == "done"]
-        results = {run.config.seed: self.store.result(run.run_id) or {} for run in done}
-        found = {seed: float(result["parameters"]) for seed, result in results.items() if "parameters" in result}
+        results = {run.config.seed: self.store.result(run.run_id) for run in done}
+        found = {seed: float(result.parameters) for seed, result in results.items() if result}
         missing = (Missing(run.config.seed, *status(self.states[run.run_id], run.config.train.epochs))
                    for run in runs if run.config.seed not in found)
         return Sample(found, tuple(missing), runs)

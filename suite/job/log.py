@@ -1,0 +1,34 @@
+"""Where a process of the suite writes its log: a line for each message, to stdout, which is the run's or job's file."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import TextIO
+
+ROOT = "suite"
+
+
+class Lines(logging.StreamHandler[TextIO]):
+    """Writes to what stdout is at the moment. A disk that is full for the log must not hide why the run ends."""
+
+    def __init__(self, form: str) -> None:
+        super().__init__(sys.stdout)
+        self.setFormatter(logging.Formatter(form, "%Y-%m-%d %H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the line."""
+        self.stream = sys.stdout
+        super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
+        """Nothing: there is nowhere to write it."""
+
+
+def to_stdout(form: str = "%(message)s") -> None:
+    """From now on, what the suite logs goes to stdout in this form; called twice, the last form holds."""
+    log = logging.getLogger(ROOT)
+    for handler in [handler for handler in log.handlers if isinstance(handler, Lines)]:
+        log.removeHandler(handler)
+    log.addHandler(Lines(form))
+    log.setLevel(logging.INFO)

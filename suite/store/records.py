@@ -1,0 +1,145 @@
+"""The records of a run and of a store: who computes it, how far it is, how it ended, what it gave, and with what."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, SkipValidation
+
+from suite.files.record import Record
+from suite.store.migrate import SCHEMA
+
+Row = dict[str, float | int]  # of an epoch: epoch, step, train/loss, val/accuracy, …, time/train, time/eval
+Facts = dict[str, str | int | float | bool | None]
+
+
+class Claim(Record):
+    """`attempts/0001.json`: who owns the run. `place` and (`pid`, `started`) name a process of one start of a machine.
+
+    `when` is for people; nothing is decided by it. `job` is that of a cluster, or "".
+    """
+
+    token: str
+    host: str
+    place: str
+    pid: int
+    started: int | None
+    job: str = ""
+    when: str = ""
+
+
+class Beat(Record):
+    """`attempts/0001.beat`: how often the heart has beaten, and how far the run is. `epochs` is where it shall stop."""
+
+    count: int = 0
+    epoch: int | None = None
+    step: int | None = None
+    epochs: int | None = None
+    steps_per_epoch: int | None = None
+    seconds_per_step: float | None = None
+
+    @property
+    def seconds_per_epoch(self) -> float | None:
+        """Steps of an epoch times seconds of a step. None if it does not say."""
+        if not self.seconds_per_step or not self.steps_per_epoch:
+            return None
+        return self.seconds_per_step * self.steps_per_epoch
+
+
+class End(Record):
+    """`attempts/0001.end`: how an attempt ended, in words of `suite.store.state` that a newer release may add to."""
+
+    state: str
+    reason: str = ""
+    detail: str = ""
+
+
+class StopRequest(Record):
+    """`attempts/0001.stop`: somebody asks the owner of an attempt to stop."""
+
+    who: str
+
+
+class Head(Record):
+    """`result.json` of a finished run, without its rows. `version` is that of the file's form."""
+
+    id: str
+    epochs: int
+    shape: str = ""
+    steps: int = 0
+    parameters: int = 0
+    attempts: int = 0
+    seconds_per_epoch: float | None = None
+    threads: int | None = None
+    device: str = ""
+    mixed: list[str] = []
+    version: int = Field(SCHEMA, alias="schema")
+
+
+class Result(Head):
+    """`result.json`: a row for each epoch, and what the run was like."""
+
+    rows: Annotated[list[Row], SkipValidation]
+
+
+class Code(Record):
+    """A commit, whether the working tree differs from it, and the patch that says how; or why there is no commit."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+    patch: str | None = None
+    error: str = ""
+
+
+class Origin(Record):
+    """Who started an attempt: the code and command of the launch, and on a cluster the job and its batch."""
+
+    git: Code | None = None
+    command: list[str] = []
+    job: str = ""
+    batch: str = ""
+
+
+class AttemptRecord(Origin):
+    """One attempt in `provenance.json`. The fields from `to_step` on are there when it has ended."""
+
+    number: int = 0
+    when: str = ""
+    host: str = ""
+    from_step: int = 0
+    cuda_graphs: bool = False
+    to_step: int | None = None
+    wall_s: float | None = None
+    kernel_backend: str = ""
+    ended: str = ""
+    peak_memory_mb: float | None = None
+    peak_device_memory_mb: float | None = None
+
+
+class DataRecord(Record):
+    """Which prepared data a run was computed on."""
+
+    variant: str
+    fingerprint: str
+
+
+class Provenance(Record):
+    """`provenance.json`: the environment of the trajectory, `mixed` (what changed on its way), and all attempts."""
+
+    environment: Facts = {}
+    mixed: list[str] = []
+    code: str | None = None
+    data: DataRecord | None = None
+    parameters: int | None = None
+    attempts: list[AttemptRecord] = []
+
+
+class StartRecord(Record):
+    """`launches/<digest>.json`: a start of a grid, with all the runs that it named and those that it was to compute."""
+
+    grid: str
+    path: str
+    profile: str
+    sets: list[str]
+    runs: dict[str, str]
+    starts: list[str]
