@@ -37,12 +37,20 @@ def cpu() -> str:
                 platform.processor() or platform.machine())
 
 
+def usable_cpus() -> int:
+    """The number of CPUs that this process may use. On systems that do not tell, as macOS, the number of all CPUs."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:
+        return os.cpu_count() or 1
+
+
 def machine() -> str:
     """A fingerprint of what a measurement depends on: processor, cores, and GPUs where the driver tells them."""
     cards = sorted(path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information"))
     lines = [line for text in cards for line in text.splitlines() if line.startswith("Model")]
     gpus = [line.partition(":")[2].strip() for line in lines]
-    return ", ".join([f"{len(os.sched_getaffinity(0))} cores of {cpu()}", *gpus])
+    return ", ".join([f"{usable_cpus()} cores of {cpu()}", *gpus])
 
 
 def peak_memory_mb() -> float:
