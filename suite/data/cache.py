@@ -8,7 +8,6 @@ prepares its own copy and the first to rename it wins.
 from __future__ import annotations
 
 import errno
-import fcntl
 import glob
 import hashlib
 import json
@@ -25,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
@@ -201,19 +201,20 @@ def digest_of(meta: Mapping[str, Any]) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock of an entry; false where the file system has none. The system frees it when its owner dies."""
-    alone = True
+    """Hold the lock of an entry. Yields False if the file system has no locks. The system frees it if its owner dies.
+
+    Raises UserError if the lock file cannot be written.
+    """
+    lock = FileLock(path.parent / f".{path.name}.lock", fallback_to_soft=False)  # a soft lock outlives its owner
     with ExitStack() as stack:
         with writable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            stream = stack.enter_context((path.parent / f".{path.name}.lock").open("w"))
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX)
+                stack.enter_context(lock)
             except OSError as error:
                 if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):  # a file system without locks
                     raise
-                alone = False
-        yield alone
+        yield lock.is_locked
 
 
 @contextmanager
