@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from suite.config.fields import Data
-from suite.data import bar, cache, cards, checks, prepared, stamps
+from suite.data import cache, cards, checks, prepared, progress_bar, stamps
 from suite.data.families import FAMILIES, family
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
@@ -96,7 +96,7 @@ def prepared_here(name: str, variant: str) -> Iterator[str]:
                f"{meta['fingerprint'][:16]}, {path.name}")
 
 
-def told_options(key: dict[str, Any]) -> str:
+def told_options(key: Mapping[str, Any]) -> str:
     """The view, and the options that differ from the card's default."""
     options = cards.load(key["name"]).variants[key["variant"]].options
     changed = [f"{name}={key[name]}" for name, option in options.items()
@@ -112,7 +112,7 @@ def prepare(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
             config = Data(name=name, variant=variant, **options(name, variant, args.sets))
             started = time.monotonic()
             try:
-                with bar.shown():
+                with progress_bar.shown():
                     data = prepared.load(config, task)
             except UserError as error:
                 if args.variant or args.sets:  # just this was asked for
@@ -159,7 +159,7 @@ def check(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
         source = Source(name, variant, {})
         told = whereabouts(source)
         try:
-            with bar.shown():
+            with progress_bar.shown():
                 for file in here(source):
                     source.path(file)
                     told += f"\n    {file}: sha256 {source.card.files[file].sha256 or stamps.content(source, file)}"
@@ -178,7 +178,7 @@ def check(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
 
 def unusable(path: Path, source: Source) -> str:
     """What is wrong with the values of an entry of the cache, as one made before values were checked may hold them."""
-    entry = cache.read(path)
+    entry = cache.read_entry(path)
     if entry is None:
         return f"DAMAGED: {cache.META}; {ANEW}"
     try:
@@ -195,7 +195,7 @@ def show(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
     for name in dict.fromkeys(name for name, _ in chosen):
         ways = [variant for other, variant in chosen if other == name]
         for task in tasks(name, args.task):
-            with bar.shown():
+            with progress_bar.shown():
                 data = first_here(name, ways, task, args.sets)
             labels = cards.load(name).variants[data.variant].labels
             path = examples.write(name, data, labels, args.out / f"data-{name}-{data.variant}-{task}.png")

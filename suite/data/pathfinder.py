@@ -21,9 +21,9 @@ import numpy as np
 
 from suite import machine
 from suite.data import cache, cards, splits
-from suite.data.bar import track
 from suite.data.drawing import render
 from suite.data.prepared_types import Facts, Prepared
+from suite.data.progress_bar import track
 from suite.data.snakes import GEOMETRIES, Geometry, draw
 from suite.data.source import Source
 from suite.errors import UserError
