@@ -38,10 +38,11 @@ def cpu() -> str:
 
 
 def usable_cpus() -> int:
-    """How many CPUs this process may use."""
-    if hasattr(os, "sched_getaffinity"):
+    """The number of CPUs that this process may use. On systems that do not tell, as macOS, the number of all CPUs."""
+    try:
         return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    except AttributeError:
+        return os.cpu_count() or 1
 
 
 def machine() -> str:

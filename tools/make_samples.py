@@ -47,7 +47,7 @@ def main(names: Sequence[str]) -> None:
                         "export SUITE_DATA=/folder/of/the/full/Parquet/files")
     for name in names or MAKERS:
         for split, columns, features in MAKERS[name](Path(os.environ["SUITE_DATA"])):
-            content = parquet(columns, features)
+            content = parquet_bytes(columns, features)
             path = write(SAMPLES / f"{name}-{split}.parquet", content)
             print(f"{path.name}: {len(columns['label' if 'label' in columns else 'hr'])} rows, {len(content):,} bytes, "
                   f"sha256 {hashlib.sha256(content).hexdigest()}")
@@ -61,7 +61,7 @@ def cifar10(source: Path) -> Iterator[tuple[str, Columns, Any]]:
     """Class-balanced parts of CIFAR-10 with the images' stored bytes. Rows go in rounds of all classes."""
     rng = np.random.default_rng(SEED)
     for file, splits in (("train", ("train", "val")), ("test", ("test",))):
-        rows = read(source / "cifar10" / f"{file}.parquet")
+        rows = read_table(source / "cifar10" / f"{file}.parquet")
         order = rounds(np.asarray(rows["label"]), rng)
         for split in splits:
             chosen, order = order[:CIFAR_COUNTS[split]], order[CIFAR_COUNTS[split]:]
@@ -83,7 +83,7 @@ def speech_commands(source: Path) -> Iterator[tuple[str, Columns, Any]]:
     features = Features({"waveform": List(Value("int16")), "sampling_rate": Value("int32"),
                          "label": ClassLabel(names=WORDS), "speaker": Value("string"), "file": Value("string")})
     for split in ("train", "val", "test"):
-        rows = read(source / "speech_commands" / f"{'validation' if split == 'val' else split}.parquet")
+        rows = read_table(source / "speech_commands" / f"{'validation' if split == 'val' else split}.parquet")
         words = rows["features"]["label"].names
         chosen = [i for i, label in enumerate(rows["label"]) if words[label] in WORDS]
         yield split, {
@@ -98,7 +98,7 @@ def slower(clip: Sequence[int]) -> np.ndarray:
     """One second at 2 kHz (2000,) of a clip at 16 kHz, zero-padded at its end and low-passed before decimation."""
     full = np.zeros(SPEECH_RATE)
     full[:len(clip)] = clip
-    return clips.decimated(full, SPEECH_FACTOR)
+    return clips.decimated_clip(full, SPEECH_FACTOR)
 
 
 def bidmc(source: Path) -> Iterator[tuple[str, Columns, Any]]:
@@ -109,15 +109,16 @@ def bidmc(source: Path) -> Iterator[tuple[str, Columns, Any]]:
     features = Features({"ppg": signal, "ecg": signal, "scale": Value("int32"), "sampling_rate": Value("float32"),
                          **{name: Value("float32") for name in VITALS_TARGETS},
                          "recording": Value("string"), "start": Value("int32")})
-    rows = read(source / "bidmc" / "recordings.parquet")
+    rows = read_table(source / "bidmc" / "recordings.parquet")
     order = np.random.default_rng(SEED).permutation(len(rows["id"]))
     for split, count in VITALS_SPLITS.items():
         chosen, order = np.sort(order[:count]), order[count:]
-        windows = [window for i in chosen for window in cut({key: rows[key][i] for key in rows if key != "features"})]
+        recordings = ({key: rows[key][i] for key in rows if key != "features"} for i in chosen)
+        windows = [window for recording in recordings for window in windows_of(recording)]
         yield split, {key: [window[key] for window in windows] for key in features}, features
 
 
-def cut(recording: Columns) -> Iterator[Columns]:
+def windows_of(recording: Columns) -> Iterator[Columns]:
     """The windows of one recording: signals (1000,) int16 in steps of 1/4096, targets None where half is missing."""
     size = VITALS_SECONDS * VITALS_RATE // VITALS_FACTOR
     low = {key: resample_poly(np.asarray(recording[key], float), 1, VITALS_FACTOR, padtype="line")
@@ -139,7 +140,7 @@ def imdb(source: Path) -> Iterator[tuple[str, Columns, Any]]:
 
     known: set[str] = set()
     for file in ("train", "test"):
-        rows = read(source / "imdb" / f"{file}.parquet")
+        rows = read_table(source / "imdb" / f"{file}.parquet")
         chosen = short_reviews(rows, known)
         titles = list(dict.fromkeys(rows["title"][i] for i in chosen))
         known |= {*titles, *(rows["text"][i] for i in chosen)}
@@ -147,7 +148,7 @@ def imdb(source: Path) -> Iterator[tuple[str, Columns, Any]]:
         first = IMDB_FILMS["val" if file == "train" else "test"]
         parts = {"train": order[first:], "val": order[:first]} if file == "train" else {"test": order[:first]}
         for split, films in parts.items():
-            kept = balanced([i for i in chosen if rows["title"][i] in films], rows)
+            kept = equal_classes([i for i in chosen if rows["title"][i] in films], rows)
             features = Features({name: rows["features"][name] for name in ("text", "label", "title")})
             yield split, {name: [rows[name][i] for i in kept] for name in features}, features
 
@@ -162,7 +163,7 @@ def short_reviews(rows: Columns, known: set[str]) -> list[int]:
     return [i for i in first.values() if count[rows["title"][i]] > 1]
 
 
-def balanced(chosen: list[int], rows: Columns) -> list[int]:
+def equal_classes(chosen: list[int], rows: Columns) -> list[int]:
     """The rows without so many of the commoner class that both are equal; films keep two reviews."""
     surplus = 2 * sum(rows["label"][i] for i in chosen) - len(chosen)
     count = Counter(rows["title"][i] for i in chosen)
@@ -174,7 +175,7 @@ def balanced(chosen: list[int], rows: Columns) -> list[int]:
     return [i for i in chosen if i not in dropped]
 
 
-def read(path: Path) -> Columns:
+def read_table(path: Path) -> Columns:
     """Columns of a Parquet file as lists, images as they are stored, and its Hugging Face `features`."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -191,7 +192,7 @@ def read(path: Path) -> Columns:
         {"features": Features.from_arrow_schema(table.schema)}
 
 
-def parquet(columns: Columns, features: Any) -> bytes:
+def parquet_bytes(columns: Columns, features: Any) -> bytes:
     """The columns as one Parquet file, with the column types that Hugging Face `datasets` reads."""
     import pyarrow as pa
     import pyarrow.parquet as pq

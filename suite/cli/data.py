@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from suite.cli.requests import DataRequest
 from suite.config.fields import Data
-from suite.data import bar, cache, cards, checks, prepared, stamps
+from suite.data import cache, cards, checks, prepared, progress_bar, stamps
 from suite.data.families import FAMILIES, family
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
@@ -21,16 +21,17 @@ from suite.files import atomic
 ANEW = "remove the folder, and it is made anew"
 
 
-def main(args: argparse.Namespace) -> int:
+def main(request: DataRequest) -> int:
     """Does one of the actions; returns 1 where a check finds damage."""
-    if args.action in ("prepare", "show") and not args.names:
-        raise UserError("no data set is named", f"data {args.action}", f"one or several of {', '.join(cards.names())}")
-    if args.sets and args.action in ("list", "check"):
-        raise UserError("--set goes with prepare and show", f"data {args.action}", "leave it out")
-    for name in args.names:
+    if request.action in ("prepare", "show") and not request.names:
+        raise UserError("no data set is named", f"data {request.action}",
+                        f"one or several of {', '.join(cards.names())}")
+    if request.sets and request.action in ("list", "check"):
+        raise UserError("--set goes with prepare and show", f"data {request.action}", "leave it out")
+    for name in request.names:
         cards.load(name)  # all are known, before anything starts
-    chosen = [(name, variant) for name in args.names or cards.names() for variant in variants(name, args.variant)]
-    return ACTIONS[args.action](chosen, args)
+    chosen = [(name, variant) for name in request.names or cards.names() for variant in variants(name, request.variant)]
+    return ACTIONS[request.action](chosen, request)
 
 
 def variants(name: str, wanted: str | None) -> list[str]:
@@ -39,7 +40,7 @@ def variants(name: str, wanted: str | None) -> list[str]:
     return [wanted] if wanted and card.variant(wanted) else list(card.variants)
 
 
-def list_(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
+def list_(chosen: list[tuple[str, str]], request: DataRequest) -> int:
     """Prints where each set is from, and every variant with its size, whether it is here, and what is prepared."""
     last = ""
     for name, variant in chosen:
@@ -96,7 +97,7 @@ def prepared_here(name: str, variant: str) -> Iterator[str]:
                f"{meta['fingerprint'][:16]}, {path.name}")
 
 
-def told_options(key: dict[str, Any]) -> str:
+def told_options(key: Mapping[str, Any]) -> str:
     """The view, and the options that differ from the card's default."""
     options = cards.load(key["name"]).variants[key["variant"]].options
     changed = [f"{name}={key[name]}" for name, option in options.items()
@@ -104,18 +105,18 @@ def told_options(key: dict[str, Any]) -> str:
     return ", ".join([key["view"], *changed])
 
 
-def prepare(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
+def prepare(chosen: list[tuple[str, str]], request: DataRequest) -> int:
     """Prepares the data of every task of the chosen variants that can be had here; names the others."""
     missing: list[str] = []
     for name, variant in chosen:
-        for task in tasks(name, args.task):
-            config = Data(name=name, variant=variant, **options(name, variant, args.sets))
+        for task in tasks(name, request.task):
+            config = Data(name=name, variant=variant, **options(name, variant, request.sets))
             started = time.monotonic()
             try:
-                with bar.shown():
+                with progress_bar.shown():
                     data = prepared.load(config, task)
             except UserError as error:
-                if args.variant or args.sets:  # just this was asked for
+                if request.variant or request.sets:  # just this was asked for
                     raise
                 missing.append(str(error))
                 break
@@ -138,7 +139,7 @@ def tasks(name: str, wanted: str | None) -> list[str]:
     return [wanted]
 
 
-def options(name: str, variant: str, sets: list[str]) -> dict[str, Any]:
+def options(name: str, variant: str, sets: Sequence[str]) -> dict[str, Any]:
     """The options of `--set`, read as YAML. Raises UserError for one that the card does not have."""
     from suite.files.yaml import parse_yaml
 
@@ -152,14 +153,14 @@ def options(name: str, variant: str, sets: list[str]) -> dict[str, Any]:
     return found
 
 
-def check(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
+def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:
     """Reads every byte of the sources that are here and of what is prepared; returns 1 where something is damaged."""
     damaged = 0
     for name, variant in chosen:
         source = Source(name, variant, {})
         told = whereabouts(source)
         try:
-            with bar.shown():
+            with progress_bar.shown():
                 for file in here(source):
                     source.path(file)
                     told += f"\n    {file}: sha256 {source.card.files[file].sha256 or stamps.content(source, file)}"
@@ -178,7 +179,7 @@ def check(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
 
 def unusable(path: Path, source: Source) -> str:
     """What is wrong with the values of an entry of the cache, as one made before values were checked may hold them."""
-    entry = cache.read(path)
+    entry = cache.read_entry(path)
     if entry is None:
         return f"DAMAGED: {cache.META}; {ANEW}"
     try:
@@ -188,22 +189,22 @@ def unusable(path: Path, source: Source) -> str:
     return ""
 
 
-def show(chosen: list[tuple[str, str]], args: argparse.Namespace) -> int:
+def show(chosen: list[tuple[str, str]], request: DataRequest) -> int:
     """Writes a picture of a few examples of each task of the first chosen variant that can be had here."""
     from suite.report import examples
 
     for name in dict.fromkeys(name for name, _ in chosen):
         ways = [variant for other, variant in chosen if other == name]
-        for task in tasks(name, args.task):
-            with bar.shown():
-                data = first_here(name, ways, task, args.sets)
+        for task in tasks(name, request.task):
+            with progress_bar.shown():
+                data = first_here(name, ways, task, request.sets)
             labels = cards.load(name).variants[data.variant].labels
-            path = examples.write(name, data, labels, args.out / f"data-{name}-{data.variant}-{task}.png")
+            path = examples.write(name, data, labels, request.out / f"data-{name}-{data.variant}-{task}.png")
             print(f"wrote {path}")
     return 0
 
 
-def first_here(name: str, ways: list[str], task: str, sets: list[str]) -> prepared.TaskData:
+def first_here(name: str, ways: list[str], task: str, sets: Sequence[str]) -> prepared.TaskData:
     """The data of the first of the variants that can be had here. Raises UserError of the last where none can."""
     for variant in ways:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import importlib.metadata
 import os
 import platform
@@ -10,22 +9,28 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from suite import machine
+from suite.cli.requests import StoreRequest
 from suite.data import cards
 from suite.errors import UserError
 from suite.files import atomic
 
-PACKAGES = ("torch", "numpy", "scipy", "pandas", "pydantic", "PyYAML", "jinja2", "tabulate", "matplotlib", "rich",
-            "datasets", "pykeops", "submitit")
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
+PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 OK, ABSENT, WARNING, MISSING = "ok", "-", "WARNING", "MISSING"  # ABSENT: not here, and only some runs want it
 Finding = tuple[str, str]  # one of these words, and what was found
 
 
-def check(args: argparse.Namespace) -> int:
+def check(request: StoreRequest) -> int:
     """Prints every finding; returns 1 where something that a run needs is missing."""
-    findings = [*_python(), *_torch(), *_store(args.store), *_slurm(), *_data()]
+    findings = [*_python(), *_torch(), *_store(request.store), *_slurm(), *_data()]
     for word, text in findings:
         print(f"{word:<7}  {text}")
     return 1 if any(word == MISSING for word, _ in findings) else 0
@@ -34,11 +39,34 @@ def check(args: argparse.Namespace) -> int:
 def _python() -> Iterator[Finding]:
     new = sys.version_info >= (3, 11)
     yield OK if new else MISSING, f"Python {platform.python_version()} (3.11 or later is needed)"
-    for name in PACKAGES:
-        try:
-            yield OK, f"{name} {importlib.metadata.version(name)}"
-        except importlib.metadata.PackageNotFoundError:
-            yield MISSING, f"{name}: pip install -c constraints.txt {name}"
+    try:
+        from packaging.requirements import Requirement
+    except ImportError:  # several of the packages that are needed bring it
+        yield MISSING, "packages: pip install -c constraints.txt -e ."
+        return
+    for requirement in map(Requirement, _requirements()):
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+            yield _package(requirement)
+
+
+def _requirements() -> list[str]:
+    """What `pip` would install for this program, extras included. A clone that is not installed says it, too."""
+    try:
+        return importlib.metadata.requires("s4d-suite") or []
+    except importlib.metadata.PackageNotFoundError:
+        return list(tomllib.loads(PROJECT.read_text())["project"]["dependencies"])
+
+
+def _package(requirement: Requirement) -> Finding:
+    """Whether a package is installed, in a version that will do."""
+    name = requirement.name
+    try:
+        version = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return MISSING, f"{name}: pip install -c constraints.txt {name}"
+    if not requirement.specifier.contains(version, prereleases=True):
+        return MISSING, f"{name} {version} ({requirement.specifier} is needed): pip install -c constraints.txt {name}"
+    return OK, f"{name} {version}"
 
 
 def _torch() -> Iterator[Finding]:
@@ -46,7 +74,7 @@ def _torch() -> Iterator[Finding]:
         import torch
     except ImportError:
         return
-    yield OK, f"{len(os.sched_getaffinity(0))} cores, {torch.get_num_threads()} threads by default"
+    yield OK, f"{machine.usable_cpus()} cores, {torch.get_num_threads()} threads by default"
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     yield OK if names else ABSENT, "GPUs: " + (", ".join(names) or "none, runs use the CPU")
 

@@ -61,8 +61,7 @@ def _call(args: argparse.Namespace) -> int:
     """Calls the verb's function; only then its module is imported, so that looking needs nothing heavy."""
     module, _, name = args.verb.partition(":")
     function = getattr(importlib.import_module(f"suite.{module}"), name)
-    kind = get_type_hints(function).get("request")
-    asked = request(kind, vars(args)) if kind else args
+    asked = request(get_type_hints(function)["request"], vars(args))
     return int(function(_grids(args), asked) if hasattr(args, "grids") else function(asked))
 
 

@@ -168,6 +168,18 @@ class MergeRequest:
 
 
 @dataclass(frozen=True)
+class DataRequest:
+    """`data`: list, prepare, check or show; `sets` are `option=value` texts."""
+
+    action: str
+    names: tuple[str, ...] = ()
+    variant: str | None = None
+    task: str | None = None
+    sets: tuple[str, ...] = ()
+    out: Path = Path("reports/figures")
+
+
+@dataclass(frozen=True)
 class WriteRequest:
     """`figures`, `theory` and `schema`: the folder or file that is written."""
 

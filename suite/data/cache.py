@@ -8,7 +8,6 @@ prepares its own copy and the first to rename it wins.
 from __future__ import annotations
 
 import errno
-import fcntl
 import glob
 import hashlib
 import json
@@ -22,9 +21,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, TypedDict
 
 import numpy as np
+from filelock import FileLock
 
 from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
@@ -34,6 +34,25 @@ LAYOUT = 1  # of an entry; another number makes every entry anew
 META = "meta.json"
 log = logging.getLogger(__name__)
 _parts: ContextVar[Path] = ContextVar("parts")
+
+
+class StoredFile(TypedDict):
+    """How to recognise the file of an array: name, bytes, time of its last change, digest."""
+
+    file: str
+    size: int
+    mtime_ns: int
+    sha256: str
+
+
+class Meta(TypedDict):
+    """The content of `meta.json`. `files` and `fingerprint` are of the arrays; `seconds` is how long `make` took."""
+
+    facts: dict[str, int | float | None]  # the fields of Facts
+    files: dict[str, StoredFile]
+    fingerprint: str
+    key: dict[str, Any]  # the card's options among others: plain values
+    seconds: float
 
 
 @dataclass(frozen=True)
@@ -56,11 +75,11 @@ def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> 
     A damaged entry is made anew. Raises UserError where the folder cannot be written, and what `make` raises.
     """
     path = place(label, key)
-    entry = read(path)
+    entry = read_entry(path)
     if entry is not None:
         return entry
     with locked(path) as alone:
-        entry = read(path)  # another process may have made it in the meantime
+        entry = read_entry(path)  # another process may have made it in the meantime
         if entry is None:
             started = time.monotonic()
             parts = path.parent / f".{path.name}.parts"
@@ -70,8 +89,8 @@ def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> 
             finally:
                 _parts.reset(token)
             with writable(path):
-                publish(path, prepared, alone, {"key": dict(key), "seconds": time.monotonic() - started})
-            entry = read(path)
+                publish(path, prepared, alone, dict(key), time.monotonic() - started)
+            entry = read_entry(path)
             if entry is not None:
                 shutil.rmtree(parts, ignore_errors=True)
     if entry is None:
@@ -97,11 +116,11 @@ def place(label: str, key: Mapping[str, Any]) -> Path:
 
 def find(label: str, key: Mapping[str, Any]) -> Entry | None:
     """The entry for `key`; None where it is not prepared, or damaged."""
-    return read(place(label, key))
+    return read_entry(place(label, key))
 
 
-def entries(name: str, variant: str) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """Every whole entry of a variant with its meta data: `files`, `fingerprint`, `key`, `seconds` to prepare it."""
+def entries(name: str, variant: str) -> Iterator[tuple[Path, Meta]]:
+    """Every whole entry of a variant, with its meta data."""
     for path in sorted(folder().glob(f"{glob.escape(f'{name}-{variant}-')}*")):
         try:
             meta = json.loads((path / META).read_text())["meta"]
@@ -111,25 +130,25 @@ def entries(name: str, variant: str) -> Iterator[tuple[Path, dict[str, Any]]]:
             yield path, meta
 
 
-def read(path: Path) -> Entry | None:
+def read_entry(path: Path) -> Entry | None:
     """The entry at `path`; None where there is none or where it is damaged, which is logged."""
     try:
         outer = json.loads((path / META).read_text())
-        meta = outer["meta"]
+        meta: Meta = outer["meta"]
         if digest_of(meta) != outer["sha256"]:
             raise ValueError(f"{META} is damaged")
         for file in meta["files"].values():
             check(path / file["file"], file)
         arrays = {name: np.load(path / file["file"], mmap_mode="r", allow_pickle=False)
                   for name, file in meta["files"].items()}
-        return Entry(Facts(**meta["facts"]), arrays, meta["fingerprint"])
+        return Entry(Facts(**outer["meta"]["facts"]), arrays, meta["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         if path.exists():
             log.warning("%s is damaged and will be made anew: %s", path, error)
         return None
 
 
-def check(path: Path, expected: Mapping[str, Any]) -> None:
+def check(path: Path, expected: StoredFile) -> None:
     """Raise ValueError where the file is not the one that was written.
 
     Its bytes are read only where size or time differ, so that a start on gigabytes of good data takes no time.
@@ -140,10 +159,11 @@ def check(path: Path, expected: Mapping[str, Any]) -> None:
         raise ValueError(f"{path.name} is not as it was written")
 
 
-def publish(path: Path, prepared: Prepared, alone: bool, notes: Mapping[str, Any]) -> None:
-    """Write an entry whole, with `notes` in its meta data, and rename it into place; a damaged one is removed first.
+def publish(path: Path, prepared: Prepared, alone: bool, key: dict[str, Any], seconds: float) -> None:
+    """Write an entry whole, with its meta data, and rename it into place. A damaged one is removed first.
 
-    `alone`: no other process of this machine is at it, so that what it left half-written is of one that was killed.
+    `alone`: no other process of this machine prepares it, so what is half-written was left by one that was killed.
+    Raises OSError.
     """
     mine = f".{path.name}.{socket.gethostname()}."
     for left in path.parent.glob(f"{mine}*") if alone else ():
@@ -152,11 +172,12 @@ def publish(path: Path, prepared: Prepared, alone: bool, notes: Mapping[str, Any
     try:
         half.mkdir()
         files = {name: store(half, name, array) for name, array in prepared.arrays.items()}
-        meta = {"facts": asdict(prepared.facts), "files": files, "fingerprint": fingerprint(prepared.arrays), **notes}
+        meta: Meta = {"facts": asdict(prepared.facts), "files": files, "fingerprint": fingerprint(prepared.arrays),
+                      "key": key, "seconds": seconds}
         with (half / META).open("w") as stream:
             json.dump({"meta": meta, "sha256": digest_of(meta)}, stream)
             flush(stream)
-        if path.exists() and read(path) is None:
+        if path.exists() and read_entry(path) is None:
             with suppress(FileNotFoundError):  # where there are no locks another process may have moved it
                 path.rename(half / "damaged")  # one rename: nobody sees a half-removed entry
             shutil.rmtree(half / "damaged", ignore_errors=True)
@@ -168,7 +189,7 @@ def publish(path: Path, prepared: Prepared, alone: bool, notes: Mapping[str, Any
         shutil.rmtree(half, ignore_errors=True)
 
 
-def store(folder: Path, name: str, array: np.ndarray) -> dict[str, Any]:
+def store(folder: Path, name: str, array: np.ndarray) -> StoredFile:
     """Write one array and say how to recognise its file."""
     path = folder / f"{name.replace('/', '-')}.npy"
     with path.open("wb") as stream:
@@ -178,7 +199,7 @@ def store(folder: Path, name: str, array: np.ndarray) -> dict[str, Any]:
     return {"file": path.name, "size": stat.st_size, "mtime_ns": stat.st_mtime_ns, "sha256": atomic.sha256_of(path)}
 
 
-def flush(stream: Any) -> None:
+def flush(stream: IO[Any]) -> None:
     """Bring a file to the disk: a rename must not become visible before what it names, should the power fail."""
     stream.flush()
     os.fsync(stream.fileno())
@@ -201,19 +222,20 @@ def digest_of(meta: Mapping[str, Any]) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock of an entry; false where the file system has none. The system frees it when its owner dies."""
-    alone = True
+    """Hold the lock of an entry. Yields False if the file system has no locks. The system frees it if its owner dies.
+
+    Raises UserError if the lock file cannot be written.
+    """
+    lock = FileLock(path.parent / f".{path.name}.lock", fallback_to_soft=False)  # a soft lock outlives its owner
     with ExitStack() as stack:
         with writable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            stream = stack.enter_context((path.parent / f".{path.name}.lock").open("w"))
             try:
-                fcntl.flock(stream, fcntl.LOCK_EX)
+                stack.enter_context(lock)
             except OSError as error:
                 if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS):  # a file system without locks
                     raise
-                alone = False
-        yield alone
+        yield lock.is_locked
 
 
 @contextmanager

@@ -9,21 +9,21 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
 from suite.data import tasks
 from suite.errors import Problem, UserError, nearest
 from suite.files.yaml import load_yaml
+from suite.files.yaml_model import NAME, Part, validated
 
 CARDS = Path(__file__).parents[2] / "datasets"
 VARIABLE = re.compile(r"\$\{(\w+)\}")
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")]  # it names folders of the cache
+Name = Annotated[str, Field(pattern=NAME)]  # it names folders of the cache
 
 
-class Option(BaseModel):
+class Option(Part):
     """One option of a card. `legacy` is what runs did before the option existed (see `suite.config.fields.Legacy`)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     about: str
     default: bool | int | float | str
     allowed: tuple[bool | int | float | str, ...] = ()
@@ -31,14 +31,13 @@ class Option(BaseModel):
     legacy: bool | int | float | str | None = None
 
 
-class File(BaseModel):
+class File(Part):
     """A file, folder or archive of a variant, at the first of the places in `path` that is there.
 
     A place is relative to the repository, or starts with an environment variable, as `${SUITE_DATA}/imdb`. Without a
     sha256 it is the user's own: its content is fingerprinted when it is prepared. `tasks` that need it; none: all.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     path: str | tuple[str, ...]
     sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
     tasks: tuple[str, ...] = ()
@@ -78,10 +77,9 @@ class File(BaseModel):
                         fix=next((problem.fix for problem in problems if problem.fix), ""))
 
 
-class Hub(BaseModel):
+class Hub(Part):
     """A data set on the Hugging Face hub, at one revision. `splits` and `columns`: our names, and theirs."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     repo: str
     revision: str
     config: str | None = None
@@ -89,13 +87,12 @@ class Hub(BaseModel):
     columns: dict[str, str] = {}
 
 
-class Variant(BaseModel):
+class Variant(Part):
     """One form of a data set: from files, from the hub, or, with neither, made by its family's own generator.
 
     `close` says that results may be held against published ones, with a remark.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     about: str = Field(description="what it is, and what differs from the original")
     preparation: int = Field(1, ge=1, description="version of the preparation; part of a run's identity")
     get: str = Field(description="how to get it where it is missing")
@@ -120,10 +117,9 @@ class Variant(BaseModel):
         return self.about.splitlines()[0]
 
 
-class Card(BaseModel):
+class Card(Part):
     """A data set: where it is from, under which licence, for which tasks, in which variants."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
     name: Name
     title: str
     source: str
@@ -148,17 +144,14 @@ def names() -> list[str]:
 
 @lru_cache(maxsize=None)
 def load(name: str) -> Card:
-    """The card of a data set. Raises UserError where there is none, where it is not well formed or names no task."""
+    """The card of a data set. Raises UserError if there is none, or, with file and line, for what is wrong in it."""
     if name not in names():
         raise UserError(f"there is no data set {name!r}", where="data.name",
                         fix=f"{nearest(name, names())}. A data set is added by a card in {CARDS.name}/")
     path = CARDS / f"{name}.yaml"
-    try:
-        card = Card.model_validate(load_yaml(path).plain())
-    except ValidationError as error:
-        raise UserError([Problem(e["msg"], f"{path}: {'.'.join(map(str, e['loc']))}")
-                         for e in error.errors()]) from None
-    tasks.check(card.tasks, name, f"{path}: tasks")
+    node = load_yaml(path)
+    card = validated(node, Card)
+    tasks.check(card.tasks, name, node.find(("tasks",)).key("tasks"))
     return card
 
 

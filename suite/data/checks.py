@@ -12,7 +12,7 @@ from suite.errors import UserError
 
 SPLITS = ("train", "val", "test")
 LARGEST = float(np.finfo(np.float32).max)  # of a value that the model can see
-FORM = "what `prepare` returns is told at Prepared in suite/data/families.py"
+FORM = "see the docstring of Prepared in suite/data/prepared_types.py for what `prepare` returns"
 ROW = "correct the row in the file that these data come from, or leave it out in `prepare`"
 
 

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from suite.data.bar import track
+from suite.data.progress_bar import track
 from suite.data.source import Source
 from suite.errors import UserError
 
@@ -137,10 +137,10 @@ def second(samples: np.ndarray, rate: int, factor: int, name: str, where: str) -
         raise UserError(f"{name} has {samples.size} samples, more than the {rate} of a second", where)
     whole = np.zeros(rate, np.int16)
     whole[:len(samples)] = samples
-    return whole if factor == 1 else decimated(whole, factor)
+    return whole if factor == 1 else decimated_clip(whole, factor)
 
 
-def decimated(samples: np.ndarray, factor: int) -> np.ndarray:
+def decimated_clip(samples: np.ndarray, factor: int) -> np.ndarray:
     """Every factor-th of the low-passed samples (n,), int16."""
     from scipy.signal import resample_poly
 

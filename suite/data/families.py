@@ -1,4 +1,4 @@
-"""Families of data sets: the form in which each gives its arrays, and which module prepares which data set.
+"""The registry of data sets: which module prepares which one.
 
 A data set is added by a card (`datasets/<name>.yaml`) and a line in `FAMILIES`; a new family also by a module with
 `VIEWS` and `prepare`. It serves tasks of `suite/data/tasks.py`; a grid chooses it by `task` and `data.name`.

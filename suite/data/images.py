@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from suite.data import binary, splits
-from suite.data.bar import track
+from suite.data import cifar_binary, splits
 from suite.data.prepared_types import Facts, Prepared
+from suite.data.progress_bar import track
 from suite.data.source import Source
 from suite.errors import UserError
 
@@ -27,7 +27,7 @@ def prepare(source: Source, view: str) -> Prepared:
     PyTorch's permutation with seed 42. Raises UserError for images of another size or mode.
     """
     pool = source.options["pool"]
-    files, labels = read(source)
+    files, labels = images_and_labels(source)
     classes = len(source.card.labels)
     mean, std = (np.asarray(part, np.float64)[None] for part in STATISTICS[view])
     full = 255 * pool**2
@@ -38,10 +38,10 @@ def prepare(source: Source, view: str) -> Prepared:
     return Prepared(Facts(length=(SIZE // pool) ** 2, channels=mean.size, classes=classes), arrays)
 
 
-def read(source: Source) -> tuple[Mapping[str, Any], Mapping[str, np.ndarray]]:
+def images_and_labels(source: Source) -> tuple[Mapping[str, Any], Mapping[str, np.ndarray]]:
     """For each file a table whose rows have an `image`, and the labels (n,) int64."""
     if source.variant == "binary":
-        made = binary.read(source)
+        made = cifar_binary.read_archive(source)
         return {file: images for file, (images, _) in made.items()}, {file: y for file, (_, y) in made.items()}
     files = {file: source.rows(file, {"image": "Image", "label": "ClassLabel"}) for file in source.splits}
     return files, {file: np.asarray(rows["label"], np.int64) for file, rows in files.items()}

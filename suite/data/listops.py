@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from suite.data.bar import track
 from suite.data.prepared_types import Facts, Prepared
+from suite.data.progress_bar import track
 from suite.data.source import Source
 from suite.data.vocabulary import Texts, tokens
 from suite.errors import UserError

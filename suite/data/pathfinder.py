@@ -7,22 +7,23 @@ for other programs, `python -m suite.data.pathfinder SIZE COUNT FOLDER` writes i
 from __future__ import annotations
 
 import io
-import json
 import os
-import subprocess
+import signal
 import sys
+import threading
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Generator, Iterator, Sequence
+from concurrent.futures import BrokenExecutor
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from suite import machine
 from suite.data import cache, cards, splits
-from suite.data.bar import track
 from suite.data.drawing import render
 from suite.data.prepared_types import Facts, Prepared
+from suite.data.progress_bar import track
 from suite.data.snakes import GEOMETRIES, Geometry, draw
 from suite.data.source import Source
 from suite.errors import UserError
@@ -66,80 +67,81 @@ def divide(count: int) -> dict[str, slice]:
 
 
 def generated(geometry: Geometry, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Images (count, size, size) uint8 and labels (count,), on all processors. Goes on where an earlier call stopped.
+    """Images (count, size, size) uint8 and labels (count,) uint8. Continues where an earlier call stopped.
 
-    Images are kept in a folder of the cache, in files of PART, until all are there.
+    Images are kept in a folder of the cache, in files of PART, until all are there. Raises UserError if that folder
+    cannot be written, or if a process that draws images is killed.
     """
     folder = cache.parts()
-    numbers = range(-(-count // PART))
+    parts = range(-(-count // PART))
     images = np.empty((count, geometry.size, geometry.size), np.uint8)
     labels = np.empty(count, np.uint8)
-    for number in track(finished(geometry, seed, count, folder), "drawing images", len(numbers)):
-        part = slice(number * PART, min((number + 1) * PART, count))
-        rows = read_part(part_path(folder, number), part.stop - part.start, geometry.size)
-        if rows is None:
-            raise UserError(f"{part_path(folder, number)} cannot be read back", fix="set SUITE_CACHE to another disk")
-        images[part], labels[part] = rows[:, 1:].reshape(-1, geometry.size, geometry.size), rows[:, 0]
+    with closing(finished(geometry, seed, count, folder)) as numbers:
+        for number in track(numbers, "drawing images", len(parts)):
+            part, path = images_of(number, count), part_path(folder, number)
+            rows = read_part(path, len(part), geometry.size)
+            if rows is None:
+                raise UserError(f"{path} cannot be read back", fix="set SUITE_CACHE to another disk")
+            images[part.start:part.stop] = rows[:, 1:].reshape(-1, geometry.size, geometry.size)
+            labels[part.start:part.stop] = rows[:, 0]
     return images, labels
 
 
-def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Iterator[int]:
-    """The numbers of the parts, each as soon as its file is there. Makes those that are missing."""
-    parts = {k: range(k * PART, min((k + 1) * PART, count)) for k in range(-(-count // PART))}
-    missing = [k for k, part in parts.items() if read_part(part_path(folder, k), len(part), geometry.size) is None]
-    yield from parts.keys() - missing
-    workers = min(len(os.sched_getaffinity(0)), len(missing))
-    if workers <= 1:
-        for number in missing:
-            make_part(geometry, seed, parts[number], part_path(folder, number))
-            yield number
-        return
-    for number in missing:
-        part_path(folder, number).unlink(missing_ok=True)
-    todo = [(parts[number].start, parts[number].stop, str(part_path(folder, number))) for number in missing]
-    processes = [start(asdict(geometry), seed, todo[k::workers], os.getpid()) for k in range(workers)]
-    try:
-        left = set(missing)
-        while left:
-            working = any(process.poll() is None for process in processes)
-            done = {number for number in left if part_path(folder, number).exists()}
-            yield from sorted(done)
-            left -= done
-            if left and not done and not working:
-                raise UserError("the processes that draw images have ended early", fix="start again: it goes on where "
-                                "it was. A lack of memory or of disk space would explain it")
-            time.sleep(0 if done else 0.05)
-    finally:
-        for process in processes:
-            process.terminate()
-            process.wait()
+def images_of(number: int, count: int) -> range:
+    """The images of a part, if there are `count` images in all."""
+    return range(number * PART, min((number + 1) * PART, count))
 
 
-def start(*work: Any) -> subprocess.Popen[bytes]:
-    """Start a process with this work for `work_off`. Not a fork, which threads or a GPU of this one would not survive,
-    and not multiprocessing's, which would run the user's script again.
+def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Generator[int, None, None]:
+    """Yield the number of each part as soon as its file is complete. Draws the missing ones on all usable CPUs.
+
+    Raises UserError if a part cannot be written, or if a process that draws is killed.
     """
-    command = [sys.executable, "-c", "from suite.data.pathfinder import work_off; work_off()"]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE,
-                               env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))})
-    assert process.stdin is not None  # noqa: S101  it is a pipe
-    with process.stdin as stream:
-        stream.write(json.dumps(work).encode())
-    return process
+    parts = {number: images_of(number, count) for number in range(-(-count // PART))}
+    missing = [number for number, part in parts.items()
+               if read_part(part_path(folder, number), len(part), geometry.size) is None]
+    yield from parts.keys() - missing
+    work = [(geometry, seed, parts[number], part_path(folder, number), number) for number in missing]
+    workers = min(machine.usable_cpus(), len(missing))
+    yield from in_parallel(work, workers) if workers > 1 else (make_part(*arguments) for arguments in work)
 
 
-def work_off() -> None:
-    """Write the parts that standard input names, until all are there or the process that wants them is gone."""
-    geometry, seed, parts, parent = json.load(sys.stdin)
-    geometry["margins"] = tuple(geometry["margins"])
-    for first, end, path in parts:
-        if os.getppid() != parent:
-            return
-        make_part(Geometry(**geometry), seed, range(first, end), Path(path))
+def in_parallel(work: list[tuple[Geometry, int, range, Path, int]], workers: int) -> Iterator[int]:
+    """Call `make_part` in worker processes. Yields the number of each part when it is complete.
+
+    loky starts fresh processes with this one's `sys.path`, hence the same copy of the code. A fork would not survive
+    the threads or the GPU of this process, and multiprocessing's spawn would run the user's script again. This is the
+    pool below `joblib.Parallel`, whose own workers would stay in memory for minutes after the last image.
+    """
+    from joblib.externals.loky import ProcessPoolExecutor, as_completed  # type: ignore[import-untyped]
+
+    pool = ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),))
+    try:
+        for future in as_completed([pool.submit(make_part, *arguments) for arguments in work]):
+            yield future.result()
+    except BrokenExecutor as error:
+        raise UserError("a process that draws images ended early", fix="start again: finished images are kept. A lack "
+                        "of memory may be the reason") from error
+    finally:
+        pool.shutdown(kill_workers=True)
 
 
-def make_part(geometry: Geometry, seed: int, images: range, path: Path) -> None:
-    """Draw these images and write them whole: (images, 1 + size²) uint8, the labels first."""
+def end_with(parent: int) -> None:
+    """Make this worker process end as soon as `parent`, a process id, is gone. Ctrl-C is left to the parent."""
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def make_part(geometry: Geometry, seed: int, images: range, path: Path, number: int) -> int:
+    """Draw these images and write them at once: (images, 1 + size²) uint8, labels first. Returns `number`.
+
+    Raises UserError if the file cannot be written.
+    """
     snakes = draw(geometry, seed, np.array(images))
     rows = np.concatenate([snakes.labels[:, None].astype(np.uint8), render(snakes).reshape(len(images), -1)], axis=1)
     half = path.with_suffix(f".{os.getpid()}")
@@ -148,6 +150,7 @@ def make_part(geometry: Geometry, seed: int, images: range, path: Path) -> None:
             np.save(stream, rows, allow_pickle=False)
             cache.flush(stream)
         half.replace(path)
+    return number
 
 
 def part_path(folder: Path, number: int) -> Path:

@@ -100,6 +100,18 @@ class TaskData:
         return Batch(torch.from_numpy(x), y, torch.from_numpy(lengths))
 
 
+def bucketed(order: np.ndarray, lengths: np.ndarray, size: int, batches: int, rng: np.random.Generator) -> np.ndarray:
+    """The examples of an epoch in `order` (n,), put together by length; whole batches only, (n // size * size,).
+
+    Each run of `batches` batches of `size` examples is sorted by `lengths` (of all examples), then all batches of the
+    epoch are shuffled. So every example has the same chance as without, but the lengths of a batch are alike.
+    """
+    whole = order[:len(order) // size * size]
+    runs = [whole[start:start + size * batches] for start in range(0, len(whole), size * batches)]
+    ordered = np.concatenate([run[np.argsort(lengths[run], kind="stable")] for run in runs])
+    return ordered.reshape(-1, size)[rng.permutation(len(whole) // size)].ravel()
+
+
 def values(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray, rate: int) -> np.ndarray:
     """Normalised values (B, L/rate, channels) float32. Statistics are those of rate 1."""
     x = np.ascontiguousarray(np.asarray(arrays[f"{split}/x"])[indices][:, ::rate], np.float32)
@@ -135,7 +147,7 @@ class Wanted:
         return f"{self.source.name}-{self.source.variant}-{self.view}"
 
     @cached_property
-    def key(self) -> dict[str, Any]:
+    def key(self) -> Mapping[str, Any]:
         """All that decides what the arrays are. Raises UserError where a user's own file is missing."""
         card = self.source.card
         key = {"name": self.source.name, "variant": self.source.variant, "preparation": card.preparation,

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from suite.data.bar import track
 from suite.data.prepared_types import Facts, Prepared
+from suite.data.progress_bar import track
 from suite.data.source import Source
-from suite.data.text import columns, fewer
+from suite.data.text import fewer, text_columns
 from suite.data.vocabulary import characters, tokens
 from suite.errors import UserError
 
@@ -81,7 +81,7 @@ def films(source: Source) -> tuple[list[str], dict[str, Pairs]]:
     groups: dict[str, list[int]] = {}
     taken: set[str] = set()
     for split in source.splits:
-        rows = columns(source, split, {"text": "Value", "label": "ClassLabel", "title": "Value"})
+        rows = text_columns(source, split, {"text": "Value", "label": "ClassLabel", "title": "Value"})
         groups[split] = []
         for text, label, title in zip(rows["text"], rows["label"], rows["title"], strict=True):
             if text in known or title in taken:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from suite.data import clips, splits
-from suite.data.bar import track
 from suite.data.prepared_types import Facts, Prepared
+from suite.data.progress_bar import track
 from suite.data.source import Source
 from suite.errors import UserError
 
@@ -35,7 +35,7 @@ def prepare(source: Source, view: str) -> Prepared:
     if source.variant == "original":
         arrays, classes = clips.archive(source, RATE, factor), len(clips.WORDS)
     else:
-        arrays, classes = parquet(source, SMALL_RATE if small else RATE, factor, padded=small)
+        arrays, classes = from_parquet(source, SMALL_RATE if small else RATE, factor, padded=small)
     chosen = splits.drawn(len(arrays["train/y"]), 0 if small else source.options["train_count"])
     if len(chosen) < len(arrays["train/y"]):
         arrays |= {name: arrays[name][chosen] for name in ("train/x", "train/y")}
@@ -54,7 +54,7 @@ def statistics(train: np.ndarray, floor: float) -> dict[str, np.ndarray]:
     return {"offset": mean.astype(np.float32), "scale": (1 / (deviation + floor)).astype(np.float32)}
 
 
-def parquet(source: Source, rate: int, factor: int, padded: bool) -> tuple[dict[str, np.ndarray], int]:
+def from_parquet(source: Source, rate: int, factor: int, padded: bool) -> tuple[dict[str, np.ndarray], int]:
     """Clips and labels of each split's Parquet file, and the number of classes. `padded`: each is a whole second."""
     columns = {"waveform": "List", "sampling_rate": "Value", "label": "ClassLabel", "speaker": "Value", "file": "Value"}
     arrays: dict[str, np.ndarray] = {}

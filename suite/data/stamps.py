@@ -9,10 +9,10 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict, cast
 
 from suite.data import cache
-from suite.data.bar import track
+from suite.data.progress_bar import track
 from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import atomic
@@ -26,40 +26,54 @@ def contents(source: Source) -> dict[str, str]:
     return {name: file.sha256 or content(source, name) for name, file in source.files.items()}
 
 
+class Known(TypedDict):
+    """What is kept of a file or folder: its stamp when it was last read, and the sha256 of its content then."""
+
+    stamp: list[object]
+    sha256_of_content: str
+
+
 def content(source: Source, name: str) -> str:
-    """The fingerprint of one file or folder of the user, read anew only where it has changed."""
+    """The fingerprint of one file or folder of the user. It is read only if it has changed.
+
+    Raises UserError if it cannot be read, or if it is missing and was never read.
+    """
     memo = cache.folder() / "sources" / f"{source.name}-{source.variant}-{name}.json"
     with cache.locked(memo):  # ten jobs that start together read it once
-        try:
-            known = atomic.read_sealed(memo)
-        except (FileNotFoundError, atomic.Corrupt):
-            known = {}
+        known = _known(memo)
         try:
             path = source.find(name)
         except UserError:
             if known:
-                return str(known["sha256_of_content"])
+                return known["sha256_of_content"]
             raise
         try:
             stamp = stamp_of(path)
-            if known.get("stamp") != stamp:
-                known = {"stamp": stamp, "sha256_of_content": read(path)}
+            if known is None or known["stamp"] != stamp:
+                known = {"stamp": stamp, "sha256_of_content": digest_of(path)}
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}", source.place, "check its permissions") from None
         with cache.writable(memo):
             atomic.replace(memo, atomic.seal(known), atomic.nobody())
-        return str(known["sha256_of_content"])
+        return known["sha256_of_content"]
 
 
-def stamp_of(path: Path) -> list[Any]:
-    """What tells quickly whether a file or folder has changed. Raises OSError."""
+def _known(memo: Path) -> Known | None:
+    try:
+        return cast(Known, atomic.read_sealed(memo))
+    except (FileNotFoundError, atomic.Corrupt):
+        return None
+
+
+def stamp_of(path: Path) -> list[object]:
+    """What tells quickly if a file or folder has changed: plain values, as JSON keeps them. Raises OSError."""
     if path.is_dir():
         folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
         return [str(path.resolve()), *([entry.name, entry.stat().st_mtime_ns] for entry in [path, *folders])]
     return [str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns]
 
 
-def read(path: Path) -> str:
+def digest_of(path: Path) -> str:
     """A sha256 of the bytes of a file, or of names and bytes of all files in a folder. Raises OSError."""
     if not path.is_dir():
         return atomic.sha256_of(path)

@@ -28,7 +28,7 @@ def prepare(source: Source, view: str) -> Prepared:
     labels: dict[str, np.ndarray] = {}
     documents: dict[str, np.ndarray] = {}
     for split in source.splits:
-        rows = columns(source, split, {"text": "Value", "label": "ClassLabel"})
+        rows = text_columns(source, split, {"text": "Value", "label": "ClassLabel"})
         documents[split] = len(texts) + np.arange(len(rows["text"]))
         labels[split] = np.asarray(rows["label"], np.int64)
         texts += rows["text"]
@@ -59,7 +59,7 @@ def validation(documents: Mapping[str, np.ndarray], of: str) -> dict[str, np.nda
     return {"train": documents["train"][order[held:]], "val": documents["train"][order[:held]]}
 
 
-def columns(source: Source, split: str, kinds: Mapping[str, str]) -> dict[str, list[Any]]:
+def text_columns(source: Source, split: str, kinds: Mapping[str, str]) -> dict[str, list[Any]]:
     """Columns of a source, text among them. Raises UserError where a text is missing or not UTF-8."""
     rows = source.rows(split, kinds)
     read = {}

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
-from suite.data.bar import track
+from suite.data.progress_bar import track
 from suite.data.source import Source
 from suite.errors import UserError
 
 
-def read(source: Source, files: list[str], channels: int, length: int) -> tuple[np.ndarray, np.ndarray]:
+def read_files(source: Source, files: list[str], channels: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Values (n, length, channels) float32 and targets (n,) float64 of the card's files, one after the other.
 
     Raises UserError for one that is not there, ends early or holds something else.
@@ -27,12 +27,12 @@ def read(source: Source, files: list[str], channels: int, length: int) -> tuple[
             *dimensions, target = line.split(":")
             if len(dimensions) != channels:
                 raise UserError(f"{len(dimensions)} dimensions and a target, not {channels}", where, source.ways())
-            window = [numbers(text, where, source) for text in dimensions]
+            window = [parse_numbers(text, where, source) for text in dimensions]
             if any(len(one) != length for one in window):
                 raise UserError(f"series of {', '.join(str(len(one)) for one in window)} values, not {length}: the "
                                 "file is cut short, or of another data set", where, source.ways())
             values.append(np.stack(window, axis=1).astype(np.float32))
-            targets.append(numbers(target, where, source).item())
+            targets.append(parse_numbers(target, where, source).item())
     return np.stack(values), np.asarray(targets)
 
 
@@ -46,7 +46,7 @@ def examples(source: Source, path: Path) -> list[tuple[int, str]]:
     return found
 
 
-def numbers(text: str, where: str, source: Source) -> np.ndarray:
+def parse_numbers(text: str, where: str, source: Source) -> np.ndarray:
     """Comma-separated numbers (n,) float64. Raises UserError for what is no finite number, as `?` or NaN."""
     try:
         parsed = np.array(text.split(","), dtype=np.float64)

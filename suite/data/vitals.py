@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from suite.data import splits, ts
-from suite.data.bar import track
 from suite.data.prepared_types import Facts, Prepared
+from suite.data.progress_bar import track
 from suite.data.source import Source
 from suite.errors import UserError
 
@@ -69,7 +69,7 @@ def by_recording(recordings: np.ndarray) -> dict[str, np.ndarray]:
             for end, (split, count) in zip(ends, RECORDINGS.items(), strict=True)}
 
 
-def cut(source: Source, view: str, factor: int) -> Windows:
+def cut_windows(source: Source, view: str, factor: int) -> Windows:
     """Windows of the full recordings, one every 3 s, each with the mean of the sign over its 32 s.
 
     The mean is over the values that are there. Windows without any, and those with a mean of 0 (a monitor that counted
@@ -79,7 +79,7 @@ def cut(source: Source, view: str, factor: int) -> Windows:
     rows = source.rows("recordings", kinds)
     x, y, recordings = [], [], []
     for row in track(rows.with_format("numpy"), "cutting windows", len(rows)):
-        signals = decimated(signals_of(row, source.place), factor)
+        signals = decimated_signals(signals_of(row, source.place), factor)
         size = SECONDS * RATE // factor
         seconds = len(row[SIGNALS[0]]) // RATE
         for start in range(0, seconds - SECONDS + 1, STRIDE):
@@ -114,7 +114,7 @@ def signals_of(row: Mapping[str, Any], where: str) -> np.ndarray:
     return np.stack([row[signal] for signal in SIGNALS], axis=1).astype(np.float64)
 
 
-def decimated(x: np.ndarray, factor: int) -> np.ndarray:
+def decimated_signals(x: np.ndarray, factor: int) -> np.ndarray:
     """Signals (…, ceil(samples/factor), 2), low-passed and decimated; as they are where the factor is 1."""
     from scipy.signal import resample_poly
 
@@ -123,9 +123,9 @@ def decimated(x: np.ndarray, factor: int) -> np.ndarray:
 
 def published(source: Source, view: str, factor: int) -> Windows:
     """Windows of the archive's TRAIN file, then of its TEST file."""
-    x, y = ts.read(source, [f"{view}_{part}" for part in ("train", "test")], len(SIGNALS), SECONDS * RATE)
+    x, y = ts.read_files(source, [f"{view}_{part}" for part in ("train", "test")], len(SIGNALS), SECONDS * RATE)
     if factor > 1:
-        x = np.stack([decimated(window, factor).astype(np.float32) for window in x])
+        x = np.stack([decimated_signals(window, factor).astype(np.float32) for window in x])
     return x, y, np.zeros(0)
 
 
@@ -151,7 +151,7 @@ def sampled(source: Source, split: str, view: str, rate: float, factor: int) -> 
         if not np.isfinite(row[view]):
             raise UserError(f"{name} has a value of {view} that is no finite number", where)
         y[k] = row[view]
-    return decimated(x, factor), y
+    return decimated_signals(x, factor), y
 
 
-WHOLE: dict[str, Callable[[Source, str, int], Windows]] = {"original": published, "cut": cut}
+WHOLE: dict[str, Callable[[Source, str, int], Windows]] = {"original": published, "cut": cut_windows}

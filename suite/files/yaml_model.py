@@ -51,7 +51,7 @@ def _problems(error: ValidationError, node: Node, model: type[BaseModel]) -> lis
 def _plain(message: str) -> str:
     """pydantic's message without the names of its parts."""
     message = re.sub(r"^(Input|String) should", "it should", message.removeprefix("Value error, "))
-    return re.sub(r"dictionary or instance of \w+", "mapping", message)
+    return re.sub(r"dictionary or instance of \w+", "mapping", message).replace("a valid tuple", "a valid list")
 
 
 def _keys(node: Node, path: tuple[Any, ...], missing: bool) -> tuple[Any, ...]:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 
 from suite import models
 from suite.config.run_config import RunConfig
-from suite.data.buckets import bucketed
+from suite.data.prepared import bucketed
 from suite.data.tasks import TASKS
 from suite.errors import UserError
 from suite.ssm.layer import SSMLayer

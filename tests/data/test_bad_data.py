@@ -65,7 +65,7 @@ class TestBadFiles:
         table = pq.read_table(make_samples.SAMPLES / f"{name}-test.parquet").slice(0, 30)
         columns = table.to_pydict()
         change(columns)
-        self.replace(name, make_samples.parquet(columns, Features.from_arrow_schema(table.schema)))
+        self.replace(name, make_samples.parquet_bytes(columns, Features.from_arrow_schema(table.schema)))
 
     def test_environment_variable_not_set(self) -> None:
         self.patch.delenv("SUITE_DATA", raising=False)

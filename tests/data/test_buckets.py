@@ -10,8 +10,7 @@ import torch
 from fake_data import small
 
 from suite.config.rules import violations
-from suite.data.buckets import bucketed
-from suite.data.prepared import TaskData
+from suite.data.prepared import TaskData, bucketed
 from suite.train.trainer import Trainer
 
 RNG = np.random.default_rng(3)

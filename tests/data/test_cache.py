@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import json
 import os
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from filelock import FileLock, Timeout
 
 from suite.data import cache
 from suite.data.prepared_types import Facts, Prepared
@@ -181,10 +183,12 @@ def test_folder_that_cannot_be_made_is_named(maker: Maker, tmp_path: Path) -> No
         cache.obtain("toy", KEY, maker)
 
 
-def test_without_locks_the_first_to_finish_wins(maker: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("code", [errno.ENOSYS, errno.ENOLCK, errno.ENOTSUP])
+def test_without_locks_the_first_to_finish_wins(code: int, maker: Maker, tmp_path: Path,
+                                                monkeypatch: pytest.MonkeyPatch) -> None:
     def no_locks(stream: object, how: int) -> None:
-        raise OSError(errno.ENOSYS, "Function not implemented")
-    monkeypatch.setattr(cache.fcntl, "flock", no_locks)
+        raise OSError(code, os.strerror(code))
+    monkeypatch.setattr(fcntl, "flock", no_locks)
     other = Maker()
 
     def slow() -> Prepared:
@@ -194,6 +198,28 @@ def test_without_locks_the_first_to_finish_wins(maker: Maker, tmp_path: Path, mo
     assert (maker.calls, other.calls) == (1, 1)
     np.testing.assert_array_equal(entry.arrays["train/x"], maker().arrays["train/x"])
     assert len(entries(tmp_path)) == 1
+
+
+def test_a_lock_that_fails_for_another_reason_is_named(maker: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(stream: object, how: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    monkeypatch.setattr(fcntl, "flock", failing)
+    with pytest.raises(UserError, match="prepared data cannot be written: Input/output error"):
+        cache.obtain("toy", KEY, maker)
+    assert maker.calls == 0
+
+
+def test_the_system_frees_the_lock_of_a_killed_process(tmp_path: Path) -> None:
+    code = (f"from pathlib import Path\nfrom suite.data import cache\nwith cache.locked(Path({str(tmp_path / 'x')!r})):"
+            "\n    print('held', flush=True)\n    input()\n")
+    with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE) as owner:
+        assert owner.stdout is not None and owner.stdout.readline() == b"held\n"
+        with pytest.raises(Timeout):
+            FileLock(tmp_path / ".x.lock", timeout=0).acquire()
+        owner.kill()
+    with cache.locked(tmp_path / "x") as alone:
+        assert alone
 
 
 def test_ten_processes_at_once_prepare_once(tmp_path: Path) -> None:

@@ -166,7 +166,7 @@ def test_a_card_of_an_unknown_task_is_told_what_to_write(waves: Waves, tmp_path:
     (tmp_path / "waves.yaml").write_text(CARD.replace("[scifar, listops]", "[waves]"))
     assert main(["data", "list"]) == 2
     told = capsys.readouterr().err
-    assert f"{tmp_path}/waves.yaml: tasks: 'waves' is no task" in told
+    assert f"{tmp_path}/waves.yaml:7: tasks: 'waves' is no task" in told
     assert "in a grid task: scifar, data.name: waves. allowed: scifar, sc_ar" in told
     (tmp_path / "waves.yaml").write_text(CARD)
     cards.load.cache_clear()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from own_cards import Cards, own_cards
 from PIL import Image
@@ -172,11 +173,11 @@ class TestParts:
         made: list[int] = []
         real = pathfinder.make_part
 
-        def stop(geometry: Any, seed: int, images: range, path: Path) -> None:
+        def stop(geometry: Any, seed: int, images: range, path: Path, number: int) -> int:
             if images.start == 60:
                 raise KeyboardInterrupt
             made.append(images.start)
-            real(geometry, seed, images, path)
+            return real(geometry, seed, images, path, number)
 
         monkeypatch.setattr(pathfinder, "make_part", stop)
         with pytest.raises(KeyboardInterrupt):
@@ -199,34 +200,102 @@ class TestParts:
         made = snakes.draw(GEOMETRIES[16], 5, np.arange(70))
         assert (rows[:, 0] == made.labels).all() and (rows[:, 1:] == drawing.render(made).reshape(70, -1)).all()
 
-    @pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="processes are looked for in /proc")
-    def test_processes_end_with_the_one_that_wants_the_images(self, tmp_path: Path) -> None:
+    @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+    def test_processes_end_with_the_one_that_wants_the_images(self, how: signal.Signals, tmp_path: Path) -> None:
         script = tmp_path / "script.py"
         script.write_text(
             "import os\nfrom pathlib import Path\nfrom suite.data import pathfinder, snakes\npathfinder.PART = 50\n"
             "os.sched_getaffinity = lambda _: {0, 1}\n"
             f"for part in pathfinder.finished(snakes.GEOMETRIES[16], 5, 100_000, Path({str(tmp_path)!r})):\n"
             "    print(part, flush=True)\n")
-        env = os.environ | {"PYTHONPATH": str(ROOT)}
-        process = subprocess.Popen([sys.executable, script], env=env, stdout=subprocess.PIPE)
+        process = subprocess.Popen([sys.executable, script], env=os.environ | {"PYTHONPATH": str(ROOT)}, text=True,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
         assert process.stdout is not None and process.stdout.readline()
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        assert len(children) == 2 and all(map(running, children))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process.stdout.close()
-        deadline = time.monotonic() + 60
-        while any(map(running, children)) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        assert not any(map(running, children))
+        children = psutil.Process(process.pid).children()
+        assert len([child for child in children if not is_tracker(child)]) == 2
+        if how == signal.SIGKILL:
+            process.kill()
+        else:
+            os.killpg(process.pid, how)  # as a terminal sends Ctrl-C: to every process of the command
+        _, alive = psutil.wait_procs(children, timeout=60)
+        assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
+        _, errors = process.communicate(timeout=60)
+        assert errors.count("Traceback") == (0 if how == signal.SIGKILL else 1), errors  # none from a worker
+        assert how == signal.SIGKILL or "Warning" not in errors  # killed, loky's tracker tells what it cleans up
+
+    def test_no_process_is_left_when_all_is_done_or_the_caller_stops(self, tmp_path: Path,
+                                                                    monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+        parts = pathfinder.finished(GEOMETRIES[16], 5, 100, tmp_path)
+        next(parts)
+        assert len(workers()) == 2
+        parts.close()
+        assert not workers()
+        assert sorted(pathfinder.finished(GEOMETRIES[16], 5, 100, tmp_path)) == [0, 1, 2, 3, 4]
+        assert not workers()
+
+    def test_what_a_process_cannot_write_is_one_sentence(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+        for number in (0, 1, 2):
+            (tmp_path / f"images-{number:05d}.npy").mkdir()
+        with pytest.raises(UserError, match="prepared data cannot be written: .*irectory\n.*set SUITE_CACHE") as caught:
+            list(pathfinder.finished(GEOMETRIES[16], 5, 60, tmp_path))
+        assert len(caught.value.problems) == 1 and not workers()
+
+    def test_a_process_that_is_killed_is_one_sentence(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+        parts = pathfinder.finished(GEOMETRIES[16], 5, 100_000, tmp_path)
+        next(parts)
+        workers()[0].kill()
+        with pytest.raises(UserError, match="a process that draws images ended early\n.*finished images are kept"):
+            list(parts)
+        assert not workers()
+
+    def test_processes_use_the_same_copy_of_the_code_and_no_torch(self, tmp_path: Path) -> None:
+        """Also in a process that a fork server has forked, as trainings are."""
+        copy = tmp_path / "copy"
+        shutil.copytree(ROOT / "suite", copy / "suite", ignore=shutil.ignore_patterns("__pycache__"))
+        (copy / "probe.py").write_text(PROBE)
+        (tmp_path / "script.py").write_text("import probe\nif __name__ == '__main__':\n    probe.start()\n")
+        done = subprocess.run([sys.executable, tmp_path / "script.py"], env=os.environ | {"PYTHONPATH": str(copy)},
+                              cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == 0 and not done.stderr, done.stderr
+        answers = done.stdout.splitlines()
+        assert len(answers) == 3 and {*answers} == {f"{copy / 'suite' / 'data' / 'pathfinder.py'} False False"}
 
 
-def running(pid: str) -> bool:
-    """Whether a process is there, and no mere remainder that nobody has asked for."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+PROBE = """
+import multiprocessing, os, sys
+from pathlib import Path
+from suite.data import pathfinder, snakes
+
+def make_part(geometry, seed, images, path, number, real=pathfinder.make_part):
+    import suite.data.pathfinder
+    torch, daemon = "torch" in sys.modules, multiprocessing.current_process().daemon
+    os.write(1, f"{suite.data.pathfinder.__file__} {torch} {daemon}\\n".encode())
+    return real(geometry, seed, images, path, number)
+
+def work():
+    os.sched_getaffinity = lambda _: {0, 1}
+    pathfinder.PART, pathfinder.make_part = 20, make_part
+    assert len(list(pathfinder.finished(snakes.GEOMETRIES[16], 5, 60, Path.cwd()))) == 3
+
+def start():
+    process = multiprocessing.get_context("forkserver").Process(target=work)
+    process.start()
+    process.join()
+    assert process.exitcode == 0
+"""
+
+
+def is_tracker(process: psutil.Process) -> bool:
+    """Whether this is loky's resource tracker, which lives as long as its parent and ends with it."""
+    return "resource_tracker" in " ".join(process.cmdline())
+
+
+def workers() -> list[psutil.Process]:
+    """The processes that draw images for this one."""
+    return [child for child in psutil.Process().children() if "popen_loky" in " ".join(child.cmdline())]
 
 
 class TestReleased:

@@ -129,7 +129,7 @@ def test_windows_and_their_targets_cover_the_same_seconds(start: int) -> None:
     gaps[10:20] = np.nan  # a third of window 0: the mean is over the rest
     gaps[40:60] = np.nan  # most of window 1
     signal = np.arange(60_001) / 125 / 480  # a slow ramp passes the filter
-    rows = list(make_samples.cut({"id": "r", "ppg": signal, "ecg": -signal, "hr": ramp, "rr": gaps, "spo2": ramp,
+    rows = list(make_samples.windows_of({"id": "r", "ppg": signal, "ecg": -signal, "hr": ramp, "rr": gaps, "spo2": ramp,
                              "numerics_start": start}))
     assert [row["start"] for row in rows] == list(range(0, 480, 32))
     assert [row["hr"] for row in rows] == [32 * k + 15.5 for k in range(15)]

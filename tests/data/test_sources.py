@@ -84,8 +84,8 @@ def test_content_of_the_users_own_is_read_once_and_when_it_changes(tmp_path: Pat
     (folder / "inner").mkdir(parents=True)
     (folder / "inner" / "one.txt").write_text("1")
     reads = []
-    read = stamps.read
-    monkeypatch.setattr(stamps, "read", lambda path: reads.append(path) or read(path))
+    read = stamps.digest_of
+    monkeypatch.setattr(stamps, "digest_of", lambda path: reads.append(path) or read(path))
     first = stamps.contents(source)
     assert first["known"] == "a" * 64 and stamps.contents(source) == first and len(reads) == 1
     time.sleep(0.02)
@@ -191,11 +191,11 @@ from pathlib import Path
 from suite.data import cards, stamps
 from suite.data.source import Source
 cards.CARDS = Path(sys.argv[1])
-read = stamps.read
+read = stamps.digest_of
 def counted(path):
     with open(sys.argv[2], "a") as log: log.write("x")
     return read(path)
-stamps.read = counted
+stamps.digest_of = counted
 sys.stdin.read()
 print(stamps.contents(Source("toy", "original", {}))["all"])
 """

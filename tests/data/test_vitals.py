@@ -212,7 +212,7 @@ class TestSample:
         small = made.load("bidmc_hr", "sample", decimate=4, targets="centred")
         assert (small.length, small.rate_hz, small.count("val")) == (250, 31.25 / 4, 120)
         every = np.arange(120)
-        expected = np.stack([vitals.decimated(window, 4) for window in whole.batch("val", every).x.numpy()])
+        expected = np.stack([vitals.decimated_signals(window, 4) for window in whole.batch("val", every).x.numpy()])
         np.testing.assert_allclose(small.batch("val", every).x, expected, atol=1e-5)
         mean = float(whole.batch("train", np.arange(whole.count("train"))).y.mean())
         np.testing.assert_allclose(small.batch("val", every).y + mean, whole.batch("val", every).y, atol=1e-4)

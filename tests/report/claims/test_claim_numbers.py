@@ -15,6 +15,7 @@ from suite.report.metric import metric
 from suite.report.statistics import binomial
 from suite.report.statistics.contrast import Summary, summarise
 from suite.report.statistics.multiple import Pair, together
+from suite.store.records import Head
 
 ACCURACY = metric("test/accuracy", "")
 HIGH = [0.40, 0.41, 0.42]
@@ -101,7 +102,7 @@ class Counted(Shelf):
     """A store whose runs have 1,000 parameters, those of S4D-Real 3,000."""
 
     def result(self, run_id):
-        return {"parameters": 3_000 if run_id in self.large else 1_000}
+        return Head(id=run_id, epochs=1, parameters=3_000 if run_id in self.large else 1_000)
 
 
 def test_parameters_are_compared_as_the_table_shows_them(tmp_path):

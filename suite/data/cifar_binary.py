@@ -5,12 +5,15 @@ from __future__ import annotations
 import tarfile
 import zlib
 from pathlib import PurePosixPath
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from suite.data.source import Source
 from suite.errors import UserError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 FILES = {"train": [f"data_batch_{k}.bin" for k in range(1, 6)], "test": ["test_batch.bin"]}
 SIDE = 32
@@ -18,12 +21,12 @@ RECORD = 1 + 3 * SIDE**2
 CLASSES = 10
 
 
-def read(source: Source) -> dict[str, tuple[list[dict[str, Any]], np.ndarray]]:
+def read_archive(source: Source) -> dict[str, tuple[list[dict[str, Image]], np.ndarray]]:
     """For train and test the images, `{"image": …}` in Pillow's RGB, and labels (n,) int64, in the authors' order.
 
     Raises UserError where the archive is missing, is not the card's, or holds something else.
     """
-    from PIL import Image
+    from PIL.Image import fromarray
 
     path = source.path("archive")
     found: dict[str, bytes] = {}
@@ -43,6 +46,6 @@ def read(source: Source) -> dict[str, tuple[list[dict[str, Any]], np.ndarray]]:
         if records[:, 0].max() >= CLASSES:
             raise UserError(f"{path} holds a label {records[:, 0].max()} in {split}", source.place, source.ways())
         pixels = records[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
-        made[split] = [{"image": Image.fromarray(np.ascontiguousarray(image))} for image in pixels], \
+        made[split] = [{"image": fromarray(np.ascontiguousarray(image))} for image in pixels], \
             records[:, 0].astype(np.int64)
     return made

@@ -1,0 +1,40 @@
+"""The packages that `doctor` looks for are those that the project asks for, each in a version that will do."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from suite.cli import doctor
+
+DECLARED = ["numpy", "never-heard-of>=1", "pydantic<2", 'pytest; extra == "dev"', 'winreg; sys_platform == "win32"']
+
+
+def findings() -> dict[str, str]:
+    return {text.split()[0].rstrip(":"): word for word, text in doctor._python()}
+
+
+def test_packages_are_those_of_the_installed_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.metadata, "requires", lambda name: DECLARED if name == "s4d-suite" else None)
+    assert findings() == {"Python": "ok", "numpy": "ok", "never-heard-of": "MISSING", "pydantic": "MISSING"}
+    texts = [text for _, text in doctor._python()]
+    assert "never-heard-of: pip install -c constraints.txt never-heard-of" in texts
+    assert any(text.startswith("pydantic 2") and "(<2 is needed)" in text for text in texts)
+
+
+def test_a_clone_that_is_not_installed_is_read_from_its_project_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    def absent(name: str) -> list[str]:
+        raise importlib.metadata.PackageNotFoundError(name)
+    monkeypatch.setattr(importlib.metadata, "requires", absent)
+    declared = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert len(declared) > 10
+    assert [*findings()] == ["Python", *(name.partition(">")[0] for name in declared)]
+
+
+def test_it_runs_on_systems_without_cpu_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    assert [word for word, text in doctor._torch() if " threads by default" in text] == ["ok"]
