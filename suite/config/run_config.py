@@ -62,7 +62,12 @@ class RunConfig(RunHead):
 
     @property
     def canonical(self) -> str:
-        """The scientific configuration as one line of JSON: sorted keys, full values, no field at its legacy value."""
+        """The scientific configuration as one line of JSON, the text whose hash is the run's id.
+
+        The groups come first, by name (`bench` only in a measurement), then kind, seed and task. Within a group the
+        keys are sorted, and a field at its legacy value is left out. So it is not what sorting all keys of
+        `config.json` gives.
+        """
         before, after = self._beside_seed
         return f"{before}{self.seed}{after}"
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from suite.config.run_config import choices, field_type, fields
+from suite.config.run_config import GROUPS, choices, field_type, fields
 from suite.data import cards
 from suite.errors import Problem, UserError, nearest
 from suite.files.yaml import Node, load_yaml
@@ -256,7 +256,7 @@ def _part(path: tuple[Any, ...]) -> type[BaseModel]:
 def _unknown_key(key: str, where: str, model: type[BaseModel]) -> Problem:
     if key == "seed":
         return Problem("the seed is no setting", where, "write seeds: [0, 1, 2], or choose with --only seed=0")
-    if key in fields() or key.partition(".")[0] in ("ssm", "model", "data", "optim", "train"):
+    if key in fields() or key.partition(".")[0] in GROUPS:
         return Problem(f"the setting {key!r} stands outside of `base:`", where, "put it under base: (or in an axis)")
     return Problem(f"unknown key {key!r}", where, nearest(key, model.model_fields))
 

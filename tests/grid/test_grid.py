@@ -225,6 +225,7 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
 @pytest.mark.parametrize(("text", "parts"), [
     ("base2: 1\n", ["g.yaml:3: base2", "unknown key 'base2'", "did you mean 'base'", "allowed: base, axes"]),
     ("ssm.init: lin\n", ["g.yaml:3: ssm.init", "stands outside of `base:`"]),
+    ("bench: {length: 16}\n", ["g.yaml:3: bench", "stands outside of `base:`"]),
     ("axes: {ssm.init: [lin, linn]}\n", ["g.yaml:3: ssm.init", "'linn' is not allowed", "did you mean 'lin'", "quad"]),
     ("axes: {ssm.inti: [lin]}\n", ["g.yaml:3: axes.ssm.inti", "is not a field", "did you mean 'ssm.init'"]),
     ("axes: {m: {A: {ssm.kernal: softmax}}}\n", ["unknown field 'ssm.kernal'", "did you mean 'ssm.kernel'"]),
