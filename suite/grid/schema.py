@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from suite.config.run_config import GROUPS, field_type, fields
 from suite.data import cards
-from suite.grid.file import GridFile
+from suite.grid.grammar import GridFile
 
 Json: TypeAlias = dict[str, Any]  # a part of a JSON Schema, whose keys are the standard's
 
