@@ -120,7 +120,7 @@ def field_type(name: str) -> TypeAdapter[Any]:
 
 
 def choices(name: str) -> list[Any]:
-    """The values that a field may take where they are a fixed list, else an empty list."""
+    """The values that a field may take if they are a fixed list, else an empty list."""
     def literals(kind: Any) -> list[Any]:
         if getattr(kind, "__origin__", None) is Literal:
             return list(get_args(kind))

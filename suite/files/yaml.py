@@ -48,7 +48,7 @@ class Node:
     at: Where
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key; the default where the mapping lacks it, or where this is no mapping."""
+        """The value of a key; the default if the mapping lacks it, or if this is not a mapping."""
         return self.value[key].value if isinstance(self.value, dict) and key in self.value else default
 
     def plain(self) -> Any:
@@ -60,7 +60,7 @@ class Node:
         return self.value
 
     def child(self, part: object) -> Node | None:
-        """The node below a key or list index; None where there is none."""
+        """The node below a key or list index; None if there is none."""
         if isinstance(self.value, dict):
             found: Node | None = self.value.get(part)
             return found

@@ -20,7 +20,7 @@ LONGEST_LABEL = 80
 
 @dataclass(frozen=True)
 class Value:
-    """One value of an axis: its label, and the settings that it stands for."""
+    """One value of an axis: its label, and its settings."""
 
     label: str
     settings: Mapping[str, Node]
@@ -72,7 +72,7 @@ class When:
 
 @dataclass(frozen=True)
 class Override:
-    """Settings that replace others where `when` matches."""
+    """Settings that replace others in the combinations that `when` matches."""
 
     when: When
     settings: Mapping[str, Node]
@@ -80,7 +80,7 @@ class Override:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """Leaves combinations out where `when` matches, for a reason."""
+    """Leaves out the combinations that `when` matches, for a reason."""
 
     when: When
     because: str
@@ -149,7 +149,7 @@ def _overrides(part: Node) -> tuple[Override, ...]:
 
 
 def as_field(key: str, value: object) -> object:
-    """The value as a run holds it: 100 is 100.0 among numbers, a list is a tuple. As it is where it is wrong."""
+    """The value as a run holds it: 100 is 100.0 among numbers, a list is a tuple. A wrong value stays as it is."""
     try:
         return field_type(key).validate_python(value) if key in fields() else value
     except ValidationError:

@@ -98,7 +98,7 @@ def _no_setting(where: str) -> Problem:
 
 
 def _items(part: Node, key: str) -> list[Node]:
-    """The items of a list; none where the value is no list, which pydantic tells."""
+    """The items of a list; none if the value is not a list, which `shape_problems` reports."""
     items = part.get(key)
     return items if isinstance(items, list) else []
 

@@ -41,7 +41,7 @@ class CommandLine:
                ) -> tuple[tuple[GridRun, ...], tuple[GridRun, ...]]:
         """The runs that `--only` asks for, and the others. `axes` are the labels of each axis of the grid.
 
-        Raises UserError for an axis, field or value that is not there, and where no run has all the values.
+        Raises UserError for an unknown axis, field or value, and if no run has all of the values.
         """
         runs = tuple(runs)
         self._check_only(runs, axes)

@@ -22,7 +22,7 @@ from suite.grid.file import merge, read_grid, read_profile
 from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
 
-LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is told at once, instead of after minutes
+LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is refused at once, not after minutes
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
@@ -53,7 +53,7 @@ def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list
                   if key in ("base", "axes", "zip", "overrides", "exclude", "seeds")}, grid.at)
     if overlay is not None and "seeds" in overlay.value:
         whole = merge(whole, Node({"seeds": overlay.value["seeds"]}, grid.at))
-    problems = Problems()  # what all blocks inherit is told once
+    problems = Problems()  # a problem that all blocks inherit is reported once
     blocks = [read_block(merge(whole, part), command.sets, overlay, problems)
               for part in grid.get("blocks") or [Node({}, grid.at)]]
     axes = _labels(blocks)
@@ -119,7 +119,7 @@ class Expansion:
         config = self._configured(one)
         broken = violations(config) if config else []
         if config is None or self._is_mistaken(one, config, broken):
-            self._leave(one)  # its problem is told; that a value has no run would tell it again
+            self._leave(one)  # its problem is reported; a value without runs would report it again
         elif reason := self._excluded_because(one, config, broken) or self._twin(one, config):
             self.excluded.append(Excluded(one.labels, reason))
         else:
@@ -132,7 +132,7 @@ class Expansion:
             self._left[axis].add(label)
 
     def _configured(self, one: Combination) -> RunConfig | None:
-        """The configuration of a combination; None where a value cannot be, or the task is missing."""
+        """The configuration of a combination; None if a value is impossible or the task is missing."""
         try:
             return RunConfig.build({key: node.plain() for key, node in one.settings.items()})
         except ValidationError as error:
@@ -146,7 +146,7 @@ class Expansion:
         return None
 
     def _is_mistaken(self, one: Combination, config: RunConfig, broken: Iterable[Rule]) -> bool:
-        """Whether one of the broken rules is a mistake, which is told. The first one suffices: others may follow."""
+        """Whether one of the broken rules is a mistake. Only the first is reported: others may follow from it."""
         mistake = next((rule for rule in broken if rule.mistake), None)
         if mistake:
             values = ", ".join(f"{key} is {config.get(key)}" for key in mistake.fields)
@@ -213,7 +213,7 @@ def _computed(config: RunConfig) -> tuple[str, ...]:
 
 
 def _value(config: RunConfig, key: str) -> object:
-    """The value of a field or of an option of the data set; None where there is none of that name."""
+    """The value of a field or of an option of the data set; None if there is none of that name."""
     group, _, name = key.partition(".")
     if key in fields():
         return config.get(key)

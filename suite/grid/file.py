@@ -30,11 +30,13 @@ def read_grid(path: Path) -> Node:
 def read_profile(name: str, grid: Node) -> Node | None:
     """The overlay of that name: `_profiles/<name>.yaml` and the grid's own, merged. None for an empty `paper`.
 
+    A file beside the grid comes before one of the suite.
+
     Raises UserError for a name that neither has, and with all problems of the file.
     """
     own: Mapping[str, Node] = grid.get("profiles", {})
-    folders = {Path(grid.at.file).parent / "_profiles", GRIDS / "_profiles"}
-    found = [folder / f"{name}.yaml" for folder in sorted(folders)
+    folders = (Path(grid.at.file).parent / "_profiles", GRIDS / "_profiles")
+    found = [folder / f"{name}.yaml" for folder in folders
              if re.match(NAME, name) and (folder / f"{name}.yaml").is_file()]  # a name, and no way out of the folder
     if not found and name not in own:
         if name == "paper":

@@ -186,6 +186,16 @@ def test_profiles_change_sizes_only(grid, errors) -> None:
     assert {r.config.model.layers for r in grid(block, profile="tiny").runs} == {1}
 
 
+@pytest.mark.parametrize("suite_s", ["a", "z"])
+def test_a_profile_beside_the_grid_comes_before_the_suite_s(tmp_path, monkeypatch, suite_s: str) -> None:
+    for folder, layers in ((suite_s, 1), ("m", 2)):
+        (tmp_path / folder / "_profiles").mkdir(parents=True)
+        (tmp_path / folder / "_profiles/mini.yaml").write_text(f"overrides: [{{set: {{model.layers: {layers}}}}}]\n")
+    monkeypatch.setattr("suite.grid.file.GRIDS", tmp_path / suite_s)
+    (tmp_path / "m/g.yaml").write_text("name: g\n" + BASE)
+    assert load_grid(tmp_path / "m/g.yaml", profile="mini").runs[0].config.model.layers == 2
+
+
 TINY = "profiles: {tiny: {overrides: [{set: {model.layers: 1, optim.lr: 0.3}}]}}\n"
 
 
