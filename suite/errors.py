@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 
@@ -26,6 +26,25 @@ class UserError(Exception):
     def __init__(self, what: str | Iterable[Problem], where: str = "", fix: str = "") -> None:
         self.problems = (Problem(what, where, fix),) if isinstance(what, str) else tuple(what)
         super().__init__("\n".join(map(str, self.problems)))
+
+
+class Problems:
+    """Collects problems on the way, so that all of them are raised at once. One that is found again is kept once."""
+
+    def __init__(self) -> None:
+        self._found: dict[Problem, None] = {}  # a set that keeps the order
+
+    def __iter__(self) -> Iterator[Problem]:
+        return iter(self._found)
+
+    def add(self, *problems: Problem) -> None:
+        """Adds problems that are not there yet."""
+        self._found.update(dict.fromkeys(problems))
+
+    def raise_if_any(self) -> None:
+        """Raises UserError with all that was added."""
+        if self._found:
+            raise UserError(self)
 
 
 NO_MEMORY = ("can't allocate memory", "out of memory")  # in errors that torch gives no class of their own

@@ -1,4 +1,4 @@
-"""In what configurations differ: from one of them, or from what is usual among them."""
+"""How configurations differ: from one of them, or from what is usual among them."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from suite.config.fields import Flat
 from suite.config.run_config import RunConfig
 
 
-def settings(config: RunConfig) -> dict[str, Any]:
-    """All fields of a run by dotted name, less its seed."""
+def settings(config: RunConfig) -> Flat:
+    """All fields of a run by dotted name, without its seed."""
     return {key: value for key, value in config.flat().items() if key != "seed"}
 
 
-def usual(all_settings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+def usual(all_settings: Iterable[Mapping[str, Any]]) -> Flat:
     """The most frequent value of each field; the first of several that are equally frequent."""
     columns: dict[str, list[Any]] = {}
     for one in all_settings:
@@ -28,5 +29,5 @@ def usual(all_settings: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def differences(one: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The fields whose values differ, with both; a field that one side lacks is None there."""
+    """The fields whose values differ, with both; a field that is missing on one side is None there."""
     return {key: (one.get(key), base.get(key)) for key in dict.fromkeys([*base, *one]) if one.get(key) != base.get(key)}

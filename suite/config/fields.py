@@ -6,15 +6,16 @@ declares, with `Legacy(value)`, what runs did before it existed, and is left out
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, Strict
 
 from suite.data.tasks import TASKS
+from suite.files.atomic import canonical
 
+Flat: TypeAlias = dict[str, Any]  # values by the name of their field
 Bool = Annotated[bool, Strict()]
 Int = Annotated[int, Strict()]
 Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
@@ -47,13 +48,13 @@ class Group(BaseModel):
 
     @cached_property
     def canonical(self) -> str:
-        """JSON with sorted keys, without the fields that stand at their legacy value."""
-        return to_json(without_legacy(self))
+        """JSON with sorted keys, without the fields that have their legacy value."""
+        return canonical(without_legacy(self))
 
     @cached_property
     def price_key(self) -> str:
         """JSON of the fields that can change what an epoch costs."""
-        return to_json({k: v for k, v in self.model_dump(mode="json").items() if k not in self.same_price})
+        return canonical({k: v for k, v in self.model_dump(mode="json").items() if k not in self.same_price})
 
 
 class SSM(Group):
@@ -93,6 +94,11 @@ class SSM(Group):
     softmax_eps: Annotated[Real, Field(ge=0)] = Field(0.0, description="epsilon of the softmax reciprocal (AMB-24)")
     softmax_detach: Bool = Field(False, description="no gradient through the subtracted maximum, as in DSS")
 
+    @property
+    def init_is_custom(self) -> bool:
+        """Whether `init` names a user's own function, as `module:function`."""
+        return ":" in self.init
+
 
 class Model(Group):
     """The backbone (paper section 5 and appendix B)."""
@@ -110,6 +116,11 @@ class Model(Group):
     bidirectional: Bool = Field(False, description="a second kernel that looks ahead, from t+1")
     decoder: Literal["pool", "last"] = Field("pool", description="mean over time, or the last step (AMB-7, AMB-8)")
 
+    @property
+    def is_custom(self) -> bool:
+        """Whether `name` names a user's own model, as `module:Class`."""
+        return ":" in self.name
+
 
 class Data(Group):
     """The data set, its variant, and the options of its card (`datasets/<name>.yaml`) as further fields."""
@@ -120,17 +131,17 @@ class Data(Group):
     preparation: Annotated[Int, Field(ge=1)] = Field(1, description="version of the preparation; from the card")
 
     @property
-    def options(self) -> dict[str, Any]:
+    def options(self) -> Flat:
         """The card's options, by name."""
         return dict(self.model_extra or {})
 
     @cached_property
     def canonical(self) -> str:
-        """JSON with sorted keys, without the card's options that stand at their legacy value."""
+        """JSON with sorted keys, without the card's options that have their legacy value."""
         from suite.data import cards
 
         legacy = cards.legacy(self.name, self.variant)
-        return to_json({k: v for k, v in self.model_dump().items() if not (k in legacy and v == legacy[k])})
+        return canonical({k: v for k, v in self.model_dump().items() if not (k in legacy and v == legacy[k])})
 
 
 class Optim(Group):
@@ -185,14 +196,9 @@ class Bench(Group):
     machine: Annotated[str, Strict()] = Field("", description="fingerprint of the machine; filled in")
 
 
-def without_legacy(group: BaseModel) -> dict[str, Any]:
-    """The group's fields, less those that stand at their declared legacy value."""
+def without_legacy(group: BaseModel) -> Flat:
+    """The group's fields, without those that have their declared legacy value."""
     legacy = {name: mark for name, info in type(group).model_fields.items()
               for mark in info.metadata if isinstance(mark, Legacy)}
     values = group.model_dump(mode="json")
     return {k: v for k, v in values.items() if not (k in legacy and v == legacy[k].value)}
-
-
-def to_json(value: Any) -> str:
-    """Canonical JSON: sorted keys, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)

@@ -82,14 +82,14 @@ RULES = (
     Rule(("ssm.structure", "ssm.discretization"), "DPLR needs bilinear",
          lambda c: c.ssm.structure == "dplr" and c.ssm.discretization != "bilinear"),
     Rule(("ssm.structure", "ssm.init"), "a DPLR matrix starts from legs, legt, fout or legs+fout",
-         lambda c: c.ssm.structure == "dplr" and c.ssm.init not in DPLR_INITS and ":" not in c.ssm.init),
+         lambda c: c.ssm.structure == "dplr" and c.ssm.init not in DPLR_INITS and not c.ssm.init_is_custom),
     Rule(("ssm.structure", "ssm.init"), "legt, fout and legs+fout are for DPLR only: their diagonal part has Re(A) = 0",
          lambda c: c.ssm.structure == "diagonal" and c.ssm.init in DPLR_ONLY),
     Rule(("ssm.init", "ssm.imag_scale", "ssm.imag_random", "ssm.real_random"),
          "scale and random draws modify lin and inv only",
          lambda c: _modified(c) and c.ssm.init not in MODIFIED_INITS),
     Rule(("ssm.b_init", "ssm.init"), "HiPPO's B belongs to legs, legt, fout and legs+fout",
-         lambda c: c.ssm.b_init != "ones" and c.ssm.init not in DPLR_INITS and ":" not in c.ssm.init),
+         lambda c: c.ssm.b_init != "ones" and c.ssm.init not in DPLR_INITS and not c.ssm.init_is_custom),
     Rule(("ssm.c_tilde", "ssm.structure"), "C(1 - A^L) is trained with DPLR only",
          lambda c: bool(c.ssm.c_tilde) and c.ssm.structure != "dplr"),
     Rule(("ssm.rank", "ssm.structure"), "a diagonal A has rank 0, DPLR at least 1, LegT at least 2",
@@ -125,5 +125,6 @@ RULES = (
 
 
 def _rank_fits(c: RunConfig) -> bool:
-    least = {"diagonal": 0}.get(c.ssm.structure, 2 if c.ssm.init == "legt" else 1)
-    return (c.ssm.rank or 0) >= least if c.ssm.structure == "dplr" else c.ssm.rank == 0
+    if c.ssm.structure == "diagonal":
+        return c.ssm.rank == 0
+    return (c.ssm.rank or 0) >= (2 if c.ssm.init == "legt" else 1)

@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from suite import machine
-from suite.config.fields import SSM, Bench, Data, Group, Int, Model, Optim, TaskName, Train
+from suite.config.fields import SSM, Bench, Data, Flat, Group, Int, Model, Optim, TaskName, Train
 from suite.data.tasks import TASKS
 
 
@@ -39,15 +39,16 @@ class RunConfig(RunHead):
     def build(cls, flat: Mapping[str, Any]) -> RunConfig:
         """A configuration from dotted names, `{"task": "scifar", "ssm.init": "lin", …}`, with every default filled in.
 
-        Raises pydantic's `ValidationError`; UserError for an unknown data set, variant or option.
+        Raises pydantic's `ValidationError`; UserError for an unknown data set, variant or option, and for a user's
+        function or model that cannot be imported.
         """
-        groups: dict[str, dict[str, Any]] = {name: {} for name in GROUPS}
-        top: dict[str, Any] = {}
+        groups: dict[str, Flat] = {name: {} for name in GROUPS}
+        top: Flat = {}
         for key, value in flat.items():
             group, _, field = key.partition(".")
             (groups[group] if field and group in groups else top)[field or group] = value
         _resolve(top, groups)
-        parts: dict[str, Any] = dict(RunHead.model_validate(top))
+        parts: Flat = dict(RunHead.model_validate(top))
         parts |= {name: _cached_group(name, _freeze(values)) for name, values in groups.items()}
         return cls.model_construct(None, **parts)  # every part is valid: not checked a second time
 
@@ -62,7 +63,12 @@ class RunConfig(RunHead):
 
     @property
     def canonical(self) -> str:
-        """The scientific configuration as one line of JSON: sorted keys, full values, no field at its legacy value."""
+        """The scientific configuration as one line of JSON, the text whose hash is the run's id.
+
+        The groups come first, by name (`bench` only in a measurement), then kind, seed and task. Within a group the
+        keys are sorted, and a field at its legacy value is left out. So it is not what sorting all keys of
+        `config.json` gives.
+        """
         before, after = self._beside_seed
         return f"{before}{self.seed}{after}"
 
@@ -88,7 +94,7 @@ class RunConfig(RunHead):
         group, _, name = key.partition(".")
         return getattr(getattr(self, group), name) if name else getattr(self, group)
 
-    def flat(self) -> dict[str, Any]:
+    def flat(self) -> Flat:
         """All fields by dotted name."""
         return flatten(self.model_dump(mode="json"))
 
@@ -114,7 +120,7 @@ def field_type(name: str) -> TypeAdapter[Any]:
 
 
 def choices(name: str) -> list[Any]:
-    """The values that a field may take where they are a fixed list, else an empty list."""
+    """The values that a field may take if they are a fixed list, else an empty list."""
     def literals(kind: Any) -> list[Any]:
         if getattr(kind, "__origin__", None) is Literal:
             return list(get_args(kind))
@@ -122,9 +128,9 @@ def choices(name: str) -> list[Any]:
     return literals(fields()[name].annotation) if name in fields() else []
 
 
-def flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+def flatten(tree: Mapping[str, Any], prefix: str = "") -> Flat:
     """Nested mappings as one mapping with dotted names."""
-    flat: dict[str, Any] = {}
+    flat: Flat = {}
     for key, value in tree.items():
         flat |= flatten(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
@@ -140,7 +146,7 @@ def _cached_group(name: str, frozen: frozenset[tuple[str, type, Any]]) -> Group:
     return GROUPS[name].model_validate({k: v for k, _, v in frozen})
 
 
-def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
+def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
     """Fill in what depends on other fields, so that a default spelled out is the same run."""
     from suite.data import cards
 
@@ -176,7 +182,7 @@ def _resolve(top: dict[str, Any], groups: dict[str, dict[str, Any]]) -> None:
 SSM_LR = Optim.model_fields["ssm_lr"].default
 
 
-def _fill(values: dict[str, Any], **defaults: Any) -> None:
+def _fill(values: Flat, **defaults: Any) -> None:
     for key, default in defaults.items():
         if values.get(key) is None:
             values[key] = default

@@ -7,14 +7,14 @@ silently make them true and false). Tags, duplicate keys, not-a-number and alias
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from suite.errors import Problem, UserError
+from suite.errors import Problem, Problems, UserError
 
 LARGEST, DEEPEST = 50_000, 50  # nodes after aliases are expanded: far above any real grid, far below a YAML bomb
 TAG = "tag:yaml.org,2002:"
@@ -47,6 +47,10 @@ class Node:
     value: Any
     at: Where
 
+    def get(self, key: str, default: Any = None) -> Any:
+        """The value of a key; the default if the mapping lacks it, or if this is not a mapping."""
+        return self.value[key].value if isinstance(self.value, dict) and key in self.value else default
+
     def plain(self) -> Any:
         """The value without its places."""
         if isinstance(self.value, dict):
@@ -55,23 +59,33 @@ class Node:
             return [node.plain() for node in self.value]
         return self.value
 
-    def find(self, path: tuple[Any, ...]) -> Where:
-        """The place of the deepest node along `path` that exists."""
+    def child(self, part: object) -> Node | None:
+        """The node below a key or list index; None if there is none."""
+        if isinstance(self.value, dict):
+            found: Node | None = self.value.get(part)
+            return found
+        is_index = isinstance(self.value, list) and isinstance(part, int) and part < len(self.value)
+        return self.value[part] if is_index else None
+
+    def find(self, path: Iterable[object]) -> Where:
+        """The place of the deepest node along `path` that exists; parts that do not exist are skipped."""
         node = self
         for part in path:
-            if isinstance(node.value, dict) and part in node.value:
-                node = node.value[part]
-            elif isinstance(node.value, list) and isinstance(part, int) and part < len(node.value):
-                node = node.value[part]
+            node = node.child(part) or node
         return node.at
 
     def leaves(self, prefix: str = "") -> Iterator[tuple[str, Node]]:
-        """Nested mappings as dotted names with their nodes; an empty mapping is one, too."""
+        """The leaves of nested mappings, by dotted name; an empty mapping is a leaf."""
         for key, node in self.value.items():
             if isinstance(node.value, dict) and node.value:
                 yield from node.leaves(f"{prefix}{key}.")
             else:
                 yield f"{prefix}{key}", node
+
+
+def duplicate_key(key: str, at: Where, first: Where) -> Problem:
+    """The problem of a key that its mapping has twice."""
+    return Problem(f"duplicate key {key!r} (first defined on line {first.line})", str(at))
 
 
 def load_yaml(path: Path) -> Node:
@@ -80,12 +94,12 @@ def load_yaml(path: Path) -> Node:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
         near = sorted(p.name for p in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-        there = f"there are {', '.join(near)}" if near else "the folder holds no YAML file"
-        raise UserError("no such file", str(path), f"{there} in {path.parent}") from None
+        there = f"YAML files in {path.parent}: {', '.join(near)}" if near else f"no YAML file in {path.parent}"
+        raise UserError("no such file", str(path), there) from None
     except IsADirectoryError:
         raise UserError("this is a folder, not a YAML file", str(path)) from None
     except PermissionError:
-        raise UserError("the file may not be read", str(path), "check its permissions") from None
+        raise UserError("permission denied", str(path), "check the permissions of the file") from None
     except UnicodeDecodeError as error:
         raise UserError(f"the file is not UTF-8 text (byte {error.start})", str(path)) from None
     except (OSError, ValueError) as error:  # a name that no file can have, a disk that fails
@@ -95,15 +109,15 @@ def load_yaml(path: Path) -> Node:
 
 
 def shown(path: Path) -> str:
-    """The path as a user would write it: from the working folder where the file lies below it."""
+    """The path as a user would write it: relative if the file is below the working folder."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def parse_yaml(text: str, name: str) -> Node:
-    """The mapping in `text`; `name` stands for the file in errors."""
+    """The mapping in `text`; errors call the file `name`. Raises UserError with every problem of the text."""
     tab = next((i for i, line in enumerate(text.splitlines(), 1) if re.match(r" *\t", line) and line.strip()), 0)
     if tab:
-        raise UserError("a tab in the indentation", str(Where(name, tab)), "YAML is indented with spaces only")
+        raise UserError("tab in the indentation", str(Where(name, tab)), "indent with spaces")
     kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         _check_size(yaml.parse(text, kind), name)
@@ -121,48 +135,56 @@ def parse_yaml(text: str, name: str) -> Node:
         raise UserError("the file is empty", name)
     reader = _Reader(name)
     node = reader.read(root, 0)
-    if reader.problems:
-        raise UserError(reader.problems)
+    reader.problems.raise_if_any()
     if not isinstance(node.value, dict):
-        raise UserError("the file must hold a mapping (`key: value` lines)", str(node.at))
+        raise UserError("the file must contain a mapping (`key: value` lines)", str(node.at))
     return node
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A mapping or list whose end is not read yet: its anchor, and how many nodes there were before it."""
+
+    anchor: str | None
+    before: int
 
 
 def _check_size(events: Iterator[Any], name: str) -> None:
     """Raises UserError for a text whose nodes would not fit: the composer recurses in C, and aliases multiply."""
     count = 0
-    open_nodes: list[tuple[str | None, int]] = []  # anchor of each collection, and the count where it began
-    sizes: dict[str | None, int] = {}
+    open_nodes: list[_Open] = []
+    sizes: dict[str | None, int] = {}  # nodes below each anchor
     for event in events:
         at = Where(name, event.start_mark.line + 1)
         if isinstance(event, yaml.AliasEvent):
-            if any(anchor == event.anchor for anchor, _ in open_nodes):
-                raise UserError(f"the alias *{event.anchor} holds itself", str(at))
+            if any(node.anchor == event.anchor for node in open_nodes):
+                raise UserError(f"the alias *{event.anchor} refers to itself", str(at))
             count += sizes.get(event.anchor, 1)
         elif isinstance(event, yaml.NodeEvent):
             count += 1
         if isinstance(event, yaml.CollectionStartEvent):
-            open_nodes.append((event.anchor, count))
+            open_nodes.append(_Open(event.anchor, count - 1))
             if len(open_nodes) > DEEPEST:
                 raise UserError("nested too deeply", str(at))
         elif isinstance(event, yaml.CollectionEndEvent):
-            anchor, start = open_nodes.pop()
-            sizes[anchor] = count - start + 1
+            closed = open_nodes.pop()
+            sizes[closed.anchor] = count - closed.before
         if count > LARGEST:
             raise UserError(f"more than {LARGEST:,} values once aliases are expanded", str(at))
 
 
 class _Reader:
-    """Turns the nodes of PyYAML into ours, and collects every problem on the way."""
+    """Turns the nodes of PyYAML into ours, and collects every problem."""
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.problems: list[Problem] = []
+        self.problems = Problems()
 
     def read(self, node: yaml.Node, line: int, depth: int = 0) -> Node:
         at = Where(self.name, line or node.start_mark.line + 1)
         if depth > DEEPEST:  # of aliases within aliases
-            raise UserError([*self.problems, Problem("nested too deeply", str(at))])
+            self.problems.add(Problem("nested too deeply", str(at)))
+            self.problems.raise_if_any()
         if isinstance(node, yaml.MappingNode):
             return Node(self.mapping(node, depth) if self.usual(node, at) else {}, at)
         if isinstance(node, yaml.SequenceNode):
@@ -174,7 +196,7 @@ class _Reader:
         if node.tag in {TAG + kind for kind in known}:
             return True
         tag = node.tag.replace(TAG, "!!")
-        self.problems.append(Problem(f"the tag {tag} is not allowed", str(at), "only plain values are read"))
+        self.problems.add(Problem(f"the tag {tag} is not allowed", str(at), "remove it: only plain values are read"))
         return False
 
     def mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
@@ -189,14 +211,13 @@ class _Reader:
                 continue
             key = self.key(key_node, Where(self.name, line))
             if key in own:
-                self.problems.append(Problem(f"the key {key!r} stands twice", str(Where(self.name, line)),
-                                             f"it was first given in line {own[key].at.line}"))
+                self.problems.add(duplicate_key(key, Where(self.name, line), own[key].at))
             own[key] = self.read(value_node, line, depth + 1)
         return merged | own
 
     def key(self, node: yaml.Node, at: Where) -> str:
         if not isinstance(node, yaml.ScalarNode):
-            self.problems.append(Problem("a key must be a plain word", str(at), "quote it if it holds [ ] or { }"))
+            self.problems.add(Problem("a key must be a plain word", str(at), "quote it if it contains [ ] or { }"))
             return ""
         if not getattr(node, "style", None) and str(node.value).lower() in ODD_BOOL:
             self.scalar(node, at)
@@ -207,11 +228,11 @@ class _Reader:
         if getattr(node, "style", None):  # quoted, or a block of text
             return text
         if text.lower() in ODD_BOOL:
-            self.problems.append(Problem(f"`{text}` is ambiguous: YAML 1.1 reads it as true or false", str(at),
-                                         f'write true or false, or "{text}" in quotes where the word is meant'))
+            self.problems.add(Problem(f"`{text}` is ambiguous: YAML 1.1 reads it as true or false", str(at),
+                                      f'write true or false; for the word itself, write "{text}" in quotes'))
             return None
         if ODD_FLOAT.fullmatch(text) or (FLOAT.fullmatch(text) and abs(float(text)) == float("inf")):
-            self.problems.append(Problem(f"`{text}` is not a finite number", str(at)))
+            self.problems.add(Problem(f"`{text}` is not a finite number", str(at)))
             return None
         if text in ("", "~", "null", "Null", "NULL"):
             return None

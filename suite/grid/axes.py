@@ -3,148 +3,192 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
 
 from pydantic import ValidationError
 
 from suite.config.run_config import field_type, fields
-from suite.errors import Problem, nearest
+from suite.errors import Problem, Problems, nearest
 from suite.files.yaml import Node, Where
-from suite.grid.file import setting_problems, value_problems
+from suite.grid.checks import setting_problems, value_problems
 
 LONGEST_LABEL = 80
 
 
 @dataclass(frozen=True)
 class Value:
-    """One value of an axis: its label, and the settings that it stands for."""
+    """One value of an axis: its label, and its settings."""
 
     label: str
-    settings: dict[str, Node]
+    settings: Mapping[str, Node]
     at: Where
 
 
-@dataclass
-class Block:
-    """One union member: `columns` are the axes, each a list of steps; a step gives one value for each of its axes.
+@dataclass(frozen=True)
+class Column:
+    """Axes that vary together: one of `axes:`, or all of `zip:`. A step has one value for each of them."""
 
-    `sizes` are the overrides of the profile, which come after the block's own.
-    """
-
-    base: dict[str, Node]
-    columns: list[tuple[tuple[str, ...], list[tuple[Value, ...]]]]
-    overrides: list[tuple[Mapping[str, When], dict[str, Node]]]
-    sizes: list[tuple[Mapping[str, When], dict[str, Node]]]
-    excludes: list[tuple[Mapping[str, When], str]]
-    seeds: tuple[int, ...]
-    at: Where
-    problems: list[Problem] = field(default_factory=list)
-    whens: list[Node] = field(default_factory=list)
-
-    @property
-    def axes(self) -> dict[str, list[Value]]:
-        return {name: list({step[i].label: step[i] for step in steps}.values())
-                for names, steps in self.columns for i, name in enumerate(names)}
+    names: tuple[str, ...]
+    steps: tuple[tuple[Value, ...], ...]
 
 
-def read_block(part: Node, last: Mapping[str, Node], profile: Node | None) -> Block:
-    """The block that a mapping of the grid describes; `last` holds the settings of the command line."""
-    empty = Node({}, part.at)
-    problems: list[Problem] = []
-    columns: list[tuple[tuple[str, ...], list[tuple[Value, ...]]]] = []
-    for name, node in part.value.get("axes", empty).value.items():
-        columns.append(((name,), [(value,) for value in _axis(name, node, problems)]))
-    zipped = {name: _axis(name, node, problems) for name, node in part.value.get("zip", empty).value.items()}
-    if zipped:
-        lengths = {name: len(values) for name, values in zipped.items()}
-        if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name} has {n}" for name, n in lengths.items())
-            problems.append(Problem(f"the axes of zip differ in length: {told}", part.value["zip"].at.key("zip")))
-        columns.append((tuple(zipped), list(zip(*zipped.values(), strict=False))))
-    problems += [Problem(f"the axis {name!r} stands in `axes:` and in `zip:`", part.value["zip"].at.key("zip", name),
-                         "keep one of them; null takes one of another file out")
-                 for name in zipped if name in dict(part.value.get("axes", empty).value)]
-    block = Block(base=dict(part.value.get("base", empty).leaves()), columns=columns, at=part.at, problems=problems,
-                   overrides=_overrides(part), sizes=_overrides(profile) if profile else [],
-                   excludes=[(_when(item), item.value["because"].value) for item in _items(part, "exclude")],
-                   seeds=_seeds(part, problems))
-    for key in set(last) & set(block.axes):
-        problems.append(Problem(f"{key!r} is an axis of this grid", str(last[key].at), "choose from it with --only"))
-    problems += _conflicts(block)
-    items = [*_items(part, "overrides"), *_items(part, "exclude"), *(_items(profile, "overrides") if profile else [])]
-    block.whens = [item.value["when"] for item in items if "when" in item.value]
-    return block
+@dataclass(frozen=True)
+class Wanted:
+    """What a clause wants of one axis or field: one of these labels, or one of these values as the field holds them."""
 
+    labels: frozenset[str]
+    values: tuple[object, ...]
 
-def _overrides(part: Node) -> list[tuple[Mapping[str, When], dict[str, Node]]]:
-    return [(_when(item), dict(item.value["set"].leaves())) for item in _items(part, "overrides")]
+    @classmethod
+    def of(cls, key: str, wanted: Iterable[Node]) -> Wanted:
+        """`wanted` as labels are written, and as the field `key` reads them."""
+        return cls(frozenset(map(_label, wanted)), tuple(as_field(key, node.plain()) for node in wanted))
 
-
-def _items(part: Node, key: str) -> list[Node]:
-    return list(part.value[key].value) if key in part.value else []
-
-
-def _when(item: Node) -> dict[str, When]:
-    when = item.value["when"].value if "when" in item.value else {}
-    return {key: When.of(key, leaf.value if isinstance(leaf.value, list) else [leaf]) for key, leaf in when.items()}
+    def holds(self, value: object) -> bool:
+        """Whether the field has one of the values. To Python True equals 1, to a field it does not."""
+        return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in self.values)
 
 
 @dataclass(frozen=True)
 class When:
-    """What a clause wants of an axis or field: one of these labels, or one of these values as the field holds them."""
+    """The clause `when`: what it wants of axes and fields, all of which must hold; and the text, for error messages."""
 
-    labels: frozenset[str]
-    values: tuple[Any, ...]
+    wanted: Mapping[str, Wanted]
+    text: Node
 
     @classmethod
-    def of(cls, key: str, wanted: list[Node]) -> When:
-        """`wanted` as labels are written, and as the field `key` reads them."""
-        return cls(frozenset(map(_label, wanted)), tuple(as_field(key, node.plain()) for node in wanted))
+    def read(cls, item: Node) -> When:
+        """The clause of an item of `overrides` or `exclude`; one that is not there matches everything."""
+        text = Node(item.get("when", {}), item.at)
+        return cls({key: Wanted.of(key, _as_list(leaf)) for key, leaf in text.value.items()}, text)
 
-    def holds(self, value: Any) -> bool:
-        """Whether the field has one of the values."""
-        return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in self.values)
+    def matches(self, labels: Mapping[str, str], value_of: Callable[[str], object]) -> bool:
+        """Whether a combination is meant, by its labels and by the values of its fields."""
+        return all(labels.get(key) in one.labels or one.holds(value_of(key)) for key, one in self.wanted.items())
 
 
-def as_field(key: str, value: Any) -> Any:
-    """The value as a run holds it: 100 is 100.0 among numbers, a list is a tuple. As it is where it is wrong."""
+@dataclass(frozen=True)
+class Override:
+    """Settings that replace others in the combinations that `when` matches."""
+
+    when: When
+    settings: Mapping[str, Node]
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """Leaves out the combinations that `when` matches, for a reason."""
+
+    when: When
+    because: str
+
+
+@dataclass(frozen=True)
+class Block:
+    """One sub-grid: all combinations of its columns. `sizes` are the profile's overrides, applied after its own."""
+
+    base: Mapping[str, Node]
+    columns: tuple[Column, ...]
+    overrides: tuple[Override, ...]
+    sizes: tuple[Override, ...]
+    exclusions: tuple[Exclusion, ...]
+    seeds: tuple[int, ...]
+    at: Where
+
+    @cached_property
+    def axes(self) -> dict[str, list[Value]]:
+        """The values of each axis, in order."""
+        return {name: list({step[i].label: step[i] for step in column.steps}.values())
+                for column in self.columns for i, name in enumerate(column.names)}
+
+    @property
+    def whens(self) -> list[When]:
+        """The clauses of its overrides and exclusions, and of the profile."""
+        return [*(override.when for override in self.overrides), *(exclusion.when for exclusion in self.exclusions),
+                *(size.when for size in self.sizes)]
+
+
+def read_block(part: Node, sets: Mapping[str, Node], profile: Node | None, problems: Problems) -> Block:
+    """The block that a mapping of the grid describes. `sets` are the settings of the command line.
+
+    Adds to `problems` what is wrong with it, except for the clauses: these may name axes of other blocks.
+    """
+    block = Block(base=dict(Node(part.get("base", {}), part.at).leaves()), columns=_columns(part, problems),
+                  overrides=_overrides(part), sizes=_overrides(profile) if profile else (),
+                  exclusions=tuple(Exclusion(When.read(item), item.get("because")) for item in part.get("exclude", [])),
+                  seeds=_seeds(part, problems), at=part.at)
+    problems.add(*(Problem(f"cannot set {key!r}: it is an axis of this grid", str(sets[key].at),
+                           "select some of its values with --only") for key in sets if key in block.axes))
+    problems.add(*_conflicts(block))
+    return block
+
+
+def _columns(part: Node, problems: Problems) -> tuple[Column, ...]:
+    """The axes of a part, one by one, and those of `zip` together."""
+    axes, zipped = part.get("axes", {}), part.get("zip", {})
+    columns = [Column((name,), tuple((value,) for value in _axis(name, node, problems)))
+               for name, node in axes.items()]
+    if zipped:
+        values = {name: _axis(name, node, problems) for name, node in zipped.items()}
+        where = part.value["zip"].at
+        if len({len(one) for one in values.values()}) > 1:
+            lengths = ", ".join(f"{name} has {len(one)}" for name, one in values.items())
+            problems.add(Problem(f"the axes of `zip:` differ in length: {lengths}", where.key("zip")))
+        problems.add(*(Problem(f"axis {name!r} is defined in both `axes:` and `zip:`", where.key("zip", name),
+                               "keep one of them; to remove one that another file defines, set it to null")
+                       for name in zipped if name in axes))
+        columns.append(Column(tuple(values), tuple(zip(*values.values(), strict=False))))
+    return tuple(columns)
+
+
+def _overrides(part: Node) -> tuple[Override, ...]:
+    return tuple(Override(When.read(item), dict(item.value["set"].leaves())) for item in part.get("overrides", []))
+
+
+def as_field(key: str, value: object) -> object:
+    """The value as a run holds it: 100 is 100.0 among numbers, a list is a tuple. A wrong value stays as it is."""
     try:
         return field_type(key).validate_python(value) if key in fields() else value
     except ValidationError:
         return value
 
 
-def _axis(name: str, node: Node, problems: list[Problem]) -> list[Value]:
+def _axis(name: str, node: Node, problems: Problems) -> list[Value]:
     """The values of an axis: a list of values of the field that it is named after, or named bundles of settings."""
     where = node.at.key("axes", name)
+    values: list[Value] = []
     if isinstance(node.value, list):
         if name not in fields() and not name.startswith("data."):
-            problems.append(Problem(f"the axis {name!r} is not a field, so its values must be named bundles", where,
-                                    f"write label: {{field: value}}, or name a field: {nearest(name, fields())}"))
+            problems.add(Problem(f"axis {name!r} is not a field, so its values must be named bundles", where,
+                                 f"write label: {{field: value}}, or name a field: {nearest(name, fields())}"))
         values = [Value(_label(v), {name: Node(v.value, v.at)}, v.at) for v in node.value]
     elif isinstance(node.value, dict):
         values = [Value(label, dict(v.leaves()), v.at) for label, v in node.value.items() if isinstance(v.value, dict)]
-        problems += [Problem(f"the value of {label!r} is not a bundle of settings", v.at.key("axes", name, label),
-                             "write label: {field: value, …}")
-                     for label, v in node.value.items() if not isinstance(v.value, dict)]
+        problems.add(*(Problem(f"value {label!r} must be a mapping of settings", v.at.key("axes", name, label),
+                               "write label: {field: value, …}")
+                       for label, v in node.value.items() if not isinstance(v.value, dict)))
     else:
-        values = []
-        problems.append(Problem(f"the axis {name!r} is neither a list nor a mapping of labels", where))
-    if not node.value and isinstance(node.value, list | dict):
-        problems.append(Problem(f"the axis {name!r} is empty", where, "give it a value, or take the axis out"))
+        problems.add(Problem(f"axis {name!r} must be a list of values or a mapping of labels", where))
+    if node.value in ([], {}):
+        problems.add(Problem(f"axis {name!r} is empty", where, "add a value or remove the axis"))
+    problems.add(*_value_problems(name, values))
+    return values
+
+
+def _value_problems(name: str, values: Iterable[Value]) -> Iterator[Problem]:
     seen: set[str] = set()
     for value in values:
-        here = value.at.key("axes", name, value.label)
+        where = value.at.key("axes", name, value.label)
         if value.label in seen:
-            problems.append(Problem(f"the value {value.label!r} stands twice in the axis {name!r}", here))
+            yield Problem(f"duplicate value {value.label!r} in axis {name!r}", where)
         seen.add(value.label)
         if not value.label.strip() or len(value.label) > LONGEST_LABEL or not value.label.isprintable():
-            problems.append(Problem(f"the label {value.label!r} cannot be shown in a table", here,
-                                    f"1 to {LONGEST_LABEL} printable characters"))
-        problems += setting_problems(Node(value.settings, value.at))
-    return values
+            yield Problem(f"the label {value.label!r} cannot be shown in a table", where,
+                          f"use 1 to {LONGEST_LABEL} printable characters")
+        yield from setting_problems(Node(value.settings, value.at))
 
 
 def _label(node: Node) -> str:
@@ -154,36 +198,39 @@ def _label(node: Node) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def _seeds(part: Node, problems: list[Problem]) -> tuple[int, ...]:
-    node = part.value.get("seeds")
+def _as_list(leaf: Node) -> list[Node]:
+    return leaf.value if isinstance(leaf.value, list) else [leaf]
+
+
+def _seeds(part: Node, problems: Problems) -> tuple[int, ...]:
+    node = part.child("seeds")
     if node is None:
         return (0,)
     if isinstance(node.value, dict):
-        return tuple(range(node.value["range"].value))
-    seeds = node.plain()
-    for seed in {s for s in seeds if seeds.count(s) > 1}:
-        problems.append(Problem(f"the seed {seed} stands twice", node.at.key("seeds")))
+        return tuple(range(node.get("range")))
+    seeds: list[int] = node.plain()
+    problems.add(*(Problem(f"duplicate seed {seed}", node.at.key("seeds"))
+                   for seed, count in Counter(seeds).items() if count > 1))
     if not seeds:
-        problems.append(Problem("there is no seed", node.at.key("seeds"), "write seeds: [0], or seeds: {range: 3}"))
+        problems.add(Problem("`seeds:` is empty", node.at.key("seeds"), "write seeds: [0] or seeds: {range: 3}"))
     return tuple(seeds)
 
 
 def _conflicts(block: Block) -> Iterator[Problem]:
     """Two axes that set one field to different values would silently depend on their order."""
     for (a, left), (b, right) in itertools.combinations(block.axes.items(), 2):
-        for key in {k for v in left for k in v.settings} & {k for v in right for k in v.settings}:
+        for key in sorted({k for v in left for k in v.settings} & {k for v in right for k in v.settings}):
             values = {repr(v.settings[key].plain()) for v in [*left, *right] if key in v.settings}
             if len(values) > 1:
-                yield Problem(f"both the axis {a!r} and the axis {b!r} set {key!r}, to different values",
+                yield Problem(f"axes {a!r} and {b!r} both set {key!r}, to different values",
                               left[0].at.key("axes", a), "set it in one of them, or in overrides: [{when: …, set: …}]")
 
 
-def when_problems(when: Node, axes: Mapping[str, list[str]]) -> Iterator[Problem]:
+def when_problems(when: When, axes: Mapping[str, list[str]]) -> Iterator[Problem]:
     """What is wrong with a `when`; `axes` are those of all blocks, since a clause of the grid holds in each of them."""
-    for key, leaf in when.value.items():
-        wanted = leaf.value if isinstance(leaf.value, list) else [leaf]
+    for key, leaf in when.text.value.items():
         labels = axes.get(key, [])
-        unknown = [node for node in wanted if _label(node) not in labels]
+        unknown = [node for node in _as_list(leaf) if _label(node) not in labels]
         if key in fields() or key.startswith("data.") and key not in axes:
             for node in unknown:
                 yield from value_problems(key, Node(node.value, leaf.at))
@@ -191,6 +238,6 @@ def when_problems(when: Node, axes: Mapping[str, list[str]]) -> Iterator[Problem
             yield Problem(f"`when` names {key!r}, which is neither an axis nor a field", leaf.at.key("when", key),
                           nearest(key, [*axes, *fields()]))
         else:
-            for value in (node.plain() for node in unknown if key in axes):
-                yield Problem(f"the axis {key!r} has no value {value!r}", leaf.at.key("when", key),
+            for value in (node.plain() for node in unknown):
+                yield Problem(f"axis {key!r} has no value {value!r}", leaf.at.key("when", key),
                               nearest(str(value), labels))

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
-from suite.config.rules import violations
+from suite.config.rules import Rule, violations
 from suite.config.run_config import GROUPS, RunConfig, fields
-from suite.errors import Problem, UserError
-from suite.files.yaml import Node, Where, parse_yaml
-from suite.grid.axes import Block, When, as_field, read_block, when_problems
-from suite.grid.file import Expect, merge, read_grid, read_profile, value_problems
+from suite.errors import Problem, Problems, UserError
+from suite.files.validation import message
+from suite.files.yaml import Node
+from suite.grid.axes import Block, read_block, when_problems
+from suite.grid.combinations import Combination, combinations
+from suite.grid.command_line import CommandLine
+from suite.grid.file import merge, read_grid, read_profile
+from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
-from suite.grid.only import chosen_runs, is_one_of, wanted_values
 
-LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is told at once, instead of after minutes
+LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is refused at once, not after minutes
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
@@ -29,202 +31,190 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     Raises UserError with every problem of the file at once.
     """
     node = read_grid(path)
-    profile = profile or node.value.get("profile", Node("paper", node.at)).value
+    profile = profile or str(node.get("profile", "paper"))
     overlay = read_profile(profile, node)
+    command = CommandLine.read(sets, only)
+    blocks = _read_blocks(node, overlay, command)
+    _check_size(blocks, node)
+    expansions = _expand(blocks, command, profile)
+    axes = _labels(blocks)
+    chosen, left_out = command.choose(_merged(expansions), axes)
+    replaced = [(key, old) for one in expansions for key, old in one.resized if old.at.file == node.at.file]
+    return Grid(name=node.get("name"), title=node.get("title", ""), path=path, profile=profile, runs=chosen,
+                excluded=tuple(out for one in expansions for out in one.excluded), axes=axes, left_out=left_out,
+                seeds=tuple(dict.fromkeys(seed for block in blocks for seed in block.seeds)),
+                expect=Expect.model_validate(Node(node.get("expect", {}), node.at).plain()), changes=command.changes,
+                resized=tuple(dict.fromkeys(old.at.key(key) for key, old in replaced)))
+
+
+def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list[Block]:
+    """The blocks of a grid, or the grid itself as the only one. Raises UserError with all their problems."""
+    whole = Node({key: node for key, node in grid.value.items()
+                  if key in ("base", "axes", "zip", "overrides", "exclude", "seeds")}, grid.at)
     if overlay is not None and "seeds" in overlay.value:
-        node = merge(node, Node({"seeds": overlay.value["seeds"]}, node.at))
-    parts = node.value.get("blocks", Node([], node.at)).value or [Node({}, node.at)]
-    whole = Node({k: v for k, v in node.value.items() if k in ("base", "axes", "zip", "overrides", "exclude", "seeds")},
-                 node.at)
-    last = _settings_of_command_line(sets)
-    wanted = wanted_values(only)
-    blocks = [read_block(merge(whole, part), last, overlay) for part in parts]
-    axes = {name: list(dict.fromkeys(v.label for b in blocks for v in b.axes.get(name, ())))
-            for name in dict.fromkeys(name for b in blocks for name in b.axes)}
-    problems = [p for block in blocks for p in block.problems]
-    problems += [p for block in blocks for when in block.whens for p in when_problems(when, axes)]
-    if problems:
-        raise UserError({str(p): p for p in problems}.values())  # what all blocks inherit is told once
-    count = sum(math.prod(len(steps) for _, steps in block.columns) * len(block.seeds) for block in blocks)
-    if count > LARGEST:
-        raise UserError(f"the grid asks for {count:,} runs, and {LARGEST:,} are the most", str(node.at),
-                        "take values or seeds out, or make several grids of it")
-    runs, excluded, lost = _expand(blocks, last, wanted, profile)
-    chosen, left_out = chosen_runs(runs, wanted, axes)
-    return Grid(name=node.value["name"].value, title=node.value.get("title", Node("", node.at)).value, path=path,
-                profile=profile, runs=chosen, excluded=excluded, axes=axes, left_out=left_out,
-                seeds=tuple(dict.fromkeys(seed for b in blocks for seed in b.seeds)),
-                expect=Expect.model_validate(node.value["expect"].plain() if "expect" in node.value else {}),
-                changes=(*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only)),
-                resized=tuple(dict.fromkeys(node.at.key(key) for key, node in lost if node.at.file == str(path))))
+        whole = merge(whole, Node({"seeds": overlay.value["seeds"]}, grid.at))
+    problems = Problems()  # a problem that all blocks inherit is reported once
+    blocks = [read_block(merge(whole, part), command.sets, overlay, problems)
+              for part in grid.get("blocks") or [Node({}, grid.at)]]
+    axes = _labels(blocks)
+    problems.add(*(problem for block in blocks for when in block.whens for problem in when_problems(when, axes)))
+    problems.raise_if_any()
+    return blocks
 
 
-def _settings_of_command_line(sets: Iterable[str]) -> dict[str, Node]:
-    settings: dict[str, Node] = {}
-    problems: list[Problem] = []
-    for text in sets:
-        key, equals, value = text.partition("=")
-        at = Where(f"--set {text}")
-        if not equals or not key.strip():
-            problems.append(Problem("it must read field=value", str(at)))
-            continue
-        leaf = Node(parse_yaml(f"value: {value}", str(at)).value["value"].value, at)
-        problems += value_problems(key.strip(), leaf)
-        settings[key.strip()] = leaf
-    if problems:
-        raise UserError(problems)
-    return settings
-
-
-def _matches(when: Mapping[str, When], labels: Mapping[str, str], value: Callable[[str], Any]) -> bool:
-    return all(labels.get(key) in wanted.labels or wanted.holds(value(key)) for key, wanted in when.items())
-
-
-def _asked(nodes: Mapping[str, Node], key: str) -> Any:
-    """A field's value in a combination whose configuration is not made yet."""
-    if key in nodes:
-        return as_field(key, nodes[key].plain())
-    return fields()[key].default if key in fields() else None
-
-
-def _held(config: RunConfig, key: str) -> Any:
-    group, _, name = key.partition(".")
-    return config.data.options.get(name) if group == "data" and key not in fields() else \
-        config.get(key) if key in fields() else None
-
-
-def _expand(blocks: list[Block], last: Mapping[str, Node], wanted: Mapping[str, list[str]],
-            profile: str) -> tuple[list[GridRun], tuple[Excluded, ...], list[tuple[str, Node]]]:
-    """Runs, exclusions, and the settings that the profile replaced."""
-    runs: dict[tuple[str, tuple[tuple[str, str], ...]], GridRun] = {}
-    replaced: list[tuple[str, Node]] = []
-    excluded: list[Excluded] = []
-    problems: dict[str, Problem] = {}
+def _labels(blocks: Iterable[Block]) -> dict[str, list[str]]:
+    """The labels of each axis in order, over all blocks."""
+    labels: defaultdict[str, dict[str, None]] = defaultdict(dict)  # sets that keep the order
     for block in blocks:
-        left_out: list[Excluded] = []
-        alive: set[tuple[str, str]] = set()
-        firsts: dict[tuple[str, ...], tuple[str, dict[str, str]]] = {}
-        sized: dict[str, tuple[dict[str, str], dict[str, Node]]] = {}
-        for labels, nodes, lost in _combinations(block, last, wanted):
-            replaced += ((key, node) for key, node in lost.items() if key not in last)
-            config, reason = _configure(labels, nodes, block, problems)
-            if config and not reason:
-                run_id, first = firsts.setdefault(_computed(config), (config.run_id, labels))
-                if run_id != config.run_id:
-                    twin = " ".join(first.values())
-                    reason = f"{config.model.name} takes no setting of ssm: the same model as {twin}"
-            if config is None:
-                alive |= set(labels.items())  # a mistake is told once, not again as an empty axis
-            elif reason:
-                left_out.append(Excluded(labels, reason))
-            else:
-                alive |= set(labels.items())
-                other = sized.setdefault(config.run_id, (labels, lost))
-                problems |= {str(p): p for p in _made_equal(other, (labels, lost), last, profile)}
-                for seed in block.seeds:
-                    run = config.with_seed(seed)
-                    runs[run.run_id, tuple(labels.items())] = GridRun(run, run.run_id, labels)
-        for problem in _emptied(block, alive, left_out):
-            problems[str(problem)] = problem
-        excluded += left_out
-    if problems:
-        raise UserError(problems.values())
-    return list(runs.values()), tuple(excluded), replaced
+        for name, values in block.axes.items():
+            labels[name].update(dict.fromkeys(value.label for value in values))
+    return {name: list(found) for name, found in labels.items()}
 
 
-def _combinations(block: Block, last: Mapping[str, Node], wanted: Mapping[str, list[str]],
-                  ) -> Iterator[tuple[dict[str, str], dict[str, Node], dict[str, Node]]]:
-    """Labels, settings, and what profile and `--set` replaced, of each combination. `--set` leaves alone those that
-    `--only` rules out: a variant of one task's data is no mistake in the others."""
-    for steps in itertools.product(*(steps for _, steps in block.columns)):
-        labels: dict[str, str] = {}
-        nodes = dict(block.base)
-        for (names, _), step in zip(block.columns, steps, strict=True):
-            for name, value in zip(names, step, strict=True):
-                labels[name] = value.label
-                nodes.update(value.settings)
-        for when, settings in block.overrides:
-            if _matches(when, labels, partial(_asked, nodes)):
-                nodes.update(settings)
-        before = dict(nodes)
-        _size(block, labels, nodes)
-        if all(is_one_of(values, key, labels, nodes[key].value if key in nodes else None)
-               for key, values in wanted.items() if key not in last and (key in labels or key in nodes)):
-            nodes.update(last)
-        yield labels, nodes, {k: n for k, n in before.items() if n is not nodes[k] and n.plain() != nodes[k].plain()}
+def _check_size(blocks: Iterable[Block], grid: Node) -> None:
+    """Raises UserError for a grid that is far too large."""
+    count = sum(math.prod(len(column.steps) for column in block.columns) * len(block.seeds) for block in blocks)
+    if count > LARGEST:
+        raise UserError(f"the grid expands to {count:,} runs; the limit is {LARGEST:,}", str(grid.at),
+                        "remove values or seeds, or split it into several grids")
 
 
-def _size(block: Block, labels: Mapping[str, str], nodes: dict[str, Node]) -> None:
-    """Lays the profile on the settings, but for fields that are an axis: to vary a size is a question."""
-    for when, settings in block.sizes:
-        if _matches(when, labels, partial(_asked, nodes)):
-            nodes.update({k: n for k, n in settings.items() if k not in labels})
+def _expand(blocks: Iterable[Block], command: CommandLine, profile: str) -> list[Expansion]:
+    """The expansion of each block. Raises UserError with the problems of all of them."""
+    problems = Problems()
+    expansions = [Expansion(block, command, profile, problems) for block in blocks]
+    problems.raise_if_any()
+    return expansions
 
 
-def _made_equal(one: tuple[dict[str, str], dict[str, Node]], other: tuple[dict[str, str], dict[str, Node]],
-                last: Mapping[str, Node], profile: str) -> Iterator[Problem]:
-    """Two combinations (labels, and what was replaced) that are one run since that is what they differ in."""
-    for key in one[1].keys() | other[1].keys():
-        values = [lost[key] for _, lost in (one, other) if key in lost]
+def _merged(expansions: Iterable[Expansion]) -> Iterable[GridRun]:
+    """The runs of all blocks. One that several blocks ask for, under the same labels, is one."""
+    return {(run.run_id, *run.labels.items()): run for one in expansions for run in one.runs}.values()
+
+
+class Expansion:
+    """The runs of one block and what it leaves out. Each method that checks something adds to `problems`."""
+
+    def __init__(self, block: Block, command: CommandLine, profile: str, problems: Problems) -> None:
+        self.block, self.command, self.profile, self.problems = block, command, profile, problems
+        self.runs: list[GridRun] = []
+        self.excluded: list[Excluded] = []
+        self._replaced: list[Mapping[str, Node]] = []
+        self._left: defaultdict[str, set[str]] = defaultdict(set)  # by axis, the labels that have a run or a mistake
+        self._first_to_compute: dict[tuple[str, ...], GridRun] = {}
+        self._first_of_run: dict[str, Combination] = {}
+        for combination in combinations(block, command):
+            self._add(combination)
+        self._check_that_every_value_has_a_run()
+
+    @property
+    def resized(self) -> Iterator[tuple[str, Node]]:
+        """The settings that the profile replaced."""
+        for replaced in self._replaced:
+            yield from ((key, node) for key, node in replaced.items() if key not in self.command.sets)
+
+    def _add(self, one: Combination) -> None:
+        if one.replaced:
+            self._replaced.append(one.replaced)
+        config = self._configured(one)
+        broken = violations(config) if config else []
+        if config is None or self._is_mistaken(one, config, broken):
+            self._leave(one)  # its problem is reported; a value without runs would report it again
+        elif reason := self._excluded_because(one, config, broken) or self._twin(one, config):
+            self.excluded.append(Excluded(one.labels, reason))
+        else:
+            self._leave(one)
+            self._check_that_sizes_make_no_run_of_two(one, config)
+            self.runs += (GridRun(run, run.run_id, one.labels) for run in map(config.with_seed, self.block.seeds))
+
+    def _leave(self, one: Combination) -> None:
+        for axis, label in one.labels.items():
+            self._left[axis].add(label)
+
+    def _configured(self, one: Combination) -> RunConfig | None:
+        """The configuration of a combination; None if a value is impossible or the task is missing."""
+        try:
+            return RunConfig.build({key: node.plain() for key, node in one.settings.items()})
+        except ValidationError as error:
+            for e in error.errors():
+                key = ".".join(map(str, e["loc"]))
+                fix = "name the task in `base:` or in an axis" if key == "task" else ""
+                self._refuse(one, f"{key}: {message(e)}", [key], fix)
+        except UserError as error:
+            for problem in error.problems:
+                self._refuse(one, problem.what, [problem.where, "data.variant", "data.name", "task"], problem.fix)
+        return None
+
+    def _is_mistaken(self, one: Combination, config: RunConfig, broken: Iterable[Rule]) -> bool:
+        """Whether one of the broken rules is a mistake. Only the first is reported: others may follow from it."""
+        mistake = next((rule for rule in broken if rule.mistake), None)
+        if mistake:
+            values = ", ".join(f"{key} is {config.get(key)}" for key in mistake.fields)
+            self._refuse(one, mistake.because, mistake.fields, f"in {one.name}: {values}")
+        return mistake is not None
+
+    def _excluded_because(self, one: Combination, config: RunConfig, broken: Iterable[Rule]) -> str:
+        """Why rules and `exclude` leave a combination out, or ''."""
+        reasons = [rule.because for rule in broken]
+        reasons += [exclusion.because for exclusion in self.block.exclusions
+                    if exclusion.when.matches(one.labels, partial(_value, config))]
+        return "; ".join(reasons)
+
+    def _twin(self, one: Combination, config: RunConfig) -> str:
+        """Why a combination is left out that would compute the same as an earlier one under another id, or ''."""
+        first = self._first_to_compute.setdefault(_computed(config), GridRun(config, config.run_id, one.labels))
+        if first.run_id == config.run_id:
+            return ""
+        return f"{config.model.name} has no ssm settings: the same model as {' '.join(first.labels.values())}"
+
+    def _check_that_sizes_make_no_run_of_two(self, one: Combination, config: RunConfig) -> None:
+        first = self._first_of_run.setdefault(config.run_id, one)
+        self.problems.add(*_made_equal(first, one, self.command, self.profile))
+
+    def _check_that_every_value_has_a_run(self) -> None:
+        """A value of which nothing is left is a slip of the author, never what was meant."""
+        for axis, values in self.block.axes.items():
+            for value in values:
+                if value.label not in self._left[axis]:
+                    reasons = dict.fromkeys(out.reason for out in self.excluded if out.labels[axis] == value.label)
+                    self.problems.add(Problem(f"every run of {value.label!r} is excluded: {'; '.join(reasons)}",
+                                              value.at.key("axes", axis, value.label),
+                                              "fix the combination or remove the value"))
+        if not self.block.axes and self.excluded:
+            self.problems.add(Problem(f"the only run is excluded: {self.excluded[0].reason}", str(self.block.at)))
+
+    def _refuse(self, one: Combination, what: str, keys: Iterable[str], fix: str) -> None:
+        """Adds a problem at the first of the keys that the grid sets, or else at the block."""
+        at = next((one.settings[key].at.key(key) for key in keys if key in one.settings),
+                  f"{self.block.at} ({one.name})")
+        self.problems.add(Problem(what, at, fix))
+
+
+def _made_equal(one: Combination, other: Combination, command: CommandLine, profile: str) -> Iterator[Problem]:
+    """The settings of profile or command line that make one run of two combinations, by replacing what differed."""
+    for key in dict.fromkeys([*one.replaced, *other.replaced]) if one is not other else ():
+        values = [replaced[key] for replaced in (one.replaced, other.replaced) if key in replaced]
         if len(values) == 2 and values[0].plain() == values[1].plain():
             continue
-        both = f"makes one run of {_told(one[0])} and of {_told(other[0])}"
-        if key in last:
-            yield Problem(f"this {both}", str(last[key].at), "choose one of them with --only")
+        if key in command.sets:
+            yield Problem(f"this setting makes {one.name} and {other.name} the same run", str(command.sets[key].at),
+                          "choose one of them with --only")
         else:
-            yield Problem(f"the profile {profile} sets {key}, and so {both}", values[-1].at.key(key),
-                          f"make {key} an axis, or add to the profile in the grid: "
+            yield Problem(f"the profile {profile} sets {key}, which makes {one.name} and {other.name} the same run",
+                          values[-1].at.key(key), f"make {key} an axis, or add to the profile in the grid: "
                           f"profiles: {{{profile}: {{overrides: [{{when: …, set: {{{key}: …}}}}]}}}}")
-
-
-def _configure(labels: dict[str, str], nodes: dict[str, Node], block: Block,
-               problems: dict[str, Problem]) -> tuple[RunConfig | None, str]:
-    """The configuration of a combination (None where it holds a mistake) and why it is excluded, or ''."""
-    def told(what: str, keys: Iterable[str], fix: str = "") -> None:
-        at = next((nodes[k].at.key(k) for k in keys if k in nodes), f"{block.at} ({_told(labels)})")
-        problem = Problem(what, at, fix)
-        problems.setdefault(str(problem), problem)
-
-    try:
-        config = RunConfig.build({k: n.plain() for k, n in nodes.items() if k != "seed"})
-    except ValidationError as error:
-        for e in error.errors():
-            key = ".".join(map(str, e["loc"]))
-            told(f"{key}: {e['msg']}", [key], "name the task in base: or in an axis" if key == "task" else "")
-        return None, ""
-    except UserError as error:
-        for problem in error.problems:
-            told(problem.what, [problem.where, "data.variant", "data.name", "task"], problem.fix)
-        return None, ""
-    broken = violations(config)
-    for rule in broken:
-        if rule.mistake:
-            values = ", ".join(f"{key} is {config.get(key)}" for key in rule.fields)
-            told(rule.because, rule.fields, f"in {_told(labels)}: {values}")
-            return None, ""
-    reasons = [rule.because for rule in broken]
-    reasons += [because for when, because in block.excludes if _matches(when, labels, partial(_held, config))]
-    return config, "; ".join(reasons)
 
 
 def _computed(config: RunConfig) -> tuple[str, ...]:
     """Names what a configuration computes: the settings of a state space do nothing in the suite's other models."""
-    takes = config.model.name == "ssm" or ":" in config.model.name  # a user's factory may read them
+    takes = config.model.name == "ssm" or config.model.is_custom  # a user's factory may read them
     groups = [name for name in GROUPS if name != "ssm" or takes]
     return config.task, config.kind, *(getattr(config, name).canonical for name in groups)
 
 
-def _told(labels: Mapping[str, str]) -> str:
-    return ", ".join(f"{axis} {label}" for axis, label in labels.items()) or "the only run"
-
-
-def _emptied(block: Block, alive: set[tuple[str, str]], left_out: list[Excluded]) -> Iterator[Problem]:
-    """Values of which nothing is left: a slip of the author, never what was meant."""
-    for axis, values in block.axes.items():
-        for value in values:
-            if (axis, value.label) not in alive:
-                reasons = dict.fromkeys(e.reason for e in left_out if e.labels.get(axis) == value.label)
-                yield Problem(f"every run of {value.label!r} is excluded: {'; '.join(reasons)}",
-                              value.at.key("axes", axis, value.label), "mend the combination, or take the value out")
-    if not block.axes and left_out:
-        yield Problem(f"the only run is excluded: {left_out[0].reason}", str(block.at))
+def _value(config: RunConfig, key: str) -> object:
+    """The value of a field or of an option of the data set; None if there is none of that name."""
+    group, _, name = key.partition(".")
+    if key in fields():
+        return config.get(key)
+    return config.data.options.get(name) if group == "data" else None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.config.run_config import RunConfig
-from suite.grid.file import Expect
+from suite.grid.grammar import Expect
 
 
 @dataclass(frozen=True)
@@ -59,5 +59,3 @@ class Grid:
     def combinations(self) -> list[dict[str, str]]:
         """The labels of all that the file makes, whatever is asked for: runs, what `--only` leaves out, exclusions."""
         return [*(run.labels for run in self.whole.runs), *(out.labels for out in self.excluded)]
-
-

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeAlias
 
-from suite.config.run_config import field_type, fields
+from suite.config.run_config import GROUPS, field_type, fields
 from suite.data import cards
-from suite.grid.file import GridFile
+from suite.grid.grammar import GridFile
+
+Json: TypeAlias = dict[str, Any]  # a part of a JSON Schema, whose keys are the standard's
 
 
 def text() -> str:
@@ -15,14 +17,15 @@ def text() -> str:
     return json.dumps(grid_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def grid_schema() -> dict[str, Any]:
+def grid_schema() -> Json:
     """JSON Schema (draft 2020-12) of a grid file."""
     schema = GridFile.model_json_schema()
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["$defs"]["Settings"] = _settings()
     settings = {"$ref": "#/$defs/Settings"}
-    axes = {"type": "object", "additionalProperties": {"anyOf": [
-        {"type": "array", "minItems": 1}, {"type": "object", "minProperties": 1, "additionalProperties": settings}]}}
+    bundles = {"type": "object", "minProperties": 1, "additionalProperties": settings}
+    axes = {"type": "object", "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, bundles]},
+            "properties": {"seed": bundles}}  # an axis may bear the name, but its values are no seeds
     for part in (schema, schema["$defs"]["Block"]):
         about = {key: part["properties"][key].get("description", "") for key in ("base", "axes", "zip")}
         part["properties"]["base"] = settings | {"description": about["base"]}
@@ -34,13 +37,15 @@ def grid_schema() -> dict[str, Any]:
     return schema
 
 
-def _settings() -> dict[str, Any]:
-    """Fields by dotted name; nested groups are allowed too, and are checked when the grid is read."""
-    properties: dict[str, Any] = {}
-    for name, info in fields().items():
-        properties[name] = field_type(name).json_schema() | {"description": info.description or ""}
+def _settings() -> Json:
+    """Fields by dotted name, except the seed, which `seeds:` gives.
+
+    Nested groups are allowed too; what they hold is checked when the grid is read.
+    """
+    properties: Json = {name: field_type(name).json_schema() | {"description": info.description or ""}
+                        for name, info in fields().items() if name != "seed"}
     properties |= {f"data.{key}": _option(forms) for key, forms in _options().items()}
-    groups = {group: {"type": "object"} for group in ("ssm", "model", "data", "optim", "train")}
+    groups = {group: {"type": "object"} for group in GROUPS}
     return {"type": "object", "properties": properties | groups, "additionalProperties": False}
 
 
@@ -54,11 +59,11 @@ def _options() -> dict[str, list[cards.Option]]:
     return found
 
 
-def _option(forms: list[cards.Option]) -> dict[str, Any]:
+def _option(forms: list[cards.Option]) -> Json:
     """What any variant takes: the grid's own check, which knows the variant, is the stricter one."""
     kind = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
     types = sorted({kind[type(one.default).__name__] for one in forms})
-    known: dict[str, Any] = {"type": types if len(types) > 1 else types[0],
+    known: Json = {"type": types if len(types) > 1 else types[0],
                              "description": "; or ".join(dict.fromkeys(one.about for one in forms))}
     if all(one.allowed for one in forms):
         known["enum"] = list(dict.fromkeys(value for one in forms for value in one.allowed))

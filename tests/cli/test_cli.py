@@ -100,7 +100,7 @@ def test_all_files_are_checked_before_anything_starts(folder: Path, capsys: pyte
     (folder / "bad.yaml").write_text("name: bad\nseeds: [1, 1]\n")
     assert main(["run", "g.yaml", "bad.yaml", "nowhere.yaml"]) == 2
     told = capsys.readouterr().err
-    assert "the seed 1 stands twice" in told and "no such file" in told and "nothing was started" in told
+    assert "duplicate seed 1" in told and "no such file" in told and "nothing was started" in told
     assert not (folder / "runs").exists()
 
 

@@ -2,6 +2,7 @@
 
 import copy
 import importlib
+import json
 import linecache
 import sys
 from pathlib import Path
@@ -134,6 +135,16 @@ GOLDEN = {
     "dplr": BASE | {"ssm.structure": "dplr", "ssm.kernel": "cauchy", "ssm.init": "legt"},
 }
 GOLDEN_IDS = {"sample": "a491fc3654df876f", "speech": "0075b8b9bc55688f", "dplr": "7a603dfe432879c7"}
+
+
+def test_the_text_that_is_hashed_has_groups_first_then_kind_seed_and_task() -> None:
+    for settings, groups in ((BASE, ["data", "model", "optim", "ssm", "train"]),
+                             ({"kind": "bench"}, ["bench", "data", "model", "optim", "ssm", "train"])):
+        text = RunConfig.build(settings).canonical
+        read = json.loads(text)
+        assert list(read) == [*groups, "kind", "seed", "task"]
+        assert all(list(read[group]) == sorted(read[group]) for group in groups)
+        assert text == json.dumps(read, separators=(",", ":"), ensure_ascii=False)
 
 
 def test_with_seed_changes_the_seed_alone() -> None:

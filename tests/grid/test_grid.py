@@ -58,7 +58,7 @@ blocks:
 def test_a_grid_of_far_too_many_runs_is_refused_at_once(errors) -> None:
     many = "[" + ", ".join(map(str, range(1, 101))) + "]"
     told = errors(f"axes: {{model.layers: {many}, train.epochs: {many}}}\nseeds: {{range: 10000}}\n")
-    assert "g.yaml:1: the grid asks for 100,000,000 runs, and 20,000 are the most" in told
+    assert "g.yaml:1: the grid expands to 100,000,000 runs; the limit is 20,000" in told
 
 
 def test_rules_and_exclude_leave_runs_out_with_their_reasons(grid) -> None:
@@ -89,7 +89,7 @@ def test_an_axis_of_the_state_space_multiplies_no_other_model(grid) -> None:
         ("lstm", "bilinear"), ("lstm", "bilinear")]
     [out] = g.excluded
     assert out.labels == {"model.name": "lstm", "ssm.discretization": "zoh"}
-    assert out.reason == "lstm takes no setting of ssm: the same model as lstm bilinear"
+    assert out.reason == "lstm has no ssm settings: the same model as lstm bilinear"
 
 
 def test_what_a_family_has_no_choice_of_is_left_out_of_a_product_with_the_reason(grid) -> None:
@@ -148,7 +148,7 @@ def test_a_grid_is_the_union_of_others(tmp_path: Path) -> None:
     assert (g.name, g.title, g.axes) == ("c", "", {"m": ["Lin"], "size": ["small"]})
     assert g.runs[0].run_id == load_grid(tmp_path / "a.yaml").runs[0].run_id
     (tmp_path / "d.yaml").write_text("name: d\nblocks:\n- {extends: a.yaml}\n- extends: c.yaml\n")
-    with pytest.raises(UserError, match="d.yaml:4: extends: a grid with blocks cannot be a block of another"):
+    with pytest.raises(UserError, match="d.yaml:4: extends: a grid that has blocks cannot be a block of another"):
         load_grid(tmp_path / "d.yaml")
     (tmp_path / "e.yaml").write_text("name: e\nblocks: [{extends: e.yaml}]\n")
     with pytest.raises(UserError, match="the grid extends itself: e.yaml → e.yaml"):
@@ -179,11 +179,21 @@ def test_profiles_change_sizes_only(grid, errors) -> None:
     assert {r.config.model.layers for r in grid(own).runs} == {4}
     tiny = grid(own, profile="tiny")
     assert [(r.config.model.layers, r.config.seed) for r in tiny.runs] == [(1, 0)] and tiny.profile == "tiny"
-    assert "changes the size, never the question" in errors("profiles: {p: {overrides: [{set: {ssm.init: lin}}]}}\n")
+    assert "it changes sizes, never what" in errors("profiles: {p: {overrides: [{set: {ssm.init: lin}}]}}\n")
     assert "there is no profile 'hueg'" in errors(own, profile="hueg")
     block = own + ("overrides: [{set: {model.layers: 3}}]\n"
                    "blocks: [{axes: {ssm.init: [lin]}}, {axes: {ssm.init: [inv]}}]\n")
     assert {r.config.model.layers for r in grid(block, profile="tiny").runs} == {1}
+
+
+@pytest.mark.parametrize("suite_s", ["a", "z"])
+def test_a_profile_beside_the_grid_comes_before_the_suite_s(tmp_path, monkeypatch, suite_s: str) -> None:
+    for folder, layers in ((suite_s, 1), ("m", 2)):
+        (tmp_path / folder / "_profiles").mkdir(parents=True)
+        (tmp_path / folder / "_profiles/mini.yaml").write_text(f"overrides: [{{set: {{model.layers: {layers}}}}}]\n")
+    monkeypatch.setattr("suite.grid.file.GRIDS", tmp_path / suite_s)
+    (tmp_path / "m/g.yaml").write_text("name: g\n" + BASE)
+    assert load_grid(tmp_path / "m/g.yaml", profile="mini").runs[0].config.model.layers == 2
 
 
 TINY = "profiles: {tiny: {overrides: [{set: {model.layers: 1, optim.lr: 0.3}}]}}\n"
@@ -198,13 +208,13 @@ def test_a_size_that_is_an_axis_is_not_the_profiles(grid) -> None:
 def test_a_profile_may_not_make_two_cells_one_run(grid, errors) -> None:
     bundles = "axes: {method: {Slow: {optim.lr: 0.001}, Plain: {ssm.init: legs}}}\n"
     told = errors(TINY + bundles, profile="tiny")
-    assert "optim.lr: the profile tiny sets optim.lr, and so makes one run of method Slow and of method Plain" in told
+    assert "optim.lr: the profile tiny sets optim.lr, which makes method Slow and method Plain the same run" in told
     assert "profiles: {tiny: {overrides: [{when: …, set: {optim.lr: …}}]}}" in told
     mended = TINY.replace("}}]", "}}, {when: {method: Slow}, set: {optim.lr: 0.1}}]")
     assert [r.config.optim.lr for r in grid(mended + bundles, profile="tiny").runs] == [0.1, 0.3]
-    assert "--set optim.lr=0.5: this makes one run of method Slow and of method Plain" in errors(
+    assert "--set optim.lr=0.5: this setting makes method Slow and method Plain the same run" in errors(
         bundles, sets=["optim.lr=0.5"])
-    assert "--set optim.lr=0.5: this makes one run" in errors(TINY + bundles, profile="tiny", sets=["optim.lr=0.5"])
+    assert "--set optim.lr=0.5: this setting makes" in errors(TINY + bundles, profile="tiny", sets=["optim.lr=0.5"])
     assert len(grid(bundles, sets=["optim.lr=0.5"], only=["method=Slow"]).runs) == 1
 
 
@@ -216,6 +226,12 @@ def test_what_a_profile_replaced_is_told(grid) -> None:
     assert grid("overrides: [{set: {optim.lr: 0.02}}]\n", sets=["optim.lr=0.5"]).resized == ()  # that is no profile
 
 
+def test_what_a_profile_replaced_is_told_however_the_path_is_written(grid, tmp_path, monkeypatch) -> None:
+    grid(TINY + "overrides: [{set: {optim.lr: 0.02}}]\n")
+    monkeypatch.chdir(tmp_path)
+    for path in (Path("g.yaml"), tmp_path / "g.yaml"):
+        assert load_grid(path, profile="tiny").resized == ("g.yaml:4: optim.lr",)
+
 
 @pytest.mark.parametrize("label", ["a/b", "../../up", "100%", "a_b", "R&D", "<b>", "$x$", "ä ×", "'q\""])
 def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
@@ -224,26 +240,28 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
 
 @pytest.mark.parametrize(("text", "parts"), [
     ("base2: 1\n", ["g.yaml:3: base2", "unknown key 'base2'", "did you mean 'base'", "allowed: base, axes"]),
-    ("ssm.init: lin\n", ["g.yaml:3: ssm.init", "stands outside of `base:`"]),
+    ("ssm.init: lin\n", ["g.yaml:3: ssm.init", "must be inside `base:`"]),
+    ("bench: {length: 16}\n", ["g.yaml:3: bench", "must be inside `base:`"]),
     ("axes: {ssm.init: [lin, linn]}\n", ["g.yaml:3: ssm.init", "'linn' is not allowed", "did you mean 'lin'", "quad"]),
     ("axes: {ssm.inti: [lin]}\n", ["g.yaml:3: axes.ssm.inti", "is not a field", "did you mean 'ssm.init'"]),
     ("axes: {m: {A: {ssm.kernal: softmax}}}\n", ["unknown field 'ssm.kernal'", "did you mean 'ssm.kernel'"]),
-    ("axes: {train.epochs: [many]}\n", ["'many' is not allowed", "valid integer"]),
+    ("axes: {train.epochs: [many]}\n", ["'many' is not allowed", "it must be an integer"]),
     ("axes: {train.epochs: [3.5]}\n", ["3.5 is not allowed"]),
-    ("axes: {ssm.train_b: [1]}\n", ["1 is not allowed", "valid boolean"]),
+    ("axes: {ssm.train_b: [1]}\n", ["1 is not allowed", "it must be true or false"]),
     ("axes: {ssm.state_size: [3]}\n", ["3 is not allowed", "multiple of 2"]),
     ("axes: {ssm.dt_min: [.nan]}\n", ["`.nan` is not a finite number"]),
     ("axes: {ssm.train_b: [off]}\n", ["g.yaml:3", "`off` is ambiguous"]),
-    ("axes: {ssm.init: []}\n", ["g.yaml:3: axes.ssm.init", "the axis 'ssm.init' is empty"]),
-    ("axes: {m: {}}\n", ["the axis 'm' is empty"]),
-    ("axes: {ssm.init: lin}\n", ["neither a list nor a mapping"]),
-    ("axes: {ssm.init: [lin, lin]}\n", ["the value 'lin' stands twice"]),
-    ("axes:\n  m:\n    A: {ssm.init: lin}\n    A: {ssm.init: inv}\n", ["g.yaml:6: the key 'A' stands twice"]),
-    ("axes: {m: {A: 3}}\n", ["the value of 'A' is not a bundle"]),
-    ("seeds: [0, 1, 0]\n", ["g.yaml:3: seeds", "the seed 0 stands twice"]),
-    ("seeds: []\n", ["there is no seed"]),
-    ("seed: 3\n", ["g.yaml:3: seed: the seed is no setting", "write seeds: [0, 1, 2]"]),
-    ("axes: {seed: [1, 2]}\n", ["the seed is no setting", "write seeds: [0, 1, 2]"]),
+    ("axes: {ssm.init: []}\n", ["g.yaml:3: axes.ssm.init", "axis 'ssm.init' is empty"]),
+    ("axes: {m: {}}\n", ["axis 'm' is empty"]),
+    ("axes: {ssm.init: lin}\n", ["must be a list of values or a mapping of labels"]),
+    ("axes: {ssm.init: [lin, lin]}\n", ["duplicate value 'lin' in axis 'ssm.init'"]),
+    ("axes:\n  m:\n    A: {ssm.init: lin}\n    A: {ssm.init: inv}\n",
+     ["g.yaml:6: duplicate key 'A' (first defined on line 5)"]),
+    ("axes: {m: {A: 3}}\n", ["value 'A' must be a mapping of settings"]),
+    ("seeds: [0, 1, 0]\n", ["g.yaml:3: seeds", "duplicate seed 0"]),
+    ("seeds: []\n", ["`seeds:` is empty"]),
+    ("seed: 3\n", ["g.yaml:3: seed: `seed` cannot be set here; use `seeds:`", "seeds: [0, 1, 2]"]),
+    ("axes: {seed: [1, 2]}\n", ["`seed` cannot be set here; use `seeds:`", "seeds: [0, 1, 2]"]),
     ("seeds: [-1]\n", ["g.yaml:3: seeds.0", "greater than or equal to 0"]),
     ("seeds: {range: 0}\n", ["greater than or equal to 1"]),
     ("seeds: {rnage: 3}\n", ["unknown key 'rnage'", "did you mean 'range'"]),
@@ -257,7 +275,7 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
     ("axes: {m: {A: {}}}\nexclude: [{when: {m: B}, because: x}]\n", ["axis 'm' has no value 'B'"]),
     ("exclude: [{because: x}]\n", ["g.yaml:3: exclude.0.when", "required"]),
     ("axes: {a: {X: {ssm.init: lin}}, b: {Y: {ssm.init: inv}}}\n",
-     ["both the axis 'a' and the axis 'b' set 'ssm.init'"]),
+     ["axes 'a' and 'b' both set 'ssm.init', to different values"]),
     ("zip: {ssm.dt_min: [1e-4], ssm.dt_max: [0.1, 0.2]}\n", ["differ in length: ssm.dt_min has 1, ssm.dt_max has 2"]),
     ("axes: {ssm.copies: [3]}\n", ["g.yaml:3: ssm.copies", "multiple of ssm.copies", "ssm.copies is 3"]),
     ("axes: {ssm.dt_min: [0.5]}\n", ["ssm.dt_min must be less than ssm.dt_max", "ssm.dt_min is 0.5"]),
@@ -277,9 +295,9 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
     ("axes: {task: [sc_ar, sc_bi], model.name: [ssm, resnet18], data.variant: [subset]}\n"
      "exclude: [{when: {task: sc_bi, model.name: resnet18}, because: x}]\n", ["a convolutional network looks ahead"]),
     ("axes: {model.name: [lstm], ssm.init: [lin, inv]}\n",
-     ["g.yaml:3: axes.ssm.init.inv", "lstm takes no setting of ssm: the same model as lstm lin"]),
+     ["g.yaml:3: axes.ssm.init.inv", "lstm has no ssm settings: the same model as lstm lin"]),
     ("profile: hueg\n", ["there is no profile 'hueg'", "allowed:", "mini", "paper"]),
-    ("extends: nowhere.yaml\n", ["g.yaml:3: extends: the file 'nowhere.yaml' is not there"]),
+    ("extends: nowhere.yaml\n", ["g.yaml:3: extends: file not found: 'nowhere.yaml'"]),
     ("extends: g.yaml\n", ["the grid extends itself: g.yaml → g.yaml"]),
 ])
 def test_bad_input_is_named(errors, text: str, parts: list[str]) -> None:
@@ -294,7 +312,7 @@ def test_a_grid_cannot_have_a_name_that_is_no_file_name(errors, name: str) -> No
 
 def test_all_errors_of_a_file_are_told_at_once(errors) -> None:
     told = errors("axes: {ssm.init: [linn], m: {A: {ssm.kernal: x}}}\nseeds: [1, 1]\n")
-    assert all(part in told for part in ("linn", "ssm.kernal", "the seed 1 stands twice"))
+    assert all(part in told for part in ("linn", "ssm.kernal", "duplicate seed 1"))
 
 
 def test_a_task_must_be_named(errors) -> None:
@@ -302,12 +320,12 @@ def test_a_task_must_be_named(errors) -> None:
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    ({"sets": ["train.epochs"]}, "it must read field=value"),
+    ({"sets": ["train.epochs"]}, "expected field=value"),
     ({"sets": ["train.epohcs=3"]}, "did you mean 'train.epochs'"),
     ({"sets": ["train.epochs=x"]}, "'x' is not allowed"),
-    ({"sets": ["ssm.init=lin"]}, "'ssm.init' is an axis of this grid"),
+    ({"sets": ["ssm.init=lin"]}, "cannot set 'ssm.init': it is an axis of this grid"),
     ({"only": ["ssm.init=lni"]}, "did you mean 'lin'"),
-    ({"only": ["lin"]}, "--only lin: it must read axis=label or field=value"),
+    ({"only": ["lin"]}, "--only lin: expected axis=label or field=value"),
     ({"only": ["szie=small"]}, "--only szie=small: unknown axis or field 'szie'\n    did you mean 'size'?"),
     ({"only": ["ssm.init=lin", "seed=4"]}, "no run has that value"),
 ])
@@ -355,9 +373,9 @@ def test_both_spellings_of_a_field_are_one_key(grid, tmp_path) -> None:
     assert lies_on(nested, "axes: {m: null}\n") == "legs"
 
 
-def test_a_field_in_both_spellings_stands_twice(errors) -> None:
+def test_a_field_in_both_spellings_is_a_duplicate(errors) -> None:
     told = errors("axes:\n  m:\n    a:\n      ssm.init: lin\n      ssm: {init: inv}\n")
-    assert "the key 'ssm.init' stands twice" in told and "first given in line" in told
+    assert "g.yaml:7: duplicate key 'ssm.init' (first defined on line 6)" in told
     assert "unknown field 'optimm'" in errors("axes: {m: {a: {optimm: {}}}}\n")
 
 
@@ -382,5 +400,5 @@ def test_a_clause_of_an_unknown_option_is_an_error(errors) -> None:
 
 
 def test_an_axis_stands_in_axes_or_in_zip(errors) -> None:
-    assert "the axis 'ssm.init' stands in `axes:` and in `zip:`" in errors(
+    assert "axis 'ssm.init' is defined in both `axes:` and `zip:`" in errors(
         "axes: {ssm.init: [legs, lin]}\nzip: {ssm.init: [inv, quad], ssm.state_size: [8, 16]}\n")

@@ -1,0 +1,82 @@
+"""The grammar of grid files: which keys there are, and what each may hold. The JSON Schema is made of it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, TypeAlias
+
+from pydantic import BaseModel, ConfigDict, Field
+
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$"
+
+Free: TypeAlias = dict[str, Any]  # keys and values that the reader checks itself: it knows their lines
+Settings = Annotated[Free, Field(description="fields by dotted name (`ssm.init: lin`) or nested")]
+Axes = Annotated[Free, Field(
+    description="name: [values of the field of that name], or name: {label: {field: value, …}} for named bundles")]
+Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
+
+
+class Strict(BaseModel):
+    """A part of the grammar: unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Exclude(Strict):
+    """Leaves out the runs that match every entry of `when`, and says why."""
+
+    when: Free = Field(min_length=1, description="axis: label, or field: value, or a list of them")
+    because: str = Field(min_length=1, description="the reason, shown in plan and report")
+
+
+class Override(Strict):
+    """Settings that replace what base and axes say, in the runs that match `when` (all runs without it)."""
+
+    when: Free = Field({}, description="axis: label, or field: value, or a list of them")
+    set: Settings
+
+
+class SeedRange(Strict):
+    """Seeds 0 to range - 1."""
+
+    range: int = Field(ge=1, le=10_000, strict=True)
+
+
+class Block(Strict):
+    """A sub-grid: what it names is added to, or replaces, what the grid says; the grid is the union of its blocks.
+
+    A block may extend other grids, so that a grid can be the union of several.
+    """
+
+    base: Settings = Field({}, description="settings of every run")
+    axes: Axes = Field({}, description="varied in all combinations, the last axis fastest")
+    zip: Axes = Field({}, description="varied together: the first values of each, the second values of each, …")
+    overrides: list[Override] = []
+    exclude: list[Exclude] = []
+    seeds: list[Seed] | SeedRange = [0]
+    extends: str | list[str] = Field([], description="grid files, relative to this one, merged left to right")
+
+
+class Expect(Strict):
+    """What the grid should cost at most on its author's machine; checked against what happened."""
+
+    minutes: float | None = Field(None, gt=0, description="of the whole grid")
+    memory_gb: float | None = Field(None, gt=0, description="of one run")
+
+
+class Profile(Strict):
+    """Changes the size of a grid's runs (data, epochs, layers, features, state size, optimiser), never the question."""
+
+    about: str = ""
+    overrides: list[Override] = []
+    seeds: list[Seed] | SeedRange | None = None
+
+
+class GridFile(Block):
+    """A grid: which runs there are. `extends` names files that this one adds to; `profiles` are overlays of its own."""
+
+    name: str = Field(pattern=NAME, description="names the reports; letters, digits, _ . -")
+    title: str = Field("", description="one line for the report")
+    blocks: list[Block] = []
+    expect: Expect = Expect()
+    profile: str = Field("paper", description="the profile where the command line names none")
+    profiles: dict[str, Profile] = {}
