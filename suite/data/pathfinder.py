@@ -113,7 +113,7 @@ def in_parallel(work: list[tuple[Geometry, int, range, Path, int]], workers: int
     the threads or the GPU of this process, and multiprocessing's spawn would run the user's script again. This is the
     pool below `joblib.Parallel`, whose own workers would stay in memory for minutes after the last image.
     """
-    from joblib.externals.loky import ProcessPoolExecutor, as_completed  # type: ignore[import-untyped]
+    from joblib.externals.loky import ProcessPoolExecutor, as_completed
 
     pool = ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),))
     try:

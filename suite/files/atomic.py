@@ -14,10 +14,11 @@ import re
 import secrets
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from suite.errors import UserError
 
+Content: TypeAlias = dict[str, Any]  # of a JSON file, before it is known to be a record
 ASIDE = re.compile(r"\.(\d+)-[0-9a-f]+-.*\.tmp")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -45,7 +46,7 @@ def seal(content: Mapping[str, Any]) -> bytes:
     return b'{"sha256":"%s",%s\n' % (hashlib.sha256(body).hexdigest().encode(), body[1:])
 
 
-def unseal(data: bytes, name: str) -> dict[str, Any]:
+def unseal(data: bytes, name: str) -> Content:
     """What `seal` was given. Raises Corrupt."""
     try:
         content = json.loads(data)
@@ -73,7 +74,7 @@ def read_bytes(path: Path) -> bytes:
         return file.read()
 
 
-def read_sealed(path: Path) -> dict[str, Any]:
+def read_sealed(path: Path) -> Content:
     """The content of a sealed file. Raises FileNotFoundError, Corrupt."""
     return unseal(read_bytes(path), path.name)
 

@@ -8,10 +8,10 @@ import logging
 import pickle
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from suite.config.rows import Memory
 from suite.errors import UserError
 from suite.files import atomic
 from suite.store import folder
@@ -30,7 +30,7 @@ class Checkpoint:
     run_id: str
     environment: Facts
     mixed: list[str]
-    trainer: dict[str, Any]
+    trainer: Memory
 
 
 def save(attempt: Attempt, step: int, content: Checkpoint) -> None:

@@ -58,7 +58,7 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
         attempt = claim(folder, order.still, order.launch.job)
         if attempt is None:
             return replace(store.state(folder.name), name=State.CLAIMED)
-        with Heartbeat(attempt) as heart:
+        with Heartbeat(attempt, order.beat_s) as heart:
             ending = Job(prepare(attempt, order, training or Training()), stop or Stop(), heart).work()
     except Overtaken as error:
         return RunState(State.CLAIMED, detail=str(error))

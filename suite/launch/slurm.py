@@ -35,7 +35,8 @@ from suite.store.store import Store
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-STILL_S = 3.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
+BEAT_S = 5.0  # each beat is two operations of the cluster's file system, for each run of everybody's jobs
+STILL_S = 6.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
 SBATCH_S = 120.0
 PLANNED = "PLANNED"  # in place of the time in the names of jobs that are only shown
 UNSURE = ("timed out", "timeout", "communication")  # in what sbatch says where the job may yet have been accepted
@@ -118,6 +119,7 @@ class Submission:
         Writes nothing.
         """
         order = self.options.order(0 if self.cluster.gpus_per_job else None, launch)
+        order = order.model_copy(update={"beat_s": BEAT_S})
         common: dict[str, Any] = {"code": str(code), "minutes": self.cluster.time, "signal_s": self.cluster.signal_s,
                                   "retry": self.options.retry, "training": self.training}
         arrays = batch.split(batch.in_tasks([run.run_id for run in runs], self.cluster.runs_per_job), largest)

@@ -64,13 +64,29 @@ def here() -> tuple[str, str]:
 
 
 def process_start(pid: int) -> int | None:
-    """When a process of this machine started, in ticks since the machine did. None if there is no such process."""
+    """When a process of this machine started, in ticks since the machine did; without /proc, in hundredths of a second.
+
+    None if there is no such process.
+    """
+    if not Path("/proc/self/stat").exists():
+        return _process_start_without_proc(pid)
     try:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()  # the name before it, in brackets, may hold anything
     return None if fields[0] in "ZX" else int(fields[19])  # a dead process that nobody has asked about yet is dead
+
+
+def _process_start_without_proc(pid: int) -> int | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        return None if process.status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD) else \
+            round(100 * process.create_time())
+    except psutil.Error:
+        return None
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
+from suite.config.rows import Row
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files import atomic
 from suite.store.migrate import SCHEMA, migrated
-from suite.store.records import Head, Result, Row
+from suite.store.records import Head, Result
 
 CHECKPOINT = re.compile(r"checkpoint-(\d{9,})-([0-9a-f]{16})\.pt")
 FROZEN = "FROZEN"  # a file of this name in a store keeps it from being written to

@@ -15,16 +15,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
+from suite.config.rows import Row
 from suite.errors import UserError
 from suite.files import atomic
 from suite.store import attempt, requests, trash
 from suite.store.folder import MANIFEST, STORE, check_folder, check_writable, checkpoints, read_config
-from suite.store.records import Row
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
 ASIDE = "merging"  # folder of the target for what is being copied; `<run>-<pid>-<start time>` in it
-STILL_S = 5.0  # a run of another machine whose heart stands still for so long is copied as it is
+STILL_S = 6.0  # a run of another machine whose heart stands still for so long is copied as it is
 NEW, SAME, BEHIND, NOTHING = "new", "the same in both", "as far in the target", "not started in the source"
 AHEAD = "further in the source; what was there is in the trash"
 TWICE = "measured in both; the target's is kept"

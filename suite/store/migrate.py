@@ -5,15 +5,15 @@ and left as it is: what this version cannot read must not be taken for damage.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 from suite.errors import UserError
+from suite.files.atomic import Content
 
 SCHEMA = 1
-STEPS: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {}  # from this version to the next
+STEPS: dict[int, Callable[[Content], Content]] = {}  # from this version to the next
 
 
-def migrated(content: dict[str, Any], where: str) -> dict[str, Any]:
+def migrated(content: Content, where: str) -> Content:
     """The content in the present version; files without one are of version 1. Raises UserError for a newer one."""
     version = content.get("schema", 1)
     if not isinstance(version, int) or version > SCHEMA:

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, SkipValidation
 
+from suite.config.rows import Row
 from suite.files.record import Record
 from suite.store.migrate import SCHEMA
 
-Row = dict[str, float | int]  # of an epoch: epoch, step, train/loss, val/accuracy, …, time/train, time/eval
 Facts = dict[str, str | int | float | bool | None]
 
 

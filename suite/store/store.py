@@ -14,13 +14,14 @@ from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
+from suite.config.rows import Row
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files import atomic
 from suite.store.attempt import latest
 from suite.store.folder import check_folder, is_whole, link_in, read_head, read_result, read_rows
 from suite.store.migrate import SCHEMA
-from suite.store.records import Head, Provenance, Result, Row
+from suite.store.records import Head, Provenance, Result
 from suite.store.state import RunState, State, one_line, state_of
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.models import classical
@@ -44,14 +45,14 @@ class Fit:
         self.config, self.data = config, data
         self.parameters = 0  # known once it is fitted
         self.step = 0
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Row] = []
 
     @property
     def finished(self) -> bool:
         """Whether it is fitted."""
         return self.step == 1
 
-    def advance(self) -> dict[str, Any]:
+    def advance(self) -> Row:
         """Fit, evaluate, and return the row, with the keys of `Trainer.advance`. Raises Diverged."""
         from threadpoolctl import threadpool_limits
 
@@ -61,7 +62,7 @@ class Fit:
             began = time.perf_counter()
             x, y = self._windows(Evaluation("train", "train", 1))
             fitted = classical.estimator(name, seed, threads).fit(x, y)
-            row: dict[str, Any] = {"epoch": 1, "step": 1, "train/loss": _loss(fitted, x, y)}
+            row: Row = {"epoch": 1, "step": 1, "train/loss": _loss(fitted, x, y)}
             seconds, began = time.perf_counter() - began, time.perf_counter()
             for entry in self.evaluations:
                 loss = _loss(fitted, *self._windows(entry))
@@ -72,11 +73,11 @@ class Fit:
         self.rows, self.step = [row | {"time/train": seconds, "time/eval": time.perf_counter() - began}], 1
         return dict(self.rows[0])
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Memory:
         """The row, if there is one."""
         return {"step": self.step, "rows": [dict(row) for row in self.rows], "parameters": self.parameters}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Memory) -> None:
         """Take up the row."""
         self.step, self.parameters = state["step"], state["parameters"]
         self.rows = [dict(row) for row in state["rows"]]

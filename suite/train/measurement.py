@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 
 from suite import machine
+from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,11 @@ class Measurement:
                             "bench.machine", "plan the grid on the machine that it is to measure")
         self.config, self.device = config, device
         self.step = 0
-        self.rows: list[dict[str, Any]] = []
+        self.rows: list[Row] = []
 
-    def advance(self) -> dict[str, Any]:
+    def advance(self) -> Row:
         """Measure, and return the row."""
-        row: dict[str, Any] = {"epoch": 1, "step": 1}
+        row: Row = {"epoch": 1, "step": 1}
         row |= self._kernel() if self.config.bench.subject == "kernel" else self._step()
         self.step = 1
         self.rows = [row]
@@ -65,7 +68,7 @@ class Measurement:
                                 wanted.backends, wanted.repeats, self.device):
             name = found["backend"]
             if found["seconds"] is None:
-                print(f"{name} did not run: {found['reason']}", flush=True)
+                LOG.info("%s did not run: %s", name, found["reason"])
                 continue
             row[f"{name}/ms"] = 1e3 * found["seconds"]
             if found["ratio"] is not None:
@@ -74,10 +77,10 @@ class Measurement:
                 row[f"{name}/mb"] = found["peak_bytes"] / 2**20
         return row
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Memory:
         """The row, if there is one."""
         return {"step": self.step, "rows": self.rows}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Memory) -> None:
         """Take up the row."""
         self.step, self.rows = state["step"], state["rows"]

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from suite import models
+from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
 from suite.data.prepared import bucketed
 from suite.data.tasks import TASKS
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from suite.data.prepared import Batch, TaskData
 
 ORDER, DROPOUT = 1, 2  # last word of the seeds, so that no two purposes share a stream
-Row = dict[str, float | int]
 
 
 class Diverged(Exception):
@@ -98,7 +98,7 @@ class Trainer:
             self._seconds += time.perf_counter() - began
         return self._end_epoch() if self.step == end else None
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Memory:
         """A copy, on the CPU, of all that is needed to go on bit-identically; call it between two calls of `advance`.
 
         Holds tensors, numbers, text, lists and dicts only, so `torch.load(weights_only=True)` reads it back.
@@ -107,7 +107,7 @@ class Trainer:
                 "loss": _on_cpu(self._loss), "model": _on_cpu(dict(self.model.state_dict())),
                 "optimizer": _on_cpu(self._optimizer.state_dict())}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Memory) -> None:
         """Go on from `state`, of a trajectory with the same configuration and data. `state` is not changed."""
         self.model.load_state_dict(state["model"])
         # The optimiser keeps the very tensors that it is given, and would write into them.

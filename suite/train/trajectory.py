@@ -9,10 +9,9 @@ from typing import Any, Protocol
 import torch
 
 from suite.config.fields import CLASSICAL
+from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
 from suite.train.mode import Mode
-
-Row = dict[str, float | int]
 
 
 class Trajectory(Protocol):
@@ -37,10 +36,10 @@ class Trajectory(Protocol):
     def advance(self) -> Row | None:
         """Do a step; the epoch's row after its last one."""
 
-    def state(self) -> dict[str, Any]:
+    def state(self) -> Memory:
         """All that is needed to go on."""
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def restore(self, state: Memory) -> None:
         """Go on from there."""
 
 

@@ -38,7 +38,7 @@ def test_a_grid_of_measurements_goes_the_way_of_all_grids(tmp_path: Path, monkey
     assert "Measured on" in Path("reports/small.md").read_text()
     assert Path("reports/figures/small-curves.png").stat().st_size > 1000
     result = json.loads(next(Path("runs").glob("*/result.json")).read_text())
-    assert {"blocked/ms", "naive/ms", "naive/ratio"} <= result.rows[0].keys()
+    assert {"blocked/ms", "naive/ms", "naive/ratio"} <= result["rows"][0].keys()
     with pytest.raises(SystemExit):
         main(["small.yaml", "--jobs", "x"])
     assert main(["small.yaml", "--jobs", "2", "--set", "bench.repeats=3"]) == 2

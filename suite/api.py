@@ -1,0 +1,67 @@
+"""The suite from Python, for notebooks and scripts: grids, results as one table, reports.
+
+    import suite
+    grid = suite.load_grid("grids/quickstart.yaml")
+    frame = suite.results(grid, "results/quickstart/store")
+
+Nothing heavy is imported before it is needed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from suite.grid.model import Grid
+    from suite.report.report import Report
+
+
+def load_grid(path: str | Path, profile: str | None = None, sets: Iterable[str] = (),
+              only: Iterable[str] = ()) -> Grid:
+    """The grid in a file, expanded into its runs.
+
+    `profile`, `sets` (`field=value`) and `only` (`axis=label`) are as `--profile`, `--set` and `--only`. Raises
+    UserError with every problem of the file.
+    """
+    from suite.grid.expand import load_grid as load
+
+    return load(Path(path), profile, tuple(sets), tuple(only))
+
+
+def results(grid: Grid | Sequence[Grid], store: str | Path = "runs") -> pd.DataFrame:
+    """Every finished epoch of every run of the grids: a row for each grid, run and epoch.
+
+    Columns: grid, the label on each axis, run_id, seed, state, epoch, each metric (as `val/accuracy`, a fraction; NaN
+    if the run did not measure it), and each field of the run by its dotted name. Raises UserError if the store cannot
+    be read.
+    """
+    from suite.report.export import tidy
+    from suite.report.tables.results import read_results
+    from suite.store.store import Store
+
+    grids, shelf = _grids(grid), Store(Path(store))
+    states = shelf.states(dict.fromkeys(run.run_id for one in grids for run in one.runs))
+    return tidy(grids, [read_results(one, shelf, states) for one in grids])
+
+
+def make_report(grid: Grid | Sequence[Grid], store: str | Path = "runs", out: str | Path = "reports",
+                figures: bool = True) -> Report:
+    """Write the tables, claims, figures and the page of these grids into the folder `out`.
+
+    Returns the paths of the files, and the text that the command line prints. Raises UserError for layouts and claims
+    that do not fit, and if `out` cannot be written.
+    """
+    from suite.report.report import write_report
+    from suite.store.store import Store
+
+    return write_report(_grids(grid), Store(Path(store)), Path(out), figures=figures)
+
+
+def _grids(grid: Grid | Sequence[Grid]) -> list[Grid]:
+    from suite.grid.model import Grid
+
+    return [grid] if isinstance(grid, Grid) else list(grid)

@@ -1,0 +1,8 @@
+"""What a run says of itself: a row of numbers for each epoch, and all that is needed to go on."""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+Row: TypeAlias = dict[str, float | int]  # epoch, step, train/loss, val/accuracy, …, time/train, time/eval in seconds
+Memory: TypeAlias = dict[str, Any]  # tensors, numbers, text, and lists and dicts of them
