@@ -40,9 +40,6 @@ class Drawn:
     def rows(self, claim):
         return ["a", "b"]
 
-    def note(self, claim):
-        return ""
-
 
 def stated(*claims):
     made = [Claim.model_validate(claim(table="t", id=f"c{i}", family="f" if len(claims) > 1 else "", **keys))

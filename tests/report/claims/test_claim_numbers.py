@@ -37,9 +37,6 @@ class Given:
     def rows(self, claim):
         return [row for row, _ in self.cells]
 
-    def note(self, claim):
-        return ""
-
 
 def seeds(*values, **more):
     return Datum(ACCURACY, summarise(values) if values else None, dict(enumerate(values)), planned=3, **more)
