@@ -95,7 +95,7 @@ def test_names_are_inert(nasty):
     assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on")]
     for name in NASTY:
         assert name in found.text
-    assert set(NASTY) <= {label for run in found.data["grids"][0]["runs"] for label in run}
+    assert set(NASTY) <= {label for run in found.data["grids"][0]["runs"] for label in run["labels"]}
 
 
 def test_it_needs_no_network(page, nasty):
@@ -154,11 +154,12 @@ def test_what_is_behind_a_cell(page):
     assert len(cells) == 4 * 4
     lin = cells[4]  # the second row, S4D-Lin; the first column, sCIFAR
     assert lin["what"] == "validation accuracy (%), at the epoch with the highest validation accuracy"
-    assert dict(lin["facts"])["n"] == "3"
-    assert [(grid["runs"][run][1], number) for run, number in lin["seeds"]] == [(0, "41.0"), (1, "40.5"), (2, "41.0")]
-    assert lin["curve"]["x"] == [1, 2, 3, 4]
-    partial = next(cell for cell in cells if ["no number", "1/4 epochs"] in cell["facts"])
-    assert {grid["runs"][place][2] for place, _ in partial["seeds"]} == {"1/4 epochs"}
+    assert {"name": "n", "text": "3"} in lin["facts"]
+    assert [(grid["runs"][one["run"]]["seed"], one["number"]) for one in lin["seeds"]] == [
+        (0, "41.0"), (1, "40.5"), (2, "41.0")]
+    assert lin["curve"]["epochs"] == [1, 2, 3, 4]
+    partial = next(cell for cell in cells if {"name": "no number", "text": "1/4 epochs"} in cell["facts"])
+    assert [grid["runs"][one["run"]]["state"] for one in partial["seeds"]] == ["1/4 epochs"] * 3
 
 
 @pytest.fixture(scope="module")
