@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from browser import MISSING, chromium, look
 from report_store import CLAIMS, LAYOUT, NASTY, SOURCES, hostile, make_grid, sources, with_holes, write_done
 
 from suite.grid.expand import load_grid
-from suite.grid.model import Grid
 from suite.report.claims.on_the_paper import by_id, published_verdicts
 from suite.report.claims.outcome import counts, counts_text
 from suite.report.published import load_published
@@ -61,7 +61,7 @@ def page(tmp_path_factory):
     grid, store = with_holes(tmp)
     other = {"environment": {"device": "a cpu", "threads": 2}, "code": "abc"}
     write_done(store, grid.runs[0], [0.1, 0.2, 0.41, 0.3], other)
-    second = Grid(**{**make_grid(["x", "y"]).__dict__, "name": "second", "title": "Another grid"})
+    second = replace(make_grid(["x", "y"]), name="second", title="Another grid")
     write_report([grid, second], store, tmp / "out", sources(tmp, LAYOUT, CLAIMS), figures=False)
     return tmp / "out/index.html"
 
@@ -103,6 +103,7 @@ def test_it_needs_no_network(page, nasty):
         found = Page(path)
         wanted = [value for _, attributes in found.tags for name, value in attributes.items()
                   if name in ("src", "srcset", "href", "data", "action")]
+        assert wanted
         assert all(re.match(r"data:image/svg\+xml;base64,|#grid-\d+$", str(value)) for value in wanted)
         policy = next(a["content"] for tag, a in found.tags if tag == "meta" and "http-equiv" in a)
         assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-")
