@@ -196,9 +196,9 @@ def _compare_records(what: str, compared: Compared, kept: Sequence[CellRecord | 
             yield f"{what} {which}: {'; '.join(told)}"
 
 
-def _differences(one: object, other: object, fields: Iterable[str]) -> list[str]:
+def _differences(one: object | None, other: object | None, fields: Iterable[str]) -> list[str]:
     """Which fields differ. Those of a record that is not there are None."""
-    pairs = [(name, getattr(one, name, None), getattr(other, name, None)) for name in fields]
+    pairs = [(name, one and getattr(one, name), other and getattr(other, name)) for name in fields]
     return [f"{name} {a!r}, now {b!r}" for name, a, b in pairs if not same(a, b)]
 
 
