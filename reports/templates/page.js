@@ -30,15 +30,15 @@ function behind(cell) {
   const column = head.dataset.name;
   const parts = [element("h4", {}, row + ", " + column), element("p", {class: "what"}, details.what)];
   const facts = element("dl");
-  for (const [name, text] of details.facts) facts.append(element("dt", {}, name), element("dd", {}, text));
+  for (const {name, text} of details.facts) facts.append(element("dt", {}, name), element("dd", {}, text));
   parts.push(facts);
   if (details.curve) parts.push(curve(details.curve, details.what));
   if (details.seeds.length) parts.push(seeds(details.seeds, grid));
   if (details.settings.length) {
     parts.push(element("h5", {}, "Settings that differ from " + (details.base || "the usual ones")));
     const list = element("dl");
-    for (const [field, value, usual] of details.settings)
-      list.append(element("dt", {}, field), element("dd", {}, value, element("small", {}, (details.base ? " there " : " usually ") + usual)));
+    for (const {field, value, other} of details.settings)
+      list.append(element("dt", {}, field), element("dd", {}, value, element("small", {}, (details.base ? " there " : " usually ") + other)));
     parts.push(list);
   } else if (details.seeds.length) {
     const of = details.base ? "those of " + details.base : "the usual ones of this grid";
@@ -49,8 +49,8 @@ function behind(cell) {
 
 function seeds(list, grid) {
   const body = element("tbody");
-  for (const [place, number] of list) {
-    const [id, seed, state, detail] = grid.runs[place];
+  for (const {run, number} of list) {
+    const {id, seed, state, detail} = grid.runs[run];
     const words = state === "done" ? "" : state + (detail ? ": " + detail : "");
     body.append(element("tr", {}, element("td", {}, String(seed)), element("td", {}, number || words),
       element("td", {}, element("code", {}, id)), element("td", {}, number ? words : "")));
@@ -62,21 +62,22 @@ function seeds(list, grid) {
 
 function curve(line, what) {
   const [width, height, left, bottom, top] = [300, 110, 42, 18, 6];
-  const low = line.y.map((y, i) => y === null ? null : y - (line.s[i] || 0));
-  const high = line.y.map((y, i) => y === null ? null : y + (line.s[i] || 0));
-  const known = [...low, ...high].filter(y => y !== null);
+  const {epochs, mean, std} = line; // null is what is not a number
+  const low = mean.map((value, i) => value === null ? null : value - (std[i] || 0));
+  const high = mean.map((value, i) => value === null ? null : value + (std[i] || 0));
+  const known = [...low, ...high].filter(value => value !== null);
   const [least, most] = [Math.min(...known), Math.max(...known)];
-  const [first, last] = [line.x[0], line.x[line.x.length - 1]];
+  const [first, last] = [epochs[0], epochs[epochs.length - 1]];
   const x = value => left + (width - left - 6) * (value - first) / (last - first || 1);
   const y = value => top + (height - top - bottom) * (most - value) / (most - least || 1);
-  const there = line.x.map((_, i) => i).filter(i => line.y[i] !== null);
-  const point = (i, side) => x(line.x[i]).toFixed(1) + "," + y(side[i]).toFixed(1);
+  const there = epochs.map((_, i) => i).filter(i => mean[i] !== null);
+  const point = (i, side) => x(epochs[i]).toFixed(1) + "," + y(side[i]).toFixed(1);
   const svg = drawn("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", class: "curve",
-    "aria-label": "Learning curve: " + what + ", from " + line.y[there[0]] + " to " + line.y[there[there.length - 1]]});
+    "aria-label": "Learning curve: " + what + ", from " + mean[there[0]] + " to " + mean[there[there.length - 1]]});
   svg.append(drawn("line", {x1: left, x2: width - 6, y1: height - bottom, y2: height - bottom, class: "axis"}));
   svg.append(drawn("polygon", {class: "band",
     points: [...there.map(i => point(i, high)), ...there.reverse().map(i => point(i, low))].join(" ")}));
-  svg.append(drawn("polyline", {class: "line", points: there.reverse().map(i => point(i, line.y)).join(" ")}));
+  svg.append(drawn("polyline", {class: "line", points: there.reverse().map(i => point(i, mean)).join(" ")}));
   for (const [text, px, py, anchor] of [[most.toPrecision(3), left - 4, top + 8, "end"],
     [least.toPrecision(3), left - 4, height - bottom, "end"], ["epoch " + first, left, height - 4, "start"],
     [String(last), width - 6, height - 4, "end"]]) {
@@ -206,7 +207,7 @@ function runs(details) {
   const head = element("tr");
   for (const name of ["run", ...grid.axes, "seed", "state"]) head.append(element("th", {scope: "col"}, name));
   const body = element("tbody");
-  for (const [id, seed, state, detail, ...labels] of grid.runs) {
+  for (const {id, seed, state, detail, labels} of grid.runs) {
     const row = element("tr", {}, element("td", {}, element("code", {}, id)));
     for (const label of [...labels, String(seed), state + (detail ? ": " + detail : "")]) row.append(element("td", {}, label));
     body.append(row);

@@ -143,7 +143,8 @@ def _freeze(values: Mapping[str, Any]) -> frozenset[tuple[str, type, Any]]:
 
 @lru_cache(maxsize=65536)
 def _cached_group(name: str, frozen: frozenset[tuple[str, type, Any]]) -> Group:
-    return GROUPS[name].model_validate({k: v for k, _, v in frozen})
+    ordered = sorted(frozen, key=lambda item: item[0])  # else the order of a set, which differs between processes
+    return GROUPS[name].model_validate({k: v for k, _, v in ordered})
 
 
 def _resolve(top: Flat, groups: dict[str, Flat]) -> None:

@@ -7,10 +7,9 @@ epoch, every metric, and every field of the run by dotted name. Event files for 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +77,7 @@ def _frame(grid: Grid, results: Results) -> pd.DataFrame:
 
 def _fields(runs: Sequence[GridRun]) -> dict[str, np.ndarray]:
     """A value per run for each field; those of measurements only where there are any."""
-    known: dict[str, dict[str, Any]] = {}
+    known: dict[str, Mapping[str, object]] = {}
     found = []
     for run in runs:
         key = run.config.with_seed(0).canonical
@@ -90,7 +89,7 @@ def _fields(runs: Sequence[GridRun]) -> dict[str, np.ndarray]:
     return {name: _column([one.get(name) for one in found]) for name in names}
 
 
-def _column(values: Sequence[Any]) -> np.ndarray:
+def _column(values: Sequence[object]) -> np.ndarray:
     """Numbers as numbers, with NaN for none; else texts, with true and false, and JSON for lists."""
     kinds = {type(value) for value in values}
     if kinds <= {int, float, type(None)} and kinds != {type(None)}:

@@ -7,41 +7,49 @@ names the grids and how they were asked for.
 
 from __future__ import annotations
 
-import json
 import shlex
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+
+from pydantic import ValidationError
 
 from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid
-from suite.report.saved import sha256
+from suite.report.records import CellRecord, ClaimRecord, IndexRecord, ReportRecord, read_record, to_bytes
+from suite.report.records import Manifest as Manifest
+from suite.report.saved import Saved, sha256
 from suite.store.folder import FROZEN, MANIFEST, STORE
 from suite.store.state import RunState
 from suite.store.store import Store
 
 RESULT, METRICS = "result.json", "metrics.jsonl"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
-PARTS = {"cells": (("table", "row", "column"),  # what names them, what must be the same, and of what in them
-                   ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base"),
-                   "published", ("table", "row", "column", "value", "std", "difference", "interval", "verdict")),
-         "claims": (("id",), ("verdict", "p", "adjusted_p"), "comparisons", ("n", "difference", "low", "high"))}
 STOPPED = ("budget", "interrupted", "timeout")  # reasons of a state that are no fault of the run
 
 
 @dataclass(frozen=True)
-class Manifest:
-    """The grids of kept results, as paths from their folder, and how they were asked for (`frozen.json`)."""
+class Compared:
+    """What `check` compares of records: `names` say which belong together, and `fields` must be the same.
 
-    grids: list[str]
-    profile: str | None
-    set: list[str]
-    only: list[str]
+    `inner` is the field that holds further records, of which `inner_fields` must be the same.
+    """
+
+    names: tuple[str, ...]
+    fields: tuple[str, ...]
+    inner: str
+    inner_fields: tuple[str, ...]
+
+
+CELLS = Compared(
+    ("table", "row", "column"),
+    ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base"),
+    "published", ("table", "row", "column", "value", "std", "difference", "interval", "verdict"))
+CLAIMS = Compared(("id",), ("verdict", "p", "adjusted_p"), "comparisons", ("n", "difference", "low", "high"))
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,7 @@ def freeze(grids: Sequence[Grid], source: Store, out: Path, manifest: Manifest) 
         for run_id, name in kept.items():
             _keep(source, target, run_id, name)
         (target.root / FROZEN).write_text(WORDS, encoding="utf-8")
-        (out / MANIFEST).write_text(json.dumps(asdict(manifest), indent=1, ensure_ascii=False) + "\n",
-                                    encoding="utf-8")
+        (out / MANIFEST).write_bytes(to_bytes(manifest))
     except OSError as error:
         raise atomic.explain(error) or error from None
     write_report(grids, target, out / "report", figures=False)
@@ -135,15 +142,13 @@ def _anew(folder: Path, manifest: Manifest) -> str:
 def _manifest(folder: Path) -> Manifest:
     path = folder / MANIFEST
     try:
-        content = json.loads(path.read_bytes())
+        return read_record(Manifest, path.read_bytes())
     except FileNotFoundError:
         raise UserError("there are no frozen results", str(path), "`freeze` makes them") from None
-    except ValueError:
-        raise UserError("is not JSON", str(path), "restore it from the repository") from None
-    kinds: dict[str, Any] = {"grids": list, "profile": (str, type(None)), "set": list, "only": list}
-    if not isinstance(content, dict) or not all(isinstance(content.get(key, ...), kind) for key, kind in kinds.items()):
-        raise UserError(f"must have {', '.join(kinds)}", str(path), "restore it from the repository")
-    return Manifest(**{key: content[key] for key in kinds})
+    except ValidationError as error:
+        broken = error.errors()[0]["type"] == "json_invalid"
+        raise UserError("is not JSON" if broken else "must have grids, profile, set, only", str(path),
+                        "restore it from the repository") from None
 
 
 def _compare(kept: Path, now: Path) -> Iterator[str]:
@@ -153,52 +158,51 @@ def _compare(kept: Path, now: Path) -> Iterator[str]:
         if not (kept / name).is_file() or not (now / name).is_file():
             yield f"{name}: only " + ("the store gives it" if (now / name).is_file() else "the report has it")
             continue
-        content = _content(kept / name)
-        yield from _compare_cells(name, content, _content(now / name))
-        yield from _edited(kept, content)
-    yield from _edited(kept, _content(kept / "index.json"))
+        before, after = _record(ReportRecord, kept / name), _record(ReportRecord, now / name)
+        yield from _compare_records(f"{name}: cell", CELLS, before.cells, after.cells)
+        yield from _compare_records(f"{name}: claim", CLAIMS, before.claims, after.claims)
+        if before.profile != after.profile:
+            yield f"{name}: profile {before.profile}, now {after.profile}"
+        yield from _edited(kept, before)
+    yield from _edited(kept, _record(IndexRecord, kept / "index.json"))
 
 
-def _content(path: Path) -> dict[str, Any]:
+def _record(kind: type[Saved], path: Path) -> Saved:
     try:
-        content = json.loads(path.read_bytes())
+        return read_record(kind, path.read_bytes())
     except (FileNotFoundError, ValueError):
-        content = None
-    if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
-        raise UserError("is not what a report wrote", str(path), "restore it from the repository")
-    return content
+        raise UserError("is not what a report wrote", str(path), "restore it from the repository") from None
 
 
-def _edited(folder: Path, content: Mapping[str, Any]) -> Iterator[str]:
-    for name, digest in content["files"].items():
+def _edited(folder: Path, record: ReportRecord | IndexRecord) -> Iterator[str]:
+    for name, digest in record.files.items():
         if sha256(folder / name) != digest:
             yield f"{name} is " + ("not as the report wrote it" if (folder / name).is_file() else "missing")
 
 
-def _compare_cells(name: str, kept: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    for part, (names, numbers, inner, of_inner) in PARTS.items():
-        before, after = ({", ".join(str(one.get(key)) for key in names): one for one in content.get(part, ())}
-                         for content in (kept, now))
-        for which in dict.fromkeys([*before, *after]):
-            one, other = before.get(which), after.get(which)
-            if one is None or other is None:
-                yield f"{name}: {part[:-1]} {which}: only " + ("the store gives it" if other else "the report has it")
-                continue
-            told = _differences(one, other, numbers)
-            none: dict[str, Any] = {}
-            for a, b in zip_longest(one.get(inner, ()), other.get(inner, ()), fillvalue=none):
-                told += [f"{inner} {words}" for words in _differences(a, b, of_inner)]
-            if told:
-                yield f"{name}: {part[:-1]} {which}: {'; '.join(told)}"
-    if kept.get("profile") != now.get("profile"):
-        yield f"{name}: profile {kept.get('profile')}, now {now.get('profile')}"
+def _compare_records(what: str, compared: Compared, kept: Sequence[CellRecord | ClaimRecord],
+                     now: Sequence[CellRecord | ClaimRecord]) -> Iterator[str]:
+    before, after = ({", ".join(str(getattr(one, name)) for name in compared.names): one for one in records}
+                     for records in (kept, now))
+    for which in dict.fromkeys([*before, *after]):
+        one, other = before.get(which), after.get(which)
+        if one is None or other is None:
+            yield f"{what} {which}: only " + ("the store gives it" if other else "the report has it")
+            continue
+        told = _differences(one, other, compared.fields)
+        for a, b in zip_longest(getattr(one, compared.inner), getattr(other, compared.inner)):
+            told += [f"{compared.inner} {words}" for words in _differences(a, b, compared.inner_fields)]
+        if told:
+            yield f"{what} {which}: {'; '.join(told)}"
 
 
-def _differences(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str]) -> list[str]:
-    return [f"{key} {one.get(key)!r}, now {other.get(key)!r}" for key in keys if not same(one.get(key), other.get(key))]
+def _differences(one: object | None, other: object | None, fields: Iterable[str]) -> list[str]:
+    """Which fields differ. Those of a record that is not there are None."""
+    pairs = [(name, one and getattr(one, name), other and getattr(other, name)) for name in fields]
+    return [f"{name} {a!r}, now {b!r}" for name, a, b in pairs if not same(a, b)]
 
 
-def same(one: Any, other: Any) -> bool:
+def same(one: object, other: object) -> bool:
     """Whether two values are equal, numbers up to a rounding of the last places."""
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= 1e-9 * max(abs(one), abs(other), 1e-9)

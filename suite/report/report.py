@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from suite.errors import UserError
 from suite.report.places import COLLECTED, PAGE, SOURCES, file_stem, natural
+from suite.report.records import IndexRecord, ReportRecord
 from suite.report.saved import Part, digest_of, fingerprint, load_saved
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path =
 
     What was made of the same inputs before is only printed again. Grids stand in the order of the numbers in their
     names. `sources` holds tables/*.yaml, published.yaml, claims.yaml and templates/. A store that is being written to
-    is read as it was at the start. Raises UserError for layouts and claims that do not fit, and where `out` cannot be
+    is read as it was at the start. Raises UserError for layouts and claims that do not fit, and if `out` cannot be
     written.
     """
     grids = sorted(grids, key=lambda grid: natural(grid.name))
@@ -45,18 +46,21 @@ def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path =
     common = digest_of([*sorted(sources.glob("*.yaml")), *sorted((sources / "templates").glob("*.*"))])
     parts = [_part(grid, store, states, out, sources, f"{common} {figures}") for grid in grids]
     digest = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
-    page = load_saved(out / "index.json", digest)
-    made = [part.saved for part in parts]
-    if page is None or None in made:
+    made = [part.saved for part in parts if part.saved is not None]
+    if load_saved(IndexRecord, out / "index.json", digest) is None or len(made) < len(parts):
         from suite.report import making
 
         made = making.make(parts, digest, store, states, out, sources, figures)
+    return _written(parts, made, out)
+
+
+def _written(parts: Sequence[Part], made: Sequence[ReportRecord], out: Path) -> Report:
     paths: list[Path] = []
     texts: list[str] = []
-    for part, content in zip(parts, made, strict=True):
-        names = [*content["files"], f"{part.stem}.cells.json"] if content else []
+    for part, record in zip(parts, made, strict=True):
+        names = [*record.files, f"{part.stem}.cells.json"]
         paths += [out / name for name in names]
-        texts.append((content or {})["text"] + "\n\n" + "\n".join(f"  {out / name}" for name in names))
+        texts.append(record.text + "\n\n" + "\n".join(f"  {out / name}" for name in names))
     whole = [out / name for name in ([PAGE, *COLLECTED] if len(parts) > 1 else [PAGE])]
     return Report([*paths, *whole], "\n\n".join(texts) + "".join(f"\n  {path}" for path in whole))
 
@@ -67,4 +71,4 @@ def _part(grid: Grid, store: Store, states: Mapping[str, RunState], out: Path, s
     layouts = layout_files(sources / "tables", grid.name)
     digest = fingerprint(grid, states, store.root, digest_of(layouts) + common)
     stem = file_stem(grid.name)
-    return Part(grid, stem, layouts, digest, load_saved(out / f"{stem}.cells.json", digest))
+    return Part(grid, stem, layouts, digest, load_saved(ReportRecord, out / f"{stem}.cells.json", digest))

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
 from suite.data import cards
 from suite.files import atomic
+from suite.report.records import IndexRecord, ReportRecord, read_record
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
     from suite.store.state import RunState
 
 CODE = Path(__file__).parents[1]  # all of it: a report also tells what rules, plans and settings say of its runs
+Saved = TypeVar("Saved", ReportRecord, IndexRecord)
 FILES = {True: ("result.json", "provenance.json"), False: ("result.json", "metrics.jsonl", "provenance.json")}  # done
 
 
@@ -65,22 +66,19 @@ def _stat(path: Path) -> tuple[int, ...]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
-def load_saved(path: Path, wanted: str) -> dict[str, Any] | None:
-    """The content of a `*.cells.json` with this fingerprint whose files are all as they were written, else None."""
+def load_saved(kind: type[Saved], path: Path, wanted: str) -> Saved | None:
+    """The record with this fingerprint, if all its files are as they were written. Returns None if it must be made."""
     try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):  # if it cannot be read, writing it anew tells why
+        record = read_record(kind, path.read_bytes())
+    except (OSError, ValueError):  # writing it anew tells why it cannot be read
         return None
-    if not isinstance(content, dict) or content.get("fingerprint") != wanted:
+    if record.fingerprint != wanted:
         return None
-    files = content.get("files")
-    if not isinstance(files, dict) or not isinstance(content.get("text"), str):
-        return None
-    return content if all(sha256(path.parent / name) == digest for name, digest in files.items()) else None
+    return record if all(sha256(path.parent / name) == digest for name, digest in record.files.items()) else None
 
 
 def sha256(path: Path) -> str:
-    """Digest of a file, or '' where none can be read."""
+    """Digest of a file, or '' if it cannot be read."""
     try:
         return atomic.sha256_of(path)
     except OSError:
@@ -95,4 +93,4 @@ class Part:
     stem: str
     layouts: list[Path]
     digest: str
-    saved: Mapping[str, Any] | None
+    saved: ReportRecord | None

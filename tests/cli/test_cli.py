@@ -117,17 +117,10 @@ def test_missing_data_are_named_before_anything_starts(folder: Path, monkeypatch
     assert "train.parquet is not there" in capsys.readouterr().err
 
 
-def test_help_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        main(["--help"])
-    told = capsys.readouterr().out
-    assert caught.value.code == 0
-    verbs = ("run", "retry", "cancel", "gc", "merge", "plan", "status", "report", "why", "logs", "doctor", "schema")
-    assert all(verb in told for verb in verbs)
-
-
 def test_every_verb_has_its_function() -> None:
     parser, verbs = make_parser()
+    assert {"run", "retry", "cancel", "gc", "merge", "plan", "status", "report", "why", "logs", "doctor", "schema"} <= {
+        *verbs}
     for verb in verbs:
         args, _ = parser.parse_known_args([verb, "list" if verb == "data" else "a", "b"])
         module, _, name = args.verb.partition(":")

@@ -30,6 +30,7 @@ def test_list_names_sizes_places_and_what_is_prepared(made: Cards, capsys: pytes
     data = made.load("bidmc_rr", "sample", normalization="window")
     assert main(["data", "list"]) == 0
     text = capsys.readouterr().out
+    assert len(cards.names()) > 5
     for name in cards.names():
         assert f"{name}: {cards.load(name).title}\n  licence: {cards.load(name).licence}" in text
         assert f"\n  source: {' '.join(cards.load(name).source.split())}\n" in text

@@ -1,4 +1,4 @@
-"""What the README says, done: its commands on a shortened quickstart, its grid, its file map, its length."""
+"""What the README says, done: its commands on a shortened quickstart, its grid, its file map."""
 
 import re
 import shlex
@@ -23,17 +23,16 @@ def commands() -> list[list[str]]:
     return [shlex.split(line) for line in lines]
 
 
-def test_the_readme_can_be_read_in_a_few_minutes() -> None:
-    assert len(README.splitlines()) <= 165
-    assert max(map(len, README.splitlines())) <= 140
-
-
 def test_the_files_that_it_names_are_there() -> None:
-    for name in re.findall(r"`((?:suite|grids|reports|datasets|results)/[\w/.-]*)`", README):
+    named = re.findall(r"`((?:suite|grids|reports|datasets|results)/[\w/.-]*)`", README)
+    assert len(named) > 10
+    for name in named:
         assert (ROOT / name).exists() or any(ROOT.glob(name + "*")), name
-    for row in re.findall(r"^\| (`suite/.*?) \|", README, re.MULTILINE):
-        for name in re.findall(r"`([\w/]+\.py|[\w/]+/)`", row):
-            assert (ROOT / name).exists() or (ROOT / "suite" / name).exists(), name
+    mapped = [name for row in re.findall(r"^\| (`suite/.*?) \|", README, re.MULTILINE)
+              for name in re.findall(r"`([\w/]+\.py|[\w/]+/)`", row)]
+    assert len(mapped) > 5
+    for name in mapped:
+        assert (ROOT / name).exists() or (ROOT / "suite" / name).exists(), name
 
 
 def test_its_grid_expands(tmp_path: Path) -> None:
@@ -46,8 +45,9 @@ def test_its_grid_expands(tmp_path: Path) -> None:
 
 
 def test_its_verbs_are_the_command_line_s(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
+    with pytest.raises(SystemExit) as caught:
         main(["--help"])
+    assert caught.value.code == 0
     told = capsys.readouterr().out
     also = re.search(r"^ {4}also: (.*)$", README, re.MULTILINE)
     assert also is not None

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from big_store import write_grids, write_runs
+from big_store import EPOCHS, write_grids, write_runs
 from report_store import write_partial
 
 from suite.cli.main import main
@@ -49,6 +49,7 @@ def test_every_number_and_field_is_there(place):
     rows = table[table.run_id == run.run_id]
     stored = json.loads((tmp / "runs" / run.run_id / "result.json").read_bytes())["rows"]
     assert rows.grid.unique().tolist() == ["big01"]
+    assert len(stored) == EPOCHS
     for row, (_, exported) in zip(stored, rows.iterrows(), strict=True):
         assert {name: exported[name] for name in row} == row
     fields = run.config.flat()
@@ -81,6 +82,7 @@ def test_event_files_read_back(place):
     events.Reload()
     stored = json.loads((tmp / "runs" / run.run_id / "result.json").read_bytes())["rows"]
     assert set(events.Tags()["scalars"]) == {name for name in stored[0] if "/" in name}
+    assert len(events.Tags()["scalars"]) > 2
     for name in events.Tags()["scalars"]:
         scalars = events.Scalars(name)
         assert [one.step for one in scalars] == [row["epoch"] for row in stored]

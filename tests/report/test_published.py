@@ -41,6 +41,7 @@ def test_averages_over_long_range_arena_count_a_failure_as_50():
 
 
 def test_every_number_stands_in_the_range_of_its_metric():
+    assert {n.metric for n in NUMBERS} >= {"accuracy", "rmse"}
     for n in NUMBERS:
         absolute = PUBLISHED.absolute(n)
         if absolute is not None and n.metric == "accuracy":

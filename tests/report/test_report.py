@@ -4,13 +4,15 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from own_cards import own_cards
 from report_store import fill, make_grid, rows_of, sources, write_done, write_partial
 
 from suite.errors import UserError
-from suite.grid.model import Grid
+from suite.report import saved
 from suite.report.places import file_stem
 from suite.report.report import write_report
 from suite.store.folder import encode_rows
@@ -151,6 +153,41 @@ def test_a_change_makes_the_report_again(place, change):
         assert after != before
 
 
+@pytest.fixture
+def small(tmp_path):
+    """The arguments of a report on three finished runs."""
+    grid, store = make_grid(["S4D-Lin"], ["SC"]), Store(tmp_path / "store")
+    for run in grid.runs:
+        write_done(store, run, [0.6] * 4)
+    layout = "name: demo\nrows: method\ncolumns: [{label: SC, chance: 0.5}]\n"
+    return [grid], store, tmp_path / "out", sources(tmp_path, layout), False
+
+
+def test_a_changed_card_changes_the_report(small, tmp_path, monkeypatch):
+    with own_cards(tmp_path, monkeypatch) as mine:
+        assert "60.00 ± 0.00" in write_report(*small).text
+        mine.change("bidmc", "sample", lambda fields: fields.update(about="Data of others."))
+        written = (tmp_path / "out/index.json").stat().st_mtime_ns
+        write_report(*small)
+        assert (tmp_path / "out/index.json").stat().st_mtime_ns == written  # this grid's data are not those
+        mine.change("cifar10", "sample", lambda fields: fields["counts"].update(val=20))
+        assert "X (n=3)" in write_report(*small).text
+
+
+def test_changed_code_outside_the_report_makes_it_again(small, tmp_path, monkeypatch):
+    code = tmp_path / "suite"
+    (code / "report").mkdir(parents=True)
+    monkeypatch.setattr(saved, "CODE", code)
+    found = []
+    for content in ("old", "old", "new"):
+        (code / "plan.py").write_text(content)
+        saved._code.cache_clear()
+        write_report(*small)
+        found.append((tmp_path / "out/demo.cells.json").stat().st_mtime_ns)
+    saved._code.cache_clear()
+    assert found[0] == found[1] < found[2]
+
+
 def test_the_same_inputs_give_the_same_bytes(place, tmp_path, drawn):
     grid, store, out, folder = place
     first, second = (write_report([grid], store, tmp_path / name, folder) for name in ("a", "b"))
@@ -168,7 +205,7 @@ def test_nothing_has_run_yet(tmp_path):
 
 def test_a_part_of_a_grid(tmp_path):
     grid = make_grid()
-    part = Grid(**{**grid.__dict__, "runs": tuple(run for run in grid.runs if run.labels["task"] == "SC")})
+    part = replace(grid, runs=tuple(run for run in grid.runs if run.labels["task"] == "SC"))
     store = Store(tmp_path / "store")
     fill(store, part)
     layout = ("name: demo\nrows: method\ncolumns:\n- {label: CIFAR, where: {task: sCIFAR}}\n"
@@ -280,7 +317,7 @@ def test_two_grids_two_reports(place):
     grid, store, out, folder = place
     (folder / "tables/demo.yaml").write_text("rows: method\nname: demo\ncolumns: [{label: SC, where: {task: SC}}]\n")
     (folder / "claims.yaml").write_text(CLAIMS.replace("rows: SC", "columns: SC"))
-    other = Grid(**{**grid.__dict__, "name": "other"})
+    other = replace(grid, name="other")
     made = write_report([grid, other], store, out, folder)
     assert (out / "other.md").exists()
     assert made.text.count("A grid for tests") == 2 + 2

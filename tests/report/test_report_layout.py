@@ -133,6 +133,7 @@ def test_every_layout_in_the_repository_belongs_to_a_grid_and_fits_it():
         for layout in layout_files(folder, grid.name):
             assert load_layout(layout, grid, load_published()).layout.columns
             read.add(layout)
+    assert len(read) > 10
     assert read == set(folder.glob("*.yaml"))
 
 

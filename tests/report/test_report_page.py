@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,7 +11,6 @@ from browser import MISSING, chromium, look
 from report_store import CLAIMS, LAYOUT, NASTY, SOURCES, hostile, make_grid, sources, with_holes, write_done
 
 from suite.grid.expand import load_grid
-from suite.grid.model import Grid
 from suite.report.claims.on_the_paper import by_id, published_verdicts
 from suite.report.claims.outcome import counts, counts_text
 from suite.report.published import load_published
@@ -61,7 +61,7 @@ def page(tmp_path_factory):
     grid, store = with_holes(tmp)
     other = {"environment": {"device": "a cpu", "threads": 2}, "code": "abc"}
     write_done(store, grid.runs[0], [0.1, 0.2, 0.41, 0.3], other)
-    second = Grid(**{**make_grid(["x", "y"]).__dict__, "name": "second", "title": "Another grid"})
+    second = replace(make_grid(["x", "y"]), name="second", title="Another grid")
     write_report([grid, second], store, tmp / "out", sources(tmp, LAYOUT, CLAIMS), figures=False)
     return tmp / "out/index.html"
 
@@ -95,7 +95,7 @@ def test_names_are_inert(nasty):
     assert not [name for _, attributes in found.tags for name in attributes if name.startswith("on")]
     for name in NASTY:
         assert name in found.text
-    assert set(NASTY) <= {label for run in found.data["grids"][0]["runs"] for label in run}
+    assert set(NASTY) <= {label for run in found.data["grids"][0]["runs"] for label in run["labels"]}
 
 
 def test_it_needs_no_network(page, nasty):
@@ -103,6 +103,7 @@ def test_it_needs_no_network(page, nasty):
         found = Page(path)
         wanted = [value for _, attributes in found.tags for name, value in attributes.items()
                   if name in ("src", "srcset", "href", "data", "action")]
+        assert wanted
         assert all(re.match(r"data:image/svg\+xml;base64,|#grid-\d+$", str(value)) for value in wanted)
         policy = next(a["content"] for tag, a in found.tags if tag == "meta" and "http-equiv" in a)
         assert policy.startswith("default-src 'none'; img-src data:; style-src 'unsafe-inline'; script-src 'sha256-")
@@ -154,11 +155,12 @@ def test_what_is_behind_a_cell(page):
     assert len(cells) == 4 * 4
     lin = cells[4]  # the second row, S4D-Lin; the first column, sCIFAR
     assert lin["what"] == "validation accuracy (%), at the epoch with the highest validation accuracy"
-    assert dict(lin["facts"])["n"] == "3"
-    assert [(grid["runs"][run][1], number) for run, number in lin["seeds"]] == [(0, "41.0"), (1, "40.5"), (2, "41.0")]
-    assert lin["curve"]["x"] == [1, 2, 3, 4]
-    partial = next(cell for cell in cells if ["no number", "1/4 epochs"] in cell["facts"])
-    assert {grid["runs"][place][2] for place, _ in partial["seeds"]} == {"1/4 epochs"}
+    assert {"name": "n", "text": "3"} in lin["facts"]
+    assert [(grid["runs"][one["run"]]["seed"], one["number"]) for one in lin["seeds"]] == [
+        (0, "41.0"), (1, "40.5"), (2, "41.0")]
+    assert lin["curve"]["epochs"] == [1, 2, 3, 4]
+    partial = next(cell for cell in cells if {"name": "no number", "text": "1/4 epochs"} in cell["facts"])
+    assert [grid["runs"][one["run"]]["state"] for one in partial["seeds"]] == ["1/4 epochs"] * 3
 
 
 @pytest.fixture(scope="module")

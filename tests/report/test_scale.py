@@ -1,6 +1,7 @@
-"""A store of many finished runs: status and report, in seconds of processor time and megabytes, and how they grow.
+"""A store of many finished runs: what status and report take of processor time and memory, and how that grows.
 
-Wall time depends on whoever else computes; `python tools/big_store.py` makes the store, for a quiet machine.
+Seconds depend on the machine, so the quick test compares one command with another. The slow test has limits in
+seconds, too. `python tools/big_store.py` makes the store, for a quiet machine.
 """
 
 from __future__ import annotations
@@ -44,9 +45,8 @@ def test_a_thousand_runs(tmp_path: Path) -> None:
     report = measure(tmp_path, "report", "--no-figures", "--out", str(tmp_path / "out"))
     again = measure(tmp_path, "report", "--no-figures", "--out", str(tmp_path / "out"))
     print(status, report, again)
-    assert status["s"] < 1
-    assert report["s"] < 5
-    assert again["s"] < 1.5  # it is only printed
+    assert status["s"] < report["s"] / 2  # 0.2 to 0.3 of it when the machine is quiet
+    assert again["s"] < report["s"] / 2  # it is only printed
     assert max(status["mb"], report["mb"]) < 500
     page = (tmp_path / "out/index.html").read_text(encoding="utf-8")
     assert page.count("data-cell=") == 5 * 40
@@ -62,6 +62,8 @@ def test_ten_thousand_runs(tmp_path: Path) -> None:
         used[runs] = (measure(tmp_path / str(runs), "status"),
                       measure(tmp_path / str(runs), "report", "--no-figures", "--out", str(tmp_path / f"out{runs}")))
     print(used)
+    assert used[1000][0]["s"] < 1
+    assert used[1000][1]["s"] < 5
     status, report = used[10_000]
     assert status["s"] < 2  # twice what is wanted: processor time grows where others compute
     assert report["s"] < 10

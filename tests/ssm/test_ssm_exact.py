@@ -16,12 +16,7 @@ from suite.ssm.layer import SSMLayer
 COVERING = ssm_cases.covering()
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def hold(case: Case, bidirectional: bool) -> None:

@@ -30,12 +30,9 @@ MODELS = {
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
+def usual_backend(one_thread):
     yield
     kernels.use_backend(None)
-    torch.set_num_threads(before)
 
 
 def make(length: int = 40, bidirectional: bool = False, **fields) -> SSMLayer:

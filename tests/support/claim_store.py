@@ -13,8 +13,8 @@ from suite.files.yaml import Node, Where
 from suite.grid.model import Grid
 from suite.report.against.verdict import judged_table
 from suite.report.claims.judge import judge
-from suite.report.claims.language import load_claims
-from suite.report.claims.numbers import RunNumbers
+from suite.report.claims.language import Claim, load_claims
+from suite.report.claims.numbers import Datum, RunNumbers
 from suite.report.claims.outcome import Verdict
 from suite.report.published import load_published
 from suite.report.tables.layout import Layout, Placed
@@ -26,7 +26,29 @@ CLAIM = {"id": "one", "text": "Real is worse than Lin.", "source": "paper sectio
 COLUMNS = [{"label": "sCIFAR", "where": {"task": "sCIFAR"}}, {"label": "SC", "where": {"task": "SC"}},
            {"label": "loss", "where": {"task": "sCIFAR"}, "metric": "val/loss"},
            {"label": "first", "where": {"task": "sCIFAR"}, "epoch": "first"}]
+LOW, HIGH = [0.30, 0.31, 0.32], [0.40, 0.41, 0.42]  # accuracies of three seeds
 Cells = Mapping[tuple[str, str], Sequence[Any]]  # by method and task: for each seed an accuracy, a curve, or None
+
+
+class Given:
+    """Numbers for claims as they are given, by row and column; `published` are those that they are compared with."""
+
+    profile = "paper"
+
+    def __init__(self, cells: dict[tuple[str, str], Datum], published: Mapping[tuple[str, str], float] | None = None):
+        self.cells, self.printed = cells, published or {}
+
+    def datum(self, claim: Claim, row: str, column: str) -> Datum:
+        """What stands in the cell."""
+        return self.cells[row, column]
+
+    def published(self, claim: Claim, row: str, column: str) -> float | str | None:
+        """The published number of the cell."""
+        return self.printed.get((row, column))
+
+    def rows(self, claim: Claim) -> list[str]:
+        """The row of each cell."""
+        return [row for row, _ in self.cells]
 
 
 def claim(**changes: Any) -> dict[str, Any]:

@@ -16,13 +16,7 @@ from suite.ssm.layer import SSMLayer
 from suite.theory import numbers
 from suite.theory import section as section
 
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def test_theorem_3_the_bases_approach_each_other() -> None:

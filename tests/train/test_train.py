@@ -23,12 +23,7 @@ CPU = torch.device("cpu")
 COUNTS = {"train": 18, "val": 7, "test": 6}  # 4 steps of 4, and 2 examples left over
 
 
-@pytest.fixture(autouse=True)
-def one_thread() -> Any:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def untimed(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from suite.data import cards
 from suite.report.against.readings import OPEN, is_open
@@ -190,8 +190,3 @@ def spread(judged: tuple[Judged, ...]) -> float | None:
     """How far the paper's own numbers for one configuration lie apart, None where it prints one."""
     values = [one.value for one in judged if one.value is not None]
     return max(values) - min(values) if len(values) > 1 else None
-
-
-def record(one: Judged) -> dict[str, Any]:
-    """For `cells.json`."""
-    return dict(vars(one))

@@ -58,7 +58,7 @@ def _families(stated: Sequence[Stated]) -> list[list[int]]:
 def _verdict(stated: Stated, tested: Tested, adjusted: float, tests: int, numbers: Numbers) -> Verdict:
     claim, parts, pair = stated.claim, tested.parts, tested.pair
     exact = whole(claim, [part.exact for part in parts])
-    made = Verdict(claim, "untested", "", parts, pair.p, adjusted, stated.family, note=numbers.note(claim),
+    made = Verdict(claim, "untested", "", parts, pair.p, adjusted, stated.family,
                    at_face=exact.holds == 0 if exact.p == 0 else None)
     untested = [part for part in parts if not part.tested]
     if adjusted <= claim.alpha:

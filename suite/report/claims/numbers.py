@@ -65,10 +65,6 @@ class Numbers(Protocol):
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
 
-    def note(self, claim: Claim) -> str:
-        """What must be known of all numbers behind a claim."""
-
-
 def _digits(shown: Metric) -> Metric:
     """The metric with at least the digits of its kind: differences are smaller than what they are taken from."""
     quantity = QUANTITIES.get(shown.name.rpartition("/")[2])
@@ -172,7 +168,3 @@ class RunNumbers:
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
         return next(table.rows for table in self.tables if table.name == claim.table)
-
-    def note(self, claim: Claim) -> str:
-        """Nothing: the report has its own warnings."""
-        return ""

@@ -93,10 +93,6 @@ class PrintedNumbers:
         """The rows of the claim's table."""
         return list(self.file.table(claim.table).rows)
 
-    def note(self, claim: Claim) -> str:
-        """Nothing: `published_verdicts` tells it once."""
-        return ""
-
 
 def _metric(number: Number) -> Metric:
     return metric(f"{number.split}/{number.metric}", "the published numbers", digits=number.digits)

@@ -96,7 +96,6 @@ class Verdict:
     adjusted: float | None = None
     family: int = 1
     more: int | None = None
-    note: str = ""
     at_face: bool | None = None
 
     @property
@@ -134,8 +133,7 @@ class Verdict:
             words.append(f"p {_equals(self.p)}" + (
                 f" ({_equals(self.adjusted).removeprefix('= ')} after Holm's correction over {self.family} claims)"
                 if self.family > 1 and self.adjusted is not None else ""))
-        notes = [shown.note] if shown is not None and shown.note else []
-        return ", ".join([*words, *notes, *filter(None, (self.reason, self.note))])
+        return ", ".join(filter(None, [*words, shown.note if shown is not None else "", self.reason]))
 
     def _differences(self) -> list[str]:
         """The first few differences, where nothing can be tested."""

@@ -128,7 +128,7 @@ def figure(shown: Sequence[Panel]) -> Any:
     columns, legend_rows = _legend_shape(names, across)
     with style():
         made = canvas(3.5 * across, 2.7 * down + 0.25 * legend_rows + 0.15)
-        handles: dict[str, Any] = {}
+        handles: dict[str, object] = {}
         for i, panel in enumerate(shown):
             _axes(made.add_subplot(down, across, i + 1), panel, names, handles)
         made.legend([handles[name] for name in names], [legend_label(name) for name in names],
@@ -143,7 +143,7 @@ def _legend_shape(names: Sequence[str], across: int) -> tuple[int, int]:
     return -(-len(names) // rows), rows
 
 
-def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, Any]) -> None:
+def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, object]) -> None:
     from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
     for line in panel.lines:

@@ -47,7 +47,7 @@ def figure(table: Table) -> Any:
     down = -(-len(units) // across)
     with style():
         made = canvas(max(3.5, 3.2 * across), 3.6 * down + 0.22 * -(-len(columns) // 3))
-        handles: dict[str, Any] = {}
+        handles: dict[str, object] = {}
         for i, (unit, shown) in enumerate(units.items()):
             _panel(made.add_subplot(down, across, i + 1), unit, shown, columns, handles)
         made.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=min(3, len(columns)),
@@ -55,7 +55,7 @@ def figure(table: Table) -> Any:
     return made
 
 
-def _panel(axes: Any, unit: str, shown: Iterable[Point], columns: list[str], handles: dict[str, Any]) -> None:
+def _panel(axes: Any, unit: str, shown: Iterable[Point], columns: list[str], handles: dict[str, object]) -> None:
     ends: list[float] = []
     for point in shown:
         place = columns.index(point.column)

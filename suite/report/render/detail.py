@@ -1,11 +1,14 @@
-"""What the page tells of a cell when it is pointed at: numbers, runs, settings and learning curve, as plain data."""
+"""What the page shows of a cell when it is pointed at: numbers, runs, settings and learning curve.
+
+`details` gives what `page.js` reads: the fields of these classes are the keys of its JSON.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from suite.config.compare import differences, settings, usual
 from suite.report.figures.curves import Line, curve_of
@@ -13,42 +16,105 @@ from suite.report.tables.results import status
 from suite.report.tables.table import Cell, Head, Table
 
 if TYPE_CHECKING:
+    from suite.config.run_config import RunConfig
+    from suite.grid.model import GridRun
     from suite.report.document import Document
     from suite.report.tables.table import Judged
 
 MOST_POINTS = 60  # of a learning curve: more cannot be told apart at its size
 
 
-def details(document: Document) -> dict[str, Any]:
-    """Runs and cells of a grid: `runs` as [id, seed, state, its detail, labels], `cells` in the order of the tables.
+@dataclass(frozen=True)
+class RunDetail:
+    """A run: `detail` is that of its `state`, and `labels` are those of the grid's axes."""
 
-    A cell has `what` its number is, `facts` as [name, text], `seeds` as [index of the run, number], `settings` as
-    [field, value, value in the row `base`, or the usual one], and the `curve` over epochs.
-    """
+    id: str
+    seed: int
+    state: str
+    detail: str
+    labels: list[str]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that is known of a cell."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class SeedDetail:
+    """A run of a cell, as the index among the grid's runs, and its number as it is shown, or ''."""
+
+    run: int
+    number: str
+
+
+@dataclass(frozen=True)
+class SettingDetail:
+    """A field that differs: its value, and the `other` one, which is that of the base row or the usual one."""
+
+    field: str
+    value: str
+    other: str
+
+
+@dataclass(frozen=True)
+class CurveDetail:
+    """A learning curve over epochs. None stands for what is not a number."""
+
+    epochs: list[int]
+    mean: list[float | None]
+    std: list[float | None]
+
+
+@dataclass(frozen=True)
+class CellDetail:
+    """A cell: `what` its number is, and the row `base` whose settings it is compared with, '' for the usual ones."""
+
+    what: str
+    facts: list[Fact]
+    base: str
+    seeds: list[SeedDetail]
+    settings: list[SettingDetail]
+    curve: CurveDetail | None
+
+
+@dataclass(frozen=True)
+class GridDetails:
+    """A grid: the names of its axes, its runs, and its cells in the order of the tables."""
+
+    axes: list[str]
+    runs: list[RunDetail]
+    cells: list[CellDetail]
+
+
+def details(document: Document) -> GridDetails:
+    """The runs and cells of a grid."""
     grid = document.grid
-    place: dict[str, int] = {}
-    runs: list[list[Any]] = []
-    for run in grid.runs:
-        state = document.states[run.run_id]
-        words = "done" if state.name == "done" else status(state, run.config.train.epochs)[1]
-        place.setdefault(run.run_id, len(runs))
-        labels = (run.labels.get(axis, "") for axis in grid.axes)
-        runs.append([run.run_id, run.config.seed, words, state.detail, *labels])
     configs = {run.run_id: run.config for run in grid.runs}
+    runs = [_run(run, document) for run in grid.runs]
+    places: dict[str, int] = {}
+    for place, run in enumerate(runs):
+        places.setdefault(run.id, place)
     every = cells_of(document)
-    fields = {run_id: settings(configs[run_id]) for run_id in dict.fromkeys(told.cell.run_ids[0] for told in every
-                                                                            if told.cell.run_ids)}
+    shown = dict.fromkeys(told.cell.run_ids[0] for told in every if told.cell.run_ids)
+    fields = {run_id: settings(configs[run_id]) for run_id in shown}
     common = usual(fields.values())
-    cells = []
-    for told in every:
-        cell, base = told.cell, fields[told.base_run] if told.base_run else common
-        changed = differences(fields[cell.run_ids[0]], base) if cell.run_ids else {}
-        cells.append({
-            "what": told.what, "facts": told.facts, "base": cell.base if told.base_run else "",
-            "seeds": _seeds(cell, told.head, place, configs),
-            "settings": [[key, _told(value), _told(other)] for key, (value, other) in changed.items()],
-            "curve": _curve(document.curves.get(curve_of(told.head, cell)))})
-    return {"axes": list(grid.axes), "runs": runs, "cells": cells}
+    cells = [CellDetail(what=told.what, facts=[Fact(*fact) for fact in told.facts],
+                        base=told.cell.base if told.base_run else "",
+                        seeds=_seeds(told.cell, told.head, places, configs),
+                        settings=_settings(told.cell, fields, fields[told.base_run] if told.base_run else common),
+                        curve=_curve(document.curves.get(curve_of(told.head, told.cell)))) for told in every]
+    return GridDetails(list(grid.axes), runs, cells)
+
+
+def _run(run: GridRun, document: Document) -> RunDetail:
+    state = document.states[run.run_id]
+    words = "done" if state.name == "done" else status(state, run.config.train.epochs)[1]
+    return RunDetail(run.run_id, run.config.seed, words, state.detail,
+                     [run.labels.get(axis, "") for axis in document.grid.axes])
 
 
 @dataclass(frozen=True)
@@ -113,25 +179,33 @@ def _difference(one: Judged, head: Head) -> str:
     return head.metric.format(one.difference or 0.0, signed=True) + interval
 
 
-def _seeds(cell: Cell, head: Head, place: Mapping[str, int], configs: Mapping[str, Any]) -> list[list[Any]]:
+def _seeds(cell: Cell, head: Head, places: Mapping[str, int],
+           configs: Mapping[str, RunConfig]) -> list[SeedDetail]:
     values = cell.values or {}
-    return [[place[run_id], head.metric.format(values[seed]) if (seed := configs[run_id].seed) in values else ""]
+    return [SeedDetail(places[run_id],
+                       head.metric.format(values[seed]) if (seed := configs[run_id].seed) in values else "")
             for run_id in cell.run_ids]
 
 
-def _told(value: Any) -> str:
+def _settings(cell: Cell, fields: Mapping[str, Mapping[str, object]],
+              base: Mapping[str, object]) -> list[SettingDetail]:
+    changed = differences(fields[cell.run_ids[0]], base) if cell.run_ids else {}
+    return [SettingDetail(name, _told(value), _told(other)) for name, (value, other) in changed.items()]
+
+
+def _told(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(_told, value)) or "none"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _curve(line: Line | None) -> dict[str, list[float | None]] | None:
+def _curve(line: Line | None) -> CurveDetail | None:
     if line is None or len(line.epochs) < 2:
         return None
     step = math.ceil(len(line.epochs) / MOST_POINTS)
     shown = [*range(0, len(line.epochs) - 1, step), len(line.epochs) - 1]
-    return {"x": [int(line.epochs[i]) for i in shown], "y": [_short(line.mean[i]) for i in shown],
-            "s": [_short(line.std[i]) for i in shown]}
+    return CurveDetail([int(line.epochs[i]) for i in shown], [_short(line.mean[i]) for i in shown],
+                       [_short(line.std[i]) for i in shown])
 
 
 def _short(value: float) -> float | None:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
-from suite.report.against.verdict import record
 from suite.report.claims.on_the_paper import PrintedVerdict
 from suite.report.claims.outcome import Comparison, Verdict
 from suite.report.document import Document
+from suite.report.records import CellRecord, ClaimRecord, ComparisonRecord, PublishedRecord, ReportRecord
 from suite.report.render import drawing, latex, markdown, text
-from suite.report.tables.table import Cell
+from suite.report.tables.table import Cell, Head
 
 
 def render(document: Document, draw: bool, printed: Mapping[str, PrintedVerdict]) -> dict[str, bytes]:
@@ -28,32 +27,36 @@ def render(document: Document, draw: bool, printed: Mapping[str, PrintedVerdict]
     return files
 
 
-def content(document: Document, digest: str, files: Mapping[str, str]) -> dict[str, Any]:
+def record_of(document: Document, digest: str, files: Mapping[str, str]) -> ReportRecord:
     """The content of `<name>.cells.json`: a record per cell and claim, and what an unchanged report prints again."""
-    cells = [_record(table.name, cell, head.metric.unit, head.metric.name, head.epoch)
+    cells = [_cell(table.name, cell, head)
              for table in document.tables for row in table.cells for cell, head in zip(row, table.heads, strict=True)]
-    return {"fingerprint": digest, "grid": document.grid.name, "profile": document.grid.profile, "cells": cells,
-            "claims": [_claim(verdict) for verdict in document.verdicts], "warnings": document.warnings,
-            "files": dict(files), "text": text.render(document)}
+    return ReportRecord(fingerprint=digest, grid=document.grid.name, profile=document.grid.profile, cells=cells,
+                        claims=[_claim(verdict) for verdict in document.verdicts], warnings=document.warnings,
+                        files=dict(files), text=text.render(document))
 
 
-def _record(table: str, cell: Cell, unit: str, metric: str, epoch: str | int) -> dict[str, Any]:
-    return {"table": table, "row": cell.row, "column": cell.column, "mean": cell.mean, "std": cell.std,
-            "interval": cell.interval, "n": cell.n, "state": cell.state, "reason": cell.reason, "run_ids": cell.run_ids,
-            "unit": unit, "metric": metric, "epoch": epoch, "values": cell.values, "text": cell.text,
-            "base": cell.base, "published": [record(one) for one in cell.judged]}
+def _cell(table: str, cell: Cell, head: Head) -> CellRecord:
+    values = None if cell.values is None else {str(seed): value for seed, value in cell.values.items()}
+    return CellRecord(
+        table=table, row=cell.row, column=cell.column, mean=cell.mean, std=cell.std, interval=cell.interval, n=cell.n,
+        state=cell.state, reason=cell.reason, run_ids=cell.run_ids, unit=head.metric.unit, metric=head.metric.name,
+        epoch=head.epoch, values=values, text=cell.text, base=cell.base,
+        published=[PublishedRecord(**vars(one)) for one in cell.judged])
 
 
-def _claim(verdict: Verdict) -> dict[str, Any]:
+def _claim(verdict: Verdict) -> ClaimRecord:
     claim = verdict.claim
-    return {"id": claim.id, "text": claim.text, "source": claim.source, "table": claim.table, "kind": claim.kind,
-            "verdict": verdict.verdict, "reason": verdict.reason, "p": verdict.p, "adjusted_p": verdict.adjusted,
-            "family": claim.family, "of_family": verdict.family, "alpha": claim.alpha, "more_seeds": verdict.more,
-            "note": verdict.note, "evidence": verdict.evidence, "comparisons": [_compared(p) for p in verdict.parts]}
+    return ClaimRecord(
+        id=claim.id, text=claim.text, source=claim.source, table=claim.table, kind=claim.kind, verdict=verdict.verdict,
+        reason=verdict.reason, p=verdict.p, adjusted_p=verdict.adjusted, family=claim.family, of_family=verdict.family,
+        alpha=claim.alpha, more_seeds=verdict.more, evidence=verdict.evidence,
+        comparisons=[_comparison(part) for part in verdict.parts])
 
 
-def _compared(part: Comparison) -> dict[str, Any]:
+def _comparison(part: Comparison) -> ComparisonRecord:
     bounds = [None if math.isinf(bound) else bound for bound in part.bounds] if part.bounds else None
-    return {"words": part.words, "unit": part.metric.difference_unit if part.metric else "", "bounds": bounds,
-            "p_holds": part.pair.holds, "p_fails": part.pair.fails,
-            **{key: getattr(part, key) for key in ("n", "difference", "low", "high", "df", "g", "why", "note")}}
+    return ComparisonRecord(
+        words=part.words, unit=part.metric.difference_unit if part.metric else "", bounds=bounds,
+        p_holds=part.pair.holds, p_fails=part.pair.fails, n=part.n, difference=part.difference, low=part.low,
+        high=part.high, df=part.df, g=part.g, why=part.why, note=part.note)

@@ -10,9 +10,10 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -22,14 +23,70 @@ from suite.report.claims.on_the_paper import at_seeds
 from suite.report.claims.outcome import WORDS, Word, counts
 from suite.report.figures.plot import for_both_pages
 from suite.report.render import notes
-from suite.report.render.detail import details
+from suite.report.render.detail import GridDetails, details
 from suite.report.render.drawing import drawings
-from suite.report.render.sheet import sheet
+from suite.report.render.sheet import Sheet, sheet
+from suite.report.tables.table import Cell, Table
 
 if TYPE_CHECKING:
+    from suite.grid.model import Grid
     from suite.report.claims.on_the_paper import PrintedVerdict
     from suite.report.claims.outcome import Verdict
     from suite.report.document import Document
+
+Count = tuple[str, int]  # something, and how many runs or cells have it
+
+
+@dataclass(frozen=True)
+class TablePart:
+    """A table on the page: `number` is the place of each cell, by row and column, among the grid's cells."""
+
+    table: Table
+    sheet: Sheet[Cell]
+    number: dict[tuple[str, str], int]
+    caption: list[str]
+
+
+@dataclass(frozen=True)
+class FigurePart:
+    """A figure on the page, with its SVG as a data URI."""
+
+    title: str
+    words: str
+    uri: str
+
+
+@dataclass(frozen=True)
+class GridPart:
+    """A grid on the page, as the template reads it.
+
+    `states`, `paper` (verdicts against the paper), `provenance` (by condition) and `data` (data sets) count runs or
+    cells. `counts` has every verdict on claims, `runs` is how many different runs there are.
+    """
+
+    place: int
+    grid: Grid
+    tables: list[TablePart]
+    figures: list[FigurePart]
+    states: list[Count]
+    runs: int
+    verdicts: tuple[Verdict, ...]
+    counts: dict[Word, int]
+    paper: list[Count]
+    warnings: tuple[str, ...]
+    profile: str
+    provenance: list[tuple[str, list[Count]]]
+    data: list[Count]
+
+    @property
+    def id(self) -> str:
+        """The anchor of its section."""
+        return f"grid-{self.place}"
+
+    @property
+    def title(self) -> str:
+        """What it is called."""
+        return self.grid.title or self.grid.name
 
 
 def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]], printed: Mapping[str, PrintedVerdict],
@@ -40,11 +97,11 @@ def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]]
     """
     environment = _environment(templates)
     script = (templates / "page.js").read_text(encoding="utf-8").rstrip("\n")
-    data = {"grids": [details(document) for document in documents]}
+    data = _in_script([details(document) for document in documents])
     return environment.get_template("index.html.j2").render(
         grids=[_grid(i, document, svgs) for i, (document, svgs) in enumerate(zip(documents, figures, strict=True))],
         script=script, digest=base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode(),
-        data=_in_script(data), compared=comparison.COMPARED, verdicts=WORDS, printed=printed,
+        data=data, compared=comparison.COMPARED, verdicts=WORDS, printed=printed,
         counted=_counted([verdict for document in documents for verdict in document.verdicts], printed))
 
 
@@ -61,41 +118,44 @@ def _environment(templates: Path) -> Environment:
                        trim_blocks=True, lstrip_blocks=True)
 
 
-def _in_script(data: Any) -> str:
+def _in_script(grids: Sequence[GridDetails]) -> str:
     """JSON that cannot end the script element that it stands in, nor begin a comment there."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text = json.dumps({"grids": grids}, default=vars, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 
 
-def _grid(place: int, document: Document, svgs: Mapping[str, bytes]) -> dict[str, Any]:
+def _grid(place: int, document: Document, svgs: Mapping[str, bytes]) -> GridPart:
     grid = document.grid
     states = Counter(document.states[run_id].label for run_id in dict.fromkeys(r.run_id for r in grid.runs))
-    tables, count = [], 0
     paper: Counter[str] = Counter()
     for table in document.tables:
-        number = {(cell.row, cell.column): count + i for i, cell in enumerate(c for row in table.cells for c in row)}
-        count += len(number)
         paper.update(comparison.counts(table))
-        tables.append({"table": table, "sheet": sheet(table, lambda cell: cell), "number": number,
-                       "heads": dict(zip([head.label for head in table.heads], table.heads, strict=True)),
-                       "caption": notes.caption(table, grid, "html")})
-    return {"id": f"grid-{place}", "place": place, "grid": grid, "title": grid.title or grid.name, "tables": tables,
-            "states": states.most_common(), "runs": sum(states.values()), "verdicts": document.verdicts,
-            "counts": counts(document.verdicts), "warnings": document.warnings,
-            "paper": [(verdict, paper[verdict]) for verdict in comparison.COMPARED if paper[verdict]],
-            "profile": notes.profile_note(grid.profile), "figures": list(_figures(document, svgs)),
-            "provenance": _provenance(document), "data": _data(document)}
+    return GridPart(
+        place=place, grid=grid, tables=list(_tables(document)), figures=list(_figures(document, svgs)),
+        states=states.most_common(), runs=sum(states.values()), verdicts=document.verdicts,
+        counts=counts(document.verdicts), warnings=document.warnings,
+        paper=[(verdict, paper[verdict]) for verdict in comparison.COMPARED if paper[verdict]],
+        profile=notes.profile_note(grid.profile), provenance=_provenance(document), data=_data(document))
 
 
-def _figures(document: Document, svgs: Mapping[str, bytes]) -> Iterable[dict[str, str]]:
+def _tables(document: Document) -> Iterable[TablePart]:
+    count = 0
+    for table in document.tables:
+        cells = [cell for row in table.cells for cell in row]
+        number = {(cell.row, cell.column): count + i for i, cell in enumerate(cells)}
+        count += len(number)
+        yield TablePart(table, sheet(table, lambda cell: cell), number, notes.caption(table, document.grid, "html"))
+
+
+def _figures(document: Document, svgs: Mapping[str, bytes]) -> Iterable[FigurePart]:
     for one in drawings(document):
         data = svgs.get(f"{one.path}.svg")
         if data is not None:
             uri = "data:image/svg+xml;base64," + base64.b64encode(for_both_pages(data)).decode()
-            yield {"title": one.title, "words": one.words, "uri": uri}
+            yield FigurePart(one.title, one.words, uri)
 
 
-def _provenance(document: Document) -> list[tuple[str, list[tuple[str, int]]]]:
+def _provenance(document: Document) -> list[tuple[str, list[Count]]]:
     """Each condition with its values and the number of runs that had it."""
     counts = Counter(map(id, document.provenance.values()))
     records = {id(record): conditions.conditions(record) for record in document.provenance.values()}
@@ -107,5 +167,5 @@ def _provenance(document: Document) -> list[tuple[str, list[tuple[str, int]]]]:
     return [(name, values.most_common()) for name, values in found.items()]
 
 
-def _data(document: Document) -> list[tuple[str, int]]:
+def _data(document: Document) -> list[Count]:
     return Counter(conditions.data_words(run) for run in document.grid.runs).most_common()

@@ -45,11 +45,6 @@ class Sample:
     missing: tuple[Missing, ...]
     runs: tuple[GridRun, ...]
 
-    @property
-    def planned(self) -> int:
-        """How many seeds the grid asks for."""
-        return len(self.runs)
-
 
 @dataclass(frozen=True)
 class Results:
@@ -177,7 +172,7 @@ def _frame(grid: Grid, order: Sequence[GridRun], columns: Mapping[str, array[flo
         codes, categories = pd.factorize(np.array(list(values), dtype=object))
         return pd.Categorical.from_codes(np.repeat(codes, lengths), categories=pd.Index(categories))
 
-    data: dict[str, Any] = {"run_id": fixed(run.run_id for run in order)}
+    data: dict[str, pd.Categorical | np.ndarray] = {"run_id": fixed(run.run_id for run in order)}
     for axis in grid.axes:
         data[axis_column(axis)] = fixed(run.labels.get(axis) for run in order)
     data["seed"] = np.repeat(np.array([run.config.seed for run in order], dtype=np.int64), lengths)

@@ -28,7 +28,7 @@ CLOSE = {"name": "cifar10", "variant": "jpeg", "pool": 1, "train_count": 0}
 
 def grid(data: dict[str, Any] | None = None, profile: str = "paper", changes: tuple[str, ...] = ()) -> Grid:
     made = make_grid(profile=profile, data=data or {"name": "cifar10", "variant": "original"})
-    return Grid(**{**made.__dict__, "changes": changes})
+    return replace(made, changes=changes)
 
 
 def head(made: Grid, name: str = "val/accuracy") -> Head:
@@ -77,7 +77,7 @@ def test_two_published_deviations_widen_the_margin():
 @pytest.mark.parametrize(("values", "verdict"), [([0.110, 0.111, 0.112], "match"), ([0.15, 0.151, 0.152], "off")])
 def test_rmse_has_its_own_margin_and_its_own_unit(values, verdict):
     made = grid({"name": "bidmc", "variant": "original"})
-    made = Grid(**{**made.__dict__, "runs": ()})  # no data of this kind is needed to judge
+    made = replace(made, runs=())  # no data of this kind is needed to judge
     told = judge(cell(values, made), head(made, "val/rmse"), PUBLISHED.number("3b", "frozen, S4-LegT", "BIDMC best"),
                  PUBLISHED, made)
     assert (told[0].verdict, told[0].text) == (verdict, "0.1106")

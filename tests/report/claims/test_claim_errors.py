@@ -7,7 +7,7 @@ from unittest.mock import patch
 
 import numpy as np
 import pytest
-from claim_store import claim
+from claim_store import Given, claim
 
 from suite.report.claims.judge import judge
 from suite.report.claims.language import Claim, Stated
@@ -19,29 +19,19 @@ ACCURACY = metric("test/accuracy", "")
 ROUNDS = 400
 
 
-class Drawn:
+class Drawn(Given):
     """Numbers drawn anew for each cell: `means` by row, and by column where given; deviations 1 and 2."""
 
-    profile = "paper"
-
     def __init__(self, generator, means, n=3, deviations=(1.0, 2.0)):
-        self.generator, self.means, self.n, self.cells, self.deviations = generator, means, n, {}, deviations
+        super().__init__({})
+        self.generator, self.means, self.n, self.deviations = generator, means, n, deviations
 
     def datum(self, claim, row, column):
         if (row, column) not in self.cells:
             mean = self.means.get((row, column), self.means.get(row, 0.0))
             values = mean + self.generator.normal(size=self.n) * self.deviations[row != "a"]
             self.cells[row, column] = Datum(ACCURACY, contrast.summarise(values), dict(enumerate(values)))
-        return self.cells[row, column]
-
-    def published(self, claim, row, column):
-        return None
-
-    def rows(self, claim):
-        return ["a", "b"]
-
-    def note(self, claim):
-        return ""
+        return super().datum(claim, row, column)
 
 
 def stated(*claims):

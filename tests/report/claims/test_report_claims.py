@@ -1,14 +1,14 @@
 """Claims: what a file of them may say, and the verdicts on runs whose statistics are known."""
 
+from dataclasses import replace
+
 import pytest
-from claim_store import CLAIM, claim, shelf_of, tables_of, verdict, verdicts, write
+from claim_store import CLAIM, HIGH, LOW, claim, shelf_of, tables_of, verdict, verdicts, write
 from report_store import SOURCES, Excluded, make_grid
 
 from suite.errors import UserError
 from suite.report.claims.language import load_claims, read_claims
 from suite.report.tables.layout_files import table_names
-
-LOW, HIGH = [0.30, 0.31, 0.32], [0.40, 0.41, 0.42]
 
 
 def load(tmp_path, *claims, known=(), **families):
@@ -88,7 +88,7 @@ def test_missing_seeds_are_told(tmp_path):
 
 def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):
     grid = make_grid()
-    part = type(grid)(**{**grid.__dict__, "runs": tuple(r for r in grid.runs if r.labels["method"] != "S4D-Real")})
+    part = replace(grid, runs=tuple(r for r in grid.runs if r.labels["method"] != "S4D-Real"))
     made, = verdicts(tmp_path, {("S4D-Lin", "sCIFAR"): HIGH}, claim(), grid=part)
     assert (made.verdict, made.parts[0].why) == (
         "untested", "0 and 3 seeds have a number, and a comparison needs two on either side "

@@ -201,6 +201,8 @@ def test_blocks_of_two_axes_have_the_names_of_both():
     assert [head.label for head in table.heads] == list(PUBLISHED.file.tables["3b"].columns)
     assert sheet(table, lambda cell: cell).spans() == [("sCIFAR", 2), ("SC", 2), ("BIDMC", 1)]
     frozen = {run.run_id for run in grid.runs if not run.config.ssm.train_a}
+    assert frozen
+    assert len(table.cells) == 14
     for line, cells in zip(table.lines, table.cells, strict=True):
         assert all((run_id in frozen) == (line.group == "frozen") for cell in cells for run_id in cell.run_ids)
         assert all(len(cell.run_ids) == 3 and len(cell.judged) >= 1 for cell in cells)
@@ -220,7 +222,9 @@ def test_a_part_of_a_grid_has_the_rows_of_the_whole_and_its_claims(tmp_path, nam
 @pytest.mark.parametrize("grid", table_grids(), ids=lambda grid: grid.name)
 def test_every_layout_of_the_paper_finds_its_published_numbers(grid):
     """Each row and column of the paper's table has a cell; what only the layout has is told here."""
-    for path in layout_files(SOURCES / "tables", grid.name):
+    layouts = layout_files(SOURCES / "tables", grid.name)
+    assert layouts
+    for path in layouts:
         placed = load_layout(path, grid, PUBLISHED)
         name = placed.layout.published
         if not isinstance(placed, Placed):

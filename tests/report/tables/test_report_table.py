@@ -1,6 +1,7 @@
 """Cells: numbers with their n, the reason where there is none, which epoch is taken, and what a layout may not mix."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,7 +128,7 @@ def test_excluded_and_absent_cells(shelf):
     grid = make_grid(excluded=(out,))
     assert [cell[0].text for cell in table(grid, shelf).cells] == ["not run", "excluded: softmax needs ZOH", "not run"]
     runs = tuple(run for run in grid.runs if run.labels["method"] != "S4D-Real")
-    less = Grid(**{**grid.__dict__, "runs": runs})
+    less = replace(grid, runs=runs)
     cell = table(less, shelf).cells[2][0]
     assert (cell.text, cell.state, cell.run_ids) == ("not asked for", "absent", ())
 
@@ -185,7 +186,7 @@ def test_a_run_under_two_labels_is_counted_once(shelf):
     both = [type(run)(run.config, run.run_id, {**run.labels, "task": "SC"}) for run in first]
     for run in first:
         shelf.put(run, "done", [0.5] * 4)
-    shared = Grid(**{**grid.__dict__, "runs": (*first, *both)})
+    shared = replace(grid, runs=(*first, *both))
     cell = table(shared, shelf, where={"task": ["sCIFAR", "SC"]}).cells[0][0]
     assert (cell.text, len(cell.run_ids)) == ("50.0 ± 0.0 (n=2)", 2)
 

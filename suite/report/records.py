@@ -1,0 +1,143 @@
+"""What a report writes for programs, with types: `<grid>.cells.json`, `index.json`, and `frozen.json` of kept results.
+
+The same classes write and read. Fields stand in the order of the keys in the file. Keys that a class does not know are
+ignored and kept, since a newer release may have written them. Keys that an older release did not write have a default.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import TypeVar
+
+from pydantic import ConfigDict, TypeAdapter
+from pydantic.dataclasses import dataclass
+
+MORE = ConfigDict(extra="allow")
+
+
+@dataclass(frozen=True, kw_only=True, config=MORE)
+class PublishedRecord:
+    """A cell against one published number; the fields are those of `tables.table.Judged`."""
+
+    table: str
+    row: str
+    column: str
+    text: str = ""
+    value: float | None = None
+    std: float | None = None
+    difference: float | None = None
+    interval: Sequence[float] | None = None
+    verdict: str = ""
+    reason: str = ""
+    remark: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, config=MORE)
+class CellRecord:
+    """A cell of a table; the fields are those of `tables.table.Cell`, `values` by seed."""
+
+    table: str
+    row: str
+    column: str
+    mean: float | None = None
+    std: float | None = None
+    interval: Sequence[float] | None = None
+    n: int = 0
+    state: str = ""
+    reason: str = ""
+    run_ids: Sequence[str] = ()
+    unit: str = ""
+    metric: str = ""
+    epoch: str | int = ""
+    values: dict[str, float] | None = None
+    text: str = ""
+    base: str = ""
+    published: Sequence[PublishedRecord] = ()
+
+
+@dataclass(frozen=True, kw_only=True, config=MORE)
+class ComparisonRecord:
+    """One comparison within a claim; `bounds` holds None for a side without a bound."""
+
+    words: str
+    unit: str = ""
+    bounds: Sequence[float | None] | None = None
+    p_holds: float | None = None
+    p_fails: float | None = None
+    n: Sequence[int] = ()
+    difference: float | None = None
+    low: float | None = None
+    high: float | None = None
+    df: float | None = None
+    g: float | None = None
+    why: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, config=MORE)
+class ClaimRecord:
+    """The verdict on a claim. `note` is always empty, and stays because programs read it."""
+
+    id: str
+    text: str = ""
+    source: str = ""
+    table: str = ""
+    kind: str = ""
+    verdict: str = ""
+    reason: str = ""
+    p: float | None = None
+    adjusted_p: float | None = None
+    family: str = ""
+    of_family: int = 1
+    alpha: float | None = None
+    more_seeds: int | None = None
+    note: str = ""
+    evidence: str = ""
+    comparisons: Sequence[ComparisonRecord] = ()
+
+
+@dataclass(frozen=True, kw_only=True, config=MORE)
+class ReportRecord:
+    """`<grid>.cells.json`: cells, claims, the digests of the files, and the `text` that an unchanged report prints."""
+
+    fingerprint: str
+    grid: str = ""
+    profile: str = ""
+    cells: Sequence[CellRecord] = ()
+    claims: Sequence[ClaimRecord] = ()
+    warnings: Sequence[str] = ()
+    files: dict[str, str]
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True, config=MORE)
+class IndexRecord:
+    """`index.json`: the digests of the files on all grids."""
+
+    fingerprint: str
+    files: dict[str, str]
+    text: str = ""
+
+
+@dataclass(frozen=True, config=MORE)
+class Manifest:
+    """`frozen.json`: the grids of kept results, as paths from their folder, and how they were asked for."""
+
+    grids: list[str]
+    profile: str | None
+    set: list[str]
+    only: list[str]
+
+
+Record = TypeVar("Record", ReportRecord, IndexRecord, Manifest)
+
+
+def read_record(kind: type[Record], content: bytes) -> Record:
+    """The record that a file holds. Raises ValueError if the content is not JSON, or has no such fields."""
+    return TypeAdapter(kind).validate_json(content)
+
+
+def to_bytes(record: ReportRecord | IndexRecord | Manifest) -> bytes:
+    """The content of the file. Raises ValueError for a number that JSON does not have."""
+    return json.dumps(record, default=vars, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
