@@ -4,6 +4,8 @@ import copy
 import importlib
 import json
 import linecache
+import os
+import subprocess
 import sys
 from pathlib import Path
 from typing import Annotated, Any
