@@ -82,7 +82,7 @@ try:
 except KeyboardInterrupt:
     states = ear.states
     print("INTERRUPTED")
-print("STATES", sorted(s.name for s in states.values()), *ear.messages, flush=True)
+print("STATES", sorted(str(s.name) for s in states.values()), *ear.messages, flush=True)
 """
 
 

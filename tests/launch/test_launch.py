@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from suite.launch.local import launch
 from suite.launch.options import Options
 from suite.plan.decision import Selection, wanted
 from suite.store.folder import checkpoints
+from suite.store.records import Beat
 from suite.store.state import RunState
 from suite.store.store import Store
 
@@ -60,10 +61,10 @@ def test_the_start_of_a_trivial_run_is_cheap(store: Store, ear: Ear,
 
 
 def test_progress_is_heard(store: Store, ear: Ear) -> None:
-    beats: list[Mapping[str, Any]] = []
+    beats: list[Beat] = []
     ear.on_progress = lambda run, beat: beats.append(beat)
     launch(grid(1, epochs=2), Options(store.root, Compute(until=1)), ear, training(pause=0.2))
-    steps = [beat["step"] for beat in beats if "step" in beat]
+    steps = [beat.step for beat in beats if beat.step is not None]
     assert steps == sorted(steps) and 0 < steps[-1] <= STEPS
     assert beats[-1].epochs == 1 and beats[-1].steps_per_epoch == STEPS and beats[-1].seconds_per_step > 0.1
 
