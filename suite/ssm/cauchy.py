@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from suite.ssm import squaring
+from suite.ssm.dplr import squaring
 from suite.ssm.kernels import power_sum
 from suite.ssm.modes import Discrete, period
 
@@ -38,17 +38,17 @@ def by_transforms(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: i
     """
     factor, shift = period(discrete, length)
     left, right = torch.cat([c, p.conj()]), torch.cat([b[None], p])
-    pairs = left[:, None] * right[None] * (factor * discrete.gain)
+    pairs = left[:, None] * right[None] * (factor * discrete.B_gain)
     each = max(1, CHUNK // (pairs.shape[0] * pairs.shape[1] * length)) if c.device.type == "cpu" else c.shape[1]
     shifts = repeat(None) if shift is None else shift.split(each)
-    parts = zip(pairs.split(each, 2), discrete.log_a.split(each), shifts, strict=False)
+    parts = zip(pairs.split(each, 2), discrete.log_A_bar.split(each), shifts, strict=False)
     half = _half_sums(length, c.device)
     return torch.cat([_kernel(*part, length, half, dtype) for part in parts]).transpose(0, 1)
 
 
-def _kernel(pairs: Tensor, log_a: Tensor, shift: Tensor | None, length: int, half: Tensor,
+def _kernel(pairs: Tensor, log_A_bar: Tensor, shift: Tensor | None, length: int, half: Tensor,
             dtype: torch.dtype) -> Tensor:
-    sums = power_sum(pairs, log_a, length, shift=shift)
+    sums = power_sum(pairs, log_A_bar, length, shift=shift)
     return _Resolve.apply(sums.permute(2, 0, 1, 3), half, dtype)
 
 

@@ -74,26 +74,26 @@ def naive(coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None = N
     return 2 * torch.einsum("...n,...nl->...l", coeff, table).real
 
 
-def vandermonde(weight: Tensor, discrete: Discrete, whole: int | None = None) -> tuple[Tensor, Tensor | None]:
+def vandermonde_weights(weight: Tensor, discrete: Discrete, whole: int | None = None) -> tuple[Tensor, Tensor | None]:
     """Coefficients and shift of the power sum that is 2 Re sum of C_n Bbar_n Abar_n^l (paper section 2.2).
 
     `weight` C∘B (Ch, H, M) complex. With `whole`, C stands for C~ = C (1 - Abar^whole), S4's parameter.
     """
-    weight = weight * discrete.gain
+    weight = weight * discrete.B_gain
     if whole is None:
         return weight, None
     factor, shift = period(discrete, whole)
     return weight * factor, shift
 
 
-def softmax(weight: Tensor, discrete: Discrete, whole: int, eps: float = 0.0, detach: bool = False) \
+def softmax_weights(weight: Tensor, discrete: Discrete, whole: int, eps: float = 0.0, detach: bool = False) \
         -> tuple[Tensor, Tensor | None]:
     """Coefficients and shift of DSS's kernel: each mode divided by its sum over `whole` steps (paper section 3.3).
 
     `weight` C∘B (Ch, H, M) complex. A mode that grows is taken from the far end, which changes no value. `eps` damps
     the reciprocal, 1/x as conj(x)/(|x|² + eps). `detach` keeps the gradient from the shift to the far end, as in DSS.
     """
-    x, shift = discrete.log_a, None
+    x, shift = discrete.log_A_bar, None
     falling = x
     if discrete.grows:
         late = x.detach().real > 0

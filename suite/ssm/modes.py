@@ -20,14 +20,16 @@ TINY = 1e-150  # stands for an Abar of 0, whose logarithm would not be finite
 
 @dataclass(frozen=True)
 class Discrete:
-    """Modes in discrete time, all (H, M) complex128: continuous `lam`, `log_a` = log Abar, `gain` = Bbar / B.
+    """Modes in continuous and discrete time, all (H, M) complex128 (paper section 2.1).
 
-    `dt` (H, 1) is the step size. `grows` says that Re(A) may be positive, which only the constraint `none` allows.
+    `lam` is Λ: the diagonal of A, or of its diagonal part in S4. `log_A_bar` is the logarithm of the discrete Λ, and
+    `B_gain` is B_bar / B, both without the low-rank part. `dt` (H, 1) is the step size. `grows` says that Re(Λ) may be
+    positive, which only the constraint `none` allows.
     """
 
     lam: Tensor
-    log_a: Tensor
-    gain: Tensor
+    log_A_bar: Tensor
+    B_gain: Tensor
     dt: Tensor
     grows: bool = False
 
@@ -105,8 +107,8 @@ def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool 
 
 
 def period(discrete: Discrete, length: int) -> tuple[Tensor, Tensor | None]:
-    """(factor, shift) (H, M) with factor * exp(log_a (l - shift)) = Abar^l / (1 - Abar^length), without overflow."""
-    x = discrete.log_a
+    """(factor, shift), (H, M), with factor * exp(log_A_bar (l - shift)) = A_bar^l / (1 - A_bar^L), without overflow."""
+    x = discrete.log_A_bar
     if not discrete.grows:
         return -1 / torch.expm1(x * length), None
     late = x.detach().real > 0

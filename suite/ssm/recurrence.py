@@ -68,7 +68,7 @@ class LowRank:
 
 
 def diagonal(discrete: Discrete, weight: Tensor, shift: Tensor | None, d: Tensor) -> Diagonal:
-    """From the kernel 2 Re sum of weight exp(log_a (l - shift))."""
+    """From the kernel 2 Re sum of weight exp(log_A_bar (l - shift))."""
     if shift is not None:
-        weight = weight * torch.exp(-discrete.log_a * shift)
-    return Diagonal(torch.exp(discrete.log_a), weight, d)
+        weight = weight * torch.exp(-discrete.log_A_bar * shift)
+    return Diagonal(torch.exp(discrete.log_A_bar), weight, d)

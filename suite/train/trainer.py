@@ -24,7 +24,7 @@ from suite.config.run_config import RunConfig
 from suite.data.buckets import bucketed
 from suite.data.tasks import TASKS
 from suite.errors import UserError
-from suite.ssm.layer import SSMLayer
+from suite.ssm.layer import StateSpaceLayer
 from suite.train import cuda_graphs, optim
 from suite.train.mode import Mode
 
@@ -248,7 +248,7 @@ def _steps_per_epoch(config: RunConfig, data: TaskData) -> int:
 def _compiled(model: nn.Module) -> Callable[..., Tensor]:
     """The model compiled, but for the sequence layers: kernels and transforms are complex, which is not compiled."""
     for layer in model.modules():
-        if isinstance(layer, SSMLayer):
+        if isinstance(layer, StateSpaceLayer):
             layer.forward = torch.compiler.disable(layer.forward)  # type: ignore[method-assign]
     return torch.compile(model)
 

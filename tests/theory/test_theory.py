@@ -108,9 +108,9 @@ def test_softmax_is_vandermonde_with_other_coefficients() -> None:
     """Each mode of the softmax kernel is the ZOH Vandermonde's, over exp(lam dt L) - 1."""
     layer = _layer(init="inv", kernel="softmax", discretization="zoh")
     found = layer.discrete()
-    weight = torch.view_as_complex(layer.c) * layer._copies(torch.view_as_complex(layer.b))
-    scaled, _ = kernels.vandermonde(weight / (torch.exp(found.lam * found.dt * 200) - 1), found)
-    expected = kernels.power_sum(scaled, found.log_a, 200)
+    weight = torch.view_as_complex(layer.c) * layer._B()
+    scaled, _ = kernels.vandermonde_weights(weight / (torch.exp(found.lam * found.dt * 200) - 1), found)
+    expected = kernels.power_sum(scaled, found.log_A_bar, 200)
     assert (layer.kernel(200) - expected).abs().max() < 1e-12 * expected.abs().max()
 
 

@@ -17,9 +17,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from suite.ssm.blocked import flat, full_precision
+from suite.ssm.dplr.rows import Rows
+from suite.ssm.dplr.steps import first_steps
 from suite.ssm.modes import Discrete
-from suite.ssm.rows import Rows
-from suite.ssm.steps import first_steps
 
 
 def pays(length: int, state_size: int, rank: int, dtype: torch.dtype) -> bool:

@@ -19,24 +19,24 @@ def first_steps(b: Tensor, p: Tensor, discrete: Discrete, steps: int, rest: int,
     Abar = D - U V, so that Abar^k = D^k - sum over j < k of D^{k-1-j} U V Abar^j: the same vectors for P and for rest.
     For A = lam - P P*, V = P* e and U = 2 e P (2/dt + V P)^-1, with e = 1 / (1 - dt lam / 2) (Woodbury); Bbar likewise.
     """
-    rank, e = len(p), discrete.gain / discrete.dt
+    rank, e = len(p), discrete.B_gain / discrete.dt
     ep, row = (e * p).transpose(0, 1), 2 * (e.conj() * p).transpose(0, 1)  # (H, r, M); rows as their coordinates
     small = (row.conj() @ p.permute(1, 2, 0)).real
     small = small + torch.eye(rank, dtype=small.dtype, device=small.device) * (2 / discrete.dt[..., None])
     u = 2 * (torch.linalg.inv(small).transpose(1, 2).to(ep.dtype) @ ep)
     seen = (row.conj() @ b[..., None]).real
-    bbar = discrete.gain * b - discrete.dt * (u * seen).sum(1) / 2
-    d = torch.exp(discrete.log_a)[:, None]
+    bbar = discrete.B_gain * b - discrete.dt * (u * seen).sum(1) / 2
+    d = torch.exp(discrete.log_A_bar)[:, None]
     columns, step, first, late = _Steps.apply(
         torch.cat([d] + [d.conj()] * rank, 1), torch.stack([row] + [u] * rank, 1), torch.stack([u] + [row] * rank, 1),
-        torch.cat([bbar[:, None], row], 1), d, u, _turn(discrete.log_a, steps), steps, rest, dtype)
-    tail = torch.baddbmm(_turn(discrete.log_a, rest), late.transpose(1, 2), first, alpha=-1) if rest else None
+        torch.cat([bbar[:, None], row], 1), d, u, _turn(discrete.log_A_bar, steps), steps, rest, dtype)
+    tail = torch.baddbmm(_turn(discrete.log_A_bar, rest), late.transpose(1, 2), first, alpha=-1) if rest else None
     return columns, step, tail
 
 
-def _turn(log_a: Tensor, steps: int) -> Tensor:
-    """exp(steps log_a) (H, M) as real matrices (H, N, N): each turns and scales pairs of coordinates."""
-    z = torch.exp(log_a * steps)
+def _turn(log_A_bar: Tensor, steps: int) -> Tensor:
+    """exp(steps log_A_bar) (H, M) as real matrices (H, N, N): each turns and scales pairs of coordinates."""
+    z = torch.exp(log_A_bar * steps)
     turned = torch.view_as_real(torch.stack([z, 1j * z], -1)).transpose(-1, -2)  # (H, M, 2, 2)
     return torch.diag_embed(turned.permute(0, 2, 3, 1)).permute(0, 3, 1, 4, 2).reshape(len(z), 2 * z.shape[1], -1)
 
