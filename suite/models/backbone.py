@@ -24,18 +24,6 @@ from suite.ssm.layer import SSMLayer
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
 
-_recompute = False
-
-
-def recompute(on: bool) -> None:
-    """Whether blocks compute what they add anew in the backward pass, instead of keeping all that lies between.
-
-    Less than a third is kept, for a third more time, and no bit changes: so it is no field of a run.
-    """
-    global _recompute
-    _recompute = on
-
-
 Layer = Callable[[SSM, int, int, bool, np.random.Generator], nn.Module]
 
 
@@ -98,7 +86,13 @@ class Block(nn.Module):
 
     `valid` is (batch, length, 1) with 1 for a token and 0 for padding: the sequence layer must not carry padding into
     valid positions. Everything else acts on one position at a time, and the norm's statistics include the padding.
+
+    If `recompute` is true, what lies between the norm and the sum is not kept for the backward pass but computed a
+    second time there (activation checkpointing): less than a third of the memory, a third more time, and the same
+    bits. So it is no field of a run; `suite.models.build` sets it.
     """
+
+    recompute = False
 
     def __init__(self, config: Model, sequence: nn.Module) -> None:
         super().__init__()
@@ -114,7 +108,7 @@ class Block(nn.Module):
         if valid is not None:
             u = u * valid
         # Not the norm: a batch norm would count the batch twice.
-        again = _recompute and torch.is_grad_enabled()
+        again = self.recompute and torch.is_grad_enabled()
         y = checkpoint(self._change, u, valid, rate, use_reentrant=False) if again else self._change(u, valid, rate)
         x = x + y
         return x if self.prenorm else self.norm(x)

@@ -54,13 +54,14 @@ class Trainer:
     Raises UserError where the configuration does not fit the data or the device.
     """
 
-    def __init__(self, config: RunConfig, data: TaskData, device: torch.device, mode: Mode = Mode.EAGER) -> None:
+    def __init__(self, config: RunConfig, data: TaskData, device: torch.device, mode: Mode = Mode.EAGER,
+                 recompute: bool = False) -> None:
         self.config, self.data, self.device = config, data, device
         self.evaluations = [evaluation(name, data) for name in config.train.evaluate]
         self.metric = TASKS[config.task].metric
         self.steps_per_epoch = _steps_per_epoch(config, data)
         _check_precision(config, device)
-        self.model: nn.Module = models.build(config, data).to(device)
+        self.model: nn.Module = models.build(config, data, recompute).to(device)
         self.parameters = models.count_parameters(self.model)
         self.step = 0
         self.rows: list[Row] = []
