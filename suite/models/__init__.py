@@ -69,7 +69,7 @@ def _check_own(name: str, model: object) -> None:
 
 
 def find(name: str) -> Factory:
-    """The factory called `name` in `MODELS`, or the one at `module:name`. Raises UserError where there is none."""
+    """The factory called `name` in `MODELS`, or the one at `module:name`. Raises UserError if there is none."""
     if name in MODELS:
         return MODELS[name]
     if name in CLASSICAL:

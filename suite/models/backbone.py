@@ -31,7 +31,7 @@ class Backbone(nn.Module):
     """Encoder, `model.layers` residual blocks, final norm if pre-norm, decoder.
 
     `layer(config.ssm, features, length, bidirectional, rng)` makes a sequence layer, called as `layer(u, rate)` on
-    (batch, length, features), or, where it has an attribute `masked` that is true, as `layer(u, rate, valid)`. Its
+    (batch, length, features), or, if it has a true attribute `masked`, as `layer(u, rate, valid)`. Its
     generator is a function of the seed and of the block's number.
     """
 
@@ -62,7 +62,7 @@ class Backbone(nn.Module):
         """Logits (batch, classes), or (batch, 1) for regression.
 
         `x`: values (batch, length, channels), tokens (batch, length) or pairs of token sequences (batch, 2, length).
-        `lengths`: valid tokens, at least 1, of each sequence: (batch,), (batch, 2) for pairs, or None where all are
+        `lengths`: valid tokens, at least 1, of each sequence: (batch,), (batch, 2) for pairs, or None if all are
         full. `rate`: sampling interval of `x` in units of the training data's; 2 for every second sample.
         """
         if not self.pairs:
@@ -73,7 +73,7 @@ class Backbone(nn.Module):
     def embed(self, x: Tensor, lengths: Tensor | None, rate: float) -> Tensor:
         """One vector for each sequence: (batch, features)."""
         valid = None
-        x = _wide(self.encoder(x))  # and so the residual stream, where the mixing is bfloat16
+        x = _wide(self.encoder(x))  # and so the residual stream, if the mixing is bfloat16
         if lengths is not None:
             valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).unsqueeze(-1).to(x.dtype)
         for block in self.blocks:
@@ -135,7 +135,7 @@ class _Linear(torch.autograd.Function):
     """x (B, L, H), weight (O, H), bias (O,) -> (B, L, O), as batched products that take x as it lies in memory.
 
     torch's own would first make one large matrix of x; its gradient of a thin weight is seven times slower on a CPU,
-    and GELU's backward is several times slower where its input and its gradient are laid out differently.
+    and GELU's backward is several times slower if its input and its gradient are laid out differently.
     """
 
     @staticmethod
@@ -180,20 +180,20 @@ class TiedDropout(nn.Module):
 
 
 class MeanPool(nn.Module):
-    """Mean over time, of the valid tokens where there is padding. (batch, length, features) to (batch, features)."""
+    """Mean over time, of the valid tokens if there is padding. (batch, length, features) to (batch, features)."""
 
     def forward(self, x: Tensor, lengths: Tensor | None, valid: Tensor | None) -> Tensor:
-        """Both `lengths` and `valid` are None where all sequences are full."""
+        """Both `lengths` and `valid` are None if all sequences are full."""
         if lengths is None or valid is None:
             return x.mean(dim=1)
         return (x * valid).sum(dim=1) / lengths[:, None].to(x.dtype)
 
 
 class LastStep(nn.Module):
-    """The last step, or last valid token where there is padding. (batch, length, features) to (batch, features)."""
+    """The last step, or last valid token if there is padding. (batch, length, features) to (batch, features)."""
 
     def forward(self, x: Tensor, lengths: Tensor | None, valid: Tensor | None) -> Tensor:
-        """`lengths` is None where all sequences are full."""
+        """`lengths` is None if all sequences are full."""
         if lengths is None:
             return x[:, -1]
         return x[torch.arange(x.shape[0], device=x.device), lengths - 1]

@@ -20,7 +20,7 @@ PENALTIES = np.logspace(-1, 5, 7)
 
 
 def estimator(name: str, seed: int, threads: int) -> Any:
-    """An unfitted regression with scikit-learn's interface. Raises UserError where XGBoost is not installed."""
+    """An unfitted regression with scikit-learn's interface. Raises UserError if XGBoost is not installed."""
     return MAKERS[name](seed, threads)
 
 

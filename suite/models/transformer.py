@@ -17,7 +17,7 @@ WIDER, LONGEST = 4, 10_000.0  # of the hidden layer; wavelength of the slowest p
 
 
 class Transformer(Backbone):
-    """Sinusoidal positions, then `model.layers` layers of attention, which looks ahead where it is bidirectional."""
+    """Sinusoidal positions, then `model.layers` layers of attention, which looks ahead if bidirectional."""
 
     def make_blocks(self, config: RunConfig, length: int, layer: Layer) -> Iterator[nn.Module]:
         """Positions first, and the layers."""

@@ -97,9 +97,9 @@ def timed(job: Callable[[], Any], device: torch.device) -> float:
 
 
 def peak(job: Callable[[], Any], device: torch.device) -> int | None:
-    """Bytes that one pass holds at most beyond what was held before; None where the system does not count them.
+    """Bytes that one pass holds at most beyond what was held before; None if the system does not count it.
 
-    On a processor that is resident memory, after free memory went back to the system, so that none is used unseen.
+    On a CPU that is resident memory, after free memory went back to the system, so that none is used unseen.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

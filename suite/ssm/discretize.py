@@ -18,7 +18,7 @@ def dense(a: Array, b: Array, dt: float, rule: str) -> tuple[Array, Array]:
     if rule == "bilinear":
         left = np.eye(n) - dt * a / 2
         both = np.linalg.solve(left, np.column_stack([np.eye(n) + dt * a / 2, dt * b]))
-    elif rule == "zoh":  # one exponential of [[A, B], [0, 0]] gives both, also where A is singular
+    elif rule == "zoh":  # one exponential of [[A, B], [0, 0]] gives both, even if A is singular
         both = linalg.expm(dt * np.block([[a, b[:, None]], [np.zeros((1, n + 1))]]))[:n]
     else:
         raise KeyError(rule)

@@ -1,4 +1,4 @@
-"""Modes in continuous and discrete time, differentiable: the constraint on Re(A), the step size, and the two rules.
+"""Modes in continuous and discrete time, differentiable: the constraint on Re(A), dt, and the two rules.
 
 All of it is complex128 on small (H, M) arrays, whatever the precision of the model: the phases of a long kernel are
 lost in less (paper section 2.1 gives the rules, section 3.3 the constraints).
@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-TINY = 1e-150  # stands for an Abar of 0, whose logarithm would not be finite
+TINY = 1e-150  # stands for an A_bar of 0, whose logarithm would not be finite
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Discrete:
 
 
 def unconstrain(a: NDArray[np.float64], rule: str, least: float) -> NDArray[np.float64]:
-    """The stored theta of a real part `a`: clamp -a from below first, then invert the constraint (exp, relu, …)."""
+    """The stored θ of a real part `a` = Re(A), of any shape: clamp -a from below, then invert the constraint `rule`."""
     positive = np.maximum(-a, least)
     with np.errstate(divide="ignore"):  # a real part of 0 has no finite theta; the layer says so
         if rule == "exp":
@@ -46,7 +46,7 @@ def unconstrain(a: NDArray[np.float64], rule: str, least: float) -> NDArray[np.f
 
 
 def constrain(theta: Tensor, rule: str, floor: float) -> Tensor:
-    """Re(A) from theta; `floor` is added to relu's only."""
+    """Re(A) of the stored θ, same shape, under the constraint `rule`. relu alone adds `floor` to -Re(A)."""
     if rule == "exp":
         return -torch.exp(theta)
     if rule == "relu":
@@ -95,7 +95,10 @@ def phi(s: Tensor) -> Tensor:
 
 
 def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool = False) -> Discrete:
-    """`lam` (H, M) complex128, `log_dt` (H,): modes in steps of rate * dt. Raises KeyError for an unknown rule."""
+    """The modes in steps of rate * dt (paper section 2.1): Λ `lam` (H, M) complex128, `log_dt` (H,).
+
+    Raises KeyError for a rule other than `bilinear` and `zoh`.
+    """
     dt = (rate * torch.exp(log_dt.double()))[:, None]
     step = dt * lam
     if rule == "bilinear":
