@@ -64,7 +64,8 @@ class StateSpaceLayer(nn.Module):
         self.config = self._settings(config, fields)
         self.features, self.length, self.bidirectional = features, length, bidirectional
         self.tilde = self.config.c_tilde
-        self._check(dtype := torch.get_default_dtype() if dtype is None else dtype)
+        dtype = torch.get_default_dtype() if dtype is None else dtype
+        self._check(dtype)
         rng = _generator(seed, rng)
         initial = init.initialize(self.config, rng)
         self.paired = initial.paired

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import ssm_twin as twin
 import torch
+from filelock import FileLock
 
 from suite.config.fields import SSM
 from suite.errors import UserError
 from suite.ssm import blocked, cauchy, dense, direct, keops, kernels
 from suite.ssm.conv import convolve, transform_size
 from suite.ssm.dplr import squaring
-from suite.ssm.layer import SSMLayer
+from suite.ssm.layer import SSMLayer, StateSpaceLayer
 
 DPLR = {"structure": "dplr", "kernel": "cauchy", "b_init": "hippo", "rank": 1}
 MODELS = {
@@ -39,7 +40,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-def make(length: int = 40, bidirectional: bool = False, **fields) -> SSMLayer:
+def make(length: int = 40, bidirectional: bool = False, **fields) -> StateSpaceLayer:
     fields.setdefault("state_size", 16)
     layer = SSMLayer(SSM(**fields), 4, length, bidirectional, np.random.default_rng(1))
     if fields.get("re_constraint") == "none":
@@ -275,3 +276,10 @@ def test_keops_without_a_folder_to_write_says_so(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UserError, match="the keops back end cannot run here: Not a directory: .*below"):
         keops.ready.__wrapped__()
 
+
+
+def test_waiting_for_another_process_that_compiles_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KEOPS_CACHE_FOLDER", str(tmp_path))
+    monkeypatch.setattr(keops, "WAIT_S", 0.1)
+    with FileLock(tmp_path / "warm.lock"), pytest.raises(UserError, match="another process compiles it"):
+        keops.ready.__wrapped__()

@@ -12,7 +12,7 @@ import torch
 from suite.cli.main import main
 from suite.config.fields import SSM
 from suite.ssm import discretize, hippo, kernels, modes
-from suite.ssm.layer import SSMLayer
+from suite.ssm.layer import SSMLayer, StateSpaceLayer
 from suite.theory import numbers
 from suite.theory import section as section
 
@@ -93,7 +93,7 @@ def test_modes_are_the_real_system(name: str) -> None:
     assert np.abs(v @ b - found.b).max() < 1e-11
 
 
-def _layer(**fields: object) -> SSMLayer:
+def _layer(**fields: object) -> StateSpaceLayer:
     return SSMLayer(SSM(**fields), 8, 200, False, np.random.default_rng(3)).double()  # type: ignore[arg-type]
 
 
