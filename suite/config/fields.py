@@ -99,6 +99,32 @@ class SSM(Group):
         """Whether `init` names a user's own function, as `module:function`."""
         return ":" in self.init
 
+    @staticmethod
+    def defaults(structure: object, init: object) -> Flat:
+        """The defaults that depend on other fields. The only place that knows them."""
+        dplr = structure == "dplr"
+        return {"re_clamp": 1e-3 if dplr else 1e-4, "b_init": "hippo" if dplr else "ones", "c_tilde": dplr,
+                "rank": 0 if not dplr else 2 if init == "legt" else 1}
+
+    def resolved(self) -> ResolvedSSM:
+        """The same settings with every default filled in, as in a run's configuration. Layers are made from these."""
+        values = {name: getattr(self, name) for name in SSM.model_fields}
+        missing = {key: value for key, value in self.defaults(self.structure, self.init).items() if values[key] is None}
+        return ResolvedSSM.model_construct(None, **values | missing)
+
+
+class ResolvedSSM(SSM):
+    """State space parameters with no default left open. Made by `SSM.resolved`."""
+
+    re_clamp: Annotated[Real, Field(ge=0)]
+    b_init: Literal["ones", "hippo", "half"]
+    c_tilde: Bool
+    rank: Annotated[Int, Field(ge=0)]
+
+    def resolved(self) -> ResolvedSSM:
+        """Itself."""
+        return self
+
 
 class Model(Group):
     """The backbone (paper section 5 and appendix B)."""

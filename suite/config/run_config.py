@@ -157,9 +157,7 @@ def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
             from suite.config import plugin
 
             groups[group][f"{key}_source"] = plugin.source(groups[group][key], f"{group}.{key}")
-    dplr = ssm.get("structure", "diagonal") == "dplr"
-    _fill(ssm, re_clamp=1e-3 if dplr else 1e-4, b_init="hippo" if dplr else "ones", c_tilde=dplr,
-          rank=0 if not dplr else 2 if ssm.get("init", "legs") == "legt" else 1)
+    _fill(ssm, **SSM.defaults(ssm.get("structure"), ssm.get("init")))  # those of `SSM.resolved`, before validation
     cosine = optim.get("schedule", "cosine") == "cosine"
     _fill(optim, dt_lr=optim.get("ssm_lr", SSM_LR), warmup_epochs=1.0 if cosine else 0.0)
     task = TASKS.get(top.get("task", ""))

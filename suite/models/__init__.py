@@ -19,7 +19,7 @@ from suite.config import plugin
 from suite.config.fields import CLASSICAL
 from suite.config.run_config import RunConfig
 from suite.errors import UserError, nearest
-from suite.models.backbone import Backbone, count_parameters
+from suite.models.backbone import Backbone, Block, count_parameters
 from suite.models.convnet import ConvNet
 from suite.models.inception import InceptionNet
 from suite.models.mixer import is_mixer, layer_of
@@ -38,11 +38,12 @@ MODELS: dict[str, Factory] = {"ssm": Backbone, "convnet": ConvNet, "inception": 
                               "xresnet50": XResNet50, "lstm": LSTM, "transformer": Transformer}
 
 
-def build(config: RunConfig, data: TaskData) -> nn.Module:
-    """The model of a run, on the CPU, with its initial parameters: a function of the configuration alone.
+def build(config: RunConfig, data: TaskData, recompute: bool = False) -> nn.Module:
+    """The model of a run, on the CPU. Its initial parameters are a function of the configuration alone.
 
-    Torch's generator is seeded with `config.seed` while the factory runs, and put back as it was.
-    Raises UserError where `model.name` is not in `MODELS` and cannot be imported.
+    Torch's generator is seeded with `config.seed` while the factory runs, and put back as it was. `recompute`: keep
+    fewer activations for the backward pass, see `suite.models.backbone.Block`.
+    Raises UserError if `model.name` is not in `MODELS` and cannot be imported.
     """
     factory = find(config.model.name)
     if config.model.name_source and config.model.name_source != plugin.source(config.model.name, "model.name"):
@@ -54,6 +55,8 @@ def build(config: RunConfig, data: TaskData) -> nn.Module:
         model = factory(config, data)
     if ":" in config.model.name:
         _check_own(config.model.name, model)
+    for block in (module for module in model.modules() if isinstance(module, Block)):
+        block.recompute = recompute
     return model
 
 
@@ -66,7 +69,7 @@ def _check_own(name: str, model: object) -> None:
 
 
 def find(name: str) -> Factory:
-    """The factory called `name` in `MODELS`, or the one at `module:name`. Raises UserError where there is none."""
+    """The factory called `name` in `MODELS`, or the one at `module:name`. Raises UserError if there is none."""
     if name in MODELS:
         return MODELS[name]
     if name in CLASSICAL:

@@ -24,18 +24,6 @@ from suite.ssm.layer import SSMLayer
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
 
-_recompute = False
-
-
-def recompute(on: bool) -> None:
-    """Whether blocks compute what they add anew in the backward pass, instead of keeping all that lies between.
-
-    Less than a third is kept, for a third more time, and no bit changes: so it is no field of a run.
-    """
-    global _recompute
-    _recompute = on
-
-
 Layer = Callable[[SSM, int, int, bool, np.random.Generator], nn.Module]
 
 
@@ -43,7 +31,7 @@ class Backbone(nn.Module):
     """Encoder, `model.layers` residual blocks, final norm if pre-norm, decoder.
 
     `layer(config.ssm, features, length, bidirectional, rng)` makes a sequence layer, called as `layer(u, rate)` on
-    (batch, length, features), or, where it has an attribute `masked` that is true, as `layer(u, rate, valid)`. Its
+    (batch, length, features), or, if it has a true attribute `masked`, as `layer(u, rate, valid)`. Its
     generator is a function of the seed and of the block's number.
     """
 
@@ -74,7 +62,7 @@ class Backbone(nn.Module):
         """Logits (batch, classes), or (batch, 1) for regression.
 
         `x`: values (batch, length, channels), tokens (batch, length) or pairs of token sequences (batch, 2, length).
-        `lengths`: valid tokens, at least 1, of each sequence: (batch,), (batch, 2) for pairs, or None where all are
+        `lengths`: valid tokens, at least 1, of each sequence: (batch,), (batch, 2) for pairs, or None if all are
         full. `rate`: sampling interval of `x` in units of the training data's; 2 for every second sample.
         """
         if not self.pairs:
@@ -85,7 +73,7 @@ class Backbone(nn.Module):
     def embed(self, x: Tensor, lengths: Tensor | None, rate: float) -> Tensor:
         """One vector for each sequence: (batch, features)."""
         valid = None
-        x = _wide(self.encoder(x))  # and so the residual stream, where the mixing is bfloat16
+        x = _wide(self.encoder(x))  # and so the residual stream, if the mixing is bfloat16
         if lengths is not None:
             valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).unsqueeze(-1).to(x.dtype)
         for block in self.blocks:
@@ -98,7 +86,13 @@ class Block(nn.Module):
 
     `valid` is (batch, length, 1) with 1 for a token and 0 for padding: the sequence layer must not carry padding into
     valid positions. Everything else acts on one position at a time, and the norm's statistics include the padding.
+
+    If `recompute` is true, what lies between the norm and the sum is not kept for the backward pass but computed a
+    second time there (activation checkpointing): less than a third of the memory, a third more time, and the same
+    bits. So it is no field of a run; `suite.models.build` sets it.
     """
+
+    recompute = False
 
     def __init__(self, config: Model, sequence: nn.Module) -> None:
         super().__init__()
@@ -114,7 +108,7 @@ class Block(nn.Module):
         if valid is not None:
             u = u * valid
         # Not the norm: a batch norm would count the batch twice.
-        again = _recompute and torch.is_grad_enabled()
+        again = self.recompute and torch.is_grad_enabled()
         y = checkpoint(self._change, u, valid, rate, use_reentrant=False) if again else self._change(u, valid, rate)
         x = x + y
         return x if self.prenorm else self.norm(x)
@@ -141,7 +135,7 @@ class _Linear(torch.autograd.Function):
     """x (B, L, H), weight (O, H), bias (O,) -> (B, L, O), as batched products that take x as it lies in memory.
 
     torch's own would first make one large matrix of x; its gradient of a thin weight is seven times slower on a CPU,
-    and GELU's backward is several times slower where its input and its gradient are laid out differently.
+    and GELU's backward is several times slower if its input and its gradient are laid out differently.
     """
 
     @staticmethod
@@ -186,20 +180,20 @@ class TiedDropout(nn.Module):
 
 
 class MeanPool(nn.Module):
-    """Mean over time, of the valid tokens where there is padding. (batch, length, features) to (batch, features)."""
+    """Mean over time, of the valid tokens if there is padding. (batch, length, features) to (batch, features)."""
 
     def forward(self, x: Tensor, lengths: Tensor | None, valid: Tensor | None) -> Tensor:
-        """Both `lengths` and `valid` are None where all sequences are full."""
+        """Both `lengths` and `valid` are None if all sequences are full."""
         if lengths is None or valid is None:
             return x.mean(dim=1)
         return (x * valid).sum(dim=1) / lengths[:, None].to(x.dtype)
 
 
 class LastStep(nn.Module):
-    """The last step, or last valid token where there is padding. (batch, length, features) to (batch, features)."""
+    """The last step, or last valid token if there is padding. (batch, length, features) to (batch, features)."""
 
     def forward(self, x: Tensor, lengths: Tensor | None, valid: Tensor | None) -> Tensor:
-        """`lengths` is None where all sequences are full."""
+        """`lengths` is None if all sequences are full."""
         if lengths is None:
             return x[:, -1]
         return x[torch.arange(x.shape[0], device=x.device), lengths - 1]

@@ -23,7 +23,7 @@ class CNN(nn.Module):
     """A body from (batch, channels, length) to (batch, features, steps), and a head from there to (batch, outputs)."""
 
     def __init__(self, config: RunConfig, data: TaskData) -> None:
-        """Raises UserError where the task has tokens."""
+        """Raises UserError if the task has tokens."""
         super().__init__()
         if data.channels is None:
             raise UserError(f"{config.model.name} takes values, and the inputs of {data.task} are tokens", "model.name",

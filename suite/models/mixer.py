@@ -23,7 +23,7 @@ LENGTH, SHORT = 24, 15  # of the two sequences of the trial
 
 
 class Mixer(nn.Module):
-    """The sequence layer of a block around a user's module. Its mask is all ones where there is no padding."""
+    """The sequence layer of a block around a user's module. Its mask is all ones if there is no padding."""
 
     masked = True
 

@@ -13,10 +13,10 @@ from suite.models.backbone import Backbone, Layer
 
 
 class LSTM(Backbone):
-    """`model.layers` LSTM layers of `model.features` units, in both directions together where it is bidirectional."""
+    """`model.layers` LSTM layers of `model.features` units, in both directions together if bidirectional."""
 
     def make_blocks(self, config: RunConfig, length: int, layer: Layer) -> Iterator[nn.Module]:
-        """Raises UserError where the features cannot be shared between two directions."""
+        """Raises UserError if the features cannot be shared between two directions."""
         model = config.model
         if model.bidirectional and model.features % 2:
             raise UserError(f"{model.features} features for two directions", "model.features", "an even number")

@@ -58,7 +58,7 @@ class Residual(nn.Module):
         self.change, self.shortcut = change, shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """Fewer steps where the change has a stride."""
+        """Fewer steps if the change has a stride."""
         return F.relu(self.change(x) + self.shortcut(x))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -14,12 +15,9 @@ from suite.models.backbone import Backbone, Layer
 HEADS, NARROWEST = 8, 16  # at most so many heads, each of at least so many features: a thinner one costs as much
 WIDER, LONGEST = 4, 10_000.0  # of the hidden layer; wavelength of the slowest position
 
-# In evaluation torch would take another way, which keeps all (length, length) weights at once: 16 GB for vital signs.
-torch.backends.mha.set_fastpath_enabled(False)
-
 
 class Transformer(Backbone):
-    """Sinusoidal positions, then `model.layers` layers of attention, which looks ahead where it is bidirectional."""
+    """Sinusoidal positions, then `model.layers` layers of attention, which looks ahead if bidirectional."""
 
     def make_blocks(self, config: RunConfig, length: int, layer: Layer) -> Iterator[nn.Module]:
         """Positions first, and the layers."""
@@ -57,5 +55,20 @@ class Attention(nn.Module):
         later = None
         if not self.ahead:
             later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool, device=x.device).triu(1)
-        y: Tensor = self.layer(x, src_mask=later, src_key_padding_mask=padding, is_causal=later is not None)
+        with no_fast_path():
+            y: Tensor = self.layer(x, src_mask=later, src_key_padding_mask=padding, is_causal=later is not None)
         return y
+
+
+@contextmanager
+def no_fast_path() -> Iterator[None]:
+    """Turns off torch's fast path for evaluation inside, and puts the flag back as it was.
+
+    The fast path keeps all (length, length) attention weights at once, 16 GB for vital signs.
+    """
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)

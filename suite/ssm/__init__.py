@@ -1,4 +1,29 @@
-"""State space models: inits, discretization, kernels, convolution and the layer. See README.md beside this file.
+"""State space models: the layers S4D and S4, and what they are made of. Begin with `suite/ssm/s4d.py` and the README.
 
-`init`, `hippo`, `discretize` and `user` are NumPy in float64; nothing here imports torch until `layer` is imported.
+    from suite.ssm import S4D
+    layer = S4D(features=64, state_size=64, init="lin", length=1024)
+    y = layer(u)                                         # (batch, length, features), both u and y
+
+Importing this package does not import torch. The first use of a layer does.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from suite.ssm.layer import S4, S4D
+
+__all__ = ["S4", "S4D"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from suite.ssm import layer
+
+    return getattr(layer, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -9,6 +9,7 @@ import ctypes
 import statistics
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,21 +21,40 @@ from suite.config.fields import SSM
 from suite.errors import UserError
 from suite.ssm import cauchy, direct, kernels
 from suite.ssm.blocked import split
-from suite.ssm.layer import SSMLayer
+from suite.ssm.layer import S4, S4D, SSMLayer
 
 CPU = torch.device("cpu")
 KERNELS = ("power_sum", "softmax", "dplr")
 LIMIT_BYTES = 12 * 2**30  # a materialised form that would need more is refused, not swapped
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What one back end of a kernel took at one size: median `seconds` of a forward and backward pass.
+
+    `ratio` is the time over that of `blocked`, `peak_bytes` what a pass holds at most. If the back end cannot run, or
+    would need more than 12 GiB, `seconds` is None and `reason` says why.
+    """
+
+    kernel: str
+    backend: str
+    length: int
+    state_size: int
+    features: int
+    threads: int
+    seconds: float | None = None
+    ratio: float | None = None
+    peak_bytes: int | None = None
+    reason: str = ""
+
+
 def rows(kernel: str, lengths: Iterable[int], features: int = 128, state_size: int = 64,
          backends: Iterable[str] = ("blocked", "naive"), repeats: int = 5, device: torch.device = CPU) \
-        -> list[dict[str, Any]]:
-    """One row for each length and back end, with its size, threads, seconds and peak_bytes.
+        -> list[Measured]:
+    """One measurement for each length L and back end, at `features` H and `state_size` N.
 
-    `ratio` is the time over that of `blocked`. For `power_sum` there is also the row `matmul`, the bare matrix products
-    of the blocked form. For `dplr`, `naive` and `keops` are the direct Cauchy sum. Where a back end cannot run, or
-    would need more than 12 GiB, `seconds` is None and `reason` says why. Raises UserError for an unknown kernel.
+    For `power_sum` there is also the back end `matmul`, the bare matrix products of the blocked form. For `dplr`,
+    `naive` and `keops` are the direct Cauchy sum. Raises UserError for an unknown kernel.
     """
     if kernel not in KERNELS:
         raise UserError(f"unknown kernel {kernel!r}", "kernel", "allowed: " + ", ".join(KERNELS))
@@ -42,13 +62,11 @@ def rows(kernel: str, lengths: Iterable[int], features: int = 128, state_size: i
     for length in lengths:
         jobs, reasons = _jobs(kernel, length, features, state_size, tuple(backends), device)
         seconds = interleaved(jobs, repeats, device)
-        size = {"kernel": kernel, "length": length, "state_size": state_size, "features": features}
         for name in (*jobs, *reasons):
             both = name in seconds and "blocked" in seconds
-            found.append(size | {"backend": name, "threads": torch.get_num_threads(), "seconds": seconds.get(name),
-                                 "ratio": seconds[name] / seconds["blocked"] if both else None,
-                                 "peak_bytes": peak(jobs[name], device) if name in jobs else None,
-                                 "reason": reasons.get(name, "")})
+            found.append(Measured(kernel, name, length, state_size, features, torch.get_num_threads(),
+                                  seconds.get(name), seconds[name] / seconds["blocked"] if both else None,
+                                  peak(jobs[name], device) if name in jobs else None, reasons.get(name, "")))
     return found
 
 
@@ -79,9 +97,9 @@ def timed(job: Callable[[], Any], device: torch.device) -> float:
 
 
 def peak(job: Callable[[], Any], device: torch.device) -> int | None:
-    """Bytes that one pass holds at most beyond what was held before; None where the system does not count them.
+    """Bytes that one pass holds at most beyond what was held before; None if the system does not count it.
 
-    On a processor that is resident memory, after free memory went back to the system, so that none is used unseen.
+    On a CPU that is resident memory, after free memory went back to the system, so that none is used unseen.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -143,14 +161,15 @@ def _job(kernel: str, backend: str, length: int, features: int, state_size: int,
     """One forward and backward pass, in float32, one thread or more as torch is set."""
     fields: dict[str, Any] = {"state_size": state_size}
     if kernel == "dplr":
-        fields |= {"structure": "dplr", "kernel": "cauchy", "rank": 1, "b_init": "hippo", "c_tilde": False}
+        fields |= {"structure": "dplr", "kernel": "cauchy", "c_tilde": False}
     elif kernel == "softmax":
         fields |= {"kernel": "softmax", "discretization": "zoh", "init": "lin"}
     else:
         fields |= {"discretization": "zoh", "init": "lin"}
     layer = SSMLayer(SSM(**fields), features, length, False, np.random.default_rng(0)).to(device)
     grad = torch.randn(1, features, length, generator=torch.Generator().manual_seed(0)).to(device)
-    run = {"power_sum": _power_sum, "softmax": _softmax, "dplr": _dplr}[kernel](layer, backend, length)
+    run = _dplr(layer, backend, length) if isinstance(layer, S4) else \
+        {"power_sum": _power_sum, "softmax": _softmax}[kernel](layer, backend, length)
 
     def both() -> Any:
         k, leaves = run()
@@ -162,17 +181,17 @@ def _job(kernel: str, backend: str, length: int, features: int, state_size: int,
 Run = Callable[[], tuple[Tensor, list[Tensor]]]
 
 
-def _power_sum(layer: SSMLayer, backend: str, length: int) -> Run:
+def _power_sum(layer: S4 | S4D, backend: str, length: int) -> Run:
     """The naive form gets complex64 exponents, as the original code forms them: the fastest that it can be."""
     with torch.no_grad():
         c = torch.view_as_complex(layer.c.clone())
-        x = layer.discrete().log_a
+        x = layer.discrete().log_A_bar
         x = x.to(torch.complex64) if backend == "naive" else x.clone()
     leaves = [c.requires_grad_(), x.requires_grad_()]
     return lambda: (kernels.power_sum(c, x, length, backend), leaves)
 
 
-def _softmax(layer: SSMLayer, backend: str, length: int) -> Run:
+def _softmax(layer: S4 | S4D, backend: str, length: int) -> Run:
     leaves = [layer.c, layer.b, layer.theta, layer.imag, layer.log_dt]
 
     def run() -> tuple[Tensor, list[Tensor]]:
@@ -180,35 +199,20 @@ def _softmax(layer: SSMLayer, backend: str, length: int) -> Run:
         weight = torch.view_as_complex(layer.c) * layer._copies(torch.view_as_complex(layer.b))
         if backend == "naive":  # the softmax over all steps, materialised
             places = torch.arange(length, device=weight.device)
-            rows_ = torch.exp(discrete.log_a.to(torch.complex64).unsqueeze(-1) * places)
+            rows_ = torch.exp(discrete.log_A_bar.to(torch.complex64).unsqueeze(-1) * places)
             rows_ = rows_ / rows_.sum(-1, keepdim=True)
             return 2 * torch.einsum("khm,hml->khl", weight / discrete.lam.to(torch.complex64), rows_).real, leaves
-        coeff, shift = kernels.softmax(weight, discrete, length)
-        return kernels.power_sum(coeff.to(torch.complex64), discrete.log_a, length, backend, shift), leaves
+        coeff, shift = kernels.softmax_weights(weight, discrete, length)
+        return kernels.power_sum(coeff.to(torch.complex64), discrete.log_A_bar, length, backend, shift), leaves
 
     return run
 
 
-def _dplr(layer: SSMLayer, backend: str, length: int) -> Run:
+def _dplr(layer: S4, backend: str, length: int) -> Run:
     leaves = [layer.c, layer.b, layer.p, layer.theta, layer.imag, layer.log_dt]
 
     def run() -> tuple[Tensor, list[Tensor]]:
-        c, b = torch.view_as_complex(layer.c.double()), layer._copies(torch.view_as_complex(layer.b.double()))
-        parts = c, b, layer._low_rank(), layer.discrete(), length
+        parts = layer._C(), layer._B(), layer._P(), layer.discrete(), length
         return (cauchy.dplr(*parts) if backend == "blocked" else direct.cauchy(*parts, backend=backend)), leaves
 
     return run
-
-
-def markdown(found: list[dict[str, Any]]) -> str:
-    """The rows as a Markdown table."""
-    lines = ["| kernel | back end | L | N | H | threads | ms | ratio | peak MiB |", "| --- " * 9 + "|"]
-    for r in found:
-        ms = f"{1e3 * r['seconds']:.2f}" if r["seconds"] is not None else r["reason"]
-        ratio = f"{r['ratio']:.1f}" if r["ratio"] is not None else "-"
-        size = f"{r['peak_bytes'] / 2**20:.0f}" if r["peak_bytes"] is not None else "-"
-        lines.append(f"| {r['kernel']} | {r['backend']} | {r['length']} | {r['state_size']} | {r['features']} | "
-                     f"{r['threads']} | {ms} | {ratio} | {size} |")
-    return "\n".join(lines)
-
-

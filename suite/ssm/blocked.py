@@ -2,7 +2,18 @@
 
 With l = P i + j, exp(x l) = exp(x P i) exp(x j). So the sum over modes is a product of an (I, 2N) with a (2N, P)
 matrix, real and imaginary parts side by side, and no array of N by L exists. The powers are formed in complex128, by
-doubling.
+doubling. With w = 2 c, outer O_i = exp(x P i) and inner I_j = exp(x j),
+
+    k_{Pi+j} = Re sum over n of w_n O_in I_jn
+
+Backward, for a gradient g of k (torch's gradient of a complex z is dRe + i dIm, so that conjugates appear):
+
+    dw = sum over i, j of g_ij conj(O_i I_j) = sum over i of conj(O_i) T_i        T_i = sum over j of g_ij conj(I_j)
+    dx = sum over i, j of g_ij (P i + j) conj(w O_i I_j)
+       = conj(w) sum over i of P i conj(O_i) T_i + sum over j of j conj(I_j S_j)        S_j = sum over i of g_ij w O_i
+
+T and S are the two matrix products of the backward. `_moments` does the sums over i and j, plain and weighted. A
+shift s replaces l by l - s in the exponent, which adds - s conj(w) dw to dx.
 """
 
 from __future__ import annotations
@@ -17,7 +28,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Products of two table entries stay normal numbers above these: subnormal operands slow a processor down by a factor.
+# Products of two table entries stay normal numbers above these: subnormal operands slow a CPU down by a factor.
 SMALLEST = {torch.complex64: 1e-19, torch.complex128: 1e-150}
 SHORT = 32  # up to here one table is enough
 

@@ -1,6 +1,6 @@
-"""S4's kernel for DPLR: Woodbury's identity at the roots of unity (paper section 2.2; S4, algorithm 1).
+"""S4's kernel for A = diag(Λ) - P P*: Woodbury's identity at the roots of unity (paper section 2.2; S4, algorithm 1).
 
-On a processor a sequence that is long for the size of the state, and all in float64, is left to `squaring`.
+On a CPU, sequences that are long for the state size and everything in float64 are left to `suite.ssm.dplr`.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from suite.ssm import squaring
+from suite.ssm.dplr import squaring
 from suite.ssm.kernels import power_sum
 from suite.ssm.modes import Discrete, period
 
-CHUNK = 2**20  # values of sums at a time: what stays in a processor's caches, and is not mapped anew each time
+CHUNK = 2**20  # values of sums at a time: what stays in a CPU's caches, and is not mapped anew each time
 
 
 def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
          dtype: torch.dtype = torch.float32) -> Tensor:
-    """Kernel of diag(lam) - P P* under the bilinear rule: c = C (1 - Abar^length) (Ch, H, M), b (H, M), p (r, H, M).
+    """The kernel of A = diag(Λ) - P P* with the bilinear rule, by the faster of two ways.
 
-    Returns (Ch, H, length) of real `dtype`, by the better of the two ways.
+    `c`: C~ = C (1 - A_bar^L), (Ch, H, M) complex128; `b` (H, M); `p` (r, H, M); `length` is L. Returns K (Ch, H, L) of
+    the real `dtype`.
     """
     growing = discrete.grows  # then the powers of Abar over the whole length may overflow
     if c.device.type == "cpu" and not growing and squaring.pays(length, 2 * c.shape[-1], len(p), dtype):
@@ -32,23 +33,23 @@ def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
 
 
 def by_transforms(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int, dtype: torch.dtype) -> Tensor:
-    """See `dplr`. At z^length = 1, 1 / (1 - Abar_n z) is the transform of Abar_n^l / (1 - Abar_n^length), so each sum
-    over poles is an rfft of a power sum. Worked in float64 whatever the model's precision: the two terms of Woodbury's
+    """See `dplr`. For z^L = 1, 1 / (1 - A_bar_n z) is the transform of A_bar_n^l / (1 - A_bar_n^L), so each sum over
+    poles is an rfft of a power sum. All in float64, whatever the model's precision: the two terms of Woodbury's
     identity cancel up to four digits.
     """
     factor, shift = period(discrete, length)
     left, right = torch.cat([c, p.conj()]), torch.cat([b[None], p])
-    pairs = left[:, None] * right[None] * (factor * discrete.gain)
+    pairs = left[:, None] * right[None] * (factor * discrete.B_gain)
     each = max(1, CHUNK // (pairs.shape[0] * pairs.shape[1] * length)) if c.device.type == "cpu" else c.shape[1]
     shifts = repeat(None) if shift is None else shift.split(each)
-    parts = zip(pairs.split(each, 2), discrete.log_a.split(each), shifts, strict=False)
+    parts = zip(pairs.split(each, 2), discrete.log_A_bar.split(each), shifts, strict=False)
     half = _half_sums(length, c.device)
     return torch.cat([_kernel(*part, length, half, dtype) for part in parts]).transpose(0, 1)
 
 
-def _kernel(pairs: Tensor, log_a: Tensor, shift: Tensor | None, length: int, half: Tensor,
+def _kernel(pairs: Tensor, log_A_bar: Tensor, shift: Tensor | None, length: int, half: Tensor,
             dtype: torch.dtype) -> Tensor:
-    sums = power_sum(pairs, log_a, length, shift=shift)
+    sums = power_sum(pairs, log_A_bar, length, shift=shift)
     return _Resolve.apply(sums.permute(2, 0, 1, 3), half, dtype)
 
 
@@ -57,7 +58,7 @@ def _half_sums(length: int, device: torch.device) -> Tensor:
     half = torch.pi * torch.arange(length // 2 + 1, device=device, dtype=torch.float64) / length
     h = torch.polar(torch.cos(half), -half)
     if length % 2 == 0:
-        h[-1:].zero_()  # a number assigned would be copied from the processor, for which a GPU is waited for
+        h[-1:].zero_()  # a number assigned would be copied from the CPU, for which a GPU is waited for
     return h
 
 

@@ -1,7 +1,7 @@
 """Convolution of sequences with long kernels by FFT, with its own backward (paper section 2: causal and two-sided).
 
 The gradient of the kernel is summed over the batch while still in the frequency domain, and everything is a real
-transform: torch's own backward of rfft and irfft would run full complex ones. On a processor the work goes tile by
+transform: torch's own backward of rfft and irfft would run full complex ones. On a CPU the work goes tile by
 tile, a few examples and features at a time, so that what lies between two transforms stays in the caches.
 """
 
@@ -16,15 +16,15 @@ from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-TILE = 2**18  # values of a tile on a processor: a transform is twice as fast where they stay in its own cache
+TILE = 2**18  # values of a tile on a CPU: a transform is twice as fast if they stay in its own cache
 
 
 @lru_cache(maxsize=4096)
 def transform_size(length: int, taps: int) -> int:
-    """An even size that has a fast transform, and is large enough that nothing wraps around.
+    """An even size that has a fast transform, and is large enough that nothing wraps around: at least length + taps.
 
-    It is the next power of two where that is at most an eighth larger than need be: the transform takes a tenth to
-    two fifths less time than at SciPy's choice, 8,100 say. Other sizes are multiples of 16, for the same reason.
+    It is the next power of two if that is at most an eighth larger than necessary: the transform takes a tenth to two
+    fifths less time than at SciPy's choice, for example 8,100. Other sizes are multiples of 16, for the same reason.
     """
     least = length + taps
     power = 1 << (least - 1).bit_length()
@@ -90,7 +90,7 @@ def _transpose(x: Tensor, into: Tensor) -> None:
 
 def _correlate(x: Tensor, y: Tensor, total: Tensor) -> None:
     """Add the sum over b of x y, both (b, h, F), to (h, F). Not an einsum: H F tiny matrix products are slower."""
-    if x.device.type != "cpu":  # few large operations, where each one costs a launch
+    if x.device.type != "cpu":  # few large operations, as each one costs a launch
         total += (x * y).sum(0)
         return
     for one, other in zip(x, y, strict=True):
@@ -116,8 +116,8 @@ def _spectra(x: Tensor, size: int, dtype: torch.dtype) -> Iterator[tuple[slice, 
 def convolve(u: Tensor, kernel: Tensor, d: Tensor) -> Tensor:
     """y_t = sum_j k0_j u_{t-j} + sum_j k1_j u_{t+1+j} + d u_t: the second kernel, if any, starts at the next sample.
 
-    `u` (B, L, H), `kernel` (1 or 2, H, K) with K at most L, `d` (H,) -> (B, L, H), in the kernel's precision. In memory
-    the result is (B, H, L), as the transform leaves it.
+    `u` (B, L, H), `kernel` (1 or 2, H, K) with K at most L, `d` (H,). Returns (B, L, H) in the kernel's precision. In
+    memory the result is (B, H, L), as the transform leaves it (paper section 2).
     """
     y: Tensor = _Convolution.apply(u, kernel, d)
     return y.transpose(1, 2)

@@ -1,6 +1,6 @@
-"""One state space model as real matrices of size N, in float64: what has no short form on the modes.
+"""A state space model as real matrices of size N, in float64, for what has no short form on the modes (section 2).
 
-A vector of modes z, conjugates implied, has the real coordinates (Re z, Im z). There A = diag(lam) - P P* is a real
+A vector of modes z, conjugates implied, has the real coordinates (Re z, Im z). There A = diag(Λ) - P P* is a real
 (N, N) matrix, B a column, and y = 2 Re(C z) a row.
 """
 
@@ -12,12 +12,12 @@ from torch import Tensor
 from suite.ssm.modes import Discrete
 
 # With several threads torch factorizes a batch in parallel, and MKL's row swaps go wrong there in matrices of more than
-# 150 or so, often without an error (pytorch issue 142815): on a processor, those from this size on go one by one.
+# 150 or so, often without an error (pytorch issue 142815): on a CPU, those from this size on go one by one.
 SAFE = 100
 
 
 def matrix(lam: Tensor, p: Tensor) -> Tensor:
-    """A of lam (H, M) and p (r, H, M), both complex128 -> (H, 2M, 2M)."""
+    """A of Λ `lam` (H, M) and P `p` (r, H, M), both complex128 -> (H, 2M, 2M)."""
     re, im = torch.diag_embed(lam.real), torch.diag_embed(lam.imag)
     rotation = torch.cat([torch.cat([re, -im], -1), torch.cat([im, re], -1)], -2)
     low = torch.cat([p.real, p.imag], -1)
@@ -25,7 +25,7 @@ def matrix(lam: Tensor, p: Tensor) -> Tensor:
 
 
 def step_matrix(discrete: Discrete, p: Tensor) -> Tensor:
-    """Abar by the bilinear rule, (H, 2M, 2M)."""
+    """A_bar by the bilinear rule, (H, 2M, 2M); `p` (r, H, M)."""
     half = matrix(discrete.lam, p) * (discrete.dt[..., None] / 2)
     eye = torch.eye(half.shape[-1], dtype=half.dtype, device=half.device)
     return solve(eye - half, eye + half)
@@ -48,14 +48,14 @@ def modes_of_row(r: Tensor) -> Tensor:
 
 
 def to_tilde(c: Tensor, discrete: Discrete, p: Tensor, length: int) -> Tensor:
-    """C (1 - Abar^length) for c (Ch, H, M) (paper of S4, and section 2.2 here); differentiable."""
+    """C~ = C (1 - A_bar^length) for `c` (Ch, H, M), of the same shape (S4, algorithm 1). Differentiable."""
     power = torch.linalg.matrix_power(step_matrix(discrete, p), length)
     r = row(c)
     return modes_of_row(r - torch.einsum("khi,hij->khj", r, power))
 
 
 def from_tilde(c: Tensor, discrete: Discrete, p: Tensor, length: int) -> Tensor:
-    """The inverse of `to_tilde`."""
+    """C of C~, the inverse of `to_tilde`; the same shapes."""
     power = torch.linalg.matrix_power(step_matrix(discrete, p), length)
     eye = torch.eye(power.shape[-1], dtype=power.dtype, device=power.device)
     solved = solve((eye - power).transpose(1, 2), row(c).permute(1, 2, 0))
@@ -63,7 +63,7 @@ def from_tilde(c: Tensor, discrete: Discrete, p: Tensor, length: int) -> Tensor:
 
 
 def solve(a: Tensor, b: Tensor) -> Tensor:
-    """a^-1 b of a (H, N, N) and b (H, N, k). A GPU is not waited for: there a singular one gives NaN and no error."""
+    """a^-1 b of a (H, N, N) and b (H, N, k). On a GPU a singular matrix gives NaN, not an error."""
     if a.device.type != "cpu":
         result, _ = torch.linalg.solve_ex(a, b)
         return result

@@ -1,4 +1,4 @@
-"""The Cauchy kernel as S4 wrote it: all poles at all nodes. An independent path, for comparison and measurement."""
+"""The Cauchy kernel as S4 wrote it: all poles at all nodes (S4, algorithm 1). Independent, for comparison."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def cauchy(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int, dty
     """The same kernel as `cauchy.dplr`, from the same arguments, by direct sums at the length/2 + 1 nodes.
 
     `naive` materialises (H, M, length/2 + 1) quotients in the precision of `dtype`; `keops` sums in float64. Raises
-    UserError for another back end, and where keops cannot run.
+    UserError for another back end, and if keops cannot run.
     """
     if backend not in BACKENDS:
         raise UserError(f"unknown back end {backend!r} of the direct Cauchy sum", "backend", nearest(backend, BACKENDS))

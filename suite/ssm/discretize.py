@@ -1,32 +1,15 @@
-"""From continuous to discrete time: bilinear and zero-order hold (paper section 2.1). NumPy, float64."""
+"""Dense systems in discrete time, by either rule, and their basis kernels (paper section 2). NumPy, float64.
+
+The rules for a diagonal A are in `suite.ssm.s4d` (plain) and `suite.ssm.modes` (as the layers use them).
+"""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
 Array = NDArray[np.float64]
-Complex = NDArray[np.complex128]
-
-
-def bilinear(a: Complex, b: Complex, dt: Array | float) -> tuple[Complex, Complex]:
-    """Discrete (a, b) of diagonal systems, elementwise; `dt` broadcasts against both."""
-    half = dt * a / 2
-    return np.asarray((1 + half) / (1 - half)), np.asarray(dt * b / (1 - half))
-
-
-def zoh(a: Complex, b: Complex, dt: Array | float) -> tuple[Complex, Complex]:
-    """Discrete (a, b) of diagonal systems, elementwise; an `a` of 0 gets the limit dt * b."""
-    step = np.asarray(dt * a)
-    safe = np.where(step == 0, 1.0, step)
-    return np.exp(step), np.asarray(dt * b * np.where(step == 0, 1.0, np.expm1(safe) / safe))
-
-
-Rule = Callable[[Complex, Complex, Array | float], tuple[Complex, Complex]]
-RULES: dict[str, Rule] = {"bilinear": bilinear, "zoh": zoh}
 
 
 def dense(a: Array, b: Array, dt: float, rule: str) -> tuple[Array, Array]:
@@ -35,7 +18,7 @@ def dense(a: Array, b: Array, dt: float, rule: str) -> tuple[Array, Array]:
     if rule == "bilinear":
         left = np.eye(n) - dt * a / 2
         both = np.linalg.solve(left, np.column_stack([np.eye(n) + dt * a / 2, dt * b]))
-    elif rule == "zoh":  # one exponential of [[A, B], [0, 0]] gives both, also where A is singular
+    elif rule == "zoh":  # one exponential of [[A, B], [0, 0]] gives both, even if A is singular
         both = linalg.expm(dt * np.block([[a, b[:, None]], [np.zeros((1, n + 1))]]))[:n]
     else:
         raise KeyError(rule)

@@ -1,6 +1,6 @@
-"""Where the state space parameters start (paper sections 3.4 and 4, appendix A). NumPy, float64, no torch.
+"""Initialization of A, B, P and dt (paper sections 3.4 and 4, appendix A). NumPy, float64, no torch.
 
-Real parts are returned as the laws give them; the constraint on them, with its clamp, is the business of the layer.
+Real parts are returned as the formulas give them. The layer applies the constraint and its clamp.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.config.fields import SSM
+from suite.config.fields import SSM, ResolvedSSM
 from suite.config.plugin import source
 from suite.errors import UserError, nearest
 from suite.ssm import hippo, user
@@ -19,7 +19,7 @@ from suite.ssm import hippo, user
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 MODIFIED = ("lin", "inv")
-LAWS: dict[str, Callable[[int, Array], Array]] = {
+FORMULAS: dict[str, Callable[[int, Array], Array]] = {
     "lin": lambda n, k: np.pi * k,
     "inv": lambda n, k: n / np.pi * (n / (2 * k + 1) - 1),
     "inv2": lambda n, k: n / np.pi * (n / (k + 1) - 1),
@@ -28,51 +28,61 @@ LAWS: dict[str, Callable[[int, Array], Array]] = {
 
 
 @dataclass(frozen=True)
-class Start:
-    """Start of S copies: `a` and `b` (S, M) complex, `p` (r, S, M) complex. M = N/2 modes whose conjugates are implied.
+class Initialization:
+    """Initial values of S copies: `A` (the diagonal Λ) and `B` (S, M) complex, `P` (r, S, M) complex.
 
-    With `paired` false the modes are real and stand for themselves: M = N, and every imaginary part is 0.
+    M = N/2 modes whose conjugates are implied. If `paired` is false the modes are real and have no conjugates: M = N,
+    and every imaginary part is 0.
     """
 
-    a: Complex
-    b: Complex
-    p: Complex
+    A: Complex
+    B: Complex
+    P: Complex
     paired: bool = True
 
 
 def imaginary(name: str, n: int, k: Array | None = None) -> Array:
-    """Im(A) of a law (lin, inv, inv2, quad; equations 8, 9, 12, 13) at places `k`, by default 0 … N/2-1; or of `legs`.
+    """Im(A) of `lin`, `inv`, `inv2` or `quad` (equations 9, 8, 12, 13) for state size N = `n`, or of `legs`.
 
-    Of `legs`, the positive member of each pair, largest first. Raises KeyError for a name without a law.
+    `k`: the mode numbers, of any shape, by default 0 … N/2-1; the result has the same shape. Of `legs`, the positive
+    member of each pair, largest first, (N/2,). Raises KeyError for a name without a formula.
     """
     if name == "legs":
         return np.asarray(-hippo.modes("legs", n).a.imag)
-    return LAWS[name](n, np.arange(n // 2, dtype=np.float64) if k is None else k)
+    return FORMULAS[name](n, np.arange(n // 2, dtype=np.float64) if k is None else k)
 
 
-def start(config: SSM, rng: np.random.Generator) -> Start:
-    """A, B and P at the start. Draws are made once a copy. Raises UserError, naming the field, for bad input."""
+def initialize(config: SSM, rng: np.random.Generator) -> Initialization:
+    """A, B and P of a configuration, whose open defaults are resolved. Random values are drawn once a copy.
+
+    Raises UserError, naming the field, for bad input.
+    """
+    config = config.resolved()
     check(config)
     if ":" in config.init:
-        begin = _of_user(config, rng)
+        found = _of_user(config, rng)
     elif config.init in hippo.RANK:
-        begin = _of_hippo(config)
+        found = _of_hippo(config)
     elif config.init == "real" and config.real_law == "spectrum":
-        a = np.broadcast_to(-np.arange(1.0, config.state_size + 1), (config.copies, config.state_size)) + 0j
-        begin = Start(a, np.ones_like(a), np.zeros((0, *a.shape), dtype=np.complex128), paired=False)
+        A = np.broadcast_to(-np.arange(1.0, config.state_size + 1), (config.copies, config.state_size)) + 0j
+        found = Initialization(A, np.ones_like(A), _no_rank(A), paired=False)
     else:
-        a = _of_law(config, rng)
-        begin = Start(a, np.ones_like(a), np.zeros((0, *a.shape), dtype=np.complex128))
-    a = begin.a.real + 1j * (begin.a.imag * config.imag_scale)
-    return Start(a, _b(config, begin), _p(config, begin), begin.paired)
+        A = _of_formula(config, rng)
+        found = Initialization(A, np.ones_like(A), _no_rank(A))
+    A = found.A.real + 1j * (found.A.imag * config.imag_scale)
+    return Initialization(A, _b(config, found), _p(config, found), found.paired)
 
 
 def log_dt(config: SSM, features: int, rng: np.random.Generator) -> Array:
-    """Logarithm of the step sizes, (H,): uniform between those of dt_min and dt_max, one a feature."""
+    """log dt, (H,): one for each feature, uniform between log dt_min and log dt_max."""
     return rng.uniform(np.log(config.dt_min), np.log(config.dt_max), features)
 
 
-def _of_law(config: SSM, rng: np.random.Generator) -> Complex:
+def _no_rank(A: Complex) -> Complex:
+    return np.zeros((0, *A.shape), dtype=np.complex128)
+
+
+def _of_formula(config: SSM, rng: np.random.Generator) -> Complex:
     n, shape = config.state_size, (config.copies, config.state_size // 2)
     real = np.full(shape, -0.5)
     if config.init == "random":
@@ -85,7 +95,7 @@ def _of_law(config: SSM, rng: np.random.Generator) -> Complex:
         imag, real = np.zeros(shape), np.broadcast_to(-np.arange(1.0, shape[1] + 1), shape)
     else:
         places = rng.uniform(0, n / 2, shape) if config.imag_random else np.arange(n / 2)
-        imag = np.broadcast_to(LAWS[config.init](n, places), shape)
+        imag = np.broadcast_to(FORMULAS[config.init](n, places), shape)
         if config.init == "lin" and config.lin_law == "prose":  # even steps up to pi N, as the text says
             imag = imag * (n / max(n / 2 - 1, 1))
     if config.real_random:
@@ -93,48 +103,49 @@ def _of_law(config: SSM, rng: np.random.Generator) -> Complex:
     return np.asarray(real + 1j * imag)
 
 
-def _of_hippo(config: SSM) -> Start:
+def _of_hippo(config: SSM) -> Initialization:
     names = [config.init] * config.copies
     if config.init == "legs+fout":  # copies interleave over features: with two, even features are LegS, odd ones FouT
         names = ["legs"] * (config.copies // 2) + ["fout"] * (config.copies // 2)
     found = {name: hippo.modes(name, config.state_size) for name in sorted(set(names))}
     each = [found[name] for name in names]
-    return Start(np.stack([m.a for m in each]), np.stack([m.b for m in each]), np.stack([m.p for m in each], axis=1))
+    return Initialization(np.stack([m.a for m in each]), np.stack([m.b for m in each]),
+                          np.stack([m.p for m in each], axis=1))
 
 
-def _of_user(config: SSM, rng: np.random.Generator) -> Start:
+def _of_user(config: ResolvedSSM, rng: np.random.Generator) -> Initialization:
     now = source(config.init, "ssm.init")
     if config.init_source and config.init_source != now:
         raise UserError(f"{config.init} is not the function that the run was planned with", "ssm.init_source",
                         f"now {now}, then {config.init_source}: plan again, or restore its source")
     parts = user.call(config.init, config.state_size, config.copies, rng)
-    a = parts["a"]
+    A = parts["a"]
     if config.structure == "dplr" and config.rank and "p" not in parts:
         raise UserError(f"{config.init} gives no low-rank p", "ssm.init", "return p too, or use structure diagonal")
-    return Start(a, parts.get("b", np.ones_like(a)), parts.get("p", np.zeros((0, *a.shape), dtype=np.complex128)))
+    return Initialization(A, parts.get("b", np.ones_like(A)), parts.get("p", _no_rank(A)))
 
 
-def _b(config: SSM, begin: Start) -> Complex:
-    """B by `b_init`; the laws have none of their own, and a user's function may bring one."""
+def _b(config: ResolvedSSM, found: Initialization) -> Complex:
+    """B by `b_init`. The formulas have no B of their own; a user's function may have one."""
     if config.b_init == "hippo":
-        return begin.b
+        return found.B
     if config.b_init == "half":
-        return begin.b / 2
-    return begin.b if ":" in config.init else np.ones_like(begin.b)
+        return found.B / 2
+    return found.B if ":" in config.init else np.ones_like(found.B)
 
 
-def _p(config: SSM, begin: Start) -> Complex:
-    """P of the wanted rank: none for rank 0, else the init's own rows, and rows of zeros beyond them."""
-    rank = config.rank or 0
-    if config.structure == "diagonal" or rank == 0:
-        return begin.p[:0]
-    if rank < len(begin.p):
-        raise UserError(f"init {config.init} needs rank {len(begin.p)}, not {rank}", "ssm.rank")
-    return np.concatenate([begin.p, np.zeros((rank - len(begin.p), *begin.p.shape[1:]))])
+def _p(config: ResolvedSSM, found: Initialization) -> Complex:
+    """P of the wanted rank: the initialization's own rows, and rows of zeros beyond them."""
+    if config.structure == "diagonal" or config.rank == 0:
+        return found.P[:0]
+    if config.rank < len(found.P):
+        raise UserError(f"init {config.init} needs rank {len(found.P)}, not {config.rank}", "ssm.rank")
+    return np.concatenate([found.P, np.zeros((config.rank - len(found.P), *found.P.shape[1:]))])
 
 
 def check(config: SSM) -> None:
-    """Refuse what has no meaning. Raises UserError, naming the field. Paper section 3.4."""
+    """Refuse settings without a meaning (paper section 3.4). Raises UserError, naming the field."""
+    config = config.resolved()
     n = config.state_size
     if n < 2 or n % 2:
         raise UserError(f"the state size is {n}", "ssm.state_size", "give an even number, at least 2")
@@ -143,7 +154,7 @@ def check(config: SSM) -> None:
     if not 0 < config.dt_min < config.dt_max:
         raise UserError(f"the step sizes run from {config.dt_min} to {config.dt_max}", "ssm.dt_min",
                         "they need 0 < dt_min < dt_max")
-    known = [*LAWS, *hippo.RANK, "random", "real"]
+    known = [*FORMULAS, *hippo.RANK, "random", "real"]
     if ":" not in config.init and config.init not in known:
         raise UserError(f"unknown init {config.init!r}", "ssm.init", nearest(config.init, known))
     if config.init == "legs+fout" and config.copies % 2:
@@ -154,7 +165,7 @@ def check(config: SSM) -> None:
     _check_combination(config)
 
 
-def _check_combination(config: SSM) -> None:
+def _check_combination(config: ResolvedSSM) -> None:
     dplr = config.structure == "dplr"
     if (config.kernel == "cauchy") != dplr:
         raise UserError(f"kernel {config.kernel} with structure {config.structure}", "ssm.kernel",

@@ -7,19 +7,18 @@ machine, and is made once: the first process to come locks it, and those that st
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import platform
 import shutil
 import sys
-import time
 import warnings
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
+from filelock import FileLock, Timeout
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
@@ -55,27 +54,15 @@ def ready() -> Any:
     done = place / "warm.done"
     try:
         place.mkdir(parents=True, exist_ok=True)
-        with (place / "warm.lock").open("a") as lock:
-            _wait(lock)
+        with FileLock(place / "warm.lock", timeout=WAIT_S):
             if not done.exists():
                 _warm(_load())
                 done.touch()
+    except Timeout as error:
+        raise _unable(f"another process compiles it since {WAIT_S:.0f} s, in {place}") from error
     except OSError as error:
         raise _unable(f"{error.strerror or error}: {error.filename or place}") from error
     return _load()
-
-
-def _wait(lock: IO[str]) -> None:
-    """Until this process alone has the lock, which the system frees where its owner dies."""
-    until = time.monotonic() + WAIT_S
-    while True:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        except BlockingIOError:
-            if time.monotonic() > until:
-                raise _unable(f"another process compiles it since {WAIT_S:.0f} s, in {folder()}") from None
-            time.sleep(0.2)
 
 
 def _load() -> Any:

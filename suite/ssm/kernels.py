@@ -1,7 +1,7 @@
-"""The one primitive of all kernels, the power sum, with its back ends; Vandermonde and softmax kernels on top of it.
+"""The power sum, which all kernels are made of, with its back ends; and the weights of Vandermonde and softmax.
 
 The back end is not part of a run's identity. `use_backend` or the variable SUITE_KERNEL_BACKEND selects it, and
-`effective_backend` tells what ran, for the provenance. A back end that cannot run here raises; none is ever replaced.
+`effective_backend` says what ran, for the provenance. A back end that cannot run raises an error; it is never replaced.
 """
 
 from __future__ import annotations
@@ -46,10 +46,19 @@ def power_sum(coeff: Tensor, log_base: Tensor, length: int, backend: str | None 
               shift: Tensor | None = None) -> Tensor:
     """2 Re sum over n of coeff_n exp(log_base_n (l - shift_n)), for l = 0 … length-1. Differentiable in both.
 
-    `coeff` (…, N) complex64 or complex128, whose dtype sets that of the result, (…, length) real. `log_base` (…, N),
-    complex128 as callers form it; a complex64 one is taken as given. Leading dims broadcast; those that `log_base`
-    lacks share its powers. `shift` (…, N), 0 or length-1, is for modes that grow.
-    Raises UserError for a length below 1.
+    Args:
+        coeff: (…, N), complex64 or complex128. Its dtype decides that of the result.
+        log_base: (…, N), complex128; a complex64 one is taken as given. Leading dimensions broadcast, and those that
+            `log_base` lacks share its powers.
+        length: the number of values, L.
+        backend: `blocked`, `naive` or `keops`; None for the selected one.
+        shift: (…, N), 0 or length-1, for modes that grow.
+
+    Returns:
+        (…, length), real.
+
+    Raises:
+        UserError: the length is below 1, or the back end is unknown or cannot run.
     """
     if length < 1:
         raise UserError(f"a kernel of length {length}", "length", "give at least 1")
@@ -67,38 +76,40 @@ def power_sum(coeff: Tensor, log_base: Tensor, length: int, backend: str | None 
 
 
 def naive(coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None = None) -> Tensor:
-    """The materialised form: all N by L exponentials, in the precision of `log_base`, then one sum."""
+    """`power_sum` with all N by L exponentials in memory, in the precision of `log_base`, then one sum."""
     places = torch.arange(length, device=coeff.device, dtype=log_base.real.dtype)
     places = places if shift is None else places - shift.unsqueeze(-1)
     table = torch.exp(log_base.unsqueeze(-1) * places).to(coeff.dtype)
     return 2 * torch.einsum("...n,...nl->...l", coeff, table).real
 
 
-def vandermonde(weight: Tensor, discrete: Discrete, whole: int | None = None) -> tuple[Tensor, Tensor | None]:
-    """Coefficients and shift of the power sum that is 2 Re sum of C_n Bbar_n Abar_n^l (paper section 2.2).
+def vandermonde_weights(weight: Tensor, discrete: Discrete, L: int | None = None) -> tuple[Tensor, Tensor | None]:
+    """Coefficients and shift of the power sum that is K_l = 2 Re sum of C_n B_bar_n A_bar_n^l (paper section 2.2).
 
-    `weight` C∘B (Ch, H, M) complex. With `whole`, C stands for C~ = C (1 - Abar^whole), S4's parameter.
+    `weight`: C∘B, (Ch, H, M) complex. With `L`, C stands for C~ = C (1 - A_bar^L), S4's parameter. Returns weights
+    (Ch, H, M), and a shift (H, M) or None.
     """
-    weight = weight * discrete.gain
-    if whole is None:
+    weight = weight * discrete.B_gain
+    if L is None:
         return weight, None
-    factor, shift = period(discrete, whole)
+    factor, shift = period(discrete, L)
     return weight * factor, shift
 
 
-def softmax(weight: Tensor, discrete: Discrete, whole: int, eps: float = 0.0, detach: bool = False) \
+def softmax_weights(weight: Tensor, discrete: Discrete, L: int, eps: float = 0.0, detach: bool = False) \
         -> tuple[Tensor, Tensor | None]:
-    """Coefficients and shift of DSS's kernel: each mode divided by its sum over `whole` steps (paper section 3.3).
+    """Coefficients and shift of DSS's kernel: each mode divided by its sum over L steps (paper section 3.3).
 
-    `weight` C∘B (Ch, H, M) complex. A mode that grows is taken from the far end, which changes no value. `eps` damps
-    the reciprocal, 1/x as conj(x)/(|x|² + eps). `detach` keeps the gradient from the shift to the far end, as in DSS.
+    `weight`: C∘B, (Ch, H, M) complex. A mode that grows is counted from the far end, which changes no value. `eps`
+    damps the reciprocal: 1/x as conj(x)/(|x|² + eps). `detach` stops the gradient through the shift to the far end, as
+    in DSS. Returns weights (Ch, H, M), and a shift (H, M) or None.
     """
-    x, shift = discrete.log_a, None
+    x, shift = discrete.log_A_bar, None
     falling = x
     if discrete.grows:
         late = x.detach().real > 0
-        falling, shift = torch.where(late, -x, x), torch.where(late, whole - 1, 0)
-    total = torch.expm1(falling * whole) * discrete.lam
+        falling, shift = torch.where(late, -x, x), torch.where(late, L - 1, 0)
+    total = torch.expm1(falling * L) * discrete.lam
     inverse = total.conj() / (total * total.conj() + eps) if eps else 1 / total
     factor = torch.expm1(falling) * inverse
     if detach and shift is not None:

@@ -1,4 +1,4 @@
-"""Modes in continuous and discrete time, differentiable: the constraint on Re(A), the step size, and the two rules.
+"""Modes in continuous and discrete time, differentiable: the constraint on Re(A), dt, and the two rules.
 
 All of it is complex128 on small (H, M) arrays, whatever the precision of the model: the phases of a long kernel are
 lost in less (paper section 2.1 gives the rules, section 3.3 the constraints).
@@ -15,25 +15,27 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-TINY = 1e-150  # stands for an Abar of 0, whose logarithm would not be finite
+TINY = 1e-150  # stands for an A_bar of 0, whose logarithm would not be finite
 
 
 @dataclass(frozen=True)
 class Discrete:
-    """Modes in discrete time, all (H, M) complex128: continuous `lam`, `log_a` = log Abar, `gain` = Bbar / B.
+    """Modes in continuous and discrete time, all (H, M) complex128 (paper section 2.1).
 
-    `dt` (H, 1) is the step size. `grows` says that Re(A) may be positive, which only the constraint `none` allows.
+    `lam` is Λ: the diagonal of A, or of its diagonal part in S4. `log_A_bar` is the logarithm of the discrete Λ, and
+    `B_gain` is B_bar / B, both without the low-rank part. `dt` (H, 1) is the step size. `grows` says that Re(Λ) may be
+    positive, which only the constraint `none` allows.
     """
 
     lam: Tensor
-    log_a: Tensor
-    gain: Tensor
+    log_A_bar: Tensor
+    B_gain: Tensor
     dt: Tensor
     grows: bool = False
 
 
 def unconstrain(a: NDArray[np.float64], rule: str, least: float) -> NDArray[np.float64]:
-    """The stored theta of a real part `a`: clamp -a from below first, then invert the constraint (exp, relu, …)."""
+    """The stored θ of a real part `a` = Re(A), of any shape: clamp -a from below, then invert the constraint `rule`."""
     positive = np.maximum(-a, least)
     with np.errstate(divide="ignore"):  # a real part of 0 has no finite theta; the layer says so
         if rule == "exp":
@@ -44,7 +46,7 @@ def unconstrain(a: NDArray[np.float64], rule: str, least: float) -> NDArray[np.f
 
 
 def constrain(theta: Tensor, rule: str, floor: float) -> Tensor:
-    """Re(A) from theta; `floor` is added to relu's only."""
+    """Re(A) of the stored θ, same shape, under the constraint `rule`. relu alone adds `floor` to -Re(A)."""
     if rule == "exp":
         return -torch.exp(theta)
     if rule == "relu":
@@ -93,7 +95,10 @@ def phi(s: Tensor) -> Tensor:
 
 
 def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool = False) -> Discrete:
-    """`lam` (H, M) complex128, `log_dt` (H,): modes in steps of rate * dt. Raises KeyError for an unknown rule."""
+    """The modes in steps of rate * dt (paper section 2.1): Λ `lam` (H, M) complex128, `log_dt` (H,).
+
+    Raises KeyError for a rule other than `bilinear` and `zoh`.
+    """
     dt = (rate * torch.exp(log_dt.double()))[:, None]
     step = dt * lam
     if rule == "bilinear":
@@ -105,8 +110,8 @@ def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool 
 
 
 def period(discrete: Discrete, length: int) -> tuple[Tensor, Tensor | None]:
-    """(factor, shift) (H, M) with factor * exp(log_a (l - shift)) = Abar^l / (1 - Abar^length), without overflow."""
-    x = discrete.log_a
+    """(factor, shift), (H, M), with factor * exp(log_A_bar (l - shift)) = A_bar^l / (1 - A_bar^L), without overflow."""
+    x = discrete.log_A_bar
     if not discrete.grows:
         return -1 / torch.expm1(x * length), None
     late = x.detach().real > 0

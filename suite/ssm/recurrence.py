@@ -15,60 +15,64 @@ from suite.ssm.modes import Discrete
 
 @dataclass(frozen=True)
 class Diagonal:
-    """x' = Abar x + u, y = 2 Re(sum of weight x') + d u: `a` and `weight` (H, M), `d` (H,)."""
+    """x' = A_bar x + u, y = 2 Re(sum of C B_bar x') + D u, for S4D.
 
-    a: Tensor
+    `A_bar` (H, M) complex128, `weight` (H, M) is C B_bar, `D` (H,).
+    """
+
+    A_bar: Tensor
     weight: Tensor
-    d: Tensor
+    D: Tensor
 
     def start(self, batch: int) -> Tensor:
-        """The state before the first input, (B, H, M)."""
-        return self.a.new_zeros(batch, *self.a.shape)
+        """The state before the first input, zeros of shape (batch, H, M)."""
+        return self.A_bar.new_zeros(batch, *self.A_bar.shape)
 
     def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """u (B, H) and the state -> y (B, H) and the next state."""
-        state = self.a * state + u[..., None]
-        return (2 * (self.weight * state).sum(-1).real + self.d * u).to(u.dtype), state
+        """One input u (batch, H) and the state -> the output y (batch, H) and the next state."""
+        state = self.A_bar * state + u[..., None]
+        return (2 * (self.weight * state).sum(-1).real + self.D * u).to(u.dtype), state
 
 
 @dataclass(frozen=True)
 class LowRank:
-    """The bilinear rule for diag(lam) - P P*, O(N) a step: `c`, `b`, `lam` (H, M), `p` (r, H, M), `two` = 2/dt (H, 1).
+    """The bilinear rule for A = diag(Λ) - P P*, in O(N) a step, for S4.
 
-    (2/dt - A) x' = (2/dt + A) x + 2 B u, the left side solved by Woodbury's identity.
+    (2/dt - A) x' = (2/dt + A) x + 2 B u, where the left side is solved by Woodbury's identity. `lam` (Λ), `B` and `C`
+    (H, M), `P` (r, H, M), all complex128; `two_over_dt` (H, 1), `D` (H,).
     """
 
     lam: Tensor
-    p: Tensor
-    b: Tensor
-    c: Tensor
-    two: Tensor
-    d: Tensor
+    P: Tensor
+    B: Tensor
+    C: Tensor
+    two_over_dt: Tensor
+    D: Tensor
 
     def start(self, batch: int) -> Tensor:
-        """The state before the first input, (B, H, M)."""
+        """The state before the first input, zeros of shape (batch, H, M)."""
         return self.lam.new_zeros(batch, *self.lam.shape)
 
     def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """u (B, H) and the state -> y (B, H) and the next state."""
-        inverse = 1 / (self.two - self.lam)
-        v = (self.two + self.lam) * state + 2 * self.b * u[..., None]
-        v = v - torch.einsum("rhm,bhr->bhm", self.p, self._project(state).to(v.dtype))
+        """One input u (batch, H) and the state -> the output y (batch, H) and the next state."""
+        P, inverse = self.P, 1 / (self.two_over_dt - self.lam)
+        v = (self.two_over_dt + self.lam) * state + 2 * self.B * u[..., None]
+        v = v - torch.einsum("rhm,bhr->bhm", P, self._project(state).to(v.dtype))
         state = inverse * v
-        if len(self.p):
-            small = 2 * torch.einsum("rhm,hm,shm->hrs", self.p.conj(), inverse, self.p).real
-            small = small + torch.eye(len(self.p), dtype=small.dtype, device=small.device)
-            known = torch.linalg.solve(small, self._project(state)[..., None])[..., 0]
-            state = state - inverse * torch.einsum("rhm,bhr->bhm", self.p, known.to(v.dtype))
-        return (2 * (self.c * state).sum(-1).real + self.d * u).to(u.dtype), state
+        if len(P):
+            inner = 2 * torch.einsum("rhm,hm,shm->hrs", P.conj(), inverse, P).real
+            inner = inner + torch.eye(len(P), dtype=inner.dtype, device=inner.device)
+            known = torch.linalg.solve(inner, self._project(state)[..., None])[..., 0]
+            state = state - inverse * torch.einsum("rhm,bhr->bhm", P, known.to(v.dtype))
+        return (2 * (self.C * state).sum(-1).real + self.D * u).to(u.dtype), state
 
     def _project(self, x: Tensor) -> Tensor:
-        """Q^T x over the modes and their conjugates, (B, H, r) real."""
-        return 2 * torch.einsum("rhm,bhm->bhr", self.p.conj(), x).real
+        """P* x over the modes and their conjugates, (batch, H, r) real."""
+        return 2 * torch.einsum("rhm,bhm->bhr", self.P.conj(), x).real
 
 
-def diagonal(discrete: Discrete, weight: Tensor, shift: Tensor | None, d: Tensor) -> Diagonal:
-    """From the kernel 2 Re sum of weight exp(log_a (l - shift))."""
+def diagonal(discrete: Discrete, weight: Tensor, shift: Tensor | None, D: Tensor) -> Diagonal:
+    """The step mode of the kernel 2 Re sum of weight exp(log_A_bar (l - shift)): `weight`, `shift` (H, M), `D` (H,)."""
     if shift is not None:
-        weight = weight * torch.exp(-discrete.log_a * shift)
-    return Diagonal(torch.exp(discrete.log_a), weight, d)
+        weight = weight * torch.exp(-discrete.log_A_bar * shift)
+    return Diagonal(torch.exp(discrete.log_A_bar), weight, D)

@@ -1,8 +1,8 @@
-"""A user's own init: a function named in the grid as `module:function`, and what identifies it.
+"""A user's own initialization: a function named in the grid as `module:function`, and what identifies it.
 
     def my_init(state_size: int, copies: int, rng: numpy.random.Generator): ...
 
-returns A as complex (N/2,) or (copies, N/2), or a mapping with `a` and, where wanted, `b` (copies, N/2) and `p`
+returns A as complex (N/2,) or (copies, N/2), or a mapping with `a` and optionally `b` (copies, N/2) and `p`
 (rank, copies, N/2). Random draws come from `rng`. A `version` attribute of the function, or `__version__` of its
 module, is part of the run's identity together with a hash of the function's source.
 """
@@ -22,7 +22,7 @@ Complex = NDArray[np.complex128]
 
 
 def call(name: str, state_size: int, copies: int, rng: np.random.Generator) -> dict[str, Complex]:
-    """`a` (S, N/2), and `b` (S, N/2) and `p` (r, S, N/2) where the function gives them.
+    """`a` (S, N/2), and `b` (S, N/2) and `p` (r, S, N/2) if the function gives them.
 
     Raises UserError, naming `ssm.init`, for another shape, a value that is not finite, or an exception inside.
     """

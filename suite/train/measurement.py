@@ -66,15 +66,15 @@ class Measurement:
         row: dict[str, float] = {}
         for found in bench.rows(wanted.kernel, [wanted.length], self.config.model.features, self.config.ssm.state_size,
                                 wanted.backends, wanted.repeats, self.device):
-            name = found["backend"]
-            if found["seconds"] is None:
-                LOG.info("%s did not run: %s", name, found["reason"])
+            name = found.backend
+            if found.seconds is None:
+                LOG.info("%s did not run: %s", name, found.reason)
                 continue
-            row[f"{name}/ms"] = 1e3 * found["seconds"]
-            if found["ratio"] is not None:
-                row[f"{name}/ratio"] = found["ratio"]
-            if found["peak_bytes"] is not None:
-                row[f"{name}/mb"] = found["peak_bytes"] / 2**20
+            row[f"{name}/ms"] = 1e3 * found.seconds
+            if found.ratio is not None:
+                row[f"{name}/ratio"] = found.ratio
+            if found.peak_bytes is not None:
+                row[f"{name}/mb"] = found.peak_bytes / 2**20
         return row
 
     def state(self) -> Memory:

@@ -25,7 +25,7 @@ from suite.config.run_config import RunConfig
 from suite.data.prepared import bucketed
 from suite.data.tasks import TASKS
 from suite.errors import UserError
-from suite.ssm.layer import SSMLayer
+from suite.ssm.layer import StateSpaceLayer
 from suite.train import cuda_graphs, optim
 from suite.train.mode import Mode
 
@@ -54,13 +54,14 @@ class Trainer:
     Raises UserError where the configuration does not fit the data or the device.
     """
 
-    def __init__(self, config: RunConfig, data: TaskData, device: torch.device, mode: Mode = Mode.EAGER) -> None:
+    def __init__(self, config: RunConfig, data: TaskData, device: torch.device, mode: Mode = Mode.EAGER,
+                 recompute: bool = False) -> None:
         self.config, self.data, self.device = config, data, device
         self.evaluations = [evaluation(name, data) for name in config.train.evaluate]
         self.metric = TASKS[config.task].metric
         self.steps_per_epoch = _steps_per_epoch(config, data)
         _check_precision(config, device)
-        self.model: nn.Module = models.build(config, data).to(device)
+        self.model: nn.Module = models.build(config, data, recompute).to(device)
         self.parameters = models.count_parameters(self.model)
         self.step = 0
         self.rows: list[Row] = []
@@ -248,7 +249,7 @@ def _steps_per_epoch(config: RunConfig, data: TaskData) -> int:
 def _compiled(model: nn.Module) -> Callable[..., Tensor]:
     """The model compiled, but for the sequence layers: kernels and transforms are complex, which is not compiled."""
     for layer in model.modules():
-        if isinstance(layer, SSMLayer):
+        if isinstance(layer, StateSpaceLayer):
             layer.forward = torch.compiler.disable(layer.forward)  # type: ignore[method-assign]
     return torch.compile(model)
 

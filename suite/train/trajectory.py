@@ -44,7 +44,7 @@ class Trajectory(Protocol):
 
 
 def make(config: RunConfig, data: Any, device: torch.device, mode: Mode, recompute: bool) -> Trajectory:
-    """The training, fit or measurement that a run asks for. `recompute`: see `suite.models.backbone`.
+    """The training, fit or measurement that a run asks for. `recompute`: see `suite.models.build`.
 
     Raises UserError if the configuration does not fit the data or the device.
     """
@@ -56,11 +56,9 @@ def make(config: RunConfig, data: Any, device: torch.device, mode: Mode, recompu
         from suite.train.classical_fit import Fit
 
         return Fit(config, data, device)
-    from suite.models import backbone
     from suite.train.trainer import Trainer
 
-    backbone.recompute(recompute)
-    return Trainer(config, data, device, mode)
+    return Trainer(config, data, device, mode, recompute)
 
 
 def load(config: RunConfig) -> Any:

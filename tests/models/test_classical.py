@@ -18,6 +18,7 @@ from suite.config.rules import violations
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.grid.expand import load_grid
+from suite.models import classical
 from suite.report.published import load_published
 from suite.report.tables.layout_files import Placed, load_layout
 from suite.train import trajectory
@@ -120,3 +121,11 @@ def test_windows_are_whole() -> None:
     fit = Fit(config("ridge"), DATA, CPU)
     x, y = fit._windows(fit.evaluations[0])
     assert x.shape == (30, 48) and y.dtype == np.float64
+
+
+def test_boosting_without_scikit_learns_private_list_counts_what_is_allowed() -> None:
+    x = np.random.default_rng(0).standard_normal((200, 3))
+    fitted = classical.estimator("boosting", 0, 1).fit(x, x[:, 0])
+    count = classical.parameters("boosting", fitted)
+    del fitted._predictors
+    assert 0 < count <= classical.parameters("boosting", fitted) == 100 * 61

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -15,6 +16,7 @@ from torch import nn
 
 from suite import models
 from suite.errors import UserError
+from suite.models.transformer import no_fast_path
 from suite.train.trainer import Trainer
 
 README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
@@ -165,3 +167,49 @@ def test_a_module_that_is_not_there_is_a_clear_error() -> None:
 def test_features_that_two_directions_cannot_share() -> None:
     with pytest.raises(UserError, match="^model.features: 5 features for two directions"):
         build("lstm", FakeData(), model__features=5, model__bidirectional=True)
+
+
+def test_importing_the_models_changes_no_global_setting() -> None:
+    code = ("import torch\ndef now():\n"
+            "    return (torch.backends.mha.get_fastpath_enabled(), torch.get_num_threads(),\n"
+            "            torch.get_default_dtype(), torch.get_float32_matmul_precision(), torch.is_grad_enabled(),\n"
+            "            torch.are_deterministic_algorithms_enabled(), torch.backends.cudnn.allow_tf32,\n"
+            "            torch.backends.cudnn.benchmark, torch.get_rng_state().sum())\n"
+            "before = now()\nimport suite.models, suite.ssm.layer, suite.train.trainer\n"
+            "assert now() == before and before[0], (before, now())")
+    root = Path(__file__).parents[2]
+    found = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=False)
+    assert found.returncode == 0, found.stderr
+
+
+@pytest.mark.filterwarnings("ignore")  # which torch gives itself, in its compiler
+@pytest.mark.parametrize("compiled", [False, True])
+def test_a_transformer_never_takes_the_fast_path(monkeypatch: pytest.MonkeyPatch, compiled: bool) -> None:
+    config, data = small(model__name="transformer", model__features=32), waves({"train": 4}, length=20)
+    model, x = models.build(config, data), data.arrays["train"][0]
+    expected = model.eval()(x)  # where gradients are asked for there is no fast path
+    fast = []
+    for name in ("_transformer_encoder_layer_fwd", "_native_multi_head_attention"):
+        monkeypatch.setattr(torch, name, lambda *_, name=name, **__: fast.append(name))
+    call = torch.compile(model, backend="eager") if compiled else model
+    with torch.no_grad():
+        found = call(x)
+    assert fast == [] and torch.allclose(found, expected, atol=1e-6)
+    assert torch.backends.mha.get_fastpath_enabled()
+    call(x).sum().backward()
+    assert all(p.grad is not None for p in model.parameters())
+
+
+def test_the_flag_comes_back_after_an_error() -> None:
+    with pytest.raises(ZeroDivisionError), no_fast_path():
+        assert not torch.backends.mha.get_fastpath_enabled()
+        raise ZeroDivisionError
+    assert torch.backends.mha.get_fastpath_enabled()
+
+
+def test_recomputing_is_a_setting_of_one_model() -> None:
+    data = waves({"train": 4}, length=20)
+    first, second = models.build(small(), data, recompute=True), models.build(small(), data)
+    assert [block.recompute for block in first.blocks] == [True] * len(first.blocks)
+    assert not any(block.recompute for block in second.blocks) and len(second.blocks) > 0
+    assert list(first.state_dict()) == list(second.state_dict())

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 
 from suite import models
 from suite.models import backbone
-from suite.ssm import cauchy, direct, kernels, layer, squaring
+from suite.ssm import cauchy, direct, kernels, layer
+from suite.ssm.dplr import squaring
 from suite.train import optim
 
 STEPS = 50

@@ -9,8 +9,8 @@ import torch
 from ssm_cases import Case, bounds
 
 from suite.config.fields import SSM
-from suite.ssm import squaring
 from suite.ssm.conv import convolve
+from suite.ssm.dplr import squaring
 from suite.ssm.layer import SSMLayer
 
 COVERING = ssm_cases.covering()

@@ -13,7 +13,7 @@ import torch
 from suite.config import plugin
 from suite.config.fields import SSM
 from suite.errors import UserError
-from suite.ssm import discretize, init
+from suite.ssm import discretize, init, s4d
 from suite.ssm.layer import SSMLayer
 
 DPLR = {"structure": "dplr", "kernel": "cauchy", "b_init": "hippo", "rank": 1}
@@ -28,8 +28,8 @@ def unchecked(**fields) -> SSM:
     return SSM().model_copy(update=fields)
 
 
-def start(**fields) -> init.Start:
-    return init.start(config(**fields), np.random.default_rng(0))
+def start(**fields) -> init.Initialization:
+    return init.initialize(config(**fields), np.random.default_rng(0))
 
 
 def test_laws_at_64() -> None:
@@ -41,17 +41,17 @@ def test_laws_at_64() -> None:
         assert len(values) == 32
         assert values[0] == pytest.approx(first)
         assert values[-1] == pytest.approx(last)
-        assert np.allclose(start(init=name).a, -0.5 + 1j * values)
+        assert np.allclose(start(init=name).A, -0.5 + 1j * values)
     assert np.round(init.imaginary("legs", n)[:4]).tolist() == [1303, 433, 258, 183]
 
 
 def test_variants_of_the_laws() -> None:
-    assert start(init="lin", lin_law="prose").a.imag.max() == pytest.approx(64 * np.pi)
-    assert np.allclose(start(init="real").a, -np.arange(1, 33))
+    assert start(init="lin", lin_law="prose").A.imag.max() == pytest.approx(64 * np.pi)
+    assert np.allclose(start(init="real").A, -np.arange(1, 33))
     spectrum = start(init="real", real_law="spectrum")
-    assert np.allclose(spectrum.a, -np.arange(1, 65))
+    assert np.allclose(spectrum.A, -np.arange(1, 65))
     assert not spectrum.paired
-    laws = {law: start(init="random", random_law=law).a[0] for law in ("v3", "v4", "re")}
+    laws = {law: start(init="random", random_law=law).A[0] for law in ("v3", "v4", "re")}
     assert (laws["v3"].imag < 0).any()
     assert (laws["v3"].real == -0.5).all()
     assert np.allclose(laws["v4"].imag, np.exp(laws["v3"].imag))
@@ -60,31 +60,31 @@ def test_variants_of_the_laws() -> None:
 
 
 def test_modifiers() -> None:
-    plain, scaled = start(init="inv").a, start(init="inv", imag_scale=0.01).a
+    plain, scaled = start(init="inv").A, start(init="inv", imag_scale=0.01).A
     assert np.allclose(scaled.imag, 0.01 * plain.imag)
     assert np.allclose(scaled.real, plain.real)
-    both = start(init="lin", imag_random=True, real_random=True, copies=3).a
+    both = start(init="lin", imag_random=True, real_random=True, copies=3).A
     assert both.shape == (3, 32)
     assert ((both.imag >= 0) & (both.imag < 32 * np.pi)).all()
     assert ((both.real > -1) & (both.real <= 0)).all()
     assert len(np.unique(both.imag)) == 96  # drawn once a copy
-    inverse = start(init="inv", imag_random=True).a.imag
+    inverse = start(init="inv", imag_random=True).A.imag
     assert inverse.min() >= 64 / np.pi * (64 / 65 - 1) - 1e-9
     assert inverse.max() <= 64 / np.pi * 63
 
 
 def test_b_and_p() -> None:
-    ones, whole, half = (start(b_init=b).b for b in ("ones", "hippo", "half"))
+    ones, whole, half = (start(b_init=b).B for b in ("ones", "hippo", "half"))
     assert (ones == 1).all()
     assert np.allclose(whole, 2 * half)
     assert np.abs(whole).min() == pytest.approx(0.5945, abs=1e-3)
-    assert start(**DPLR).p.shape == (1, 1, 32)
-    assert start(**DPLR | {"init": "legt", "rank": 2}).p.shape == (2, 1, 32)
-    padded = start(**DPLR | {"init": "fout", "rank": 3}).p
+    assert start(**DPLR).P.shape == (1, 1, 32)
+    assert start(**DPLR | {"init": "legt", "rank": 2}).P.shape == (2, 1, 32)
+    padded = start(**DPLR | {"init": "fout", "rank": 3}).P
     assert (padded[1:] == 0).all()
-    mixed = start(**DPLR | {"init": "legs+fout", "copies": 4}).a
-    assert np.allclose(mixed[:2], start(**DPLR).a)
-    assert np.allclose(mixed[2:], start(**DPLR | {"init": "fout"}).a)
+    mixed = start(**DPLR | {"init": "legs+fout", "copies": 4}).A
+    assert np.allclose(mixed[:2], start(**DPLR).A)
+    assert np.allclose(mixed[2:], start(**DPLR | {"init": "fout"}).A)
 
 
 def test_copies_interleave_over_the_features() -> None:
@@ -135,9 +135,9 @@ def test_constraints_keep_the_same_start() -> None:
 def test_dense_and_diagonal_rules_agree(rule: str) -> None:
     a, b = np.array([-0.5, -2.0, 0.0]), np.array([1.0, 2.0, 3.0])
     step, column = discretize.dense(np.diag(a), b, 0.1, rule)
-    diagonal = discretize.RULES[rule](a + 0j, b + 0j, 0.1)
-    assert np.allclose(np.diag(step), diagonal[0])
-    assert np.allclose(column, diagonal[1])
+    A_bar, B_bar = s4d.discretize(torch.from_numpy(a + 0j), torch.from_numpy(b + 0j), torch.tensor(0.1), rule)
+    assert np.allclose(np.diag(step), A_bar)
+    assert np.allclose(column, B_bar)
     with pytest.raises(KeyError):
         discretize.dense(np.diag(a), b, 0.1, "euler")
 
@@ -199,11 +199,11 @@ def user_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_users_own_init() -> None:
-    assert np.allclose(start(init="user_init:good", copies=2).a[1], -1 + 1j * np.arange(32))
-    assert np.allclose(start(init="user_init:good", imag_scale=2.0).a.imag, 2 * np.arange(32))
+    assert np.allclose(start(init="user_init:good", copies=2).A[1], -1 + 1j * np.arange(32))
+    assert np.allclose(start(init="user_init:good", imag_scale=2.0).A.imag, 2 * np.arange(32))
     full = start(init="user_init:full", structure="dplr", kernel="cauchy", rank=1, b_init="hippo")
-    assert (full.b == 3).all()
-    assert full.p.shape == (1, 1, 32)
+    assert (full.B == 3).all()
+    assert full.P.shape == (1, 1, 32)
     layer = SSMLayer(config(init="user_init:good"), 4, 8, False, np.random.default_rng(0))
     assert layer(torch.ones(1, 8, 4)).shape == (1, 8, 4)
 
@@ -212,7 +212,7 @@ def test_the_source_of_a_users_init_is_its_identity(tmp_path: Path) -> None:
     source = plugin.source("user_init:good", "ssm.init")
     assert source.startswith("3:")
     assert source != plugin.source("user_init:full", "ssm.init")
-    assert start(init="user_init:good", init_source=source).a.shape == (1, 32)
+    assert start(init="user_init:good", init_source=source).A.shape == (1, 32)
     with pytest.raises(UserError, match="init_source"):
         start(init="user_init:good", init_source="3:0000")
 

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import ssm_twin as twin
 import torch
+from filelock import FileLock
 
 from suite.config.fields import SSM
 from suite.errors import UserError
-from suite.ssm import blocked, cauchy, dense, direct, keops, kernels, squaring
+from suite.ssm import blocked, cauchy, dense, direct, keops, kernels
 from suite.ssm.conv import convolve, transform_size
-from suite.ssm.layer import SSMLayer
+from suite.ssm.dplr import squaring
+from suite.ssm.layer import SSMLayer, StateSpaceLayer
 
 DPLR = {"structure": "dplr", "kernel": "cauchy", "b_init": "hippo", "rank": 1}
 MODELS = {
@@ -35,7 +37,7 @@ def usual_backend(one_thread):
     kernels.use_backend(None)
 
 
-def make(length: int = 40, bidirectional: bool = False, **fields) -> SSMLayer:
+def make(length: int = 40, bidirectional: bool = False, **fields) -> StateSpaceLayer:
     fields.setdefault("state_size", 16)
     layer = SSMLayer(SSM(**fields), 4, length, bidirectional, np.random.default_rng(1))
     if fields.get("re_constraint") == "none":
@@ -108,8 +110,8 @@ def test_a_bidirectional_layer_has_no_step_mode() -> None:
 def test_rate_equals_the_twin_at_that_rate(name: str) -> None:
     layer = make(**MODELS[name]).double()
     expected = twin.kernel(layer, twin.inputs(layer), 20, rate=2.0)
-    found = layer.kernel(40, rate=2.0)
-    assert found.shape[-1] == 20  # length / rate
+    found = layer.kernel(20, rate=2.0)
+    assert layer.whole(2.0) == 20  # length / rate
     assert (found - expected).abs().max() < 1e-9 * expected.abs().max()
 
 
@@ -183,7 +185,7 @@ def test_tables_of_strong_decay_hold_no_subnormal_numbers() -> None:
 
 def test_the_direct_cauchy_sum_agrees() -> None:
     layer = make(length=101, bidirectional=True, **MODELS["legt"]).double()
-    c, b, p, found = (torch.view_as_complex(layer.c), layer._copies(torch.view_as_complex(layer.b)), layer._low_rank(),
+    c, b, p, found = (torch.view_as_complex(layer.c), layer._B(), layer._P(),
                       layer.discrete())
     mine = cauchy.by_transforms(c, b, p, found, 101, torch.float64)
     for other in (direct.cauchy, squaring.dplr, cauchy.dplr):
@@ -201,7 +203,7 @@ def test_options_of_the_softmax_kernel() -> None:
     x = (torch.exp(found.lam * found.dt * 40) - 1) * found.lam
     weight = torch.view_as_complex(layer.c.double()) * (torch.exp(found.lam * found.dt) - 1)
     weight = weight * x.conj() / (x.abs() ** 2 + 1e-7)
-    expected = kernels.power_sum(weight, found.log_a, 40).float()
+    expected = kernels.power_sum(weight, found.log_A_bar, 40).float()
     assert torch.allclose(layer.kernel(40), expected, atol=1e-5 * float(expected.abs().max()))
     assert not torch.allclose(expected, two, rtol=1e-4)
 
@@ -213,9 +215,9 @@ def test_detaching_the_shift_drops_one_term_of_growing_modes() -> None:
     slopes, values = {}, {}
     for flag, layer in layers.items():
         found = layer.discrete()
-        s = found.log_a.detach().requires_grad_()
-        weight, shift = kernels.softmax(torch.ones_like(s)[None], replace(found, log_a=s, lam=found.lam.detach()), 40,
-                                        detach=flag)
+        s = found.log_A_bar.detach().requires_grad_()
+        given = replace(found, log_A_bar=s, lam=found.lam.detach())
+        weight, shift = kernels.softmax_weights(torch.ones_like(s)[None], given, 40, detach=flag)
         k = kernels.power_sum(weight, s, 40, shift=shift)
         slopes[flag], values[flag] = torch.autograd.grad(k[0, :, 7].sum(), s)[0], k
     assert torch.equal(values[True], values[False])
@@ -271,3 +273,10 @@ def test_keops_without_a_folder_to_write_says_so(monkeypatch: pytest.MonkeyPatch
     with pytest.raises(UserError, match="the keops back end cannot run here: Not a directory: .*below"):
         keops.ready.__wrapped__()
 
+
+
+def test_waiting_for_another_process_that_compiles_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("KEOPS_CACHE_FOLDER", str(tmp_path))
+    monkeypatch.setattr(keops, "WAIT_S", 0.1)
+    with FileLock(tmp_path / "warm.lock"), pytest.raises(UserError, match="another process compiles it"):
+        keops.ready.__wrapped__()

@@ -11,7 +11,7 @@ import ssm_twin as twin
 import torch
 
 from suite.config.fields import SSM
-from suite.ssm.layer import SSMLayer
+from suite.ssm.layer import SSMLayer, StateSpaceLayer
 
 LENGTHS = (1, 2, 3, 16, 1000, 1024, 4000, 16384)
 SIZES = (2, 4, 64, 256)
@@ -53,7 +53,7 @@ class Case(NamedTuple):
         return SSM(structure=structure, kernel=kernel, discretization=rule, re_constraint=self.constraint,
                    state_size=self.size, **fields)
 
-    def layer(self, bidirectional: bool = False) -> SSMLayer:
+    def layer(self, bidirectional: bool = False) -> StateSpaceLayer:
         """Four features; with the constraint `none`, one mode grows, by a factor of up to e³ over the length."""
         seed = [self.length, self.size, *map(ord, str(self))]
         layer = SSMLayer(self.config, 4, self.length, bidirectional, np.random.default_rng(seed))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from suite.config.fields import SSM
-from suite.ssm.layer import SSMLayer
+from suite.ssm.layer import StateSpaceLayer
 
 INPUTS = ("log_dt", "theta", "imag", "b", "p", "c")
 
@@ -23,7 +23,7 @@ class System(NamedTuple):
     c: Tensor  # rows (Ch, H, N)
 
 
-def inputs(layer: SSMLayer) -> dict[str, Tensor]:
+def inputs(layer: StateSpaceLayer) -> dict[str, Tensor]:
     """The layer's stored values as float64 leaves."""
     return {name: getattr(layer, name).detach().double().requires_grad_() for name in INPUTS if hasattr(layer, name)}
 
@@ -38,12 +38,12 @@ def real_part(config: SSM, theta: Tensor) -> Tensor:
     return -theta
 
 
-def spread(layer: SSMLayer, x: Tensor, axis: int = 0) -> Tensor:
+def spread(layer: StateSpaceLayer, x: Tensor, axis: int = 0) -> Tensor:
     """Feature h takes copy h mod S."""
     return x.index_select(axis, torch.arange(layer.features) % layer.config.copies)
 
 
-def eigenvalues(layer: SSMLayer, x: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+def eigenvalues(layer: StateSpaceLayer, x: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     re = spread(layer, real_part(layer.config, x["theta"]))
     return re, spread(layer, x["imag"]) if "imag" in x else torch.zeros_like(re)
 
@@ -63,7 +63,7 @@ def held(re: Tensor, im: Tensor) -> tuple[Tensor, Tensor]:
     return mean.real, mean.imag
 
 
-def system(layer: SSMLayer, x: dict[str, Tensor], rate: float = 1.0) -> System:
+def system(layer: StateSpaceLayer, x: dict[str, Tensor], rate: float = 1.0) -> System:
     """Abar, Bbar and C as dense real arrays; C~ undone for `whole(rate)` steps."""
     config, dt = layer.config, (rate * x["log_dt"].exp())[:, None]
     re, im = eigenvalues(layer, x)
@@ -99,7 +99,7 @@ def states(step: Tensor, b: Tensor, length: int) -> Tensor:
     return columns
 
 
-def kernel(layer: SSMLayer, x: dict[str, Tensor], length: int, rate: float = 1.0) -> Tensor:
+def kernel(layer: StateSpaceLayer, x: dict[str, Tensor], length: int, rate: float = 1.0) -> Tensor:
     """(Ch, H, length) in float64."""
     if layer.config.kernel == "softmax":
         return softmax(layer, x, length, rate)
@@ -107,7 +107,7 @@ def kernel(layer: SSMLayer, x: dict[str, Tensor], length: int, rate: float = 1.0
     return torch.einsum("khn,hnl->khl", found.c, states(found.step, found.b, length))
 
 
-def softmax(layer: SSMLayer, x: dict[str, Tensor], length: int, rate: float = 1.0) -> Tensor:
+def softmax(layer: StateSpaceLayer, x: dict[str, Tensor], length: int, rate: float = 1.0) -> Tensor:
     """W / lam times the softmax over all steps of lam dt l, materialised."""
     re, im = eigenvalues(layer, x)
     dt = (rate * x["log_dt"].exp())[:, None]

@@ -52,7 +52,8 @@ def test_figure_2_the_normal_part_closes_in_on_panel_a(figure_2):
 
 def test_figure_2_panel_d_is_the_sum_over_the_modes(figure_2):
     m = hippo.modes("legs", 1024)
-    a, b = discretize.bilinear(m.a, m.b / 2, figures.STEP)
+    half = figures.STEP * m.a / 2
+    a, b = (1 + half) / (1 - half), figures.STEP * m.b / 2 / (1 - half)
     powers = np.exp(np.outer(np.log(a), np.arange(0, 1251, 50)))
     assert np.abs(2 * ((m.v[:4] * b) @ powers).real.T / figures.STEP - figure_2[3].values[::50]).max() < 1e-9
 

@@ -12,7 +12,7 @@ import torch
 from suite.cli.main import main
 from suite.config.fields import SSM
 from suite.ssm import discretize, hippo, kernels, modes
-from suite.ssm.layer import SSMLayer
+from suite.ssm.layer import SSMLayer, StateSpaceLayer
 from suite.theory import numbers
 from suite.theory import section as section
 
@@ -87,7 +87,7 @@ def test_modes_are_the_real_system(name: str) -> None:
     assert np.abs(v @ b - found.b).max() < 1e-11
 
 
-def _layer(**fields: object) -> SSMLayer:
+def _layer(**fields: object) -> StateSpaceLayer:
     return SSMLayer(SSM(**fields), 8, 200, False, np.random.default_rng(3)).double()  # type: ignore[arg-type]
 
 
@@ -102,9 +102,9 @@ def test_softmax_is_vandermonde_with_other_coefficients() -> None:
     """Each mode of the softmax kernel is the ZOH Vandermonde's, over exp(lam dt L) - 1."""
     layer = _layer(init="inv", kernel="softmax", discretization="zoh")
     found = layer.discrete()
-    weight = torch.view_as_complex(layer.c) * layer._copies(torch.view_as_complex(layer.b))
-    scaled, _ = kernels.vandermonde(weight / (torch.exp(found.lam * found.dt * 200) - 1), found)
-    expected = kernels.power_sum(scaled, found.log_a, 200)
+    weight = torch.view_as_complex(layer.c) * layer._B()
+    scaled, _ = kernels.vandermonde_weights(weight / (torch.exp(found.lam * found.dt * 200) - 1), found)
+    expected = kernels.power_sum(scaled, found.log_A_bar, 200)
     assert (layer.kernel(200) - expected).abs().max() < 1e-12 * expected.abs().max()
 
 

@@ -25,7 +25,6 @@ from suite.job.compute import Compute
 from suite.job.ending import failure
 from suite.launch.local import launch
 from suite.launch.options import Options
-from suite.models import backbone
 from suite.ssm.conv import convolve
 from suite.store.store import Store
 from suite.train import cuda_graphs, device, measurement, step_bench
@@ -99,14 +98,10 @@ def test_stopped_at_any_step_it_goes_on_with_the_same_bits(kind: str) -> None:
 def test_layers_computed_again_in_the_backward_pass_give_the_same_bits(kind: str) -> None:
     config, data = small(**KINDS_HERE[kind], **WHOLE), waves(COUNTS)
     results, peaks = [], []
-    try:
-        for again in (False, True):
-            backbone.recompute(again)
-            torch.cuda.reset_peak_memory_stats()
-            results.append(run(Trainer(config, data, GPU)))
-            peaks.append(torch.cuda.max_memory_allocated())
-    finally:
-        backbone.recompute(False)
+    for again in (False, True):
+        torch.cuda.reset_peak_memory_stats()
+        results.append(run(Trainer(config, data, GPU, recompute=again)))
+        peaks.append(torch.cuda.max_memory_allocated())
     assert results[0] == results[1] and len(set(peaks)) == 2
 
 

@@ -13,7 +13,6 @@ from fake_data import FakeData, RunningMean, small, waves
 
 from suite import models
 from suite.errors import UserError
-from suite.models import backbone
 from suite.models.backbone import Backbone
 from suite.train import device
 from suite.train.mode import Mode
@@ -73,18 +72,14 @@ def test_layers_computed_again_in_the_backward_pass_give_the_same_bits(kind: str
     config, data = small(**KINDS[kind], train__evaluate=["val", "test"]), waves(COUNTS)
     results = []
     for again in (False, True):
-        backbone.recompute(again)
-        try:
-            trainer, kept = Trainer(config, data, CPU), {}
-            def keep(t: torch.Tensor, kept: dict[int, torch.Tensor] = kept) -> torch.Tensor:
-                kept[t.untyped_storage().data_ptr()] = t
-                return t
+        trainer, kept = Trainer(config, data, CPU, recompute=again), {}
+        def keep(t: torch.Tensor, kept: dict[int, torch.Tensor] = kept) -> torch.Tensor:
+            kept[t.untyped_storage().data_ptr()] = t
+            return t
 
-            with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-                trainer.advance()
-            rows = run(trainer)
-        finally:
-            backbone.recompute(False)
+        with torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+            trainer.advance()
+        rows = run(trainer)
         results.append((sum(t.numel() for t in kept.values()), rows, trainer.model.state_dict()))
     (much, rows, one), (little, same, two) = results
     assert little < much and rows == same and all(torch.equal(one[name], two[name]) for name in one)

@@ -1,7 +1,19 @@
-"""The rows x m^i of a kernel's table, x = c (1 - m^q tail)^-1, and their gradients by one recurrence backwards.
+"""The rows R_i = x m^i of a kernel's table, with x = c (1 - m^q tail)^-1, and their backward.
 
-The gradient of m is a sum over i of x m^i times what flows back into it, not one through each of the squarings that
-made its powers: m^q in x counts as a row number q, into which the gradient of 1 - m^q tail flows.
+Let G_i be the gradient of R_i, and F_i all that flows into row i, from it and from the rows made of it:
+
+    R_{i+1} = R_i m        so        F_i = G_i + F_{i+1} m^T,        dx = F_0,        dm = sum over i of R_i^T F_{i+1}
+
+x solves x (1 - W) = c with W = m^q tail. So dc = dx (1 - W)^-T, and the gradient of W is x^T dc. Of W's two factors,
+
+    d tail = (x m^q)^T dc        and        m^q receives x^T (dc tail^T), as if G_q were dc tail^T in a row R_q = x m^q
+
+Row q is therefore added to the recurrence after F_0 is known, and dm needs no backward through the squarings.
+
+The recurrence of F has q steps, one after the other. `_gather` takes them in pairs instead: G_i + G_{i+1} m^T, then
+pairs of pairs with (m^2)^T, and so on: log2 q batched products. `_scatter` goes back down. Let F be what flows into the
+row after a pair: it is also what flows into the row after the pair's second half, and G_second + F (m^2^k)^T flows into
+that half.
 """
 
 from __future__ import annotations

@@ -1,9 +1,17 @@
-"""The DPLR kernel of a long sequence and a small state by powers of Abar: no transform, and nothing that cancels.
+"""The kernel of S4 as a product of two tables of powers of A_bar: no transform, and nothing that cancels.
 
-With l = P i + j, K_l = (C Abar^{P i}) (Abar^j Bbar), a product of two tables of about sqrt(L) rows: `steps` makes the
-first columns and the power of Abar that they end with, squaring doubles them, and `rows` makes the other table. Where
-Re(lam) <= 0, Abar is a contraction in these coordinates, and rounding does not grow.
-Columns z of modes have the real coordinates (Re z, Im z), rows c have 2 (Re c, -Im c), those of 2 conj(c).
+Let Q = 2^a P and L = q Q + rest. With l = Q i + j, the kernel K_l = C A_bar^l B_bar is a product of two tables:
+
+    K_{Qi+j} = R_i X_j        R_i = C (A_bar^Q)^i, about L/Q rows        X_j = A_bar^j B_bar, Q columns
+
+* Columns: `steps` makes X_0 … X_{P-1} and A_bar^P. Then [X, A_bar^P X] doubles the columns and A_bar^P A_bar^P the
+  power, a times. The backward of a square m m is m^T g + g m^T.
+* Rows: the trained parameter is C~ = C (1 - A_bar^L). With m = A_bar^Q and A_bar^L = m^q A_bar^rest, `rows` solves
+  C = C~ (1 - A_bar^L)^-1 and multiplies on by m.
+* For Re(Λ) <= 0, A_bar is a contraction in the coordinates used here, and rounding does not grow.
+
+Real coordinates: a column z of M modes is (Re z, Im z), N = 2M numbers. A row c is 2 (Re c, -Im c), so that the product
+of the two is 2 Re(c z), the sum over all modes and their conjugates. A_bar is then a real (N, N) matrix.
 """
 
 from __future__ import annotations
@@ -17,24 +25,24 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from suite.ssm.blocked import flat, full_precision
+from suite.ssm.dplr.rows import Rows
+from suite.ssm.dplr.steps import first_steps
 from suite.ssm.modes import Discrete
-from suite.ssm.rows import Rows
-from suite.ssm.steps import first_steps
 
 
 def pays(length: int, state_size: int, rank: int, dtype: torch.dtype) -> bool:
-    """Whether this is the better way: faster than transforms, whose time grows with length * state_size (measured on
-    one thread), or asked for float64, of which the two terms of Woodbury's identity cost up to four digits.
+    """Whether this is better than transforms: faster (measured on one thread; the time of transforms grows with
+    length * state_size), or in float64, where the two terms of Woodbury's identity would cancel up to four digits.
     """
     return rank > 0 and (length >= max(1024, 1.2 * state_size**2) or dtype == torch.float64)
 
 
 @lru_cache
 def sizes(length: int) -> tuple[int, int, int, int]:
-    """(P, a, q, rest) with length = q 2^a P + rest and rest < P: P first steps, a doublings, q rows of 2^a P columns.
+    """(P, a, q, rest) with L = q 2^a P + rest and rest < P: P first steps, a doublings, q rows of 2^a P columns.
 
-    The choice of the least work, in steps of about 0.3 ms: what products of matrices, rows and columns cost beside a
-    step was measured for N = 64, H = 128, on one thread.
+    The choice with the least work. The unit is a step, about 0.3 ms; the cost of matrix products, rows and columns in
+    steps was measured for N = 64, H = 128 on one thread.
     """
     def work(choice: tuple[int, int, int, int]) -> float:
         steps, a, q, rest = choice
@@ -49,7 +57,7 @@ def sizes(length: int) -> tuple[int, int, int, int]:
 def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int, dtype: torch.dtype) -> Tensor:
     """The same kernel as `cauchy.dplr`, from the same arguments: (Ch, H, length) of `dtype`.
 
-    Powers of Abar are float64, because squaring doubles an error; the tables and all gradients are of `dtype`.
+    Powers of A_bar are float64, because squaring doubles an error. The tables and all gradients are of `dtype`.
     """
     steps, doublings, q, rest = sizes(length)
     with full_precision(c.device):

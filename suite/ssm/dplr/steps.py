@@ -1,4 +1,24 @@
-"""The first powers of a DPLR Abar on vectors, O(N) a step, for Abar is diagonal less a low rank (see `squaring`)."""
+"""The first powers of A_bar on vectors, in O(N) each: A_bar of S4 is diagonal minus a low rank.
+
+Bilinear rule for A = Λ - P P*, with e = 1 / (1 - dt Λ/2), D = (1 + dt Λ/2) / (1 - dt Λ/2) = 2e - 1 and Woodbury's
+identity for (1 - dt A/2)^-1 = (1/e + (dt/2) P P*)^-1:
+
+    A_bar = 2 (1 - dt A/2)^-1 - 1 = D - U V        V = P* e        U = 2 e P (2/dt + V P)^-1
+    B_bar = dt (1 - dt A/2)^-1 B = dt (e B - U (V B) / 2)
+
+A column z becomes D z - U (V z), and a row v becomes v D - (v U) V: O(N r) each. A row is kept as the vector of its
+real inner product, for which multiplying by D is multiplying by conj(D). The power itself is a telescoping sum,
+
+    D^k - A_bar^k = sum over j < k of D^{k-1-j} (D - A_bar) A_bar^j = sum over j < k of (D^{k-1-j} U) (V A_bar^j)
+
+With w_j = D^{P-1-j} U, made from the end, and the rows V A_bar^j, k = P needs all of both; k = rest needs the first
+`rest` rows and the last `rest` of w: the same vectors.
+
+Backward of x_{j+1} = d x_j - out (into, x_j), with g_j all that flows into x_j, and w alike without a low rank:
+
+    g_j = grad_j + conj(d) g_{j+1} - into (out, g_{j+1})
+    dd = sum of conj(x_j) g_{j+1}      d into = - sum of x_j (out, g_{j+1})      d out = - sum of g_{j+1} (into, x_j)
+"""
 
 from __future__ import annotations
 
@@ -14,38 +34,38 @@ from suite.ssm.modes import Discrete
 
 def first_steps(b: Tensor, p: Tensor, discrete: Discrete, steps: int, rest: int,
                 dtype: torch.dtype) -> tuple[Tensor, Tensor, Tensor | None]:
-    """Columns Abar^j Bbar (H, P, N) of `dtype`, and float64 Abar^P and Abar^rest (H, N, N), or None where rest is 0.
+    """Columns A_bar^j B_bar (H, P, N) of `dtype`, and float64 A_bar^P and A_bar^rest (H, N, N), or None if rest is 0.
 
-    Abar = D - U V, so that Abar^k = D^k - sum over j < k of D^{k-1-j} U V Abar^j: the same vectors for P and for rest.
-    For A = lam - P P*, V = P* e and U = 2 e P (2/dt + V P)^-1, with e = 1 / (1 - dt lam / 2) (Woodbury); Bbar likewise.
+    `b` (H, M), `p` (r, H, M); `steps` is P.
     """
-    rank, e = len(p), discrete.gain / discrete.dt
+    rank, e = len(p), discrete.B_gain / discrete.dt
     ep, row = (e * p).transpose(0, 1), 2 * (e.conj() * p).transpose(0, 1)  # (H, r, M); rows as their coordinates
-    small = (row.conj() @ p.permute(1, 2, 0)).real
-    small = small + torch.eye(rank, dtype=small.dtype, device=small.device) * (2 / discrete.dt[..., None])
-    u = 2 * (torch.linalg.inv(small).transpose(1, 2).to(ep.dtype) @ ep)
+    inner = (row.conj() @ p.permute(1, 2, 0)).real
+    inner = inner + torch.eye(rank, dtype=inner.dtype, device=inner.device) * (2 / discrete.dt[..., None])
+    u = 2 * (torch.linalg.inv(inner).transpose(1, 2).to(ep.dtype) @ ep)
     seen = (row.conj() @ b[..., None]).real
-    bbar = discrete.gain * b - discrete.dt * (u * seen).sum(1) / 2
-    d = torch.exp(discrete.log_a)[:, None]
+    B_bar = discrete.B_gain * b - discrete.dt * (u * seen).sum(1) / 2
+    d = torch.exp(discrete.log_A_bar)[:, None]
     columns, step, first, late = _Steps.apply(
         torch.cat([d] + [d.conj()] * rank, 1), torch.stack([row] + [u] * rank, 1), torch.stack([u] + [row] * rank, 1),
-        torch.cat([bbar[:, None], row], 1), d, u, _turn(discrete.log_a, steps), steps, rest, dtype)
-    tail = torch.baddbmm(_turn(discrete.log_a, rest), late.transpose(1, 2), first, alpha=-1) if rest else None
+        torch.cat([B_bar[:, None], row], 1), d, u, _turn(discrete.log_A_bar, steps), steps, rest, dtype)
+    tail = torch.baddbmm(_turn(discrete.log_A_bar, rest), late.transpose(1, 2), first, alpha=-1) if rest else None
     return columns, step, tail
 
 
-def _turn(log_a: Tensor, steps: int) -> Tensor:
-    """exp(steps log_a) (H, M) as real matrices (H, N, N): each turns and scales pairs of coordinates."""
-    z = torch.exp(log_a * steps)
+def _turn(log_A_bar: Tensor, steps: int) -> Tensor:
+    """exp(steps log_A_bar) (H, M) as real matrices (H, N, N): each turns and scales pairs of coordinates."""
+    z = torch.exp(log_A_bar * steps)
     turned = torch.view_as_real(torch.stack([z, 1j * z], -1)).transpose(-1, -2)  # (H, M, 2, 2)
     return torch.diag_embed(turned.permute(0, 2, 3, 1)).permute(0, 3, 1, 4, 2).reshape(len(z), 2 * z.shape[1], -1)
 
 
 class _Steps(torch.autograd.Function):
-    """x_{j+1} = d x_j - sum over s of out_s (into_s, x_j), real inner products; and w_{j-1} = e w_j from the end.
+    """The recurrences of the module's docstring: x_{j+1} = d x_j - sum over s of out_s (into_s, x_j), w_{j-1} = e w_j.
 
-    d, first (H, 1 + r, M), into, out (H, 1 + r, r, M), e (H, 1, M), last (H, r, M), turn (H, N, N). Of x, the first are
-    columns, the others rows. Returns columns (H, steps, N) of `dtype`, turn - w^T rows, the first rows, the last w.
+    d, first (H, 1 + r, M), into, out (H, 1 + r, r, M), e (H, 1, M), last (H, r, M), turn (H, N, N). Of the 1 + r
+    vectors x, number 0 is a column (into V, out U) and the others are rows (into U, out V); first is x_0 and last
+    w_{P-1}. Returns columns (H, steps, N) of `dtype`, turn - w^T rows = A_bar^P, the first rows, the last w.
     """
 
     @staticmethod
