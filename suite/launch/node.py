@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from suite.grid.model import GridRun
     from suite.train.trajectory import Training
 
-LOG = logging.getLogger(__name__)
+LOG = logging.getLogger("suite.launch.node")  # `__name__` is __main__ in a job
 BARREN = 3  # starts of a job in a row without progress, after which it is not started again
 SIGNALS = (signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
 SPENT = "SUITE_SPENT_S"  # environment variable with the seconds from the start of the job to that of its process
