@@ -195,9 +195,13 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{name}", metavar="NAME", help="as sbatch has it")
     group.add_argument("--time", metavar="LIMIT", help="of a job: minutes, H:MM:SS or D-HH:MM:SS (default: 60); longer "
                        "runs are requeued, and go on")
-    group.add_argument("--gpus-per-job", type=_amount, metavar="N", help="default: none; a run uses one")
+    group.add_argument("--gpus-per-job", metavar="N", help="with their type if there are several: 2, a100:1; a run "
+                       "uses one (default: none)")
+    group.add_argument("--gpus-as-gres", action="store_const", const=True, help="ask for GPUs by --gres, for sites "
+                       "that want it so")
     group.add_argument("--cpus-per-job", type=_count, metavar="N", help="default: what the threads of its runs need")
-    group.add_argument("--memory", metavar="SIZE", help="of a job, e.g. 16GB (default: the cluster's)")
+    group.add_argument("--memory", metavar="SIZE", help="of a job: 16GB, 16000M, or 0 for all of a node (default: "
+                       "the cluster's)")
     group.add_argument("--max-parallel", type=_count, metavar="N", help="jobs at a time (default: as many as start)")
     group.add_argument("--runs-per-job", type=_count, metavar="N", help="one after the other (default: 1)")
     group.add_argument("--side-by-side", type=_count, metavar="N", help="runs of a job at a time, on each of its GPUs "
@@ -213,10 +217,6 @@ def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of at least 1")
     return int(text)
-
-
-def _amount(text: str) -> int:
-    return 0 if text == "0" else _count(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

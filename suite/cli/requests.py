@@ -60,7 +60,8 @@ class ClusterRequest(ComputeRequest):
     account: str | None = None
     constraint: str | None = None
     time: str | None = None
-    gpus_per_job: int | None = None
+    gpus_per_job: int | str | None = None
+    gpus_as_gres: bool | None = None
     cpus_per_job: int | None = None
     memory: str | None = None
     max_parallel: int | None = None

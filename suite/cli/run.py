@@ -41,9 +41,9 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     start = _checked(plan_, held, request) if plan_.todo or held else None
     requests.record(grids, {run_.run_id for run_ in plan_.todo}, store)
     if start is not None:
-        start()
+        code = start()
         if request.executor is Executor.SLURM and not request.wait:
-            return 0
+            return code
     code = _tell_failures(make_plan(grids, store, request.until))
     _write_report(grids, store, request.out)
     if plan_.todo:
@@ -51,7 +51,7 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     return code
 
 
-def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], None]:
+def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], int]:
     """What starts the runs, once data and options have been found to fit. Raises UserError; starts and writes nothing.
 
     So a command that is refused leaves no record of a start.
@@ -72,8 +72,8 @@ def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[
     return partial(_launch, plan_, held, options, request.executor)
 
 
-def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Executor) -> None:
-    """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
+def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Executor) -> int:
+    """Runs what is to be run, with live progress; returns 0. Raises KeyboardInterrupt after a clean stop."""
     from suite.cli.progress import Progress
 
     if executor is Executor.DEBUG:
@@ -85,6 +85,7 @@ def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Execut
         print(f"warning: {warning}", file=sys.stderr)
     with Progress(plan_, slots=options.jobs * max(1, len(options.gpus)), timeout_s=limit) as progress:
         launch([*plan_.todo, *held], options, progress)
+    return 0
 
 
 def _check_measurements(configs: Sequence[RunConfig], request: ComputeRequest) -> None:

@@ -40,18 +40,26 @@ class Printer:
         print(message, file=sys.stderr, flush=True)
 
 
-def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> None:
-    """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt."""
+def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> int:
+    """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt.
+
+    Returns 1 if nothing was submitted and never will be, since the account may have no jobs at all.
+    """
     cluster, options = asked.cluster, asked.options
     for warning in too_long(plan, cluster):
         print(f"warning: {warning}", file=sys.stderr)
     runs = [*plan.todo, *held]
     if not request.wait:
-        launch(runs, options, Printer(), cluster=cluster, canaries=request.canary)
+        launched = launch(runs, options, Printer(), cluster=cluster, canaries=request.canary)
+        if launched.idle:
+            print("nothing was submitted: this account may have no jobs in the queue; name another with --account",
+                  file=sys.stderr)
+            return 1
         print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
-        return
+        return 0
     with Progress(plan, slots(plan, cluster)) as progress:
         launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True)
+    return 0
 
 
 def plan(made: Plan, request: PlanRequest) -> None:
@@ -98,14 +106,14 @@ def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
         raise UserError("a grid that measures this machine cannot be sent to others", "--executor slurm",
                         "start it with the local executor, in an allocation of its own")
     cluster = load(request.cluster, request.changes)
-    check_graphs((one.config for one in plan.todo), request.mode, cluster.gpus_per_job > 0, request.recompute)
+    check_graphs((one.config for one in plan.todo), request.mode, cluster.gpus > 0, request.recompute)
     return Asked(cluster, Options(request.store, request.compute, retry=retry))
 
 
 def slots(plan: Plan, cluster: Cluster) -> int:
     """The most runs that may be under way at a time."""
     jobs = -(-len(plan.todo) // cluster.runs_per_job)
-    at_once = min(cluster.runs_per_job, cluster.side_by_side * max(1, cluster.gpus_per_job))
+    at_once = min(cluster.runs_per_job, cluster.side_by_side * max(1, cluster.gpus))
     return max(1, min(jobs, cluster.max_parallel or jobs) * at_once)
 
 
@@ -119,7 +127,7 @@ def too_long(plan: Plan, cluster: Cluster) -> list[str]:
         told.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
                     f"{clock(60 * cluster.time)}: they are requeued on the way, and go on; --time gives them more")
     size = cluster.runs_per_job
-    at_once = cluster.side_by_side * max(1, cluster.gpus_per_job)
+    at_once = cluster.side_by_side * max(1, cluster.gpus)
     jobs = [sum(seconds[i:i + size]) / min(at_once, size) for i in range(0, len(seconds), size)]
     late = [one for one in jobs if one > limit]
     if late and not long and size > 1:

@@ -38,15 +38,21 @@ class Kind(StrEnum):
 
 
 class JobRecord(Record):
-    """`<batch>.job`: the number of the array that may do a batch, "" if it was given up."""
+    """`<batch>.job`: the number of the array that may do a batch, "" if it was given up; its cluster, and since when.
+
+    `cluster` is "" for the default one; `when` in seconds since 1970, by the clock of whoever submitted it.
+    """
 
     job: str
+    cluster: str = ""
+    when: float | None = None
 
 
 class Batch(Record):
     """An array of jobs. `tasks` has the runs of each job. `at_once` of them are computed at a time (on each GPU).
 
-    attempts: of each run, how many attempts there were at submission. training: makes the parts of a job, for tests
+    attempts: of each run, how many attempts there were at submission. cluster: that is asked for,  for the default.
+    training: makes the parts of a job, for tests
     (`module:function` and its keywords).
     """
 
@@ -60,6 +66,7 @@ class Batch(Record):
     at_once: int = 1
     retry: bool = False
     attempts: dict[str, int] = {}
+    cluster: str = ""
     training: tuple[str, dict[str, Any]] | None = None
 
     @property
@@ -94,22 +101,42 @@ def all_of(store: Path) -> list[Batch]:
     return found
 
 
-def settle(store: Path, name: str, job: str) -> str:
+def settle(store: Path, name: str, job: str, cluster: str = "") -> str:
     """Make `job` (a number; "" for none) the array of a batch, unless it has one; the one that it has now."""
     path = store / FOLDER / f"{name}.job"
-    if atomic.create(path, JobRecord(job=job).sealed(), atomic.nobody()):
+    if atomic.create(path, JobRecord(job=job, cluster=cluster, when=time.time()).sealed(), atomic.nobody()):
         return job
     return job_of(store, name) or ""
 
 
 def job_of(store: Path, name: str) -> str | None:
-    """The number of a batch's array: "" where it was given up, None where nobody has said yet."""
+    """The number of a batch's array: "" if it was given up, None if nobody has said yet."""
+    record = record_of(store, name)
+    return record.job if record else None
+
+
+def record_of(store: Path, name: str) -> JobRecord | None:
+    """Which array does a batch, and since when; None if nobody has said yet."""
     try:
-        return JobRecord.read(store / FOLDER / f"{name}.job").job
+        return JobRecord.read(store / FOLDER / f"{name}.job")
     except FileNotFoundError:
         return None
     except atomic.Corrupt:
-        return ""
+        return JobRecord(job="")
+
+
+def note_seen(store: Path, name: str) -> None:
+    """Note that the queue has shown the array of a batch: from now on, that it is not there means that it is gone."""
+    atomic.create(_seen(store, name), b"", atomic.nobody(), durable=False)
+
+
+def was_seen(store: Path, name: str) -> bool:
+    """Whether the queue has ever shown the array of a batch."""
+    return _seen(store, name).exists()
+
+
+def _seen(store: Path, name: str) -> Path:
+    return store / FOLDER / f"{name}.seen"
 
 
 def new_name(part: int, start: str) -> str:
@@ -141,7 +168,9 @@ def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[s
     from submitit import SlurmExecutor
 
     after = ",".join(dependencies)
-    flags = {"requeue": True, **cluster.extra} | ({"dependency": after, "kill-on-invalid-dep": "yes"} if after else {})
+    gres = {"gres": f"gpu:{cluster.gpus_per_job}"} if cluster.gpus_as_gres and cluster.gpus else {}
+    waits = {"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}
+    flags = {"requeue": True, **cluster.extra, **gres, **waits}
     record = store.absolute() / FOLDER / f"{batch.name}.json"
     python = f"{shlex.quote(sys.executable)} -u -m suite.launch.node"
     cpus = cluster.needed_cpus(batch.order.compute.threads)
@@ -153,7 +182,8 @@ def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[s
                         "run this on a login node of the cluster") from None
     executor.update_parameters(
         job_name=batch.name, partition=cluster.partition, account=cluster.account, constraint=cluster.constraint,
-        time=cluster.time, gpus_per_node=cluster.gpus_per_job or None, cpus_per_task=cpus, mem=cluster.memory,
+        time=cluster.time, gpus_per_node=None if cluster.gpus_as_gres else cluster.gpus_per_job or None,
+        cpus_per_task=cpus, mem=cluster.memory,
         wckey=None, array_parallelism=cluster.max_parallel or len(batch.tasks), signal_delay_s=cluster.signal_s,
         additional_parameters=flags, stderr_to_stdout=True, srun_args=["--cpus-per-task", str(cpus)],
         setup=["trap : TERM", *cluster.setup, "export PYTHONSAFEPATH=1 OPENBLAS_NUM_THREADS=1 SUITE_SPENT_S=$SECONDS",

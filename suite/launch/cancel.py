@@ -47,7 +47,7 @@ def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> 
     queued, alone = _jobs(mine, store, tell)
     if not queued and not any(states[run_id].name == State.CLAIMED for run_id in mine):
         return Cancelled({}, {})
-    queue.cancel(job.label for job in alone if job.state == "PENDING")  # first, so that none starts meanwhile
+    queue.cancel([job for job in alone if job.state == "PENDING"], store.root)  # first, so that none starts meanwhile
     try:
         _ask(mine, store)
     except OSError as error:
@@ -82,7 +82,7 @@ def _jobs(mine: Mapping[str, GridRun], store: Store,
     if found is None:
         tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their files alone")
     jobs = list({job.label: job for run_id in mine for job in (found or {}).get(run_id, ())}.values())
-    others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[int(job.label.partition("_")[2])]
+    others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[job.task]
                           if run_id not in mine] for job in jobs}
     states = store.states(run_id for runs in others.values() for run_id in runs)
     return jobs, [job for job in jobs if all(states[run_id].is_over for run_id in others[job.label])]

@@ -13,10 +13,23 @@ from suite.errors import Problem, UserError, nearest
 from suite.files.yaml import Node, load_yaml
 
 TIME = re.compile(r"(?:(\d+)-)?(\d+)(?::(\d\d))?(?::(\d\d))?")
-OURS = {"array": "max_parallel", "job-name": "", "output": "", "error": "", "open-mode": "", "dependency": "",
-        "kill-on-invalid-dep": "", "requeue": "", "signal": "signal_s", "ntasks": "", "nodes": "", "time": "time",
-        "partition": "partition", "account": "account", "constraint": "constraint", "cpus-per-task": "cpus_per_job",
-        "mem": "memory", "gpus-per-node": "gpus_per_job", "chdir": "", "wrap": "", "parsable": "", "hold": ""}
+OWNERS = {"array": "max_parallel", "signal": "signal_s", "time": "time", "time-min": "time", "partition": "partition",
+          "account": "account", "constraint": "constraint", "cpus-per-task": "cpus_per_job", "mem": "memory",
+          "mem-per-cpu": "memory", "mem-per-gpu": "memory",
+          **dict.fromkeys(("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", "gres", "tres-per-task"),
+                          "gpus_per_job"), "cpus-per-gpu": "cpus_per_job"}  # option of sbatch -> the key that sets it
+ONE_PROCESS = "a job of the suite is one process on one node"
+REFUSED = {"export": "jobs need the environment of the submission", "export-file": "jobs need that environment",
+           "wait": "a submission does not wait; use --wait", "test-only": "then nothing would be submitted",
+           "no-requeue": "jobs are requeued to go on", "requeue": "jobs are requeued anyhow",
+           **dict.fromkeys(("ntasks", "ntasks-per-node", "ntasks-per-socket", "ntasks-per-core", "ntasks-per-gpu",
+                            "nodes", "distribution"), ONE_PROCESS),
+           **dict.fromkeys(("job-name", "output", "error", "input", "open-mode", "dependency", "kill-on-invalid-dep",
+                            "chdir", "wrap", "parsable", "hold", "quiet", "verbose", "help", "version", "usage"),
+                           "it is set by the suite")}
+MEMORY = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGT]?)B?", re.IGNORECASE)
+KIB = {"K": 1, "M": 2**10, "": 2**10, "G": 2**20, "T": 2**30}
+GPUS = re.compile(r"(?:([A-Za-z][A-Za-z0-9_.-]*):)?(\d+)")
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\x00]+$")]
 Count = Annotated[int, Field(strict=True, ge=1)]
 
@@ -30,10 +43,12 @@ class Cluster(BaseModel):
     constraint: Text | None = Field(None, description="features of the nodes, e.g. a100")
     time: int = Field(60, ge=1, description="time limit of a job: minutes, H:MM:SS or D-HH:MM:SS. A run that needs "
                       "longer is requeued, and goes on")
-    gpus_per_job: Annotated[int, Field(strict=True, ge=0)] = Field(0, description="GPUs of a job; a run uses one")
+    gpus_per_job: int | str = Field(0, description="GPUs of a job, with their type if there are several: 2, a100:1; a "
+                                    "run uses one")
+    gpus_as_gres: bool = Field(False, description="ask for GPUs by --gres, for sites that want it so")
     cpus_per_job: Count | None = Field(None, description="processors of a job (default: those that its threads need)")
-    memory: Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?[KMGT]?B?$")] | None = Field(
-        None, description="memory of a job, e.g. 16GB (default: the cluster's)")
+    memory: Text | None = Field(None, description="memory of a job: a size such as 16GB, 16000M, or 0 for all of a "
+                                "node (default: the cluster's)")
     max_parallel: Count | None = Field(None, description="jobs of a launch at a time (default: as many as start)")
     runs_per_job: Count = Field(1, description="runs that share a job, one after the other")
     side_by_side: Count = Field(1, description="runs of a job at a time, on each of its GPUs where it has any")
@@ -53,9 +68,29 @@ class Cluster(BaseModel):
         for key in value:
             if not re.fullmatch(r"[a-z][a-z-]*", key):
                 raise ValueError(f"{key!r} is not a long option of sbatch; write it without its dashes, e.g. qos: long")
-            if key in OURS:
-                raise ValueError(f"{key} is set by the suite" + (f"; use the key {OURS[key]}" if OURS[key] else ""))
-        return dict(value)
+            if key in OWNERS:
+                raise ValueError(f"{key} is set by the suite; use the key {OWNERS[key]}")
+            if key in REFUSED:
+                raise ValueError(f"{key} cannot be used: {REFUSED[key]}")
+        return {key: one for key, one in value.items() if one is not False and one != "false"}
+
+    @field_validator("gpus_per_job", mode="before")
+    @classmethod
+    def _gpus(cls, value: Any) -> int | str:
+        match = GPUS.fullmatch(str(value)) if not isinstance(value, bool) else None
+        if match is None:
+            raise ValueError(f"{value!r} is not a number of GPUs: write 2, or with their type a100:2")
+        return f"{match[1]}:{int(match[2])}" if match[1] and int(match[2]) else int(match[2])
+
+    @field_validator("memory", mode="before")
+    @classmethod
+    def _size(cls, value: Any) -> str | None:
+        return None if value is None else memory(value)
+
+    @property
+    def gpus(self) -> int:
+        """How many GPUs a job has."""
+        return int(str(self.gpus_per_job).rpartition(":")[2])
 
     @model_validator(mode="after")
     def _time_to_work(self) -> Cluster:
@@ -65,7 +100,22 @@ class Cluster(BaseModel):
 
     def needed_cpus(self, threads: int) -> int:
         """Processors of a job whose runs have so many threads."""
-        return self.cpus_per_job or threads * self.side_by_side * max(1, self.gpus_per_job)
+        return self.cpus_per_job or threads * self.side_by_side * max(1, self.gpus)
+
+
+def memory(value: Any) -> str:
+    """A size as sbatch takes it: `16g` is 16G, `16000` is 16000M, `1.5GB` is 1536M, `0` is all of a node.
+
+    Raises ValueError.
+    """
+    match = MEMORY.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
+    if match is None:
+        raise ValueError(f"{value!r} is not a size: write one such as 16GB, 16000M, or 0 for all memory of a node")
+    unit = match[3].upper()
+    if match[2] is None:
+        return "0" if int(match[1]) == 0 else f"{int(match[1])}{unit or 'M'}"
+    kib = round(float(f"{match[1]}.{match[2]}") * KIB[unit])
+    return f"{kib}K" if kib % KIB["M"] else f"{kib // KIB['M']}M"
 
 
 def minutes(value: Any) -> int:

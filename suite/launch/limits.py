@@ -3,37 +3,47 @@
 from __future__ import annotations
 
 import getpass
+import os
 import re
-import subprocess
 from dataclasses import dataclass
 
 from suite.errors import UserError
+from suite.launch import slurm_cli
 from suite.launch.cluster import Cluster
 
 USUAL_LARGEST = 1001  # SLURM's own MaxArraySize
-PATIENCE_S = 30.0
 
 
 @dataclass(frozen=True)
 class Room:
-    """`largest`: jobs of an array. `jobs`: how many more the user may submit now."""
+    """`largest`: jobs of an array. `jobs`: how many more the user may submit now. `limit`: the user's; None if none."""
 
     largest: int
     jobs: int
+    limit: int | None = None
 
 
 def room(cluster: Cluster, jobs: int) -> Room:
-    """The room for so many jobs. Raises UserError where arrays are switched off."""
+    """The room for so many jobs. Raises UserError if arrays are switched off."""
+    where = slurm_cli.chosen_cluster(cluster.extra.get("clusters"))
     limit = submit_limit(cluster)
     if limit is None:
-        return Room(largest_array(), jobs)
-    queued = len(_lines(["squeue", "--noheader", "--array", f"--user={getpass.getuser()}", "--format=%i"]) or ())
-    return Room(largest_array(), max(0, min(jobs, limit - queued)))
+        return Room(largest_array(where), jobs)
+    queued = slurm_cli.queued_by(user(), where) or 0
+    return Room(largest_array(where), max(0, min(jobs, limit - queued)), limit)
 
 
-def largest_array() -> int:
-    """MaxArraySize of the cluster; SLURM's default where it does not tell. Raises UserError where it is 0 or 1."""
-    for line in _lines(["scontrol", "show", "config"]) or ():
+def user() -> str:
+    """The user's name, or number if it has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())
+
+
+def largest_array(cluster: str = "") -> int:
+    """MaxArraySize of the cluster; SLURM's default if it does not say. Raises UserError if it is 0 or 1."""
+    for line in slurm_cli.settings(cluster):
         if match := re.match(r"MaxArraySize\s*=\s*(\d+)", line):
             if int(match[1]) < 2:
                 raise UserError("this cluster allows no job arrays", "MaxArraySize", "ask those who run it")
@@ -42,25 +52,25 @@ def largest_array() -> int:
 
 
 def submit_limit(cluster: Cluster) -> int | None:
-    """The most jobs that the user may have in the queue, by account and quality of service; None where none is set."""
-    where = [f"user={getpass.getuser()}"] + ([f"account={cluster.account}"] if cluster.account else [])
-    command = ["sacctmgr", "--noheader", "--parsable2", "show"]
-    rows = _lines([*command, "assoc", "where", *where, "format=MaxSubmitJobs,DefaultQOS"]) or []
-    values, services = [], {str(cluster.extra["qos"])} if "qos" in cluster.extra else set()
-    for row in rows:
-        value, _, service = row.partition("|")
-        values.append(value)
-        services |= {service} if service and "qos" not in cluster.extra else set()
+    """The most jobs that the user may have in the queue, by the account and quality of service that will be used.
+
+    The account is the one that is asked for, else the user's default. If that is not known, the largest limit of all
+    accounts counts: sbatch refuses what is too much. None if there is no limit.
+    """
+    where = slurm_cli.chosen_cluster(cluster.extra.get("clusters"))
+    account = cluster.account or os.environ.get("SBATCH_ACCOUNT") or _default_account(where)
+    asked = [f"user={user()}"] + ([f"account={account}"] if account else [])
+    rows = slurm_cli.accounts("assoc", "where", *asked, "format=MaxSubmitJobs,DefaultQOS", cluster=where)
+    associations = [row.partition("|") for row in rows]
+    limits = [int(value) if value.strip().isdecimal() else None for value, _, _ in associations]
+    own = [max(known for known in limits if known is not None)] if limits and None not in limits else []
+    services = {str(cluster.extra["qos"])} if "qos" in cluster.extra else {qos for _, _, qos in associations if qos}
     for service in sorted(services):
-        values += _lines([*command, "qos", "where", f"name={service}", "format=MaxSubmitJobsPerUser"]) or []
-    known = [int(value) for value in values if value.strip().isdecimal()]
-    return min(known) if known else None
+        values = slurm_cli.accounts("qos", "where", f"name={service}", "format=MaxSubmitJobsPerUser", cluster=where)
+        own += [int(value) for value in values if value.strip().isdecimal()]
+    return min(own) if own else None
 
 
-def _lines(command: list[str]) -> list[str] | None:
-    """What a command prints; None where it is not here, fails, or does not answer."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, errors="replace")
-    except (FileNotFoundError, subprocess.TimeoutExpired):
-        return None
-    return [line.strip() for line in done.stdout.splitlines() if line.strip()] if done.returncode == 0 else None
+def _default_account(cluster: str) -> str:
+    rows = slurm_cli.accounts("user", "where", f"name={user()}", "format=DefaultAccount", cluster=cluster)
+    return rows[0].strip() if rows else ""

@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -26,9 +25,11 @@ from suite.errors import UserError
 from suite.files.record import Record
 from suite.job.log import to_stdout
 from suite.job.stop import Stop
-from suite.launch import batch, local, preload
+from suite.launch import batch, local, preload, slurm_cli
+from suite.launch.batch import Batch
 from suite.launch.options import Options
 from suite.launch.queue import BEGINS, WITHOUT_OWNER, epitaph
+from suite.launch.slurm_cli import SlurmError
 from suite.store import attempt
 from suite.store.folder import checkpoints, read_config
 from suite.store.records import Beat
@@ -96,6 +97,7 @@ class Node:
         if number != self.place.array:
             say(f"job {self.place.array} is not the one that may do this batch" + (f"; {number} is" if number else ""))
             return OK
+        batch.note_seen(self.store.root, self.batch.name)
         say(f"job {self.place.label}{BEGINS}{socket.gethostname()}, restart {self.place.restarts}")
         self.say_how_ended(Reason.KILLED, f"job {self.place.label} was started again (requeued, preempted, or its node "
                            "failed) before the run could say how it ended")
@@ -146,7 +148,7 @@ class Node:
 
     def stopped(self, stop: Stop, before: Mapping[str, int]) -> int:
         """After a signal: start again later, if SLURM does not do or forbid that by itself, and there is progress."""
-        where = job_state(self.place.label)
+        where = slurm_cli.state_of(self.place.label)
         say(f"stopped by {stop.last.name if stop.last else 'a signal'}; SLURM says {where or 'nothing'}")
         timed_out = self.spent() > self.batch.minutes * 60 - self.batch.signal_s - SLACK_S
         if self.progress() == before and timed_out and where != "PENDING":
@@ -168,7 +170,7 @@ class Node:
         reason, words = epitaph(self.store.root / batch.FOLDER / "logs" / f"{self.place.label}_0_log.out")
         how = words or f"its process ended with exit status {code}"
         self.say_how_ended(reason, f"job {self.place.label}: {how}")
-        if reason != Reason.KILLED or job_state(self.place.label) != "RUNNING":
+        if reason != Reason.KILLED or slurm_cli.state_of(self.place.label) != "RUNNING":
             return code
         now = self.progress()
         if [start.restarts for start in self.starts()[-1:]] != [self.place.restarts]:
@@ -260,27 +262,26 @@ def say(text: str) -> None:
     LOG.info("%s", text)
 
 
-def job_state(label: str) -> str:
-    """What SLURM says that this job does, "" where it does not say."""
-    try:
-        command = ["squeue", "--noheader", f"--jobs={label}", "--format=%T"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=20)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip().partition("\n")[0] if done.returncode == 0 else ""
-
-
 def requeue(label: str) -> bool:
-    """Have SLURM start this job again, which ends it; whether SLURM agreed. All that is to be written must be."""
+    """Have SLURM start this job again, which ends it. Returns whether SLURM agreed.
+
+    All that is to be written must be written by then.
+    """
     say(f"job {label} is to be started again")
     try:
-        done = subprocess.run(["scontrol", "requeue", label], capture_output=True, text=True, timeout=60)
-    except (OSError, subprocess.TimeoutExpired) as error:
+        slurm_cli.requeue(label)
+    except SlurmError as error:
         say(f"it cannot be started again: {error}")
         return False
-    if done.returncode:
-        say(f"it cannot be started again: {done.stderr.strip()}")
-    return done.returncode == 0
+    return True
+
+
+def check_code(batch_: Batch) -> None:
+    """Raises UserError if this process does not run the batch's copy of the code: provenance would name another one."""
+    here, copy = Path(__file__).resolve(), Path(batch_.code).resolve()
+    if not here.is_relative_to(copy):
+        raise UserError(f"this job runs the code in {here.parents[2]}, not the copy that was made for it", str(copy),
+                        "see PYTHONPATH and the setup: lines; submit the runs again")
 
 
 def main(argv: Sequence[str]) -> int:
@@ -289,6 +290,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         with Stop(*SIGNALS) as stop:
             node = Node(Path(argv[1]), Place.here())
+            check_code(node.batch)
             return node.after(int(argv[2])) if argv[0] == "after" else node.work(stop)
     except (UserError, OSError) as error:
         say(f"error: {one_line(error)}")

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.errors import UserError
-from suite.launch import batch
+from suite.launch import batch, slurm_cli
+from suite.launch.slurm_cli import SlurmError
 from suite.store import attempt
 from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 
 EVERY_S = 30.0
-PATIENCE_S = 60.0  # for an answer
+ACCEPTED_S = 300.0  # for so long a job that was accepted may not be in the queue's answer yet
 WAITING = {"PENDING": "waits", "REQUEUED": "waits", "REQUEUE_HOLD": "is held", "REQUEUE_FED": "waits",
            "SPECIAL_EXIT": "is held", "SUSPENDED": "is suspended", "STOPPED": "is suspended", "RUNNING": "runs",
            "CONFIGURING": "starts", "COMPLETING": "ends", "STAGE_OUT": "ends", "SIGNALING": "runs",
@@ -39,6 +39,17 @@ class Job:
     reason: str
 
     @property
+    def array(self) -> str:
+        """The number of its array."""
+        return self.label.partition("_")[0]
+
+    @property
+    def task(self) -> int:
+        """Its place in the array; -1 if squeue does not say."""
+        place = self.label.partition("_")[2]
+        return int(place) if place.isdecimal() else -1
+
+    @property
     def told(self) -> str:
         """What it does, in words; a state that is not known here by its name."""
         why = f" ({self.reason})" if self.state == "PENDING" and self.reason not in ("None", "") else ""
@@ -54,37 +65,35 @@ class Queue:
         self._jobs: tuple[Job, ...] = ()
         self.fault = ""
 
-    def jobs(self, names: Iterable[str]) -> tuple[Job, ...] | None:
-        """The jobs of these batches that wait or run. None where squeue has no answer; `fault` says why."""
+    def jobs(self, names: Mapping[str, str]) -> tuple[Job, ...] | None:
+        """The jobs of these batches that wait or run; `names` gives the cluster of each, "" for the default one.
+
+        None if squeue has no answer; `fault` says why.
+        """
         wanted = frozenset(names)
         if not wanted:
             return ()
         now = self._clock()
         if self._asked is None or now - self._asked[0] >= self.every_s or not wanted <= self._asked[1]:
             self._asked = (now, wanted)
-            self._ask(sorted(wanted))
+            by_cluster: dict[str, list[str]] = {}
+            for name in sorted(wanted):
+                by_cluster.setdefault(names[name], []).append(name)
+            self._ask(by_cluster)
         return None if self.fault else tuple(job for job in self._jobs if job.batch in wanted)
 
     def forget(self) -> None:
         """Ask anew the next time."""
         self._asked = None
 
-    def _ask(self, names: Sequence[str]) -> None:
-        self.fault, self._jobs = "", ()
-        command = ["squeue", "--noheader", "--array", f"--name={','.join(names)}", "--format=%F|%K|%j|%T|%r"]
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_S, errors="replace")
-        except FileNotFoundError:
-            self.fault = "squeue is not installed here"
-            return
-        except subprocess.TimeoutExpired:
-            self.fault = f"squeue did not answer within {PATIENCE_S:g} s"
-            return
-        if done.returncode:
-            self.fault = " ".join((done.stderr or done.stdout).split())[:300] or f"squeue failed ({done.returncode})"
-            return
-        rows = (line.strip().split("|", 4) for line in done.stdout.splitlines())
-        self._jobs = tuple(Job(f"{row[0]}_{row[1]}", row[2], row[3], row[4]) for row in rows if len(row) == 5)
+    def _ask(self, names: Mapping[str, Sequence[str]]) -> None:
+        self.fault, found = "", []
+        for cluster, some in names.items():
+            try:
+                found += slurm_cli.squeue(some, cluster)
+            except SlurmError as error:
+                self.fault = str(error)
+        self._jobs = tuple(Job(f"{row.array}_{row.task}", row.name, row.state, row.reason) for row in found)
 
 
 class Submitted:
@@ -105,19 +114,36 @@ class Submitted:
         """The jobs in the queue that will do, or do, each run that is not done; None where nobody knows."""
         open_runs = [run_id for run_id, state in states.items() if state.name != State.DONE]
         every = dict.fromkeys(name for run_id in open_runs for name in self.of_run.get(run_id, ()))
-        names = [name for name in every if batch.job_of(self.store.root, name) != ""]
-        found = self.queue.jobs(names)
+        records = {name: batch.record_of(self.store.root, name) for name in every}
+        found = self.queue.jobs({name: record.cluster if record else self.batches[name].cluster
+                                 for name, record in records.items() if record is None or record.job})
         if found is None:
             return None
         jobs: dict[str, list[Job]] = {}
         for job in found:
-            number, _, task = job.label.partition("_")
-            one = self.batches[job.batch]
-            if batch.job_of(self.store.root, one.name) in (None, number) and task.isdecimal() \
-                    and int(task) < len(one.tasks):
-                for run_id in one.tasks[int(task)]:
+            one, record = self.batches[job.batch], records[job.batch]
+            if (record is None or record.job == job.array) and 0 <= job.task < len(one.tasks):
+                for run_id in one.tasks[job.task]:
                     jobs.setdefault(run_id, []).append(job)
         return jobs
+
+    def unseen(self, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]]) -> dict[str, str]:
+        """Runs whose job SLURM has accepted minutes ago and that the queue has never shown: nobody knows what it does.
+
+        A note for each.
+        """
+        found = {}
+        for run_id, state in states.items():
+            if run_id in jobs or run_id not in self.newest or state.name not in WITHOUT_OWNER:
+                continue
+            name = self.newest[run_id][0].name
+            record = batch.record_of(self.store.root, name)
+            if record is None or not record.job or record.when is None or batch.was_seen(self.store.root, name):
+                continue
+            if 0 <= (age := time.time() - record.when) < ACCEPTED_S:
+                found[run_id] = (f"job {record.job} was accepted {max(1, round(age / 60))} min ago, and the queue has "
+                                 "not shown it yet: what it does is not known")
+        return found
 
     def seen(self, states: Mapping[str, RunState]) -> tuple[dict[str, RunState], dict[str, str]]:
         """The states with what the queue adds to them (lost runs), and a note about each run that is in a job."""
@@ -138,7 +164,7 @@ class Submitted:
                                            "run over")
             elif jobs is None and run_id in self.newest and state.name in WITHOUT_OWNER:
                 notes[run_id] = f"whether a job waits for it is not known: {self.queue.fault}"
-        return told, notes
+        return told, notes if jobs is None else notes | self.unseen(told, jobs)
 
     def holder(self, run_id: str) -> str:
         """The job that has a run; "" where none has, or its process is on this machine, which knows better."""
@@ -164,8 +190,9 @@ class Submitted:
         waiting = [run_id for run_id, state in states.items() if state.name == State.TODO and run_id in self.newest]
         counts: dict[str, int] = {}
         for run_id in waiting if jobs is not None else ():
-            number = batch.job_of(self.store.root, self.newest[run_id][0].name)
-            if number and run_id not in (jobs or {}):
+            name = self.newest[run_id][0].name
+            number = batch.job_of(self.store.root, name)
+            if number and run_id not in (jobs or {}) and batch.was_seen(self.store.root, name):
                 counts[number] = counts.get(number, 0) + 1
         return counts
 
@@ -192,14 +219,20 @@ def epitaph(log: Path) -> tuple[Reason, str]:
     return Reason.KILLED, ""
 
 
-def cancel(labels: Iterable[str]) -> None:
-    """Ask SLURM to end these jobs. Raises UserError with its words."""
-    wanted = sorted(set(labels))
-    for some in (wanted[i:i + 500] for i in range(0, len(wanted), 500)):
-        try:
-            done = subprocess.run(["scancel", *some], capture_output=True, text=True, timeout=PATIENCE_S)
-        except (FileNotFoundError, subprocess.TimeoutExpired) as error:
-            raise UserError(f"the jobs cannot be cancelled: {error}", "scancel",
-                            "do it on a login node of the cluster: " + " ".join(["scancel", *some[:20]])) from None
-        if done.returncode:
-            raise UserError(" ".join(done.stderr.split()), "scancel")
+def cancel(jobs: Iterable[Job], store: Path) -> None:
+    """Ask SLURM to end these jobs, each on its cluster. Raises UserError with its words."""
+    by_cluster: dict[str, list[str]] = {}
+    for job in jobs:
+        record = batch.record_of(store, job.batch)
+        by_cluster.setdefault(record.cluster if record else "", []).append(job.label)
+    for cluster, labels in by_cluster.items():
+        cancel_labels(labels, cluster)
+
+
+def cancel_labels(labels: Sequence[str], cluster: str = "") -> None:
+    """Ask SLURM to end the jobs of these labels. Raises UserError with its words."""
+    try:
+        slurm_cli.scancel(labels, cluster)
+    except SlurmError as error:
+        raise UserError(f"the jobs cannot be cancelled: {error}", "scancel",
+                        "do it on a login node of the cluster: " + " ".join(["scancel", *labels[:20]])) from None

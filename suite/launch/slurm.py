@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from suite.errors import UserError
 from suite.files import atomic
 from suite.job.stop import Stop
-from suite.launch import batch, canary, limits, snapshot
+from suite.launch import batch, canary, limits, slurm_cli, snapshot
 from suite.launch.cluster import Cluster
 from suite.launch.listener import Listener
 from suite.launch.options import Options
-from suite.launch.queue import EVERY_S, Queue, Submitted, epitaph
-from suite.launch.queue import cancel as cancel_jobs
+from suite.launch.queue import EVERY_S, Queue, Submitted, cancel_labels, epitaph
+from suite.launch.slurm_cli import SUBMIT_S, Accepted, SlurmError
 from suite.launch.wait import watch
 from suite.plan.decision import Decision, wanted
 from suite.store import attempt, provenance
@@ -37,15 +37,22 @@ if TYPE_CHECKING:
 
 BEAT_S = 5.0  # each beat is two operations of the cluster's file system, for each run of everybody's jobs
 STILL_S = 6.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
-SBATCH_S = 120.0
 PLANNED = "PLANNED"  # in place of the time in the names of jobs that are only shown
-UNSURE = ("timed out", "timeout", "communication")  # in what sbatch says where the job may yet have been accepted
+LOOK_FOR_S, LOOK_S = 10.0, 1.0  # for a job that was just accepted; between two looks
+
+
+@dataclass(frozen=True)
+class Launched:
+    """The states of the runs by id. `idle`: nothing was submitted, since the account may submit nothing at all."""
+
+    states: dict[str, RunState]
+    idle: bool
 
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
            training: tuple[str, dict[str, Any]] | None = None, *, cluster: Cluster | None = None,
-           canaries: bool = True, wait: bool = False) -> dict[str, RunState]:
-    """Submit what is to be run and is in no job yet, and return the states by id; with `wait`, when all have ended.
+           canaries: bool = True, wait: bool = False) -> Launched:
+    """Submit what is to be run and is in no job yet, and return; with `wait`, when all have ended.
 
     `training` names a function that makes the parts of a job, and its keywords, for tests. Raises UserError in sbatch's
     words where it refuses; KeyboardInterrupt on Ctrl-C, SIGTERM or SIGHUP, which no job hears of.
@@ -57,7 +64,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
         while left and not stop.asked:
             before, left = left, submission.submit(left, stop)
             if left:
-                listener.told(f"{len(left)} runs are over your limit of jobs in the queue; "
+                listener.told(f"{len(left)} runs are over your limit of {submission.limit} jobs in the queue; "
                               + ("they follow" if wait else "the same command submits them later"))
             if not wait:
                 break
@@ -67,7 +74,8 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
                 stop.sleep(EVERY_S)
     if stop.asked:
         raise KeyboardInterrupt
-    return submission.store.states(unique)
+    idle = bool(left) and not wait and not submission.handed_over and submission.limit == 0
+    return Launched(submission.store.states(unique), idle)
 
 
 @dataclass
@@ -81,6 +89,8 @@ class Submission:
     training: tuple[str, dict[str, Any]] | None = None
     canaries: bool = True
     queue: Queue = field(default_factory=Queue)
+    limit: int | None = None
+    handed_over: int = 0
 
     @property
     def _modules(self) -> list[str]:
@@ -92,6 +102,7 @@ class Submission:
 
         Raises UserError, and KeyboardInterrupt between two calls of sbatch.
         """
+        _check_path(self.store.root)
         self.queue.forget()
         fresh, covered, after = self._sort_out(runs)
         if not fresh:
@@ -99,6 +110,7 @@ class Submission:
         states = self.store.states([run.run_id for run in fresh])
         probes = canary.choose(fresh, states, self.store.prices(), covered) if self.canaries else []
         room = limits.room(self.cluster, len(fresh) + len(probes))
+        self.limit = room.limit
         size = self.cluster.runs_per_job
         fitting = fresh[:max(0, room.jobs - len(probes)) * size]
         if not fitting:
@@ -118,10 +130,11 @@ class Submission:
 
         Writes nothing.
         """
-        order = self.options.order(0 if self.cluster.gpus_per_job else None, launch)
+        order = self.options.order(0 if self.cluster.gpus else None, launch)
         order = order.model_copy(update={"beat_s": BEAT_S})
         common: dict[str, Any] = {"code": str(code), "minutes": self.cluster.time, "signal_s": self.cluster.signal_s,
-                                  "retry": self.options.retry, "training": self.training}
+                                  "retry": self.options.retry, "training": self.training,
+                                  "cluster": slurm_cli.chosen_cluster(self.cluster.extra.get("clusters"))}
         arrays = batch.split(batch.in_tasks([run.run_id for run in runs], self.cluster.runs_per_job), largest)
         made = [batch.Batch(name=batch.new_name(part, start), kind=batch.Kind.MAIN, tasks=tasks, order=order,
                             at_once=self.cluster.side_by_side,
@@ -158,7 +171,13 @@ class Submission:
         if jobs is None:
             raise UserError(f"the queue cannot be read: {self.queue.fault}", "squeue",
                             "nothing was submitted; start again when SLURM answers")
-        self._find_interrupted(submitted, states, {job.batch: job.label for some in jobs.values() for job in some})
+        there = {job.batch: job.label for some in jobs.values() for job in some}
+        self._find_interrupted(submitted, states, there)
+        for name in there:
+            batch.note_seen(self.store.root, name)
+        unseen = submitted.unseen(states, jobs)
+        for note in sorted(set(unseen.values())):
+            self.listener.told(f"{note}; start again in a few minutes")
         self._bury(submitted, states, jobs)
         states = self.store.states([run.run_id for run in runs])
         fresh: list[GridRun] = []
@@ -169,7 +188,9 @@ class Submission:
             kinds = {submitted.batches[job.batch].kind for job in jobs.get(run.run_id, ())}
             decision = wanted(states[run.run_id], run.config.train.epochs, self.options.selection)
             check_folder(self.store.folder(run.run_id))
-            if kinds == {batch.Kind.CANARY}:
+            if run.run_id in unseen:
+                others += 1
+            elif kinds == {batch.Kind.CANARY}:
                 covered.add(canary.kind(run.config))
                 after |= {job.label.partition("_")[0] for job in jobs[run.run_id]}
                 fresh.append(run)
@@ -190,7 +211,7 @@ class Submission:
         for name in dict.fromkeys(name for run_id in states for name in submitted.of_run.get(run_id, ())):
             if batch.job_of(self.store.root, name) is None:
                 number = there.get(name, "").partition("_")[0]
-                batch.settle(self.store.root, name, number)
+                batch.settle(self.store.root, name, number, submitted.batches[name].cluster)
                 if number:
                     self.listener.told(f"job {number} belongs to a submission that was interrupted; it is kept")
 
@@ -219,44 +240,80 @@ class Submission:
             record = one.write(self.store.root)
             text = batch.script(one, self.store.root, self.cluster, [*proven, *previous])
             atomic.create(record.with_suffix(".sh"), text.encode(), atomic.nobody())
-            job = self._sbatch(record, number)
-            if batch.settle(self.store.root, one.name, job) != job:
-                cancel_jobs([job])
-                raise UserError("another start of the same runs has just given this submission up", str(record),
-                                f"job {job} was cancelled; see `status`")
+            accepted = self._sbatch(one, record, number)
+            job = self._settled(one, record, accepted)
+            self.handed_over += 1
             is_canary = one.kind == batch.Kind.CANARY
             what = "canaries, for which the others wait" if is_canary else f"jobs, {len(one.runs)} runs"
-            self.listener.told(f"submitted job {job}: {len(one.tasks)} {what}")
+            on = f" on {accepted.cluster}" if accepted.cluster else ""
+            self.listener.told(f"submitted job {job or 'of a number that is not known'}{on}: {len(one.tasks)} {what}")
+            if not job and number + 1 < len(batches) and (is_canary or self.cluster.max_parallel):
+                raise UserError("sbatch accepted an array and did not give its number, which the others wait for",
+                                str(record), "start again when `squeue` shows it; nothing is submitted twice")
             if is_canary:
                 proven.append(f"afterok:{job}")
             elif self.cluster.max_parallel:
                 previous = [f"afterany:{job}"]
 
-    def _sbatch(self, record: Path, before: int) -> str:
-        """Call sbatch, and return the number of the array. Raises UserError in its words."""
+    def _settled(self, one: batch.Batch, record: Path, accepted: Accepted) -> str:
+        """The number of the array, looked for in the queue; "" if neither sbatch nor the queue says it.
+
+        Raises UserError if another start has given this submission up.
+        """
+        shown = self._look_for(one.name, accepted)
+        number = accepted.number or shown
+        if not number:
+            return ""
+        if batch.settle(self.store.root, one.name, number, accepted.cluster) != number:
+            cancel_labels([number], accepted.cluster)
+            raise UserError("another start of the same runs has just given this submission up", str(record),
+                            f"job {number} was cancelled; see `status`")
+        if shown:
+            batch.note_seen(self.store.root, one.name)
+        else:
+            self.listener.told(f"job {number} was accepted, and the queue does not show it yet: what it does is not "
+                               "known")
+        return number
+
+    def _look_for(self, name: str, accepted: Accepted) -> str:
+        """The number under which the queue shows a batch that was just accepted; "" if it does not in LOOK_FOR_S.
+
+        A short job may be over already, so every state counts.
+        """
+        until = time.monotonic() + LOOK_FOR_S
+        while True:
+            with suppress(SlurmError):
+                for row in slurm_cli.squeue([name], accepted.cluster, every_state=True):
+                    if row.name == name and accepted.number in ("", row.array):
+                        return row.array
+            if time.monotonic() >= until:
+                return ""
+            time.sleep(LOOK_S)
+
+    def _sbatch(self, one: batch.Batch, record: Path, before: int) -> Accepted:
+        """Call sbatch, and return what it says. Raises UserError in its words."""
         try:
-            # What a job around this process was given is not for the new ones; Ctrl-C is not for sbatch.
-            environment = {key: value for key, value in os.environ.items()
-                           if not key.startswith("SLURM_") or key == "SLURM_CONF"}
-            done = subprocess.run(["sbatch", "--parsable", record.with_suffix(".sh")], capture_output=True, text=True,
-                                  timeout=SBATCH_S, start_new_session=True, errors="replace", env=environment)
-        except FileNotFoundError:
-            _forget(record)
-            raise UserError("there is no SLURM on this machine: sbatch is not found", "--executor slurm",
-                            "run this on a login node of the cluster") from None
-        except subprocess.TimeoutExpired:
-            raise UserError(f"sbatch did not answer within {SBATCH_S:g} s", "sbatch", "start again: what it has "
-                            "accepted is found, and nothing is submitted twice") from None
-        number = done.stdout.strip().partition(";")[0]
-        if done.returncode == 0 and number.isdecimal():
-            return number
-        words = " ".join((done.stderr or done.stdout).replace("sbatch: error: ", "").split())
-        if not any(word in words.lower() for word in UNSURE):
-            _forget(record)
-        so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
-        raise UserError(f"sbatch refused the jobs: {words}", "sbatch",
-                        f"{so_far}mend the options or the cluster: file, and start again. `plan --executor slurm` "
-                        "shows the script")
+            return slurm_cli.sbatch(record.with_suffix(".sh"), one.cluster)
+        except SlurmError as error:
+            if not error.unsure:
+                _forget(record)
+            if error.missing:
+                raise UserError("there is no SLURM on this machine: sbatch is not found", "--executor slurm",
+                                "run this on a login node of the cluster") from None
+            if "did not end" in str(error):
+                raise UserError(f"sbatch did not answer within {SUBMIT_S:g} s", "sbatch", "start again: what it has "
+                                "accepted is found, and nothing is submitted twice") from None
+            so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
+            raise UserError(f"sbatch refused the jobs: {error}", "sbatch",
+                            f"{so_far}mend the options or the cluster: file, and start again. `plan --executor slurm` "
+                            "shows the script") from None
+
+
+def _check_path(root: Path) -> None:
+    """Raises UserError for a path that PYTHONPATH cannot hold: jobs would run other code than the copy."""
+    if os.pathsep in str(root.absolute()):
+        raise UserError(f"the store's path has a {os.pathsep!r} in it, which would split the PYTHONPATH that "
+                        "leads jobs to their code", str(root.absolute()), "name another store with --store")
 
 
 def _forget(record: Path) -> None:

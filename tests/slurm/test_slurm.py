@@ -14,7 +14,7 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite.errors import UserError
 from suite.grid.model import GridRun
-from suite.launch import batch, canary, slurm, snapshot
+from suite.launch import batch, canary, slurm, slurm_cli, snapshot
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.store import attempt, provenance
@@ -73,7 +73,7 @@ def test_what_is_over_the_limit_of_the_user_waits_for_the_next_start(cluster: Fa
     cluster.set("limit", "6")
     cluster.set("queue", "7|0|of somebody|RUNNING|None\n")
     runs = grid(8)
-    assert submit(store, runs).messages[-1].startswith("3 runs are over your limit of jobs")
+    assert submit(store, runs).messages[-1].startswith("3 runs are over your limit of ")
     assert "--array=0-4%5" in cluster.scripts()["100"]
     assert submit(store, runs).messages[0] == "5 runs are in the queue already" and len(cluster.scripts()) == 1
     cluster.set("queue", "")
@@ -121,7 +121,7 @@ def test_a_submission_that_was_interrupted_before_sbatch_is_done_again(cluster: 
                                                                        monkeypatch: pytest.MonkeyPatch) -> None:
     runs = grid(3)
     with monkeypatch.context() as patch:
-        patch.setattr(slurm.Submission, "_sbatch", lambda self, record, before: (_ for _ in ()).throw(KeyError()))
+        patch.setattr(slurm.Submission, "_sbatch", lambda self, one, record, before: (_ for _ in ()).throw(KeyError()))
         with pytest.raises(KeyError):
             submit(store, runs)
     assert submit(store, runs).messages == ["submitted job 100: 3 jobs, 3 runs"]
@@ -150,9 +150,9 @@ def test_the_jobs_of_a_submission_that_was_given_up_are_cancelled(cluster: Fake,
                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
     right = slurm.Submission._sbatch
 
-    def slow(self: slurm.Submission, record: Path, before: int) -> str:
+    def slow(self: slurm.Submission, one: batch.Batch, record: Path, before: int) -> slurm_cli.Accepted:
         batch.settle(store.root, record.stem, "")  # another start, meanwhile
-        return right(self, record, before)
+        return right(self, one, record, before)
 
     monkeypatch.setattr(slurm.Submission, "_sbatch", slow)
     with pytest.raises(UserError, match="given this submission up"):

@@ -23,7 +23,7 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
 from suite.job.stop import Stop
-from suite.launch import batch, node, slurm
+from suite.launch import batch, node, slurm, slurm_cli
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.plan import price
@@ -99,7 +99,7 @@ def test_a_job_that_is_started_again_without_progress_gives_up(made: node.Node) 
 ])
 def test_what_is_said_after_a_job_was_killed(made: node.Node, cluster: Fake, monkeypatch: pytest.MonkeyPatch,
                                              words: str, state: str, reason: str, again: bool) -> None:
-    monkeypatch.setattr(node, "job_state", lambda label: state)
+    monkeypatch.setattr(slurm_cli, "state_of", lambda label: state)
     made.remember(made.progress())
     killed(made, made.ids[0])
     (made.record.parent / "logs" / "100_0_0_log.out").write_text(f"{words}\n")
@@ -111,7 +111,7 @@ def test_what_is_said_after_a_job_was_killed(made: node.Node, cluster: Fake, mon
 
 def test_a_job_that_dies_before_it_can_note_its_start_is_not_requeued_for_ever(
         made: node.Node, cluster: Fake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node, "job_state", lambda label: "RUNNING")
+    monkeypatch.setattr(slurm_cli, "state_of", lambda label: "RUNNING")
     codes = [node.Node(made.record, node.Place("100", 0, restarts)).after(139) for restarts in range(3)]
     assert codes == [139, 139, node.FAILED] and len(cluster.lines("requeued")) == 2
     assert made.store.state(made.ids[0]).reason == "killed"

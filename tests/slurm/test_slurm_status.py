@@ -63,7 +63,7 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     path = tmp_path / "lab.yaml"
     path.write_text(LAB)
     made = load(path, {"time": "90", "setup": ["ulimit -c 0"], "extra": {"nice": "5"}, "memory": None})
-    assert (made.time, made.memory, made.partition) == (90, "16GB", "gpu,long")
+    assert (made.time, made.memory, made.partition) == (90, "16G", "gpu,long")
     assert made.setup == ("module load cuda", "ulimit -c 0") and made.extra == {"qos": "long", "nice": "5"}
     assert load(None, {}) == Cluster()
 
@@ -73,7 +73,7 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     ("cluster:\n  partion: gpu\n", ["lab.yaml:2: cluster.partion", "did you mean 'partition'"]),
     ("cluster:\n  gpus_per_job: many\n  memory: lots\n", ["yaml:2: cluster.gpus_per_job", "yaml:3: cluster.memory"]),
     ("cluster:\n  setup:\n    - a\n    - 3\n", ["lab.yaml:4: cluster.setup.1"]),
-    ("cluster:\n  extra: {output: x}\n", ["lab.yaml:2: cluster.extra", "output is set by the suite"]),
+    ("cluster:\n  extra: {output: x}\n", ["lab.yaml:2: cluster.extra", "output cannot be used: it is set by the suite"]),
     ("cluster:\n  extra: {gpus-per-node: 3}\n", ["use the key gpus_per_job"]),
     ("cluster:\n  time: 1\n", ["lab.yaml:1: signal_s, 90 s, leaves nothing of the time limit, 1 min"]),
     ("time: 3\n", ["lab.yaml:1: time: unknown key", "below the key cluster:"]),
@@ -107,7 +107,7 @@ def test_the_plan_shows_what_sbatch_would_get(cluster: Fake, grid_file: Path, tm
 
 @pytest.mark.parametrize(("options", "words"), [
     (["--jobs", "2"], "--jobs is for the local executor"),
-    (["--memory", "lots"], "--memory: String should match pattern"),
+    (["--memory", "lots"], "--memory: 'lots' is not a size"),
     (["--time", "soon"], "--time: 'soon' is not a time"),
     (["--extra", "array=3"], "--extra: array is set by the suite"),
 ])
@@ -170,11 +170,11 @@ def test_one_squeue_in_half_a_minute(cluster: Fake) -> None:
     one = Queue(clock=lambda: now[0])
     cluster.set("queue", "5|0|a|RUNNING|None\n5|1|a|PENDING|Priority\n6|0|b|RUNNING|None\n")
     for now[0] in (0.0, 10.0, 29.9):
-        assert [job.label for job in one.jobs(["a"]) or ()] == ["5_0", "5_1"]
-    assert len(cluster.lines("squeue.calls")) == 1 and one.jobs([]) == ()
+        assert [job.label for job in one.jobs({"a": ""}) or ()] == ["5_0", "5_1"]
+    assert len(cluster.lines("squeue.calls")) == 1 and one.jobs({}) == ()
     cluster.set("queue", "")
     now[0] = 30.0
-    assert one.jobs(["a"]) == () and len(cluster.lines("squeue.calls")) == 2
+    assert one.jobs({"a": ""}) == () and len(cluster.lines("squeue.calls")) == 2
 
 
 def test_the_status_names_the_canary_that_failed(cluster: Fake, grid_file: Path, tmp_path: Path,

@@ -1,0 +1,168 @@
+"""SLURM's commands: the one place that calls them. Each question has everything in it, so that nothing which the user
+has set for the shell changes what is asked or answered, and the exit status decides.
+
+What a site may set stays: SLURM_CONF, and for `sbatch` account, partition, quality of service and reservation.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from suite.files.outer import Completed, OuterError, call
+
+DROP = ("SLURM_*", "SBATCH_*", "SQUEUE_*", "SCANCEL_*", "SALLOC_*", "SRUN_*", "SACCT_*", "SINFO_*", "SLURMD_*")
+KEEP = ("SLURM_CONF", "SLURM_JWT", "SLURM_TIME_FORMAT")
+OF_SITE = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
+ANSWER_S, SUBMIT_S, SHORT_S = 60.0, 120.0, 30.0
+NUMBER = re.compile(r"(?:Submitted batch job )?(\d+)(?:;(\S+)| on cluster (\S+))?")
+UNSURE = ("timed out", "timeout", "communication")  # in what sbatch says although the job may have been accepted
+AT_ONCE = 500  # labels on one command line
+
+
+class SlurmError(Exception):
+    """SLURM did not answer, or said no. The text is for the user.
+
+    `unsure`: what was asked for may have been done all the same. `missing`: the command is not on this machine.
+    """
+
+    def __init__(self, text: str, unsure: bool = False, missing: bool = False) -> None:
+        super().__init__(text)
+        self.unsure, self.missing = unsure, missing
+
+
+@dataclass(frozen=True)
+class Row:
+    """A job that squeue shows: the number of its array, its place there ("" for none), name, state and reason."""
+
+    array: str
+    task: str
+    name: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """What sbatch said: the number of the array ("" if it was not to be read), and the cluster ("" for the default)."""
+
+    number: str
+    cluster: str
+
+
+def chosen_cluster(option: object = None) -> str:
+    """The cluster that jobs go to: the option, else what the site has set, else "" for the default one.
+
+    It may be several names with commas, of which `sbatch` takes one.
+    """
+    return str(option or os.environ.get("SBATCH_CLUSTERS") or os.environ.get("SLURM_CLUSTERS") or "")
+
+
+def squeue(names: Iterable[str], cluster: str = "", every_state: bool = False) -> list[Row]:
+    """The jobs of these names that wait or run, in all partitions; with `every_state`, also those that have just ended.
+
+    Raises SlurmError if there is no answer: that nothing was said does not mean that nothing is there.
+    """
+    states = ["--states=all"] if every_state else []
+    done = _asked(["squeue", "--noheader", "--array", "--all", *_on(cluster), *states, f"--name={','.join(names)}",
+                   "--format=%F|%K|%j|%T|%r"], ANSWER_S)
+    fields = [line.strip().split("|", 4) for line in done.text.splitlines()]
+    rows = [Row(*parts) for parts in fields if len(parts) == 5]  # others are headings, as `CLUSTER: x`
+    if not rows and done.stderr.strip():
+        raise SlurmError(f"squeue: {_words(done)}")
+    return rows
+
+
+def queued_by(user: str, cluster: str = "") -> int | None:
+    """How many jobs of this user wait or run; None if there is no answer."""
+    try:
+        done = _asked(["squeue", "--noheader", "--array", "--all", *_on(cluster), f"--user={user}", "--format=%i"],
+                      SHORT_S)
+    except SlurmError:
+        return None
+    return sum(bool(re.match(r"\s*\d", line)) for line in done.text.splitlines())
+
+
+def sbatch(script: Path, cluster: str = "") -> Accepted:
+    """Hand a script over. The site's greetings around the number do not matter.
+
+    Raises SlurmError if sbatch refuses, in its words, or does not answer.
+    """
+    own = {"LC_ALL": os.environ.get("LC_ALL", "")}  # the job gets our environment, and shall find the user's language
+    own |= {"SLURM_CLUSTERS": cluster} if cluster else {}
+    try:
+        done = call(["sbatch", "--parsable", script], timeout_s=SUBMIT_S, drop=DROP, keep=(*KEEP, *OF_SITE), add=own)
+    except OuterError as error:
+        # Ended by us in mid-answer, it may have handed the job over before.
+        raise SlurmError(str(error), unsure="did not end" in str(error), missing=error.missing) from None
+    if not done.ok:
+        words = _words(done)
+        raise SlurmError(words, unsure=any(word in words.lower() for word in UNSURE))
+    for line in reversed(done.text.splitlines()):
+        if match := NUMBER.fullmatch(line.strip()):
+            return Accepted(match[1], match[2] or match[3] or cluster)
+    return Accepted("", cluster)
+
+
+def scancel(labels: Iterable[str], cluster: str = "") -> None:
+    """Ask SLURM to end these jobs. Raises SlurmError."""
+    wanted = sorted(set(labels))
+    for some in (wanted[i:i + AT_ONCE] for i in range(0, len(wanted), AT_ONCE)):
+        _asked(["scancel", *_on(cluster), *some], ANSWER_S)
+
+
+def requeue(label: str) -> None:
+    """Have SLURM start this job again, which ends it. Raises SlurmError if SLURM does not agree."""
+    _asked(["scontrol", "requeue", label], ANSWER_S)
+
+
+def state_of(label: str) -> str:
+    """What SLURM says that a job of this cluster does; "" if it does not say."""
+    try:
+        done = _asked(["squeue", "--noheader", "--all", f"--jobs={label}", "--format=%T"], SHORT_S)
+    except SlurmError:
+        return ""
+    return done.text.strip().partition("\n")[0]
+
+
+def settings(cluster: str = "") -> list[str]:
+    """The lines of the cluster's configuration; none if it does not say."""
+    return _lines(["scontrol", *_on(cluster), "show", "config"])
+
+
+def accounts(*words: str, cluster: str = "") -> list[str]:
+    """The lines that `sacctmgr show` prints; none without accounting, or if it does not answer."""
+    where = [f"cluster={cluster}"] if cluster and "assoc" in words else []
+    head = [*words[:2], *where, *words[2:]] if where else list(words)
+    return _lines(["sacctmgr", "--noheader", "--parsable2", "show", *head])
+
+
+def _lines(command: Sequence[str]) -> list[str]:
+    try:
+        done = _asked(command, SHORT_S)
+    except SlurmError:
+        return []
+    return [line.strip() for line in done.text.splitlines() if line.strip()]
+
+
+def _on(cluster: str) -> list[str]:
+    return [f"--clusters={cluster}"] if cluster else []
+
+
+def _asked(command: Sequence[str], timeout_s: float) -> Completed:
+    try:
+        done = call(command, timeout_s=timeout_s, drop=DROP, keep=KEEP)
+    except OuterError as error:
+        raise SlurmError(str(error), missing=error.missing) from None
+    if not done.ok:
+        raise SlurmError(_words(done))
+    return done
+
+
+def _words(done: Completed) -> str:
+    """What a command said of its failure, in a line."""
+    said = (done.stderr.decode(errors="replace").strip() or done.text).replace(f"{done.command[0]}: error: ", "")
+    return " ".join(said.split())[:300] or f"{done.command[0]} ended with status {done.status}"
