@@ -28,6 +28,7 @@ from suite.launch.cluster import Cluster
 
 NAME = re.compile(r"s4d-\d{8}-\d{6}-\d{6}-[0-9a-f]{4}-\d+")
 FOLDER = "slurm"
+LOGS = "/logs-of-the-jobs"  # what submitit is given: it changes a path that has %t in it
 
 
 class Kind(StrEnum):
@@ -174,9 +175,8 @@ def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[s
     record = store.absolute() / FOLDER / f"{batch.name}.json"
     python = f"{shlex.quote(sys.executable)} -u -m suite.launch.node"
     cpus = cluster.needed_cpus(batch.order.compute.threads)
-    logs = str(record.parent / "logs").replace("%", "%%")  # SLURM fills in what stands behind a %
     try:
-        executor = SlurmExecutor(folder=logs)
+        executor = SlurmExecutor(folder=LOGS)
     except RuntimeError:
         raise UserError("there is no SLURM on this machine: srun is not found", "--executor slurm",
                         "run this on a login node of the cluster") from None
@@ -192,4 +192,13 @@ def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[s
                   'exit "$code"'])
     executor.parameters["map_count"] = len(batch.tasks)
     text: str = executor._make_submission_file_text(f"{python} run {shlex.quote(str(record))}", "")
-    return text + "\n"
+    return _with_logs(text, str(record.parent / "logs")) + "\n"
+
+
+def _with_logs(text: str, folder: str) -> str:
+    """The script with the folder of the logs in it. SLURM fills in what follows a %, sbatch once and srun twice."""
+    for option, name, percent in (("--output=", "%A_%a_0_log.out", "%%"), ("--output ", "%A_%a_%t_log.out", "%%%%")):
+        text = text.replace(f"{option}{LOGS}/{name}", option + shlex.quote(f"{folder.replace('%', percent)}/{name}"))
+    if LOGS in text:
+        raise RuntimeError("submitit names the logs in a way that is not known here")
+    return text

@@ -73,7 +73,7 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     ("cluster:\n  partion: gpu\n", ["lab.yaml:2: cluster.partion", "did you mean 'partition'"]),
     ("cluster:\n  gpus_per_job: many\n  memory: lots\n", ["yaml:2: cluster.gpus_per_job", "yaml:3: cluster.memory"]),
     ("cluster:\n  setup:\n    - a\n    - 3\n", ["lab.yaml:4: cluster.setup.1"]),
-    ("cluster:\n  extra: {output: x}\n", ["lab.yaml:2: cluster.extra", "output cannot be used: it is set by the suite"]),
+    ("cluster:\n  extra: {output: x}\n", ["lab.yaml:2: cluster.extra", "output cannot be used: it is set by the"]),
     ("cluster:\n  extra: {gpus-per-node: 3}\n", ["use the key gpus_per_job"]),
     ("cluster:\n  time: 1\n", ["lab.yaml:1: signal_s, 90 s, leaves nothing of the time limit, 1 min"]),
     ("time: 3\n", ["lab.yaml:1: time: unknown key", "below the key cluster:"]),
