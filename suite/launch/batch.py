@@ -28,7 +28,7 @@ from suite.launch.cluster import Cluster
 
 NAME = re.compile(r"s4d-\d{8}-\d{6}-\d{6}-[0-9a-f]{4}-\d+")
 FOLDER = "slurm"
-LOGS = "/logs-of-the-jobs"  # what submitit is given: it changes a path that has %t in it
+LOGS = "/logs-of-the-jobs"  # what submitit is given: it changes a path that has %t or %j in it
 
 
 class Kind(StrEnum):
@@ -196,9 +196,9 @@ def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[s
 
 
 def _with_logs(text: str, folder: str) -> str:
-    """The script with the folder of the logs in it. SLURM fills in what follows a %, sbatch once and srun twice."""
-    for option, name, percent in (("--output=", "%A_%a_0_log.out", "%%"), ("--output ", "%A_%a_%t_log.out", "%%%%")):
-        text = text.replace(f"{option}{LOGS}/{name}", option + shlex.quote(f"{folder.replace('%', percent)}/{name}"))
+    """The script with the folder of the logs in it, in which SLURM fills in what follows a single %."""
+    for option, name in (("--output=", "%A_%a_0_log.out"), ("--output ", "%A_%a_%t_log.out")):
+        text = text.replace(f"{option}{LOGS}/{name}", option + shlex.quote(f"{folder.replace('%', '%%')}/{name}"))
     if LOGS in text:
         raise RuntimeError("submitit names the logs in a way that is not known here")
     return text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -217,3 +218,11 @@ def test_a_job_that_runs_other_code_than_its_copy_says_so(cluster: Fake, store: 
     with pytest.raises(UserError, match="not the copy that was made for it"):
         node.check_code(one)
     node.check_code(one.model_copy(update={"code": str(Path(node.__file__).parents[2])}))
+
+
+@pytest.mark.parametrize("name", ["50%train", "per%j", "it's 100% mine"])
+def test_logs_lie_where_they_belong(cluster: Fake, tmp_path: Path, name: str) -> None:
+    submit(Store(tmp_path / name), 1)
+    text = cluster.scripts()["100"]
+    folder = shlex.quote(f"{tmp_path}/{name}/slurm/logs/".replace("%", "%%") + "X")[:-1].removesuffix("X")
+    assert f"#SBATCH --output={folder}%A_%a_0_log.out" in text and f"--output {folder}%A_%a_%t_log.out" in text
