@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -22,7 +23,7 @@ from suite.launch import batch, canary, limits, slurm_cli, snapshot
 from suite.launch.cluster import Cluster
 from suite.launch.listener import Listener
 from suite.launch.options import Options
-from suite.launch.queue import EVERY_S, Queue, Submitted, cancel_labels, epitaph
+from suite.launch.queue import EVERY_S, Job, Queue, Submitted, cancel_labels, epitaph
 from suite.launch.slurm_cli import SUBMIT_S, Accepted, SlurmError
 from suite.launch.wait import watch
 from suite.plan.decision import Decision, wanted
@@ -79,6 +80,15 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
 
 
 @dataclass
+class Sorted:
+    """Runs that are to be submitted; kinds that have a canary in the queue, and the numbers of those arrays."""
+
+    fresh: list[GridRun] = field(default_factory=list)
+    covered: set[canary.Kind] = field(default_factory=set)
+    after: set[str] = field(default_factory=set)
+
+
+@dataclass
 class Submission:
     """Puts runs into batches and hands them to SLURM."""
 
@@ -104,7 +114,8 @@ class Submission:
         """
         _check_path(self.store.root)
         self.queue.forget()
-        fresh, covered, after = self._sort_out(runs)
+        found = self._sort_out(runs)
+        fresh, covered, after = found.fresh, found.covered, sorted(found.after)
         if not fresh:
             return []
         states = self.store.states([run.run_id for run in fresh])
@@ -163,14 +174,38 @@ class Submission:
                 previous = ["afterany:PREVIOUS"]
         return shown
 
-    def _sort_out(self, runs: Sequence[GridRun]) -> tuple[list[GridRun], set[canary.Kind], list[str]]:
-        """Runs that are to be submitted; kinds that have a canary in the queue, and the numbers of those jobs."""
+    def _sort_out(self, runs: Sequence[GridRun]) -> Sorted:
+        """Which of the runs are to be submitted. Raises UserError if the queue cannot be read."""
         submitted = Submitted(self.store, self.queue)
         states = self.store.states([run.run_id for run in runs])
         jobs = submitted.jobs(states)
         if jobs is None:
             raise UserError(f"the queue cannot be read: {self.queue.fault}", "squeue",
                             "nothing was submitted; start again when SLURM answers")
+        unseen = self._look_at(submitted, states, jobs)
+        states = self.store.states([run.run_id for run in runs])
+        found, counts = Sorted(), Counter[str]()
+        for run in runs:
+            check_folder(self.store.folder(run.run_id))
+            mine = jobs.get(run.run_id, ())
+            decision = wanted(states[run.run_id], run.config.train.epochs, self.options.selection)
+            if run.run_id in unseen or (not mine and decision == Decision.WAIT):
+                counts["others"] += 1
+            elif mine and {submitted.batches[job.batch].kind for job in mine} != {batch.Kind.CANARY}:
+                counts["queued"] += 1
+            elif mine or decision == Decision.START:
+                found.fresh.append(run)
+                found.covered |= {canary.kind(run.config)} if mine else set()
+                found.after |= {job.array for job in mine}
+        if counts["queued"]:
+            self.listener.told(f"{counts['queued']} runs are in the queue already")
+        if counts["others"]:
+            self.listener.told(f"{counts['others']} runs are left to their owners, who are at work on them")
+        return found
+
+    def _look_at(self, submitted: Submitted, states: Mapping[str, RunState],
+                 jobs: Mapping[str, Sequence[Job]]) -> set[str]:
+        """Bring the records up to date with the queue. Returns the runs of jobs that it has not shown yet."""
         there = {job.batch: job.label for some in jobs.values() for job in some}
         self._find_interrupted(submitted, states, there)
         for name in there:
@@ -179,32 +214,7 @@ class Submission:
         for note in sorted(set(unseen.values())):
             self.listener.told(f"{note}; start again in a few minutes")
         self._bury(submitted, states, jobs)
-        states = self.store.states([run.run_id for run in runs])
-        fresh: list[GridRun] = []
-        covered: set[canary.Kind] = set()
-        after: set[str] = set()
-        queued = others = 0
-        for run in runs:
-            kinds = {submitted.batches[job.batch].kind for job in jobs.get(run.run_id, ())}
-            decision = wanted(states[run.run_id], run.config.train.epochs, self.options.selection)
-            check_folder(self.store.folder(run.run_id))
-            if run.run_id in unseen:
-                others += 1
-            elif kinds == {batch.Kind.CANARY}:
-                covered.add(canary.kind(run.config))
-                after |= {job.label.partition("_")[0] for job in jobs[run.run_id]}
-                fresh.append(run)
-            elif kinds:
-                queued += 1
-            elif decision == Decision.START:
-                fresh.append(run)
-            elif decision == Decision.WAIT:
-                others += 1
-        if queued:
-            self.listener.told(f"{queued} runs are in the queue already")
-        if others:
-            self.listener.told(f"{others} runs are left to their owners, who are at work on them")
-        return fresh, covered, sorted(after)
+        return set(unseen)
 
     def _find_interrupted(self, submitted: Submitted, states: Mapping[str, RunState], there: Mapping[str, str]) -> None:
         """Finish the records of submissions that were interrupted: what is in the queue belongs to them."""

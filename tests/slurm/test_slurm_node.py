@@ -133,8 +133,8 @@ def test_ctrl_c_ends_the_waiting_and_touches_no_job(cluster: Fake, tmp_path: Pat
     waiting = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     signal.signal(signal.SIGINT, before)
     until = time.monotonic() + 60
-    while not cluster.lines("squeue.calls") and time.monotonic() < until:
-        time.sleep(0.1)
+    while all("--states=all" in line for line in cluster.lines("squeue.calls")) and time.monotonic() < until:
+        time.sleep(0.1)  # those are looks for what was just submitted
     waiting.send_signal(signal.SIGINT)
     told = waiting.communicate(timeout=30)[1]
     assert waiting.returncode == 130 and "the jobs go on" in told and "submitted job 101: 4 jobs, 4 runs" in told
