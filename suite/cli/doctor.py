@@ -6,7 +6,6 @@ import importlib.metadata
 import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -19,6 +18,7 @@ from suite.cli.requests import StoreRequest
 from suite.data import cards
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.outer import OuterError, call
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -97,9 +97,9 @@ def _slurm() -> Iterator[Finding]:
         yield ABSENT, "SLURM: not on this machine; only --executor slurm needs it"
         return
     try:
-        done = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=20)
-        answer, fault = done.stdout, done.stderr
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = call(["scontrol", "ping"], timeout_s=20)
+        answer, fault = done.text if done.ok else "", done.complaint
+    except OuterError as error:
         answer, fault = "", str(error)
     told = answer or f"does not answer, and only --executor slurm needs it: {fault}"
     yield OK if answer else ABSENT, f"SLURM: {' '.join(told.split())[:200]}"
