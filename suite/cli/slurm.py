@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from suite.cli.progress import Progress
@@ -40,18 +40,21 @@ class Printer:
         print(message, file=sys.stderr, flush=True)
 
 
-def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> None:
-    """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt."""
+def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> Mapping[str, RunState]:
+    """Submits what is missing; with `--wait`, returns when it has ended. The states by id, as the launcher knows them.
+
+    Raises UserError, KeyboardInterrupt.
+    """
     cluster, options = asked.cluster, asked.options
     for warning in too_long(plan, cluster):
         print(f"warning: {warning}", file=sys.stderr)
     runs = [*plan.todo, *held]
     if not request.wait:
-        launch(runs, options, Printer(), cluster=cluster, canaries=request.canary)
+        states = launch(runs, options, Printer(), cluster=cluster, canaries=request.canary)
         print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
-        return
+        return states
     with Progress(plan, slots(plan, cluster)) as progress:
-        launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True)
+        return launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True)
 
 
 def plan(made: Plan, request: PlanRequest) -> None:
