@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
 import sys
@@ -19,6 +18,7 @@ from suite.data import cards
 from suite.errors import UserError
 from suite.files import atomic
 from suite.files.outer import OuterError, call
+from suite.files.variables import folder_in
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -106,7 +106,7 @@ def _slurm() -> Iterator[Finding]:
 
 
 def _data() -> Iterator[Finding]:
-    folder = os.environ.get("SUITE_DATA")
+    folder = folder_in("SUITE_DATA")
     if folder and not (cards.CARDS.parent / folder).is_dir():
         yield WARNING, f"SUITE_DATA is {folder}, which is no folder: no data are found there"
     for name in cards.names():

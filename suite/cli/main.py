@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import gc
+import getpass
 import importlib
 import os
 import sys
@@ -26,6 +27,7 @@ OK, FAILED_RUNS, USAGE, INTERRUPTED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status: 0, 1 (failed runs), 2 (bad input), 130 (interrupted)."""
     streams.prepare()
+    _name_user()
     gc.set_threshold(50_000)  # grids and stores are thousands of objects that stay
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's eigenvectors have other last bits with more threads
     arguments = list(sys.argv[1:] if argv is None else argv)
@@ -43,6 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         if error.errno == errno.EPIPE:  # `… | head` is no error
             return OK
         return _refused(_in_words(error))
+
+
+def _name_user() -> None:
+    """Give a user without a name its number as one, as in containers. Libraries ask for it, and fail without one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = str(os.getuid())
 
 
 def _refused(error: UserError) -> int:

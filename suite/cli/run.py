@@ -14,7 +14,7 @@ from suite import machine
 from suite.cli.requests import ComputeRequest, Executor, RunRequest
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
-from suite.grid.model import Grid, GridRun
+from suite.grid.model import Grid, GridRun, check_names
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.plan.price import late
 from suite.store import requests
@@ -31,6 +31,7 @@ SHOWN = 8  # lines of a kind that plan and status print before they say how many
 def run(grids: Sequence[Grid], request: RunRequest) -> int:
     """Runs what is missing, then writes the report. Returns 1 if a wanted run failed."""
     request.check_executor()
+    check_names(grids)
     store, retry = Store(request.store), request.reasons
     plan_ = make_plan(grids, store, request.until, retry)
     started = time.monotonic()
@@ -46,7 +47,7 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
         # The files of a run that is to be retried tell of its earlier failure until its job begins.
         fresh = tuple(run_ for run_ in plan_.todo if plan_.states[run_.run_id].name != State.FAILED)
         return _tell_failures(replace(plan_, runs=fresh), ended)
-    report = _report(grids, store, request.out)  # written before anything is printed, which may fail
+    report = _write_report(grids, store, request.out)  # written before anything is printed, which may fail
     code = _tell_failures(make_plan(grids, store, request.until), ended)
     print(report)
     if plan_.todo:
@@ -136,7 +137,7 @@ def _worst(stored: RunState, ended: RunState | None) -> RunState:
     return ended if ended and ended.name == State.FAILED and not stored.is_over else stored
 
 
-def _report(grids: Sequence[Grid], store: Store, out: Path) -> str:
+def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> str:
     """Writes the report. Returns what is to be printed of it."""
     from suite.report.report import write_report
 

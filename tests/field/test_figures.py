@@ -30,13 +30,13 @@ def drawn(**variables: str) -> str:
 def test_the_users_settings_of_matplotlib_change_nothing(tmp_path: Path) -> None:
     broken = tmp_path / "matplotlibrc"
     broken.write_bytes(b"\xff\xfe\nlines.linewidth: 9\nno such: 1\n")
-    wide = tmp_path / "config"
-    wide.mkdir()
+    wide = tmp_path / ".config/matplotlib"
+    wide.mkdir(parents=True)
     (wide / "matplotlibrc").write_text("lines.linewidth: 9\nsavefig.bbox: tight\nbackend: nonsense\n")
     plain = drawn()
     assert len(plain) == 65
-    assert drawn(MPLBACKEND="module://matplotlib_inline.backend_inline", MPLCONFIGDIR=str(wide)) == plain
-    assert drawn(MPLBACKEND="nonsense", MATPLOTLIBRC=str(broken), HOME="/nowhere") == plain
+    assert drawn(MPLBACKEND="module://matplotlib_inline.backend_inline", MATPLOTLIBRC=str(broken),
+                 MPLCONFIGDIR=str(wide)) == plain
 
 
 def test_a_figure_that_fails_costs_no_table_and_is_tried_again(tmp_path: Path,
