@@ -14,6 +14,7 @@ from suite import machine
 from suite.cli.requests import ComputeRequest, Executor, RunRequest
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
+from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.plan.price import late
@@ -32,6 +33,7 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     """Runs what is missing, then writes the report. Returns 1 if a wanted run failed."""
     request.check_executor()
     check_names(grids)
+    check_folder(request.out)  # before hours of computing
     store, retry = Store(request.store), request.reasons
     plan_ = make_plan(grids, store, request.until, retry)
     started = time.monotonic()

@@ -15,10 +15,10 @@ def check_names(grids: Sequence[Grid]) -> None:
     """Raises UserError if two grids have one name, in whatever letter case: the files of a report are named so."""
     first: dict[str, Grid] = {}
     for grid in grids:
-        other = first.setdefault(grid.name.lower(), grid)
-        if other is not grid:
+        if other := first.get(grid.name.lower()):
             raise UserError(f"two of the grids are named {other.name!r}, and their reports would replace each other",
                             f"{other.path}, {grid.path}", "rename one of them, or give one at a time")
+        first[grid.name.lower()] = grid
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pytest
 
 from suite.cli.main import main
 from suite.errors import UserError
-from suite.launch import server
+from suite.launch import local, server
 
 ROOT = Path(__file__).parents[2]
 GRID = "name: g\nbase: {task: scifar, data.variant: sample}\naxes: {ssm.init: [lin, inv]}\n"
@@ -62,3 +62,23 @@ def test_a_store_that_is_a_dangling_link_is_a_sentence(folder: Path, command: li
     (folder / "runs").symlink_to(folder / "purged/scratch")
     assert main([*command, "g.yaml"]) == 2
     assert f"error: runs: is a link to {folder}/purged/scratch, which is not there" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["run", "--until", "epoch=1"], ["report"], ["theory"], ["figures"]])
+def test_a_folder_for_reports_that_cannot_be_one_is_told_first(folder: Path, command: list[str],
+                                                               monkeypatch: pytest.MonkeyPatch,
+                                                               capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(local, "launch", lambda *_: pytest.fail("it started"))
+    (folder / "link").symlink_to(folder / "gone")
+    (folder / "file").touch()
+    grids = ["g.yaml"] if command[0] in ("run", "report") else []
+    assert main([*command, *grids, "--out", "link"]) == 2
+    assert f"error: link: is a link to {folder}/gone, which is not there\n" in capsys.readouterr().err
+    assert main([*command, *grids, "--out", "file"]) == 2
+    assert "error: file: is a file, and must be a folder\n" in capsys.readouterr().err
+
+
+def test_below_a_dangling_link_no_store_can_be_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "link").symlink_to(folder / "gone")
+    assert main(["run", "g.yaml", "--store", "link/runs"]) == 2
+    assert f"error: link: is a link to {folder}/gone, which is not there\n" in capsys.readouterr().err

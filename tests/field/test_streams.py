@@ -54,3 +54,21 @@ def test_a_full_stdout_is_a_sentence(tmp_path: Path) -> None:
     done = shell(f'cd "{tmp_path}"; "$PYTHON" "{ROOT}/run_grid.py" plan g.yaml >/dev/full')
     assert done.returncode == 2 and "Traceback" not in done.stderr
     assert done.stderr.startswith("error: the output cannot be written: No space left on device\n")
+
+
+def test_a_log_takes_every_sign_whatever_the_locale_is(tmp_path: Path) -> None:
+    log = str(tmp_path / "log")
+    code = (f"from suite.launch import child; from pathlib import Path; child._redirect(Path({log!r})); "
+            "import sys; print('a \\u2191'); print('b \\udcff', file=sys.stderr)")
+    subprocess.run([sys.executable, "-c", code], check=True,
+                   env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "ascii"})
+    assert sorted((tmp_path / "log").read_text(encoding="utf-8").splitlines()) == ["a ↑", "b \\udcff"]
+
+
+def test_the_suite_of_this_folder_runs_whatever_the_path_says(tmp_path: Path) -> None:
+    (tmp_path / "suite").mkdir()
+    (tmp_path / "suite/__init__.py").write_text("raise SystemExit('another suite')\n")
+    for safe in ("", "1"):
+        done = shell(f'"$PYTHON" "{ROOT}/run_grid.py" --version', PYTHONPATH=str(tmp_path), PYTHONSAFEPATH=safe,
+                     PYTHONWARNINGS="error")
+        assert (done.returncode, done.stderr) == (0, "") and done.stdout.startswith("s4d-suite ")
