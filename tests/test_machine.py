@@ -9,6 +9,12 @@ import pytest
 from suite import machine
 
 
+@pytest.fixture(autouse=True)
+def no_quota(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests may run in a container that has a part of the CPUs' time."""
+    monkeypatch.setattr(machine, "_quota", lambda root: 99.0)
+
+
 def test_usable_cpus_are_those_that_this_process_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {2, 5, 7}, raising=False)
     assert machine.usable_cpus() == 3

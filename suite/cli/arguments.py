@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,7 @@ Runs grids of seeded trainings of structured state space models, and makes the p
   python run_grid.py why grids/quickstart.yaml S4D-Real sCIFAR     from a cell to its runs, settings and logs
 """
 AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its function, one line about it
+GPU = re.compile(r"(GPU|MIG)-[A-Za-z0-9/-]+")  # a UUID, or its beginning
 MORE = "`python run_grid.py VERB --help` tells the options of a verb. `run` is the verb where none is named."
 
 
@@ -159,7 +161,8 @@ def _budget_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--jobs", type=_count, metavar="N", help="runs at a time (default: cores / threads; "
                         "one for each GPU)")
     parser.add_argument("--threads", type=_count, default=1, metavar="N", help="threads of a run (default: 1)")
-    parser.add_argument("--gpus", type=_gpus, default=(), metavar="IDS", help="GPUs to use, e.g. 0,1 (default: none)")
+    parser.add_argument("--gpus", type=_gpus, default=(), metavar="IDS", help="GPUs to use, e.g. 0,1, counted "
+                        "within CUDA_VISIBLE_DEVICES if that is set; or their UUIDs (default: none)")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
@@ -243,8 +246,9 @@ def _budget(text: str) -> int:
     return _count(value)
 
 
-def _gpus(text: str) -> tuple[int, ...]:
-    ids = text.split(",")
-    if not all(i.isdecimal() for i in ids) or len(set(ids)) < len(ids):
-        raise argparse.ArgumentTypeError(f"{text!r}: write the GPUs' numbers, each once, e.g. 0,1")
-    return tuple(map(int, ids))
+def _gpus(text: str) -> tuple[int | str, ...]:
+    names = text.split(",")
+    if not all(name.isdecimal() or GPU.fullmatch(name) for name in names) or len(set(names)) < len(names):
+        raise argparse.ArgumentTypeError(f"{text!r}: write the GPUs' numbers, each once, e.g. 0,1, or their UUIDs, as "
+                                         "`nvidia-smi -L` shows them: GPU-…, MIG-…")
+    return tuple(int(name) if name.isdecimal() else name for name in names)

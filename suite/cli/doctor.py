@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import importlib.metadata
-import os
 import platform
 import shutil
-import subprocess
 import sys
 import tempfile
 import tomllib
@@ -19,6 +17,8 @@ from suite.cli.requests import StoreRequest
 from suite.data import cards
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.outer import OuterError, call
+from suite.files.variables import folder_in
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -97,16 +97,16 @@ def _slurm() -> Iterator[Finding]:
         yield ABSENT, "SLURM: not on this machine; only --executor slurm needs it"
         return
     try:
-        done = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, timeout=20)
-        answer, fault = done.stdout, done.stderr
-    except (OSError, subprocess.TimeoutExpired) as error:
+        done = call(["scontrol", "ping"], timeout_s=20)
+        answer, fault = done.text if done.ok else "", done.complaint
+    except OuterError as error:
         answer, fault = "", str(error)
     told = answer or f"does not answer, and only --executor slurm needs it: {fault}"
     yield OK if answer else ABSENT, f"SLURM: {' '.join(told.split())[:200]}"
 
 
 def _data() -> Iterator[Finding]:
-    folder = os.environ.get("SUITE_DATA")
+    folder = folder_in("SUITE_DATA")
     if folder and not (cards.CARDS.parent / folder).is_dir():
         yield WARNING, f"SUITE_DATA is {folder}, which is no folder: no data are found there"
     for name in cards.names():

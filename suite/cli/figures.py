@@ -8,8 +8,9 @@ from suite.theory.figures import FIGURES, FORMATS, draw
 
 def write(request: WriteRequest) -> int:
     """Writes every figure in every format below `request.out`. Raises UserError if nothing can be written there."""
-    from suite.files.output import write_file
+    from suite.files.output import check_folder, write_file
 
+    check_folder(request.out)
     for number in FIGURES:
         for kind, data in draw(number).items():
             write_file(request.out, f"figure{number}.{kind}", data)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import gc
+import getpass
 import importlib
 import os
 import sys
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
+from suite.cli import streams
 from suite.cli.arguments import make_parser
 from suite.cli.requests import request
 from suite.errors import Problem, UserError, nearest
@@ -23,31 +26,54 @@ OK, FAILED_RUNS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status: 0, 1 (failed runs), 2 (bad input), 130 (interrupted)."""
+    streams.prepare()
+    _name_user()
     gc.set_threshold(50_000)  # grids and stores are thousands of objects that stay
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's eigenvectors have other last bits with more threads
     arguments = list(sys.argv[1:] if argv is None else argv)
-    parser, verbs = make_parser()
     try:
-        if arguments and arguments[0] not in verbs and arguments[0] not in ("-h", "--help", "--version"):
-            _check_no_verb(arguments[0], verbs)
-            arguments.insert(0, "run")
-        args = parser.parse_args(arguments)
-        if not hasattr(args, "verb"):
-            parser.print_help()
-            return OK
-        return _call(args)
+        status = _call(arguments)
+        streams.close()
+        return status
     except UserError as error:
-        for problem in error.problems:
-            print(f"error: {problem}", file=sys.stderr)
-        if len(error.problems) > 1:
-            print(f"{len(error.problems)} errors; nothing was started", file=sys.stderr)
-        return USAGE
+        return _refused(error)
     except KeyboardInterrupt:
         print("interrupted; the same command goes on from here", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # `… | head` is no error
-        return OK
+    except OSError as error:
+        streams.discard()
+        if error.errno == errno.EPIPE:  # `… | head` is no error
+            return OK
+        return _refused(_in_words(error))
+
+
+def _name_user() -> None:
+    """Give a user without a name its number as one, as in containers. Libraries ask for it, and fail without one."""
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["LOGNAME"] = str(os.getuid())
+
+
+def _refused(error: UserError) -> int:
+    """Prints what is wrong."""
+    for problem in error.problems:
+        print(f"error: {problem}", file=sys.stderr)
+    if len(error.problems) > 1:
+        print(f"{len(error.problems)} errors; nothing was started", file=sys.stderr)
+    return USAGE
+
+
+def _in_words(error: OSError) -> UserError:
+    """An error of the system as one for the user: a file that cannot be used, or stdout on a full disk."""
+    from suite.files.atomic import explain
+
+    if error.filename is None:
+        return UserError(f"the output cannot be written: {error.strerror or error}", "", "send it to another place")
+    where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
+    if isinstance(error, FileExistsError) and Path(where).is_symlink():
+        return UserError(f"is a link to {Path(where).readlink()}, which is not there", where, "make that folder first")
+    return explain(error) or UserError(error.strerror or str(error), where)
 
 
 def _check_no_verb(word: str, verbs: Sequence[str]) -> None:
@@ -57,8 +83,19 @@ def _check_no_verb(word: str, verbs: Sequence[str]) -> None:
         raise UserError("neither a verb nor a grid file", word, nearest(word, [*verbs, *grids]))
 
 
-def _call(args: argparse.Namespace) -> int:
+def _call(arguments: list[str]) -> int:
     """Calls the verb's function; only then its module is imported, so that looking needs nothing heavy."""
+    parser, verbs = make_parser()
+    if arguments and arguments[0] not in verbs and arguments[0] not in ("-h", "--help", "--version"):
+        _check_no_verb(arguments[0], verbs)
+        arguments = ["run", *arguments]
+    try:
+        args = parser.parse_args(arguments)
+    finally:
+        sys.stdout.flush()  # it ends the process after it has printed a help
+    if not hasattr(args, "verb"):
+        parser.print_help()
+        return OK
     module, _, name = args.verb.partition(":")
     function = getattr(importlib.import_module(f"suite.{module}"), name)
     asked = request(get_type_hints(function)["request"], vars(args))

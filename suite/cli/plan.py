@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from suite.cli.requests import Executor, PlanRequest
 from suite.cli.run import SHOWN, slots
-from suite.grid.model import Grid
-from suite.plan.plan import make_plan
+from suite.grid.model import Grid, check_names
+from suite.plan.plan import make_plan, missing_data
 from suite.plan.price import late
 from suite.store.store import Store
 
@@ -16,9 +17,12 @@ from suite.store.store import Store
 def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
     request.check_executor()
+    check_names(grids)
     made = make_plan(grids, Store(request.store), request.until)
+    missing = missing_data(made.todo)
     if request.json:
-        print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))
+        told = made.as_json() | {"data_missing": [asdict(one) for one in missing]}
+        print(json.dumps(told, indent=1, ensure_ascii=False))
         return 0
     for grid in grids:
         shape = " × ".join(f"{len(labels)} {axis}" for axis, labels in grid.axes.items())
@@ -33,6 +37,8 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
         print(f"  excluded, {reason}: {shown}")
     budget = f" to the end of epoch {made.until}" if made.until else ""
     print(f"would run: {len(made.todo)}{budget}")
+    for one in missing:
+        print(f"data missing: {one.name}, variant {one.variant}: {one.what}; run: {one.command}")
     if request.executor is Executor.SLURM:
         from suite.cli import slurm
 

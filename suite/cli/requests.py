@@ -37,7 +37,7 @@ class ComputeRequest(StoreRequest):
     until: int | None = None
     jobs: int | None = None
     threads: int = 1
-    gpus: tuple[int, ...] = ()
+    gpus: tuple[int | str, ...] = ()
     executor: Executor = Executor.LOCAL
     timeout: float | None = None
     checkpoint: float = 5.0

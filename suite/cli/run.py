@@ -4,25 +4,24 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from suite import machine
 from suite.cli.requests import ComputeRequest, Executor, RunRequest
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
-from suite.grid.model import Grid, GridRun
+from suite.files.output import check_folder
+from suite.grid.model import Grid, GridRun, check_names
+from suite.launch.options import Launched, Options
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.plan.price import late
 from suite.store import requests
-from suite.store.state import State
+from suite.store.state import RunState, State
 from suite.store.store import Store
 from suite.train.mode import Mode, check_graphs
-
-if TYPE_CHECKING:
-    from suite.launch.options import Options
 
 SHOWN = 8  # lines of a kind that plan and status print before they say how many more there are
 
@@ -30,6 +29,8 @@ SHOWN = 8  # lines of a kind that plan and status print before they say how many
 def run(grids: Sequence[Grid], request: RunRequest) -> int:
     """Runs what is missing, then writes the report. Returns 1 if a wanted run failed."""
     request.check_executor()
+    check_names(grids)
+    check_folder(request.out)  # before hours of computing
     store, retry = Store(request.store), request.reasons
     plan_ = make_plan(grids, store, request.until, retry)
     started = time.monotonic()
@@ -40,40 +41,43 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
         print(f"no run ended for this reason: {', '.join(retry)}; nothing is started")
     start = _checked(plan_, held, request) if plan_.todo or held else None
     requests.record(grids, {run_.run_id for run_ in plan_.todo}, store)
-    if start is not None:
-        code = start()
-        if request.executor is Executor.SLURM and not request.wait:
-            return code
-    code = _tell_failures(make_plan(grids, store, request.until))
-    _write_report(grids, store, request.out)
+    ended = start() if start is not None else Launched({})
+    if start is not None and request.executor is Executor.SLURM and not request.wait:
+        # The files of a run that is to be retried tell of its earlier failure until its job begins.
+        fresh = tuple(run_ for run_ in plan_.todo if plan_.states[run_.run_id].name != State.FAILED)
+        return max(_tell_failures(replace(plan_, runs=fresh), ended.states), 1 if ended.idle else 0)
+    report = _write_report(grids, store, request.out)  # written before anything is printed, which may fail
+    code = _tell_failures(make_plan(grids, store, request.until), ended.states)
+    print(report)
     if plan_.todo:
         _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
     return code
 
 
-def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], int]:
+def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], Launched]:
     """What starts the runs, once data and options have been found to fit. Raises UserError; starts and writes nothing.
 
-    So a command that is refused leaves no record of a start.
+    It returns the states that the launcher knows, by id. So a command that is refused leaves no record of a start.
     """
     check_data(plan_.todo)
     if request.executor is Executor.SLURM:
         from suite.cli import slurm
 
         return partial(slurm.run, plan_, held, request, slurm.checked(plan_, request, bool(request.reasons)))
-    from suite.launch.options import Options
+    from suite.launch import gpus
 
     jobs, configs = slots(request), [run_.config for run_ in plan_.todo]
     if any(config.kind == "bench" for config in configs):
         _check_measurements(configs, request)
         jobs = 1
     check_graphs(configs, request.mode, bool(request.gpus), request.recompute)
-    options = Options(request.store, request.compute, jobs=jobs, gpus=request.gpus, retry=bool(request.reasons))
+    options = Options(request.store, request.compute, jobs=jobs, gpus=gpus.own(request.gpus),
+                      retry=bool(request.reasons))
     return partial(_launch, plan_, held, options, request.executor)
 
 
-def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Executor) -> int:
-    """Runs what is to be run, with live progress; returns 0. Raises KeyboardInterrupt after a clean stop."""
+def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Executor) -> Launched:
+    """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
     from suite.cli.progress import Progress
 
     if executor is Executor.DEBUG:
@@ -84,8 +88,7 @@ def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Execut
     if warning := late(plan_.todo, plan_.states, plan_.until, plan_.prices, limit):
         print(f"warning: {warning}", file=sys.stderr)
     with Progress(plan_, slots=options.jobs * max(1, len(options.gpus)), timeout_s=limit) as progress:
-        launch([*plan_.todo, *held], options, progress)
-    return 0
+        return Launched(launch([*plan_.todo, *held], options, progress))
 
 
 def _check_measurements(configs: Sequence[RunConfig], request: ComputeRequest) -> None:
@@ -112,9 +115,13 @@ def slots(request: ComputeRequest) -> int:
     return 1 if request.gpus else max(1, machine.usable_cpus() // request.threads)
 
 
-def _tell_failures(plan_: Plan) -> int:
-    states = plan_.states
-    failed = [(run_, states[run_.run_id]) for run_ in plan_.runs if states[run_.run_id].name == State.FAILED]
+def _tell_failures(plan_: Plan, ended: Mapping[str, RunState]) -> int:
+    """Prints which runs failed, and returns the exit status. `ended`: the states that the launcher has returned.
+
+    A run that could not even start has no attempt, so that only the launcher knows of it.
+    """
+    failed = [(run_, state) for run_ in plan_.runs
+              if (state := _worst(plan_.states[run_.run_id], ended.get(run_.run_id))).name == State.FAILED]
     for run_, state in failed[:SHOWN]:
         print(f"{state.label}: {run_.name} ({run_.run_id}): {state.detail}")
     if failed:
@@ -123,10 +130,16 @@ def _tell_failures(plan_: Plan) -> int:
     return 1 if failed else 0
 
 
-def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> None:
+def _worst(stored: RunState, ended: RunState | None) -> RunState:
+    """The state in the store, or the failure that only the launcher knows of."""
+    return ended if ended and ended.name == State.FAILED and not stored.is_over else stored
+
+
+def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> str:
+    """Writes the report. Returns what is to be printed of it."""
     from suite.report.report import write_report
 
-    print(write_report(grids, store, out).text)
+    return write_report(grids, store, out).text
 
 
 def _compare_with_expected(grids: Sequence[Grid], store: Store, minutes: float) -> None:

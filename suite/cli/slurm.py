@@ -12,7 +12,7 @@ from suite.errors import UserError
 from suite.grid.model import GridRun
 from suite.launch.batch import Kind
 from suite.launch.cluster import Cluster, load
-from suite.launch.options import Options
+from suite.launch.options import Launched, Options
 from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch
 from suite.plan.plan import Plan
@@ -40,10 +40,8 @@ class Printer:
         print(message, file=sys.stderr, flush=True)
 
 
-def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> int:
+def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> Launched:
     """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt.
-
-    Returns 1 if nothing was submitted and never will be, since the account may have no jobs at all.
     """
     cluster, options = asked.cluster, asked.options
     for warning in too_long(plan, cluster):
@@ -54,12 +52,11 @@ def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) 
         if launched.idle:
             print("nothing was submitted: this account may have no jobs in the queue; name another with --account",
                   file=sys.stderr)
-            return 1
-        print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
-        return 0
+        else:
+            print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
+        return launched
     with Progress(plan, slots(plan, cluster)) as progress:
-        launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True)
-    return 0
+        return launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True)
 
 
 def plan(made: Plan, request: PlanRequest) -> None:

@@ -9,20 +9,24 @@ from typing import Any
 from suite.cli.requests import CellRequest
 from suite.config.compare import differences, settings, usual
 from suite.errors import UserError, nearest
+from suite.files.yaml import one_form
 from suite.grid.model import Grid, GridRun
 from suite.store.state import State
 from suite.store.store import Store
 
 
 def find_runs(grid: Grid, words: Sequence[str]) -> list[GridRun]:
-    """The runs whose labels, task, seed (`seed=1`) or id (4 digits at least) fit every word, in any letter case.
+    """The runs whose labels, task, seed (`seed=1`) or id (4 digits at least) fit every word, in any letter case. If a
+    label is the word itself, only this one fits.
 
     Raises UserError for a word that fits nothing.
     """
     runs = list(grid.runs)
     for word in words:
+        word = one_form(word)
         low = word.lower()
-        fits = [run for run in runs if low in _names(run) or (len(word) >= 4 and run.run_id.startswith(low))]
+        fits = [run for run in runs if word in run.labels.values()] or \
+            [run for run in runs if low in _names(run) or (len(word) >= 4 and run.run_id.startswith(low))]
         if not fits:
             excluded = [e for e in grid.excluded if low in [v.lower() for v in e.labels.values()]]
             known = [label for labels in grid.axes.values() for label in labels]

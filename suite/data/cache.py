@@ -29,6 +29,7 @@ from filelock import FileLock
 from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.variables import cache_folder
 
 LAYOUT = 1  # of an entry; another number makes every entry anew
 META = "meta.json"
@@ -65,8 +66,8 @@ class Entry:
 
 
 def folder() -> Path:
-    """Where prepared data are kept: the environment variable SUITE_CACHE, or `~/.cache/s4d-suite`."""
-    return Path(os.environ.get("SUITE_CACHE") or Path.home() / ".cache" / "s4d-suite")
+    """Where prepared data are kept: the environment variable SUITE_CACHE, or `~/.cache/s4d-suite`. Raises UserError."""
+    return cache_folder("SUITE_CACHE")
 
 
 def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> Entry:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -13,6 +12,8 @@ from pydantic import Field, model_validator
 
 from suite.data import tasks
 from suite.errors import Problem, UserError, nearest
+from suite.files.clutter import files_in
+from suite.files.variables import folder_in
 from suite.files.yaml import load_yaml
 from suite.files.yaml_model import NAME, Part, validated
 
@@ -62,14 +63,14 @@ class File(Part):
         """Its place here. Raises UserError where it is in none, with the environment variables that are not set."""
         problems = []
         for place in self.places:
-            unset = [name for name in VARIABLE.findall(place) if not os.environ.get(name)]
+            unset = [name for name in VARIABLE.findall(place) if not folder_in(name)]
             if unset:
                 rest = VARIABLE.sub("", place, count=1).lstrip("/")
                 fix = f"export {unset[0]}=DIR, where DIR " + (f"holds {rest}" if rest else "is its place")
                 problems.append(Problem(f"{place} is needed, but the environment variable {unset[0]} is not set",
                                         fix=fix))
                 continue
-            path = CARDS.parent / VARIABLE.sub(lambda match: os.environ[match[1]], place)
+            path = CARDS.parent / VARIABLE.sub(lambda match: folder_in(match[1]) or "", place)
             if path.exists():
                 return path
             problems.append(Problem(f"{path} is not there"))
@@ -139,7 +140,7 @@ class Card(Part):
 
 def names() -> list[str]:
     """The data sets that have a card."""
-    return sorted(path.stem for path in CARDS.glob("*.yaml") if path.name[0] != "." and path.is_file())
+    return sorted(path.stem for path in files_in(CARDS, "*.yaml") if path.name[0] != "." and path.is_file())
 
 
 @lru_cache(maxsize=None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import tarfile
 import wave
 import zlib
@@ -15,12 +16,14 @@ import numpy as np
 from suite.data.progress_bar import track
 from suite.data.source import Source
 from suite.errors import UserError
+from suite.files.clutter import files_below, is_clutter
 
 # In the order of the published code, which numbers the classes.
 WORDS = ["bed", "cat", "down", "five", "forward", "go", "house", "left", "marvin", "no", "on", "right", "sheila",
          "tree", "up", "visual", "yes", "backward", "bird", "dog", "eight", "follow", "four", "happy", "learn", "nine",
          "off", "one", "seven", "six", "stop", "three", "two", "wow", "zero"]
 LISTS = {"val": "validation_list.txt", "test": "testing_list.txt"}
+CLIP = re.compile(r"[a-z]+/[0-9a-f]{8}_nohash_\d+\.wav")  # as the release names them
 BEST = "the archive must be whole: 105,829 clips of 35 words with validation_list.txt and testing_list.txt"
 
 
@@ -34,7 +37,9 @@ def archive(source: Source, rate: int, factor: int) -> dict[str, np.ndarray]:
     arrays: dict[str, np.ndarray] = {}
     for split, count in counted(rows).items():
         if count != source.card.counts[split]:
-            raise UserError(f"{path} holds {count:,} clips for {split}, not {source.card.counts[split]:,}",
+            odd = sorted(name for name in rows if not CLIP.fullmatch(name))
+            told = f"; {odd[0]} is not named as a clip of the release" if odd else ""
+            raise UserError(f"{path} holds {count:,} clips for {split}, not {source.card.counts[split]:,}{told}",
                             source.place, BEST)
         arrays |= {f"{split}/x": np.empty((count, rate // factor, 1), np.int16),
                    f"{split}/y": np.empty(count, np.int64)}
@@ -85,13 +90,15 @@ def entries(source: Source, path: Path, wanted: Container[str]) -> Iterator[tupl
     """
     with told(source, path):
         if path.is_dir():
-            for file in sorted(path.rglob("*")):
+            for file in files_below(path):
                 name = file.relative_to(path).as_posix()
-                yield name, file.read_bytes() if name in wanted and file.is_file() else b""
+                yield name, file.read_bytes() if name in wanted else b""
             return
         with tarfile.open(path) as tar:
             for member in tar:
                 name = str(PurePosixPath(member.name))
+                if is_clutter(PurePosixPath(name)):
+                    continue
                 stream = tar.extractfile(member) if name in wanted else None
                 yield name, stream.read() if stream else b""
 

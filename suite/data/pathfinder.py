@@ -27,6 +27,7 @@ from suite.data.progress_bar import track
 from suite.data.snakes import GEOMETRIES, Geometry, draw
 from suite.data.source import Source
 from suite.errors import UserError
+from suite.files.clutter import files_in
 
 VIEWS = {"pathfinder": "32", "pathx": "128"}
 DIFFICULTY = "curv_contour_length_14"
@@ -178,7 +179,7 @@ def released(source: Source, folder: Path, size: int) -> tuple[np.ndarray, np.nd
 
 def metadata_files(source: Source, folder: Path) -> list[Path]:
     """The files that list the images, by number. Raises UserError where there are none."""
-    paths = list((folder / "metadata").glob("*.npy"))
+    paths = files_in(folder / "metadata", "*.npy")
     if not paths:
         raise UserError(f"{folder} has no metadata/*.npy", source.place, source.ways())
     other = [path for path in paths if not path.stem.isdecimal()]

@@ -16,6 +16,7 @@ from suite.data.progress_bar import track
 from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.clutter import files_below
 
 
 def contents(source: Source) -> dict[str, str]:
@@ -84,5 +85,5 @@ def digest_of(path: Path) -> str:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in the order of their names."""
-    return iter(sorted(path for path in folder.rglob("*") if path.is_file()))
+    """All files below a folder, in the order of their names, without those of the system."""
+    return files_below(folder)

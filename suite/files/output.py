@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from suite.errors import UserError
 from suite.files import atomic
 
 
+def check_folder(out: Path) -> None:
+    """Raises UserError if `out` cannot be a folder: it is a file, or a link to a place that is not there."""
+    if os.path.lexists(out) and not out.is_dir():
+        what = f"is a link to {out.readlink()}, which is not there" if out.is_symlink() and not out.exists() else \
+            "is a file, and must be a folder"
+        raise UserError(what, str(out), "name another folder with --out")
+
+
 def write_file(out: Path, name: str, data: bytes) -> None:
     """Put a file in place below `out`. Raises UserError where it cannot be written, or would land elsewhere."""
     path = out / name
+    check_folder(out)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.parent.resolve().is_relative_to(out.resolve()):

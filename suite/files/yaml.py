@@ -7,6 +7,7 @@ silently make them true and false). Tags, duplicate keys, not-a-number and alias
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ TAG = "tag:yaml.org,2002:"
 INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 ODD_FLOAT = re.compile(r"[-+]?\.?(inf|nan)", re.IGNORECASE)
+SPACES = re.compile(r"[ \u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
 ODD_BOOL = {"on", "off", "yes", "no"}
 
 
@@ -86,6 +88,11 @@ class Node:
 def duplicate_key(key: str, at: Where, first: Where) -> Problem:
     """The problem of a key that its mapping has twice."""
     return Problem(f"duplicate key {key!r} (first defined on line {first.line})", str(at))
+
+
+def one_form(text: str) -> str:
+    """A name in one form, so that what looks the same is the same: Unicode's NFC, single spaces and none around it."""
+    return SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip(" ")
 
 
 def load_yaml(path: Path) -> Node:
@@ -202,9 +209,13 @@ class _Reader:
     def mapping(self, node: yaml.MappingNode, depth: int) -> dict[str, Node]:
         merged: dict[str, Node] = {}
         own: dict[str, Node] = {}
+        merges: list[Where] = []
         for key_node, value_node in node.value:
             line = key_node.start_mark.line + 1
             if key_node.tag == TAG + "merge":
+                if merges:
+                    self.problems.add(duplicate_key("<<", Where(self.name, line), merges[0]))
+                merges.append(Where(self.name, line))
                 for part in value_node.value if isinstance(value_node, yaml.SequenceNode) else [value_node]:
                     read = self.read(part, 0, depth + 1).value
                     merged = (read if isinstance(read, dict) else {}) | merged
@@ -221,7 +232,7 @@ class _Reader:
             return ""
         if not getattr(node, "style", None) and str(node.value).lower() in ODD_BOOL:
             self.scalar(node, at)
-        return str(node.value)
+        return one_form(str(node.value))
 
     def scalar(self, node: yaml.Node, at: Where) -> Any:
         text = str(node.value)

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from suite.config.run_config import field_type, fields
 from suite.errors import Problem, Problems, nearest
-from suite.files.yaml import Node, Where
+from suite.files.yaml import Node, Where, one_form
 from suite.grid.checks import setting_problems, value_problems
 
 LONGEST_LABEL = 80
@@ -195,7 +195,7 @@ def _label(node: Node) -> str:
     value = node.plain()
     if isinstance(value, bool):
         return str(value).lower()
-    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+    return one_form(", ".join(map(str, value)) if isinstance(value, list) else str(value))
 
 
 def _as_list(leaf: Node) -> list[Node]:

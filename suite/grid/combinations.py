@@ -34,6 +34,7 @@ def combinations(block: Block, command: CommandLine) -> Iterator[Combination]:
     The profile leaves a field that is an axis alone: to vary a size is a question. `--set` leaves combinations alone
     that `--only` rules out: a variant of one task's data is no mistake in the others.
     """
+    known = {name: [value.label for value in values] for name, values in block.axes.items()}
     for steps in itertools.product(*(column.steps for column in block.columns)):
         labels: dict[str, str] = {}
         settings = dict(block.base)
@@ -48,7 +49,7 @@ def combinations(block: Block, command: CommandLine) -> Iterator[Combination]:
         for size in block.sizes:
             if size.when.matches(labels, partial(_value, settings)):
                 settings.update({key: node for key, node in size.settings.items() if key not in labels})
-        if command.sets and command.wants(labels, settings):
+        if command.sets and command.wants(labels, settings, known):
             settings.update(command.sets)
         yield Combination(labels, settings, {key: node for key, node in before.items() if node is not settings[key]
                                              and node.plain() != settings[key].plain()})

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import filterfalse
 
 from suite.config.run_config import RunConfig, fields
 from suite.errors import Problem, Problems, UserError, nearest
-from suite.files.yaml import Node, Where, parse_yaml
+from suite.files.yaml import FLOAT, INT, Node, Where, one_form, parse_yaml
 from suite.grid.checks import value_problems
 from suite.grid.model import GridRun
 
@@ -31,11 +30,15 @@ class CommandLine:
         changes = (*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only))
         return cls(_settings(sets), _values(only), changes)
 
-    def wants(self, labels: Mapping[str, str], settings: Mapping[str, Node]) -> bool:
+    def wants(self, labels: Mapping[str, str], settings: Mapping[str, Node], axes: Mapping[str, Iterable[str]]) -> bool:
         """Whether `--only` leaves a combination in, as far as its labels and settings say. `--set` has the last word
-        on a field that both name."""
-        return all(_is_one_of(values, key, labels, settings[key].value if key in settings else None)
-                   for key, values in self.only.items() if key not in self.sets and (key in labels or key in settings))
+        on a field that both name. `axes` are the labels of each axis."""
+        for key, values in self.only.items():
+            own = {labels[key]} if key in labels else set()
+            own |= {str(settings[key].plain())} if key in settings else set()
+            if key not in self.sets and own and not own & _meant(values, [*axes.get(key, ()), *own]):
+                return False
+        return True
 
     def choose(self, runs: Iterable[GridRun], axes: Mapping[str, list[str]],
                ) -> tuple[tuple[GridRun, ...], tuple[GridRun, ...]]:
@@ -45,14 +48,12 @@ class CommandLine:
         """
         runs = tuple(runs)
         self._check_only(runs, axes)
-        chosen = tuple(filter(self._asks_for, runs))
+        wanted = {key: _meant(values, _there(key, runs, axes)) for key, values in self.only.items()}
+        chosen = tuple(run for run in runs if _has(run, wanted))
         if self.only and not chosen:
             asked = " and ".join(f"{key}={'|'.join(values)}" for key, values in self.only.items())
             raise UserError(f"--only: no run matches {asked}")
-        return chosen, tuple(filterfalse(self._asks_for, runs))
-
-    def _asks_for(self, run: GridRun) -> bool:
-        return all(_is_one_of(values, key, run.labels, _field(run.config, key)) for key, values in self.only.items())
+        return chosen, tuple(run for run in runs if not _has(run, wanted))
 
     def _check_only(self, runs: Iterable[GridRun], axes: Mapping[str, list[str]]) -> None:
         """Raises UserError for an unknown axis or field, or for a value that none of the runs left has."""
@@ -61,13 +62,13 @@ class CommandLine:
                 raise UserError(f"unknown axis or field {key!r}", f"--only {key}={values[0]}",
                                 nearest(key, [*axes, *fields()]))
         for key, values in self.only.items():
-            there = [*axes.get(key, ()), *(str(_field(run.config, key)) for run in runs if key in fields())]
-            known = {text.lower() for text in there}
+            there = _there(key, runs, axes)
             for value in values:
-                if value.lower() not in known:
+                if not _meant([value], there):
                     raise UserError(f"--only {key}={value}: no run has that value", "",
                                     nearest(value, dict.fromkeys(there)))
-            runs = [run for run in runs if _is_one_of(values, key, run.labels, _field(run.config, key))]
+            wanted = {key: _meant(values, there)}
+            runs = [run for run in runs if _has(run, wanted)]
 
 
 def _settings(sets: Iterable[str]) -> dict[str, Node]:
@@ -81,6 +82,8 @@ def _settings(sets: Iterable[str]) -> dict[str, Node]:
             continue
         leaf = Node(parse_yaml(f"value: {value}", str(at)).get("value"), at)
         problems.add(*value_problems(key.strip(), leaf))
+        if key.strip() in settings:
+            problems.add(Problem(f"{key.strip()} is set twice", str(at), "keep one of them"))
         settings[key.strip()] = leaf
     problems.raise_if_any()
     return settings
@@ -92,7 +95,7 @@ def _values(only: Iterable[str]) -> dict[str, list[str]]:
         key, equals, value = text.partition("=")
         if not equals:
             raise UserError(f"--only {text}: expected axis=label or field=value")
-        wanted.setdefault(key, []).append(value)
+        wanted.setdefault(one_form(key), []).append(one_form(value))
     return wanted
 
 
@@ -100,7 +103,29 @@ def _field(config: RunConfig, key: str) -> object:
     return config.get(key) if key in fields() else None
 
 
-def _is_one_of(values: Iterable[str], key: str, labels: Mapping[str, str], value: object) -> bool:
-    """Whether the label on the axis `key`, or the value of the field `key`, is one of the texts. Case is ignored."""
-    lower = [text.lower() for text in values]
-    return labels.get(key, "").lower() in lower or (key in fields() and str(value).lower() in lower)
+def _there(key: str, runs: Iterable[GridRun], axes: Mapping[str, list[str]]) -> list[str]:
+    """The labels of the axis of that name, and the values of that field in the runs."""
+    return [*axes.get(key, ()), *(str(_field(run.config, key)) for run in runs if key in fields())]
+
+
+def _has(run: GridRun, wanted: Mapping[str, set[str]]) -> bool:
+    """Whether the run's label, or the value of its field, is one of those for each key."""
+    return all(run.labels.get(key) in texts or (key in fields() and str(_field(run.config, key)) in texts)
+               for key, texts in wanted.items())
+
+
+def _meant(values: Iterable[str], there: Iterable[str]) -> set[str]:
+    """Which of the texts that are there the user means: the same one, or else one in another letter case, or the same
+    number (`1e-3` is 0.001)."""
+    known = set(there)
+    meant: set[str] = set()
+    for value in values:
+        lower, number = value.lower(), _number(value)
+        meant |= {value} if value in known else {
+            text for text in known if text.lower() == lower or (number is not None and _number(text) == number)}
+    return meant
+
+
+def _number(text: str) -> float | None:
+    """The number as a grid file would have it."""
+    return float(text.replace("_", "")) if INT.fullmatch(text) or FLOAT.fullmatch(text) else None

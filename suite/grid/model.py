@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from suite.config.run_config import RunConfig
+from suite.errors import UserError
 from suite.grid.grammar import Expect
+
+
+def check_names(grids: Sequence[Grid]) -> None:
+    """Raises UserError if two grids have one name, in whatever letter case: the files of a report are named so."""
+    first: dict[str, Grid] = {}
+    for grid in grids:
+        if other := first.get(grid.name.lower()):
+            raise UserError(f"two of the grids are named {other.name!r}, and their reports would replace each other",
+                            f"{other.path}, {grid.path}", "rename one of them, or give one at a time")
+        first[grid.name.lower()] = grid
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -60,10 +61,15 @@ def received(connection: Connection) -> RunState | None:
 
 
 def _redirect(log: Path) -> None:
-    """Append stdout and stderr to a file, which must not be a symbolic link."""
+    """Append stdout and stderr to a file, which must not be a symbolic link.
+
+    It is UTF-8 whatever the locale is: a run must not fail for a sign that it prints.
+    """
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     os.dup2(handle, 1)
     os.dup2(handle, 2)
     os.close(handle)

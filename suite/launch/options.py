@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from suite.job.order import Order
 from suite.plan.decision import Selection
 from suite.store.attempt import PATIENCE_S, Pulse
 from suite.store.records import Origin
+from suite.store.state import RunState
 
 
 @dataclass(frozen=True)
@@ -39,3 +41,11 @@ class Options:
         """What a job in the slot of `gpu` (None: the CPU) is asked to do."""
         return Order(compute=self.compute, device="cpu" if gpu is None else "cuda", probe=self.probe, still=still,
                      launch=launch)
+
+
+@dataclass(frozen=True)
+class Launched:
+    """The states of the runs by id, as the launcher knows them. `idle`: the account may submit nothing at all."""
+
+    states: Mapping[str, RunState]
+    idle: bool = False

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import socket
 import sys
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from multiprocessing.util import get_temp_dir
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,6 +27,8 @@ TRIES = 5
 # two, scraps kept aside for small things keep the space before them from being whole.
 KEPT = ("glibc.malloc.hugetlb=1", "glibc.malloc.mmap_max=0", f"glibc.malloc.trim_threshold={2**40}",
         "glibc.malloc.tcache_count=0", "glibc.malloc.mxfast=0")
+SOCKET = "listener-12345678"  # as long as the names that multiprocessing gives to its sockets
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - each makes a folder of its own there
 GONE = 255  # exit code that multiprocessing gives where the server was killed
 
 
@@ -38,6 +44,7 @@ def start(folder: Path, *args: Any) -> tuple[ForkServerProcess, Connection]:
 
     The server is started where none is running. Raises UserError where it dies again and again.
     """
+    _choose_socket_folder()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["suite.launch.preload"])
     order, gpu, training = args
@@ -56,6 +63,39 @@ def start(folder: Path, *args: Any) -> tuple[ForkServerProcess, Connection]:
         finally:
             sender.close()
     raise RuntimeError("unreachable")
+
+
+@cache
+def _choose_socket_folder() -> None:
+    """Have multiprocessing make its folder for sockets, which it keeps, where their paths are not too long.
+
+    A socket's path has about a hundred bytes, and TMPDIR of a job's own folder may be longer. Raises UserError if there
+    is no folder.
+    """
+    before = tempfile.tempdir
+    try:
+        for folder in (None, *SHORT_FOLDERS):  # None: as TMPDIR says
+            with suppress(OSError):
+                tempfile.tempdir = before if folder is None else folder
+                if _holds_sockets(Path(tempfile.gettempdir())):
+                    get_temp_dir()
+                    return
+    finally:
+        tempfile.tempdir = before
+    raise UserError("no folder for temporary files can hold sockets: paths are too long, or it cannot be written to",
+                    "TMPDIR", "set it to a folder with a short path: export TMPDIR=/tmp")
+
+
+def _holds_sockets(folder: Path) -> bool:
+    """Whether a socket of multiprocessing can be made in a folder there."""
+    with tempfile.TemporaryDirectory(prefix="pymp-", dir=folder) as place:
+        path = Path(place) / SOCKET
+        try:
+            with socket.socket(socket.AF_UNIX) as made:
+                made.bind(str(path))
+        except OSError:  # too long, or a file system that has no sockets
+            return False
+    return True
 
 
 @contextmanager

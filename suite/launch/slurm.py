@@ -22,7 +22,7 @@ from suite.job.stop import Stop
 from suite.launch import batch, canary, limits, slurm_cli, snapshot
 from suite.launch.cluster import Cluster
 from suite.launch.listener import Listener
-from suite.launch.options import Options
+from suite.launch.options import Launched, Options
 from suite.launch.queue import EVERY_S, Job, Queue, Submitted, cancel_labels, epitaph
 from suite.launch.slurm_cli import SUBMIT_S, Accepted, SlurmError
 from suite.launch.wait import watch
@@ -40,14 +40,6 @@ BEAT_S = 5.0  # each beat is two operations of the cluster's file system, for ea
 STILL_S = 6.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
 PLANNED = "PLANNED"  # in place of the time in the names of jobs that are only shown
 LOOK_FOR_S, LOOK_S = 10.0, 1.0  # for a job that was just accepted; between two looks
-
-
-@dataclass(frozen=True)
-class Launched:
-    """The states of the runs by id. `idle`: nothing was submitted, since the account may submit nothing at all."""
-
-    states: dict[str, RunState]
-    idle: bool
 
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,

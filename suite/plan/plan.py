@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from suite.config.run_config import RunConfig
 from suite.errors import Problem, UserError
 from suite.grid.model import Grid, GridRun
 from suite.plan.decision import Decision, Selection, wanted
@@ -80,13 +81,60 @@ def narrowed(reasons: Collection[str]) -> bool:
     return bool(reasons) and "all" not in reasons
 
 
+@dataclass(frozen=True)
+class MissingData:
+    """Data that runs need and that are not here: what is missing, how to get it, and the command that prepares it."""
+
+    name: str
+    variant: str
+    what: str
+    fix: str
+    command: str
+
+
+def missing_data(runs: Iterable[GridRun]) -> list[MissingData]:
+    """The data sets whose files are not here and that are not prepared. Reads none of them and asks no network.
+
+    So `check_data` may find more: a file that is damaged, and a hub that cannot be reached.
+    """
+    from suite.data import cards
+
+    found: dict[tuple[str, str], MissingData] = {}
+    for config in _data_of(runs):
+        name, variant = config.data.name, config.data.variant
+        for file in cards.load(name).variant(variant).files.values():
+            try:
+                if (name, variant) not in found and (not file.tasks or config.task in file.tasks):
+                    file.find()
+            except UserError as error:
+                if not _is_prepared(config):
+                    found[name, variant] = MissingData(name, variant, error.problems[0].what, error.problems[0].fix,
+                                                       f"python run_grid.py data prepare {name} --variant {variant}")
+    return list(found.values())
+
+
+def _is_prepared(config: RunConfig) -> bool:
+    from suite.data import cache, prepared
+
+    try:
+        want = prepared.wanted(config.data, config.task)
+        return cache.find(want.label, want.key) is not None
+    except UserError:  # a source that was never read, or no folder for prepared data
+        return False
+
+
+def _data_of(runs: Iterable[GridRun]) -> Iterable[RunConfig]:
+    """A configuration for each choice of data that the trainings among the runs need."""
+    return {(run.config.task, run.config.data.canonical): run.config for run in runs
+            if run.config.kind == "train"}.values()
+
+
 def check_data(runs: Iterable[GridRun]) -> None:
     """Raises UserError, for all data sets at once, where data are not prepared and the source is missing or damaged."""
     from suite.data import prepared
 
     problems: dict[tuple[str, str], Problem] = {}
-    for config in {(run.config.task, run.config.data.canonical): run.config for run in runs
-                   if run.config.kind == "train"}.values():
+    for config in _data_of(runs):
         try:
             prepared.check(config.data, config.task)
         except UserError as error:

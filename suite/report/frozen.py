@@ -23,7 +23,7 @@ from suite.grid.model import Grid
 from suite.report.records import CellRecord, ClaimRecord, IndexRecord, ReportRecord, read_record, to_bytes
 from suite.report.records import Manifest as Manifest
 from suite.report.saved import Saved, sha256
-from suite.store.folder import FROZEN, MANIFEST, STORE
+from suite.store.folder import FROZEN, MANIFEST, STORE, read_config
 from suite.store.state import RunState
 from suite.store.store import Store
 
@@ -74,6 +74,8 @@ def freeze(grids: Sequence[Grid], source: Store, out: Path, manifest: Manifest) 
     if not kept:
         raise UserError("none of these runs is finished, nor stopped after an epoch", str(source.root),
                         "run them first")
+    for run_id in kept:
+        _check_config(source.folder(run_id))  # before anything is written
     try:
         for run_id, name in kept.items():
             _keep(source, target, run_id, name)
@@ -95,6 +97,16 @@ def _numbers(state: RunState) -> str:
     if state.epochs and (brought or state.name == "cancelled" or state.reason in STOPPED):
         return METRICS
     return RESULT if state.name == "done" else ""
+
+
+def _check_config(folder: Path) -> None:
+    """Raises UserError if the configuration of a run to be kept is gone, or is that of another run."""
+    try:
+        read_config(folder)
+    except UserError as error:
+        problem = error.problems[0]
+        raise UserError(problem.what, problem.where, "bring the file back from a copy of the store, or run the grid "
+                        "again with another --store") from None
 
 
 def _keep(source: Store, target: Store, run_id: str, numbers: str) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from suite.report.claims.on_the_paper import PrintedVerdict, by_id, published_ve
 from suite.report.places import PAGE
 from suite.report.published import Published, load_published
 from suite.report.records import IndexRecord, ReportRecord, to_bytes
-from suite.report.render import collection, html
-from suite.report.render.files import record_of, render
+from suite.report.render import collection, drawing, html
+from suite.report.render.files import record_of, tables
 from suite.report.saved import Part
 
 if TYPE_CHECKING:
@@ -31,24 +32,51 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
     printed = _printed(claims, published, documents)
     records: list[ReportRecord] = []
     drawn: list[dict[str, bytes]] = []
-    for part, made in zip(parts, documents, strict=True):
+    for place, part in enumerate(parts):
         record = part.saved
         if record is None:
-            files = render(made, figures, printed)
-            record = record_of(made, part.digest, {name: _sha256(data) for name, data in files.items()})
-            for name, data in {**files, f"{part.stem}.cells.json": to_bytes(record)}.items():
-                write_file(out, name, data)
+            files, faults = _write_grid(documents[place], figures, printed, out)
+            documents[place] = made = _warned(documents[place], faults)
+            # Where a figure is missing the next report tries again: this one is not what its inputs give.
+            fingerprint = f"{part.digest}, without figures" if faults else part.digest
+            record = record_of(made, fingerprint, {name: _sha256(data) for name, data in files.items()})
+            write_file(out, f"{part.stem}.cells.json", to_bytes(record))
         else:
             files = {name: (out / name).read_bytes() for name in record.files if name.endswith(".svg")}
         records.append(record)
         drawn.append({name: data for name, data in files.items() if name.endswith(".svg")})
     whole = {PAGE: html.render(documents, drawn, printed, sources / "templates").encode(),
              **collection.files(documents, printed)}
-    for name, data in whole.items():
-        write_file(out, name, data)
+    _write(whole, out)
     digests = {name: _sha256(data) for name, data in whole.items()}
     write_file(out, "index.json", to_bytes(IndexRecord(fingerprint=digest, files=digests)))
     return records
+
+
+def _write_grid(made: document.Document, figures: bool, printed: Mapping[str, PrintedVerdict],
+                out: Path) -> tuple[dict[str, bytes], list[str]]:
+    """Write the tables of a grid, and then its figures. Returns all files, and a warning for each figure that failed.
+
+    Whatever happens to a figure, the tables are there.
+    """
+    wanted = drawing.drawings(made) if figures else []
+    files = tables(made, wanted, printed)
+    _write(files, out)
+    drawn, faults = drawing.drawn(wanted)
+    _write(drawn, out)
+    if faults:  # tables must not refer to what is not there
+        files = tables(_warned(made, faults.values()), [one for one in wanted if one.path not in faults], printed)
+        _write(files, out)
+    return files | drawn, list(faults.values())
+
+
+def _warned(made: document.Document, faults: Iterable[str]) -> document.Document:
+    return replace(made, warnings=(*made.warnings, *faults))
+
+
+def _write(files: Mapping[str, bytes], out: Path) -> None:
+    for name, data in files.items():
+        write_file(out, name, data)
 
 
 def _printed(claims: Path, published: Published,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.errors import UserError
+from suite.files.clutter import files_in
+from suite.grid.model import check_names
 from suite.report.places import COLLECTED, PAGE, SOURCES, file_stem, natural
 from suite.report.records import IndexRecord, ReportRecord
 from suite.report.saved import Part, digest_of, fingerprint, load_saved
@@ -37,13 +37,10 @@ def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path =
     is read as it was at the start. Raises UserError for layouts and claims that do not fit, and if `out` cannot be
     written.
     """
+    check_names(grids)
     grids = sorted(grids, key=lambda grid: natural(grid.name))
-    twice = [name for name, count in Counter(grid.name for grid in grids).items() if count > 1]
-    if twice:
-        raise UserError(f"two of the grids are named {twice[0]!r}, and their reports would replace each other",
-                        ", ".join(str(grid.path) for grid in grids if grid.name == twice[0]), "rename one of them")
     states = store.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
-    common = digest_of([*sorted(sources.glob("*.yaml")), *sorted((sources / "templates").glob("*.*"))])
+    common = digest_of([*files_in(sources, "*.yaml"), *files_in(sources / "templates", "*.*")])
     parts = [_part(grid, store, states, out, sources, f"{common} {figures}") for grid in grids]
     digest = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
     made = [part.saved for part in parts if part.saved is not None]

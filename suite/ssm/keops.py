@@ -29,8 +29,12 @@ WAIT_S = 900.0
 
 def folder() -> Path:
     """Where compiled code lies: KEOPS_CACHE_FOLDER, or one for this machine and version in the user's cache."""
-    given = os.environ.get("KEOPS_CACHE_FOLDER")
-    return Path(given) if given else Path.home() / ".cache" / "s4d-suite" / f"keops-{_version()}-{platform.node()}"
+    if given := os.environ.get("KEOPS_CACHE_FOLDER"):
+        return Path(given)
+    try:
+        return Path.home() / ".cache" / "s4d-suite" / f"keops-{_version()}-{platform.node()}"
+    except RuntimeError as error:
+        raise _unable("you have no home folder, and KEOPS_CACHE_FOLDER is not set") from error
 
 
 def _version() -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from suite.config.rows import Row
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.clutter import files_in
 from suite.store import attempt, requests, trash
 from suite.store.folder import MANIFEST, STORE, check_folder, check_writable, checkpoints, read_config
 from suite.store.state import RunState, State
@@ -209,7 +210,7 @@ def _alive(source: Store) -> set[str]:
 
 
 def _copy_patches(source: Path, target: Path) -> None:
-    for path in sorted((source / "patches").glob("*.patch")):
+    for path in files_in(source / "patches", "*.patch"):
         if path.is_file() and not path.is_symlink() and not (target / "patches" / path.name).exists():
             (target / "patches").mkdir(exist_ok=True)
             atomic.create(target / "patches" / path.name, path.read_bytes(), atomic.nobody())

@@ -7,9 +7,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -17,9 +15,13 @@ from pathlib import Path
 
 from suite import machine
 from suite.files import atomic
+from suite.files.outer import OuterError, call
 from suite.store.records import AttemptRecord, Code, Facts, Origin
 
 TEXT = ("*.py", "*.yaml", "*.yml", "*.toml", "*.txt", "*.md", "*.j2", "*.cpp", "*.cu", "*.sh", "Makefile")
+GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")  # whatever the user's configuration says
+PLAIN_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
+GIT_S = 60.0  # seconds that a command of git may take
 EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "compile", "data")  # may change bits
 
 
@@ -66,11 +68,8 @@ def of_code(code: Path, root: Path) -> Code:
         commit = _run(code, "rev-list", "--max-count=1", "--all").strip() and _run(code, "rev-parse", "HEAD").strip()
         changed = _run(top, "status", "--porcelain", "--untracked-files=all", "--", *TEXT)
         patch = _patch(top, commit) if changed else b""
-    except FileNotFoundError:
-        return nothing.model_copy(update={"error": "git is not installed"})
-    except subprocess.CalledProcessError as error:
-        said = error.stderr.decode(errors="replace").strip().partition("\n")[0]
-        return nothing.model_copy(update={"error": said})
+    except OuterError as error:
+        return nothing.model_copy(update={"error": str(error)})
     where = None
     if patch:
         name = f"{hashlib.sha256(patch).hexdigest()[:16]}.patch"
@@ -94,12 +93,14 @@ def _patch(top: Path, commit: str) -> bytes:
         _run(top, "read-tree", base, env=env)
         files = _run(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TEXT, env=env)
         _run(top, "update-index", "--add", "--remove", "-z", "--stdin", env=env, text=files)
-        return _bytes(_run(top, "diff", "--cached", "--binary", base, env=env))
+        return _bytes(_run(top, "diff", "--cached", "--binary", *PLAIN_DIFF, base, env=env))
 
 
 def _run(folder: Path, *words: str, env: Mapping[str, str] | None = None, text: str = "") -> str:
-    done = subprocess.run(["git", *words], cwd=folder, env={**os.environ, **(env or {})}, input=_bytes(text),
-                          capture_output=True, check=True)
+    """What git prints. Its own variables do not reach it: they may name another repository. Raises OuterError."""
+    done = call([*GIT, *words], cwd=folder, timeout_s=GIT_S, stdin=_bytes(text), drop=["GIT_*"], add=env)
+    if not done.ok:
+        raise OuterError(done.complaint)
     return done.stdout.decode("utf-8", "surrogateescape")
 
 

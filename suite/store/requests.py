@@ -17,6 +17,7 @@ from pathlib import Path
 
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.clutter import files_in
 from suite.grid.model import Grid
 from suite.store.folder import FROZEN, check_writable
 from suite.store.records import StartRecord
@@ -87,7 +88,7 @@ def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None
 def all_of(store: Store) -> list[Launch]:
     """Every start on this store. Raises UserError where a record cannot be read: nobody knows what it protects."""
     launches = []
-    for path in sorted((store.root / FOLDER).glob("*.json")):
+    for path in files_in(store.root / FOLDER, "*.json"):
         try:
             start = StartRecord.read(path)
             launches.append(Launch(start.grid, start.path, start.profile, tuple(start.sets), start.runs,
@@ -100,7 +101,7 @@ def all_of(store: Store) -> list[Launch]:
 
 def copy(source: Path, target: Path) -> None:
     """Copy the records of another store that are not here. Raises OSError."""
-    for path in sorted((source / FOLDER).glob("*.json")):
+    for path in files_in(source / FOLDER, "*.json"):
         with suppress(atomic.Corrupt):
             atomic.read_sealed(path)
             if not path.is_symlink() and not (target / FOLDER / path.name).exists():

@@ -60,6 +60,9 @@ class Store:
             with os.scandir(self.root) as entries:
                 return {entry.name: entry.is_symlink() for entry in entries if RUN_ID.fullmatch(entry.name)}
         except FileNotFoundError:
+            if self.root.is_symlink():
+                raise UserError(f"is a link to {self.root.readlink()}, which is not there", str(self.root),
+                                "make that folder, or name another one with --store") from None
             return {}
         except OSError as error:
             raise UserError(f"cannot be read: {error.strerror}", str(self.root), "name a folder with --store") from None

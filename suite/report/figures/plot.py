@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import io
+import logging
+import os
 import warnings
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 # Okabe and Ito's colours, which stay apart under the common forms of colour blindness; once they are used up they come
@@ -25,11 +29,40 @@ def look(place: int) -> dict[str, str]:
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}
 
 
-def style(**more: Any) -> Any:
-    """A context in which figures have this look; `more` are settings of matplotlib."""
-    from matplotlib import rc_context
+@cache
+def library() -> Any:
+    """matplotlib, imported without the user's settings of it: figures are the same for everybody.
 
-    return rc_context(BASE | more)
+    A notebook sets MPLBACKEND to a module that may not be installed here, and a home folder may be missing or
+    read-only: matplotlib then keeps its files in a folder that it removes at the end.
+    """
+    own = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull} | ({} if _has_home() else {"MPLCONFIGDIR": os.devnull})
+    before = {name: os.environ.get(name) for name in own}
+    os.environ.update(own)
+    log = logging.getLogger("matplotlib")
+    level = log.level
+    log.setLevel(logging.ERROR)  # warnings that its folder cannot be written, and about lines of a user's settings
+    try:
+        import matplotlib
+        import matplotlib.figure  # which reads the fonts
+    finally:
+        log.setLevel(level)
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+    return matplotlib
+
+
+def _has_home() -> bool:
+    try:
+        return Path.home().is_dir()
+    except RuntimeError:  # a user id without a name, and no HOME
+        return False
+
+
+def style(**more: Any) -> Any:
+    """A context in which figures have this look; `more` are settings of matplotlib. Others have their defaults."""
+    defaults = {name: value for name, value in library().rcParamsDefault.items() if not name.startswith("backend")}
+    return library().rc_context(defaults | BASE | more)
 
 
 def for_both_pages(svg: bytes) -> bytes:
@@ -51,12 +84,10 @@ def canvas(width: float, height: float) -> Any:
 
 def saved(figure: Any, kind: str, title: str) -> bytes:
     """The figure as `png`, `svg` or `pdf`: the same bytes each time."""
-    from matplotlib import rc_context
-
     stream = io.BytesIO()
     plain = title.encode("latin-1", "replace").decode("latin-1")  # all that a PNG's text may hold
     metadata = {"Title": title if kind == "svg" else plain} | ({UNDATED[kind]: None} if kind in UNDATED else {})
-    with rc_context(BASE), warnings.catch_warnings():
+    with style(), warnings.catch_warnings():
         # A name in a script that the font lacks shows as boxes; that is no reason to fail or to fill the terminal.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, format=kind, metadata=metadata, dpi=150)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,19 @@ class Drawing:
         """The figure as PNG and SVG."""
         figure = self.make()
         return {f"{self.path}.{kind}": saved(figure, kind, self.title) for kind in ("png", "svg")}
+
+
+def drawn(wanted: Iterable[Drawing]) -> tuple[dict[str, bytes], dict[str, str]]:
+    """The files of the figures, and of each figure that could not be drawn its path and a warning."""
+    files: dict[str, bytes] = {}
+    faults: dict[str, str] = {}
+    for one in wanted:
+        try:
+            files |= one.files()
+        except Exception as error:  # noqa: BLE001 - a library's fault of any kind, which must cost no table
+            why = " ".join(f"{type(error).__name__}: {error}".split())
+            faults[one.path] = f"the figure {one.path} could not be drawn: {why:.300}"
+    return files, faults
 
 
 def drawings(document: Document) -> list[Drawing]:

@@ -3,28 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from suite.report.claims.on_the_paper import PrintedVerdict
 from suite.report.claims.outcome import Comparison, Verdict
 from suite.report.document import Document
 from suite.report.records import CellRecord, ClaimRecord, ComparisonRecord, PublishedRecord, ReportRecord
-from suite.report.render import drawing, latex, markdown, text
+from suite.report.render import latex, markdown, text
+from suite.report.render.drawing import Drawing
 from suite.report.tables.table import Cell, Head
 
 
-def render(document: Document, draw: bool, printed: Mapping[str, PrintedVerdict]) -> dict[str, bytes]:
-    """The files on a grid, by their path below the report's folder; its figures too, if they are to be drawn.
+def tables(document: Document, figures: Sequence[Drawing], printed: Mapping[str, PrintedVerdict]) -> dict[str, bytes]:
+    """The files of tables on a grid, by their path below the report's folder. They refer to these figures.
 
     `printed`: verdicts on the published numbers, by the ids of the claims.
     """
-    stem = document.stem
-    made = drawing.drawings(document) if draw else []
-    files = {f"{stem}.md": markdown.render(document, made, printed).encode(),
-             f"{stem}.tex": latex.render(document).encode()}
-    for one in made:
-        files |= one.files()
-    return files
+    return {f"{document.stem}.md": markdown.render(document, figures, printed).encode(),
+            f"{document.stem}.tex": latex.render(document).encode()}
 
 
 def record_of(document: Document, digest: str, files: Mapping[str, str]) -> ReportRecord:

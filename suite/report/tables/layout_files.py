@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from suite.config.run_config import fields
 from suite.errors import Problem, UserError, nearest
+from suite.files.clutter import files_in
 from suite.files.yaml import load_yaml
 from suite.files.yaml_model import validated
 from suite.report.metric import QUANTITIES
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 def layout_files(folder: Path, grid: str) -> list[Path]:
     """The layouts that show a grid: `<grid>.yaml`, and every file with a line `grid: <grid>`."""
     line = re.compile(rf"^grid:\s*[\"']?{re.escape(grid)}[\"']?\s*(#.*)?$", re.MULTILINE)
-    return [path for path in sorted(folder.glob("*.yaml")) if _shows(path, grid, line)]
+    return [path for path in files_in(folder, "*.yaml") if _shows(path, grid, line)]
 
 
 def _shows(path: Path, grid: str, line: re.Pattern[str]) -> bool:
@@ -38,7 +39,7 @@ def table_names(layouts: Path, grids: Path) -> list[str]:
         found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", path.read_text(errors="replace"), re.M)
         return found.group(1) if found else path.stem
 
-    return [name(path) for folder in (layouts, grids) for path in sorted(folder.glob("*.yaml"))
+    return [name(path) for folder in (layouts, grids) for path in files_in(folder, "*.yaml")
             if path.name[0] != "." and path.is_file() and os.access(path, os.R_OK)]  # an editor's lock is no grid
 
 
