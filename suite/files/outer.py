@@ -4,7 +4,7 @@ The variables of the user's environment may change what such a command does or p
 not reach it (`drop`), and exceptions from that (`keep`). Messages are in English, because LC_ALL is C. Note that a
 command may pass its environment on, as `sbatch` does to a job.
 
-Whether a command has worked is told by its exit status (`Completed.status`), and never by its text. A command that
+The exit status (`Completed.status`) says whether a command has worked, and never its text. A command that
 cannot be started, or that takes too long, raises OuterError, whose text is a sentence for the user.
 """
 

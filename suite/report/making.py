@@ -37,7 +37,7 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
         if record is None:
             files, faults = _write_grid(documents[place], figures, printed, out)
             documents[place] = made = _warned(documents[place], faults)
-            # Where a figure is missing the next report tries again: this one is not what its inputs give.
+            # If a figure is missing, the next report tries again: this one is not what its inputs give.
             fingerprint = f"{part.digest}, without figures" if faults else part.digest
             record = record_of(made, fingerprint, {name: _sha256(data) for name, data in files.items()})
             write_file(out, f"{part.stem}.cells.json", to_bytes(record))
