@@ -26,6 +26,7 @@ from typing import IO, Any, TypedDict
 import numpy as np
 from filelock import FileLock
 
+from suite.data import places
 from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
 from suite.files import atomic
@@ -66,7 +67,7 @@ class Entry:
 
 def folder() -> Path:
     """Where prepared data are kept: the environment variable SUITE_CACHE, or `~/.cache/s4d-suite`."""
-    return Path(os.environ.get("SUITE_CACHE") or Path.home() / ".cache" / "s4d-suite")
+    return places.cache()
 
 
 def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> Entry:
