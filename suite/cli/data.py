@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from suite.config.run_config import RunConfig
 
 GRID = (".yaml", ".yml")
+WIDTH = 120  # of a line of the list
 HERE = "here"
 REMOTE = "can be downloaded: python run_grid.py data prepare NAME --variant VARIANT"
 BY_HAND = "needs you: `data list NAME --verbose` says where it is from"
@@ -75,7 +76,8 @@ def list_(chosen: list[tuple[str, str]], request: DataRequest) -> int:
     groups: dict[str, list[str]] = {HERE: [], REMOTE: [], BY_HAND: []}
     for name, variant in chosen:
         group, size = standing(name, variant)
-        groups[group].append(f"  {name + ' ' + variant:<27} {size:>9}  {cards.load(name).variants[variant].first_line}")
+        line = f"  {name + ' ' + variant:<25} {size:>8}  {cards.load(name).variants[variant].first_line}"
+        groups[group].append(line if len(line) <= WIDTH else f"{line[:WIDTH - 1]}…")
     for group, lines in groups.items():
         if lines:
             print(group, *lines, sep="\n")
@@ -290,10 +292,10 @@ def checked(source: Source, file: str) -> str:
         return text
     address = source.card.address(file)
     if path.is_file() and address and not address.member and not source.card.images \
-            and atomic.sha256_of(path) != record["sha256"]:
-        raise UserError(f"{path} is not as it was downloaded: its sha256 was {record['sha256']}", source.place,
+            and atomic.sha256_of(path) != record["digest"]:
+        raise UserError(f"{path} is not as it was downloaded: its sha256 was {record['digest']}", source.place,
                         f"remove it, then {download.command(source.name, source.variant)}")
-    return f"{text}; downloaded {record['time']} from {record['url']}, sha256 of the download {record['sha256']}"
+    return f"{text}; downloaded {record['time']} from {record['url']}, sha256 of the download {record['digest']}"
 
 
 def unusable(path: Path, source: Source) -> str:

@@ -82,7 +82,8 @@ def needed(configs: Iterable[Config]) -> list[Needed]:
         seen.add((*key, config.task + options))
         want = wanted(config.data, config.task)
         sources.setdefault(key, want.source)
-        lacking.setdefault(key, {}).update({} if want.is_prepared() else _absent(want.source))
+        files = _absent(want.source)  # first: to ask for the entry may mean to read gigabytes that are here
+        lacking.setdefault(key, {}).update({} if files and want.is_prepared() else files)
     counted: set[str] = set()
     return [_needed(source, lacking[key], counted) for key, source in sources.items()]
 
@@ -161,8 +162,10 @@ def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserErr
         for name, address in missing(source).items():
             groups.setdefault(address.url, []).append((source, name))
     from_hub = [source for source in sources if source.card.hub and _absent(source)]
-    if groups or from_hub:
-        check_node(sources[0])
+    if (groups or from_hub) and on_node():
+        with _or(failed):
+            check_node(sources[0])
+        return
     for files in groups.values():
         with _or(failed):
             _fetch(files, say)
@@ -212,7 +215,7 @@ def _fetch(files: list[tuple[Source, str]], say: Say) -> None:
                 digest = transfer.get(remote, path, tell, "" if alone else f".{os.uname().nodename}-{os.getpid()}")
         size = path.stat().st_size
         for place in _unpacked(path, files, address):
-            _write_record(place, {"url": remote.address, "sha256": digest, "bytes": size,
+            _write_record(place, {"url": remote.address, "digest": digest, "bytes": size,
                                   "time": time.strftime("%Y-%m-%d %H:%M:%S %z")})
         say(f"  {size / 1e6:,.1f} MB in {time.monotonic() - started:.0f} s, sha256 {digest}, in {places.downloads()}")
 
@@ -276,7 +279,7 @@ def _members(path: Path, files: list[tuple[Source, str]]) -> list[Path]:
 
 
 def record_of(path: Path) -> Mapping[str, Any] | None:
-    """What is recorded of a download at this place: url, sha256, bytes and time; None where nothing is."""
+    """What is recorded of a download at this place: url, digest (sha256), bytes and time; None where nothing is."""
     with suppress(OSError, atomic.Corrupt):
         return atomic.read_sealed(path.with_name(path.name + RECORD))
     return None

@@ -78,6 +78,9 @@ def library() -> Any:
     host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
     if os.environ.get("SLURM_JOB_ID"):
         os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded within a job of a cluster
+        for module in ("datasets.config", "huggingface_hub.constants"):  # which read it when they are imported
+            if module in sys.modules:
+                vars(sys.modules[module])["HF_HUB_OFFLINE"] = True
     elif "datasets" not in sys.modules and not proxies:
         try:
             socket.getaddrinfo(host, None)

@@ -131,7 +131,7 @@ def get(remote: Remote, path: Path, tell: Tell = lambda here, total: None, priva
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         state.read()
-    tries, mark = 0, state.here
+    tries, begin, mark = 0, state.here, state.here
     with client() as http:
         while True:
             try:
@@ -140,7 +140,7 @@ def get(remote: Remote, path: Path, tell: Tell = lambda here, total: None, priva
             except Again as again:
                 tries = 1 if state.here - mark >= CHUNK else tries + 1
                 mark = state.here
-                if tries >= TRIES or (again.at_once and not state.here):
+                if tries >= TRIES or (again.at_once and state.here == begin):
                     raise transfer_errors.given_up(again, state.url, state.here, tries) from again
                 pause = min(again.after or PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S)
                 log.warning("%s: %s; trying again in %.0f s", path.name, again, pause)

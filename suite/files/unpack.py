@@ -12,7 +12,7 @@ import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, TypeAlias
@@ -75,6 +75,8 @@ def extract(archive: Path, members: list[Member], tell: Tell = lambda count: Non
                 (half / str(k)).rename(member.target)
     finally:
         shutil.rmtree(half, ignore_errors=True)
+        with suppress(OSError):
+            folder.rmdir()  # where it is empty
 
 
 def _copy(archive: Path, members: list[Member], half: Path, tell: Tell) -> set[int]:

@@ -16,12 +16,14 @@ import httpx2
 import pytest
 from web_server import Page, Web, web
 
+from suite.data import transfer_bar
 from suite.errors import UserError
 from suite.files import transfer, transfer_errors
 from suite.files.transfer import Remote, get
 
 BODY = bytes(range(256)) * 12_000  # 3 MB
 DIGEST = hashlib.sha256(BODY).hexdigest()
+OTHER = hashlib.sha256(BODY[:-1] + b"!").hexdigest()
 
 
 @pytest.fixture
@@ -109,7 +111,7 @@ def test_a_part_that_is_longer_than_the_file(server: Web, tmp_path: Path) -> Non
     (Page(codes=[401]), "401 Unauthorized"),
     (Page(codes=[503] * 9), "the server answers 503 Service Unavailable, 6 times"),
     (Page(BODY, cuts=[70_000] * 9, ranges=False), "the connection broke off"),
-    (Page(BODY[:-1] + b"!"), f"damaged or another: sha256 {hashlib.sha256(BODY[:-1] + b'!').hexdigest()}, not {DIGEST}"),
+    (Page(BODY[:-1] + b"!"), f"damaged or another: sha256 {OTHER}, not {DIGEST}"),
     (Page(b"<!DOCTYPE html><p>Please log in", kind="text/html"), "a web page came in the place of the file"),
     (Page(b" <html>", kind="application/gzip"), "a web page came in the place of the file"),
     (Page(b"x" * 70), "the file there has 70 bytes, not 3,072,000"),
@@ -137,6 +139,19 @@ def test_a_slow_drip_is_a_stall(server: Web, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(transfer, "TRIES", 2)
     server.pages["/a"] = Page(BODY, drip=0.04, piece=2)
     assert "bytes a second only, 2 times" in refused(Remote(f"{server.url}/a"), tmp_path / "a")
+
+
+def test_lines_of_progress_say_rate_and_rest(capsys: pytest.CaptureFixture[str],
+                                             monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr(transfer_bar.time, "monotonic", lambda: now[0])
+    with transfer_bar.shown("a.gz") as tell:
+        for second in range(0, 31, 5):
+            now[0] = 100.0 + second
+            tell(1_000_000_000 + second * 20_000_000, 4_000_000_000 if second < 30 else None)
+    assert capsys.readouterr().err.splitlines() == [
+        "a.gz: 1,200 of 4,000 MB (30 %), 20.0 MB/s, 2 min left",
+        "a.gz: 1,400 of 4,000 MB (35 %), 20.0 MB/s, 2 min left", "a.gz: 1,600 MB, 20.0 MB/s"]
 
 
 def test_redirects_are_followed_where_the_content_is_known(server: Web, tmp_path: Path) -> None:
@@ -187,7 +202,7 @@ def caused(error: Exception, cause: BaseException) -> Exception:
 @pytest.mark.parametrize(("error", "text"), [
     (caused(httpx2.ConnectError("x"), socket.gaierror(-2, "Name or service not known")),
      "the name example.org is not found: there is no network here"),
-    (caused(httpx2.ConnectError("x"), OSError(errno.ENETUNREACH, "Network is unreachable")), "there is no network here"),
+    (caused(httpx2.ConnectError("x"), OSError(errno.ENETUNREACH, "unreachable")), "there is no network here"),
     (caused(httpx2.ConnectError("x"), ssl.SSLCertVerificationError(1, "self-signed certificate")),
      "the certificate of example.org cannot be verified: "),
     (httpx2.ProxyError("407 Proxy Authentication Required"), "the proxy asks for a name and a password"),
