@@ -286,8 +286,10 @@ def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:
 def checked(source: Source, file: str) -> str:
     """The sha256 of a file of a card, and what is recorded of its download. Raises UserError where they differ."""
     path = source.find(file)
-    known, record = source.card.files[file].sha256, download.record_of(path)
-    text = f"sha256 {known or stamps.content(source, file)}"
+    card, record = source.card.files[file], download.record_of(path)
+    text = f"sha256 {card.sha256 or stamps.content(source, file)}"
+    if card.rows_sha256:
+        text = f"as on the card: its sha256, or the digest of images, labels and order {card.rows_sha256}"
     if record is None:
         return text
     address = source.card.address(file)

@@ -8,6 +8,7 @@ kept. Ten processes that ask for the same file download it once: the others wait
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import sys
 import time
@@ -15,16 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from filelock import FileLock, Timeout
-
-from suite.data import cifar_jpeg, hub, places, transfer_bar
+from suite.data import cards, cifar_jpeg, hub, places, transfer_bar
 from suite.data.cards import Download, Variant
 from suite.data.source import Source
-from suite.data.wanted import Choice, wanted
 from suite.errors import UserError
 from suite.files import atomic, transfer, unpack
+
+if TYPE_CHECKING:
+    from suite.data.wanted import Choice
 
 SMALL = 200_000_000  # bytes that a run may fetch without being told to
 RECORD = ".download.json"
@@ -80,12 +81,22 @@ def needed(configs: Iterable[Config]) -> list[Needed]:
         if config.kind != "train" or (*key, config.task + options) in seen:
             continue
         seen.add((*key, config.task + options))
-        want = wanted(config.data, config.task)
-        sources.setdefault(key, want.source)
-        files = _absent(want.source)  # first: to ask for the entry may mean to read gigabytes that are here
-        lacking.setdefault(key, {}).update({} if files and want.is_prepared() else files)
+        source = Source(*key, cards.resolve({"name": key[0], "variant": key[1], **config.data.options}), config.task)
+        sources.setdefault(key, source)
+        files = _absent(source)  # first: to ask for the entry may mean to read gigabytes that are here
+        lacking.setdefault(key, {}).update({} if files and _is_prepared(config) else files)
     counted: set[str] = set()
     return [_needed(source, lacking[key], counted) for key, source in sources.items()]
+
+
+def _is_prepared(config: Config) -> bool:
+    """Whether the cache has what this run needs. Looks at the names of the folders first, which imports nothing."""
+    start = glob.escape(f"{config.data.name}-{config.data.variant}-")
+    if not any(places.cache().glob(f"{start}*")):
+        return False
+    from suite.data.wanted import wanted
+
+    return wanted(config.data, config.task).is_prepared()
 
 
 def _needed(source: Source, files: Mapping[str, Download | None], counted: set[str]) -> Needed:
@@ -294,6 +305,8 @@ def _write_record(path: Path, content: Mapping[str, Any]) -> None:
 @contextmanager
 def _alone(path: Path, say: Say) -> Iterator[bool]:
     """Hold the lock of a download. Yields False if the file system has no locks: then each process brings its own."""
+    from filelock import FileLock, Timeout
+
     lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
     with transfer.told(path):
         path.parent.mkdir(parents=True, exist_ok=True)

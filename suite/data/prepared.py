@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from suite.data import cache, download
+from suite.data.source import Source
 from suite.data.wanted import Choice, wanted
 from suite.errors import UserError, nearest
 
@@ -120,18 +121,27 @@ def check(config: Choice, task: str, allow_download: bool = False) -> None:
     source = want.source
     if (size := download.unasked(source)) and not allow_download:
         raise UserError(f"it is not here: {size / 1e6:,.0f} MB to download, which no run does unasked", source.place,
-                        f"`{download.command(config.name, config.variant)} --task {task}` downloads and prepares it. "
-                        f"{source.ways()}")
+                        f"`{download.command(config.name, config.variant)} --task {task}` downloads and prepares "
+                        f"it.{source.others()}")
     if not download.on_node():
         try:
             download.fetch([source], download.told_on_stderr)
         except UserError as error:
-            problem = error.problems[0]
-            if problem.where == source.place:
-                raise
-            raise UserError(f"{problem.where}: {problem.what}", source.place,
-                            f"{problem.fix}. {source.ways()}") from error
+            _tell_both(source, error)
     source.check()
+
+
+def _tell_both(source: Source, error: UserError) -> None:
+    """Raises UserError with what is missing, and why it could not be downloaded."""
+    why = error.problems[0]
+    try:
+        source.check()
+    except UserError as missing:
+        problem = missing.problems[0]
+        if why == problem or why.where == source.place:
+            raise
+        raise UserError(f"{problem.what}; and it could not be downloaded: {why.where}: {why.what}", source.place,
+                        f"{why.fix}. {problem.fix}") from error
 
 
 def load(config: Choice, task: str) -> TaskData:

@@ -157,7 +157,11 @@ class Source:
 
     def ways(self) -> str:
         """How to get this variant, and how to choose another."""
+        size = f" ({self.card.download_mb:,.0f} MB to get)" if self.card.download_mb else ""
+        return " ".join(self.card.get.split()) + size + self.others()
+
+    def others(self) -> str:
+        """How to choose another variant; nothing where there is none."""
         others = {name: card for name, card in cards.load(self.name).variants.items() if name != self.variant}
         text = "; ".join(f"--set data.variant={name} ({card.first_line})" for name, card in others.items())
-        size = f" ({self.card.download_mb:,.0f} MB to get)" if self.card.download_mb else ""
-        return " ".join(self.card.get.split()) + size + (f" Or choose another variant: {text}" if text else "")
+        return f" Or choose another variant: {text}" if text else ""

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -167,6 +170,31 @@ def test_needed_says_what_is_to_be_downloaded_and_counts_an_archive_once(server:
     made_ = Source("listops", "original", {}, "listops")
     download.fetch([made_], quiet)
     assert download.needed(runs[:1]) == [download.Needed("listops", "original", (), 0, here=True)]
+
+
+def test_needed_imports_nothing_heavy(made: Cards) -> None:
+    code = ("import sys; from suite.data import download; from suite.config.run_config import RunConfig\n"
+            "print(len(download.needed([RunConfig.build({'task': task}) for task in ('listops', 'scifar')])))\n"
+            "print({'torch', 'numpy', 'datasets', 'pandas', 'rich', 'httpx2', 'pyarrow'} & {*sys.modules} or 'light')")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ},
+                          cwd=Path(__file__).parents[2])
+    assert done.stdout == "2\nlight\n"
+
+
+def test_what_is_prepared_needs_no_source(server: Web, release: Page) -> None:
+    assert main(["data", "prepare", "listops", "--variant", "original"]) == 0
+    shutil.rmtree(places.downloads())
+    assert download.needed([config("listops")]) == [download.Needed("listops", "original", (), 0, here=True)]
+    prepared.check(config("listops").data, "listops")
+    assert len(server.asked) == 1
+
+
+def test_a_run_tells_what_is_missing_and_why_it_did_not_come(server: Web) -> None:
+    with pytest.raises(UserError) as caught:
+        prepared.check(config("scifar", "jpeg").data, "scifar")
+    text = str(caught.value)
+    assert "cifar10/train.parquet is not there; and it could not be downloaded: http://127.0.0.1" in text
+    assert "the server answers 404" in text and "--set data.variant=sample" in text
 
 
 def test_a_grid_prepares_what_its_runs_need(server: Web, release: Page, tmp_path: Path,
