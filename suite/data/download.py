@@ -218,7 +218,7 @@ def _fetch(files: list[tuple[Source, str]], say: Say) -> None:
             return  # another process has brought it in the meantime
         proved = address is first.card.images
         remote = transfer.Remote(address.url, address.sha256, address.bytes, _room(files), proved)
-        say(f"downloading {address.size / 1e6:,.0f} MB for {_told(files)} from {remote.address}")
+        say(f"downloading {address.size / 1e6:,.0f} MB for {_told(files)} from {remote.shown}")
         started = time.monotonic()
         digest = path_digest(path) if path.exists() and not address.sha256 else ""
         if not digest:
@@ -226,7 +226,7 @@ def _fetch(files: list[tuple[Source, str]], say: Say) -> None:
                 digest = transfer.get(remote, path, tell, "" if alone else f".{os.uname().nodename}-{os.getpid()}")
         size = path.stat().st_size
         for place in _unpacked(path, files, address):
-            _write_record(place, {"url": remote.address, "digest": digest, "bytes": size,
+            _write_record(place, {"url": remote.shown, "digest": digest, "bytes": size,
                                   "time": time.strftime("%Y-%m-%d %H:%M:%S %z")})
         say(f"  {size / 1e6:,.1f} MB in {time.monotonic() - started:.0f} s, sha256 {digest}, in {places.downloads()}")
 

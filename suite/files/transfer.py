@@ -75,6 +75,12 @@ class Remote:
         base, own = urlsplit(mirror), urlsplit(self.url)
         return urlunsplit((base.scheme, base.netloc, base.path + own.path, own.query, ""))
 
+    @property
+    def shown(self) -> str:
+        """The same for messages and records, without a name and password that a mirror may need."""
+        url = urlsplit(self.address)
+        return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
+
 
 @dataclass
 class _State:
@@ -127,7 +133,7 @@ def get(remote: Remote, path: Path, tell: Tell = lambda here, total: None, priva
     full; what came until then stays, but for what is known to be wrong.
     """
     _check_scheme(remote)
-    state = _State(path.with_name(f"{path.name}{private}.part"), remote.address)
+    state = _State(path.with_name(f"{path.name}{private}.part"), remote.shown)
     with told(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         state.read()
@@ -170,7 +176,7 @@ def client() -> httpx2.Client:
 def _check_scheme(remote: Remote) -> None:
     url = urlsplit(remote.address)
     if url.scheme != "https" and url.hostname not in LOOPBACK and not remote.known:
-        raise UserError(f"{remote.address} is not https, and no checksum of the file is known", remote.url,
+        raise UserError("the address is not https, and no checksum of the file is known", remote.shown,
                         "get the file by hand from a place that you trust")
 
 
@@ -181,7 +187,7 @@ def _once(http: httpx2.Client, remote: Remote, state: _State, tell: Tell) -> Non
     headers = {}
     if state.here and (state.validator or remote.known):
         headers = {"Range": f"bytes={state.here}-"} | ({"If-Range": state.validator} if state.validator else {})
-    with transfer_errors.told(state.url), http.stream("GET", state.url, headers=headers) as answer:
+    with transfer_errors.told(state.url), http.stream("GET", remote.address, headers=headers) as answer:
         transfer_errors.check_status(answer, state.url)
         _check_way(answer, remote)
         if answer.status_code == 416:
@@ -206,7 +212,7 @@ def _check_way(answer: httpx2.Response, remote: Remote) -> None:
     for url in (step.url for step in [*answer.history, answer]):
         if url.host != first.hostname or (url.scheme != "https" and url.host not in LOOPBACK):
             raise UserError(f"{first.hostname} redirects to {url.scheme}://{url.host}, and no checksum of the file is "
-                            "known", remote.address, "get the file by hand, if you trust that place")
+                            "known", remote.shown, "get the file by hand, if you trust that place")
 
 
 def _begin(answer: httpx2.Response, remote: Remote, state: _State) -> None:

@@ -122,7 +122,7 @@ def explain(error: BaseException, url: str) -> Exception:
         proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
         name = f"{host}, or that of the proxy," if proxied else host
         return Again(f"the name {name} is not found: there is no network here, or its name server fails", at_once=True,
-                     fix="download on a machine with a network, behind a proxy export HTTPS_PROXY=http://HOST:PORT")
+                     fix="download on a machine with a network; behind a proxy, export HTTPS_PROXY=http://HOST:PORT")
     if any(isinstance(cause, OSError) and cause.errno in NO_ROUTE for cause in causes):
         return Again(f"there is no network here: {host} is out of reach", at_once=True,
                      fix="download on a machine with a network")

@@ -177,6 +177,8 @@ def test_a_mirror_replaces_scheme_and_host(monkeypatch: pytest.MonkeyPatch, tmp_
     assert known.address == "http://mirror.lab:81/data/x/a.gz?b=1" and unknown.address == unknown.url
     monkeypatch.setenv("SUITE_MIRROR", "http://127.0.0.1:81")
     assert unknown.address == "http://127.0.0.1:81/x/a.gz"
+    monkeypatch.setenv("SUITE_MIRROR", "https://me:secret@mirror.lab/")
+    assert known.address.startswith("https://me:secret@mirror.lab/x") and known.shown == "https://mirror.lab/x/a.gz?b=1"
     monkeypatch.setenv("SUITE_MIRROR", "mirror.lab")
     assert "'mirror.lab' is no address" in refused(known, tmp_path / "a")
 
