@@ -5,6 +5,7 @@ Names with `..` or from the root refuse the whole archive; links and devices amo
 
 from __future__ import annotations
 
+import glob
 import shutil
 import stat
 import tarfile
@@ -60,7 +61,9 @@ def extract(archive: Path, members: list[Member], tell: Tell = lambda count: Non
     folder = members[0].target.parent
     with transfer.told(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        half = Path(tempfile.mkdtemp(prefix=".unpacking-", dir=folder))
+        for left in folder.glob(f".unpacking-{glob.escape(archive.name)}-*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        half = Path(tempfile.mkdtemp(prefix=f".unpacking-{archive.name}-", dir=folder))
     try:
         found = _copy(archive, members, half, tell)
         lacking = [member.name for k, member in enumerate(members) if k not in found]

@@ -48,6 +48,7 @@ def test_members_come_to_their_places_and_nothing_else(make: Callable[[Path, dic
     archive, out = make(tmp_path / "x", FILES), tmp_path / "out"
     (out / "data").mkdir(parents=True)
     (out / "data" / "old").write_text("of an earlier version")
+    (out / "one" / ".unpacking-x-left").mkdir(parents=True)  # by a process that was killed
     extract(archive, [Member("data/a.tsv", out / "one" / "a.tsv"), Member("data", out / "data", only=("more",))])
     assert {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*") if path.is_file()} \
         == {"one/a.tsv": FILES["release/release/data/a.tsv"], "data/more/b.tsv": b"b"}
@@ -66,7 +67,7 @@ def test_what_leads_out_is_refused(odd: tarfile.TarInfo, text: str, tmp_path: Pa
     archive = tar_of(tmp_path / "x.tar.gz", FILES, odd)
     with pytest.raises(BadArchive, match=text):
         extract(archive, [Member("data", tmp_path / "out" / "data")])
-    assert [*(tmp_path / "out").iterdir()] == []
+    assert not (tmp_path / "out").exists()
 
 
 def test_zip_that_leads_out_or_has_a_link(tmp_path: Path) -> None:
