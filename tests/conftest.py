@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from suite.store import provenance
 from suite.store.records import Origin
 from suite.store.store import Store
 
+os.environ.setdefault("SUITE_MIRROR", "http://127.0.0.1:9")  # nothing is downloaded in a test: nobody answers there
 logging.getLogger("suite").setLevel(logging.INFO)  # as in a job, so that tests see what it logs
 
 

@@ -128,12 +128,22 @@ def _verbs_without_grids(verb: AddVerb) -> None:
 
 def _data_verb(verb: AddVerb) -> None:
     data = verb("data", "cli.data:main", "lists, prepares, checks or shows the data sets")
-    data.add_argument("action", choices=["list", "prepare", "check", "show"], help="list: sizes, licence, what is "
-                      "here; prepare: ahead of the runs; check: every byte; show: a picture of examples")
-    data.add_argument("names", nargs="*", metavar="NAME", help="data sets (list, check: default all)")
-    data.add_argument("--variant", metavar="NAME", help="only this form of the data (default: all that are here; show: "
-                      "the first that is here)")
+    data.epilog = ("Downloads go to SUITE_CACHE/downloads (default: ~/.cache/s4d-suite/downloads); SUITE_DATA is "
+                   "looked at first. SUITE_MIRROR=https://host/path stands for the hosts of the addresses; HTTPS_PROXY "
+                   "and SSL_CERT_FILE as usual.")
+    data.add_argument("action", choices=["list", "prepare", "check", "show"], help="list: what is "
+                      "here, and what can be; prepare: download and prepare, ahead of the runs; check: every byte; "
+                      "show: a picture of examples")
+    data.add_argument("names", nargs="*", metavar="GRID|NAME", help="data sets (list, check: default all); prepare: "
+                      "also grid files, for what their runs need")
+    data.add_argument("--variant", metavar="NAME", help="only this form of the data (default: all that are here; "
+                      "prepare: and original; show: the first that is here)")
     data.add_argument("--task", metavar="NAME", help="only for this task (default: all)")
+    data.add_argument("--profile", metavar="NAME", help="of the grid files (default: their own)")
+    data.add_argument("--from", dest="origin", type=Path, metavar="PATH", help="prepare: folder, .zip or .tar.gz that "
+                      "the variant is built from, e.g. cifar10 --variant jpeg (default: it is downloaded)")
+    data.add_argument("--verbose", action="store_true", help="list: also sources, licences, places, and what "
+                      "is prepared")
     data.add_argument("--set", dest="sets", action="append", default=[], metavar="OPTION=VALUE",
                       help="an option of the data set's card, e.g. pool=2; may be repeated")
     data.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR", help="of the pictures "

@@ -7,31 +7,60 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from suite.cli.requests import DataRequest
 from suite.config.fields import Data
-from suite.data import cache, cards, checks, prepared, progress_bar, stamps
+from suite.data import cache, cards, checks, cifar_jpeg, download, hub, places, prepared, progress_bar, stamps
 from suite.data.families import FAMILIES, family
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
+from suite.data.wanted import wanted as of_run
 from suite.errors import UserError, nearest
 from suite.files import atomic
 
+if TYPE_CHECKING:
+    from suite.config.run_config import RunConfig
+
+GRID = (".yaml", ".yml")
+WIDTH = 120  # of a line of the list
+HERE = "here"
+REMOTE = "can be downloaded: python run_grid.py data prepare NAME --variant VARIANT"
+BY_HAND = "needs you: `data list NAME --verbose` says where it is from"
 ANEW = "remove the folder, and it is made anew"
 
 
 def main(request: DataRequest) -> int:
-    """Does one of the actions; returns 1 where a check finds damage."""
-    if request.action in ("prepare", "show") and not request.names:
-        raise UserError("no data set is named", f"data {request.action}",
-                        f"one or several of {', '.join(cards.names())}")
-    if request.sets and request.action in ("list", "check"):
-        raise UserError("--set goes with prepare and show", f"data {request.action}", "leave it out")
-    for name in request.names:
+    """Does one of the actions; returns 1 where a check finds damage, or where nothing could be prepared."""
+    _check_request(request)
+    grids = [name for name in request.names if Path(name).suffix in GRID]
+    names = [name for name in request.names if name not in grids]
+    for name in names:
         cards.load(name)  # all are known, before anything starts
-    chosen = [(name, variant) for name in request.names or cards.names() for variant in variants(name, request.variant)]
+    chosen = [(name, variant) for name in names or ([] if grids else cards.names())
+              for variant in variants(name, request.variant)]
+    if request.action == "prepare":
+        return prepare(chosen, request, [Path(grid) for grid in grids])
     return ACTIONS[request.action](chosen, request)
+
+
+def _check_request(request: DataRequest) -> None:
+    """Raises UserError for options that do not go together."""
+    where = f"data {request.action}"
+    grids = [name for name in request.names if Path(name).suffix in GRID]
+    if request.action in ("prepare", "show") and not request.names:
+        raise UserError("no data set is named", where, f"one or several of {', '.join(cards.names())}"
+                        + ("; or grid files" if request.action == "prepare" else ""))
+    if request.sets and request.action in ("list", "check"):
+        raise UserError("--set goes with prepare and show", where, "leave it out")
+    if grids and request.action != "prepare":
+        raise UserError(f"{grids[0]} is a grid file", where, "name data sets, or `data prepare` it")
+    if grids and (request.variant or request.sets or request.task):
+        raise UserError("--variant, --task and --set go with names of data sets: a grid says what its runs need", where,
+                        "leave them out, or name data sets")
+    if request.origin and (request.action != "prepare" or not request.variant or len(request.names) != 1):
+        raise UserError("--from needs one data set and its variant", where,
+                        "e.g. data prepare cifar10 --variant jpeg --from PATH")
 
 
 def variants(name: str, wanted: str | None) -> list[str]:
@@ -41,6 +70,39 @@ def variants(name: str, wanted: str | None) -> list[str]:
 
 
 def list_(chosen: list[tuple[str, str]], request: DataRequest) -> int:
+    """Prints a line for each variant: what is here, can be downloaded, or needs the user; or, verbose, all of it."""
+    if request.verbose:
+        return list_all(chosen)
+    groups: dict[str, list[str]] = {HERE: [], REMOTE: [], BY_HAND: []}
+    for name, variant in chosen:
+        group, size = standing(name, variant)
+        line = f"  {name + ' ' + variant:<25} {size:>8}  {cards.load(name).variants[variant].first_line}"
+        groups[group].append(line if len(line) <= WIDTH else f"{line[:WIDTH - 1]}…")
+    for group, lines in groups.items():
+        if lines:
+            print(group, *lines, sep="\n")
+    print(f"{places.downloads()}: downloads, after SUITE_DATA; {cache.folder()}: prepared data (SUITE_CACHE)"
+          if request.names else "`data list --verbose`: sources, licences, places, and what is prepared")
+    return 0
+
+
+def standing(name: str, variant: str) -> tuple[str, str]:
+    """Whether a variant is here, can be downloaded, or needs the user; and its size here, or to get."""
+    card = cards.load(name).variants[variant]
+    mb = sum(file["size"] for _, meta in cache.entries(name, variant) for file in meta["files"].values()) / 1e6
+    here = f"{mb:,.0f} MB" if mb else ""
+    if card.hub:
+        return (HERE, here) if mb or hub.is_here(card.hub) else (REMOTE, f"{card.download_mb:,.0f} MB")
+    lacking = download.absent(card, card.files)
+    if not lacking:
+        return HERE, here
+    addresses = {file: address for file, address in lacking.items() if address}
+    if len(addresses) == len(lacking):
+        return REMOTE, f"{download.size_of(addresses) / 1e6:,.0f} MB"
+    return (HERE, here) if mb else (BY_HAND, f"{card.download_mb:,.0f} MB")
+
+
+def list_all(chosen: list[tuple[str, str]]) -> int:
     """Prints where each set is from, and every variant with its size, whether it is here, and what is prepared."""
     last = ""
     for name, variant in chosen:
@@ -57,6 +119,8 @@ def list_(chosen: list[tuple[str, str]], request: DataRequest) -> int:
         print(f"    {whereabouts(Source(name, variant, {}))}")
         for line in prepared_here(name, variant):
             print(f"    prepared: {line}")
+    print(f"data are looked for in {os.environ.get('SUITE_DATA') or 'SUITE_DATA, which is not set'}, then in "
+          f"{places.downloads()}, where downloads go")
     print(f"prepared data are kept in {cache.folder()} (SUITE_CACHE)")
     return 0
 
@@ -105,28 +169,70 @@ def told_options(key: Mapping[str, Any]) -> str:
     return ", ".join([key["view"], *changed])
 
 
-def prepare(chosen: list[tuple[str, str]], request: DataRequest) -> int:
-    """Prepares the data of every task of the chosen variants that can be had here; names the others."""
-    missing: list[str] = []
-    for name, variant in chosen:
-        for task in tasks(name, request.task):
-            config = Data(name=name, variant=variant, **options(name, variant, request.sets))
-            started = time.monotonic()
-            try:
-                with progress_bar.shown():
-                    data = prepared.load(config, task)
-            except UserError as error:
-                if request.variant or request.sets:  # just this was asked for
-                    raise
-                missing.append(str(error))
-                break
-            counts = ", ".join(f"{split} {data.count(split):,}" for split in ("train", "val", "test"))
-            mb = sum(array.nbytes for array in data.arrays.values()) / 1e6
-            print(f"{name} {variant} for {task}: {counts}; length {data.length:,}; {mb:,.1f} MB; "
-                  f"{time.monotonic() - started:.1f} s; fingerprint {data.fingerprint[:16]}", flush=True)
-    for text in missing:
+def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence[Path]) -> int:
+    """Downloads and prepares what the grids and the chosen variants need; names what cannot be had.
+
+    Of a data set without a variant: downloads only `original`, and prepares every variant that is here. Raises
+    UserError where just one variant was asked for, or a grid; else returns 1 where nothing could be prepared.
+    """
+    wanted = {(config.data.canonical, config.task): (config.data, config.task) for config in configs(grids, request)}
+    needed = list(wanted.values())
+    asked = [(Data(name=name, variant=variant, **options(name, variant, request.sets)), task)
+             for name, variant in chosen for task in tasks(name, request.task)]
+    if request.origin:
+        build(request.origin, *chosen[0])
+    failed = fetched(needed + [(data, task) for data, task in asked if request.variant or data.variant == "original"])
+    missing: dict[tuple[str, str], UserError] = {}
+    for data, task in needed + asked:
+        if (data.name, data.variant) in missing:
+            continue
+        try:
+            made(data, task)
+        except UserError as error:
+            missing[data.name, data.variant] = error
+    if missing and (grids or request.variant or request.sets):  # just this was asked for
+        raise UserError(dict.fromkeys(p for error in failed or missing.values() for p in error.problems))
+    for text in map(str, failed):
+        print(f"not downloaded: {text}")
+    for text in map(str, missing.values()):
         print(f"not prepared: {text}")
-    return 1 if len(missing) == len(chosen) else 0
+    return 1 if missing and len(missing) == len({(data.name, data.variant) for data, _ in needed + asked}) else 0
+
+
+def configs(grids: Sequence[Path], request: DataRequest) -> list[RunConfig]:
+    """The configurations of the runs of grid files. Raises UserError with the problems of the first that has some."""
+    from suite.grid.expand import load_grid
+
+    found = [run.config for path in grids for run in load_grid(path, request.profile).runs]
+    return [config for config in found if config.kind == "train"]
+
+
+def fetched(wanted: Sequence[tuple[Data, str]]) -> list[UserError]:
+    """Download what these need and have a public address; the errors of those that failed."""
+    failed: list[UserError] = []
+    wants = [of_run(data, task) for data, task in wanted]
+    download.fetch([want.source for want in wants if not want.is_prepared()], failed=failed.append)
+    return failed
+
+
+def build(origin: Path, name: str, variant: str) -> None:
+    """Build the files of a variant from the images in `origin`. Raises UserError where that is not how it is made."""
+    card = cards.load(name).variant(variant)
+    if card.images is None:
+        raise UserError(f"{name} {variant} is not built from images", "--from", "leave it out")
+    for split, path in cifar_jpeg.build(origin, card).items():
+        print(f"built {path}: {split}, digest of images, labels and order {card.files[split].rows_sha256}", flush=True)
+
+
+def made(data: Data, task: str) -> None:
+    """Prepare the data of a task and say what they are. Raises UserError where they cannot be had."""
+    started = time.monotonic()
+    with progress_bar.shown():
+        found = prepared.load(data, task)
+    counts = ", ".join(f"{split} {found.count(split):,}" for split in ("train", "val", "test"))
+    mb = sum(array.nbytes for array in found.arrays.values()) / 1e6
+    print(f"{data.name} {data.variant} for {task}: {counts}; length {found.length:,}; {mb:,.1f} MB; "
+          f"{time.monotonic() - started:.1f} s; fingerprint {found.fingerprint[:16]}", flush=True)
 
 
 def tasks(name: str, wanted: str | None) -> list[str]:
@@ -163,7 +269,7 @@ def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:
             with progress_bar.shown():
                 for file in here(source):
                     source.path(file)
-                    told += f"\n    {file}: sha256 {source.card.files[file].sha256 or stamps.content(source, file)}"
+                    told += f"\n    {file}: {checked(source, file)}"
         except UserError as error:
             damaged += 1
             told = f"DAMAGED: {error}"
@@ -175,6 +281,23 @@ def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:
             print(f"    prepared {told_options(meta['key'])}, {path.name}: {state or 'good'}")
     print(f"{damaged} damaged" if damaged else "nothing is damaged")
     return 1 if damaged else 0
+
+
+def checked(source: Source, file: str) -> str:
+    """The sha256 of a file of a card, and what is recorded of its download. Raises UserError where they differ."""
+    path = source.find(file)
+    card, record = source.card.files[file], download.record_of(path)
+    text = f"sha256 {card.sha256 or stamps.content(source, file)}"
+    if card.rows_sha256:
+        text = f"as on the card: its sha256, or the digest of images, labels and order {card.rows_sha256}"
+    if record is None:
+        return text
+    address = source.card.address(file)
+    if path.is_file() and address and not address.member and not source.card.images \
+            and atomic.sha256_of(path) != record["digest"]:
+        raise UserError(f"{path} is not as it was downloaded: its sha256 was {record['digest']}", source.place,
+                        f"remove it, then {download.command(source.name, source.variant)}")
+    return f"{text}; downloaded {record['time']} from {record['url']}, sha256 of the download {record['digest']}"
 
 
 def unusable(path: Path, source: Source) -> str:
@@ -215,4 +338,4 @@ def first_here(name: str, ways: list[str], task: str, sets: Sequence[str]) -> pr
     raise AssertionError("every data set has a variant")
 
 
-ACTIONS = {"list": list_, "prepare": prepare, "check": check, "show": show}
+ACTIONS = {"list": list_, "check": check, "show": show}

@@ -170,10 +170,16 @@ class MergeRequest:
 
 @dataclass(frozen=True)
 class DataRequest:
-    """`data`: list, prepare, check or show; `sets` are `option=value` texts."""
+    """`data`: list, prepare, check or show; `sets` are `option=value` texts.
+
+    `names` are data sets or, to prepare, grid files, which `profile` is for; `origin` is what a variant is built from.
+    """
 
     action: str
     names: tuple[str, ...] = ()
+    profile: str | None = None
+    origin: Path | None = None
+    verbose: bool = False
     variant: str | None = None
     task: str | None = None
     sets: tuple[str, ...] = ()

@@ -26,10 +26,10 @@ from typing import IO, Any, TypedDict
 import numpy as np
 from filelock import FileLock
 
+from suite.data import places
 from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
 from suite.files import atomic
-from suite.files.variables import cache_folder
 
 LAYOUT = 1  # of an entry; another number makes every entry anew
 META = "meta.json"
@@ -67,7 +67,7 @@ class Entry:
 
 def folder() -> Path:
     """Where prepared data are kept: the environment variable SUITE_CACHE, or `~/.cache/s4d-suite`. Raises UserError."""
-    return cache_folder("SUITE_CACHE")
+    return places.cache()
 
 
 def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> Entry:

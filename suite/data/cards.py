@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, model_validator
 
-from suite.data import tasks
+from suite.data import places, tasks
 from suite.errors import Problem, UserError, nearest
 from suite.files.clutter import files_in
 from suite.files.variables import folder_in
@@ -32,22 +32,68 @@ class Option(Part):
     legacy: bool | int | float | str | None = None
 
 
+DATA = "${SUITE_DATA}/"  # a place below it may also be in the folder of the downloads
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Download(Part):
+    """A public address of a file: it is the file itself, or an archive of which `member` is the file or folder."""
+
+    url: str = Field(pattern=r"^https?://[^/\s]+/\S+$")
+    mb: float = Field(gt=0, description="of the download, about")
+    bytes: int | None = Field(None, gt=0, description="of the download, exactly, where known")
+    sha256: Digest | None = Field(None, description="of the download; without it only https from this address will do")
+    member: str | None = Field(None, description="file or folder within the archive, at any depth, as `tsv_data/a.tsv`")
+    only: tuple[str, ...] = Field((), description="parts of a folder that are needed; none: all")
+    unpacked_mb: float = Field(0, ge=0, description="what the member takes on the disk, about")
+
+    @property
+    def size(self) -> int:
+        """Bytes to download, exactly or about."""
+        return self.bytes if self.bytes is not None else int(self.mb * 1e6)
+
+
 class File(Part):
     """A file, folder or archive of a variant, at the first of the places in `path` that is there.
 
-    A place is relative to the repository, or starts with an environment variable, as `${SUITE_DATA}/imdb`. Without a
-    sha256 it is the user's own: its content is fingerprinted when it is prepared. `tasks` that need it; none: all.
+    A place is relative to the repository, or starts with an environment variable, as `${SUITE_DATA}/imdb`. What is not
+    in SUITE_DATA is looked for, under the same name, in the folder of the downloads (`suite.data.places.downloads`),
+    where `data prepare` puts what has an address (`download`). Without a sha256 a file is the user's own: its content
+    is fingerprinted when it is prepared. `rows_sha256` is an alternative, which does not depend on the program that
+    wrote the Parquet file: the digest of its images and labels (see `suite.data.cifar_jpeg`). `tasks` that need it;
+    none: all.
     """
 
     path: str | tuple[str, ...]
-    sha256: str | None = Field(None, pattern=r"^[0-9a-f]{64}$")
+    sha256: Digest | None = None
+    rows_sha256: Digest | None = None
     tasks: tuple[str, ...] = ()
+    download: Download | None = None
 
     @model_validator(mode="after")
     def _below(self) -> File:
-        if any(".." in Path(place).parts for place in self.places):
+        if any(".." in Path(place).parts for place in (*self.places, *([self.member] if self.member else []))):
             raise ValueError("a path may not lead upwards with ..")
+        if self.download and self._below_data is None:
+            raise ValueError(f"what is downloaded needs a place below {DATA} of the name that it has at its address")
         return self
+
+    @property
+    def member(self) -> str | None:
+        """The file or folder of the archive that is downloaded; None where the download is the file."""
+        return self.download.member if self.download else None
+
+    @property
+    def _below_data(self) -> str | None:
+        """The place below SUITE_DATA that has the name of what is downloaded."""
+        name = (self.member or self.download.url if self.download else "").rsplit("/", 1)[-1]
+        rests = [place.removeprefix(DATA) for place in self.places if place.startswith(DATA)]
+        return next((rest for rest in rests if rest.rsplit("/", 1)[-1] == name), None)
+
+    @property
+    def target(self) -> Path | None:
+        """Where a download of it goes; None where it has no address."""
+        return places.downloads() / self._below_data if self.download and self._below_data else None
 
     @property
     def places(self) -> tuple[str, ...]:
@@ -74,6 +120,9 @@ class File(Part):
             if path.exists():
                 return path
             problems.append(Problem(f"{path} is not there"))
+        for place in self.places:
+            if place.startswith(DATA) and (path := places.downloads() / place.removeprefix(DATA)).exists():
+                return path
         raise UserError("; nor: ".join(problem.what for problem in problems),
                         fix=next((problem.fix for problem in problems if problem.fix), ""))
 
@@ -102,6 +151,7 @@ class Variant(Part):
     close: bool = False
     files: dict[str, File] = {}
     hub: Hub | None = None
+    images: Download | None = Field(None, description="archive of image files of which the Parquet files are built")
     counts: dict[str, int] = {}
     labels: tuple[str, ...] = Field((), description="names of the classes, in their order")
     options: dict[str, Option] = {}
@@ -111,6 +161,10 @@ class Variant(Part):
         if self.files and self.hub:
             raise ValueError("a variant comes from files or from the hub: make two variants of it")
         return self
+
+    def address(self, file: str) -> Download | None:
+        """The public address of one of its files, or of the archive that it is built from."""
+        return self.files[file].download or self.images
 
     @property
     def first_line(self) -> str:

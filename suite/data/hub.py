@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -37,6 +38,14 @@ def check(hub: Hub, place: str, ways: str) -> None:
         datasets.load_dataset_builder(hub.repo, hub.config, revision=hub.revision)
 
 
+def is_here(hub: Hub) -> bool:
+    """Whether this revision of the data set is in the local cache of the hub; looks at the folder only."""
+    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
+    home = Path(os.environ.get("HF_HOME") or caches / "huggingface")
+    cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
+    return (cache / f"datasets--{hub.repo.replace('/', '--')}" / "snapshots" / hub.revision).is_dir()
+
+
 @contextmanager
 def told(hub: Hub, where: str, ways: str) -> Iterator[None]:
     """Turn what `datasets` raises into one UserError that says what happened and what can be done."""
@@ -50,7 +59,8 @@ def told(hub: Hub, where: str, ways: str) -> Iterator[None]:
     except (pa.ArrowException, DatasetGenerationError, HTTPError, ValueError, RuntimeError, OSError) as error:
         if isinstance(error, ConnectionError):
             what = (f"{place} is not in the local cache of the Hugging Face hub, which cannot be reached: there is no "
-                    "network, or HF_HUB_OFFLINE is set")
+                    "network, or HF_HUB_OFFLINE is set" + (", as it is in a job of a cluster"
+                                                               if os.environ.get("SLURM_JOB_ID") else ""))
         elif any(isinstance(e, (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError))
                  for e in causes(error)):
             what = f"the Hugging Face hub does not have {place}: {cause(error)}"
@@ -60,10 +70,18 @@ def told(hub: Hub, where: str, ways: str) -> Iterator[None]:
 
 
 def library() -> Any:
-    """The package `datasets`, told not to try again and again (24 s) where the name of the hub cannot be resolved."""
+    """The package `datasets`, told not to try again and again (24 s) where the name of the hub cannot be resolved.
+
+    Within a job of a cluster it is told to use the local cache only.
+    """
     proxies = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
     host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
-    if "datasets" not in sys.modules and not proxies:
+    if os.environ.get("SLURM_JOB_ID"):
+        os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded within a job of a cluster
+        for module in ("datasets.config", "huggingface_hub.constants"):  # which read it when they are imported
+            if module in sys.modules:
+                vars(sys.modules[module])["HF_HUB_OFFLINE"] = True
+    elif "datasets" not in sys.modules and not proxies:
         try:
             socket.getaddrinfo(host, None)
         except OSError:

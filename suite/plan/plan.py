@@ -114,10 +114,11 @@ def missing_data(runs: Iterable[GridRun]) -> list[MissingData]:
 
 
 def _is_prepared(config: RunConfig) -> bool:
-    from suite.data import cache, prepared
+    from suite.data import cache
+    from suite.data.wanted import wanted as choose
 
     try:
-        want = prepared.wanted(config.data, config.task)
+        want = choose(config.data, config.task)
         return cache.find(want.label, want.key) is not None
     except UserError:  # a source that was never read, or no folder for prepared data
         return False

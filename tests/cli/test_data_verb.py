@@ -22,13 +22,37 @@ from suite.report import examples
 
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
+    monkeypatch.setenv("SUITE_MIRROR", "http://127.0.0.1:9")  # nothing listens there: no test downloads from elsewhere
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with own_cards(tmp_path, monkeypatch) as own:
         yield own
 
 
-def test_list_names_sizes_places_and_what_is_prepared(made: Cards, capsys: pytest.CaptureFixture[str]) -> None:
-    data = made.load("bidmc_rr", "sample", normalization="window")
+def test_list_has_a_line_for_each_variant_in_three_groups(made: Cards, capsys: pytest.CaptureFixture[str],
+                                                          monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    made.load("bidmc_rr", "sample")
     assert main(["data", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    here, remote, by_hand = (next(k for k, line in enumerate(lines) if line.startswith(start))
+                             for start in ("here", "can be downloaded: python run_grid.py data prepare", "needs you"))
+    assert len(lines) == 4 + sum(len(cards.load(name).variants) for name in cards.names())
+    group = {" ".join(line.split()[:2]): (k, line) for k, line in enumerate(lines) if line.startswith("  ")}
+    assert here < group["bidmc sample"][0] < remote < group["cifar10 original"][0] < by_hand < group["bidmc cut"][0]
+    assert group["speech_commands original"][1].split()[2:4] == ["2,429", "MB"]
+    assert group["cifar10 binary"][1].split()[2:4] == ["170", "MB"] and group["cifar10 jpeg"][0] < by_hand
+    assert group["bidmc sample"][1].split()[2:4] == ["6", "MB"] and max(map(len, lines)) <= 120
+    assert str(tmp_path) not in "".join(lines)
+    (tmp_path / "hub" / "datasets--uoft-cs--cifar10" / "snapshots"
+     / cards.load("cifar10").variants["original"].hub.revision).mkdir(parents=True)
+    assert main(["data", "list", "cifar10"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[1] for line in lines[1:3]] == ["sample", "original"] and lines[3].startswith("can be down")
+
+
+def test_verbose_list_names_sizes_places_and_what_is_prepared(made: Cards, capsys: pytest.CaptureFixture[str]) -> None:
+    data = made.load("bidmc_rr", "sample", normalization="window")
+    assert main(["data", "list", "--verbose"]) == 0
     text = capsys.readouterr().out
     assert len(cards.names()) > 5
     for name in cards.names():
@@ -40,7 +64,7 @@ def test_list_names_sizes_places_and_what_is_prepared(made: Cards, capsys: pytes
     assert "Hugging Face hub: uoft-cs/cifar10" in text and "not here: ${BIDMC32}/BIDMC32HR_TRAIN.ts is needed" in text
     assert f"found: {Path(__file__).parents[2] / 'datasets' / 'samples'}, 3 files" in text
     assert "prepared: rr, normalization=window: 6." in text and f"fingerprint {data.fingerprint[:16]}" in text
-    assert text.count("prepared: ") == 1
+    assert text.count("prepared: ") == 1 and f"then in {made.cache}/downloads, where downloads go" in text
 
 
 def test_list_is_quick_and_imports_nothing_heavy() -> None:
@@ -56,6 +80,7 @@ def test_prepare_says_what_it_made_and_what_is_missing(made: Cards, capsys: pyte
     text = capsys.readouterr().out
     assert "bidmc sample for bidmc_hr: train 555, val 120, test 120; length 1,000; 6.4 MB" in text
     assert "not prepared: data set bidmc, variant cut: " in text
+    assert "not downloaded: http://127.0.0.1:9/records/4001456/files/BIDMC32HR_TRAIN.ts: 127.0.0.1 cannot be" in text
     assert len([*cache.entries("bidmc", "sample")]) == 1
     assert main(["data", "prepare", "bidmc", "--variant", "cut"]) == 2
     assert "recordings.parquet is not there" in capsys.readouterr().err
@@ -152,6 +177,7 @@ def test_run_names_all_data_that_are_missing_and_plan_needs_none(made: Cards, tm
     assert "data set cifar10, variant jpeg: " in text and "data set bidmc, variant original: " in text
     assert "variant sample: " not in text and text.endswith("2 errors; nothing was started\n")
     assert "--set data.variant=cut (7,950 windows" in text and "(18 MB to get)" in text
+    assert "it is not here: 1,067 MB to download, which no run does unasked" in text
     assert not (tmp_path / "runs").exists()
 
 

@@ -77,7 +77,8 @@ class TestBadFiles:
         self.patch.setenv("SUITE_DATA", str(tmp_path))
         text = self.message("scifar", "jpeg")
         assert f"{tmp_path}/cifar10/train.parquet is not there" in text
-        assert "Save the 60,000 images as Parquet" in text and "--set data.variant=sample" in text
+        assert "data prepare cifar10 --variant jpeg` builds the Parquet files" in text
+        assert "--set data.variant=sample" in text
 
     def test_another_file_than_the_cards(self) -> None:
         expected = cards.load("bidmc").variants["sample"].files["test"].sha256

@@ -220,7 +220,9 @@ class TestParts:
         _, alive = psutil.wait_procs(children, timeout=60)
         assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
         _, errors = process.communicate(timeout=60)
-        assert errors.count("Traceback") == (0 if how == signal.SIGKILL else 1), errors  # none from a worker
+        # None from a worker. The thread of the pool's library may say that it was interrupted, too.
+        of_library = errors.count("Exception in thread ExecutorManagerThread")
+        assert errors.count("Traceback") - of_library == (0 if how == signal.SIGKILL else 1), errors
         assert how == signal.SIGKILL or "Warning" not in errors  # killed, loky's tracker tells what it cleans up
 
     def test_no_process_is_left_when_all_is_done_or_the_caller_stops(self, tmp_path: Path,

