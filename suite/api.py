@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def load_grid(path: str | Path, profile: str | None = None, sets: Iterable[str] = (),
               only: Iterable[str] = ()) -> Grid:
-    """The grid in a file, expanded into its runs.
+    """The grid in a file, or of the suite (`suite:NAME`), expanded into its runs.
 
     `profile`, `sets` (`field=value`) and `only` (`axis=label`) are as `--profile`, `--set` and `--only`. Raises
     UserError with every problem of the file.

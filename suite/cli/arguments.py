@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,17 +11,23 @@ from suite.cli.requests import Executor
 from suite.train.mode import Mode
 from suite.version import VERSION
 
+SCRIPT, INSTALLED = "run_grid.py", "s4d-suite"
 ABOUT = """\
 Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
 
-  python run_grid.py grids/quickstart.yaml            run what is missing, then write reports/quickstart.*
-  python run_grid.py plan grids/quickstart.yaml       what would run, what not and why, and what it costs
-  python run_grid.py status grids/quickstart.yaml     how far each run is; changes nothing
-  python run_grid.py report grids/quickstart.yaml     the tables of what there is so far
-  python run_grid.py why grids/quickstart.yaml S4D-Real sCIFAR     from a cell to its runs, settings and logs
+  {command} {grid}            run what is missing, then write reports/quickstart.*
+  {command} plan {grid}       what would run, what not and why, and what it costs
+  {command} status {grid}     how far each run is; changes nothing
+  {command} report {grid}     the tables of what there is so far
+  {command} why {grid} S4D-Real sCIFAR     from a cell to its runs, settings and logs
 """
+MORE = "`{command} VERB --help` tells the options of a verb. `run` is the verb where none is named."
 AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its function, one line about it
-MORE = "`python run_grid.py VERB --help` tells the options of a verb. `run` is the verb where none is named."
+
+
+def program() -> str:
+    """The name by which this program was called: that of the installed command, or of the script in a clone."""
+    return INSTALLED if Path(sys.argv[0]).stem == INSTALLED else SCRIPT
 
 
 def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
@@ -29,7 +36,10 @@ def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     The function takes a request (`suite.cli.requests`), or, if the command has grid files, the loaded grids and a
     request; it returns the exit status.
     """
-    parser = argparse.ArgumentParser(prog="run_grid.py", description=ABOUT, epilog=MORE,
+    called = {"command": INSTALLED, "grid": "suite:quickstart.yaml"} if program() == INSTALLED else \
+        {"command": f"python {SCRIPT}", "grid": "grids/quickstart.yaml"}
+    parser = argparse.ArgumentParser(prog=program(), description=ABOUT.format_map(called),
+                                     epilog=MORE.format_map(called),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"s4d-suite {VERSION}")
     sub = parser.add_subparsers(metavar="VERB")

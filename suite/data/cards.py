@@ -13,10 +13,11 @@ from pydantic import Field, model_validator
 
 from suite.data import tasks
 from suite.errors import Problem, UserError, nearest
+from suite.files import resources
 from suite.files.yaml import load_yaml
 from suite.files.yaml_model import NAME, Part, validated
 
-CARDS = Path(__file__).parents[2] / "datasets"
+CARDS = resources.folder("datasets")
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 Name = Annotated[str, Field(pattern=NAME)]  # it names folders of the cache
 
@@ -73,8 +74,22 @@ class File(Part):
             if path.exists():
                 return path
             problems.append(Problem(f"{path} is not there"))
+        if self.ours and resources.is_installed():
+            return self._find_sample()
         raise UserError("; nor: ".join(problem.what for problem in problems),
                         fix=next((problem.fix for problem in problems if problem.fix), ""))
+
+
+    def _find_sample(self) -> Path:
+        """The place of a sample that no wheel carries. Raises UserError where SUITE_DATA does not have it, either."""
+        home, name = os.environ.get("SUITE_DATA"), Path(self.places[0]).name
+        path = Path(home or "", "samples", name)
+        if home and path.exists():
+            return path
+        told = f"nor at {path}" if home else "and the environment variable SUITE_DATA is not set"
+        raise UserError(f"the sample {name} is not in the installed package, since these data have no formal licence, "
+                        + told, fix="run the suite from a clone of its repository, or copy datasets/samples of a clone "
+                        "to ${SUITE_DATA}/samples")
 
 
 class Hub(Part):

@@ -12,13 +12,15 @@ from pydantic import ValidationError
 
 from suite.config.rules import Rule, violations
 from suite.config.run_config import GROUPS, RunConfig, fields
+from suite.data import cards
 from suite.errors import Problem, Problems, UserError
+from suite.files import resources, study
 from suite.files.validation import message
 from suite.files.yaml import Node
 from suite.grid.axes import Block, read_block, when_problems
 from suite.grid.combinations import Combination, combinations
 from suite.grid.command_line import CommandLine
-from suite.grid.file import merge, read_grid, read_profile
+from suite.grid.file import GRIDS, merge, read_grid, read_profile
 from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
 
@@ -26,10 +28,14 @@ LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is ref
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
-    """The grid in a file, expanded. `sets` and `only` are `field=value` and `axis=label` texts of the command line.
+    """The grid in a file, or of the suite (`suite:NAME`), expanded.
 
+    `sets` and `only` are `field=value` and `axis=label` texts of the command line.
     Raises UserError with every problem of the file at once.
     """
+    path = resources.grid_path(path, GRIDS)
+    if study.add([study.of_grid(path)]):
+        cards.load.cache_clear()  # a card of the study may have the name that another one had
     node = read_grid(path)
     profile = profile or str(node.get("profile", "paper"))
     overlay = read_profile(profile, node)

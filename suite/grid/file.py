@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from suite.errors import UserError, nearest
+from suite.files import resources
 from suite.files.yaml import Node, duplicate_key, load_yaml
 from suite.grid.checks import grid_problems, profile_problems
 from suite.grid.grammar import NAME, Block
 
-GRIDS = Path(__file__).parents[2] / "grids"
+GRIDS = resources.folder("grids")
 LONGEST = 255  # bytes of a file name
 JOINED = ("exclude", "overrides")  # lists that a file which extends another adds to, where others are replaced
 
@@ -135,10 +136,11 @@ def _with_parents(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
         if not isinstance(name, str) or not name or not name.isprintable() or \
                 max(map(len, name.encode().split(b"/"))) > LONGEST:
             raise UserError(f"{name!r:.80} is not a valid file name", parents.at.key("extends"))
+        file = path.parent / resources.grid_path(Path(name), GRIDS, parents.at.key("extends"))
         try:
-            parent = _extended(path.parent / name, chain)
+            parent = _extended(file, chain)
         except UserError as error:
-            if not (path.parent / name).exists():
+            if not file.exists():
                 raise UserError(f"file not found: {name!r}", parents.at.key("extends"),
                                 error.problems[0].fix) from None
             raise

@@ -16,9 +16,9 @@ from pathlib import Path
 
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
+from suite.files import resources
 
-ROOT = Path(__file__).resolve().parents[2]
-OURS = ("suite", "datasets")  # code, and the cards and samples that it finds beside itself
+OURS = ("suite", "datasets")  # code, and the cards and samples beside it, which a wheel has below suite/
 LEFT_OUT = {"__pycache__", ".git", ".venv"}
 
 
@@ -75,8 +75,9 @@ def own_modules(configs: Iterable[RunConfig]) -> list[str]:
 
 def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """Name in the copy, and path, of each file."""
-    for name in OURS:
-        yield from _below(ROOT / name)
+    yield from _below(resources.PACKAGE)
+    if not resources.is_installed():
+        yield from _below(resources.folder("datasets"))
     for top in dict.fromkeys(module.partition(".")[0] for module in [*own_modules(configs), *modules]):
         if top not in OURS:
             yield from _files_of(top)

@@ -1,0 +1,53 @@
+"""The studies of this process: folders of a user's own grids, methods, data sets, and sources of reports.
+
+The folder of a grid is a study; that of a grid in a folder `grids` is the folder above. What it holds adds to the
+suite's own: modules (`my_methods.py`), cards (`datasets/*.yaml`), and `reports/`.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from suite.files import resources
+
+_folders: dict[Path, None] = {}  # a set that keeps the order
+
+
+def of_grid(path: Path) -> Path:
+    """The study that a grid belongs to."""
+    folder = path.absolute().parent
+    return folder.parent if folder.name == "grids" else folder
+
+
+def is_own(folder: Path) -> bool:
+    """Whether a folder is a user's, and not the one that the suite's own grids lie in."""
+    return folder.resolve() != resources.root().resolve()
+
+
+def add(folders: Iterable[Path]) -> bool:
+    """Make the modules, cards and sources of these studies known to this process. Returns whether one of them is new.
+
+    They are appended to the import path: a module of a study never hides one that is installed.
+    """
+    before = len(_folders)
+    for folder in map(Path, folders):
+        if is_own(folder):
+            _folders[folder] = None
+        if str(folder) not in sys.path and folder != resources.IN_WHEEL:
+            sys.path.append(str(folder))
+    return len(_folders) > before
+
+
+def folders() -> tuple[Path, ...]:
+    """The studies that are known, in the order in which they came."""
+    return tuple(_folders)
+
+
+def clear() -> None:
+    """Forget all of them; for tests."""
+    for folder in _folders:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+    _folders.clear()
