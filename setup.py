@@ -1,4 +1,4 @@
-"""Builds the wheel: the code, and a copy of the cards, grids and sources of reports in `suite/_data`.
+"""Builds the wheel: the code, and a copy of the cards, grids, sources of reports and the first study in `suite/_data`.
 
 All else is in `pyproject.toml`. The folders stay at the top of a clone; a wheel has no top-level `datasets`, which is
 the name of another package.
@@ -15,6 +15,7 @@ PATTERNS = {  # what goes along; the samples of CIFAR-10 and IMDB have no formal
     "datasets": ["*.yaml", "LICENSES.md", "samples/speech_commands-*.parquet", "samples/bidmc-*.parquet"],
     "grids": ["*.yaml", "schema.json", "AMBIGUITIES.md", "_base/*.yaml", "_profiles/*.yaml"],
     "reports": ["claims.yaml", "published/*.yaml", "tables/*.yaml", "templates/*"],
+    "study": ["README.md", "my_methods.py", "grids/*.yaml", "reports/*.yaml", "reports/*/*.yaml"],
 }
 
 

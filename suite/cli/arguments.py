@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +29,11 @@ AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its functi
 def program() -> str:
     """The name by which this program was called: that of the installed command, or of the script in a clone."""
     return INSTALLED if Path(sys.argv[0]).stem == INSTALLED else SCRIPT
+
+
+def command() -> str:
+    """What to type in the place of a program's name, from the folder in which it was typed before."""
+    return INSTALLED if program() == INSTALLED else f"python {shlex.quote(str(Path(sys.argv[0]).absolute()))}"
 
 
 def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
@@ -124,6 +130,9 @@ def _verbs_without_grids(verb: AddVerb) -> None:
                          help="default: reports/figures")
     theory = verb("theory", "cli.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
     theory.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    init = verb("init", "cli.init:init", "write a study that runs as it is: a grid, a layer, a layout, claims")
+    init.add_argument("folder", type=Path, metavar="DIR", help="of the new study; nothing in it is overwritten")
+    init.set_defaults(command=command())
     merge = verb("merge", "cli.merge:merge", "bring the runs of one store into another; the same id is the same run")
     merge.add_argument("source", type=Path, metavar="FROM", help="store that is read, or a folder that freeze has "
                        "made; it is not changed")

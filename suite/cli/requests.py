@@ -180,6 +180,14 @@ class DataRequest:
 
 
 @dataclass(frozen=True)
+class InitRequest:
+    """`init`: the folder of the new study, and the command that runs it."""
+
+    folder: Path
+    command: str = "s4d-suite"
+
+
+@dataclass(frozen=True)
 class WriteRequest:
     """`figures`, `theory` and `schema`: the folder or file that is written."""
 

@@ -6,6 +6,7 @@ suite's own: modules (`my_methods.py`), cards (`datasets/*.yaml`), and `reports/
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -43,6 +44,20 @@ def add(folders: Iterable[Path]) -> bool:
 def folders() -> tuple[Path, ...]:
     """The studies that are known, in the order in which they came."""
     return tuple(_folders)
+
+
+def hidden(module: str, study: Path) -> str:
+    """The file that `import` gives for a module of this study, where it is another one; else ''."""
+    top = module.partition(".")[0]
+    places = [folder / name for folder in (study, study / "grids") for name in (f"{top}.py", top)]
+    own = [path for path in places if path.exists()]
+    if not own:
+        return ""
+    there = sys.modules.get(top)
+    spec = there.__spec__ if there is not None else importlib.util.find_spec(top)
+    origin = Path(spec.origin).resolve() if spec is not None and spec.origin and spec.has_location else None
+    is_own = origin is None or any(origin.is_relative_to(path.resolve()) for path in own)
+    return "" if is_own else str(origin)
 
 
 def clear() -> None:

@@ -43,6 +43,7 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     blocks = _read_blocks(node, overlay, command)
     _check_size(blocks, node)
     expansions = _expand(blocks, command, profile)
+    _check_modules([run.config for one in expansions for run in one.runs], path)
     axes = _labels(blocks)
     chosen, left_out = command.choose(_merged(expansions), axes)
     replaced = [(key, old) for one in expansions for key, old in one.resized if old.at.file == node.at.file]
@@ -51,6 +52,15 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
                 seeds=tuple(dict.fromkeys(seed for block in blocks for seed in block.seeds)),
                 expect=Expect.model_validate(Node(node.get("expect", {}), node.at).plain()), changes=command.changes,
                 resized=tuple(dict.fromkeys(old.at.key(key) for key, old in replaced)))
+
+
+def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:
+    """Raises UserError where an own module is not the one of the grid's study, as another of its name comes first."""
+    names = {value for config in configs for value in (config.ssm.init, config.model.name) if ":" in value}
+    for module in sorted({name.partition(":")[0] for name in names}):
+        if other := study.hidden(module, study.of_grid(path)):
+            raise UserError(f"the module {module!r} of this study is hidden by {other}", str(path),
+                            "rename it, or name the grids of one study at a time")
 
 
 def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list[Block]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("suite", "datasets", "grids", "reports", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md")
+PARTS = ("suite", "datasets", "grids", "reports", "study", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md")
 ONE_RUN = ("--only", "task=SC", "--only", "method=S4D-Lin", "--only", "seed=0", "--set", "train.epochs=1")
 COPIED = """
 import sys
@@ -111,3 +111,13 @@ def test_it_trains_from_the_wheel(installed: Installed) -> None:
     assert done.returncode == 0, done.stderr
     assert "1 done" in installed.call("status", "suite:quickstart.yaml", *ONE_RUN).stdout
     assert (installed.folder / "reports/index.html").stat().st_size > 1000
+
+
+@pytest.mark.slow
+def test_a_new_study_runs_from_the_wheel(installed: Installed) -> None:
+    assert installed.call("init", "my study").returncode == 0
+    folder = installed.folder / "my study"
+    done = installed.call("grids/mine.yaml", "--only", "seed=0", "--until", "epoch=1", folder=folder)
+    assert done.returncode == 0, done.stderr
+    assert "Gated" in done.stdout and "1/5 epochs" in done.stdout and "20.2 ± 0.7" in done.stdout
+    assert (folder / "reports/mine.md").is_file() and (folder / "runs").is_dir()
