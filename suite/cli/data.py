@@ -10,19 +10,22 @@ from pathlib import Path
 from typing import Any
 
 from suite.cli.requests import DataRequest
+from suite.config import own_data
 from suite.config.fields import Data
 from suite.data import cache, cards, checks, prepared, progress_bar, stamps
 from suite.data.families import FAMILIES, family
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
 from suite.errors import UserError, nearest
-from suite.files import atomic
+from suite.files import atomic, study
 
 ANEW = "remove the folder, and it is made anew"
 
 
 def main(request: DataRequest) -> int:
-    """Does one of the actions; returns 1 where a check finds damage."""
+    """Does one of the actions; returns 1 where a check finds damage. In the folder of a study, its data are known."""
+    if (Path.cwd() / "datasets").is_dir():
+        study.add([Path.cwd()])
     if request.action in ("prepare", "show") and not request.names:
         raise UserError("no data set is named", f"data {request.action}",
                         f"one or several of {', '.join(cards.names())}")
@@ -110,7 +113,7 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest) -> int:
     missing: list[str] = []
     for name, variant in chosen:
         for task in tasks(name, request.task):
-            config = Data(name=name, variant=variant, **options(name, variant, request.sets))
+            config = chosen_data(name, variant, task, request.sets)
             started = time.monotonic()
             try:
                 with progress_bar.shown():
@@ -131,7 +134,7 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest) -> int:
 
 def tasks(name: str, wanted: str | None) -> list[str]:
     """The tasks of a data set, one of those that share their arrays; or the one that is wanted."""
-    views = dict(family(name).VIEWS) if name in FAMILIES else {}
+    views = dict(family(name).VIEWS) if name in FAMILIES or cards.load(name).prepare else {}
     if wanted is None:
         return list({view: task for task, view in reversed(views.items())}.values())[::-1]
     if wanted not in views:
@@ -151,6 +154,13 @@ def options(name: str, variant: str, sets: Sequence[str]) -> dict[str, Any]:
         found[key.removeprefix("data.")] = parse_yaml(f"value: {value}", "--set").plain()["value"]
     cards.resolve({"name": name, "variant": variant} | found)
     return found
+
+
+def chosen_data(name: str, variant: str, task: str, sets: Sequence[str]) -> Data:
+    """The data fields of a run on that task."""
+    made = {"name": name, "variant": variant, **options(name, variant, sets)}
+    own_data.fill(made, task)
+    return Data(**made)
 
 
 def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:
@@ -208,7 +218,7 @@ def first_here(name: str, ways: list[str], task: str, sets: Sequence[str]) -> pr
     """The data of the first of the variants that can be had here. Raises UserError of the last where none can."""
     for variant in ways:
         try:
-            return prepared.load(Data(name=name, variant=variant, **options(name, variant, sets)), task)
+            return prepared.load(chosen_data(name, variant, task, sets), task)
         except UserError:
             if variant == ways[-1]:
                 raise

@@ -13,7 +13,9 @@ from pathlib import Path
 
 from suite.files import resources
 
-_folders: dict[Path, None] = {}  # a set that keeps the order
+COPIES = resources.PACKAGE.parent / "s4d-studies"  # beside the code that jobs of a cluster run, what they need of them
+HOME = "home"  # file in such a copy: the study that it was made of
+_folders = dict.fromkeys(sorted(path.parent for path in COPIES.glob(f"*/{HOME}")))  # a set that keeps the order
 
 
 def of_grid(path: Path) -> Path:
@@ -39,6 +41,12 @@ def add(folders: Iterable[Path]) -> bool:
         if str(folder) not in sys.path and folder != resources.IN_WHEEL:
             sys.path.append(str(folder))
     return len(_folders) > before
+
+
+def home(folder: Path) -> Path:
+    """Where the files of a study are: in the folder itself, or, of a copy for the jobs of a cluster, where it was."""
+    note = folder / HOME
+    return Path(note.read_text(encoding="utf-8")) if folder.parent == COPIES and note.is_file() else folder
 
 
 def folders() -> tuple[Path, ...]:
