@@ -36,8 +36,8 @@ def command() -> str:
     return INSTALLED if program() == INSTALLED else f"python {shlex.quote(str(Path(sys.argv[0]).absolute()))}"
 
 
-def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
-    """The parser and the names of its verbs. `args.verb` is the verb's function, `module:name` within `suite`.
+def make_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser, and those of its verbs by name. `args.verb` is the verb's function, `module:name` within `suite`.
 
     The function takes a request (`suite.cli.requests`), or, if the command has grid files, the loaded grids and a
     request; it returns the exit status.
@@ -61,7 +61,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     _verbs_that_look(verb)
     _data_verb(verb)
     _verbs_without_grids(verb)
-    return parser, list(verbs)
+    return parser, verbs
 
 
 def _verbs_that_run(verb: AddVerb) -> None:
@@ -163,9 +163,10 @@ def _grid_options(parser: argparse.ArgumentParser, count: str | int = "+", choos
                         "(default: the grid's own)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="FIELD=VALUE",
                         help="replace a setting in every run, e.g. ssm.state_size=32; may be repeated")
+    parser.add_argument("--seeds", type=_count, metavar="N", help="seeds 0 to N - 1 in place of the grid's")
     if choose:
         parser.add_argument("--only", action="append", default=[], metavar="AXIS=LABEL", help="only runs with this "
-                            "label or field value, e.g. task=scifar or seed=0; may be repeated")
+                            "label or field value, e.g. task=scifar, seed=0 or method='S4D-*'; may be repeated")
     else:
         parser.set_defaults(only=[])
     parser.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="folder of the runs "

@@ -136,12 +136,13 @@ class ExportRequest(StoreRequest):
 
 @dataclass(frozen=True)
 class FreezeRequest(StoreRequest):
-    """`freeze`. `profile`, `sets` and `only` are how the grids were asked for."""
+    """`freeze`. `profile`, `sets`, `only` and `seeds` are how the grids were asked for."""
 
     out: Path | None = None
     profile: str | None = None
     sets: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)

@@ -36,11 +36,9 @@ def source(name: str, variant: str, task: str) -> str:
 
 
 def fill(data: dict[str, Any], task: str) -> None:
-    """Add the digest to the fields of `data` where these are a user's own."""
-    if not data.get("name_source") and data.get("name") in cards.names() \
-            and data.get("variant") in cards.load(data["name"]).variants and (found := source(
-                data["name"], data["variant"], task)):
-        data["name_source"] = found
+    """Add the digest to the fields of `data` where these are a user's own. Raises UserError as `cards.load` does."""
+    if cards.load(data["name"]).prepare is not None and not data.get("name_source"):
+        data["name_source"] = source(data["name"], data["variant"], task)
 
 
 def functions(data: Data, task: str) -> list[str]:

@@ -1,9 +1,11 @@
-"""`--set` and `--only`: what the command line changes in a grid, and which of its runs it asks for."""
+"""`--set`, `--seeds` and `--only`: what the command line changes in a grid, and which of its runs it asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import partial
 from itertools import filterfalse
 
 from suite.config.run_config import RunConfig, fields
@@ -15,21 +17,27 @@ from suite.grid.model import GridRun
 
 @dataclass(frozen=True)
 class CommandLine:
-    """`sets` are the settings of `--set` by field, `only` the values of `--only` by axis or field."""
+    """`sets` are the settings of `--set` by field, `only` the values of `--only` by axis or field.
+
+    `seeds` is how many seeds there are in place of the grid's, from 0 on; None leaves these.
+    """
 
     sets: Mapping[str, Node]
     only: Mapping[str, list[str]]
     changes: tuple[str, ...]  # the options as they were written
+    seeds: int | None = None
 
     @classmethod
-    def read(cls, sets: Iterable[str], only: Iterable[str]) -> CommandLine:
-        """The options whose values are the texts `field=value` and `axis=label`.
+    def read(cls, sets: Iterable[str], only: Iterable[str], seeds: int | None = None) -> CommandLine:
+        """The options whose values are the texts `field=value` and `axis=label`, and a number of seeds.
 
         Raises UserError for a text of another form, and for a setting that no field or option can have.
         """
         sets, only = tuple(sets), tuple(only)
         changes = (*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only))
-        return cls(_settings(sets), _values(only), changes)
+        if seeds is not None:
+            changes = (*changes, f"--seeds {seeds}")
+        return cls(_settings(sets), _values(only), changes, seeds)
 
     def wants(self, labels: Mapping[str, str], settings: Mapping[str, Node]) -> bool:
         """Whether `--only` leaves a combination in, as far as its labels and settings say. `--set` has the last word
@@ -62,9 +70,8 @@ class CommandLine:
                                 nearest(key, [*axes, *fields()]))
         for key, values in self.only.items():
             there = [*axes.get(key, ()), *(str(_field(run.config, key)) for run in runs if key in fields())]
-            known = {text.lower() for text in there}
             for value in values:
-                if value.lower() not in known:
+                if not any(map(partial(_fits, value), there)):
                     raise UserError(f"--only {key}={value}: no run has that value", "",
                                     nearest(value, dict.fromkeys(there)))
             runs = [run for run in runs if _is_one_of(values, key, run.labels, _field(run.config, key))]
@@ -101,6 +108,11 @@ def _field(config: RunConfig, key: str) -> object:
 
 
 def _is_one_of(values: Iterable[str], key: str, labels: Mapping[str, str], value: object) -> bool:
-    """Whether the label on the axis `key`, or the value of the field `key`, is one of the texts. Case is ignored."""
-    lower = [text.lower() for text in values]
-    return labels.get(key, "").lower() in lower or (key in fields() and str(value).lower() in lower)
+    """Whether the label on the axis `key`, or the value of the field `key`, fits one of the texts."""
+    return any(key in labels and _fits(text, labels[key]) or key in fields() and _fits(text, str(value))
+               for text in values)
+
+
+def _fits(text: str, label: str) -> bool:
+    """Whether a text of `--only` is the label, or a pattern that it fits: * ? [abc]. Case is ignored."""
+    return text.lower() == label.lower() or fnmatchcase(label.lower(), text.lower())

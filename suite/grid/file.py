@@ -75,12 +75,18 @@ def _dotted(part: Node) -> Node:
     changed = {"base": _flat(part.value["base"])} if "base" in part.value else {}
     for key in {"axes", "zip"} & part.value.keys():
         axes = part.value[key]
-        if isinstance(axes.value, dict):
-            changed[key] = Node({name: _bundles(axis) for name, axis in axes.value.items()}, axes.at)
+        changed[key] = Node(list(map(_flat_axes, axes.value)), axes.at) if isinstance(axes.value, list) \
+            else _flat_axes(axes)
     blocks = part.value.get("blocks")
     if blocks is not None and isinstance(blocks.value, list):
         changed["blocks"] = Node([_dotted(block) for block in blocks.value], blocks.at)
     return Node(part.value | changed, part.at)
+
+
+def _flat_axes(axes: Node) -> Node:
+    if not isinstance(axes.value, dict):
+        return axes
+    return Node({name: _bundles(axis) for name, axis in axes.value.items()}, axes.at)
 
 
 def _bundles(axis: Node) -> Node:
