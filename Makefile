@@ -31,6 +31,10 @@ bench: $(READY)
 	$(VENV)/bin/python run_grid.py grids/kernels.yaml --only 'L=1,024' --only 'size=N 64, H 128'
 	$(VENV)/bin/python run_grid.py grids/step.yaml --only task=sCIFAR
 
+# From an installed wheel, in an environment of its own: its tests, and the study of `init`, run to the end.
+release: $(READY)
+	$(VENV)/bin/python -m pytest -q tests/cli/test_wheel.py tests/cli/test_init.py
+
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -47,4 +51,4 @@ $(READY): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run tables-mini test slow check slurm gpu bench lint exactness clean
+.PHONY: run tables-mini test slow check slurm gpu bench release lint exactness clean

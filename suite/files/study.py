@@ -30,17 +30,18 @@ def is_own(folder: Path) -> bool:
 
 
 def add(folders: Iterable[Path]) -> bool:
-    """Make the modules, cards and sources of these studies known to this process. Returns whether one of them is new.
+    """Make the modules, cards and sources of these studies known to this process. Returns whether one is new."""
+    before, found = len(_folders), [Path(folder) for folder in folders]
+    _folders.update(dict.fromkeys(filter(is_own, found)))
+    find_modules(found)
+    return len(_folders) > before
 
-    They are appended to the import path: a module of a study never hides one that is installed.
-    """
-    before = len(_folders)
-    for folder in map(Path, folders):
-        if is_own(folder):
-            _folders[folder] = None
+
+def find_modules(folders: Iterable[Path]) -> None:
+    """Append these studies to the import path: a module of a study never hides one that is installed."""
+    for folder in folders:
         if str(folder) not in sys.path and folder != resources.IN_WHEEL:
             sys.path.append(str(folder))
-    return len(_folders) > before
 
 
 def home(folder: Path) -> Path:

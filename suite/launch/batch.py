@@ -47,7 +47,7 @@ class Batch(Record):
     """An array of jobs. `tasks` has the runs of each job. `at_once` of them are computed at a time (on each GPU).
 
     attempts: of each run, how many attempts there were at submission. training: makes the parts of a job, for tests
-    (`module:function` and its keywords).
+    (`module:function` and its keywords). studies: folders of the grids, where modules are found that `code` lacks.
     """
 
     name: str
@@ -61,6 +61,7 @@ class Batch(Record):
     retry: bool = False
     attempts: dict[str, int] = {}
     training: tuple[str, dict[str, Any]] | None = None
+    studies: tuple[str, ...] = ()
 
     @property
     def runs(self) -> list[str]:
