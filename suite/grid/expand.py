@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from suite.config import own_data
 from suite.config.rules import Rule, violations
 from suite.config.run_config import GROUPS, RunConfig, fields
 from suite.data import cards
@@ -58,7 +59,8 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
 
 def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:
     """Raises UserError where an own module is not the one of the grid's study, as another of its name comes first."""
-    names = {value for config in configs for value in (config.ssm.init, config.model.name) if ":" in value}
+    names = {value for config in configs for value in (config.ssm.init, config.model.name,
+                                                       *own_data.functions(config.data, config.task)) if ":" in value}
     for module in sorted({name.partition(":")[0] for name in names}):
         if other := study.hidden(module, study.of_grid(path)):
             raise UserError(f"the module {module!r} of this study is hidden by {other}", str(path),
