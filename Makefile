@@ -31,6 +31,16 @@ bench: $(READY)
 	$(VENV)/bin/python run_grid.py grids/kernels.yaml --only 'L=1,024' --only 'size=N 64, H 128'
 	$(VENV)/bin/python run_grid.py grids/step.yaml --only task=sCIFAR
 
+# What a user gets: the wheel in a new environment, with the pinned packages, and the study of `init` run to the end.
+release: $(READY)
+	$(VENV)/bin/python -m pytest -q tests/cli/test_wheel.py
+	rm -rf build && mkdir -p build/release
+	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/release .
+	$(PYTHON) -m venv build/release/venv
+	build/release/venv/bin/python -m pip install --quiet --constraint constraints.txt build/release/*.whl
+	cd build/release && venv/bin/s4d-suite plan suite:quickstart.yaml && venv/bin/s4d-suite init study
+	cd build/release/study && ../venv/bin/s4d-suite grids/mine.yaml
+
 lint: $(READY)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
@@ -47,4 +57,4 @@ $(READY): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run tables-mini test slow check slurm gpu bench lint exactness clean
+.PHONY: run tables-mini test slow check slurm gpu bench release lint exactness clean

@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 def load_grid(path: str | Path, profile: str | None = None, sets: Iterable[str] = (),
-              only: Iterable[str] = ()) -> Grid:
-    """The grid in a file, expanded into its runs.
+              only: Iterable[str] = (), seeds: int | None = None) -> Grid:
+    """The grid in a file, or of the suite (`suite:NAME`), expanded into its runs.
 
-    `profile`, `sets` (`field=value`) and `only` (`axis=label`) are as `--profile`, `--set` and `--only`. Raises
-    UserError with every problem of the file.
+    `profile`, `sets` (`field=value`), `only` (`axis=label`) and `seeds` (how many) are as the options `--profile`,
+    `--set`, `--only` and `--seeds`. Raises UserError with every problem of the file.
     """
     from suite.grid.expand import load_grid as load
 
-    return load(Path(path), profile, tuple(sets), tuple(only))
+    return load(Path(path), profile, tuple(sets), tuple(only), seeds)
 
 
 def results(grid: Grid | Sequence[Grid], store: str | Path = "runs") -> pd.DataFrame:

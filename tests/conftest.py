@@ -11,6 +11,7 @@ import pytest
 from fake_runner import Ear
 from one_run import RUN
 
+from suite.files import study
 from suite.launch import local
 from suite.store import provenance
 from suite.store.records import Origin
@@ -55,3 +56,9 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "TICK_S", 0.1)
     monkeypatch.setattr(local, "LOOK_S", 0.2)
     monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None, command=["a test"]))
+
+@pytest.fixture(autouse=True)
+def no_studies() -> Iterator[None]:
+    """The folders of a test's grids are forgotten when it ends: the next one has its own modules and cards."""
+    yield
+    study.clear()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import re
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,27 +13,41 @@ from suite.cli.requests import Executor
 from suite.train.mode import Mode
 from suite.version import VERSION
 
+SCRIPT, INSTALLED = "run_grid.py", "s4d-suite"
 ABOUT = """\
 Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
 
-  python run_grid.py grids/quickstart.yaml            run what is missing, then write reports/quickstart.*
-  python run_grid.py plan grids/quickstart.yaml       what would run, what not and why, and what it costs
-  python run_grid.py status grids/quickstart.yaml     how far each run is; changes nothing
-  python run_grid.py report grids/quickstart.yaml     the tables of what there is so far
-  python run_grid.py why grids/quickstart.yaml S4D-Real sCIFAR     from a cell to its runs, settings and logs
+  {command} {grid}            run what is missing, then write reports/quickstart.*
+  {command} plan {grid}       what would run, what not and why, and what it costs
+  {command} status {grid}     how far each run is; changes nothing
+  {command} report {grid}     the tables of what there is so far
+  {command} why {grid} S4D-Real sCIFAR     from a cell to its runs, settings and logs
 """
+MORE = "`{command} VERB --help` tells the options of a verb. `run` is the verb where none is named."
 AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its function, one line about it
 GPU = re.compile(r"(GPU|MIG)-[A-Za-z0-9/-]+")  # a UUID, or its beginning
-MORE = "`python run_grid.py VERB --help` tells the options of a verb. `run` is the verb where none is named."
 
 
-def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
-    """The parser and the names of its verbs. `args.verb` is the verb's function, `module:name` within `suite`.
+def program() -> str:
+    """The name by which this program was called: that of the installed command, or of the script in a clone."""
+    return INSTALLED if Path(sys.argv[0]).stem == INSTALLED else SCRIPT
+
+
+def command() -> str:
+    """What to type in the place of a program's name, from the folder in which it was typed before."""
+    return INSTALLED if program() == INSTALLED else f"python {shlex.quote(str(Path(sys.argv[0]).absolute()))}"
+
+
+def make_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser, and those of its verbs by name. `args.verb` is the verb's function, `module:name` within `suite`.
 
     The function takes a request (`suite.cli.requests`), or, if the command has grid files, the loaded grids and a
     request; it returns the exit status.
     """
-    parser = argparse.ArgumentParser(prog="run_grid.py", description=ABOUT, epilog=MORE,
+    called = {"command": INSTALLED, "grid": "suite:quickstart.yaml"} if program() == INSTALLED else \
+        {"command": f"python {SCRIPT}", "grid": "grids/quickstart.yaml"}
+    parser = argparse.ArgumentParser(prog=program(), description=ABOUT.format_map(called),
+                                     epilog=MORE.format_map(called),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"s4d-suite {VERSION}")
     sub = parser.add_subparsers(metavar="VERB")
@@ -47,7 +63,7 @@ def make_parser() -> tuple[argparse.ArgumentParser, list[str]]:
     _verbs_that_look(verb)
     _data_verb(verb)
     _verbs_without_grids(verb)
-    return parser, list(verbs)
+    return parser, verbs
 
 
 def _verbs_that_run(verb: AddVerb) -> None:
@@ -116,6 +132,9 @@ def _verbs_without_grids(verb: AddVerb) -> None:
                          help="default: reports/figures")
     theory = verb("theory", "cli.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
     theory.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
+    init = verb("init", "cli.init:init", "write a study that runs as it is: a grid, a layer, a layout, claims")
+    init.add_argument("folder", type=Path, metavar="DIR", help="of the new study; nothing in it is overwritten")
+    init.set_defaults(command=command())
     merge = verb("merge", "cli.merge:merge", "bring the runs of one store into another; the same id is the same run")
     merge.add_argument("source", type=Path, metavar="FROM", help="store that is read, or a folder that freeze has "
                        "made; it is not changed")
@@ -156,9 +175,10 @@ def _grid_options(parser: argparse.ArgumentParser, count: str | int = "+", choos
                         "(default: the grid's own)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="FIELD=VALUE",
                         help="replace a setting in every run, e.g. ssm.state_size=32; may be repeated")
+    parser.add_argument("--seeds", type=_count, metavar="N", help="seeds 0 to N - 1 in place of the grid's")
     if choose:
         parser.add_argument("--only", action="append", default=[], metavar="AXIS=LABEL", help="only runs with this "
-                            "label or field value, e.g. task=scifar or seed=0; may be repeated")
+                            "label or field value, e.g. task=scifar, seed=0 or method='S4D-*'; may be repeated")
     else:
         parser.set_defaults(only=[])
     parser.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="folder of the runs "

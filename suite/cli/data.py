@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.cli.requests import DataRequest
+from suite.config import own_data
 from suite.config.fields import Data
 from suite.data import cache, cards, checks, cifar_jpeg, download, hub, places, prepared, progress_bar, stamps
 from suite.data.families import FAMILIES, family
@@ -17,7 +18,7 @@ from suite.data.prepared_types import Prepared
 from suite.data.source import Source
 from suite.data.wanted import wanted as of_run
 from suite.errors import UserError, nearest
-from suite.files import atomic
+from suite.files import atomic, study
 
 if TYPE_CHECKING:
     from suite.config.run_config import RunConfig
@@ -31,7 +32,12 @@ ANEW = "remove the folder, and it is made anew"
 
 
 def main(request: DataRequest) -> int:
-    """Does one of the actions; returns 1 where a check finds damage, or where nothing could be prepared."""
+    """Does one of the actions; returns 1 where a check finds damage, or where nothing could be prepared.
+
+    In the folder of a study, its data are known.
+    """
+    if (Path.cwd() / "datasets").is_dir():
+        study.add([Path.cwd()])
     _check_request(request)
     grids = [name for name in request.names if Path(name).suffix in GRID]
     names = [name for name in request.names if name not in grids]
@@ -177,7 +183,7 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence
     """
     wanted = {(config.data.canonical, config.task): (config.data, config.task) for config in configs(grids, request)}
     needed = list(wanted.values())
-    asked = [(Data(name=name, variant=variant, **options(name, variant, request.sets)), task)
+    asked = [(chosen_data(name, variant, task, request.sets), task)
              for name, variant in chosen for task in tasks(name, request.task)]
     if request.origin:
         build(request.origin, *chosen[0])
@@ -237,7 +243,7 @@ def made(data: Data, task: str) -> None:
 
 def tasks(name: str, wanted: str | None) -> list[str]:
     """The tasks of a data set, one of those that share their arrays; or the one that is wanted."""
-    views = dict(family(name).VIEWS) if name in FAMILIES else {}
+    views = dict(family(name).VIEWS) if name in FAMILIES or cards.load(name).prepare else {}
     if wanted is None:
         return list({view: task for task, view in reversed(views.items())}.values())[::-1]
     if wanted not in views:
@@ -257,6 +263,13 @@ def options(name: str, variant: str, sets: Sequence[str]) -> dict[str, Any]:
         found[key.removeprefix("data.")] = parse_yaml(f"value: {value}", "--set").plain()["value"]
     cards.resolve({"name": name, "variant": variant} | found)
     return found
+
+
+def chosen_data(name: str, variant: str, task: str, sets: Sequence[str]) -> Data:
+    """The data fields of a run on that task."""
+    made = {"name": name, "variant": variant, **options(name, variant, sets)}
+    own_data.fill(made, task)
+    return Data(**made)
 
 
 def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:
@@ -331,7 +344,7 @@ def first_here(name: str, ways: list[str], task: str, sets: Sequence[str]) -> pr
     """The data of the first of the variants that can be had here. Raises UserError of the last where none can."""
     for variant in ways:
         try:
-            return prepared.load(Data(name=name, variant=variant, **options(name, variant, sets)), task)
+            return prepared.load(chosen_data(name, variant, task, sets), task)
         except UserError:
             if variant == ways[-1]:
                 raise

@@ -16,7 +16,7 @@ from suite import machine
 from suite.cli.requests import StoreRequest
 from suite.data import cards
 from suite.errors import UserError
-from suite.files import atomic
+from suite.files import atomic, resources
 from suite.files.outer import OuterError, call
 from suite.files.variables import folder_in
 
@@ -119,11 +119,12 @@ def _variant(variant: cards.Variant) -> Finding:
     if not variant.files:  # from the hub, which is not asked, or made when a run needs it
         return ABSENT if variant.hub else OK, variant.get
     for file in variant.files.values():
-        # Only what lies in the repository must be there; the rest is the user's choice.
+        # Only what lies in a clone must be there; the rest is the user's choice, or has no licence to go along.
         try:
             path = file.find()
         except UserError as error:
-            return MISSING if file.ours else ABSENT, f"not here: {error.problems[0].what}. {variant.get}"
+            word = MISSING if file.ours and not resources.is_installed() else ABSENT
+            return word, f"not here: {error.problems[0].what}. {variant.get}"
         if file.sha256 and atomic.sha256_of(path) != file.sha256:
             return (MISSING if file.ours else WARNING,
                     f"{path} is not the file that the card describes (sha256 differs). {variant.get}")

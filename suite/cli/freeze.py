@@ -17,7 +17,7 @@ def freeze(grids: Sequence[Grid], request: FreezeRequest) -> int:
     """Keeps what runs have reached, and the report, in a new folder. Raises UserError if it is not new."""
     out = request.out or Path("results") / file_stem(grids[0].name)
     manifest = frozen.Manifest([os.path.relpath(grid.path, out) for grid in grids], request.profile,
-                               list(request.sets), list(request.only))
+                               list(request.sets), list(request.only), request.seeds)
     kept = frozen.freeze(grids, Store(request.store), out, manifest)
     print(f"kept {kept.runs} of {kept.wanted} runs, {f'{kept.early} of them stopped early, ' if kept.early else ''}"
           f"and their report, in {out}")

@@ -9,7 +9,7 @@ import getpass
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
@@ -21,6 +21,7 @@ from suite.errors import Problem, UserError, nearest
 if TYPE_CHECKING:
     from suite.grid.model import Grid
 
+IN_ANY_ORDER = ("why", "logs")  # verbs whose words may stand between options
 OK, FAILED_RUNS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -76,7 +77,7 @@ def _in_words(error: OSError) -> UserError:
     return explain(error) or UserError(error.strerror or str(error), where)
 
 
-def _check_no_verb(word: str, verbs: Sequence[str]) -> None:
+def _check_no_verb(word: str, verbs: Iterable[str]) -> None:
     """Raises UserError for a first word that names no file: more likely it is a verb with a slip of the pen."""
     if len(word) < 40 and word.replace("-", "").isidentifier() and word[0] != "-" and not Path(word).exists():
         grids = sorted(str(path) for folder in (".", "grids") for path in Path(folder).glob("*.y*ml"))
@@ -90,7 +91,8 @@ def _call(arguments: list[str]) -> int:
         _check_no_verb(arguments[0], verbs)
         arguments = ["run", *arguments]
     try:
-        args = parser.parse_args(arguments)
+        mixed = bool(arguments) and arguments[0] in IN_ANY_ORDER
+        args = verbs[arguments[0]].parse_intermixed_args(arguments[1:]) if mixed else parser.parse_args(arguments)
     finally:
         sys.stdout.flush()  # it ends the process after it has printed a help
     if not hasattr(args, "verb"):
@@ -109,7 +111,7 @@ def _grids(args: argparse.Namespace) -> list[Grid]:
     grids: list[Grid] = []
     for path in dict.fromkeys(args.grids):
         try:
-            grids.append(load_grid(path, args.profile, args.sets, args.only))
+            grids.append(load_grid(path, args.profile, args.sets, args.only, args.seeds))
         except UserError as error:
             problems += error.problems
     if problems:

@@ -25,7 +25,7 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
         print(json.dumps(told, indent=1, ensure_ascii=False))
         return 0
     for grid in grids:
-        shape = " × ".join(f"{len(labels)} {axis}" for axis, labels in grid.axes.items())
+        shape = " × ".join(f"{count} {name}" for count, name in grid.factors)
         print(f"{grid.name} (profile {grid.profile}): {shape} × {len(grid.seeds)} seeds")
         if grid.resized:
             shown = ", ".join(grid.resized[:SHOWN]) + (", …" if len(grid.resized) > SHOWN else "")

@@ -137,12 +137,13 @@ class ExportRequest(StoreRequest):
 
 @dataclass(frozen=True)
 class FreezeRequest(StoreRequest):
-    """`freeze`. `profile`, `sets` and `only` are how the grids were asked for."""
+    """`freeze`. `profile`, `sets`, `only` and `seeds` are how the grids were asked for."""
 
     out: Path | None = None
     profile: str | None = None
     sets: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
+    seeds: int | None = None
 
 
 @dataclass(frozen=True)
@@ -184,6 +185,14 @@ class DataRequest:
     task: str | None = None
     sets: tuple[str, ...] = ()
     out: Path = Path("reports/figures")
+
+
+@dataclass(frozen=True)
+class InitRequest:
+    """`init`: the folder of the new study, and the command that runs it."""
+
+    folder: Path
+    command: str = "s4d-suite"
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, Strict
+from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema
 
 from suite.data.tasks import TASKS
 from suite.files.atomic import canonical
+from suite.files.yaml_model import NAME
 
 Flat: TypeAlias = dict[str, Any]  # values by the name of their field
 Bool = Annotated[bool, Strict()]
@@ -21,10 +22,9 @@ Int = Annotated[int, Strict()]
 Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1)]
 USER_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
-if TYPE_CHECKING:
-    TaskName = str  # type checkers know no Literal of names that are found elsewhere
-else:
-    TaskName = Literal[("none", *TASKS)]
+# A task of the suite, or of a user's card, which a store may be read without: a grid's is checked where it is read.
+TaskName = Annotated[str, Strict(), Field(pattern=NAME), WithJsonSchema(
+    {"anyOf": [{"enum": ["none", *TASKS], "type": "string"}, {"type": "string"}]})]
 InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real"]
 
 ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50", "lstm", "transformer",
@@ -152,9 +152,12 @@ class Data(Group):
     """The data set, its variant, and the options of its card (`datasets/<name>.yaml`) as further fields."""
 
     model_config = ConfigDict(extra="allow")
+    same_price = frozenset({"name_source"})
     name: Name = Field(description="card in datasets/; default: the task's")
     variant: Name = Field("original", description="form of the data: original, jpeg, cut, generated, subset, sample, …")
     preparation: Annotated[Int, Field(ge=1)] = Field(1, description="version of the preparation; from the card")
+    name_source: Annotated[str, Strict(), Legacy("")] = Field(
+        "", description="digest of a user's own card and function; filled in")
 
     @property
     def options(self) -> Flat:
@@ -167,7 +170,7 @@ class Data(Group):
         from suite.data import cards
 
         legacy = cards.legacy(self.name, self.variant)
-        return canonical({k: v for k, v in self.model_dump().items() if not (k in legacy and v == legacy[k])})
+        return canonical({k: v for k, v in without_legacy(self).items() if not (k in legacy and v == legacy[k])})
 
 
 class Optim(Group):

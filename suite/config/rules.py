@@ -57,12 +57,14 @@ def _modified(c: RunConfig) -> bool:
 
 def _select_is_evaluated(c: RunConfig) -> bool:
     split, _, metric = (c.train.select or "").split(" ")[-1].partition("/")
-    return c.task == "none" or metric in ("loss", TASKS[c.task].metric) and split in ("train", *c.train.evaluate)
+    return c.task == "none" or metric in ("loss", cards.task(c.task).metric) and split in ("train", *c.train.evaluate)
 
 
 BENCH_RULES = (
     Rule(("task", "bench.subject"), "a measurement of a kernel has the task none, one of a step has a task",
          mistake=True, broken=lambda c: (c.task == "none") == (c.bench.subject == "step")),
+    Rule(("task", "bench.subject"), "a step is measured of the suite's own tasks", mistake=True,
+         broken=lambda c: c.bench.subject == "step" and c.task not in ("none", *TASKS)),
     Rule(("train.epochs", "kind"), "a measurement has one epoch", mistake=True, broken=lambda c: c.train.epochs != 1),
     Rule(("model.name", "bench.subject"), "a classical model has no steps to measure", mistake=True,
          broken=lambda c: c.bench.subject == "step" and c.model.name in CLASSICAL),
@@ -118,7 +120,8 @@ RULES = (
     Rule(("data.name", "task"), "the data set's card does not name this task", mistake=True,
          broken=lambda c: c.task != "none" and c.task not in cards.load(c.data.name).tasks),
     Rule(("train.buckets", "task"), "buckets are for tokens: the sequences of this task are all of one length",
-         mistake=True, broken=lambda c: c.train.buckets > 0 and c.task != "none" and TASKS[c.task].inputs == "values"),
+         mistake=True,
+         broken=lambda c: c.train.buckets > 0 and c.task != "none" and cards.task(c.task).inputs == "values"),
     Rule(("train.select", "train.evaluate"), "train.select must name the task's metric (or loss) on an evaluated split",
          mistake=True, broken=lambda c: not _select_is_evaluated(c)),
 )

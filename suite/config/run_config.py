@@ -13,7 +13,9 @@ from pydantic import Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from suite import machine
+from suite.config import own_data
 from suite.config.fields import SSM, Bench, Data, Flat, Group, Int, Model, Optim, TaskName, Train
+from suite.data import cards
 from suite.data.tasks import TASKS
 
 
@@ -125,6 +127,8 @@ def choices(name: str) -> list[Any]:
         if getattr(kind, "__origin__", None) is Literal:
             return list(get_args(kind))
         return [value for part in get_args(kind) for value in literals(part)]
+    if name == "task":
+        return ["none", *TASKS, *cards.own_tasks()]
     return literals(fields()[name].annotation) if name in fields() else []
 
 
@@ -149,8 +153,6 @@ def _cached_group(name: str, frozen: frozenset[tuple[str, type, Any]]) -> Group:
 
 def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
     """Fill in what depends on other fields, so that a default spelled out is the same run."""
-    from suite.data import cards
-
     ssm, data, optim, train = groups["ssm"], groups["data"], groups["optim"], groups["train"]
     for group, key in (("ssm", "init"), ("model", "name")):
         if ":" in str(groups[group].get(key, "")) and not groups[group].get(f"{key}_source"):
@@ -160,7 +162,7 @@ def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
     _fill(ssm, **SSM.defaults(ssm.get("structure"), ssm.get("init")))  # those of `SSM.resolved`, before validation
     cosine = optim.get("schedule", "cosine") == "cosine"
     _fill(optim, dt_lr=optim.get("ssm_lr", SSM_LR), warmup_epochs=1.0 if cosine else 0.0)
-    task = TASKS.get(top.get("task", ""))
+    task = cards.task(top["task"]) if top.get("task", "none") != "none" else None
     if top.get("kind") == "bench":
 
         _fill(top, task="none")
@@ -173,6 +175,7 @@ def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
     elif task is not None:
         _fill(data, name=task.data, variant="original")
         _fill(train, select=f"{task.direction} val/{task.metric}")
+        own_data.fill(data, task.name)
         data.update(cards.resolve(data))
     elif top.get("task") == "none":
         _fill(data, name="none", variant="none")  # a rule tells what is wrong with it

@@ -1,23 +1,30 @@
-"""Cards of the data sets: `datasets/<name>.yaml` tells where a set comes from, its variants and their options."""
+"""Cards of the data sets: `datasets/<name>.yaml` tells where a set comes from, its variants and their options.
+
+A card in `datasets/` of a study adds a data set of the user's own: it names the function that prepares it, and declares
+the tasks that the suite does not have.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from suite.data import places, tasks
 from suite.errors import Problem, UserError, nearest
+from suite.files import resources, study
 from suite.files.clutter import files_in
 from suite.files.variables import folder_in
-from suite.files.yaml import load_yaml
+from suite.files.yaml import Node, load_yaml
 from suite.files.yaml_model import NAME, Part, validated
 
-CARDS = Path(__file__).parents[2] / "datasets"
+CARDS = resources.folder("datasets")
+FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"  # of a user, as module:function
+FIXED = ("name", "variant", "preparation", "name_source")  # fields of data that are no options
 VARIABLE = re.compile(r"\$\{(\w+)\}")
 Name = Annotated[str, Field(pattern=NAME)]  # it names folders of the cache
 
@@ -56,12 +63,12 @@ class Download(Part):
 class File(Part):
     """A file, folder or archive of a variant, at the first of the places in `path` that is there.
 
-    A place is relative to the repository, or starts with an environment variable, as `${SUITE_DATA}/imdb`. What is not
-    in SUITE_DATA is looked for, under the same name, in the folder of the downloads (`suite.data.places.downloads`),
-    where `data prepare` puts what has an address (`download`). Without a sha256 a file is the user's own: its content
-    is fingerprinted when it is prepared. `rows_sha256` is an alternative, which does not depend on the program that
-    wrote the Parquet file: the digest of its images and labels (see `suite.data.cifar_jpeg`). `tasks` that need it;
-    none: all.
+    A place is relative to the repository (of a user's own card, to the study), or starts with an environment variable,
+    as `${SUITE_DATA}/imdb`. What is not in SUITE_DATA is looked for, under the same name, in the folder of the
+    downloads (`suite.data.places.downloads`), where `data prepare` puts what has an address (`download`). Without a
+    sha256 a file is the user's own: its content is fingerprinted when it is prepared. `rows_sha256` is an alternative,
+    which does not depend on the program that wrote the Parquet file: the digest of its images and labels (see
+    `suite.data.cifar_jpeg`). `tasks` that need it; none: all.
     """
 
     path: str | tuple[str, ...]
@@ -103,7 +110,12 @@ class File(Part):
     @property
     def ours(self) -> bool:
         """Whether it comes with the repository."""
-        return not any(place.startswith("$") for place in self.places)
+        return not any(place.startswith(("$", "/")) for place in self.places)
+
+    def below(self, home: Path) -> File:
+        """The same, with a place that is relative in that folder."""
+        places = tuple(place if place.startswith(("$", "/")) else str(home / place) for place in self.places)
+        return self.model_copy(update={"path": places})
 
     def find(self) -> Path:
         """Its place here. Raises UserError where it is in none, with the environment variables that are not set."""
@@ -123,8 +135,22 @@ class File(Part):
         for place in self.places:
             if place.startswith(DATA) and (path := places.downloads() / place.removeprefix(DATA)).exists():
                 return path
+        if self.ours and resources.is_installed():
+            return self._find_sample()
         raise UserError("; nor: ".join(problem.what for problem in problems),
                         fix=next((problem.fix for problem in problems if problem.fix), ""))
+
+
+    def _find_sample(self) -> Path:
+        """The place of a sample that no wheel carries. Raises UserError where SUITE_DATA does not have it, either."""
+        home, name = folder_in("SUITE_DATA"), Path(self.places[0]).name
+        path = Path(home or "", "samples", name)
+        if home and path.exists():
+            return path
+        told = f"nor at {path}" if home else "and the environment variable SUITE_DATA is not set"
+        raise UserError(f"the sample {name} is not in the installed package, since these data have no formal licence, "
+                        + told, fix="run the suite from a clone of its repository, or copy datasets/samples of a clone "
+                        "to ${SUITE_DATA}/samples")
 
 
 class Hub(Part):
@@ -172,16 +198,51 @@ class Variant(Part):
         return self.about.splitlines()[0]
 
 
+class OwnTask(Part):
+    """A task that the suite does not have. `classes`: none for a regression.
+
+    `metric` is accuracy or rmse, or any name with `evaluate: module:function` and `direction`: the function is called
+    with all outputs of a split, (n, classes or 1), and its targets (n,), and returns a number.
+    """
+
+    inputs: Literal["values", "tokens", "pairs"]
+    metric: str = Field(pattern=r"^[a-z]\w*$")
+    classes: int | None = Field(None, ge=2, strict=True)
+    direction: Literal["max", "min"] | None = None
+    evaluate: str | None = Field(None, pattern=f"^{FUNCTION}$")
+
+    @model_validator(mode="after")
+    def _fits(self) -> OwnTask:
+        usual = {"accuracy": "max", "rmse": "min"}.get(self.metric)
+        if usual is None and (self.evaluate is None or self.direction is None):
+            raise ValueError(f"the metric {self.metric} needs `evaluate: module:function`, and `direction`: max or min")
+        if usual is not None and (self.evaluate is not None or self.direction not in (None, usual)):
+            raise ValueError(f"the suite evaluates {self.metric}, and {usual} is better: leave out `evaluate`, "
+                             "`direction`, or name another metric")
+        if usual is not None and (self.classes is None) == (self.metric == "accuracy"):
+            raise ValueError("accuracy needs `classes`, and rmse has none")
+        return self
+
+
+def _declared(value: Any) -> Any:
+    return dict.fromkeys(value) if isinstance(value, list | tuple) and all(isinstance(v, str) for v in value) else value
+
+
 class Card(Part):
-    """A data set: where it is from, under which licence, for which tasks, in which variants."""
+    """A data set: where it is from, under which licence, for which tasks, in which variants.
+
+    `tasks` are names of the suite's tasks, or a mapping that declares others. `prepare` names the function that makes
+    the arrays of a user's own set, with the contract of `suite.data.families`.
+    """
 
     name: Name
     title: str
     source: str
     licence: str
     citation: str
-    tasks: tuple[str, ...]
+    tasks: Annotated[dict[Name, OwnTask | None], BeforeValidator(_declared)]
     variants: dict[Name, Variant]
+    prepare: str | None = Field(None, pattern=f"^{FUNCTION}$")
 
     def variant(self, name: str) -> Variant:
         """The variant of that name. Raises UserError with the names there are and how to get each."""
@@ -192,22 +253,80 @@ class Card(Part):
         return self.variants[name]
 
 
+def folders() -> list[Path]:
+    """Where cards are: the suite's own, and `datasets/` of each study."""
+    own = [folder / "datasets" for folder in study.folders()]
+    return [CARDS, *(folder for folder in own if folder.resolve() != CARDS.resolve())]
+
+
 def names() -> list[str]:
     """The data sets that have a card."""
-    return sorted(path.stem for path in files_in(CARDS, "*.yaml") if path.name[0] != "." and path.is_file())
+    return sorted({path.stem for folder in folders() for path in files_in(folder, "*.yaml")
+                   if path.name[0] != "." and path.is_file()})
+
+
+def place(name: str) -> Path:
+    """The card of a data set. Raises UserError if there is none, or more than one."""
+    if name not in names():
+        raise UserError(f"there is no data set {name!r}", where="data.name",
+                        fix=f"{nearest(name, names())}. A data set is added by a card in {CARDS.name}/")
+    found = [folder / f"{name}.yaml" for folder in folders() if (folder / f"{name}.yaml").is_file()]
+    if len(found) > 1:
+        raise UserError(f"there is another data set {name!r}: {found[0]}", str(found[1]), "rename one of them")
+    return found[0]
 
 
 @lru_cache(maxsize=None)
 def load(name: str) -> Card:
     """The card of a data set. Raises UserError if there is none, or, with file and line, for what is wrong in it."""
-    if name not in names():
-        raise UserError(f"there is no data set {name!r}", where="data.name",
-                        fix=f"{nearest(name, names())}. A data set is added by a card in {CARDS.name}/")
-    path = CARDS / f"{name}.yaml"
+    path = place(name)
     node = load_yaml(path)
     card = validated(node, Card)
-    tasks.check(card.tasks, name, node.find(("tasks",)).key("tasks"))
-    return card
+    own = [task for task, declared in card.tasks.items() if declared is not None]
+    tasks.check(card.tasks, name, node.find(("tasks",)).key("tasks"), own)
+    if problems := [*_misfits(card, path, node)]:
+        raise UserError(problems)
+    if path.parent == CARDS:
+        return card
+    home = study.home(path.parents[1])
+    variants = {key: one.model_copy(update={"files": {key: file.below(home) for key, file in one.files.items()}})
+                for key, one in card.variants.items()}
+    return card.model_copy(update={"variants": variants})
+
+
+def _misfits(card: Card, path: Path, node: Node) -> Iterator[Problem]:
+    if card.name != path.stem:
+        yield Problem(f"the file is named {path.name}", node.find(("name",)).key("name"), f"write name: {path.stem}")
+    for name, declared in card.tasks.items():
+        if declared is not None and (name in tasks.TASKS or name == "none"):
+            yield Problem(f"{name!r} is a task of the suite", node.find(("tasks", name)).key("tasks", name),
+                          "rename it, or leave out its declaration")
+    if path.parent != CARDS and card.prepare is None:
+        yield Problem("the card names no function that prepares the data", str(path), "write prepare: module:function")
+
+
+def own_tasks() -> dict[str, tasks.Task]:
+    """The tasks that cards declare, by name. Raises UserError for a card with a mistake, and for two of one name."""
+    found: dict[str, tasks.Task] = {}
+    for folder in folders()[1:]:
+        for path in sorted(folder.glob("*.yaml")):
+            for name, one in load(path.stem).tasks.items() if path.name[0] != "." else ():
+                if one is None:
+                    continue
+                if name in found and found[name].data != path.stem:
+                    raise UserError(f"the data set {found[name].data!r} has a task {name!r}, too", str(path),
+                                    "rename one of them")
+                found[name] = tasks.Task(name, path.stem, one.inputs, one.metric, one.classes, one.direction,
+                                         one.evaluate)
+    return found
+
+
+def task(name: str) -> tasks.Task:
+    """A task of the suite, or of a card. Raises UserError for an unknown one."""
+    found = tasks.TASKS.get(name) or own_tasks().get(name)
+    if found is None:
+        raise UserError(f"unknown task {name!r}", "task", nearest(name, [*tasks.TASKS, *own_tasks()]))
+    return found
 
 
 def resolve(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -217,7 +336,7 @@ def resolve(data: Mapping[str, Any]) -> dict[str, Any]:
     """
     data = {k: v for k, v in data.items() if v is not None}
     variant = load(data["name"]).variant(data["variant"])
-    problems = [p for key, value in data.items() if key not in ("name", "variant", "preparation")
+    problems = [p for key, value in data.items() if key not in FIXED
                 for p in check_option(data["name"], variant, key, value)]
     if data.get("preparation", variant.preparation) != variant.preparation:
         problems.append(Problem(f"this code prepares version {variant.preparation} of {data['name']}/{data['variant']}",

@@ -22,7 +22,10 @@ def fits(facts: Facts, task: Task, place: str) -> None:
     if (given == "values") != (task.inputs == "values"):
         raise UserError(f"the task {task.name} has {task.inputs}, and the facts are those of {given}", place,
                         "set `channels` of Facts for values, `vocabulary` for tokens and pairs")
-    if (facts.classes is None) != (task.metric == "rmse"):
+    if task.classes not in (None, facts.classes):
+        raise UserError(f"the card says that the task {task.name} has {task.classes} classes, and Facts says "
+                        f"{facts.classes}", place, "correct one of them")
+    if (facts.classes is None) == task.has_classes:
         raise UserError(f"the task {task.name} is measured by {task.metric}, but `classes` is {facts.classes}", place,
                         "set `classes` of Facts for accuracy, leave it out for rmse; or serve another task in VIEWS")
 

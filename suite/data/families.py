@@ -2,15 +2,18 @@
 
 A data set is added by a card (`datasets/<name>.yaml`) and a line in `FAMILIES`; a new family also by a module with
 `VIEWS` and `prepare`. It serves tasks of `suite/data/tasks.py`; a grid chooses it by `task` and `data.name`.
+
+A data set of a user's own is a card in the study, whose `prepare: module:function` names a function in the place of
+`Family.prepare`. Each of its tasks has arrays of its own, unless the function's module has `VIEWS`, too.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol, cast
 
-from suite.data import tasks
+from suite.data import cards, tasks
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
 from suite.errors import UserError, nearest
@@ -35,8 +38,29 @@ class Family(Protocol):
         """All splits of `source` as arrays. Raises UserError where a file is missing, damaged or of another form."""
 
 
+class Own:
+    """A user's function in the place of a module."""
+
+    def __init__(self, name: str, function: str) -> None:
+        self.__name__ = function
+        module, _, attribute = function.partition(":")
+        try:
+            found = importlib.import_module(module)
+            self.prepare: Callable[[Source, str], Prepared] = getattr(found, attribute)
+        except Exception as error:
+            raise UserError(f"{function} cannot be imported: {type(error).__name__}: {error}",
+                            f"{cards.place(name)}: prepare", "it is module:function, of a module in the study's folder"
+                            ) from error
+        self.__file__ = found.__file__
+        views = getattr(found, "VIEWS", {})
+        self.VIEWS: Mapping[str, str] = {task: views.get(task, task) for task in cards.load(name).tasks}
+
+
 def family(name: str) -> Family:
     """The module that prepares the data set `name`. Raises UserError where there is none, or for what is no task."""
+    own = cards.load(name).prepare if name in cards.names() else None
+    if own is not None:
+        return Own(name, own)
     if name not in FAMILIES:
         raise UserError(f"no code prepares the data set {name!r}", "data.name",
                         f"{nearest(name, FAMILIES)}. Add it to suite/data/families.py")

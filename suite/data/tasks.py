@@ -1,8 +1,11 @@
-"""The tasks of the paper, twelve names on nine data sets: what goes in and what is measured (paper section 5)."""
+"""The tasks of the paper, twelve names on nine data sets: what goes in and what is measured (paper section 5).
+
+A task of a user's own is declared in the card of its data set; `suite.data.cards.task` finds either.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,17 +14,29 @@ from suite.errors import UserError, nearest
 
 @dataclass(frozen=True)
 class Task:
-    """`inputs`: values (batch, length, channels), tokens (batch, length), or pairs of token sequences."""
+    """`inputs`: values (batch, length, channels), tokens (batch, length), or pairs of token sequences.
+
+    `metric`: accuracy, rmse, or the name of what a user's function `evaluate` gives. `classes` and `better` (direction)
+    are None where the data and the metric tell.
+    """
 
     name: str
     data: str
     inputs: Literal["values", "tokens", "pairs"]
-    metric: Literal["accuracy", "rmse"]
+    metric: str
+    classes: int | None = None
+    better: Literal["max", "min"] | None = None
+    evaluate: str | None = None
 
     @property
     def direction(self) -> Literal["max", "min"]:
         """Whether the better value of the metric is the larger or the smaller one."""
-        return "max" if self.metric == "accuracy" else "min"
+        return self.better or ("max" if self.metric == "accuracy" else "min")
+
+    @property
+    def has_classes(self) -> bool:
+        """Whether targets are classes, and not numbers."""
+        return self.metric == "accuracy" or self.classes is not None
 
 
 TASKS = {
@@ -43,10 +58,14 @@ TASKS = {
 }
 
 
-def check(names: Iterable[str], data: str, where: str) -> None:
-    """Raises UserError where the data set `data` is said to serve what is no task: no grid could name it."""
+def check(names: Iterable[str], data: str, where: str, own: Container[str] = ()) -> None:
+    """Raises UserError where the data set `data` is said to serve what is no task: no grid could name it.
+
+    `own` are those that its card declares.
+    """
     for name in names:
-        if name not in TASKS:
-            raise UserError(f"{name!r} is no task, and tasks are fixed", where,
-                            f"name one whose inputs and metric the data have; for images or signals and accuracy write "
-                            f"scifar here, and in a grid task: scifar, data.name: {data}. {nearest(name, TASKS)}")
+        if name not in TASKS and name not in own:
+            raise UserError(f"{name!r} is no task of the suite", where,
+                            f"declare it in the card, tasks: {{{name}: {{inputs: values, metric: accuracy, "
+                            f"classes: 2}}}}; or name one whose inputs and metric the data have, and write in a grid "
+                            f"task: scifar, data.name: {data}. {nearest(name, TASKS)}")

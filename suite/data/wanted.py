@@ -12,7 +12,6 @@ from suite.data import cache, cards, checks, stamps
 from suite.data.families import Family, family
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
-from suite.data.tasks import TASKS
 from suite.errors import UserError, nearest
 from suite.files import atomic
 
@@ -36,6 +35,10 @@ class Choice(Protocol):
     def options(self) -> Mapping[str, Any]:
         """The values of the options that its card names."""
 
+    @property
+    def name_source(self) -> str:
+        """The digest of a card and functions of a user's own; '' for the suite's."""
+
 
 @dataclass(frozen=True)
 class Wanted:
@@ -44,6 +47,7 @@ class Wanted:
     source: Source
     module: Family
     view: str
+    own: str = ""  # the digest of a user's card and function
 
     @property
     def label(self) -> str:
@@ -56,7 +60,7 @@ class Wanted:
         card = self.source.card
         key = {"name": self.source.name, "variant": self.source.variant, "preparation": card.preparation,
                **self.source.options, "view": self.view, "files": stamps.contents(self.source)}
-        return key | ({"hub": card.hub.model_dump()} if card.hub else {})
+        return key | ({"hub": card.hub.model_dump()} if card.hub else {}) | ({"own": self.own} if self.own else {})
 
     def make(self) -> Prepared:
         """Prepare the arrays. Raises UserError, also for what the family raises and for arrays that nothing can use."""
@@ -70,7 +74,7 @@ class Wanted:
             raise UserError(f"its family fails: {type(error).__name__}: {error} ({self.line(error)})",
                             self.source.place, "mend the file that it reads, or `prepare` there") from error
         checks.check(made, self.source.place)
-        checks.fits(made.facts, TASKS[self.source.task], self.source.place)
+        checks.fits(made.facts, cards.task(self.source.task), self.source.place)
         return made
 
     def is_prepared(self) -> bool:
@@ -96,4 +100,4 @@ def wanted(config: Choice, task: str) -> Wanted:
     if task not in module.VIEWS:
         raise UserError(f"the data set {config.name!r} does not serve the task {task!r}", "data.name",
                         nearest(task, module.VIEWS))
-    return Wanted(Source(config.name, config.variant, chosen, task), module, module.VIEWS[task])
+    return Wanted(Source(config.name, config.variant, chosen, task), module, module.VIEWS[task], config.name_source)

@@ -29,7 +29,7 @@ class Value:
 
 @dataclass(frozen=True)
 class Column:
-    """Axes that vary together: one of `axes:`, or all of `zip:`. A step has one value for each of them."""
+    """Axes that vary together: one of `axes:`, or those of a group of `zip:`. A step has one value for each of them."""
 
     names: tuple[str, ...]
     steps: tuple[tuple[Value, ...], ...]
@@ -127,21 +127,29 @@ def read_block(part: Node, sets: Mapping[str, Node], profile: Node | None, probl
 
 
 def _columns(part: Node, problems: Problems) -> tuple[Column, ...]:
-    """The axes of a part, one by one, and those of `zip` together."""
-    axes, zipped = part.get("axes", {}), part.get("zip", {})
+    """The axes of a part, one by one, and those of each group of `zip` together."""
     columns = [Column((name,), tuple((value,) for value in _axis(name, node, problems)))
-               for name, node in axes.items()]
-    if zipped:
-        values = {name: _axis(name, node, problems) for name, node in zipped.items()}
-        where = part.value["zip"].at
-        if len({len(one) for one in values.values()}) > 1:
-            lengths = ", ".join(f"{name} has {len(one)}" for name, one in values.items())
-            problems.add(Problem(f"the axes of `zip:` differ in length: {lengths}", where.key("zip")))
-        problems.add(*(Problem(f"axis {name!r} is defined in both `axes:` and `zip:`", where.key("zip", name),
+               for name, node in part.get("axes", {}).items()]
+    zipped = part.child("zip")
+    groups = [] if zipped is None or not zipped.value else zipped.value if isinstance(zipped.value, list) else [zipped]
+    seen = dict.fromkeys(part.get("axes", {}), "`axes:` and `zip:`")
+    for group in groups:
+        problems.add(*(Problem(f"axis {name!r} is defined in both {seen[name]}", group.at.key("zip", name),
                                "keep one of them; to remove one that another file defines, set it to null")
-                       for name in zipped if name in axes))
-        columns.append(Column(tuple(values), tuple(zip(*values.values(), strict=False))))
+                       for name in group.value if name in seen))
+        seen |= dict.fromkeys(group.value, "groups of `zip:`")
+        if group.value:
+            columns.append(_together(group, problems))
     return tuple(columns)
+
+
+def _together(group: Node, problems: Problems) -> Column:
+    """The axes of one group of `zip`."""
+    values = {name: _axis(name, node, problems) for name, node in group.value.items()}
+    if len({len(one) for one in values.values()}) > 1:
+        lengths = ", ".join(f"{name} has {len(one)}" for name, one in values.items())
+        problems.add(Problem(f"the axes of `zip:` differ in length: {lengths}", group.at.key("zip")))
+    return Column(tuple(values), tuple(zip(*values.values(), strict=False)))
 
 
 def _overrides(part: Node) -> tuple[Override, ...]:

@@ -69,6 +69,8 @@ def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
     else:
         try:
             field_type(key).validate_python(leaf.plain())
+            if key == "task" and leaf.plain() not in choices(key):
+                yield Problem(f"{leaf.plain()!r} is not allowed here", where, nearest(leaf.plain(), choices(key)))
         except ValidationError as error:
             refused = f"{leaf.plain()!r} is not allowed here"
             if allowed := choices(key):

@@ -1,9 +1,10 @@
-"""`--set` and `--only`: what the command line changes in a grid, and which of its runs it asks for."""
+"""`--set`, `--seeds` and `--only`: what the command line changes in a grid, and which of its runs it asks for."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from suite.config.run_config import RunConfig, fields
 from suite.errors import Problem, Problems, UserError, nearest
@@ -14,21 +15,27 @@ from suite.grid.model import GridRun
 
 @dataclass(frozen=True)
 class CommandLine:
-    """`sets` are the settings of `--set` by field, `only` the values of `--only` by axis or field."""
+    """`sets` are the settings of `--set` by field, `only` the values of `--only` by axis or field.
+
+    `seeds` is how many seeds there are in place of the grid's, from 0 on; None leaves these.
+    """
 
     sets: Mapping[str, Node]
     only: Mapping[str, list[str]]
     changes: tuple[str, ...]  # the options as they were written
+    seeds: int | None = None
 
     @classmethod
-    def read(cls, sets: Iterable[str], only: Iterable[str]) -> CommandLine:
-        """The options whose values are the texts `field=value` and `axis=label`.
+    def read(cls, sets: Iterable[str], only: Iterable[str], seeds: int | None = None) -> CommandLine:
+        """The options whose values are the texts `field=value` and `axis=label`, and a number of seeds.
 
         Raises UserError for a text of another form, and for a setting that no field or option can have.
         """
         sets, only = tuple(sets), tuple(only)
         changes = (*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only))
-        return cls(_settings(sets), _values(only), changes)
+        if seeds is not None:
+            changes = (*changes, f"--seeds {seeds}")
+        return cls(_settings(sets), _values(only), changes, seeds)
 
     def wants(self, labels: Mapping[str, str], settings: Mapping[str, Node], axes: Mapping[str, Iterable[str]]) -> bool:
         """Whether `--only` leaves a combination in, as far as its labels and settings say. `--set` has the last word
@@ -115,14 +122,15 @@ def _has(run: GridRun, wanted: Mapping[str, set[str]]) -> bool:
 
 
 def _meant(values: Iterable[str], there: Iterable[str]) -> set[str]:
-    """Which of the texts that are there the user means: the same one, or else one in another letter case, or the same
-    number (`1e-3` is 0.001)."""
+    """Which of the texts that are there the user means: the same one, or else one in another letter case, the same
+    number (`1e-3` is 0.001), or what a pattern fits (* ? [abc]), in any letter case."""
     known = set(there)
     meant: set[str] = set()
     for value in values:
         lower, number = value.lower(), _number(value)
         meant |= {value} if value in known else {
-            text for text in known if text.lower() == lower or (number is not None and _number(text) == number)}
+            text for text in known if text.lower() == lower or fnmatchcase(text.lower(), lower)
+            or (number is not None and _number(text) == number)}
     return meant
 
 

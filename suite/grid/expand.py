@@ -10,33 +10,43 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from suite.config import own_data
 from suite.config.rules import Rule, violations
 from suite.config.run_config import GROUPS, RunConfig, fields
+from suite.data import cards
 from suite.errors import Problem, Problems, UserError
+from suite.files import resources, study
 from suite.files.validation import message
 from suite.files.yaml import Node
 from suite.grid.axes import Block, read_block, when_problems
 from suite.grid.combinations import Combination, combinations
 from suite.grid.command_line import CommandLine
-from suite.grid.file import merge, read_grid, read_profile
+from suite.grid.file import GRIDS, merge, read_grid, read_profile
 from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
 
 LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is refused at once, not after minutes
 
 
-def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = ()) -> Grid:
-    """The grid in a file, expanded. `sets` and `only` are `field=value` and `axis=label` texts of the command line.
+def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = (),
+              seeds: int | None = None) -> Grid:
+    """The grid in a file, or of the suite (`suite:NAME`), expanded.
 
+    `sets` and `only` are `field=value` and `axis=label` texts of the command line, `seeds` how many seeds there are in
+    place of the grid's, from 0 on.
     Raises UserError with every problem of the file at once.
     """
+    path = resources.grid_path(path, GRIDS)
+    if study.add([study.of_grid(path)]):
+        cards.load.cache_clear()  # a card of the study may have the name that another one had
     node = read_grid(path)
     profile = profile or str(node.get("profile", "paper"))
     overlay = read_profile(profile, node)
-    command = CommandLine.read(sets, only)
+    command = CommandLine.read(sets, only, seeds)
     blocks = _read_blocks(node, overlay, command)
     _check_size(blocks, node)
     expansions = _expand(blocks, command, profile)
+    _check_modules([run.config for one in expansions for run in one.runs], path)
     axes = _labels(blocks)
     chosen, left_out = command.choose(_merged(expansions), axes)
     replaced = [(key, old) for one in expansions for key, old in one.resized if old.at.file == node.at.file]
@@ -44,7 +54,17 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
                 excluded=tuple(out for one in expansions for out in one.excluded), axes=axes, left_out=left_out,
                 seeds=tuple(dict.fromkeys(seed for block in blocks for seed in block.seeds)),
                 expect=Expect.model_validate(Node(node.get("expect", {}), node.at).plain()), changes=command.changes,
-                resized=tuple(dict.fromkeys(old.at.key(key) for key, old in replaced)))
+                resized=tuple(dict.fromkeys(old.at.key(key) for key, old in replaced)), zipped=_zipped(blocks))
+
+
+def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:
+    """Raises UserError where an own module is not the one of the grid's study, as another of its name comes first."""
+    names = {value for config in configs for value in (config.ssm.init, config.model.name,
+                                                       *own_data.functions(config.data, config.task)) if ":" in value}
+    for module in sorted({name.partition(":")[0] for name in names}):
+        if other := study.hidden(module, study.of_grid(path)):
+            raise UserError(f"the module {module!r} of this study is hidden by {other}", str(path),
+                            "rename it, or name the grids of one study at a time")
 
 
 def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list[Block]:
@@ -53,8 +73,9 @@ def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list
                   if key in ("base", "axes", "zip", "overrides", "exclude", "seeds")}, grid.at)
     if overlay is not None and "seeds" in overlay.value:
         whole = merge(whole, Node({"seeds": overlay.value["seeds"]}, grid.at))
+    seeds = {} if command.seeds is None else {"seeds": Node({"range": Node(command.seeds, grid.at)}, grid.at)}
     problems = Problems()  # a problem that all blocks inherit is reported once
-    blocks = [read_block(merge(whole, part), command.sets, overlay, problems)
+    blocks = [read_block(Node(merge(whole, part).value | seeds, part.at), command.sets, overlay, problems)
               for part in grid.get("blocks") or [Node({}, grid.at)]]
     axes = _labels(blocks)
     problems.add(*(problem for block in blocks for when in block.whens for problem in when_problems(when, axes)))
@@ -69,6 +90,14 @@ def _labels(blocks: Iterable[Block]) -> dict[str, list[str]]:
         for name, values in block.axes.items():
             labels[name].update(dict.fromkeys(value.label for value in values))
     return {name: list(found) for name, found in labels.items()}
+
+
+def _zipped(blocks: Iterable[Block]) -> dict[tuple[str, ...], int]:
+    """The axes that vary together, and how many steps they have, over all blocks."""
+    steps: defaultdict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
+    for column in (column for block in blocks for column in block.columns if len(column.names) > 1):
+        steps[column.names].update(tuple(value.label for value in step) for step in column.steps)
+    return {names: len(found) for names, found in steps.items()}
 
 
 def _check_size(blocks: Iterable[Block], grid: Node) -> None:

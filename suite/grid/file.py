@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from suite.errors import UserError, nearest
+from suite.files import resources
 from suite.files.yaml import Node, duplicate_key, load_yaml
 from suite.grid.checks import grid_problems, profile_problems
 from suite.grid.grammar import NAME, Block
 
-GRIDS = Path(__file__).parents[2] / "grids"
+GRIDS = resources.folder("grids")
 LONGEST = 255  # bytes of a file name
 JOINED = ("exclude", "overrides")  # lists that a file which extends another adds to, where others are replaced
 
@@ -74,12 +75,18 @@ def _dotted(part: Node) -> Node:
     changed = {"base": _flat(part.value["base"])} if "base" in part.value else {}
     for key in {"axes", "zip"} & part.value.keys():
         axes = part.value[key]
-        if isinstance(axes.value, dict):
-            changed[key] = Node({name: _bundles(axis) for name, axis in axes.value.items()}, axes.at)
+        changed[key] = Node(list(map(_flat_axes, axes.value)), axes.at) if isinstance(axes.value, list) \
+            else _flat_axes(axes)
     blocks = part.value.get("blocks")
     if blocks is not None and isinstance(blocks.value, list):
         changed["blocks"] = Node([_dotted(block) for block in blocks.value], blocks.at)
     return Node(part.value | changed, part.at)
+
+
+def _flat_axes(axes: Node) -> Node:
+    if not isinstance(axes.value, dict):
+        return axes
+    return Node({name: _bundles(axis) for name, axis in axes.value.items()}, axes.at)
 
 
 def _bundles(axis: Node) -> Node:
@@ -135,10 +142,11 @@ def _with_parents(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
         if not isinstance(name, str) or not name or not name.isprintable() or \
                 max(map(len, name.encode().split(b"/"))) > LONGEST:
             raise UserError(f"{name!r:.80} is not a valid file name", parents.at.key("extends"))
+        file = path.parent / resources.grid_path(Path(name), GRIDS, parents.at.key("extends"))
         try:
-            parent = _extended(path.parent / name, chain)
+            parent = _extended(file, chain)
         except UserError as error:
-            if not (path.parent / name).exists():
+            if not file.exists():
                 raise UserError(f"file not found: {name!r}", parents.at.key("extends"),
                                 error.problems[0].fix) from None
             raise

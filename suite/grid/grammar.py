@@ -49,7 +49,8 @@ class Block(Strict):
 
     base: Settings = Field({}, description="settings of every run")
     axes: Axes = Field({}, description="varied in all combinations, the last axis fastest")
-    zip: Axes = Field({}, description="varied together: the first values of each, the second values of each, …")
+    zip: Axes | list[Axes] = Field({}, description="varied together: the first values of each, the second values of "
+                                   "each, …; or a list of such groups")
     overrides: list[Override] = []
     exclude: list[Exclude] = []
     seeds: list[Seed] | SeedRange = [0]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from suite.config.run_config import RunConfig
@@ -47,7 +47,8 @@ class Excluded:
 class Grid:
     """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
     the `--set` and `--only` of the command line, which a report must tell; `left_out` are runs not asked for. `resized`
-    are settings of the grid's own file that the profile replaced, with their places."""
+    are settings of the grid's own file that the profile replaced, with their places; `zipped` are axes that vary
+    together, with the number of their steps."""
 
     name: str
     title: str
@@ -61,11 +62,21 @@ class Grid:
     changes: tuple[str, ...] = ()
     resized: tuple[str, ...] = ()
     left_out: tuple[GridRun, ...] = ()
+    zipped: Mapping[tuple[str, ...], int] = field(default_factory=dict)
 
     @property
     def whole(self) -> Grid:
         """The grid with the runs that `--only` leaves out: what it is about does not change with what is asked for."""
         return replace(self, runs=(*self.runs, *self.left_out), left_out=())
+
+    @property
+    def factors(self) -> list[tuple[int, str]]:
+        """What the runs are the product of: the axes with the number of their labels, those that vary together once."""
+        found: dict[str, int] = {}
+        for axis, labels in self.axes.items():
+            names = next((names for names in self.zipped if axis in names), (axis,))
+            found[" with ".join(names)] = self.zipped.get(names, len(labels))
+        return [(count, name) for name, count in found.items()]
 
     @property
     def combinations(self) -> list[dict[str, str]]:

@@ -29,8 +29,8 @@ def grid_schema() -> Json:
     for part in (schema, schema["$defs"]["Block"]):
         about = {key: part["properties"][key].get("description", "") for key in ("base", "axes", "zip")}
         part["properties"]["base"] = settings | {"description": about["base"]}
-        for key in ("axes", "zip"):
-            part["properties"][key] = axes | {"description": about[key]}
+        part["properties"]["axes"] = axes | {"description": about["axes"]}
+        part["properties"]["zip"] = {"anyOf": [axes, {"type": "array", "items": axes}], "description": about["zip"]}
     schema["$defs"]["Override"]["properties"]["set"] = settings
     # A file that extends another may leave out what the other gives, its name excepted.
     schema["required"] = ["name"]

@@ -52,9 +52,9 @@ class JobRecord(Record):
 class Batch(Record):
     """An array of jobs. `tasks` has the runs of each job. `at_once` of them are computed at a time (on each GPU).
 
-    attempts: of each run, how many attempts there were at submission. cluster: that is asked for,  for the default.
-    training: makes the parts of a job, for tests
-    (`module:function` and its keywords).
+    attempts: of each run, how many attempts there were at submission. cluster: that is asked for, "" for the default.
+    training: makes the parts of a job, for tests (`module:function` and its keywords). studies: folders of the grids,
+    where modules are found that `code` lacks.
     """
 
     name: str
@@ -69,6 +69,7 @@ class Batch(Record):
     attempts: dict[str, int] = {}
     cluster: str = ""
     training: tuple[str, dict[str, Any]] | None = None
+    studies: tuple[str, ...] = ()
 
     @property
     def runs(self) -> list[str]:

@@ -6,13 +6,14 @@ import io
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import TypeAdapter
 
-from suite.files import atomic
+from suite.files import atomic, study
 from suite.job.log import to_stdout
 from suite.job.order import Order
 from suite.job.stop import Stop
@@ -24,8 +25,10 @@ if TYPE_CHECKING:
 Outcome = TypeAdapter(RunState)  # what a child sends
 
 
-def main(folder: str, order: str, gpu: int | str | None, outcome: Connection, training: Training | None) -> None:
+def main(folder: str, order: str, gpu: int | str | None, outcome: Connection, training: Training | None,
+         studies: Sequence[Path] = ()) -> None:
     """Do the job that `order` (JSON) asks for, with stdout and stderr in the run's log, and send the state."""
+    study.add(studies)
     for number in (signal.SIGTERM, signal.SIGUSR2):  # which its server lives through
         signal.signal(number, signal.SIG_DFL)
     try:

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 
 from suite.config import plugin
 from suite.errors import UserError
+from suite.files import study
 from suite.files.record import Record
 from suite.job.log import to_stdout
 from suite.job.stop import Stop
@@ -90,6 +91,7 @@ class Node:
         self.store = Store(record.parent.parent)
         self.batch = batch.read(record)
         self.ids = self.batch.tasks[place.task]
+        study.find_modules(map(Path, self.batch.studies))
 
     def work(self, stop: Stop) -> int:
         """Compute the runs of this job, and return the exit status: 0 where none failed."""

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from suite.errors import UserError
+from suite.files import study
 from suite.launch import child, preload
 
 TRIES = 5
@@ -50,7 +51,8 @@ def start(folder: Path, *args: Any) -> tuple[ForkServerProcess, Connection]:
     order, gpu, training = args
     for left in reversed(range(TRIES)):
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=child.main, args=(str(folder), order, gpu, sender, training),
+        process = context.Process(target=child.main, args=(str(folder), order, gpu, sender, training,
+                                                           study.folders()),
                                   name=f"run {folder.name}", daemon=False)
         try:
             with _environment():

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
-from suite.files import atomic
+from suite.files import atomic, study
 from suite.job.stop import Stop
 from suite.launch import batch, canary, limits, slurm_cli, snapshot
 from suite.launch.cluster import Cluster
@@ -137,7 +137,8 @@ class Submission:
         order = order.model_copy(update={"beat_s": BEAT_S})
         common: dict[str, Any] = {"code": str(code), "minutes": self.cluster.time, "signal_s": self.cluster.signal_s,
                                   "retry": self.options.retry, "training": self.training,
-                                  "cluster": slurm_cli.chosen_cluster(self.cluster.extra.get("clusters"))}
+                                  "cluster": slurm_cli.chosen_cluster(self.cluster.extra.get("clusters")),
+                                  "studies": tuple(map(str, study.folders()))}
         arrays = batch.split(batch.in_tasks([run.run_id for run in runs], self.cluster.runs_per_job), largest)
         made = [batch.Batch(name=batch.new_name(part, start), kind=batch.Kind.MAIN, tasks=tasks, order=order,
                             at_once=self.cluster.side_by_side,

@@ -14,11 +14,12 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from suite.config import own_data
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
+from suite.files import resources, study
 
-ROOT = Path(__file__).resolve().parents[2]
-OURS = ("suite", "datasets")  # code, and the cards and samples that it finds beside itself
+OURS = ("suite", "datasets")  # code, and the cards and samples beside it, which a wheel has below suite/
 LEFT_OUT = {"__pycache__", ".git", ".venv"}
 
 
@@ -27,6 +28,7 @@ def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = (
 
     `modules` are copied, too. Installed packages are not: a job uses the same interpreter. Raises UserError, OSError.
     """
+    configs = list(configs)
     sources = dict(_sources(configs, modules))
     parent = _parent(store)
     parent.mkdir(parents=True, exist_ok=True)
@@ -34,6 +36,8 @@ def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = (
     for name, source in sources.items():
         (aside / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, aside / name)
+    for _, home in _cards(configs):
+        (aside / study.COPIES.name / _name(home) / study.HOME).write_text(str(home), encoding="utf-8")
     # The copy is what is named: a file that is saved in this moment is in it whole or as it was, and the name says so.
     folder = parent / _digest({name: aside / name for name in sources})
     if folder.is_dir():
@@ -69,17 +73,32 @@ def _digest(sources: Mapping[str, Path]) -> str:
 
 def own_modules(configs: Iterable[RunConfig]) -> list[str]:
     """The modules of functions and classes that these runs name as `module:name`."""
-    names = (value for config in configs for value in (config.ssm.init, config.model.name) if ":" in value)
+    configs = list(configs)
+    names = [value for config in configs for value in (config.ssm.init, config.model.name) if ":" in value]
+    names += [name for config in configs for name in own_data.functions(config.data, config.task)]
     return list(dict.fromkeys(name.partition(":")[0] for name in names))
 
 
 def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[tuple[str, Path]]:
     """Name in the copy, and path, of each file."""
-    for name in OURS:
-        yield from _below(ROOT / name)
+    configs = list(configs)
+    yield from _below(resources.PACKAGE)
+    for path, home in _cards(configs):
+        yield f"{study.COPIES.name}/{_name(home)}/datasets/{path.name}", path
+    if not resources.is_installed():
+        yield from _below(resources.folder("datasets"))
     for top in dict.fromkeys(module.partition(".")[0] for module in [*own_modules(configs), *modules]):
         if top not in OURS:
             yield from _files_of(top)
+
+
+def _cards(configs: Iterable[RunConfig]) -> list[tuple[Path, Path]]:
+    """The cards of the own data of these runs, each with its study."""
+    return list(dict.fromkeys(found for config in configs if (found := own_data.card(config.data))))
+
+
+def _name(home: Path) -> str:
+    return hashlib.sha256(str(home).encode()).hexdigest()[:16]
 
 
 def _files_of(module: str) -> Iterator[tuple[str, Path]]:

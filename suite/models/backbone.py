@@ -18,7 +18,7 @@ from torch.utils.checkpoint import checkpoint
 
 from suite.config.fields import SSM, Model
 from suite.config.run_config import RunConfig
-from suite.data.tasks import TASKS
+from suite.data import cards
 from suite.ssm.layer import SSMLayer
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class Backbone(nn.Module):
     def __init__(self, config: RunConfig, data: TaskData, layer: Layer = SSMLayer) -> None:
         super().__init__()
         model, width = config.model, config.model.features
-        self.pairs = TASKS[config.task].inputs == "pairs"
+        self.pairs = cards.task(config.task).inputs == "pairs"
         self.encoder = _encoder(data, width)
         self.blocks = nn.ModuleList(self.make_blocks(config, data.length, layer))
         self.norm = _norm(model) if model.prenorm else nn.Identity()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,10 @@ from suite.report.claims.numbers import RunNumbers
 from suite.report.claims.outcome import Verdict
 from suite.report.figures import curves as figures
 from suite.report.figures.curves import Curves, Panel
-from suite.report.places import SOURCES, file_stem
+from suite.report.places import SOURCES, file_stem, folders
 from suite.report.published import Published, load_published
 from suite.report.tables.layout import Placed, default_layout
-from suite.report.tables.layout_files import layout_files, load_layout, table_names
+from suite.report.tables.layout_files import layouts_of, load_layout, table_names
 from suite.report.tables.results import read_results
 from suite.report.tables.table import Table
 
@@ -44,7 +44,7 @@ class Document:
 
 
 def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunState], layouts: list[Path],
-                  claims_file: Path | None, published: Published) -> Document:
+                  claims: Sequence[Path], published: Published) -> Document:
     """Read the runs of a grid and lay them out. Raises UserError for layouts and claims that do not fit the grid."""
     placed = [load_layout(path, grid, published) for path in layouts] or [default_layout(grid)]
     names = [one.layout.name for one in placed]
@@ -55,7 +55,7 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
     results = read_results(grid, store, states)
     tables = tuple(judged_table(one, grid, results, published) if isinstance(one, Placed)
                    else judged_settings(one, grid, published) for one in placed)
-    stated = _claims(claims_file, grid, tables) if claims_file else []
+    stated = _claims(claims, grid, tables)
     verdicts = judge.judge(stated, RunNumbers(grid, tables, results, published))
     provenance = _provenance(grid, store, states)
     curves = figures.curves(tables, results)
@@ -66,14 +66,21 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
 
 def document_of(grid: Grid, store: Store, sources: Path = SOURCES) -> Document:
     """The document on one grid as its store is now. Raises UserError."""
-    claims_file = sources / "claims.yaml"
+    found = folders(sources, [grid])
+    published = load_published(*(folder / "published" for folder in found))
     return make_document(grid, file_stem(grid.name), store, store.states([run.run_id for run in grid.runs]),
-                         layout_files(sources / "tables", grid.name), claims_file if claims_file.is_file() else None,
-                         load_published(sources / "published.yaml"))
+                         layouts_of(found, grid.name), claims_of(found), published)
 
 
-def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[language.Stated]:
-    return language.load_claims(path, grid, tables, table_names(path.parent / "tables", grid.path.parent))
+def claims_of(sources: Sequence[Path]) -> list[Path]:
+    """The files of claims in these folders."""
+    return [folder / "claims.yaml" for folder in sources if (folder / "claims.yaml").is_file()]
+
+
+def _claims(paths: Sequence[Path], grid: Grid, tables: tuple[Table, ...]) -> list[language.Stated]:
+    language.check_names(paths)
+    known = {path: table_names(path.parent / "tables", grid.path.parent) for path in paths}
+    return [one for path in paths for one in language.load_claims(path, grid, tables, known[path])]
 
 
 def _provenance(grid: Grid, store: Store, states: Mapping[str, RunState]) -> dict[str, Mapping[str, Any]]:

@@ -135,7 +135,8 @@ def check(folder: Path) -> Checked:
     from suite.report.report import write_report
 
     manifest = _manifest(folder)
-    grids = [load_grid(folder / path, manifest.profile, manifest.set, manifest.only) for path in manifest.grids]
+    grids = [load_grid(folder / path, manifest.profile, manifest.set, manifest.only, manifest.seeds)
+             for path in manifest.grids]
     with tempfile.TemporaryDirectory() as scratch:
         write_report(grids, Store(folder / STORE), Path(scratch), figures=False)
         found = list(_compare(folder / "report", Path(scratch)))
@@ -145,7 +146,7 @@ def check(folder: Path) -> Checked:
 def _anew(folder: Path, manifest: Manifest) -> str:
     """The command that writes the kept report again, of the same choice of runs, as a shell reads it."""
     asked = [("--profile", [manifest.profile] if manifest.profile else []), ("--set", manifest.set),
-             ("--only", manifest.only)]
+             ("--only", manifest.only), ("--seeds", [str(manifest.seeds)] if manifest.seeds else [])]
     return shlex.join(["report", *(str(folder / path) for path in manifest.grids),
                        *(word for option, texts in asked for text in texts for word in (option, text)),
                        "--no-figures", "--store", str(folder / STORE), "--out", str(folder / "report")])

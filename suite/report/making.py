@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.files.output import write_file
-from suite.report import document
+from suite.report import document, places
 from suite.report.claims.on_the_paper import PrintedVerdict, by_id, published_verdicts
 from suite.report.places import PAGE
 from suite.report.published import Published, load_published
@@ -26,9 +26,11 @@ if TYPE_CHECKING:
 def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, RunState], out: Path, sources: Path,
          figures: bool) -> list[ReportRecord]:
     """Write what is not there yet. Returns the record of each part. Raises UserError."""
-    claims, published = sources / "claims.yaml", load_published(sources / "published.yaml")
+    found = places.folders(sources, [part.grid for part in parts])
+    claims, published = sources / "claims.yaml", load_published(*(folder / "published" for folder in found))
     documents = [document.make_document(part.grid, part.stem, store, states, part.layouts,
-                                        claims if claims.is_file() else None, published) for part in parts]
+                                        document.claims_of(places.folders(sources, [part.grid])), published)
+                 for part in parts]
     printed = _printed(claims, published, documents)
     records: list[ReportRecord] = []
     drawn: list[dict[str, bytes]] = []

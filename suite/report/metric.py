@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from suite.data import cards
 from suite.errors import UserError
 
 Direction = Literal["max", "min"]
@@ -85,6 +86,8 @@ def metric(name: str, where: str, *, direction: Direction | None = None, scale: 
     """The metric of that name. Raises UserError, at `where`, for one whose better direction nobody told."""
     split, _, last = name.partition("/")
     quantity = QUANTITIES.get("time" if split == "time" else last or name)
+    if quantity is None and direction is None:
+        direction = next((task.direction for task in cards.own_tasks().values() if task.metric == last), None)
     if quantity is None and direction is None:
         raise UserError(f"whether more or less is better is not known of the metric {name!r}", where,
                         "add `direction: max` or `direction: min`")

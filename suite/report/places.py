@@ -4,11 +4,30 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-SOURCES = Path(__file__).parents[2] / "reports"
+from suite.files import resources, study
+
+if TYPE_CHECKING:
+    from suite.grid.model import Grid
+
+SOURCES = resources.folder("reports")
 PAGE = "index.html"
 COLLECTED = ("tables.tex", "tables.md", "claims-published.md")  # of a report on several grids: all tables in one file
+
+
+def folders(sources: Path, grids: Iterable[Grid]) -> tuple[Path, ...]:
+    """The suite's sources of reports, and those of the studies that these grids are from, which add to them."""
+    own = [study.of_grid(grid.path) for grid in grids]
+    found = [sources, *(folder / "reports" for folder in own if study.is_own(folder))]
+    return tuple({folder.resolve(): folder for folder in found if folder.is_dir()}.values())
+
+
+def published_files(folders: Iterable[Path]) -> list[Path]:
+    """The files of papers in these folders, in the order of their names."""
+    return [path for folder in folders for path in sorted(folder.glob("*.yaml")) if path.name[0] != "."]
 
 
 def natural(name: str) -> list[tuple[int, int, str]]:

@@ -1,4 +1,7 @@
-"""The numbers that the paper prints, `reports/published.yaml`, found by table, row and column as reports label them."""
+"""The numbers that papers print, `reports/published/*.yaml`, found by table, row and column as reports label them.
+
+The tables of the S4D paper go by their numbers, `3a`; those of any other paper by its id, too: `gated2026/1`.
+"""
 
 from __future__ import annotations
 
@@ -12,13 +15,15 @@ from pydantic import BeforeValidator, Field
 
 from suite.errors import Problem, UserError, nearest
 from suite.files.yaml import Node, load_yaml
-from suite.files.yaml_model import Part, validated
+from suite.files.yaml_model import NAME, Part, validated
+from suite.report.places import SOURCES, published_files
 
 if TYPE_CHECKING:
     from suite.report.metric import Metric
 
 
-FILE = Path(__file__).parents[2] / "reports" / "published.yaml"
+FOLDER = SOURCES / "published"
+OURS = "s4d"  # id of the paper that this suite is after
 CHANCE = 50.0  # what a failed cell counts in an average over Long Range Arena
 Flag = Literal["missing", "absent", "ocr", "suspicious", "unsigned"]
 Source = Literal["paper", "literature"]
@@ -128,25 +133,50 @@ class Number:
 
 
 class File(Part):
-    """The file as it stands."""
+    """The file of a paper as it stands."""
 
-    schema_version: Literal[1]
-    paper: str
-    seeds: Seeds
-    same: tuple[Same, ...]
-    tables: dict[str, Table]
-    configurations: dict[str, Configuration]
+    schema_version: Literal[1] = 1
+    id: str = Field(pattern=NAME, description="names the paper in layouts")
+    title: str
+    year: int
+    citation: str
+    seeds: Seeds | None = None
+    same: tuple[Same, ...] = ()
+    tables: dict[str, Table] = {}
+    configurations: dict[str, Configuration] = {}
+
+    @property
+    def named(self) -> File:
+        """The same, with its tables by the names that layouts use."""
+        def name(table: str) -> str:
+            return table if self.id == OURS else f"{self.id}/{table}"
+
+        same = [one.model_copy(update={"copies": tuple(map(name, one.copies)),
+                                       "rows": {name(table): row for table, row in one.rows.items()}})
+                for one in self.same]
+        return self.model_copy(update={"same": tuple(same),
+                                       "tables": {name(key): table for key, table in self.tables.items()},
+                                       "configurations": {name(key): one for key, one in self.configurations.items()}})
 
 
 @dataclass(frozen=True)
 class Published:
-    """The file, with ways to find what belongs together. Made by `load_published`."""
+    """What papers print, with ways to find what belongs together: all tables as of one file. By `load_published`."""
 
-    file: File
+    papers: tuple[File, ...]
+
+    @cached_property
+    def file(self) -> File:
+        """The tables of all papers, the S4D paper's first."""
+        first, *others = sorted((paper.named for paper in self.papers), key=lambda paper: paper.id != OURS)
+        for other in others:
+            first = first.model_copy(update={"same": first.same + other.same, "tables": first.tables | other.tables,
+                                             "configurations": first.configurations | other.configurations})
+        return first
 
     @property
-    def seeds(self) -> Seeds:
-        """How many seeds stand behind each number."""
+    def seeds(self) -> Seeds | None:
+        """How many seeds stand behind each number of the S4D paper."""
         return self.file.seeds
 
     def table(self, name: str, where: str = "") -> Table:
@@ -221,14 +251,28 @@ class Published:
         return None
 
 
-def load_published(path: Path = FILE) -> Published:
-    """The published numbers. Raises UserError with every problem: file, line, key."""
-    node = load_yaml(path)
-    file = validated(node, File)
-    problems = list(_problems(file, node))
+def paper_of(table: str) -> tuple[str, str]:
+    """The id of the paper that a table is of ('' for the S4D paper), and the table's own name."""
+    paper, _, name = table.rpartition("/")
+    return paper, name
+
+
+def load_published(*folders: Path) -> Published:
+    """What the files of these folders say, of the suite's own without one. Raises UserError: file, line, key."""
+    papers: dict[str, tuple[File, Node]] = {}
+    problems: list[Problem] = []
+    for path in published_files(folders or [FOLDER]):
+        node = load_yaml(path)
+        file = validated(node, File)
+        problems += _problems(file, node)
+        if file.id in papers:
+            first = papers[file.id][1].find(("id",)).key("id")
+            problems.append(Problem(f"the paper {file.id!r} has another file, {first}", node.find(("id",)).key("id"),
+                                    "rename one of them, or put the tables into one file"))
+        papers.setdefault(file.id, (file, node))
     if problems:
         raise UserError(problems)
-    return Published(file)
+    return Published(tuple(file for file, _ in papers.values()))
 
 
 def _problems(file: File, node: Node) -> Iterator[Problem]:

@@ -128,6 +128,7 @@ class Manifest:
     profile: str | None
     set: list[str]
     only: list[str]
+    seeds: int | None = None
 
 
 Record = TypeVar("Record", ReportRecord, IndexRecord, Manifest)

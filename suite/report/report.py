@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from suite.files.clutter import files_in
 from suite.grid.model import check_names
-from suite.report.places import COLLECTED, PAGE, SOURCES, file_stem, natural
+from suite.report.places import COLLECTED, PAGE, SOURCES, file_stem, folders, natural, published_files
 from suite.report.records import IndexRecord, ReportRecord
 from suite.report.saved import Part, digest_of, fingerprint, load_saved
 
@@ -33,14 +33,17 @@ def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path =
     """Write the tables, claims and `figures` of each grid, and a page and files of tables on all of them, into `out`.
 
     What was made of the same inputs before is only printed again. Grids stand in the order of the numbers in their
-    names. `sources` holds tables/*.yaml, published.yaml, claims.yaml and templates/. A store that is being written to
-    is read as it was at the start. Raises UserError for layouts and claims that do not fit, and if `out` cannot be
-    written.
+    names. `sources` holds tables/*.yaml, published/*.yaml, claims.yaml and templates/; the first three may also lie in
+    `reports/` of a grid's study. A store that is being written to is read as it was at the start. Raises UserError for
+    layouts and claims that do not fit, and if `out` cannot be written.
     """
     check_names(grids)
     grids = sorted(grids, key=lambda grid: natural(grid.name))
     states = store.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
-    common = digest_of([*files_in(sources, "*.yaml"), *files_in(sources / "templates", "*.*")])
+    found = folders(sources, grids)
+    common = digest_of([*(path for folder in found for path in files_in(folder, "*.yaml")),
+                        *published_files(folder / "published" for folder in found),
+                        *files_in(sources / "templates", "*.*")])
     parts = [_part(grid, store, states, out, sources, f"{common} {figures}") for grid in grids]
     digest = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
     made = [part.saved for part in parts if part.saved is not None]
@@ -63,9 +66,9 @@ def _written(parts: Sequence[Part], made: Sequence[ReportRecord], out: Path) -> 
 
 
 def _part(grid: Grid, store: Store, states: Mapping[str, RunState], out: Path, sources: Path, common: str) -> Part:
-    from suite.report.tables.layout_files import layout_files
+    from suite.report.tables.layout_files import layouts_of
 
-    layouts = layout_files(sources / "tables", grid.name)
+    layouts = layouts_of(folders(sources, [grid]), grid.name)
     digest = fingerprint(grid, states, store.root, digest_of(layouts) + common)
     stem = file_stem(grid.name)
     return Part(grid, stem, layouts, digest, load_saved(ReportRecord, out / f"{stem}.cells.json", digest))

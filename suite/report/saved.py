@@ -43,7 +43,7 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
             folder = root / run.run_id
             add(*(_stat(folder / name) for name in FILES[state.name == "done"]))
     used = {run.config.data.name for run in grid.runs}
-    add(sources, _code(), digest_of(cards.CARDS / f"{name}.yaml" for name in cards.names() if name in used))
+    add(sources, _code(), digest_of(cards.place(name) for name in cards.names() if name in used))
     return digest.hexdigest()
 
 

@@ -53,7 +53,7 @@ class Launch:
 def of_grid(grid: Grid, starts: Collection[str] = ()) -> Launch:
     """A start of the grid as it is now, which computes those of its runs that are among `starts`."""
     runs = {run.run_id: run.name for run in grid.runs}
-    sets = tuple(change for change in grid.changes if change.startswith("--set "))
+    sets = tuple(change for change in grid.changes if change.startswith(("--set ", "--seeds ")))
     return Launch(grid.name, str(grid.path.resolve()), grid.profile, sets, runs, frozenset(runs) & frozenset(starts))
 
 

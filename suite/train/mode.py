@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from suite.data.tasks import TASKS
+from suite.data import cards
 from suite.errors import UserError
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def check_graphs(configs: Iterable[RunConfig], mode: Mode, gpus: bool, recompute
     if recompute:
         raise UserError("what is computed again cannot be recorded", "--cuda-graphs with --recompute",
                         "leave one of them out")
-    texts = sorted({config.task for config in configs if TASKS[config.task].inputs != "values"})
+    texts = sorted({config.task for config in configs if cards.task(config.task).inputs != "values"})
     if texts:
         raise UserError(f"batches of {', '.join(texts)} are as long as their longest text, and a graph has one shape",
                         "--cuda-graphs", "leave the option out, or these tasks: --only task=…")

@@ -20,10 +20,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from suite import models
+from suite.config import plugin
 from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
+from suite.data import cards
 from suite.data.prepared import bucketed
-from suite.data.tasks import TASKS
 from suite.errors import UserError
 from suite.ssm.layer import StateSpaceLayer
 from suite.train import cuda_graphs, optim
@@ -48,6 +49,17 @@ class Evaluation:
     rate: int
 
 
+def _own_score(function: str, outputs: list[tuple[Tensor, Tensor]]) -> float:
+    """What a user's function makes of the outputs and targets of a split. Raises UserError for what it raises."""
+    try:
+        return float(plugin.load(function, "task")(*(torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))))
+    except UserError:
+        raise
+    except Exception as error:
+        raise UserError(f"{function} raised {type(error).__name__}: {error}", "task",
+                        "it is called with outputs (n, classes or 1) and targets (n,), and returns a number") from error
+
+
 class Trainer:
     """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
 
@@ -58,7 +70,8 @@ class Trainer:
                  recompute: bool = False) -> None:
         self.config, self.data, self.device = config, data, device
         self.evaluations = [evaluation(name, data) for name in config.train.evaluate]
-        self.metric = TASKS[config.task].metric
+        self.task = cards.task(config.task)
+        self.metric = self.task.metric
         self.steps_per_epoch = _steps_per_epoch(config, data)
         _check_precision(config, device)
         self.model: nn.Module = models.build(config, data, recompute).to(device)
@@ -169,19 +182,25 @@ class Trainer:
         """Metric and mean loss over all examples of a split, in evaluation mode."""
         self.model.eval()
         count = self.data.count(entry.split)
+        outputs: list[tuple[Tensor, Tensor]] = []
         sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # of the losses, of hits or squared errors
         for start in range(0, count, self.config.train.batch_size):
             indices = np.arange(start, min(start + self.config.train.batch_size, count))
             batch = self._on_device(self.data.batch(entry.split, indices, rate=entry.rate))
             output = self._forward(batch, entry.rate)
             sums[0] += self._criterion(output, batch.y, "sum")
-            if self.metric == "accuracy":
+            if self.task.evaluate:
+                outputs.append((output, batch.y))
+            elif self.metric == "accuracy":
                 sums[1] += (output.argmax(dim=-1) == batch.y).sum()
             else:
                 sums[1] += (output.squeeze(-1).double() - batch.y.double()).square().sum()
         loss, score = (sums / count).tolist()
-        return {f"{entry.name}/{self.metric}": score if self.metric == "accuracy" else math.sqrt(score),
-                f"{entry.name}/loss": loss}
+        if self.task.evaluate:
+            score = _own_score(self.task.evaluate, outputs)
+        elif self.metric == "rmse":
+            score = math.sqrt(score)
+        return {f"{entry.name}/{self.metric}": score, f"{entry.name}/loss": loss}
 
     def _forward(self, batch: Batch, rate: int) -> Tensor:
         allow_tf32(self.device, self.config.train.precision == "tf32")
@@ -194,7 +213,7 @@ class Trainer:
         return output.float()
 
     def _criterion(self, output: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
-        if self.metric == "accuracy":
+        if self.task.has_classes:
             return F.cross_entropy(output, y, reduction=reduction)
         return F.mse_loss(output.squeeze(-1), y, reduction=reduction)
 

@@ -67,8 +67,10 @@ def load(config: RunConfig) -> Any:
         from suite.train.measurement import NoData
 
         return NoData()
+    from suite.config import own_data
     from suite.data import prepared
 
+    own_data.check(config.data, config.task)
     return prepared.load(config.data, config.task)
 
 

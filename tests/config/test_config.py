@@ -22,7 +22,7 @@ from suite.errors import UserError
 
 BASE = {"task": "scifar", "data.variant": "sample"}
 # A value for each field that differs from what BASE gives, and is allowed for the field alone.
-OTHER: dict[str, Any] = {
+OTHER: dict[str, Any] = {"data.name_source": "0123",
     "task": "image", "seed": 7, "ssm.init_source": "1:abc", "ssm.re_clamp": 0.5, "ssm.rank": 1,
     "ssm.relu_floor": 0.0, "ssm.init": "quad", "ssm.imag_scale": 100, "ssm.c_variance": 2.0, "ssm.state_size": 16,
     "ssm.copies": 2, "ssm.dt_min": 1e-4, "ssm.dt_max": 1.0, "ssm.softmax_eps": 1e-7, "ssm.c_tilde": True,

@@ -6,15 +6,14 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
-from typing import Any, get_args
+from typing import Any
 from unittest import mock
 
 import numpy as np
 import pytest
 
 from suite.cli.main import main
-from suite.config.fields import TaskName
-from suite.config.run_config import RunConfig
+from suite.config.run_config import RunConfig, choices
 from suite.data import cards, checks, families
 from suite.data.prepared import load
 from suite.data.prepared_types import Facts, Prepared
@@ -166,8 +165,8 @@ def test_a_card_of_an_unknown_task_is_told_what_to_write(waves: Waves, tmp_path:
     (tmp_path / "waves.yaml").write_text(CARD.replace("[scifar, listops]", "[waves]"))
     assert main(["data", "list"]) == 2
     told = capsys.readouterr().err
-    assert f"{tmp_path}/waves.yaml:7: tasks: 'waves' is no task" in told
-    assert "in a grid task: scifar, data.name: waves. allowed: scifar, sc_ar" in told
+    assert f"{tmp_path}/waves.yaml:7: tasks: 'waves' is no task of the suite" in told
+    assert "task: scifar, data.name: waves. allowed: scifar, sc_ar" in told and "declare it in the card" in told
     (tmp_path / "waves.yaml").write_text(CARD)
     cards.load.cache_clear()
     waves.VIEWS = {"waves": "values"}
@@ -181,4 +180,4 @@ def test_a_grid_chooses_an_own_data_set_as_the_readme_says(waves: Waves, tmp_pat
     assert main(["plan", str(tmp_path / "mine.yaml"), "--store", str(tmp_path / "runs")]) == 0
     config = RunConfig.build({"task": "scifar", "data.name": "waves"})
     assert load(config.data, config.task).classes == 2
-    assert get_args(TaskName) == ("none", *TASKS)
+    assert choices("task") == ["none", *TASKS]

@@ -52,7 +52,7 @@ def test_names_in_layouts_and_claims_lead_nowhere(tmp_path: Path, name: str) -> 
     grid = load_grid(tmp_path / "g.yaml")
     sources = tmp_path / "sources"
     (sources / "tables").mkdir(parents=True)
-    shutil.copy(SOURCES / "published.yaml", sources)
+    shutil.copytree(SOURCES / "published", sources / "published")
     layout = f"name: {quoted}\ngrid: g\nrows: ssm.init\ncolumns: [{{label: x}}]\n"
     (sources / "tables" / "x.yaml").write_text(layout)
     with pytest.raises(UserError, match="x.yaml:1: name"):

@@ -3,7 +3,7 @@
 import pytest
 
 from suite.errors import UserError
-from suite.report.published import CHANCE, FILE, load_published
+from suite.report.published import CHANCE, FOLDER, load_published
 
 PUBLISHED = load_published()
 TABLES = PUBLISHED.file.tables
@@ -114,15 +114,14 @@ def test_a_place_that_the_paper_does_not_have():
 
 
 def changed(tmp_path, old: str, new: str) -> None:
-    text = FILE.read_text()
+    text = (FOLDER / "s4d.yaml").read_text()
     assert old in text
-    path = tmp_path / "published.yaml"
-    path.write_text(text.replace(old, new, 1))
-    load_published(path)
+    (tmp_path / "s4d.yaml").write_text(text.replace(old, new, 1))
+    load_published(tmp_path)
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("SC: 89.80, BIDMC", "SD: 89.80, BIDMC", r"published.yaml:\d+: tables.2-left.rows.*'SC' is missing"),
+    ("SC: 89.80, BIDMC", "SD: 89.80, BIDMC", r"s4d.yaml:\d+: tables.2-left.rows.*'SC' is missing"),
     ("flag: suspicious", "flag: odd", "it should be 'missing', 'absent', 'ocr', 'suspicious' or 'unsigned'"),
     ("{flag: missing}", "{}", "a cell without a mean has `flag: missing`"),
     ("delta_of: S4D-Lin,", "delta_of: S4D-Lim,", "table 3a has no row 'S4D-Lim'"),

@@ -13,8 +13,9 @@ from fake_training import config
 from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite.errors import UserError
+from suite.files import study
 from suite.grid.model import GridRun
-from suite.launch import batch, canary, slurm, slurm_cli, snapshot
+from suite.launch import batch, canary, node, slurm, slurm_cli, snapshot
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.store import attempt, provenance
@@ -240,3 +241,15 @@ def test_the_code_is_copied_and_stays_as_it_was(store: Store, tmp_path: Path, mo
     assert other != place and "-0.5" in (place / "my_frozen_init.py").read_text()
     assert not list((store.root / "slurm/code").glob(".*"))
     assert snapshot.own_modules([made, config()]) == ["my_frozen_init"] and "torch" not in sys.modules["suite"].__dict__
+
+
+def test_jobs_know_the_folders_of_the_grids(cluster: Fake, store: Store, tmp_path: Path,
+                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    study.add([tmp_path])
+    submit(store, grid(1))
+    one, = batch.all_of(store.root)
+    assert one.studies == (str(tmp_path),)
+    sys.path.remove(str(tmp_path))
+    node.Node(store.root / "slurm" / f"{one.name}.json", node.Place("100", 0, 0))
+    assert sys.path[-1] == str(tmp_path)

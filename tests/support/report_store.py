@@ -121,7 +121,7 @@ def sources(tmp: Path, layout: str = "", claims: str = "", name: str = "demo") -
     (folder / "tables").mkdir(parents=True, exist_ok=True)
     if not (folder / "templates").exists():
         shutil.copytree(SOURCES / "templates", folder / "templates")
-        shutil.copy(SOURCES / "published.yaml", folder / "published.yaml")
+        shutil.copytree(SOURCES / "published", folder / "published")
     if layout:
         (folder / "tables" / f"{name}.yaml").write_text(layout)
     if claims:

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from suite.report.against.verdict import spread
+from suite.report.published import paper_of
 from suite.report.tables.table import VERDICTS, Cell, Head, Judged, Table, Verdict
 
 COMPARED = ("match", "off", "undecided", "one seed")
@@ -32,7 +33,8 @@ def summary(table: Table) -> str:
     if not found:
         return ""
     told = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
-    return f"Against table {table.published.replace('-', ' ')} of the paper: {told}."
+    paper, name = paper_of(table.published)
+    return f"Against table {name.replace('-', ' ')} of {paper or 'the paper'}: {told}."
 
 
 def cell_parts(table: Table) -> dict[tuple[str, str], tuple[str, ...]]:

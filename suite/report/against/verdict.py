@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from suite.data import cards
 from suite.report.against.readings import OPEN, is_open
-from suite.report.published import Number, number_text
+from suite.report.published import Number, number_text, paper_of
 from suite.report.tables.builder import Row, build_table, rows_of
 from suite.report.tables.layout import Column, Placed
 from suite.report.tables.settings import PlacedSettings, SettingColumn, build_settings, setting_text
@@ -42,11 +42,13 @@ def judged_table(placed: Placed, grid: Grid, results: Results, published: Publis
     columns = placed.layout.columns
 
     def judged(cell: Cell, head: Head, column: Column, row: Row, by_column: Mapping[str, Cell]) -> Cell:
-        number = published.find(name, row.printed, column.published or column.label)
-        if number is None or cell.state == "published":
+        parts = [by_column[label] for label in column.average]
+        numbers = [published.find(table, row.printed, column.published or column.label)
+                   for table in (name, *placed.layout.also)]
+        if cell.state == "published":
             return cell
-        return replace(cell, judged=judge(cell, head, number, published, grid,
-                                          [by_column[label] for label in column.average]))
+        return replace(cell, judged=tuple(one for number in numbers if number is not None
+                                          for one in judge(cell, head, number, published, grid, parts)))
 
     made = []
     for row, cells in zip(rows_of(placed, grid, published), table.cells, strict=True):
@@ -188,5 +190,6 @@ def _other_split(metric: Metric, number: Number) -> str:
 
 def spread(judged: tuple[Judged, ...]) -> float | None:
     """How far the paper's own numbers for one configuration lie apart, None where it prints one."""
-    values = [one.value for one in judged if one.value is not None]
+    ours = paper_of(judged[0].table)[0] if judged else ""
+    values = [one.value for one in judged if one.value is not None and paper_of(one.table)[0] == ours]
     return max(values) - min(values) if len(values) > 1 else None

@@ -152,7 +152,7 @@ def read_claims(path: Path) -> tuple[tuple[Stated, ...], Node]:
     return _read_claims(path, path.read_bytes() if path.is_file() else b"")
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=8)
 def _read_claims(path: Path, content: bytes) -> tuple[tuple[Stated, ...], Node]:
     """The file is read once for all grids, as long as its content is this."""
     node = _with_shared(load_yaml(path))
@@ -167,6 +167,22 @@ def _read_claims(path: Path, content: bytes) -> tuple[tuple[Stated, ...], Node]:
     sizes = {name: sum(c.family == name for c in claims) for name in {c.family for c in claims}}
     return tuple(Stated(claim, _place(node, i), sizes[claim.family] if claim.family else 1)
                  for i, claim in enumerate(claims)), node
+
+
+def check_names(paths: Sequence[Path]) -> None:
+    """Raises UserError, with both places, if two files have claims of one id, or families of one name."""
+    seen: dict[tuple[str, str], str] = {}
+    problems: list[Problem] = []
+    for path in paths:
+        stated, node = read_claims(path)
+        found = {("claim", one.claim.id): _place(node, i, "id") for i, one in enumerate(stated)}
+        found |= {("family", name): node.find(("families", name)).key("families", name)
+                  for name in node.get("families", {})}
+        problems += [Problem(f"another file has a {kind} {name!r}: {seen[kind, name]}", where, "rename one of them")
+                     for (kind, name), where in found.items() if (kind, name) in seen]
+        seen |= found
+    if problems:
+        raise UserError(problems)
 
 
 def load_claims(path: Path, grid: Grid, tables: Sequence[Table], known: Iterable[str] = ()) -> list[Stated]:

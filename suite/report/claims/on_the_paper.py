@@ -103,6 +103,8 @@ def published_verdicts(path: Path, published: Published) -> tuple[PrintedVerdict
 
     Raises UserError for a file of claims that is not one.
     """
+    if published.seeds is None:
+        return ()
     stated, node = read_claims(path)
     asked = [one for i, one in enumerate(stated) if _is_of_paper(one, i, node, published)]
     counts = range(published.seeds.least, published.seeds.most + 1)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from suite.config.compare import differences, settings, usual
 from suite.report.figures.curves import Line, curve_of
+from suite.report.published import paper_of
 from suite.report.tables.results import status
 from suite.report.tables.table import Cell, Head, Table
 
@@ -165,7 +166,8 @@ def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
     if cell.interval is not None:
         yield "95 % interval of the mean", " to ".join(map(told, cell.interval))
     for one in cell.judged:
-        yield f"paper, table {one.table.replace('-', ' ')}", f"{one.text} ({one.row}, {one.column})"
+        paper, name = paper_of(one.table)
+        yield f"{paper or 'paper'}, table {name.replace('-', ' ')}", f"{one.text} ({one.row}, {one.column})"
         if one.difference is not None:
             yield "ours less the paper's", _difference(one, head)
         yield "verdict", ": ".join(filter(None, (one.verdict, one.reason)))

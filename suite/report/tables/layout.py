@@ -119,6 +119,7 @@ def unique(columns: tuple[L, ...]) -> tuple[L, ...]:
 class Layout(Part):
     """A table: `name` names it, `grid` the grid that it shows (default: the name), `published` the paper's table.
 
+    `also` names tables of further papers, whose numbers of the same rows and columns are told beside it.
     `spread` is what stands behind ± (AMB-20). `transpose` turns rows into columns, for tables of one line.
     """
 
@@ -127,6 +128,7 @@ class Layout(Part):
     kind: Literal["numbers"] = "numbers"
     caption: str = ""
     published: str | None = None
+    also: tuple[str, ...] = ()
     spread: Literal["sample", "population", "none"] = "sample"
     transpose: bool = False
     rows: Annotated[Rows, BeforeValidator(_rows)]

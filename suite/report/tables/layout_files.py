@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,11 @@ from suite.report.tables.settings import PlacedSettings, SettingsLayout, runs_of
 if TYPE_CHECKING:
     from suite.grid.model import Grid
     from suite.report.published import Published
+
+
+def layouts_of(sources: Iterable[Path], grid: str) -> list[Path]:
+    """The layouts that show a grid, in the folders `tables` of all sources of reports."""
+    return [path for folder in sources for path in layout_files(folder / "tables", grid)]
 
 
 def layout_files(folder: Path, grid: str) -> list[Path]:
@@ -70,6 +75,10 @@ def _row_misfits(placed: Placed, grid: Grid, published: Published) -> Iterator[P
     table, known = placed.layout.published, published.file.tables
     if table is not None and table not in known:
         yield Problem(f"the paper has no table {table!r} of numbers", placed.where("published"), nearest(table, known))
+    for i, name in enumerate(placed.layout.also):
+        if name not in known or table is None:
+            yield Problem(f"there is no published table {name!r}" if table else "`also` adds to `published`, which is "
+                          "not given", placed.where("also", i), nearest(name, known))
     yield from _unknown_rows(rows.order, placed, grid, "rows", "order")
     for i, group in enumerate(rows.groups):
         here = ("rows", "groups", i)

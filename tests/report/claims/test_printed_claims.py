@@ -117,6 +117,6 @@ def test_every_claim_fits_the_grid_and_the_layout_of_its_table(tmp_path, publish
     store = Store(tmp_path)
     layouts = layout_files(SOURCES / "tables", name)
     made = make_document(grid, name, store, store.states([run.run_id for run in grid.runs]), layouts,
-                         SOURCES / "claims.yaml", published)
+                         [SOURCES / "claims.yaml"], published)
     assert made.verdicts
     assert {verdict.verdict for verdict in made.verdicts} == {"untested"}

@@ -1,0 +1,45 @@
+"""The suite's own files beside its code: cards of data sets, grids, sources of reports, a study to begin with.
+
+They are the top-level folders of a clone. A wheel carries a copy in `suite/_data`, which `setup.py` makes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from suite.errors import UserError, nearest
+
+PACKAGE = Path(__file__).resolve().parents[1]
+IN_WHEEL = PACKAGE / "_data"
+PREFIX = "suite:"  # before the name of a grid of the suite, wherever a path of a grid is taken
+
+
+def root() -> Path:
+    """The folder that holds datasets/, grids/, reports/ and study/: the clone, or a folder of the installed package."""
+    return IN_WHEEL if is_installed() else PACKAGE.parent
+
+
+def is_installed() -> bool:
+    """Whether this code was installed from a wheel, which has no folders beside it."""
+    return IN_WHEEL.is_dir()
+
+
+def folder(name: Literal["datasets", "grids", "reports", "study"]) -> Path:
+    """One of the folders, wherever the suite runs from."""
+    return root() / name
+
+
+def grid_path(path: Path, grids: Path, where: str = "") -> Path:
+    """The file that `path` names: a grid of the suite, in the folder `grids`, for `suite:NAME`; else `path` itself.
+
+    Raises UserError, at `where`, if the suite has no grid of that name.
+    """
+    if not str(path).startswith(PREFIX):
+        return path
+    name = str(path).removeprefix(PREFIX)
+    known = sorted(str(one.relative_to(grids)) for one in grids.rglob("*.yaml") if "_profiles" not in one.parts)
+    found = name if name in known else f"{name}.yaml"
+    if found not in known:
+        raise UserError(f"the suite has no grid {name!r}", where or str(path), nearest(name, known))
+    return grids / found

@@ -1,0 +1,77 @@
+"""The studies of this process: folders of a user's own grids, methods, data sets, and sources of reports.
+
+The folder of a grid is a study; that of a grid in a folder `grids` is the folder above. What it holds adds to the
+suite's own: modules (`my_methods.py`), cards (`datasets/*.yaml`), and `reports/`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from suite.files import resources
+
+COPIES = resources.PACKAGE.parent / "s4d-studies"  # beside the code that jobs of a cluster run, what they need of them
+HOME = "home"  # file in such a copy: the study that it was made of
+_folders = dict.fromkeys(sorted(path.parent for path in COPIES.glob(f"*/{HOME}")))  # a set that keeps the order
+
+
+def of_grid(path: Path) -> Path:
+    """The study that a grid belongs to."""
+    folder = path.absolute().parent
+    return folder.parent if folder.name == "grids" else folder
+
+
+def is_own(folder: Path) -> bool:
+    """Whether a folder is a user's, and not the one that the suite's own grids lie in."""
+    return folder.resolve() != resources.root().resolve()
+
+
+def add(folders: Iterable[Path]) -> bool:
+    """Make the modules, cards and sources of these studies known to this process. Returns whether one is new."""
+    before, found = len(_folders), [Path(folder) for folder in folders]
+    _folders.update(dict.fromkeys(filter(is_own, found)))
+    find_modules(found)
+    return len(_folders) > before
+
+
+def find_modules(folders: Iterable[Path]) -> None:
+    """Append these studies to the import path: a module of a study never hides one that is installed."""
+    for folder in folders:
+        if str(folder) not in sys.path and folder != resources.IN_WHEEL:
+            sys.path.append(str(folder))
+
+
+def home(folder: Path) -> Path:
+    """Where the files of a study are: in the folder itself, or, of a copy for the jobs of a cluster, where it was."""
+    note = folder / HOME
+    return Path(note.read_text(encoding="utf-8")) if folder.parent == COPIES and note.is_file() else folder
+
+
+def folders() -> tuple[Path, ...]:
+    """The studies that are known, in the order in which they came."""
+    return tuple(_folders)
+
+
+def hidden(module: str, study: Path) -> str:
+    """The file that `import` gives for a module of this study, where it is another one; else ''."""
+    top = module.partition(".")[0]
+    places = [folder / name for folder in (study, study / "grids") for name in (f"{top}.py", top)]
+    own = [path for path in places if path.exists()]
+    if not own:
+        return ""
+    there = sys.modules.get(top)
+    spec = there.__spec__ if there is not None else importlib.util.find_spec(top)
+    origin = Path(spec.origin).resolve() if spec is not None and spec.origin and spec.has_location else None
+    is_own = origin is None or any(origin.is_relative_to(path.resolve()) for path in own)
+    return "" if is_own else str(origin)
+
+
+def clear() -> None:
+    """Forget all of them; for tests."""
+    for folder in _folders:
+        if str(folder) in sys.path:
+            sys.path.remove(str(folder))
+    _folders.clear()
