@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         for problem in error.problems:
             print(f"error: {problem}", file=sys.stderr)
+        if report := getattr(error, "report", ""):
+            print(f"\n{report}\n", file=sys.stderr)
         if len(error.problems) > 1:
             print(f"{len(error.problems)} errors; nothing was started", file=sys.stderr)
         return USAGE

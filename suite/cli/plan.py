@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from suite.cli.requests import Executor, PlanRequest
 from suite.cli.run import SHOWN, slots
 from suite.grid.model import Grid
+from suite.own.check import check as check_own
 from suite.plan.plan import make_plan
 from suite.plan.price import late
 from suite.store.store import Store
@@ -16,6 +17,7 @@ from suite.store.store import Store
 def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
     request.check_executor()
+    check_own(grids, [run for grid in grids for run in grid.runs], trial=False)
     made = make_plan(grids, Store(request.store), request.until)
     if request.json:
         print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))

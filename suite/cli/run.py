@@ -14,6 +14,7 @@ from suite.cli.requests import ComputeRequest, Executor, RunRequest
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.grid.model import Grid, GridRun
+from suite.own.check import check as check_own
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.plan.price import late
 from suite.store import requests
@@ -57,6 +58,8 @@ def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[
     So a command that is refused leaves no record of a start.
     """
     check_data(plan_.todo)
+    if request.executor is not Executor.DEBUG:  # there, own code runs in this process, and raises where it does
+        check_own(plan_.grids, plan_.todo, trial=True)
     if request.executor is Executor.SLURM:
         from suite.cli import slurm
 

@@ -71,7 +71,8 @@ class SSM(Group):
     relu_floor: Annotated[Real, Field(ge=0)] = Field(1e-4, description="added to relu's -Re(A), diagonal only (AMB-17)")
     init: InitName | Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")] = Field(
         "legs", description="law of A, or a user's function as module:function")
-    init_source: Annotated[str, Strict()] = Field("", description="version and source hash of a user's init; filled in")
+    init_source: Annotated[str, Strict()] = Field(
+        "", description="identity of a user's: its files, packages, version; filled in")
     imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), after the law")
     imag_random: Bool = Field(False, description="Im(A) at random places of the law (lin and inv)")
     real_random: Bool = Field(False, description="Re(A) = -U[0, 1) per mode (lin and inv)")
@@ -131,7 +132,8 @@ class Model(Group):
 
     name: ModelName | Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")] = Field(
         "ssm", description="state space layers, a baseline, or a user's module as module:Class")
-    name_source: Annotated[str, Strict()] = Field("", description="version and source hash of a user's; filled in")
+    name_source: Annotated[str, Strict()] = Field(
+        "", description="identity of a user's: its files, packages, version; filled in")
     layers: Annotated[Int, Field(ge=1)] = Field(4, description="number of residual blocks")
     features: Annotated[Int, Field(ge=1)] = Field(128, description="H, the width")
     norm: Literal["layer", "batch"] = Field("layer", description="LN or BN over features")

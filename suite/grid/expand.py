@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from suite.config.own import named
 from suite.config.rules import Rule, violations
 from suite.config.run_config import GROUPS, RunConfig, fields
 from suite.errors import Problem, Problems, UserError
@@ -44,7 +45,8 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
                 excluded=tuple(out for one in expansions for out in one.excluded), axes=axes, left_out=left_out,
                 seeds=tuple(dict.fromkeys(seed for block in blocks for seed in block.seeds)),
                 expect=Expect.model_validate(Node(node.get("expect", {}), node.at).plain()), changes=command.changes,
-                resized=tuple(dict.fromkeys(old.at.key(key) for key, old in replaced)))
+                resized=tuple(dict.fromkeys(old.at.key(key) for key, old in replaced)),
+                places={key: at for one in reversed(expansions) for key, at in one.places.items()})
 
 
 def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list[Block]:
@@ -99,6 +101,7 @@ class Expansion:
         self.block, self.command, self.profile, self.problems = block, command, profile, problems
         self.runs: list[GridRun] = []
         self.excluded: list[Excluded] = []
+        self.places: dict[tuple[str, str], str] = {}
         self._replaced: list[Mapping[str, Node]] = []
         self._left: defaultdict[str, set[str]] = defaultdict(set)  # by axis, the labels that have a run or a mistake
         self._first_to_compute: dict[tuple[str, ...], GridRun] = {}
@@ -125,7 +128,14 @@ class Expansion:
         else:
             self._leave(one)
             self._check_that_sizes_make_no_run_of_two(one, config)
+            self._remember_places(one, config)
             self.runs += (GridRun(run, run.run_id, one.labels) for run in map(config.with_seed, self.block.seeds))
+
+    def _remember_places(self, one: Combination, config: RunConfig) -> None:
+        """Where the grid names own code, for errors that only its import can tell."""
+        for own in named(config):
+            if own.field in one.settings:
+                self.places.setdefault((own.name, ""), one.settings[own.field].at.key(own.field))
 
     def _leave(self, one: Combination) -> None:
         for axis, label in one.labels.items():

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from suite.config.run_config import RunConfig
@@ -35,7 +36,8 @@ class Excluded:
 class Grid:
     """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
     the `--set` and `--only` of the command line, which a report must tell; `left_out` are runs not asked for. `resized`
-    are settings of the grid's own file that the profile replaced, with their places."""
+    are settings of the grid's own file that the profile replaced, with their places. `places` says where own code, by
+    its name and "", and its arguments, by its name and theirs, stand in the grid."""
 
     name: str
     title: str
@@ -49,6 +51,7 @@ class Grid:
     changes: tuple[str, ...] = ()
     resized: tuple[str, ...] = ()
     left_out: tuple[GridRun, ...] = ()
+    places: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def whole(self) -> Grid:

@@ -14,8 +14,10 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
+from suite.config import own
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
+from suite.own import modules
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("suite", "datasets")  # code, and the cards and samples that it finds beside itself
@@ -68,9 +70,9 @@ def _digest(sources: Mapping[str, Path]) -> str:
 
 
 def own_modules(configs: Iterable[RunConfig]) -> list[str]:
-    """The modules of functions and classes that these runs name as `module:name`."""
-    names = (value for config in configs for value in (config.ssm.init, config.model.name) if ":" in value)
-    return list(dict.fromkeys(name.partition(":")[0] for name in names))
+    """The modules of functions and classes that these runs name as `module:name`, and what those import, if local."""
+    found = [name.partition(":")[0] for name in own.names(configs)]
+    return list(dict.fromkeys([*found, *(name for module in found for name in modules.closure(module).modules)]))
 
 
 def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[tuple[str, Path]]:

@@ -46,9 +46,7 @@ def build(config: RunConfig, data: TaskData, recompute: bool = False) -> nn.Modu
     Raises UserError if `model.name` is not in `MODELS` and cannot be imported.
     """
     factory = find(config.model.name)
-    if config.model.name_source and config.model.name_source != plugin.source(config.model.name, "model.name"):
-        raise UserError(f"{config.model.name} is not the model that the run was planned with", "model.name_source",
-                        "plan again, or restore its source")
+    plugin.check(config.model.name, "model.name", config.model.name_source)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would also queue a seed for each GPU, which fork_rng does not put back.
         torch.default_generator.manual_seed(config.seed)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from suite.config import plugin
 from suite.config.fields import SSM, ResolvedSSM
-from suite.config.plugin import source
 from suite.errors import UserError, nearest
 from suite.ssm import hippo, user
 
@@ -114,10 +114,7 @@ def _of_hippo(config: SSM) -> Initialization:
 
 
 def _of_user(config: ResolvedSSM, rng: np.random.Generator) -> Initialization:
-    now = source(config.init, "ssm.init")
-    if config.init_source and config.init_source != now:
-        raise UserError(f"{config.init} is not the function that the run was planned with", "ssm.init_source",
-                        f"now {now}, then {config.init_source}: plan again, or restore its source")
+    plugin.check(config.init, "ssm.init", config.init_source)
     parts = user.call(config.init, config.state_size, config.copies, rng)
     A = parts["a"]
     if config.structure == "dplr" and config.rank and "p" not in parts:
