@@ -69,12 +69,15 @@ def _call(args: argparse.Namespace) -> int:
 
 def _grids(args: argparse.Namespace) -> list[Grid]:
     from suite.grid.expand import load_grid
+    from suite.plan.versions import as_kept
+    from suite.store.store import Store
 
     problems: list[Problem] = []
     grids: list[Grid] = []
     for path in dict.fromkeys(args.grids):
         try:
-            grids.append(load_grid(path, args.profile, args.sets, args.only))
+            grid = load_grid(path, args.profile, args.sets, args.only)
+            grids.append(as_kept(grid, Store(args.store)) if hasattr(args, "store") else grid)
         except UserError as error:
             problems += error.problems
     if problems:

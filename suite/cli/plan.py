@@ -9,6 +9,7 @@ from suite.cli.requests import Executor, PlanRequest
 from suite.cli.run import SHOWN, slots
 from suite.grid.model import Grid
 from suite.own.check import check as check_own
+from suite.plan import versions
 from suite.plan.plan import make_plan
 from suite.plan.price import late
 from suite.store.store import Store
@@ -30,6 +31,8 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
             print(f"  the profile {grid.profile} has another value for: {shown}")
     print(f"{len(made.runs)} runs" + (f", {made.shared} saved because cells share them" if made.shared else ""))
     print("  " + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
+    for line in versions.told(made.runs, Store(request.store)):
+        print(f"  {line}")
     for reason, labels in _by_reason(grids).items():
         shown = "; ".join(labels[:SHOWN]) + (f"; {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
         print(f"  excluded, {reason}: {shown}")

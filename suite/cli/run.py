@@ -14,6 +14,7 @@ from suite.cli.requests import ComputeRequest, Executor, RunRequest
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.grid.model import Grid, GridRun
+from suite.own import fault
 from suite.own.check import check as check_own
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.plan.price import late
@@ -45,7 +46,7 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
         start()
         if request.executor is Executor.SLURM and not request.wait:
             return 0
-    code = _tell_failures(make_plan(grids, store, request.until))
+    code = _tell_failures(make_plan(grids, store, request.until), store)
     _write_report(grids, store, request.out)
     if plan_.todo:
         _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
@@ -114,11 +115,14 @@ def slots(request: ComputeRequest) -> int:
     return 1 if request.gpus else max(1, machine.usable_cpus() // request.threads)
 
 
-def _tell_failures(plan_: Plan) -> int:
+def _tell_failures(plan_: Plan, store: Store) -> int:
     states = plan_.states
     failed = [(run_, states[run_.run_id]) for run_ in plan_.runs if states[run_.run_id].name == State.FAILED]
     for run_, state in failed[:SHOWN]:
         print(f"{state.label}: {run_.name} ({run_.run_id}): {state.detail}")
+    reports = dict.fromkeys(fault.excerpt(store.log(run_.run_id)) for run_, _ in failed[:SHOWN])
+    for report in list(filter(None, reports))[:3]:
+        print(f"\n{report}\n")
     if failed:
         more = f"{len(failed) - SHOWN} more; " if len(failed) > SHOWN else ""
         print(f"{more}{len(failed)} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them again.\n")

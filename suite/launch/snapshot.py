@@ -18,6 +18,8 @@ from suite.config import own
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.own import modules
+from suite.store import provenance
+from suite.store.records import Origin
 
 ROOT = Path(__file__).resolve().parents[2]
 OURS = ("suite", "datasets")  # code, and the cards and samples that it finds beside itself
@@ -73,6 +75,13 @@ def own_modules(configs: Iterable[RunConfig]) -> list[str]:
     """The modules of functions and classes that these runs name as `module:name`, and what those import, if local."""
     found = [name.partition(":")[0] for name in own.names(configs)]
     return list(dict.fromkeys([*found, *(name for module in found for name in modules.closure(module).modules)]))
+
+
+def origin(store: Path, configs: Iterable[RunConfig]) -> Origin:
+    """Commit and patch of the suite's code and of the user's own, for the record of each run. Raises OSError."""
+    found = [modules.find(name) for name in own_modules(configs)]
+    files = {one.name.partition(".")[0]: one.file for one in found if one is not None and one.file is not None}
+    return provenance.with_own(provenance.of_launch(store), files, store)
 
 
 def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[tuple[str, Path]]:

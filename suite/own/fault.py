@@ -9,7 +9,8 @@ from suite.errors import UserError
 from suite.own import modules
 
 HEAD = "error in your own code:"
-SUITE = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
+OURS = (ROOT / "suite", ROOT / "tests", ROOT / "run_grid.py")
 
 
 class OwnError(UserError):
@@ -30,7 +31,7 @@ def frames(error: BaseException) -> list[traceback.FrameSummary]:
 
 
 def _is_own(path: Path) -> bool:
-    return path.suffix == ".py" and not path.is_relative_to(SUITE) and modules.is_local_file(path)
+    return path.suffix == ".py" and not any(map(path.is_relative_to, OURS)) and modules.is_local_file(path)
 
 
 def place(error: BaseException) -> str:
@@ -66,4 +67,6 @@ def excerpt(log: Path, most: int = 2**16) -> str:
     except OSError:
         return ""
     _, head, rest = text.rpartition(f"{HEAD}\n")
+    if "\nattempt " in rest or rest.count("\nended: ") > 1:
+        return ""  # a later attempt went on, or ended for another reason
     return f"{HEAD}\n{rest.partition(chr(10) * 2)[0].rstrip()}" if head else ""

@@ -20,6 +20,7 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid
+from suite.plan.versions import as_kept
 from suite.report.records import CellRecord, ClaimRecord, IndexRecord, ReportRecord, read_record, to_bytes
 from suite.report.records import Manifest as Manifest
 from suite.report.saved import Saved, sha256
@@ -123,9 +124,11 @@ def check(folder: Path) -> Checked:
     from suite.report.report import write_report
 
     manifest = _manifest(folder)
-    grids = [load_grid(folder / path, manifest.profile, manifest.set, manifest.only) for path in manifest.grids]
+    store = Store(folder / STORE)
+    grids = [as_kept(load_grid(folder / path, manifest.profile, manifest.set, manifest.only), store)
+             for path in manifest.grids]
     with tempfile.TemporaryDirectory() as scratch:
-        write_report(grids, Store(folder / STORE), Path(scratch), figures=False)
+        write_report(grids, store, Path(scratch), figures=False)
         found = list(_compare(folder / "report", Path(scratch)))
     return Checked(found, _anew(folder, manifest))
 

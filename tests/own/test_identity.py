@@ -19,7 +19,8 @@ from suite.own import modules, tree
 BASE = {"task": "scifar", "data.variant": "sample", "model.name": "study_m:Mine"}
 FILES = {
     "study_m.py": '"""Mine."""\nimport os\n\nimport numpy\n\nfrom study_p import part\n'
-                  "from study_h import helper as h\n\n\nclass Mine:\n    version = 2\n\n    def __init__(self, features):\n        self.x = h(features)\n",
+                  "from study_h import helper as h\n\n\nclass Mine:\n    version = 2\n\n"
+                  "    def __init__(self, features):\n        self.x = h(features)\n",
     "study_h.py": "def helper(x):\n    import study_deep\n    return x + 1  # one\n",
     "study_deep.py": "import study_m\nVALUE = {'a': None, **{}}\n",
     "study_p/__init__.py": "from .inner import thing\n",
