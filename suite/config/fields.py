@@ -20,6 +20,9 @@ Bool = Annotated[bool, Strict()]
 Int = Annotated[int, Strict()]
 Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1)]
+Scalar: TypeAlias = Bool | Int | Real | Annotated[str, Strict()] | None
+Plain: TypeAlias = Scalar | tuple[Scalar, ...]
+Arguments = dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Plain]
 USER_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 if TYPE_CHECKING:
     TaskName = str  # type checkers know no Literal of names that are found elsewhere
@@ -54,14 +57,15 @@ class Group(BaseModel):
     @cached_property
     def price_key(self) -> str:
         """JSON of the fields that can change what an epoch costs."""
-        return canonical({k: v for k, v in self.model_dump(mode="json").items() if k not in self.same_price})
+        values = self.model_dump(mode="json")  # a run without arguments is known by its shape without these fields
+        return canonical({k: v for k, v in values.items() if k not in self.same_price and v != {}})
 
 
 class SSM(Group):
     """Parameters of the state space layers (paper sections 3 and 4)."""
 
-    same_price = frozenset({"init", "init_source", "imag_scale", "imag_random", "real_random", "lin_law", "random_law",
-                            "b_init", "dt_min", "dt_max", "c_variance", "re_clamp", "relu_floor"})
+    same_price = frozenset({"init", "init_source", "init_args", "imag_scale", "imag_random", "real_random", "lin_law",
+                            "random_law", "b_init", "dt_min", "dt_max", "c_variance", "re_clamp", "relu_floor"})
     structure: Literal["dplr", "diagonal"] = Field("diagonal", description="form of the state matrix A")
     kernel: Literal["cauchy", "softmax", "vandermonde"] = Field("vandermonde", description="algorithm of the kernel")
     discretization: Literal["bilinear", "zoh"] = Field("bilinear", description="rule that makes A and B discrete")
@@ -73,6 +77,8 @@ class SSM(Group):
         "legs", description="law of A, or a user's function as module:function")
     init_source: Annotated[str, Strict()] = Field(
         "", description="identity of a user's: its files, packages, version; filled in")
+    init_args: Annotated[Arguments, Legacy({})] = Field(
+        {}, description="settings of a user's init by name: ssm.init_args.NAME")
     imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), after the law")
     imag_random: Bool = Field(False, description="Im(A) at random places of the law (lin and inv)")
     real_random: Bool = Field(False, description="Re(A) = -U[0, 1) per mode (lin and inv)")
@@ -134,6 +140,8 @@ class Model(Group):
         "ssm", description="state space layers, a baseline, or a user's module as module:Class")
     name_source: Annotated[str, Strict()] = Field(
         "", description="identity of a user's: its files, packages, version; filled in")
+    args: Annotated[Arguments, Legacy({})] = Field(
+        {}, description="settings of a user's model by name: model.args.NAME")
     layers: Annotated[Int, Field(ge=1)] = Field(4, description="number of residual blocks")
     features: Annotated[Int, Field(ge=1)] = Field(128, description="H, the width")
     norm: Literal["layer", "batch"] = Field("layer", description="LN or BN over features")

@@ -69,6 +69,10 @@ BENCH_RULES = (
 )
 RULES = (
     Rule(("task", "kind"), "a training needs a task", mistake=True, broken=lambda c: c.task == "none"),
+    Rule(("model.args", "model.name"), "model.args are for a model of one's own", mistake=True,
+         broken=lambda c: bool(c.model.args) and not c.model.is_custom),
+    Rule(("ssm.init_args", "ssm.init"), "ssm.init_args are for an initialization of one's own", mistake=True,
+         broken=lambda c: bool(c.ssm.init_args) and not c.ssm.init_is_custom),
     Rule(("bench", "kind"), "settings of bench.* go with kind: bench", mistake=True,
          broken=lambda c: c.bench != Bench()),
     Rule(("ssm.kernel", "ssm.discretization"), "softmax needs ZOH",

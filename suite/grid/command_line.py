@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import filterfalse
 
-from suite.config.run_config import RunConfig, fields
+from suite.config.run_config import ARGUMENTS, RunConfig, fields, is_field
 from suite.errors import Problem, Problems, UserError, nearest
 from suite.files.yaml import Node, Where, parse_yaml
 from suite.grid.checks import value_problems
@@ -57,11 +57,11 @@ class CommandLine:
     def _check_only(self, runs: Iterable[GridRun], axes: Mapping[str, list[str]]) -> None:
         """Raises UserError for an unknown axis or field, or for a value that none of the runs left has."""
         for key, values in self.only.items():
-            if key not in axes and key not in fields():
+            if key not in axes and not is_field(key):
                 raise UserError(f"unknown axis or field {key!r}", f"--only {key}={values[0]}",
                                 nearest(key, [*axes, *fields()]))
         for key, values in self.only.items():
-            there = [*axes.get(key, ()), *(str(_field(run.config, key)) for run in runs if key in fields())]
+            there = [*axes.get(key, ()), *(str(_field(run.config, key)) for run in runs if is_field(key))]
             known = {text.lower() for text in there}
             for value in values:
                 if value.lower() not in known:
@@ -79,9 +79,11 @@ def _settings(sets: Iterable[str]) -> dict[str, Node]:
         if not equals or not key.strip():
             problems.add(Problem("expected field=value", str(at)))
             continue
-        leaf = Node(parse_yaml(f"value: {value}", str(at)).get("value"), at)
-        problems.add(*value_problems(key.strip(), leaf))
-        settings[key.strip()] = leaf
+        whole = Node(parse_yaml(f"value: {value}", str(at)).get("value"), at)
+        nested = key.strip() in ARGUMENTS and isinstance(whole.value, dict)
+        for name, leaf in Node({key.strip(): whole}, at).leaves() if nested else ((key.strip(), whole),):
+            problems.add(*value_problems(name, Node(leaf.value, at)))
+            settings[name] = Node(leaf.value, at)
     problems.raise_if_any()
     return settings
 
@@ -97,10 +99,10 @@ def _values(only: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _field(config: RunConfig, key: str) -> object:
-    return config.get(key) if key in fields() else None
+    return config.get(key) if is_field(key) else None
 
 
 def _is_one_of(values: Iterable[str], key: str, labels: Mapping[str, str], value: object) -> bool:
     """Whether the label on the axis `key`, or the value of the field `key`, is one of the texts. Case is ignored."""
     lower = [text.lower() for text in values]
-    return labels.get(key, "").lower() in lower or (key in fields() and str(value).lower() in lower)
+    return labels.get(key, "").lower() in lower or (is_field(key) and str(value).lower() in lower)

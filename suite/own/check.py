@@ -16,6 +16,7 @@ from suite.config.run_config import RunConfig
 from suite.errors import Problem, UserError
 from suite.files import atomic
 from suite.grid.model import Grid, GridRun
+from suite.own.signature import ARGS
 
 Json = dict[str, Any]
 TAIL = 2000  # letters of what a process has printed before it died
@@ -70,7 +71,8 @@ def _uses(runs: Iterable[GridRun], places: Mapping[tuple[str, str], str]) -> lis
 
 def arguments(config: RunConfig, field: str) -> Json:
     """The arguments that a run gives to the own code in a field."""
-    return {}
+    args: Json = config.get(ARGS[field])
+    return dict(args)
 
 
 def _child(uses: Sequence[Json], trial: bool) -> tuple[list[Json], str]:
@@ -93,8 +95,3 @@ def _child(uses: Sequence[Json], trial: bool) -> tuple[list[Json], str]:
 def _ended(code: int, words: str) -> str:
     how = f"is killed by signal {-code}" if code < 0 else f"ends its process with exit code {code}"
     return how + (f"; its last words: {words}" if words else "")
-
-
-def config_of(use: Json) -> RunConfig:
-    """The run that a use is from."""
-    return RunConfig.model_validate(use["config"])

@@ -12,7 +12,11 @@ import sys
 from typing import Any
 
 from suite.config import plugin
+from suite.config.own import SOURCES
+from suite.config.run_config import RunConfig
+from suite.data.tasks import TASKS
 from suite.errors import UserError
+from suite.own import signature
 from suite.own.fault import OwnError
 
 Json = dict[str, Any]
@@ -40,7 +44,32 @@ def _answer(use: Json, trial: bool) -> Json:
 
 
 def _check(use: Json, trial: bool) -> None:
-    plugin.load(use["name"], use["field"])
+    """Raises UserError for what is wrong with own code and its arguments."""
+    name, field, args = use["name"], use["field"], use["args"]
+    own = plugin.load(name, field)
+    if problems := list(signature.problems(name, field, own, args)):
+        raise UserError(problems)
+    is_layer = field == "model.name" and signature.is_layer(name, signature.of(own), args)
+    if trial:
+        _try(name, field, own, args, RunConfig.model_validate(use["config"]), is_layer)
+
+
+def _try(name: str, field: str, own: signature.Own, args: Json, config: RunConfig, is_layer: bool) -> None:
+    plugin.check(name, field, config.get(SOURCES[field]))
+    if field == "ssm.init":
+        import numpy as np
+
+        from suite.ssm.init import initialize
+
+        initialize(config.ssm, np.random.default_rng(config.seed))
+    elif is_layer:  # a factory needs the data, and is tried by the job
+        import torch
+
+        from suite.models.mixer import try_layer
+
+        torch.set_num_threads(1)
+        padded = config.task != "none" and TASKS[config.task].inputs != "values"
+        try_layer(name, own, args, config.ssm, config.model.features, config.model.bidirectional, padded)
 
 
 if __name__ == "__main__":

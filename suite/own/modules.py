@@ -146,7 +146,7 @@ def _imports(parsed: ast.Module, package: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = _absolute(node, package)
+            base = absolute(node, package)
             if base:
                 yield base
                 yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
@@ -157,7 +157,7 @@ def _imports(parsed: ast.Module, package: str) -> Iterator[str]:
                 yield name
 
 
-def _absolute(node: ast.ImportFrom, package: str) -> str:
+def absolute(node: ast.ImportFrom, package: str) -> str:
     """What `from …x import` names; "" where the dots lead out of the package."""
     if not node.level:
         return node.module or ""

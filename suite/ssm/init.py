@@ -115,7 +115,7 @@ def _of_hippo(config: SSM) -> Initialization:
 
 def _of_user(config: ResolvedSSM, rng: np.random.Generator) -> Initialization:
     plugin.check(config.init, "ssm.init", config.init_source)
-    parts = user.call(config.init, config.state_size, config.copies, rng)
+    parts = user.call(config.init, config.state_size, config.copies, rng, config.init_args)
     A = parts["a"]
     if config.structure == "dplr" and config.rank and "p" not in parts:
         raise UserError(f"{config.init} gives no low-rank p", "ssm.init", "return p too, or use structure diagonal")
