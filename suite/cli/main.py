@@ -69,8 +69,8 @@ def _call(args: argparse.Namespace) -> int:
 
 def _grids(args: argparse.Namespace) -> list[Grid]:
     from suite.grid.expand import load_grid
-    from suite.plan.versions import as_kept
     from suite.store.store import Store
+    from suite.store.versions import as_kept
 
     problems: list[Problem] = []
     grids: list[Grid] = []

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from suite.cli.requests import Executor, PlanRequest
 from suite.cli.run import SHOWN, slots
 from suite.grid.model import Grid
-from suite.own.check import check as check_own
-from suite.plan import versions
+from suite.plan.own_code import check as check_own
 from suite.plan.plan import make_plan
 from suite.plan.price import late
+from suite.store import versions
 from suite.store.store import Store
 
 

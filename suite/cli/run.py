@@ -15,7 +15,7 @@ from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.grid.model import Grid, GridRun
 from suite.own import fault
-from suite.own.check import check as check_own
+from suite.plan.own_code import check as check_own
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.plan.price import late
 from suite.store import requests

@@ -14,9 +14,9 @@ from suite.config.own import named
 from suite.errors import UserError, nearest
 from suite.grid.model import Grid, GridRun
 from suite.own import fault
-from suite.plan.versions import versions
 from suite.store.state import State
 from suite.store.store import Store
+from suite.store.versions import versions
 
 
 def find_runs(grid: Grid, words: Sequence[str]) -> list[GridRun]:

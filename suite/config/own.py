@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from suite.config.fields import SOURCES
 from suite.config.run_config import RunConfig
-
-SOURCES = {"model.name": "model.name_source", "ssm.init": "ssm.init_source"}
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ RULES = (
     Rule(("ssm.kernel", "ssm.structure"), "the Cauchy kernel is for DPLR only",
          lambda c: c.ssm.kernel == "cauchy" and c.ssm.structure != "dplr"),
     Rule(("ssm.structure", "ssm.kernel"), "DPLR needs the Cauchy kernel",
-         lambda c: c.ssm.structure == "dplr" and c.ssm.kernel == "vandermonde"),
+         lambda c: c.ssm.structure == "dplr" and c.ssm.kernel not in ("cauchy", "softmax")),
     Rule(("ssm.structure", "ssm.discretization"), "DPLR needs bilinear",
          lambda c: c.ssm.structure == "dplr" and c.ssm.discretization != "bilinear"),
     Rule(("ssm.structure", "ssm.init"), "a DPLR matrix starts from legs, legt, fout or legs+fout",

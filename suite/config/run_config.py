@@ -13,7 +13,7 @@ from pydantic import Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from suite import machine
-from suite.config.fields import SSM, Bench, Data, Flat, Group, Int, Model, Optim, Plain, TaskName, Train
+from suite.config.fields import SOURCES, SSM, Bench, Data, Flat, Group, Int, Model, Optim, Plain, TaskName, Train
 from suite.data.tasks import TASKS
 
 
@@ -180,7 +180,7 @@ def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
     from suite.data import cards
 
     ssm, data, optim, train = groups["ssm"], groups["data"], groups["optim"], groups["train"]
-    for group, key in (("ssm", "init"), ("model", "name")):
+    for group, key in (field.split(".") for field in SOURCES):
         if ":" in str(groups[group].get(key, "")) and not groups[group].get(f"{key}_source"):
             from suite.config import plugin
 

@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from suite.config.own import named
 from suite.config.rules import Rule, violations
 from suite.config.run_config import GROUPS, RunConfig, is_argument, is_field
+from suite.config.signature import of_file, unknown
 from suite.errors import Problem, Problems, UserError, nearest
 from suite.files.validation import message
 from suite.files.yaml import Node
@@ -22,7 +23,6 @@ from suite.grid.file import merge, read_grid, read_profile
 from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
 from suite.grid.own_arguments import NOT_TAKEN, owner_of
-from suite.own.signature import of_file, unknown
 
 LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is refused at once, not after minutes
 

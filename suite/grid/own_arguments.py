@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from suite.config.run_config import fields, is_argument
+from suite.config.signature import ARGS, of_file
 from suite.files.yaml import Node
 from suite.grid.axes import Value
-from suite.own.signature import ARGS, of_file
 
 NOT_TAKEN = "–"  # label on the axis of an argument of a row that does not take it
 OWNERS = {args: field for field, args in ARGS.items()}

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from suite.config import plugin
+from suite.config import plugin, signature
 from suite.config.fields import CLASSICAL
 from suite.config.run_config import RunConfig
 from suite.data.tasks import TASKS
@@ -28,7 +28,6 @@ from suite.models.mixer import layer_of
 from suite.models.recurrent import LSTM
 from suite.models.resnet import ResNet18, XResNet50
 from suite.models.transformer import Transformer
-from suite.own import signature
 from suite.own.fault import OwnError
 
 if TYPE_CHECKING:

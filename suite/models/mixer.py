@@ -3,7 +3,7 @@
 It is called as `mixer(x, mask)`: `x` is (batch, length, features), `mask` (batch, length, 1) with 0 at padding, else 1;
 it returns (batch, length, features), where no valid step depends on padding. One whose `forward` has no second
 parameter is called as `mixer(x)`; `rate` is given to those that take it. What else it may ask for is in
-`suite.own.signature`. It is tried before it trains (`suite.models.trial`).
+`suite.config.signature`. It is tried before it trains (`suite.models.trial`).
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from suite.config import signature
 from suite.config.fields import SSM
 from suite.errors import UserError
 from suite.models import trial
 from suite.models.backbone import Layer
-from suite.own import signature
 from suite.own.fault import OwnError
 
 FIELD = "model.name"

@@ -1,1 +1,1 @@
-"""The user's own code: which files it is made of, what it takes, whether it does what it should, and its errors."""
+"""The user's own code as files: what they are made of and what they say; and the errors that it raises."""

@@ -20,13 +20,13 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid
-from suite.plan.versions import as_kept
 from suite.report.records import CellRecord, ClaimRecord, IndexRecord, ReportRecord, read_record, to_bytes
 from suite.report.records import Manifest as Manifest
 from suite.report.saved import Saved, sha256
 from suite.store.folder import FROZEN, MANIFEST, STORE
 from suite.store.state import RunState
 from suite.store.store import Store
+from suite.store.versions import as_kept
 
 RESULT, METRICS = "result.json", "metrics.jsonl"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"

@@ -174,6 +174,8 @@ def _check_combination(config: ResolvedSSM) -> None:
     if config.kernel == "softmax" and config.c_tilde:
         raise UserError("c_tilde with kernel softmax, which divides by the sum over the length already", "ssm.c_tilde",
                         "leave it out")
+    if ":" in config.kernel and config.c_tilde:
+        raise UserError("c_tilde with a kernel of one's own", "ssm.c_tilde", "leave it out")
     own_b = config.init in hippo.RANK or ":" in config.init
     if config.b_init in ("hippo", "half") and not own_b:
         raise UserError(f"init {config.init} has no HiPPO B", "ssm.b_init", "write ones")

@@ -130,9 +130,9 @@ def test_an_argument_of_another_type_is_told_by_plan(capsys: pytest.CaptureFixtu
 
 
 def test_a_layer_asks_by_name(study: Path) -> None:
+    from suite.config import signature
     from suite.config.fields import SSM
     from suite.config.plugin import load
-    from suite.own import signature
 
     own = load("my_m:Typed", "model.name")
     given = {"features": 4, "length": 9, "bidirectional": False, "rate": 1.0}

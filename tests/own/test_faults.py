@@ -11,7 +11,7 @@ from suite.cli.main import main
 from suite.grid.expand import load_grid
 from suite.job import job
 from suite.job.order import Order
-from suite.own.check import check
+from suite.plan.own_code import check
 from suite.store.store import Store
 
 HEAD = "import os\nimport torch\nfrom torch import nn\n\n\n"

@@ -1,4 +1,4 @@
-"""The process in which own code is imported and checked: `python -m suite.own.child NUMBER`, with an order on stdin.
+"""The process in which own code is imported and checked: `python -m suite.train.own_code NUMBER`, order on stdin.
 
 For each use of own code it writes an answer, a line of JSON, to the open file of that number. What the code prints goes
 to stdout and stderr.
@@ -11,12 +11,11 @@ import os
 import sys
 from typing import Any
 
-from suite.config import plugin
-from suite.config.own import SOURCES
+from suite.config import plugin, signature
+from suite.config.fields import SOURCES
 from suite.config.run_config import RunConfig
 from suite.data.tasks import TASKS
 from suite.errors import UserError
-from suite.own import signature
 from suite.own.fault import OwnError
 
 Json = dict[str, Any]
@@ -62,6 +61,10 @@ def _try(name: str, field: str, own: signature.Own, args: Json, config: RunConfi
         from suite.ssm.init import initialize
 
         initialize(config.ssm, np.random.default_rng(config.seed))
+    elif field.startswith("ssm."):
+        from suite.ssm import own_parts
+
+        own_parts.check(config.ssm)
     elif is_layer:  # a factory needs the data, and is tried by the job
         import torch
 

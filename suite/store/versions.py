@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from suite.config import plugin
-from suite.config.own import SOURCES, Named, named, names, with_sources
+from suite.config.fields import SOURCES
+from suite.config.own import Named, named, names, with_sources
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.grid.model import Grid, GridRun

@@ -13,10 +13,10 @@ from typing import Any, cast
 
 from suite.config.own import named
 from suite.config.run_config import RunConfig
+from suite.config.signature import ARGS
 from suite.errors import Problem, UserError
 from suite.files import atomic
 from suite.grid.model import Grid, GridRun
-from suite.own.signature import ARGS
 
 Json = dict[str, Any]
 TAIL = 2000  # letters of what a process has printed before it died
@@ -71,8 +71,7 @@ def _uses(runs: Iterable[GridRun], places: Mapping[tuple[str, str], str]) -> lis
 
 def arguments(config: RunConfig, field: str) -> Json:
     """The arguments that a run gives to the own code in a field."""
-    args: Json = config.get(ARGS[field])
-    return dict(args)
+    return dict(config.get(ARGS[field])) if field in ARGS else {}
 
 
 def _child(uses: Sequence[Json], trial: bool) -> tuple[list[Json], str]:
@@ -83,8 +82,9 @@ def _child(uses: Sequence[Json], trial: bool) -> tuple[list[Json], str]:
         order.write(json.dumps({"uses": list(uses), "trial": trial}).encode())
         order.seek(0)
         number = answers.fileno()
-        done = subprocess.run([sys.executable, "-P", "-m", "suite.own.child", str(number)], stdin=order, stdout=said,
-                              stderr=said, env=environment, pass_fds=[number], check=False)
+        command = [sys.executable, "-P", "-m", "suite.train.own_code", str(number)]
+        done = subprocess.run(command, stdin=order, stdout=said, stderr=said, env=environment, pass_fds=[number],
+                              check=False)
         answers.seek(0)
         found = [cast(Json, json.loads(line)) for line in answers.read().decode().splitlines()]
         said.seek(0)
