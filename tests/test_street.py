@@ -15,7 +15,7 @@ MAY_USE = {
     "theory": "report ssm files",
     "launch": "job train plan store grid config own files",
     "job": "train store config own files",
-    "plan": "store grid data config files",
+    "plan": "store grid data config own files",
     "report": "store grid data config files",
     "train": "models ssm data config own",
     "models": "ssm data config own",

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from suite.cli.requests import Executor, PlanRequest
 from suite.cli.run import SHOWN, slots
 from suite.grid.model import Grid
+from suite.grid.own_arguments import NOT_TAKEN
 from suite.plan.own_code import check as check_own
 from suite.plan.plan import make_plan
 from suite.plan.price import late
@@ -24,7 +25,7 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
         print(json.dumps(made.as_json(), indent=1, ensure_ascii=False))
         return 0
     for grid in grids:
-        shape = " × ".join(f"{len(labels)} {axis}" for axis, labels in grid.axes.items())
+        shape = " × ".join(f"{len(set(labels) - {NOT_TAKEN})} {axis}" for axis, labels in grid.axes.items())
         print(f"{grid.name} (profile {grid.profile}): {shape} × {len(grid.seeds)} seeds")
         if grid.resized:
             shown = ", ".join(grid.resized[:SHOWN]) + (", …" if len(grid.resized) > SHOWN else "")

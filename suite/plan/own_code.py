@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -17,6 +18,7 @@ from suite.config.signature import ARGS
 from suite.errors import Problem, UserError
 from suite.files import atomic
 from suite.grid.model import Grid, GridRun
+from suite.own.modules import is_local_file
 
 Json = dict[str, Any]
 TAIL = 2000  # letters of what a process has printed before it died
@@ -88,10 +90,15 @@ def _child(uses: Sequence[Json], trial: bool) -> tuple[list[Json], str]:
         answers.seek(0)
         found = [cast(Json, json.loads(line)) for line in answers.read().decode().splitlines()]
         said.seek(0)
-        words = said.read().decode(errors="replace").strip()[-TAIL:]
+        words = said.read().decode(errors="replace").strip()
     return found, _ended(done.returncode, words)
 
 
 def _ended(code: int, words: str) -> str:
     how = f"is killed by signal {-code}" if code < 0 else f"ends its process with exit code {code}"
-    return how + (f"; its last words: {words}" if words else "")
+    words, fatal, crash = words.partition("Fatal Python error")
+    for file, line, function in re.findall(r'File "(.+)", line (\d+) in (\w+)', crash if fatal else ""):
+        if is_local_file(Path(file)) and not Path(file).is_relative_to(ROOT / "suite"):
+            how += f" ({Path(file).name}:{line}, in {function})"
+            break
+    return how + (f"; its last words: {words.strip()[-TAIL:]}" if words.strip() else "")

@@ -6,6 +6,7 @@ to stdout and stderr.
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import os
 import sys
@@ -23,6 +24,7 @@ Json = dict[str, Any]
 
 def main(number: int) -> None:
     """Check what the order names, in turn."""
+    faulthandler.enable()  # says where a crash was
     order = json.loads(sys.stdin.read())
     with os.fdopen(number, "w", encoding="utf-8") as answers:
         for use in order["uses"]:

@@ -25,6 +25,7 @@ OTHER: dict[str, Any] = {
     "ssm.relu_floor": 0.0, "ssm.init": "quad", "ssm.imag_scale": 100, "ssm.c_variance": 2.0, "ssm.state_size": 16,
     "ssm.copies": 2, "ssm.dt_min": 1e-4, "ssm.dt_max": 1.0, "ssm.softmax_eps": 1e-7, "ssm.c_tilde": True,
     "ssm.b_init": "hippo", "model.name": "fractions:Fraction", "model.name_source": "1:abc",
+    "ssm.kernel_source": "1:abc", "ssm.discretization_source": "1:abc", "ssm.re_constraint_source": "1:abc",
     "model.args": {"a": 1}, "ssm.init_args": {"a": 1}, "model.layers": 2, "model.features": 32,
     "model.dropout": 0.1, "model.prenorm": True, "model.bidirectional": True, "data.pool": 2, "data.train_count": 100,
     "optim.lr": 0.1, "optim.weight_decay": 0.0, "optim.ssm_lr": 0.01, "optim.dt_lr": 0.5, "optim.warmup_epochs": 0,

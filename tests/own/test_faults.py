@@ -37,7 +37,7 @@ FAULTS = {
     "raises": ("        return self.linear(x) + missing\n",
                r"raises NameError: name 'missing' is not defined \(my_m.py:\d+, in forward\)"),
     "exits": ("        os._exit(7)\n", "ends its process with exit code 7"),
-    "crashes": ("        os.kill(os.getpid(), 11)\n", "is killed by signal 11"),
+    "crashes": ("        os.kill(os.getpid(), 11)\n", r"is killed by signal 11 \(my_m.py:\d+, in forward\)"),
     "sys.exit": ("        raise SystemExit(3)\n", "raises SystemExit: 3")}
 
 
@@ -79,6 +79,17 @@ def test_a_good_method_passes_and_what_it_prints_is_not_shown(mine: Path, capfd:
     grids = [load_grid(Path("mine.yaml"))]
     check(grids, grids[0].runs, trial=True)
     assert capfd.readouterr().out == ""
+
+
+def test_faults_of_parts_are_told_before_anything_starts(mine: Path) -> None:
+    (mine / "my_p.py").write_text("def rule(A, dt):\n    return A * dt\n\ndef start(state_size, copies, rng):\n"
+                                  "    return rng.random(state_size)\n")
+    grid = (mine / "mine.yaml").read_text().replace('Mine: {model.name: "my_m:Mine"}', 'Rule: {ssm.discretization: '
+                                                    '"my_p:rule"}\n    Init: {ssm.init: "my_p:start"}')
+    (mine / "mine.yaml").write_text(grid)
+    told, _ = refused()
+    assert "mine.yaml:8: ssm.discretization: my_p:rule returns a Tensor" in told
+    assert "mine.yaml:9: ssm.init: my_p:start returned a of shape (2,), not (1, 1)" in told
 
 
 def test_two_modules_that_import_each_other_are_told(mine: Path) -> None:

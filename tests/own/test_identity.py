@@ -69,6 +69,16 @@ def test_an_edit_of_any_file_makes_another_run_and_a_comment_does_not(study: Pat
         plugin.check("study_m:Mine", "model.name", before.model.name_source)
 
 
+@pytest.mark.parametrize("field", ["ssm.kernel", "ssm.discretization", "ssm.re_constraint", "ssm.init"])
+def test_a_part_of_a_layer_is_identified_in_the_same_way(study: Path, field: str) -> None:
+    settings = {"task": "scifar", "data.variant": "sample", field: "study_h:helper"}
+    before = RunConfig.build(settings)
+    assert before.get(f"{field}_source").startswith("files:study_deep=")
+    edit(study / "study_deep.py", "None", "1")
+    after = RunConfig.build(settings)
+    assert after.run_id != before.run_id and after.shape == before.shape
+
+
 def test_what_is_not_imported_does_not_matter_nor_do_docstrings(study: Path) -> None:
     before = RunConfig.build(BASE).run_id
     (study / "study_p/stranger.py").write_text("X = 2\n")
