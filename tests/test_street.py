@@ -11,19 +11,20 @@ from street import ROOT, circles, package_of, read_street
 GROUND = "errors machine version"
 MAY_USE = {
     "api": "report store grid",
-    "cli": "theory report launch job train plan store grid data config files",
+    "cli": "theory report launch job train plan store grid data config own files",
     "theory": "report ssm files",
-    "launch": "job train plan store grid config files",
-    "job": "train store config files",
-    "plan": "store grid data config",
+    "launch": "job train plan store grid config own files",
+    "job": "train store config own files",
+    "plan": "store grid data config own files",
     "report": "store grid data config files",
-    "train": "models ssm data config",
-    "models": "ssm data config",
-    "ssm": "config",
+    "train": "models ssm data config own",
+    "models": "ssm data config own",
+    "ssm": "config own",
     "store": "grid config files",
     "grid": "data config files",
-    "config": "data files",
+    "config": "data own files",
     "data": "files",
+    "own": "",
     "files": "",
 }
 LOOSE = {"suite", "errors", "machine", "version"}

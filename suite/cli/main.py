@@ -60,6 +60,8 @@ def _refused(error: UserError) -> int:
     """Prints what is wrong."""
     for problem in error.problems:
         print(f"error: {problem}", file=sys.stderr)
+    if report := getattr(error, "report", ""):
+        print(f"\n{report}\n", file=sys.stderr)
     if len(error.problems) > 1:
         print(f"{len(error.problems)} errors; nothing was started", file=sys.stderr)
     return USAGE
@@ -106,12 +108,15 @@ def _call(arguments: list[str]) -> int:
 
 def _grids(args: argparse.Namespace) -> list[Grid]:
     from suite.grid.expand import load_grid
+    from suite.store.store import Store
+    from suite.store.versions import as_kept
 
     problems: list[Problem] = []
     grids: list[Grid] = []
     for path in dict.fromkeys(args.grids):
         try:
-            grids.append(load_grid(path, args.profile, args.sets, args.only, args.seeds))
+            grid = load_grid(path, args.profile, args.sets, args.only, args.seeds)
+            grids.append(as_kept(grid, Store(args.store)) if hasattr(args, "store") else grid)
         except UserError as error:
             problems += error.problems
     if problems:

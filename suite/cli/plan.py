@@ -9,8 +9,10 @@ from dataclasses import asdict
 from suite.cli.requests import Executor, PlanRequest
 from suite.cli.run import SHOWN, slots
 from suite.grid.model import Grid, check_names
+from suite.plan.own_code import check as check_own
 from suite.plan.plan import make_plan, missing_data
 from suite.plan.price import late
+from suite.store import versions
 from suite.store.store import Store
 
 
@@ -18,6 +20,7 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
     request.check_executor()
     check_names(grids)
+    check_own(grids, [run for grid in grids for run in grid.runs], trial=False)
     made = make_plan(grids, Store(request.store), request.until)
     missing = missing_data(made.todo)
     if request.json:
@@ -32,6 +35,8 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
             print(f"  the profile {grid.profile} has another value for: {shown}")
     print(f"{len(made.runs)} runs" + (f", {made.shared} saved because cells share them" if made.shared else ""))
     print("  " + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
+    for line in versions.told(made.runs, Store(request.store)):
+        print(f"  {line}")
     for reason, labels in _by_reason(grids).items():
         shown = "; ".join(labels[:SHOWN]) + (f"; {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
         print(f"  excluded, {reason}: {shown}")

@@ -16,6 +16,8 @@ from suite.errors import UserError
 from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
 from suite.launch.options import Launched, Options
+from suite.own import fault
+from suite.plan.own_code import check as check_own
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.plan.price import late
 from suite.store import requests
@@ -45,9 +47,9 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     if start is not None and request.executor is Executor.SLURM and not request.wait:
         # The files of a run that is to be retried tell of its earlier failure until its job begins.
         fresh = tuple(run_ for run_ in plan_.todo if plan_.states[run_.run_id].name != State.FAILED)
-        return max(_tell_failures(replace(plan_, runs=fresh), ended.states), 1 if ended.idle else 0)
+        return max(_tell_failures(replace(plan_, runs=fresh), ended.states, store), 1 if ended.idle else 0)
     report = _write_report(grids, store, request.out)  # written before anything is printed, which may fail
-    code = _tell_failures(make_plan(grids, store, request.until), ended.states)
+    code = _tell_failures(make_plan(grids, store, request.until), ended.states, store)
     print(report)
     if plan_.todo:
         _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
@@ -60,6 +62,8 @@ def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[
     It returns the states that the launcher knows, by id. So a command that is refused leaves no record of a start.
     """
     check_data(plan_.todo)
+    if request.executor is not Executor.DEBUG:  # there, own code runs in this process, and raises where it does
+        check_own(plan_.grids, plan_.todo, trial=True)
     if request.executor is Executor.SLURM:
         from suite.cli import slurm
 
@@ -115,7 +119,7 @@ def slots(request: ComputeRequest) -> int:
     return 1 if request.gpus else max(1, machine.usable_cpus() // request.threads)
 
 
-def _tell_failures(plan_: Plan, ended: Mapping[str, RunState]) -> int:
+def _tell_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -> int:
     """Prints which runs failed, and returns the exit status. `ended`: the states that the launcher has returned.
 
     A run that could not even start has no attempt, so that only the launcher knows of it.
@@ -124,6 +128,9 @@ def _tell_failures(plan_: Plan, ended: Mapping[str, RunState]) -> int:
               if (state := _worst(plan_.states[run_.run_id], ended.get(run_.run_id))).name == State.FAILED]
     for run_, state in failed[:SHOWN]:
         print(f"{state.label}: {run_.name} ({run_.run_id}): {state.detail}")
+    reports = dict.fromkeys(fault.excerpt(store.log(run_.run_id)) for run_, _ in failed[:SHOWN])
+    for report in list(filter(None, reports))[:3]:
+        print(f"\n{report}\n")
     if failed:
         more = f"{len(failed) - SHOWN} more; " if len(failed) > SHOWN else ""
         print(f"{more}{len(failed)} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them again.\n")

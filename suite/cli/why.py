@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from suite.cli.requests import CellRequest
+from suite.config import plugin
 from suite.config.compare import differences, settings, usual
+from suite.config.own import named
 from suite.errors import UserError, nearest
 from suite.files.yaml import one_form
 from suite.grid.model import Grid, GridRun
+from suite.own import fault
 from suite.store.state import State
 from suite.store.store import Store
+from suite.store.versions import versions
 
 
 def find_runs(grid: Grid, words: Sequence[str]) -> list[GridRun]:
@@ -48,11 +53,15 @@ def why(grids: Sequence[Grid], request: CellRequest) -> int:
     runs = find_runs(grid, request.cell)
     cells = _members(runs)
     common = usual(settings(members[0].config) for members in _members(grid.runs).values())
+    others = versions([run for members in cells.values() for run in members], store)
     for labels, members in cells.items():
         print(", ".join(f"{axis} {label}" for axis, label in labels) or grid.name)
         _print_differences("the grid's usual settings", settings(members[0].config), common)
         for run in members:
             _print_run(run, store)
+            for other in (one for one in others if one.wanted.run_id == run.run_id):
+                print(f"      an earlier version of {' and '.join(other.names)}: {other.run_id}  "
+                      f"{store.state(other.run_id).label}; since then {'; '.join(other.differences)}")
         print()
     if any(store.state(run.run_id).name != State.TODO for run in runs):
         _print_cells(grid, store, {run.run_id for run in runs})
@@ -101,6 +110,10 @@ def _print_run(run: GridRun, store: Store) -> None:
     rows = [row for row in store.rows(run.run_id) if metric in row] if state.name != State.UNKNOWN else []
     if rows:
         _print_best(metric, max if direction == "max" else min, rows)
+    for own in named(run.config):
+        print(f"      {own.name}: {', '.join(f'{k} {v}' for k, v in plugin.parts(own.source).items())}")
+    if report := fault.excerpt(folder / "log.txt") if state.name == State.FAILED else "":
+        print(textwrap.indent(report, " " * 6))
     for name in ("config.json", "log.txt", "provenance.json"):
         if (folder / name).exists():
             print(f"      {folder / name}")

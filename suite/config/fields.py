@@ -21,10 +21,18 @@ Bool = Annotated[bool, Strict()]
 Int = Annotated[int, Strict()]
 Real = Annotated[float, Strict(), Field(allow_inf_nan=False)]
 Name = Annotated[str, Strict(), Field(min_length=1)]
+Scalar: TypeAlias = Bool | Int | Real | Annotated[str, Strict()] | None
+Plain: TypeAlias = Scalar | tuple[Scalar, ...]
+Arguments = dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Plain]
 USER_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 # A task of the suite, or of a user's card, which a store may be read without: a grid's is checked where it is read.
 TaskName = Annotated[str, Strict(), Field(pattern=NAME), WithJsonSchema(
     {"anyOf": [{"enum": ["none", *TASKS], "type": "string"}, {"type": "string"}]})]
+FILLED_IN = "identity of a user's: its files, packages, version; filled in"
+UserFunction: TypeAlias = Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")]
+SOURCES = {"model.name": "model.name_source", "ssm.init": "ssm.init_source",  # names of own code, and its identity
+           "ssm.discretization": "ssm.discretization_source", "ssm.re_constraint": "ssm.re_constraint_source",
+           "ssm.kernel": "ssm.kernel_source"}
 InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real"]
 
 ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50", "lstm", "transformer",
@@ -54,24 +62,35 @@ class Group(BaseModel):
     @cached_property
     def price_key(self) -> str:
         """JSON of the fields that can change what an epoch costs."""
-        return canonical({k: v for k, v in self.model_dump(mode="json").items() if k not in self.same_price})
+        values = self.model_dump(mode="json")  # a run without arguments is known by its shape without these fields
+        return canonical({k: v for k, v in values.items() if k not in self.same_price and v != {}})
 
 
 class SSM(Group):
     """Parameters of the state space layers (paper sections 3 and 4)."""
 
-    same_price = frozenset({"init", "init_source", "imag_scale", "imag_random", "real_random", "lin_law", "random_law",
-                            "b_init", "dt_min", "dt_max", "c_variance", "re_clamp", "relu_floor"})
+    same_price = frozenset({"init", "init_source", "init_args", "imag_scale", "imag_random", "real_random", "lin_law",
+                            "random_law", "b_init", "dt_min", "dt_max", "c_variance", "re_clamp", "relu_floor",
+                            "kernel_source", "discretization_source", "re_constraint_source"})
     structure: Literal["dplr", "diagonal"] = Field("diagonal", description="form of the state matrix A")
-    kernel: Literal["cauchy", "softmax", "vandermonde"] = Field("vandermonde", description="algorithm of the kernel")
-    discretization: Literal["bilinear", "zoh"] = Field("bilinear", description="rule that makes A and B discrete")
-    re_constraint: Literal["exp", "relu", "none", "softplus"] = Field("exp", description="how Re(A) is kept negative")
+    kernel: Literal["cauchy", "softmax", "vandermonde"] | UserFunction = Field(
+        "vandermonde", description="algorithm of the kernel, or a user's function as module:function")
+    discretization: Literal["bilinear", "zoh"] | UserFunction = Field(
+        "bilinear", description="rule that makes A and B discrete, or a user's function as module:function")
+    re_constraint: Literal["exp", "relu", "none", "softplus"] | UserFunction = Field(
+        "exp", description="how Re(A) is kept negative, or a user's function as module:function")
+    kernel_source: Annotated[str, Strict(), Legacy("")] = Field("", description=FILLED_IN)
+    discretization_source: Annotated[str, Strict(), Legacy("")] = Field("", description=FILLED_IN)
+    re_constraint_source: Annotated[str, Strict(), Legacy("")] = Field("", description=FILLED_IN)
     re_clamp: Annotated[Real, Field(ge=0)] | None = Field(
         None, description="least -Re(A) at init; default 1e-4 (diagonal), 1e-3 (dplr)")
     relu_floor: Annotated[Real, Field(ge=0)] = Field(1e-4, description="added to relu's -Re(A), diagonal only (AMB-17)")
-    init: InitName | Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")] = Field(
+    init: InitName | UserFunction = Field(
         "legs", description="law of A, or a user's function as module:function")
-    init_source: Annotated[str, Strict()] = Field("", description="version and source hash of a user's init; filled in")
+    init_source: Annotated[str, Strict()] = Field(
+        "", description=FILLED_IN)
+    init_args: Annotated[Arguments, Legacy({})] = Field(
+        {}, description="settings of a user's init by name: ssm.init_args.NAME")
     imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), after the law")
     imag_random: Bool = Field(False, description="Im(A) at random places of the law (lin and inv)")
     real_random: Bool = Field(False, description="Re(A) = -U[0, 1) per mode (lin and inv)")
@@ -129,9 +148,12 @@ class ResolvedSSM(SSM):
 class Model(Group):
     """The backbone (paper section 5 and appendix B)."""
 
-    name: ModelName | Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")] = Field(
+    name: ModelName | UserFunction = Field(
         "ssm", description="state space layers, a baseline, or a user's module as module:Class")
-    name_source: Annotated[str, Strict()] = Field("", description="version and source hash of a user's; filled in")
+    name_source: Annotated[str, Strict()] = Field(
+        "", description=FILLED_IN)
+    args: Annotated[Arguments, Legacy({})] = Field(
+        {}, description="settings of a user's model by name: model.args.NAME")
     layers: Annotated[Int, Field(ge=1)] = Field(4, description="number of residual blocks")
     features: Annotated[Int, Field(ge=1)] = Field(128, description="H, the width")
     norm: Literal["layer", "batch"] = Field("layer", description="LN or BN over features")

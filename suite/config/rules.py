@@ -71,6 +71,10 @@ BENCH_RULES = (
 )
 RULES = (
     Rule(("task", "kind"), "a training needs a task", mistake=True, broken=lambda c: c.task == "none"),
+    Rule(("model.args", "model.name"), "model.args are for a model of one's own", mistake=True,
+         broken=lambda c: bool(c.model.args) and not c.model.is_custom),
+    Rule(("ssm.init_args", "ssm.init"), "ssm.init_args are for an initialization of one's own", mistake=True,
+         broken=lambda c: bool(c.ssm.init_args) and not c.ssm.init_is_custom),
     Rule(("bench", "kind"), "settings of bench.* go with kind: bench", mistake=True,
          broken=lambda c: c.bench != Bench()),
     Rule(("ssm.kernel", "ssm.discretization"), "softmax needs ZOH",
@@ -80,7 +84,7 @@ RULES = (
     Rule(("ssm.kernel", "ssm.structure"), "the Cauchy kernel is for DPLR only",
          lambda c: c.ssm.kernel == "cauchy" and c.ssm.structure != "dplr"),
     Rule(("ssm.structure", "ssm.kernel"), "DPLR needs the Cauchy kernel",
-         lambda c: c.ssm.structure == "dplr" and c.ssm.kernel == "vandermonde"),
+         lambda c: c.ssm.structure == "dplr" and c.ssm.kernel not in ("cauchy", "softmax")),
     Rule(("ssm.structure", "ssm.discretization"), "DPLR needs bilinear",
          lambda c: c.ssm.structure == "dplr" and c.ssm.discretization != "bilinear"),
     Rule(("ssm.structure", "ssm.init"), "a DPLR matrix starts from legs, legt, fout or legs+fout",

@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from suite import machine
 from suite.config import own_data
-from suite.config.fields import SSM, Bench, Data, Flat, Group, Int, Model, Optim, TaskName, Train
+from suite.config.fields import SOURCES, SSM, Bench, Data, Flat, Group, Int, Model, Optim, Plain, TaskName, Train
 from suite.data import cards
 from suite.data.tasks import TASKS
 
@@ -48,10 +48,16 @@ class RunConfig(RunHead):
         top: Flat = {}
         for key, value in flat.items():
             group, _, field = key.partition(".")
-            (groups[group] if field and group in groups else top)[field or group] = value
+            if is_argument(key):
+                whole, _, name = field.partition(".")
+                groups[group][whole] = {**groups[group].get(whole, {}), name: value}
+            elif key in ARGUMENTS:
+                groups[group][field] = {**value, **groups[group].get(field, {})}
+            else:
+                (groups[group] if field and group in groups else top)[field or group] = value
         _resolve(top, groups)
         parts: Flat = dict(RunHead.model_validate(top))
-        parts |= {name: _cached_group(name, _freeze(values)) for name, values in groups.items()}
+        parts |= {name: _group(name, values) for name, values in groups.items()}
         return cls.model_construct(None, **parts)  # every part is valid: not checked a second time
 
     def with_seed(self, seed: int) -> RunConfig:
@@ -92,7 +98,10 @@ class RunConfig(RunHead):
         return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
 
     def get(self, key: str) -> Any:
-        """The value of one field, by dotted name."""
+        """The value of one field, by dotted name; of an argument of own code, None if it is not given."""
+        if is_argument(key):
+            group, whole, name = key.split(".")
+            return getattr(getattr(self, group), whole).get(name)
         group, _, name = key.partition(".")
         return getattr(getattr(self, group), name) if name else getattr(self, group)
 
@@ -101,6 +110,7 @@ class RunConfig(RunHead):
         return flatten(self.model_dump(mode="json"))
 
 
+ARGUMENTS = ("model.args", "ssm.init_args")  # fields that are mappings, whose keys own code chooses
 GROUPS: dict[str, type[Group]] = {"ssm": SSM, "model": Model, "data": Data, "optim": Optim, "train": Train,
                                   "bench": Bench}
 
@@ -112,9 +122,21 @@ def fields() -> dict[str, FieldInfo]:
                                          for name, info in cls.model_fields.items()}
 
 
+def is_argument(name: str) -> bool:
+    """Whether a name is that of an argument of own code, as `model.args.kernel`."""
+    return name.startswith(tuple(f"{field}." for field in ARGUMENTS)) and name.count(".") == 2
+
+
+def is_field(name: str) -> bool:
+    """Whether a run has a field of that dotted name, or may have: own code can have any argument."""
+    return name in fields() or is_argument(name)
+
+
 @cache
 def field_type(name: str) -> TypeAdapter[Any]:
     """A validator for one field, by dotted name. Raises KeyError for an unknown one."""
+    if is_argument(name):
+        return TypeAdapter(Plain)
     kind: Any = fields()[name].annotation
     for mark in fields()[name].metadata:
         kind = Annotated[kind, mark]
@@ -140,6 +162,12 @@ def flatten(tree: Mapping[str, Any], prefix: str = "") -> Flat:
     return flat
 
 
+def _group(name: str, values: Flat) -> Group:
+    if any(isinstance(value, Mapping) for value in values.values()):
+        return GROUPS[name].model_validate(values)
+    return _cached_group(name, _freeze(values))
+
+
 def _freeze(values: Mapping[str, Any]) -> frozenset[tuple[str, type, Any]]:
     # The type is part of the key: 1, 1.0 and True are equal to Python, but not to a strict field.
     return frozenset((k, type(v), tuple(v) if isinstance(v, list) else v) for k, v in values.items())
@@ -154,7 +182,7 @@ def _cached_group(name: str, frozen: frozenset[tuple[str, type, Any]]) -> Group:
 def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
     """Fill in what depends on other fields, so that a default spelled out is the same run."""
     ssm, data, optim, train = groups["ssm"], groups["data"], groups["optim"], groups["train"]
-    for group, key in (("ssm", "init"), ("model", "name")):
+    for group, key in (field.split(".") for field in SOURCES):
         if ":" in str(groups[group].get(key, "")) and not groups[group].get(f"{key}_source"):
             from suite.config import plugin
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import cached_property
 
 from pydantic import ValidationError
 
-from suite.config.run_config import field_type, fields
+from suite.config.run_config import field_type, fields, is_field
 from suite.errors import Problem, Problems, nearest
 from suite.files.yaml import Node, Where, one_form
 from suite.grid.checks import setting_problems, value_problems
@@ -97,6 +98,24 @@ class Block:
     exclusions: tuple[Exclusion, ...]
     seeds: tuple[int, ...]
     at: Where
+    base_steps: tuple[int | None, ...] = ()  # of an ablation: the step of each column in its base, None if it is free
+
+    @cached_property
+    def paths(self) -> list[tuple[Column, ...]]:
+        """Columns whose products are the combinations: those of the block, or of an ablation its base and changes."""
+        if not self.base_steps:
+            return [self.columns]
+        base = [column if step is None else Column(column.names, column.steps[step:step + 1])
+                for column, step in zip(self.columns, self.base_steps, strict=True)]
+        changes = [(*base[:i], Column(column.names, (other,)), *base[i + 1:])
+                   for i, (column, step) in enumerate(zip(self.columns, self.base_steps, strict=True))
+                   if step is not None for j, other in enumerate(column.steps) if j != step]
+        return [tuple(base), *changes]
+
+    @property
+    def size(self) -> int:
+        """How many runs it can have at most."""
+        return sum(math.prod(len(column.steps) for column in path) for path in self.paths) * len(self.seeds)
 
     @cached_property
     def axes(self) -> dict[str, list[Value]]:
@@ -116,7 +135,9 @@ def read_block(part: Node, sets: Mapping[str, Node], profile: Node | None, probl
 
     Adds to `problems` what is wrong with it, except for the clauses: these may name axes of other blocks.
     """
-    block = Block(base=dict(Node(part.get("base", {}), part.at).leaves()), columns=_columns(part, problems),
+    columns = _columns(part, problems)
+    block = Block(base=dict(Node(part.get("base", {}), part.at).leaves()), columns=columns,
+                  base_steps=_base_steps(part, columns, problems),
                   overrides=_overrides(part), sizes=_overrides(profile) if profile else (),
                   exclusions=tuple(Exclusion(When.read(item), item.get("because")) for item in part.get("exclude", [])),
                   seeds=_seeds(part, problems), at=part.at)
@@ -152,6 +173,33 @@ def _together(group: Node, problems: Problems) -> Column:
     return Column(tuple(values), tuple(zip(*values.values(), strict=False)))
 
 
+def _base_steps(part: Node, columns: tuple[Column, ...], problems: Problems) -> tuple[int | None, ...]:
+    """The step of each column that `ablate:` starts from; empty without it."""
+    ablate = part.child("ablate")
+    base = ablate.child("base") if ablate is not None and ablate.value is not None else None
+    if base is None:
+        return ()
+    names = [name for column in columns for name in column.names]
+    problems.add(*(Problem(f"`ablate:` names {key!r}, which is no axis", node.at.key("ablate.base", key),
+                           nearest(key, names)) for key, node in base.value.items() if key not in names))
+    return tuple(_base_step(base, column, problems) for column in columns)
+
+
+def _base_step(base: Node, column: Column, problems: Problems) -> int | None:
+    wanted = {name: base.value[name] for name in column.names if name in base.value}
+    if not wanted:
+        return None
+    for i, step in enumerate(column.steps):
+        labels = {name: value.label for name, value in zip(column.names, step, strict=True)}
+        if all(labels[name] == _label(node) for name, node in wanted.items()):
+            return i
+    name, node = next(iter(wanted.items()))
+    known = dict.fromkeys(step[column.names.index(name)].label for step in column.steps)
+    problems.add(Problem(f"axis {name!r} has no value {node.plain()!r}", node.at.key("ablate.base", name),
+                         nearest(str(node.plain()), known)))
+    return None
+
+
 def _overrides(part: Node) -> tuple[Override, ...]:
     return tuple(Override(When.read(item), dict(item.value["set"].leaves())) for item in part.get("overrides", []))
 
@@ -159,7 +207,7 @@ def _overrides(part: Node) -> tuple[Override, ...]:
 def as_field(key: str, value: object) -> object:
     """The value as a run holds it: 100 is 100.0 among numbers, a list is a tuple. A wrong value stays as it is."""
     try:
-        return field_type(key).validate_python(value) if key in fields() else value
+        return field_type(key).validate_python(value) if is_field(key) else value
     except ValidationError:
         return value
 
@@ -169,7 +217,7 @@ def _axis(name: str, node: Node, problems: Problems) -> list[Value]:
     where = node.at.key("axes", name)
     values: list[Value] = []
     if isinstance(node.value, list):
-        if name not in fields() and not name.startswith("data."):
+        if not is_field(name) and not name.startswith("data."):
             problems.add(Problem(f"axis {name!r} is not a field, so its values must be named bundles", where,
                                  f"write label: {{field: value}}, or name a field: {nearest(name, fields())}"))
         values = [Value(_label(v), {name: Node(v.value, v.at)}, v.at) for v in node.value]
@@ -239,7 +287,7 @@ def when_problems(when: When, axes: Mapping[str, list[str]]) -> Iterator[Problem
     for key, leaf in when.text.value.items():
         labels = axes.get(key, [])
         unknown = [node for node in _as_list(leaf) if _label(node) not in labels]
-        if key in fields() or key.startswith("data.") and key not in axes:
+        if is_field(key) or key.startswith("data.") and key not in axes:
             for node in unknown:
                 yield from value_problems(key, Node(node.value, leaf.at))
         elif key not in axes:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from keyword import iskeyword
 
 from pydantic import BaseModel, ValidationError
 
-from suite.config.run_config import GROUPS, choices, field_type, fields
+from suite.config.run_config import ARGUMENTS, GROUPS, choices, field_type, fields, is_argument, is_field
 from suite.data import cards
 from suite.errors import Problem, nearest
 from suite.files.validation import Path, by_place, message, model_at
@@ -16,6 +17,7 @@ from suite.grid.grammar import GridFile, Profile
 
 SIZES = re.compile(r"data\..*|optim\..*|train\.(epochs|batch_size|evaluate)|model\.(layers|features)|"
                    r"ssm\.(state_size|copies)")
+NO_PLAIN = "write a number, a text, true, false, null, or a list of these"
 
 
 def grid_problems(grid: Node) -> list[Problem]:
@@ -60,6 +62,10 @@ def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
     where = leaf.at.key(key)
     if key == "seed":
         yield _no_setting(where)
+    elif is_argument(key):
+        yield from _argument_problems(key, leaf)
+    elif key.startswith(tuple(f"{field}." for field in ARGUMENTS)):
+        yield Problem(f"{key.rpartition('.')[0]} is no plain value, but a mapping", where, NO_PLAIN)
     elif key not in fields():
         options = _options_of_cards()
         if key not in options:
@@ -79,6 +85,17 @@ def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
                 yield Problem(f"{refused}: it {message(error.errors()[0])}", where, fields()[key].description or "")
 
 
+def _argument_problems(key: str, leaf: Node) -> Iterator[Problem]:
+    name = key.rpartition(".")[2]
+    if not name.isidentifier() or iskeyword(name):
+        yield Problem(f"{name!r} is no name of an argument", leaf.at.key(key), "use letters, digits and _")
+    try:
+        field_type(key).validate_python(leaf.plain())
+    except ValidationError:
+        yield Problem(f"{leaf.plain()!r} is no plain value", leaf.at.key(key),
+                      NO_PLAIN)
+
+
 def _options_of_cards() -> set[str]:
     """The fields `data.…` that some variant of some data set has."""
     return {f"data.{option}" for name in cards.names() for variant in cards.load(name).variants.values()
@@ -89,7 +106,7 @@ def _unknown_key(path: Path, where: str, model: type[BaseModel]) -> Problem:
     key = str(path[-1])
     if key == "seed":
         return _no_setting(where)
-    if key in fields() or key.partition(".")[0] in GROUPS:
+    if is_field(key) or key.partition(".")[0] in GROUPS:
         return Problem(f"the setting {key!r} must be inside `base:` or an axis", where)
     return Problem(f"unknown key {key!r}", where, nearest(key, model_at(model, path[:-1]).model_fields))
 

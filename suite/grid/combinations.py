@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -11,15 +11,20 @@ from suite.config.run_config import fields
 from suite.files.yaml import Node
 from suite.grid.axes import Block, as_field
 from suite.grid.command_line import CommandLine
+from suite.grid.own_arguments import NOT_TAKEN, misplaced, not_taken
 
 
 @dataclass(frozen=True)
 class Combination:
-    """One combination of a block. `replaced` are settings of the grid that the profile or `--set` changed."""
+    """One combination of a block. `replaced` are settings of the grid that the profile or `--set` changed, `left_out`
+    arguments that its own code does not take, and `misplaced` those of them that are mistakes in any case."""
 
     labels: dict[str, str]
     settings: Mapping[str, Node]
     replaced: Mapping[str, Node]
+    left_out: Mapping[str, Node]
+    misplaced: tuple[str, ...] = ()
+    is_repeated: bool = False  # it differs from an earlier one in such arguments alone
 
     @property
     def name(self) -> str:
@@ -32,27 +37,46 @@ def combinations(block: Block, command: CommandLine) -> Iterator[Combination]:
     `--set`.
 
     The profile leaves a field that is an axis alone: to vary a size is a question. `--set` leaves combinations alone
-    that `--only` rules out: a variant of one task's data is no mistake in the others.
+    that `--only` rules out: a variant of one task's data is no mistake in the others. On the axis of an argument that
+    its code does not take, a combination is made once.
     """
+    seen: set[tuple[str, ...]] = set()
     known = {name: [value.label for value in values] for name, values in block.axes.items()}
-    for steps in itertools.product(*(column.steps for column in block.columns)):
-        labels: dict[str, str] = {}
+    for steps in (steps for path in block.paths for steps in itertools.product(*(column.steps for column in path))):
+        values = {name: value for column, step in zip(block.columns, steps, strict=True)
+                  for name, value in zip(column.names, step, strict=True)}
         settings = dict(block.base)
-        for column, step in zip(block.columns, steps, strict=True):
-            for name, value in zip(column.names, step, strict=True):
-                labels[name] = value.label
-                settings.update(value.settings)
-        for override in block.overrides:
-            if override.when.matches(labels, partial(_value, settings)):
-                settings.update(override.settings)
-        before = dict(settings)
-        for size in block.sizes:
-            if size.when.matches(labels, partial(_value, settings)):
-                settings.update({key: node for key, node in size.settings.items() if key not in labels})
-        if command.sets and command.wants(labels, settings, known):
-            settings.update(command.sets)
-        yield Combination(labels, settings, {key: node for key, node in before.items() if node is not settings[key]
-                                             and node.plain() != settings[key].plain()})
+        for value in values.values():
+            settings.update(value.settings)
+        left_out = not_taken(settings)
+        labels = {name: NOT_TAKEN if value.settings and value.settings.keys() <= left_out.keys() else value.label
+                  for name, value in values.items()}
+        if left_out and tuple(labels.values()) in seen:
+            yield Combination(labels, {}, {}, left_out, is_repeated=True)
+            continue
+        seen.add(tuple(labels.values()))
+        wrong = tuple(misplaced(values.values(), left_out))
+        yield _combined(block, partial(command.wants, axes=known), command.sets, labels,
+                        {k: v for k, v in settings.items() if k not in left_out}, left_out, wrong)
+
+
+def _combined(block: Block, wants: Callable[..., bool], sets: Mapping[str, Node], labels: dict[str, str],
+              settings: dict[str, Node], left_out: dict[str, Node], wrong: tuple[str, ...]) -> Combination:
+    """The combination with overrides, profile and `--set` laid on what base and axes say."""
+    for override in block.overrides:
+        if override.when.matches(labels, partial(_value, settings)):
+            settings.update(override.settings)
+    before = dict(settings)
+    for size in block.sizes:
+        if size.when.matches(labels, partial(_value, settings)):
+            settings.update({key: node for key, node in size.settings.items() if key not in labels})
+    if sets and wants(labels, settings):
+        settings.update(sets)
+    later = not_taken(settings)
+    settings = {key: node for key, node in settings.items() if key not in later}
+    replaced = {key: node for key, node in before.items() if key in settings and node is not settings[key]
+                and node.plain() != settings[key].plain()}
+    return Combination(labels, settings, replaced, left_out | later, wrong)
 
 
 def _value(settings: Mapping[str, Node], key: str) -> object:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from suite.config.run_config import RunConfig, fields
+from suite.config.run_config import ARGUMENTS, RunConfig, fields, is_field
 from suite.errors import Problem, Problems, UserError, nearest
 from suite.files.yaml import FLOAT, INT, Node, Where, one_form, parse_yaml
 from suite.grid.checks import value_problems
@@ -65,7 +65,7 @@ class CommandLine:
     def _check_only(self, runs: Iterable[GridRun], axes: Mapping[str, list[str]]) -> None:
         """Raises UserError for an unknown axis or field, or for a value that none of the runs left has."""
         for key, values in self.only.items():
-            if key not in axes and key not in fields():
+            if key not in axes and not is_field(key):
                 raise UserError(f"unknown axis or field {key!r}", f"--only {key}={values[0]}",
                                 nearest(key, [*axes, *fields()]))
         for key, values in self.only.items():
@@ -87,11 +87,13 @@ def _settings(sets: Iterable[str]) -> dict[str, Node]:
         if not equals or not key.strip():
             problems.add(Problem("expected field=value", str(at)))
             continue
-        leaf = Node(parse_yaml(f"value: {value}", str(at)).get("value"), at)
-        problems.add(*value_problems(key.strip(), leaf))
-        if key.strip() in settings:
-            problems.add(Problem(f"{key.strip()} is set twice", str(at), "keep one of them"))
-        settings[key.strip()] = leaf
+        whole = Node(parse_yaml(f"value: {value}", str(at)).get("value"), at)
+        nested = key.strip() in ARGUMENTS and isinstance(whole.value, dict)
+        for name, leaf in Node({key.strip(): whole}, at).leaves() if nested else ((key.strip(), whole),):
+            problems.add(*value_problems(name, Node(leaf.value, at)))
+            if name in settings:
+                problems.add(Problem(f"{name} is set twice", str(at), "keep one of them"))
+            settings[name] = Node(leaf.value, at)
     problems.raise_if_any()
     return settings
 
@@ -107,17 +109,17 @@ def _values(only: Iterable[str]) -> dict[str, list[str]]:
 
 
 def _field(config: RunConfig, key: str) -> object:
-    return config.get(key) if key in fields() else None
+    return config.get(key) if is_field(key) else None
 
 
 def _there(key: str, runs: Iterable[GridRun], axes: Mapping[str, list[str]]) -> list[str]:
     """The labels of the axis of that name, and the values of that field in the runs."""
-    return [*axes.get(key, ()), *(str(_field(run.config, key)) for run in runs if key in fields())]
+    return [*axes.get(key, ()), *(str(_field(run.config, key)) for run in runs if is_field(key))]
 
 
 def _has(run: GridRun, wanted: Mapping[str, set[str]]) -> bool:
     """Whether the run's label, or the value of its field, is one of those for each key."""
-    return all(run.labels.get(key) in texts or (key in fields() and str(_field(run.config, key)) in texts)
+    return all(run.labels.get(key) in texts or (is_field(key) and str(_field(run.config, key)) in texts)
                for key, texts in wanted.items())
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from functools import partial
@@ -11,10 +10,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from suite.config import own_data
+from suite.config.own import named
+from suite.config.own import names as own_names
 from suite.config.rules import Rule, violations
-from suite.config.run_config import GROUPS, RunConfig, fields
+from suite.config.run_config import GROUPS, RunConfig, is_argument, is_field
+from suite.config.signature import of_file, unknown
 from suite.data import cards
-from suite.errors import Problem, Problems, UserError
+from suite.errors import Problem, Problems, UserError, nearest
 from suite.files import resources, study
 from suite.files.validation import message
 from suite.files.yaml import Node
@@ -24,6 +26,7 @@ from suite.grid.command_line import CommandLine
 from suite.grid.file import GRIDS, merge, read_grid, read_profile
 from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
+from suite.grid.own_arguments import NOT_TAKEN, owner_of
 
 LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is refused at once, not after minutes
 
@@ -47,19 +50,20 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     _check_size(blocks, node)
     expansions = _expand(blocks, command, profile)
     _check_modules([run.config for one in expansions for run in one.runs], path)
-    axes = _labels(blocks)
+    axes = _with_not_taken(_labels(blocks), expansions)
     chosen, left_out = command.choose(_merged(expansions), axes)
     replaced = [(key, old) for one in expansions for key, old in one.resized if old.at.file == node.at.file]
     return Grid(name=node.get("name"), title=node.get("title", ""), path=path, profile=profile, runs=chosen,
                 excluded=tuple(out for one in expansions for out in one.excluded), axes=axes, left_out=left_out,
                 seeds=tuple(dict.fromkeys(seed for block in blocks for seed in block.seeds)),
                 expect=Expect.model_validate(Node(node.get("expect", {}), node.at).plain()), changes=command.changes,
-                resized=tuple(dict.fromkeys(old.at.key(key) for key, old in replaced)), zipped=_zipped(blocks))
+                resized=tuple(dict.fromkeys(old.at.key(key) for key, old in replaced)), zipped=_zipped(blocks),
+                places={key: at for one in reversed(expansions) for key, at in one.places.items()})
 
 
 def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:
     """Raises UserError where an own module is not the one of the grid's study, as another of its name comes first."""
-    names = {value for config in configs for value in (config.ssm.init, config.model.name,
+    names = {value for config in configs for value in (*own_names([config]),
                                                        *own_data.functions(config.data, config.task)) if ":" in value}
     for module in sorted({name.partition(":")[0] for name in names}):
         if other := study.hidden(module, study.of_grid(path)):
@@ -70,7 +74,7 @@ def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:
 def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list[Block]:
     """The blocks of a grid, or the grid itself as the only one. Raises UserError with all their problems."""
     whole = Node({key: node for key, node in grid.value.items()
-                  if key in ("base", "axes", "zip", "overrides", "exclude", "seeds")}, grid.at)
+                  if key in ("base", "axes", "zip", "ablate", "overrides", "exclude", "seeds")}, grid.at)
     if overlay is not None and "seeds" in overlay.value:
         whole = merge(whole, Node({"seeds": overlay.value["seeds"]}, grid.at))
     seeds = {} if command.seeds is None else {"seeds": Node({"range": Node(command.seeds, grid.at)}, grid.at)}
@@ -100,9 +104,18 @@ def _zipped(blocks: Iterable[Block]) -> dict[tuple[str, ...], int]:
     return {names: len(found) for names, found in steps.items()}
 
 
+def _with_not_taken(axes: dict[str, list[str]], expansions: Iterable[Expansion]) -> dict[str, list[str]]:
+    """The labels of the axes, with that of rows that do not take what an axis is about."""
+    found = {name for one in expansions for labels in (*(run.labels for run in one.runs),
+                                                       *(out.labels for out in one.excluded))
+             for name, label in labels.items() if label == NOT_TAKEN}
+    return {name: [*labels, *([NOT_TAKEN] if name in found and NOT_TAKEN not in labels else [])]
+            for name, labels in axes.items()}
+
+
 def _check_size(blocks: Iterable[Block], grid: Node) -> None:
     """Raises UserError for a grid that is far too large."""
-    count = sum(math.prod(len(column.steps) for column in block.columns) * len(block.seeds) for block in blocks)
+    count = sum(block.size for block in blocks)
     if count > LARGEST:
         raise UserError(f"the grid expands to {count:,} runs; the limit is {LARGEST:,}", str(grid.at),
                         "remove values or seeds, or split it into several grids")
@@ -112,8 +125,24 @@ def _expand(blocks: Iterable[Block], command: CommandLine, profile: str) -> list
     """The expansion of each block. Raises UserError with the problems of all of them."""
     problems = Problems()
     expansions = [Expansion(block, command, profile, problems) for block in blocks]
+    taken = {key for one in expansions for key in one.taken}
+    for key, node in {key: node for one in expansions for key, node in one.left_out.items()}.items():
+        if key not in taken:
+            problems.add(_taken_by_none(key, node, expansions))
     problems.raise_if_any()
     return expansions
+
+
+def _taken_by_none(key: str, node: Node, expansions: Iterable[Expansion]) -> Problem:
+    """The problem of an argument that no row takes."""
+    field = owner_of(key)
+    own = {name for one in expansions for (name, known), at in one.places.items() if not known and field in at}
+    takes = [f"{name} takes {', '.join(found.arguments(field)) or 'no argument'}" for name in sorted(own)
+             if (found := of_file(name)) is not None]
+    known = [arg for name in sorted(own) if (found := of_file(name)) is not None for arg in found.arguments(field)]
+    guess = nearest(key.rpartition(".")[2], known).partition("allowed:")[0]
+    return Problem(f"no row takes {key}", node.at.key(key),
+                   guess + ("; ".join(takes) or f"no row has own code in {field}"))
 
 
 def _merged(expansions: Iterable[Expansion]) -> Iterable[GridRun]:
@@ -128,6 +157,9 @@ class Expansion:
         self.block, self.command, self.profile, self.problems = block, command, profile, problems
         self.runs: list[GridRun] = []
         self.excluded: list[Excluded] = []
+        self.places: dict[tuple[str, str], str] = {}
+        self.taken: set[str] = set()  # arguments of own code that some row takes
+        self.left_out: dict[str, Node] = {}  # those that some row does not take
         self._replaced: list[Mapping[str, Node]] = []
         self._left: defaultdict[str, set[str]] = defaultdict(set)  # by axis, the labels that have a run or a mistake
         self._first_to_compute: dict[tuple[str, ...], GridRun] = {}
@@ -143,6 +175,8 @@ class Expansion:
             yield from ((key, node) for key, node in replaced.items() if key not in self.command.sets)
 
     def _add(self, one: Combination) -> None:
+        if not self._takes_its_arguments(one):
+            return
         if one.replaced:
             self._replaced.append(one.replaced)
         config = self._configured(one)
@@ -154,7 +188,33 @@ class Expansion:
         else:
             self._leave(one)
             self._check_that_sizes_make_no_run_of_two(one, config)
+            self._remember_places(one, config)
             self.runs += (GridRun(run, run.run_id, one.labels) for run in map(config.with_seed, self.block.seeds))
+
+    def _takes_its_arguments(self, one: Combination) -> bool:
+        """Whether there is a run to be made, and not once more that of a row which lacks an argument."""
+        self.taken.update(filter(is_argument, one.settings))
+        self.left_out |= one.left_out
+        for key in one.misplaced:
+            field = owner_of(key)
+            name = one.settings[field].value
+            signature = of_file(name)
+            if signature is not None:
+                problem = unknown(name, field, key.rpartition(".")[2], signature)
+                self._refuse_at(one.left_out[key], key, problem)
+            self._leave(one)
+        return not one.is_repeated and not one.misplaced
+
+    def _refuse_at(self, node: Node, key: str, problem: Problem) -> None:
+        self.problems.add(Problem(problem.what, node.at.key(key), problem.fix))
+
+    def _remember_places(self, one: Combination, config: RunConfig) -> None:
+        """Where the grid names own code, for errors that only its import can tell."""
+        for own in named(config):
+            if own.field in one.settings:
+                self.places.setdefault((own.name, ""), one.settings[own.field].at.key(own.field))
+            for key in (key for key in one.settings if is_argument(key) and owner_of(key) == own.field):
+                self.places.setdefault((own.name, key), one.settings[key].at.key(key))
 
     def _leave(self, one: Combination) -> None:
         for axis, label in one.labels.items():
@@ -204,7 +264,8 @@ class Expansion:
         """A value of which nothing is left is a slip of the author, never what was meant."""
         for axis, values in self.block.axes.items():
             for value in values:
-                if value.label not in self._left[axis]:
+                if value.label not in self._left[axis] and not (
+                        value.settings and value.settings.keys() <= self.left_out.keys()):
                     reasons = dict.fromkeys(out.reason for out in self.excluded if out.labels[axis] == value.label)
                     self.problems.add(Problem(f"every run of {value.label!r} is excluded: {'; '.join(reasons)}",
                                               value.at.key("axes", axis, value.label),
@@ -244,6 +305,6 @@ def _computed(config: RunConfig) -> tuple[str, ...]:
 def _value(config: RunConfig, key: str) -> object:
     """The value of a field or of an option of the data set; None if there is none of that name."""
     group, _, name = key.partition(".")
-    if key in fields():
+    if is_field(key):
         return config.get(key)
     return config.data.options.get(name) if group == "data" else None

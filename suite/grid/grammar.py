@@ -41,6 +41,15 @@ class SeedRange(Strict):
     range: int = Field(ge=1, le=10_000, strict=True)
 
 
+class Ablate(Strict):
+    """In place of the product of the axes that `base` names: the base itself, and one change at a time from it.
+
+    Axes that it does not name are crossed with these, as ever.
+    """
+
+    base: Free = Field(min_length=1, description="axis: label, of each axis that is to be changed")
+
+
 class Block(Strict):
     """A sub-grid: what it names is added to, or replaces, what the grid says; the grid is the union of its blocks.
 
@@ -51,6 +60,7 @@ class Block(Strict):
     axes: Axes = Field({}, description="varied in all combinations, the last axis fastest")
     zip: Axes | list[Axes] = Field({}, description="varied together: the first values of each, the second values of "
                                    "each, …; or a list of such groups")
+    ablate: Ablate | None = Field(None, description="one change at a time from a base, in place of the product")
     overrides: list[Override] = []
     exclude: list[Exclude] = []
     seeds: list[Seed] | SeedRange = [0]

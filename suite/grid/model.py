@@ -48,7 +48,8 @@ class Grid:
     """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
     the `--set` and `--only` of the command line, which a report must tell; `left_out` are runs not asked for. `resized`
     are settings of the grid's own file that the profile replaced, with their places; `zipped` are axes that vary
-    together, with the number of their steps."""
+    together, with the number of their steps. `places` says where own code, by its name and "", and its arguments, by
+    its name and theirs, stand in the grid."""
 
     name: str
     title: str
@@ -63,6 +64,7 @@ class Grid:
     resized: tuple[str, ...] = ()
     left_out: tuple[GridRun, ...] = ()
     zipped: Mapping[tuple[str, ...], int] = field(default_factory=dict)
+    places: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def whole(self) -> Grid:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from suite.errors import UserError, is_no_memory
 from suite.files import atomic
+from suite.own import fault
 from suite.store.state import Reason, State, one_line
 from suite.train.trainer import Diverged
 
@@ -32,4 +33,5 @@ def failure(error: BaseException) -> Ending:
         return Ending(State.FAILED, Reason.DIVERGED, text)
     if is_no_memory(error):
         return Ending(State.FAILED, Reason.OOM, text or "out of memory")
-    return Ending(State.FAILED, Reason.ERROR, f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    told, place = f"{type(error).__name__}: {text}" if text else type(error).__name__, fault.place(error)
+    return Ending(State.FAILED, Reason.ERROR, f"{told} ({place})" if place else told)

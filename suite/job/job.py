@@ -11,7 +11,6 @@ import os
 import signal
 import statistics
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from suite.job.ending import Ending, failure
 from suite.job.heartbeat import Heartbeat
 from suite.job.order import Order
 from suite.job.stop import Stop
+from suite.own import fault
 from suite.store import provenance
 from suite.store.attempt import Attempt, Overtaken, claim
 from suite.store.folder import check_folder, encode_rows, read_config, read_result, read_rows
@@ -64,10 +64,12 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
         return RunState(State.CLAIMED, detail=str(error))
     except BaseException as error:
         ending = failure(error)
-        if not isinstance(error, UserError):
-            LOG.error(traceback.format_exc())
+        if not isinstance(error, UserError) or isinstance(error, fault.OwnError):
+            LOG.error(fault.whole(error))
         if attempt is not None and not _recorded(attempt, ending):
             return RunState(State.CLAIMED, detail="overtaken by another attempt")
+        if debug and isinstance(error, fault.OwnError):
+            raise (error.__cause__ or error) from None  # for a debugger: where it happened, and not as a user's error
         if debug or not isinstance(error, Exception):
             raise
     LOG.info(" ".join(f"ended: {ending.state} {ending.reason} {ending.detail}".split()))

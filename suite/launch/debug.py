@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from suite.launch import snapshot
 from suite.launch.listener import Listener
 from suite.launch.options import Options
 from suite.plan.decision import Decision, wanted
-from suite.store import provenance
 from suite.store.state import RunState
 from suite.store.store import Store
 
@@ -34,7 +34,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
 
     store = Store(options.store)
     states: dict[str, RunState] = {}
-    code = provenance.of_launch(store.root)
+    code = snapshot.origin(store.root, [run.config for run in runs])
     for run in {run.run_id: run for run in runs}.values():
         state = store.state(run.run_id)
         if wanted(state, run.config.train.epochs, options.selection) == Decision.START:

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING
 from suite.errors import UserError
 from suite.files import atomic
 from suite.job.stop import Stop
-from suite.launch import child, server
+from suite.launch import child, server, snapshot
 from suite.launch.listener import Listener
 from suite.launch.options import Options
 from suite.plan.decision import Decision, wanted
-from suite.store import attempt, provenance
+from suite.store import attempt
 from suite.store.folder import check_folder, checkpoints
 from suite.store.records import Beat, Origin
 from suite.store.state import Reason, RunState, State, one_line
@@ -49,7 +49,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     server.check_system()
     store = Store(options.store)
     try:
-        code = provenance.of_launch(store.root)
+        code = snapshot.origin(store.root, [run.config for run in runs])
     except OSError as error:
         raise atomic.explain(error) or error from None
     with Stop(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as stop:

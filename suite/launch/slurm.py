@@ -27,7 +27,7 @@ from suite.launch.queue import EVERY_S, Job, Queue, Submitted, cancel_labels, ep
 from suite.launch.slurm_cli import SUBMIT_S, Accepted, SlurmError
 from suite.launch.wait import watch
 from suite.plan.decision import Decision, wanted
-from suite.store import attempt, provenance
+from suite.store import attempt
 from suite.store.folder import check_folder
 from suite.store.records import Origin
 from suite.store.state import RunState, State
@@ -119,9 +119,10 @@ class Submission:
         if not fitting:
             return fresh
         probes = [run for run in probes if run in fitting]
-        code = snapshot.freeze(self.store.root, [run.config for run in fitting], self._modules)
-        batches = self.batches(fitting, probes, states, room.largest, provenance.of_launch(self.store.root),
-                               batch.new_start(), code)
+        configs = [run.config for run in fitting]
+        code = snapshot.freeze(self.store.root, configs, self._modules)
+        origin = snapshot.origin(self.store.root, configs)
+        batches = self.batches(fitting, probes, states, room.largest, origin, batch.new_start(), code)
         for run in fitting:
             self.store.add(run.config)
         self._hand_over(batches, after, stop)

@@ -14,10 +14,13 @@ import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from suite.config import own_data
+from suite.config import own, own_data
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files import resources, study
+from suite.own import modules
+from suite.store import provenance
+from suite.store.records import Origin
 
 OURS = ("suite", "datasets")  # code, and the cards and samples beside it, which a wheel has below suite/
 LEFT_OUT = {"__pycache__", ".git", ".venv"}
@@ -72,11 +75,18 @@ def _digest(sources: Mapping[str, Path]) -> str:
 
 
 def own_modules(configs: Iterable[RunConfig]) -> list[str]:
-    """The modules of functions and classes that these runs name as `module:name`."""
+    """The modules of functions and classes that these runs name as `module:name`, and what those import, if local."""
     configs = list(configs)
-    names = [value for config in configs for value in (config.ssm.init, config.model.name) if ":" in value]
-    names += [name for config in configs for name in own_data.functions(config.data, config.task)]
-    return list(dict.fromkeys(name.partition(":")[0] for name in names))
+    of_data = [name for config in configs for name in own_data.functions(config.data, config.task)]
+    found = [name.partition(":")[0] for name in [*own.names(configs), *of_data]]
+    return list(dict.fromkeys([*found, *(name for module in found for name in modules.closure(module).modules)]))
+
+
+def origin(store: Path, configs: Iterable[RunConfig]) -> Origin:
+    """Commit and patch of the suite's code and of the user's own, for the record of each run. Raises OSError."""
+    found = [modules.find(name) for name in own_modules(configs)]
+    files = {one.name.partition(".")[0]: one.file for one in found if one is not None and one.file is not None}
+    return provenance.with_own(provenance.of_launch(store), files, store)
 
 
 def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[tuple[str, Path]]:

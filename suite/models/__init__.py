@@ -3,29 +3,32 @@
 The module is called as `module(x, lengths=None, rate=1.0)` and returns (batch, classes), or (batch, 1) for regression;
 see `suite.models.backbone.Backbone` for the shapes. A model of your own is in any module that Python can import, and is
 named in the grid as `model.name: my_module:MyModel`. It is a factory with the same signature, or less: a module
-`MyMixer(features)` that maps (batch, length, features) and a mask to features (`suite.models.mixer`).
+`MyMixer(features)` that maps (batch, length, features) and a mask to features (`suite.models.mixer`). Its settings are
+`model.args.NAME`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from suite.config import plugin
+from suite.config import plugin, signature
 from suite.config.fields import CLASSICAL
 from suite.config.run_config import RunConfig
+from suite.data.tasks import TASKS
 from suite.errors import UserError, nearest
 from suite.models.backbone import Backbone, Block, count_parameters
 from suite.models.convnet import ConvNet
 from suite.models.inception import InceptionNet
-from suite.models.mixer import is_mixer, layer_of
+from suite.models.mixer import layer_of
 from suite.models.recurrent import LSTM
 from suite.models.resnet import ResNet18, XResNet50
 from suite.models.transformer import Transformer
+from suite.own.fault import OwnError
 
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
@@ -45,10 +48,8 @@ def build(config: RunConfig, data: TaskData, recompute: bool = False) -> nn.Modu
     fewer activations for the backward pass, see `suite.models.backbone.Block`.
     Raises UserError if `model.name` is not in `MODELS` and cannot be imported.
     """
-    factory = find(config.model.name)
-    if config.model.name_source and config.model.name_source != plugin.source(config.model.name, "model.name"):
-        raise UserError(f"{config.model.name} is not the model that the run was planned with", "model.name_source",
-                        "plan again, or restore its source")
+    factory = find(config.model.name, config.model.args, padded=TASKS[config.task].inputs != "values")
+    plugin.check(config.model.name, "model.name", config.model.name_source)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would also queue a seed for each GPU, which fork_rng does not put back.
         torch.default_generator.manual_seed(config.seed)
@@ -68,8 +69,11 @@ def _check_own(name: str, model: object) -> None:
         raise UserError(f"{name} has no parameters to train", "model.name", "make them nn.Parameter")
 
 
-def find(name: str) -> Factory:
-    """The factory called `name` in `MODELS`, or the one at `module:name`. Raises UserError if there is none."""
+def find(name: str, args: Mapping[str, Any] | None = None, padded: bool = False) -> Factory:
+    """The factory called `name` in `MODELS`, or the one at `module:name`, with `args`.
+
+    `padded`: the data have sequences of several lengths. Raises UserError without one.
+    """
     if name in MODELS:
         return MODELS[name]
     if name in CLASSICAL:
@@ -77,10 +81,12 @@ def find(name: str) -> Factory:
                         "it is fitted by suite.train.classical_fit, in a run on vital signs")
     if ":" not in name:
         raise UserError(f"no model is called {name!r}", "model.name", nearest(name, [*MODELS, "module:Class"]))
-    own = plugin.load(name, "model.name")
-    if is_mixer(name, own):
-        return partial(Backbone, layer=layer_of(name, own))
-    return partial(_called, name, own)
+    own, args = plugin.load(name, "model.name"), args or {}
+    if problems := list(signature.problems(name, "model.name", own, args)):
+        raise UserError(problems)
+    if signature.is_layer(name, signature.of(own), args):
+        return partial(Backbone, layer=layer_of(name, own, args, padded))
+    return partial(_called, name, partial(own, **args))
 
 
 def _called(name: str, own: Callable[[RunConfig, TaskData], Any], config: RunConfig, data: TaskData) -> Any:
@@ -89,5 +95,5 @@ def _called(name: str, own: Callable[[RunConfig, TaskData], Any], config: RunCon
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{name} raised {type(error).__name__}: {error}", "model.name",
-                        "it is called with the configuration and the data") from error
+        raise OwnError(f"{name} raised {type(error).__name__}: {error}", "model.name",
+                       "it is called with the configuration and the data", error) from error

@@ -26,6 +26,7 @@ from suite.report.saved import Saved, sha256
 from suite.store.folder import FROZEN, MANIFEST, STORE, read_config
 from suite.store.state import RunState
 from suite.store.store import Store
+from suite.store.versions import as_kept
 
 RESULT, METRICS = "result.json", "metrics.jsonl"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
@@ -135,10 +136,11 @@ def check(folder: Path) -> Checked:
     from suite.report.report import write_report
 
     manifest = _manifest(folder)
-    grids = [load_grid(folder / path, manifest.profile, manifest.set, manifest.only, manifest.seeds)
+    store = Store(folder / STORE)
+    grids = [as_kept(load_grid(folder / path, manifest.profile, manifest.set, manifest.only, manifest.seeds), store)
              for path in manifest.grids]
     with tempfile.TemporaryDirectory() as scratch:
-        write_report(grids, Store(folder / STORE), Path(scratch), figures=False)
+        write_report(grids, store, Path(scratch), figures=False)
         found = list(_compare(folder / "report", Path(scratch)))
     return Checked(found, _anew(folder, manifest))
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from suite.config import plugin
 from suite.config.fields import SSM, ResolvedSSM
-from suite.config.plugin import source
 from suite.errors import UserError, nearest
 from suite.ssm import hippo, user
 
@@ -114,11 +114,8 @@ def _of_hippo(config: SSM) -> Initialization:
 
 
 def _of_user(config: ResolvedSSM, rng: np.random.Generator) -> Initialization:
-    now = source(config.init, "ssm.init")
-    if config.init_source and config.init_source != now:
-        raise UserError(f"{config.init} is not the function that the run was planned with", "ssm.init_source",
-                        f"now {now}, then {config.init_source}: plan again, or restore its source")
-    parts = user.call(config.init, config.state_size, config.copies, rng)
+    plugin.check(config.init, "ssm.init", config.init_source)
+    parts = user.call(config.init, config.state_size, config.copies, rng, config.init_args)
     A = parts["a"]
     if config.structure == "dplr" and config.rank and "p" not in parts:
         raise UserError(f"{config.init} gives no low-rank p", "ssm.init", "return p too, or use structure diagonal")
@@ -177,6 +174,8 @@ def _check_combination(config: ResolvedSSM) -> None:
     if config.kernel == "softmax" and config.c_tilde:
         raise UserError("c_tilde with kernel softmax, which divides by the sum over the length already", "ssm.c_tilde",
                         "leave it out")
+    if ":" in config.kernel and config.c_tilde:
+        raise UserError("c_tilde with a kernel of one's own", "ssm.c_tilde", "leave it out")
     own_b = config.init in hippo.RANK or ":" in config.init
     if config.b_init in ("hippo", "half") and not own_b:
         raise UserError(f"init {config.init} has no HiPPO B", "ssm.b_init", "write ones")

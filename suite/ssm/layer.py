@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from suite.config.fields import SSM, ResolvedSSM
 from suite.errors import Problem, UserError, nearest
-from suite.ssm import cauchy, dense, init, kernels, modes, recurrence
+from suite.ssm import cauchy, dense, init, kernels, modes, own_parts, recurrence
 from suite.ssm.blocked import SHORT
 from suite.ssm.conv import convolve
 
@@ -94,6 +94,7 @@ class StateSpaceLayer(nn.Module):
                             "S4D is diagonal, and S4 is dplr")
         config = config.resolved()
         init.check(config)
+        own_parts.check(config)
         return config
 
     def _check(self, dtype: torch.dtype) -> None:
@@ -163,7 +164,8 @@ class StateSpaceLayer(nn.Module):
         real = modes.constrain(self.theta.double(), self.config.re_constraint, self._floor())
         imag = self.imag.double() if self.paired else torch.zeros_like(real)
         lam, rule = self._copies(torch.complex(real, imag)), self.config.discretization
-        return modes.discretize(lam, self.log_dt, rule, rate, grows=self.config.re_constraint == "none")
+        grows = self.config.re_constraint not in ("exp", "relu", "softplus")
+        return modes.discretize(lam, self.log_dt, rule, rate, grows)
 
     def whole(self, rate: float = 1.0) -> int:
         """L at this rate, length / rate, rounded (paper section 3.3).
@@ -263,6 +265,8 @@ class S4D(StateSpaceLayer):
     def _weights(self, discrete: modes.Discrete, L: int) -> tuple[Tensor, Tensor | None]:
         """Coefficients (Ch, H, M) and shift of the power sum that is K."""
         config, weight = self.config, self._C() * self._B()
+        if ":" in config.kernel:
+            raise UserError("a layer with a kernel of one's own has no step mode", "ssm.kernel", "write vandermonde")
         if config.kernel == "softmax":
             weight, shift = kernels.softmax_weights(weight, discrete, L, config.softmax_eps, config.softmax_detach)
             weight = weight * (config.softmax_factor / 2)
@@ -276,6 +280,9 @@ class S4D(StateSpaceLayer):
         With `kernel="softmax"`, DSS's kernel (paper section 3.3). Raises UserError: see `StateSpaceLayer.kernel`.
         """
         discrete = self.discrete(rate)
+        if ":" in self.config.kernel:
+            weight = self._C() * self._B() * discrete.B_gain
+            return own_parts.kernel(self.config.kernel, weight, discrete.log_A_bar, length).to(self.c.dtype)
         weight, shift = self._weights(discrete, self._period(length, rate))
         # A short kernel is a sum that may cancel at every step; in float64 it costs next to nothing.
         work = torch.complex128 if length <= SHORT else self.c.dtype.to_complex()

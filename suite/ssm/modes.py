@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from suite.ssm import own_parts
+
 TINY = 1e-150  # stands for an A_bar of 0, whose logarithm would not be finite
 
 
@@ -37,6 +39,8 @@ class Discrete:
 def unconstrain(a: NDArray[np.float64], rule: str, least: float) -> NDArray[np.float64]:
     """The stored θ of a real part `a` = Re(A), of any shape: clamp -a from below, then invert the constraint `rule`."""
     positive = np.maximum(-a, least)
+    if ":" in rule:
+        return own_parts.unconstrain(rule, -positive)
     with np.errstate(divide="ignore"):  # a real part of 0 has no finite theta; the layer says so
         if rule == "exp":
             return np.asarray(np.log(positive))
@@ -47,6 +51,8 @@ def unconstrain(a: NDArray[np.float64], rule: str, least: float) -> NDArray[np.f
 
 def constrain(theta: Tensor, rule: str, floor: float) -> Tensor:
     """Re(A) of the stored θ, same shape, under the constraint `rule`. relu alone adds `floor` to -Re(A)."""
+    if ":" in rule:
+        return own_parts.constrain(rule, theta)
     if rule == "exp":
         return -torch.exp(theta)
     if rule == "relu":
@@ -97,7 +103,7 @@ def phi(s: Tensor) -> Tensor:
 def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool = False) -> Discrete:
     """The modes in steps of rate * dt (paper section 2.1): Λ `lam` (H, M) complex128, `log_dt` (H,).
 
-    Raises KeyError for a rule other than `bilinear` and `zoh`.
+    Raises KeyError for an unknown rule, UserError for a fault of the user's own.
     """
     dt = (rate * torch.exp(log_dt.double()))[:, None]
     step = dt * lam
@@ -106,6 +112,9 @@ def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool 
         return Discrete(lam, _LogBilinear.apply(half), dt / (1 - half), dt, grows)
     if rule == "zoh":
         return Discrete(lam, _Principal.apply(step), dt * phi(step), dt, grows)
+    if ":" in rule:
+        A_bar, gain = own_parts.discretize(rule, lam, dt)
+        return Discrete(lam, torch.log(torch.where(A_bar.abs() < TINY, TINY, A_bar)), gain, dt, grows=True)
     raise KeyError(rule)
 
 

@@ -1,10 +1,10 @@
 """A user's own initialization: a function named in the grid as `module:function`, and what identifies it.
 
-    def my_init(state_size: int, copies: int, rng: numpy.random.Generator): ...
+    def my_init(state_size: int, copies: int, rng: numpy.random.Generator, slope=1.0): ...
 
-returns A as complex (N/2,) or (copies, N/2), or a mapping with `a` and optionally `b` (copies, N/2) and `p`
-(rank, copies, N/2). Random draws come from `rng`. A `version` attribute of the function, or `__version__` of its
-module, is part of the run's identity together with a hash of the function's source.
+is given `ssm.init_args` as further keywords, and returns A as complex (N/2,) or (copies, N/2), or a mapping with `a`
+and optionally `b` (copies, N/2) and `p` (rank, copies, N/2). Random draws come from `rng`. The files that it is made of
+are part of the run's identity, see `suite.config.plugin`.
 """
 
 from __future__ import annotations
@@ -17,23 +17,26 @@ from numpy.typing import NDArray
 
 from suite.config import plugin
 from suite.errors import UserError
+from suite.own.fault import OwnError
 
 Complex = NDArray[np.complex128]
 
 
-def call(name: str, state_size: int, copies: int, rng: np.random.Generator) -> dict[str, Complex]:
-    """`a` (S, N/2), and `b` (S, N/2) and `p` (r, S, N/2) if the function gives them.
+def call(name: str, state_size: int, copies: int, rng: np.random.Generator,
+         args: Mapping[str, Any] | None = None) -> dict[str, Complex]:
+    """`a` (S, N/2), and `b` (S, N/2) and `p` (r, S, N/2) if the function gives them. `args`: keywords for it.
 
     Raises UserError, naming `ssm.init`, for another shape, a value that is not finite, or an exception inside.
     """
     modes = state_size // 2
     try:
-        result = plugin.load(name, "ssm.init")(state_size, copies, rng)
+        result = plugin.load(name, "ssm.init")(state_size, copies, rng, **(args or {}))
     except UserError:
         raise
     except Exception as error:
-        raise UserError(f"{name} raised {type(error).__name__}: {error}", "ssm.init",
-                        "it is called as function(state_size, copies, rng)") from error
+        given = "".join(f", {key}={value!r}" for key, value in (args or {}).items())
+        raise OwnError(f"{name} raised {type(error).__name__}: {error}", "ssm.init",
+                       f"it is called as function(state_size, copies, rng{given})", error) from error
     parts = dict(result) if isinstance(result, Mapping) else {"a": result}
     if "a" not in parts or not set(parts) <= {"a", "b", "p"}:
         raise UserError(f"{name} returned the keys {sorted(parts)}", "ssm.init", "return a, and if wanted b and p")

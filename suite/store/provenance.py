@@ -33,6 +33,15 @@ def of_launch(root: Path) -> Origin:
     return Origin(git=of_code(Path(__file__).resolve().parent, root), command=sys.argv[:])
 
 
+def with_own(launch: Origin, modules: Mapping[str, Path], root: Path) -> Origin:
+    """The launch with the commit and patch of each repository that the user's own code lies in, by top module.
+
+    `modules` are the files of those. Raises OSError where a patch cannot be written.
+    """
+    own = {name: of_code(path.parent, root, path.name) for name, path in modules.items()}
+    return launch.model_copy(update={"own_code": own}) if own else launch
+
+
 def environment(threads: int, device: str, kernel_backend: str, compiled: str | bool) -> Facts:
     """Whatever decides the bits of a trajectory, and the versions of all packages. `device` is its model."""
     return {"device": device, "threads": threads, "kernel_backend": kernel_backend, "compile": compiled,
@@ -54,15 +63,17 @@ def code(attempts: Sequence[AttemptRecord]) -> str:
     return ", then ".join(dict.fromkeys(told))
 
 
-def of_code(code: Path, root: Path) -> Code:
+def of_code(code: Path, root: Path, file: str = Path(__file__).name) -> Code:
     """Commit of the code in a folder, and whether and how it differs from that (as a patch below `root`).
+
+    `file` is one of the code's, which the repository must know.
 
     Raises OSError where the patch cannot be written.
     """
     nothing = Code(commit=None, dirty=None, patch=None, error="")
     try:
         top = Path(_run(code, "rev-parse", "--show-toplevel").strip())
-        if not _run(code, "ls-files", "--cached", "--others", "--exclude-standard", "--", Path(__file__).name):
+        if not _run(code, "ls-files", "--cached", "--others", "--exclude-standard", "--", file):
             # It lies in a folder that the repository around it ignores.
             return nothing.model_copy(update={"error": "the code is in no git repository"})
         commit = _run(code, "rev-list", "--max-count=1", "--all").strip() and _run(code, "rev-parse", "HEAD").strip()

@@ -92,10 +92,12 @@ class Code(Record):
 
 
 class Origin(Record):
-    """Who started an attempt: the code and command of the launch, and on a cluster the job and its batch."""
+    """Who started an attempt: the code and command of the launch, the user's own code by module, and on
+    a cluster the job and its batch."""
 
     git: Code | None = None
     command: list[str] = []
+    own_code: dict[str, Code] = {}
     job: str = ""
     batch: str = ""
 

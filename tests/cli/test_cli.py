@@ -176,7 +176,7 @@ from pathlib import Path
 
 
 def start(state_size, copies, rng):
-    if Path("broken").exists():
+    if Path("broken").exists() and Path("runs").exists():  # not in the trial before the start, which makes the folder
         raise ValueError("the weather is bad")
     return -0.5 + 1j * rng.random(state_size // 2)
 """

@@ -75,7 +75,7 @@ def test_two_studies_with_a_module_of_one_name(made: Path, tmp_path: Path) -> No
     other = tmp_path / "other"
     assert main(["init", str(other)]) == 0
     load_grid(made / "grids/mine.yaml")
-    with pytest.raises(UserError, match=f"'my_methods' of this study is hidden by {made}/my_methods.py"):
+    with pytest.raises(UserError, match=f"there are 2 modules called 'my_methods': {made}/my_methods.py and"):
         load_grid(other / "grids/mine.yaml")
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from types import ModuleType
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -226,11 +226,12 @@ def test_mixing_starts_uniform_within_one_over_root_h() -> None:
         assert value.abs().max() > 0.9 / 8
 
 
-def test_a_model_of_ones_own_is_found_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    module = ModuleType("her_module")
-    module.MyModel = lambda config, data: Backbone(config, data, layer=RunningMean)
-    module.number = 3
-    monkeypatch.setitem(sys.modules, "her_module", module)
+def test_a_model_of_ones_own_is_found_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "her_module.py").write_text(
+        "from fake_data import RunningMean\nfrom suite.models.backbone import Backbone\nnumber = 3\n"
+        "def MyModel(config, data):\n    return Backbone(config, data, layer=RunningMean)\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "her_module", raising=False)
     model = models.build(small(model__name="her_module:MyModel"), FakeData())
     assert isinstance(model.blocks[0].sequence, RunningMean)
     for name, what in (("no_such_module:X", "cannot import 'no_such_module'"), ("her_module:Other", "has no .Other."),

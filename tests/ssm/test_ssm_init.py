@@ -210,8 +210,7 @@ def test_a_users_own_init() -> None:
 
 def test_the_source_of_a_users_init_is_its_identity(tmp_path: Path) -> None:
     source = plugin.source("user_init:good", "ssm.init")
-    assert source.startswith("3:")
-    assert source != plugin.source("user_init:full", "ssm.init")
+    assert source.startswith("files:user_init=") and source.endswith(" version=3")
     assert start(init="user_init:good", init_source=source).A.shape == (1, 32)
     with pytest.raises(UserError, match="init_source"):
         start(init="user_init:good", init_source="3:0000")

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from suite.config.run_config import fields
+from suite.config.run_config import fields, is_field
 from suite.errors import Problem, UserError, nearest
 from suite.files.clutter import files_in
 from suite.files.yaml import load_yaml
@@ -145,7 +145,7 @@ def _settings_misfits(placed: PlacedSettings, grid: Grid, published: Published) 
     layout, tables = placed.layout, published.file.configurations
     for i, row in enumerate(layout.rows):
         for key in row.where:
-            if key not in grid.axes and key not in fields():
+            if key not in grid.axes and not is_field(key):
                 yield Problem(f"{key!r} is neither an axis of the grid {grid.name!r} nor a field",
                               placed.where("rows", i, "where", key), nearest(key, [*grid.axes, *fields()]))
                 return

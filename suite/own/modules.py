@@ -1,0 +1,259 @@
+"""Which files a module of the user's is made of: its own, and those of all local modules that it imports.
+
+Local is what lies outside the standard library, installed packages and the suite. Everything is read from files and
+their syntax trees; nothing is imported, so that looking at somebody else's study runs none of its code.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import site
+import sys
+import sysconfig
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from pathlib import Path
+
+from suite.own import tree
+
+OURS = "suite"
+# What every run of the suite is computed with. Their versions are recorded, and are no part of any run's identity.
+EVERYWHERE = frozenset({"torch", "numpy", "scipy"})
+Signature = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class Module:
+    """A module that was found: its file, None for a folder without `__init__.py`; where its submodules are looked for,
+    None for what is no package."""
+
+    name: str
+    file: Path | None
+    folders: tuple[Path, ...] | None = None
+
+    @property
+    def package(self) -> str:
+        """What its relative imports start from."""
+        return self.name if self.folders is not None else self.name.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Closure:
+    """The local modules that a module is made of, by name, and the installed packages that they import, by version."""
+
+    modules: dict[str, Module]
+    packages: dict[str, str]
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """The file of each module that has one."""
+        return {name: one.file for name, one in self.modules.items() if one.file is not None}
+
+
+def closure(module: str) -> Closure:
+    """All that `module` imports, transitively. Empty if it is not found, or not local."""
+    found: dict[str, Module] = {}
+    packages: dict[str, str] = {}
+    left = [module]
+    while left:
+        for one in _chain(left.pop()):
+            if one.name in found:
+                continue
+            top = one.name.partition(".")[0]
+            place = _place(one)
+            if place == "installed" and top not in EVERYWHERE and (version := _version(top)):
+                packages[top] = version
+            if place != "local":
+                break
+            found[one.name] = one
+            left += sorted(imports(one))
+    return Closure(dict(sorted(found.items())), dict(sorted(packages.items())))
+
+
+def find(name: str) -> Module | None:
+    """The module of that name; None if there is no such file."""
+    chain = list(_chain(name))
+    return chain[-1] if chain and chain[-1].name == name else None
+
+
+def is_there(name: str) -> bool:
+    """Whether there is a module of that name, in files, in Python itself or in the suite."""
+    return find(name) is not None or name in sys.builtin_module_names or name.partition(".")[0] == OURS
+
+
+def doubles(top: str) -> list[Path]:
+    """The files that bear a top module's name in different folders of the import path, if there are several local ones.
+
+    Python takes the first.
+    """
+    found = [_in_folder(top, Path(entry or ".")) for entry in dict.fromkeys(sys.path)]
+    files = [one.file.resolve() for one in found if one is not None and one.file is not None
+             and _place(one) == "local"]
+    return list(dict.fromkeys(files)) if len(set(files)) > 1 else []
+
+
+def is_local(name: str) -> bool:
+    """Whether the module of that name is the user's own."""
+    found = find(name)
+    return found is not None and _place(found) == "local"
+
+
+def imports(module: Module) -> frozenset[str]:
+    """The names of all that a module may import: what follows `from x import` may be a module or not."""
+    return read(module).imports
+
+
+@dataclass(frozen=True)
+class Text:
+    """What a file holds: the digest of what it says, its syntax tree unless that is broken, and what it imports."""
+
+    digest: str
+    tree: ast.Module | None
+    imports: frozenset[str]
+
+
+def read(module: Module) -> Text:
+    """A module's file. One that is no Python, or has an error in it, is known by its bytes. Raises OSError."""
+    if module.file is None:
+        return Text("", None, frozenset())
+    return _read(module.file, signature(module.file), module.package)
+
+
+def signature(path: Path) -> Signature:
+    """Changes when a file is written. Raises OSError."""
+    about = path.stat()
+    return about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
+
+
+@lru_cache(maxsize=1024)
+def _read(path: Path, _: Signature, package: str) -> Text:
+    content = path.read_bytes()
+    try:
+        if path.suffix != ".py":
+            raise ValueError("no Python")
+        parsed = ast.parse(content)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return Text(tree.digest(ast.Constant(content)), None, frozenset())
+    return Text(tree.digest(parsed), parsed, frozenset(_imports(parsed, package)))
+
+
+def _imports(parsed: ast.Module, package: str) -> Iterator[str]:
+    for node in ast.walk(parsed):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = absolute(node, package)
+            if base:
+                yield base
+                yield from (f"{base}.{alias.name}" for alias in node.names if alias.name != "*")
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            name = node.args[0].value
+            if called in ("import_module", "__import__") and isinstance(name, str) and not name.startswith("."):
+                yield name
+
+
+def absolute(node: ast.ImportFrom, package: str) -> str:
+    """What `from …x import` names; "" where the dots lead out of the package."""
+    if not node.level:
+        return node.module or ""
+    parts = package.split(".") if package else []
+    if node.level - 1 >= len(parts):
+        return ""
+    return ".".join([*parts[:len(parts) - (node.level - 1)], *filter(None, [node.module])])
+
+
+def _chain(name: str) -> Iterator[Module]:
+    """The packages that a module is in, from the outside, and the module; as far as there are files."""
+    top, *rest = name.split(".")
+    found = _top(top)
+    if found is None:
+        return
+    yield found
+    for part in rest:
+        inner = [_in_folder(part, folder, found.name) for folder in found.folders or ()]
+        found = next((one for one in inner if one is not None), None)
+        if found is None:
+            return
+        yield found
+
+
+def _top(name: str) -> Module | None:
+    if name in sys.builtin_module_names or name == OURS or not name.isidentifier():
+        return None
+    spread: list[Path] = []  # the folders of a package without `__init__.py`
+    for entry in sys.path:
+        one = _in_folder(name, Path(entry or "."))
+        if one is not None and one.file is not None:
+            return one
+        spread += one.folders or () if one is not None else ()
+    if spread:
+        return Module(name, None, tuple(spread))
+    return _of_finders(name)
+
+
+def _in_folder(name: str, folder: Path, parent: str = "") -> Module | None:
+    """As Python looks for it in one folder: a package, a file, or a folder without `__init__.py`."""
+    whole = f"{parent}.{name}" if parent else name
+    suffixes = [*importlib.machinery.EXTENSION_SUFFIXES, *importlib.machinery.SOURCE_SUFFIXES]
+    for suffix in suffixes:
+        if (folder / name / f"__init__{suffix}").is_file():
+            return Module(whole, folder / name / f"__init__{suffix}", (folder / name,))
+    for suffix in suffixes:
+        if (folder / f"{name}{suffix}").is_file():
+            return Module(whole, folder / f"{name}{suffix}")
+    return Module(whole, None, (folder / name,)) if (folder / name).is_dir() else None
+
+
+def _of_finders(name: str) -> Module | None:
+    """A top module that the import path does not have, as one that is installed to be edited in its own folder."""
+    try:
+        spec = importlib.util.find_spec(name)  # of a top module this asks the finders, and runs none of its code
+    except (ImportError, ValueError, AttributeError):
+        return None
+    if spec is None or not spec.origin or not spec.has_location or not Path(spec.origin).is_file():
+        return None
+    inside = spec.submodule_search_locations
+    return Module(name, Path(spec.origin), None if inside is None else tuple(map(Path, inside)))
+
+
+def _place(module: Module) -> str:
+    """`local`, `installed` or `standard`."""
+    return _kind((module.file or (module.folders or (Path(),))[0]).absolute())
+
+
+def is_local_file(path: Path) -> bool:
+    """Whether a file is outside the standard library and installed packages."""
+    return _kind(path.absolute()) == "local"
+
+
+def _kind(path: Path) -> str:
+    if {"site-packages", "dist-packages"} & set(path.parts) or any(map(path.is_relative_to, _installed())):
+        return "installed"
+    return "standard" if any(map(path.is_relative_to, _standard())) else "local"
+
+
+@cache
+def _installed() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return tuple({paths["purelib"], paths["platlib"], *site.getsitepackages(), site.getusersitepackages()})
+
+
+@cache
+def _standard() -> tuple[str, ...]:
+    paths = sysconfig.get_paths()
+    return paths["stdlib"], paths["platstdlib"]
+
+
+@lru_cache(maxsize=1024)
+def _version(top: str) -> str:
+    """The version of an installed package, by the name that is imported; "" where nobody knows."""
+    try:
+        return importlib.metadata.version(top)
+    except importlib.metadata.PackageNotFoundError:
+        names = importlib.metadata.packages_distributions().get(top, [])
+        return ",".join(sorted({importlib.metadata.version(name) for name in names}))

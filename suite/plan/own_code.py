@@ -1,0 +1,104 @@
+"""Own code is imported and checked before anything starts, in a process of its own: it may crash, exit or print."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from suite.config.own import named
+from suite.config.run_config import RunConfig
+from suite.config.signature import ARGS
+from suite.errors import Problem, UserError
+from suite.files import atomic
+from suite.grid.model import Grid, GridRun
+from suite.own.modules import is_local_file
+
+Json = dict[str, Any]
+TAIL = 2000  # letters of what a process has printed before it died
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class OwnProblems(UserError):
+    """What is wrong with own code. `report` has the lines of the user's files where one of them has raised something.
+    """
+
+    def __init__(self, problems: Sequence[Problem], report: str) -> None:
+        super().__init__(problems)
+        self.report = report
+
+
+def check(grids: Iterable[Grid], runs: Iterable[GridRun], trial: bool) -> None:
+    """Import the own code that these runs name, and check arguments; with `trial`, also try what it computes.
+
+    Raises UserError with all that is wrong, at the lines of the grids. Nothing is imported here.
+    """
+    places = {key: at for grid in grids for key, at in grid.places.items()}
+    uses = _uses(runs, places)
+    problems: list[Problem] = []
+    reports: list[str] = []
+    while uses:
+        answers, died = _child(uses, trial)
+        for answer in answers:
+            problems += [Problem(*one) for one in answer["problems"]]
+            reports += [answer["report"]] if answer["report"] else []
+        left = uses[len(answers):]
+        if left:  # the one after the last answer has ended the process
+            problems.append(Problem(f"{left[0]['name']} {died}", left[0]["places"].get("", left[0]["field"]),
+                                    "run it alone, in a script of your own, to see where"))
+        uses = left[1:]
+    if problems:
+        raise OwnProblems(list(dict.fromkeys(problems)), "\n\n".join(dict.fromkeys(reports)))
+
+
+def _uses(runs: Iterable[GridRun], places: Mapping[tuple[str, str], str]) -> list[Json]:
+    """Each function or class with each set of arguments once, with the first run that names it so."""
+    found: dict[str, Json] = {}
+    for run in runs:
+        for one in named(run.config):
+            args = arguments(run.config, one.field)
+            key = atomic.canonical([one.field, one.name, args])
+            if key not in found:
+                at = {arg: place for (name, arg), place in places.items() if name == one.name}
+                found[key] = {"field": one.field, "name": one.name, "args": args, "places": at,
+                              "config": run.config.model_dump(mode="json")}
+    return list(found.values())
+
+
+def arguments(config: RunConfig, field: str) -> Json:
+    """The arguments that a run gives to the own code in a field."""
+    return dict(config.get(ARGS[field])) if field in ARGS else {}
+
+
+def _child(uses: Sequence[Json], trial: bool) -> tuple[list[Json], str]:
+    """The answers of a process that checks these in turn, and how it ended if it did so before the last."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path or "." for path in sys.path)]),
+                                "CUDA_VISIBLE_DEVICES": "", "OPENBLAS_NUM_THREADS": "1"}
+    with tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as order, tempfile.TemporaryFile() as answers:
+        order.write(json.dumps({"uses": list(uses), "trial": trial}).encode())
+        order.seek(0)
+        number = answers.fileno()
+        command = [sys.executable, "-P", "-m", "suite.train.own_code", str(number)]
+        done = subprocess.run(command, stdin=order, stdout=said, stderr=said, env=environment, pass_fds=[number],
+                              check=False)
+        answers.seek(0)
+        found = [cast(Json, json.loads(line)) for line in answers.read().decode().splitlines()]
+        said.seek(0)
+        words = said.read().decode(errors="replace").strip()
+    return found, _ended(done.returncode, words)
+
+
+def _ended(code: int, words: str) -> str:
+    how = f"is killed by signal {-code}" if code < 0 else f"ends its process with exit code {code}"
+    words, fatal, crash = words.partition("Fatal Python error")
+    for file, line, function in re.findall(r'File "(.+)", line (\d+) in (\w+)', crash if fatal else ""):
+        if is_local_file(Path(file)) and not Path(file).is_relative_to(ROOT / "suite"):
+            how += f" ({Path(file).name}:{line}, in {function})"
+            break
+    return how + (f"; its last words: {words.strip()[-TAIL:]}" if words.strip() else "")
