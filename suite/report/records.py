@@ -141,4 +141,9 @@ def read_record(kind: type[Record], content: bytes) -> Record:
 
 def to_bytes(record: ReportRecord | IndexRecord | Manifest) -> bytes:
     """The content of the file. Raises ValueError for a number that JSON does not have."""
-    return json.dumps(record, default=vars, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json.dumps(record, default=_content, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _content(record: object) -> dict[str, object]:
+    """The fields of a record. That no seeds were asked for is not said: earlier manifests say nothing of them."""
+    return {key: value for key, value in vars(record).items() if (key, value) != ("seeds", None)}
