@@ -11,6 +11,7 @@ from suite.errors import UserError
 from suite.report import conditions
 from suite.report.against.verdict import judged_settings, judged_table
 from suite.report.claims import judge, language
+from suite.report.claims.claim import Stated
 from suite.report.claims.numbers import RunNumbers
 from suite.report.claims.outcome import Verdict
 from suite.report.figures import curves as figures
@@ -72,7 +73,7 @@ def document_of(grid: Grid, store: Store, sources: Path = SOURCES) -> Document:
                          load_published(sources / "published.yaml"))
 
 
-def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[language.Stated]:
+def _claims(path: Path, grid: Grid, tables: tuple[Table, ...]) -> list[Stated]:
     return language.load_claims(path, grid, tables, table_names(path.parent / "tables", grid.path.parent))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FILE = Path(__file__).parents[2] / "reports" / "published.yaml"
 CHANCE = 50.0  # what a failed cell counts in an average over Long Range Arena
+LENDERS, BORROWERS = ("7", "8"), ("2-left", "2-right", "3a", "3b")  # small models of one protocol
 Flag = Literal["missing", "absent", "ocr", "suspicious", "unsigned"]
 Source = Literal["paper", "literature"]
 Setting = bool | int | float | str
@@ -189,6 +190,19 @@ class Published:
                 if column.key == self.file.tables[number.table].columns[number.column].key:
                     found.setdefault(self._result(table, row), self._numbers[table, row, label])
         return tuple(found.values())
+
+    def borrowed(self, table: str, column: str) -> tuple[float, ...] | None:
+        """The deviations that tables 7 and 8 print for a column of this task, metric, epoch and split; None for none.
+
+        They belong to the small models of the ablations, and only tables of these borrow them.
+        """
+        if table not in BORROWERS or column not in self.file.tables[table].columns:
+            return None
+        key = self.file.tables[table].columns[column].key
+        found = [cell.std for name in LENDERS for label, head in self.file.tables[name].columns.items()
+                 if head.key == key for row in self.file.tables[name].rows.values()
+                 if (cell := row.cells[label]).std is not None]
+        return tuple(std for std in found if std is not None) or None
 
     def _result(self, table: str, row: str) -> tuple[str, str]:
         """Table and row, or where a copy of them stands first."""

@@ -71,6 +71,8 @@ class ComparisonRecord:
     high: float | None = None
     df: float | None = None
     g: float | None = None
+    test: str = ""
+    examples: int | None = None
     why: str = ""
     note: str = ""
 
@@ -85,13 +87,16 @@ class ClaimRecord:
     table: str = ""
     kind: str = ""
     verdict: str = ""
+    words: str = ""
     reason: str = ""
     p: float | None = None
     adjusted_p: float | None = None
+    level: float | None = None
+    seeds: int | None = None
     family: str = ""
     of_family: int = 1
     alpha: float | None = None
-    more_seeds: int | None = None
+    declared: str = ""
     note: str = ""
     evidence: str = ""
     comparisons: Sequence[ComparisonRecord] = ()

@@ -59,7 +59,7 @@ def test_the_files_of_a_report(place, drawn):
     assert made.paths == [out / name for name in FILES]
     assert names(out) == sorted([*FILES, "index.json"])
     assert made.text.endswith("\n".join(f"  {path}" for path in made.paths))
-    assert "supported  Real is worse than Lin. (paper section 5.2)" in made.text
+    assert "supported  Real is worse than Lin. difference " in made.text
     assert (out / "figures/demo-curves.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -49,8 +49,9 @@ def _claim(verdict: Verdict) -> ClaimRecord:
     claim = verdict.claim
     return ClaimRecord(
         id=claim.id, text=claim.text, source=claim.source, table=claim.table, kind=claim.kind, verdict=verdict.verdict,
-        reason=verdict.reason, p=verdict.p, adjusted_p=verdict.adjusted, family=claim.family, of_family=verdict.family,
-        alpha=claim.alpha, more_seeds=verdict.more, evidence=verdict.evidence,
+        words=verdict.words, reason=verdict.reason, p=verdict.p, adjusted_p=verdict.adjusted, level=verdict.level,
+        seeds=verdict.seeds, family=claim.family, of_family=verdict.family, alpha=claim.alpha,
+        declared=verdict.declared, evidence=verdict.evidence,
         comparisons=[_comparison(part) for part in verdict.parts])
 
 
@@ -58,5 +59,7 @@ def _comparison(part: Comparison) -> ComparisonRecord:
     bounds = [None if math.isinf(bound) else bound for bound in part.bounds] if part.bounds else None
     return ComparisonRecord(
         words=part.words, unit=part.metric.difference_unit if part.metric else "", bounds=bounds,
-        p_holds=part.pair.holds, p_fails=part.pair.fails, n=part.n, difference=part.difference, low=part.low,
-        high=part.high, df=part.df, g=part.g, why=part.why, note=part.note)
+        p_holds=part.pair.holds, p_fails=part.pair.fails, n=part.n, difference=part.difference,
+        low=part.low,
+        high=part.high, df=part.df, g=part.g, test=part.test_words, examples=part.examples, why=part.why,
+        note=part.note)

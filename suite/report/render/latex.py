@@ -7,19 +7,22 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from suite.report.against import comparison
+from suite.report.claims.outcome import RULES, equals
 from suite.report.render import notes
 from suite.report.render.sheet import Sheet, Side, sheet
 from suite.report.tables.table import Cell, Table
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
+    from suite.report.claims.outcome import Verdict
     from suite.report.document import Document
 
 PREAMBLE = r"""% In the preamble of your document:
 %   \usepackage[T1]{fontenc}
 %   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only
-%   \usepackage{booktabs,graphicx}
+%   \usepackage{array,booktabs}
 """
+PAGE = 12  # claims on a page
 WIDE = 5  # columns that fit the page side by side
 ASCII = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
@@ -44,7 +47,55 @@ ACCENTS = {"\u0300": r"\`", "\u0301": r"\'", "\u0302": r"\^", "\u0303": r"\~", "
 
 def render(document: Document) -> str:
     """Each table of a report as a `table` environment with caption and `\\label{tab:<name>}`."""
-    return PREAMBLE + "\n".join(text for table in document.tables for text in _environments(table, document.grid))
+    texts = [text for table in document.tables for text in _environments(table, document.grid)]
+    return PREAMBLE + "\n".join([*texts, *claims(document)])
+
+
+def claims(document: Document) -> list[str]:
+    """The claims in tables that fit a page: claim, difference with its interval and test, verdict with its seeds."""
+    starts = range(0, len(document.verdicts), PAGE)
+    return [_claims(document, document.verdicts[i:i + PAGE], i // PAGE) for i in starts]
+
+
+def _claims(document: Document, verdicts: Sequence[Verdict], place: int) -> str:
+    label = "".join(c for c in document.stem if c.isascii() and (c.isalnum() or c in "._-"))
+    label += f"-claims{place + 1 if place else ''}"
+    caption = f"Claims. {RULES}" if not place else "Claims, continued."
+    lines = [
+        r"\begin{table}[htbp]",
+        r"  \centering",
+        r"  \setlength{\belowcaptionskip}{6pt}",
+        rf"  \caption{{{escape(caption)}}}",
+        rf"  \label{{tab:{label}}}",
+        r"  \small",
+        r"  \begin{tabular}{@{}p{0.40\linewidth}p{0.36\linewidth}p{0.18\linewidth}@{}}",
+        r"    \toprule",
+        _line(["Claim", r"Difference [95\,\% CI]", "Verdict, seeds"]),
+        r"    \midrule",
+        *(_line(_claim(verdict)) for verdict in verdicts),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _claim(verdict: Verdict) -> list[str]:
+    """The cells of a claim: what was compared is named if there are several comparisons."""
+    shown = verdict.telling
+    found, seeds = [], ""
+    if shown is not None and shown.size:
+        several = f"{shown.words}: " if len(verdict.parts) > 1 else ""
+        interval = f" [{shown.interval}]" if shown.interval else ""
+        tested = f"{shown.test_words}, p {equals(verdict.p)}" if shown.tested and verdict.p is not None else ""
+        found = [f"{several}{shown.size}{interval}", tested]
+        seeds = shown.seeds
+    words = verdict.words if verdict.seeds else ", ".join(filter(None, (verdict.words, seeds)))
+    notes = "; ".join(filter(None, (verdict.declared, *verdict.notes)))
+    return [rf"\raggedright {escape(verdict.claim.text)}",
+            r"\raggedright " + r" \newline ".join([escape(one) if i == 0 else _small(escape(one))
+                                                  for i, one in enumerate(filter(None, found))]),
+            r"\raggedright\arraybackslash " + escape(words) + (r" \newline " + _small(escape(notes)) if notes else "")]
 
 
 def numbered(table: Table, grid: Grid) -> str:
@@ -80,7 +131,8 @@ def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str
         r"  \setlength{\belowcaptionskip}{6pt}",
         rf"  \caption{{{caption}}}",
         rf"  \label{{tab:{label}}}",
-        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # shrinks what is wider than the page
+        *([r"  \small" if width <= 2 * WIDE else r"  \scriptsize", r"  \setlength{\tabcolsep}{3pt}"]
+          if width > WIDE else []),
         rf"  \begin{{tabular}}{{l{'c' * width}}}",
         r"    \toprule",
         *_spans(made),
@@ -90,7 +142,7 @@ def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str
         r"    \midrule",
         *(line for i, side in enumerate(made.sides) for line in _side(made, i, side)),
         r"    \bottomrule",
-        r"  \end{tabular}}",
+        r"  \end{tabular}",
         *([rf"  \par\smallskip\footnotesize\raggedright {' '.join(map(escape, below))}"] if below else []),
         r"\end{table}",
     ]

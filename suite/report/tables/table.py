@@ -58,7 +58,7 @@ class Head:
     """A column's head: its label, metric, epoch and how the epoch was chosen, and the runs below it.
 
     `group` is a heading that neighbours share, `short` the label below it. `averages` names the columns that this one
-    is the mean of, and then there are no runs.
+    is the mean of, and then there are no runs. `chance` (a fraction) is that of an accuracy whose cells may be an X.
     """
 
     label: str
@@ -69,6 +69,7 @@ class Head:
     group: str = ""
     short: str = ""
     averages: tuple[str, ...] = ()
+    chance: float | None = None
 
     @property
     def heading(self) -> str:
