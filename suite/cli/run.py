@@ -30,28 +30,34 @@ SHOWN = 8  # lines of a kind that plan and status print before they say how many
 def run(grids: Sequence[Grid], request: RunRequest) -> int:
     """Runs what is missing, then writes the report. Returns 1 if a wanted run failed."""
     request.check_executor()
+    if request.hours is not None:
+        raise UserError("only --decide reads this", "--hours", "add --decide, or leave it out")
     store, retry = Store(request.store), request.reasons
     plan_ = make_plan(grids, store, request.until, retry)
     started = time.monotonic()
     # A run that another runner holds is waited for: the report at the end is then whole, whoever made it. Not where
     # only what ended for a reason is asked for: one whose owner dies would be taken over, and it did not end so.
-    held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == State.CLAIMED and not narrowed(retry)]
+    held = [] if narrowed(retry) else held_by_others(plan_)
     if narrowed(retry) and not plan_.todo:
         print(f"no run ended for this reason: {', '.join(retry)}; nothing is started")
-    start = _checked(plan_, held, request) if plan_.todo or held else None
+    start = checked(plan_, held, request) if plan_.todo or held else None
     requests.record(grids, {run_.run_id for run_ in plan_.todo}, store)
     if start is not None:
         start()
         if request.executor is Executor.SLURM and not request.wait:
             return 0
-    code = _tell_failures(make_plan(grids, store, request.until))
-    _write_report(grids, store, request.out)
+    code = finish(grids, store, request)
     if plan_.todo:
         _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
     return code
 
 
-def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], None]:
+def held_by_others(plan_: Plan) -> list[GridRun]:
+    """The runs that somebody computes at the moment."""
+    return [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == State.CLAIMED]
+
+
+def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], None]:
     """What starts the runs, once data and options have been found to fit. Raises UserError; starts and writes nothing.
 
     So a command that is refused leaves no record of a start.
@@ -109,6 +115,16 @@ def slots(request: ComputeRequest) -> int:
     if request.jobs:
         return request.jobs
     return 1 if request.gpus else max(1, machine.usable_cpus() // request.threads)
+
+
+def finish(grids: Sequence[Grid], store: Store, request: RunRequest) -> int:
+    """Tells which runs failed, and writes the report, added seeds included. Returns 1 if a run failed."""
+    from suite.report.added import with_added
+
+    whole = with_added(grids, store)
+    code = _tell_failures(make_plan(whole, store, request.until))
+    _write_report(whole, store, request.out)
+    return code
 
 
 def _tell_failures(plan_: Plan) -> int:

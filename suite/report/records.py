@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import field
 from typing import TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
@@ -127,12 +128,16 @@ class IndexRecord:
 
 @dataclass(frozen=True, config=MORE)
 class Manifest:
-    """`frozen.json`: the grids of kept results, as paths from their folder, and how they were asked for."""
+    """`frozen.json`: the grids of kept results, as paths from their folder, and how they were asked for.
+
+    `added` are seeds beyond the grids' own lists.
+    """
 
     grids: list[str]
     profile: str | None
     set: list[str]
     only: list[str]
+    added: list[int] = field(default_factory=list)
 
 
 Record = TypeVar("Record", ReportRecord, IndexRecord, Manifest)
@@ -145,4 +150,9 @@ def read_record(kind: type[Record], content: bytes) -> Record:
 
 def to_bytes(record: ReportRecord | IndexRecord | Manifest) -> bytes:
     """The content of the file. Raises ValueError for a number that JSON does not have."""
-    return json.dumps(record, default=vars, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json.dumps(record, default=_plain, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _plain(record: object) -> dict[str, object]:
+    """The fields of a record; `added` only if there are any, as no release before this wrote it."""
+    return {name: value for name, value in vars(record).items() if name != "added" or value}

@@ -89,7 +89,8 @@ def _made(stated: Stated, found: History, look: Tested, word: Word, reason: str,
     seen = set(stated.rules.seen)
     notes = look.notes + (("exploratory: rule chosen after these runs",) if seen and word != "untested" else ())
     return Verdict(claim, word, reason, look.parts, look.pair.p, None, level, stated.family,
-                   look.seeds, small, found.held, exact.holds == 0 if exact.p == 0 else None, notes=notes)
+                   look.seeds, small, found.held, exact.holds == 0 if exact.p == 0 else None,
+                   0 if found.before else len(found.looks), notes=notes)
 
 
 def plan_of(stated: Stated) -> Looks:

@@ -135,8 +135,9 @@ class Verdict:
 
     `verdict`: one of WORDS. `p` is two-sided and of the whole claim, `adjusted` the same after Holm's correction if
     there is a single look, and `level` what p is compared with at a look of `seeds` seeds. `small`: the difference is
-    shown to lie within the margin. `held`: no further look will come. `at_face`: whether the claim would hold if the
-    differences had no error. `declared` says when its family was declared, `notes` what a reader must know.
+    shown to lie within the margin. `held`: no further look will come, after `looks` of them. `at_face`: whether the
+    claim would hold if the differences had no error. `declared` says when its family was declared, `notes` what a
+    reader must know.
     """
 
     claim: Claim
@@ -151,6 +152,7 @@ class Verdict:
     small: str = ""
     held: bool = False
     at_face: bool | None = None
+    looks: int = 0
     declared: str = ""
     notes: tuple[str, ...] = ()
 
