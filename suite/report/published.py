@@ -95,7 +95,7 @@ class Same(Part):
 
 
 class Seeds(Part):
-    """How many seeds stand behind a number of the paper."""
+    """How many seeds a number of the paper is the mean of."""
 
     least: int
     most: int

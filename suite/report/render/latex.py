@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from suite.report.against import comparison
 from suite.report.claims.outcome import RULES, equals
 from suite.report.render import notes
-from suite.report.render.sheet import Sheet, Side, sheet
+from suite.report.render.sheet import Sheet, Side, Top, sheet
 from suite.report.tables.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -114,13 +114,21 @@ def _environments(table: Table, grid: Grid) -> list[str]:
                         sheet(table, lambda cell: _cell(cell, wide)))
     if not comparison.compared(table):
         return [text]
-    parts = comparison.cell_parts(table)
-    caption = (f"Table {table.name.replace('-', ' ')} against the paper's: published number, ours less it, and the "
-               f"verdict. {comparison.RULE}")
     told = [f"{remark}." for remark in comparison.remarks(table)]
-    against = sheet(table, lambda cell: _small(_stacked(map(escape, parts[cell.row, cell.column]), wide)),
-                    constants=False)
-    return [text, _environment(escape(caption), f"{label}-compared", against, told)]
+    found = comparison.lines(table)
+    return [text, *(_compared(table, column, lines, label, i, told if i + 1 == len(found) else [])
+                    for i, (column, lines) in enumerate(found.items()))]
+
+
+def _compared(table: Table, column: str, lines: Sequence[comparison.Line], label: str, place: int,
+              told: Sequence[str]) -> str:
+    """A column of the table against the paper's: published number, difference with its interval, verdict."""
+    caption = f"Table {table.name.replace('-', ' ')}, {column}, against the paper."
+    sides = tuple(Side(0, "", one.row, "", tuple(map(escape, (one.published, one.difference, one.verdict))))
+                  for one in lines)
+    tops = tuple(Top("", name, "") for name in ("published", "ours − published [95 % CI]", "verdict"))
+    return _environment(escape(f"{caption} {comparison.RULE}" if not place else caption),
+                        f"{label}-compared{place + 1 if place else ''}", Sheet(table.axis, tops, sides), told)
 
 
 def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str] = ()) -> str:

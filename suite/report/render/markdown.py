@@ -73,10 +73,13 @@ def _compared(table: Table) -> list[str]:
     """The published numbers with their verdicts, where any is compared, and what must be known with them."""
     if not comparison.compared(table):
         return []
-    parts = comparison.cell_parts(table)
+    several = len(table.heads) > 1
+    rows = [[*([escape(column)] if several else []), escape(one.row), escape(one.published), escape(one.difference),
+             escape(one.verdict)] for column, lines in comparison.lines(table).items() for one in lines]
+    heads = [*(["column"] if several else []), escape(table.axis), "published", "ours − published [95 % CI]", "verdict"]
     told = [f"- {escape(remark)}" for remark in comparison.remarks(table)]
-    return [f"Published number, ours less it, and the verdict. {escape(comparison.RULE)}",
-            _rows(sheet(table, lambda cell: escape(" ".join(parts[cell.row, cell.column])), constants=False)),
+    return [f"Against the paper. {escape(comparison.RULE)}",
+            tabulate(rows, heads, tablefmt="github", disable_numparse=True),
             *filter(None, ["\n".join(told)])]
 
 
