@@ -52,10 +52,15 @@ def history(stated: Stated, numbers: Numbers, cache: Cache) -> History:
         stopped = f"waits for the first {plan.start} seeds of {', '.join(dict.fromkeys(waiting))}"
     notes = tuple(f"without {', '.join(rows)} in the variance of {column}, as their first {plan.start} seeds did not "
                   "all end with a number" for column in columns if (rows := whole.left_out(column)))
-    looks = tuple(replace(_look(View(stated, numbers, seeds[:k], cache), k), notes=notes)
+    looks = tuple(replace(_look(View(stated, numbers, seeds[:k], cache), k), notes=notes + _seen(stated, seeds[:k]))
                   for k in plan.seeds if k <= there)
     before = None if looks else _look(View(stated, numbers, None, cache), None)
     return History(looks, stopped, held, before)
+
+
+def _seen(stated: Stated, seeds: Sequence[int]) -> tuple[str, ...]:
+    """A word on honesty, if results of some of these seeds were known when the rules were chosen."""
+    return ("exploratory: rule chosen after these runs",) if set(seeds) & set(stated.rules.seen) else ()
 
 
 def _look(view: View, seeds: int | None) -> Tested:

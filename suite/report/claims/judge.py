@@ -86,11 +86,9 @@ def _made(stated: Stated, found: History, look: Tested, word: Word, reason: str,
           small: str = "") -> Verdict:
     claim = stated.claim
     exact = KINDS[claim.kind].together(claim, [part.exact for part in look.parts])
-    seen = set(stated.rules.seen)
-    notes = look.notes + (("exploratory: rule chosen after these runs",) if seen and word != "untested" else ())
     return Verdict(claim, word, reason, look.parts, look.pair.p, None, level, stated.family,
                    look.seeds, small, found.held, exact.holds == 0 if exact.p == 0 else None,
-                   0 if found.before else len(found.looks), notes=notes)
+                   0 if found.before else len(found.looks), notes=look.notes)
 
 
 def plan_of(stated: Stated) -> Looks:

@@ -30,7 +30,8 @@ def made(published):
 
 def test_every_claim_about_the_paper_is_there(made):
     stated, _ = read_claims(SOURCES / "claims.yaml")
-    ours = [one.claim for one in stated if one.claim.family not in ("quickstart", "baselines", "first epoch")]
+    ours = [one.claim for one in stated if one.claim.family not in ("quickstart", "baselines", "first epoch",
+                                                                                  "first epoch frozen")]
     ids = {claim.id for claim in ours if claim.kind != "correlation"}
     assert ids == set(made)
     assert {claim.table for claim in ours} >= {"2-left", "3a", "4", "5", "6", "11"}
@@ -80,7 +81,7 @@ def test_how_many_claims_of_table_3_can_be_judged(made):
     words = {table: [one.by_seeds[3].verdict for one in made.values() if one.claim.table == table]
              for table in ("3a", "3b")}
     judged = {table: sum(word in ("supported", "contradicted") for word in each) for table, each in words.items()}
-    assert judged == {"3a": 8, "3b": 2}
+    assert judged == {"3a": 8, "3b": 3}
 
 
 def test_differences_are_known_where_their_reference_is_not_printed(made):
