@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from suite.report.claims.on_the_paper import PrintedVerdict
 from suite.report.claims.outcome import Comparison, Verdict
@@ -11,6 +11,9 @@ from suite.report.document import Document
 from suite.report.records import CellRecord, ClaimRecord, ComparisonRecord, PublishedRecord, ReportRecord
 from suite.report.render import drawing, latex, markdown, text
 from suite.report.tables.table import Cell, Head
+
+Format = Callable[[Document, Sequence[drawing.Drawing], Mapping[str, PrintedVerdict]], str]
+FORMATS: Mapping[str, Format] = {".md": markdown.render, ".tex": latex.render}  # by the ending of the file
 
 
 def render(document: Document, draw: bool, printed: Mapping[str, PrintedVerdict]) -> dict[str, bytes]:
@@ -20,8 +23,7 @@ def render(document: Document, draw: bool, printed: Mapping[str, PrintedVerdict]
     """
     stem = document.stem
     made = drawing.drawings(document) if draw else []
-    files = {f"{stem}.md": markdown.render(document, made, printed).encode(),
-             f"{stem}.tex": latex.render(document).encode()}
+    files = {stem + ending: make(document, made, printed).encode() for ending, make in FORMATS.items()}
     for one in made:
         files |= one.files()
     return files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from suite.report.against import comparison
@@ -14,8 +14,10 @@ from suite.report.tables.table import Cell, Table
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
+    from suite.report.claims.on_the_paper import PrintedVerdict
     from suite.report.claims.outcome import Verdict
     from suite.report.document import Document
+    from suite.report.render.drawing import Drawing
 
 PREAMBLE = r"""% In the preamble of your document:
 %   \usepackage[T1]{fontenc}
@@ -45,8 +47,12 @@ ACCENTS = {"\u0300": r"\`", "\u0301": r"\'", "\u0302": r"\^", "\u0303": r"\~", "
            "\u030c": r"\v", "\u0327": r"\c", "\u0304": r"\=", "\u0306": r"\u", "\u0307": r"\.", "\u030b": r"\H"}
 
 
-def render(document: Document) -> str:
-    """Each table of a report as a `table` environment with caption and `\\label{tab:<name>}`."""
+def render(document: Document, drawn: Sequence[Drawing] = (),
+           printed: Mapping[str, PrintedVerdict] | None = None) -> str:
+    """Each table of a report, and its claims, as a `table` environment with caption and `\\label{tab:<name>}`.
+
+    Figures and the verdicts on the published numbers have no place in it.
+    """
     texts = [text for table in document.tables for text in _environments(table, document.grid)]
     return PREAMBLE + "\n".join([*texts, *claims(document)])
 
