@@ -1,4 +1,4 @@
-# make run: the quickstart grid. make tables-mini: every table of the paper, small. make test: the tests.
+# make run: the quickstart grid, with seeds added until its claims are decided. make tables-mini: every table of the paper, small. make test: the tests.
 # make check: lint, types and the fast tests of what changed, in a minute. make slow: tests that start trainings.
 # They make the virtual environment that they need.
 VENV ?= .venv
@@ -6,7 +6,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 READY := $(VENV)/.ready
 
 run: $(READY)
-	$(VENV)/bin/python run_grid.py grids/quickstart.yaml
+	$(VENV)/bin/python run_grid.py grids/quickstart.yaml --decide
 
 tables-mini: $(READY)
 	$(VENV)/bin/python run_grid.py grids/table*.yaml --profile mini --jobs 2

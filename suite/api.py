@@ -39,11 +39,13 @@ def results(grid: Grid | Sequence[Grid], store: str | Path = "runs") -> pd.DataF
     if the run did not measure it), and each field of the run by its dotted name. Raises UserError if the store cannot
     be read.
     """
+    from suite.report.added import with_added
     from suite.report.export import tidy
     from suite.report.tables.results import read_results
     from suite.store.store import Store
 
-    grids, shelf = _grids(grid), Store(Path(store))
+    shelf = Store(Path(store))
+    grids = with_added(_grids(grid), shelf)
     states = shelf.states(dict.fromkeys(run.run_id for one in grids for run in one.runs))
     return tidy(grids, [read_results(one, shelf, states) for one in grids])
 
@@ -55,10 +57,12 @@ def make_report(grid: Grid | Sequence[Grid], store: str | Path = "runs", out: st
     Returns the paths of the files, and the text that the command line prints. Raises UserError for layouts and claims
     that do not fit, and if `out` cannot be written.
     """
+    from suite.report.added import with_added
     from suite.report.report import write_report
     from suite.store.store import Store
 
-    return write_report(_grids(grid), Store(Path(store)), Path(out), figures=figures)
+    shelf = Store(Path(store))
+    return write_report(with_added(_grids(grid), shelf), shelf, Path(out), figures=figures)
 
 
 def _grids(grid: Grid | Sequence[Grid]) -> list[Grid]:

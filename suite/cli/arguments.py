@@ -77,6 +77,10 @@ def _verbs_that_run(verb: AddVerb) -> None:
                             "(default: reports)")
         parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
                             "write the report; Ctrl-C ends the waiting, not the jobs")
+        _decide_option(parser, "cli.decide:decide", "add seeds, of the rows of undecided claims only, until each claim "
+                       "has a final word")
+        parser.add_argument("--hours", type=_positive, metavar="H", help="with --decide: stop after this time; the "
+                            "cheapest claims come first, and the next call goes on")
     parser.set_defaults(retry=True)
     parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom", "cancelled"],
                         help="only runs that ended for this reason, and nothing else that is missing; may be repeated "
@@ -98,6 +102,7 @@ def _verbs_that_look(verb: AddVerb) -> None:
     for parser in (plan, status):
         _grid_options(parser)
         parser.add_argument("--json", action="store_true", help="for programs")
+    _decide_option(plan, "cli.decide:plan", "what the next look at the claims would run, and the most that may follow")
     _run_options(plan)
     _cluster_options(plan)
     _budget_options(status)
@@ -183,6 +188,10 @@ def _grid_options(parser: argparse.ArgumentParser, count: str | int = "+", choos
         parser.set_defaults(only=[])
     parser.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="folder of the runs "
                         "(default: runs)")
+
+
+def _decide_option(parser: argparse.ArgumentParser, do: str, about: str) -> None:
+    parser.add_argument("--decide", dest="verb", action="store_const", const=do, help=about)
 
 
 def _budget_options(parser: argparse.ArgumentParser) -> None:

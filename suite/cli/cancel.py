@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from suite.cli.requests import StoreRequest
 from suite.grid.model import Grid
 from suite.launch import cancel as cancelling
+from suite.report.added import with_added
 from suite.store.state import State
 from suite.store.store import Store
 
@@ -15,7 +16,8 @@ OVER = (State.DONE, State.FAILED, State.CANCELLED)
 
 def cancel(grids: Sequence[Grid], request: StoreRequest) -> int:
     """Cancels the runs, and prints what became of them. Returns 1 if one has not stopped yet."""
-    made = cancelling.cancel(grids, Store(request.store), print)
+    store = Store(request.store)
+    made = cancelling.cancel(with_added(grids, store), store, print)
     if not made.runs:
         print("nothing of these grids alone is under way here")
         return 0

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from suite.cli.requests import TrashRequest
 from suite.grid.model import Grid
+from suite.report.added import with_added
 from suite.store.state import State
 from suite.store.store import Store
 from suite.store.trash import FOLDER, move, unnamed
@@ -15,7 +16,7 @@ from suite.store.trash import FOLDER, move, unnamed
 def gc(grids: Sequence[Grid], request: TrashRequest) -> int:
     """Lists the runs; moves them with `--yes`. Returns 1 where one could not be moved."""
     store = Store(request.store)
-    found = unnamed(grids, store)
+    found = unnamed(with_added(grids, store), store)
     states = {run_id: state for run_id, state in store.states(found).items() if state.name != State.TODO}
     busy = [run_id for run_id, state in states.items() if state.is_held]
     for run_id, state in states.items():

@@ -9,6 +9,7 @@ from suite.cli.requests import ReportRequest
 from suite.errors import UserError
 from suite.grid.model import Grid
 from suite.report import frozen
+from suite.report.added import with_added
 from suite.report.report import write_report
 from suite.store.store import Store
 
@@ -21,7 +22,8 @@ def report(grids: Sequence[Grid], request: ReportRequest) -> int:
         return _check(request.check)
     if not grids:
         raise UserError("no grid is named", "report", "name grid files, or --check DIR")
-    print(write_report(grids, Store(request.store), request.out, figures=request.figures).text)
+    store = Store(request.store)
+    print(write_report(with_added(grids, store), store, request.out, figures=request.figures).text)
     return 0
 
 

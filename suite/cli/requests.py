@@ -89,10 +89,14 @@ class ClusterRequest(ComputeRequest):
 
 @dataclass(frozen=True)
 class RunRequest(ClusterRequest):
-    """`run`; and, with `retry`, what is to run again, too: all, or only what ended for one of these reasons."""
+    """`run`; and, with `retry`, what is to run again, too: all, or only what ended for one of these reasons.
+
+    `decide` adds seeds until each claim has a final word, for `hours` at most.
+    """
 
     out: Path = Path("reports")
     wait: bool = False
+    hours: float | None = None
     retry: bool = False
     reason: tuple[str, ...] | None = None
 

@@ -31,6 +31,8 @@ SHOWN = 8  # lines of a kind that plan and status print before they say how many
 def run(grids: Sequence[Grid], request: RunRequest) -> int:
     """Runs what is missing, then writes the report. Returns 1 if a wanted run failed."""
     request.check_executor()
+    if request.hours is not None:
+        raise UserError("only --decide reads this", "--hours", "add --decide, or leave it out")
     check_names(grids)
     check_folder(request.out)  # before hours of computing
     store, retry = Store(request.store), request.reasons
@@ -38,25 +40,26 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     started = time.monotonic()
     # A run that another runner holds is waited for: the report at the end is then whole, whoever made it. Not where
     # only what ended for a reason is asked for: one whose owner dies would be taken over, and it did not end so.
-    held = [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == State.CLAIMED and not narrowed(retry)]
+    held = [] if narrowed(retry) else held_by_others(plan_)
     if narrowed(retry) and not plan_.todo:
         print(f"no run ended for this reason: {', '.join(retry)}; nothing is started")
-    start = _checked(plan_, held, request) if plan_.todo or held else None
+    start = checked(plan_, held, request) if plan_.todo or held else None
     requests.record(grids, {run_.run_id for run_ in plan_.todo}, store)
     ended = start() if start is not None else Launched({})
     if start is not None and request.executor is Executor.SLURM and not request.wait:
-        # The files of a run that is to be retried tell of its earlier failure until its job begins.
-        fresh = tuple(run_ for run_ in plan_.todo if plan_.states[run_.run_id].name != State.FAILED)
-        return max(_tell_failures(replace(plan_, runs=fresh), ended.states, store), 1 if ended.idle else 0)
-    report = _write_report(grids, store, request.out)  # written before anything is printed, which may fail
-    code = _tell_failures(make_plan(grids, store, request.until), ended.states, store)
-    print(report)
+        return told_of_jobs(plan_, ended, store)
+    code = finish(grids, store, request, ended.states)
     if plan_.todo:
         _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
     return code
 
 
-def _checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], Launched]:
+def held_by_others(plan_: Plan) -> list[GridRun]:
+    """The runs that somebody computes at the moment."""
+    return [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == State.CLAIMED]
+
+
+def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], Launched]:
     """What starts the runs, once data and options have been found to fit. Raises UserError; starts and writes nothing.
 
     It returns the states that the launcher knows, by id. So a command that is refused leaves no record of a start.
@@ -117,6 +120,27 @@ def slots(request: ComputeRequest) -> int:
     if request.jobs:
         return request.jobs
     return 1 if request.gpus else max(1, machine.usable_cpus() // request.threads)
+
+
+def told_of_jobs(plan_: Plan, ended: Launched, store: Store) -> int:
+    """Tells which runs failed before their job began, where the jobs run on by themselves. Returns the exit status."""
+    # The files of a run that is to be retried tell of its earlier failure until its job begins.
+    fresh = tuple(run_ for run_ in plan_.todo if plan_.states[run_.run_id].name != State.FAILED)
+    return max(_tell_failures(replace(plan_, runs=fresh), ended.states, store), 1 if ended.idle else 0)
+
+
+def finish(grids: Sequence[Grid], store: Store, request: RunRequest, ended: Mapping[str, RunState]) -> int:
+    """Writes the report, added seeds included, and tells which runs failed. Returns 1 if a run failed.
+
+    `ended`: the states that the launcher has returned.
+    """
+    from suite.report.added import with_added
+
+    whole = with_added(grids, store)
+    report = _write_report(whole, store, request.out)  # written before anything is printed, which may fail
+    code = _tell_failures(make_plan(whole, store, request.until), ended, store)
+    print(report)
+    return code
 
 
 def _tell_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -> int:

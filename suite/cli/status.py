@@ -16,6 +16,7 @@ from suite.launch.batch import FOLDER
 from suite.launch.queue import WITHOUT_OWNER, Queue, Submitted
 from suite.plan.plan import Plan, make_plan
 from suite.plan.price import clock, left
+from suite.report.added import with_added
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
@@ -41,6 +42,7 @@ class Seen:
 def status(grids: Sequence[Grid], request: StatusRequest) -> int:
     """Prints how far the runs are, once or, with `--watch`, until nothing goes on. Ctrl-C ends the watching only."""
     store, queue = Store(request.store), Queue()
+    grids = with_added(grids, store)
     if not request.watch:
         seen = look(grids, store, request.until, queue)
         content = as_json(seen)

@@ -15,6 +15,7 @@ from suite.errors import UserError, nearest
 from suite.files.yaml import one_form
 from suite.grid.model import Grid, GridRun
 from suite.own import fault
+from suite.report.added import with_added
 from suite.store.state import State
 from suite.store.store import Store
 from suite.store.versions import versions
@@ -48,8 +49,8 @@ def _names(run: GridRun) -> set[str]:
 
 def why(grids: Sequence[Grid], request: CellRequest) -> int:
     """Prints where the numbers of a cell come from."""
-    (grid,) = grids
     store = Store(request.store)
+    (grid,) = with_added(grids, store)
     runs = find_runs(grid, request.cell)
     cells = _members(runs)
     common = usual(settings(members[0].config) for members in _members(grid.runs).values())
@@ -134,8 +135,8 @@ def _print_best(metric: str, best: Callable[[list[float]], float], rows: Sequenc
 
 def logs(grids: Sequence[Grid], request: CellRequest) -> int:
     """Prints the end of the logs of the chosen runs, newest last."""
-    (grid,) = grids
     store = Store(request.store)
+    (grid,) = with_added(grids, store)
     found = [(run, store.root / run.run_id / "log.txt") for run in find_runs(grid, request.cell)]
     found = sorted(((run, path) for run, path in found if path.is_file()
                     and not path.is_symlink()), key=lambda item: item[1].stat().st_mtime)

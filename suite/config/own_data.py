@@ -25,12 +25,14 @@ def source(name: str, variant: str, task: str) -> str:
     if card.prepare is None:
         return ""
     declared = card.tasks.get(task)
+    plugin.check_name(card.prepare, "data.name")
     told: dict[str, Any] = {
         "prepare": [card.prepare, plugin.source(card.prepare, "data.name")],
         "variant": card.variant(variant).model_dump(mode="json", exclude=TEXTS | {"files"}),
         "files": {key: file.sha256 for key, file in card.variant(variant).files.items()},
         "task": None if declared is None else declared.model_dump(mode="json")}
     if declared is not None and declared.evaluate:
+        plugin.check_name(declared.evaluate, "task")
         told["evaluate"] = plugin.source(declared.evaluate, "task")
     return hashlib.sha256(canonical(told).encode()).hexdigest()[:16]
 

@@ -67,6 +67,16 @@ def source(name: str, field: str) -> str:
     return text
 
 
+def check_name(name: str, field: str) -> None:
+    """Raises UserError if the module's file does not say the function's name, so that it cannot be there."""
+    module, _, attribute = name.partition(":")
+    found = modules.find(module)
+    file = found.file if found is not None else None
+    text = file.read_text(errors="replace") if file is not None and file.suffix == ".py" else ""
+    if text and "import *" not in text and not re.search(rf"\b{re.escape(attribute)}\b", text):
+        raise UserError(f"module {module!r} has no {attribute!r}", field, FIX)
+
+
 @cache
 def _known() -> dict[tuple[str, tuple[str, ...]], tuple[dict[Path, modules.Signature], str]]:
     return {}

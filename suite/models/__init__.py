@@ -19,7 +19,7 @@ from torch import nn
 from suite.config import plugin, signature
 from suite.config.fields import CLASSICAL
 from suite.config.run_config import RunConfig
-from suite.data.tasks import TASKS
+from suite.data import cards
 from suite.errors import UserError, nearest
 from suite.models.backbone import Backbone, Block, count_parameters
 from suite.models.convnet import ConvNet
@@ -48,7 +48,7 @@ def build(config: RunConfig, data: TaskData, recompute: bool = False) -> nn.Modu
     fewer activations for the backward pass, see `suite.models.backbone.Block`.
     Raises UserError if `model.name` is not in `MODELS` and cannot be imported.
     """
-    factory = find(config.model.name, config.model.args, padded=TASKS[config.task].inputs != "values")
+    factory = find(config.model.name, config.model.args, padded=cards.task(config.task).inputs != "values")
     plugin.check(config.model.name, "model.name", config.model.name_source)
     with torch.random.fork_rng(devices=[]):
         # Not torch.manual_seed: that would also queue a seed for each GPU, which fork_rng does not put back.

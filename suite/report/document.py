@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 from suite.errors import UserError
 from suite.report import conditions
 from suite.report.against.verdict import judged_settings, judged_table
-from suite.report.claims import judge, language
+from suite.report.claims import declaring, judge, language
+from suite.report.claims.claim import Stated
 from suite.report.claims.numbers import RunNumbers
 from suite.report.claims.outcome import Verdict
 from suite.report.figures import curves as figures
 from suite.report.figures.curves import Curves, Panel
 from suite.report.places import SOURCES, file_stem, folders
 from suite.report.published import Published, load_published
+from suite.report.statistics.looks import Looks
 from suite.report.tables.layout import Placed, default_layout
 from suite.report.tables.layout_files import layouts_of, load_layout, table_names
 from suite.report.tables.results import read_results
@@ -30,7 +32,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that is told about a grid. `provenance` by run id, for the runs that recorded it."""
+    """Everything that is told about a grid.
+
+    `provenance` by run id, for the runs that recorded it; `families` are the digests of families of claims
+    with looks, `plans` the looks of every family.
+    """
 
     grid: Grid
     stem: str
@@ -41,6 +47,8 @@ class Document:
     provenance: Mapping[str, Mapping[str, Any]]
     states: Mapping[str, RunState]
     curves: Curves
+    families: Mapping[str, str]
+    plans: Mapping[str, Looks | None]
 
 
 def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunState], layouts: list[Path],
@@ -57,11 +65,13 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
                    else judged_settings(one, grid, published) for one in placed)
     stated = _claims(claims, grid, tables)
     verdicts = judge.judge(stated, RunNumbers(grid, tables, results, published))
+    families = declaring.families(stated, tables)
+    verdicts = declaring.with_words(grid, store, families, verdicts)
     provenance = _provenance(grid, store, states)
     curves = figures.curves(tables, results)
     return Document(grid, stem, tables, verdicts, figures.panels(tables, results, curves),
                     (*conditions.warnings(tables, provenance), *conditions.unreadable(grid, states)), provenance,
-                    states, curves)
+                    states, curves, families, {one.claim.family: one.rules.plan for one in stated})
 
 
 def document_of(grid: Grid, store: Store, sources: Path = SOURCES) -> Document:
@@ -77,7 +87,7 @@ def claims_of(sources: Sequence[Path]) -> list[Path]:
     return [folder / "claims.yaml" for folder in sources if (folder / "claims.yaml").is_file()]
 
 
-def _claims(paths: Sequence[Path], grid: Grid, tables: tuple[Table, ...]) -> list[language.Stated]:
+def _claims(paths: Sequence[Path], grid: Grid, tables: tuple[Table, ...]) -> list[Stated]:
     language.check_names(paths)
     known = {path: table_names(path.parent / "tables", grid.path.parent) for path in paths}
     return [one for path in paths for one in language.load_claims(path, grid, tables, known[path])]

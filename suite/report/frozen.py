@@ -20,9 +20,11 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid
+from suite.report.added import with_added
 from suite.report.records import CellRecord, ClaimRecord, IndexRecord, ReportRecord, read_record, to_bytes
 from suite.report.records import Manifest as Manifest
 from suite.report.saved import Saved, sha256
+from suite.store import declaration
 from suite.store.folder import FROZEN, MANIFEST, STORE, read_config
 from suite.store.state import RunState
 from suite.store.store import Store
@@ -80,6 +82,7 @@ def freeze(grids: Sequence[Grid], source: Store, out: Path, manifest: Manifest) 
     try:
         for run_id, name in kept.items():
             _keep(source, target, run_id, name)
+        declaration.copy(source.root, target.root)
         (target.root / FROZEN).write_text(WORDS, encoding="utf-8")
         (out / MANIFEST).write_bytes(to_bytes(manifest))
     except OSError as error:
@@ -140,7 +143,7 @@ def check(folder: Path) -> Checked:
     grids = [as_kept(load_grid(folder / path, manifest.profile, manifest.set, manifest.only, manifest.seeds), store)
              for path in manifest.grids]
     with tempfile.TemporaryDirectory() as scratch:
-        write_report(grids, store, Path(scratch), figures=False)
+        write_report(with_added(grids, store), store, Path(scratch), figures=False)
         found = list(_compare(folder / "report", Path(scratch)))
     return Checked(found, _anew(folder, manifest))
 

@@ -37,6 +37,9 @@ QUANTITIES = {
 }
 
 
+MARGINS = {"accuracy": 1.0, "rmse": 0.02}  # as far as the paper's own tables differ for one configuration, as printed
+
+
 @dataclass(frozen=True)
 class Metric:
     """A metric as it is shown: `name` as in metrics.jsonl (`val/accuracy`), values times `factor` in `unit`."""
@@ -58,6 +61,11 @@ class Metric:
     def axis(self) -> str:
         """Label of a figure's axis."""
         return f"{self.words} ({self.unit})" if self.unit else self.words
+
+    @property
+    def printed_unit(self) -> float:
+        """What a number of the paper is multiplied by, to be in the shown unit: it prints accuracy in percent."""
+        return self.factor / (100 if self.name.rpartition("/")[2] == "accuracy" else 1)
 
     @property
     def difference_unit(self) -> str:

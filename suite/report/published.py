@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 FOLDER = SOURCES / "published"
 OURS = "s4d"  # id of the paper that this suite is after
 CHANCE = 50.0  # what a failed cell counts in an average over Long Range Arena
+LENDERS, BORROWERS = ("7", "8"), ("2-left", "2-right", "3a", "3b")  # small models of one protocol
 Flag = Literal["missing", "absent", "ocr", "suspicious", "unsigned"]
 Source = Literal["paper", "literature"]
 Setting = bool | int | float | str
@@ -99,7 +100,7 @@ class Same(Part):
 
 
 class Seeds(Part):
-    """How many seeds stand behind a number of the paper."""
+    """How many seeds a number of the paper is the mean of."""
 
     least: int
     most: int
@@ -179,6 +180,11 @@ class Published:
         """How many seeds stand behind each number of the S4D paper."""
         return self.file.seeds
 
+    def least_seeds(self, table: str) -> int:
+        """The fewest seeds that a number of the table may be the mean of: 1 where its paper does not say."""
+        paper = next((paper.named for paper in self.papers if table in paper.named.tables), None)
+        return paper.seeds.least if paper is not None and paper.seeds is not None else 1
+
     def table(self, name: str, where: str = "") -> Table:
         """The table of that name. Raises UserError, at `where`, with the names there are."""
         if name not in self.file.tables:
@@ -219,6 +225,19 @@ class Published:
                 if column.key == self.file.tables[number.table].columns[number.column].key:
                     found.setdefault(self._result(table, row), self._numbers[table, row, label])
         return tuple(found.values())
+
+    def borrowed(self, table: str, column: str) -> tuple[float, ...] | None:
+        """The deviations that tables 7 and 8 print for a column of this task, metric, epoch and split; None for none.
+
+        They belong to the small models of the ablations, and only tables of these borrow them.
+        """
+        if table not in BORROWERS or column not in self.file.tables[table].columns:
+            return None
+        key = self.file.tables[table].columns[column].key
+        found = [cell.std for name in LENDERS for label, head in self.file.tables[name].columns.items()
+                 if head.key == key for row in self.file.tables[name].rows.values()
+                 if (cell := row.cells[label]).std is not None]
+        return tuple(std for std in found if std is not None) or None
 
     def _result(self, table: str, row: str) -> tuple[str, str]:
         """Table and row, or where a copy of them stands first."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import field
 from typing import TypeVar
 
 from pydantic import ConfigDict, TypeAdapter
@@ -71,6 +72,8 @@ class ComparisonRecord:
     high: float | None = None
     df: float | None = None
     g: float | None = None
+    test: str = ""
+    examples: int | None = None
     why: str = ""
     note: str = ""
 
@@ -85,13 +88,16 @@ class ClaimRecord:
     table: str = ""
     kind: str = ""
     verdict: str = ""
+    words: str = ""
     reason: str = ""
     p: float | None = None
     adjusted_p: float | None = None
+    level: float | None = None
+    seeds: int | None = None
     family: str = ""
     of_family: int = 1
     alpha: float | None = None
-    more_seeds: int | None = None
+    declared: str = ""
     note: str = ""
     evidence: str = ""
     comparisons: Sequence[ComparisonRecord] = ()
@@ -122,13 +128,17 @@ class IndexRecord:
 
 @dataclass(frozen=True, config=MORE)
 class Manifest:
-    """`frozen.json`: the grids of kept results, as paths from their folder, and how they were asked for."""
+    """`frozen.json`: the grids of kept results, as paths from their folder, and how they were asked for.
+
+    `added` are seeds beyond the grids' own lists.
+    """
 
     grids: list[str]
     profile: str | None
     set: list[str]
     only: list[str]
     seeds: int | None = None
+    added: list[int] = field(default_factory=list)
 
 
 Record = TypeVar("Record", ReportRecord, IndexRecord, Manifest)
@@ -141,9 +151,10 @@ def read_record(kind: type[Record], content: bytes) -> Record:
 
 def to_bytes(record: ReportRecord | IndexRecord | Manifest) -> bytes:
     """The content of the file. Raises ValueError for a number that JSON does not have."""
-    return json.dumps(record, default=_content, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+    return json.dumps(record, default=_plain, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _content(record: object) -> dict[str, object]:
-    """The fields of a record. That no seeds were asked for is not said: earlier manifests say nothing of them."""
-    return {key: value for key, value in vars(record).items() if (key, value) != ("seeds", None)}
+def _plain(record: object) -> dict[str, object]:
+    """The fields of a record; in a manifest, `seeds` and `added` only if there are any: earlier ones lack them."""
+    return {name: value for name, value in vars(record).items()
+            if not isinstance(record, Manifest) or name not in ("seeds", "added") or value}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from suite.data import cards
 from suite.files import atomic
 from suite.report.records import IndexRecord, ReportRecord, read_record
+from suite.store.declaration import FOLDER
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
@@ -42,6 +43,8 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
         if state.name != "todo":
             folder = root / run.run_id
             add(*(_stat(folder / name) for name in FILES[state.name == "done"]))
+    for path in sorted((root / FOLDER).glob("*.json")):
+        add(path.name, _stat(path))
     used = {run.config.data.name for run in grid.runs}
     add(sources, _code(), digest_of(cards.place(name) for name in cards.names() if name in used))
     return digest.hexdigest()

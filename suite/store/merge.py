@@ -19,7 +19,7 @@ from suite.config.rows import Row
 from suite.errors import UserError
 from suite.files import atomic
 from suite.files.clutter import files_in
-from suite.store import attempt, requests, trash
+from suite.store import attempt, declaration, requests, trash
 from suite.store.folder import MANIFEST, STORE, check_folder, check_writable, checkpoints, read_config
 from suite.store.state import RunState, State
 from suite.store.store import Store
@@ -60,6 +60,7 @@ def merge(source_folder: Path, target_folder: Path) -> Merged:
         target.root.mkdir(parents=True, exist_ok=True)
         _clean(target.root / ASIDE)
         requests.copy(source.root, target.root)
+        declaration.copy(source.root, target.root)
         _copy_patches(source.root, target.root)
         alive = _alive(source)
         for run_id in source.run_ids():

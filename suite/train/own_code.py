@@ -15,7 +15,7 @@ from typing import Any
 from suite.config import plugin, signature
 from suite.config.fields import SOURCES
 from suite.config.run_config import RunConfig
-from suite.data.tasks import TASKS
+from suite.data import cards
 from suite.errors import UserError
 from suite.own.fault import OwnError
 
@@ -73,7 +73,7 @@ def _try(name: str, field: str, own: signature.Own, args: Json, config: RunConfi
         from suite.models.mixer import try_layer
 
         torch.set_num_threads(1)
-        padded = config.task != "none" and TASKS[config.task].inputs != "values"
+        padded = config.task != "none" and cards.task(config.task).inputs != "values"
         try_layer(name, own, args, config.ssm, config.model.features, config.model.bidirectional, padded)
 
 

@@ -167,7 +167,8 @@ def test_redirects_are_followed_where_the_content_is_known(server: Web, tmp_path
             assert "127.0.0.1 redirects to http://localhost, and no checksum of the file is known" in text
 
 
-def test_without_https_and_checksum_nothing_is_taken(tmp_path: Path) -> None:
+def test_without_https_and_checksum_nothing_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SUITE_MIRROR", raising=False)
     assert "is not https, and no checksum" in refused(Remote("http://example.org/a"), tmp_path / "a")
 
 

@@ -59,7 +59,7 @@ def test_the_files_of_a_report(place, drawn):
     assert made.paths == [out / name for name in FILES]
     assert names(out) == sorted([*FILES, "index.json"])
     assert made.text.endswith("\n".join(f"  {path}" for path in made.paths))
-    assert "supported  Real is worse than Lin. (paper section 5.2)" in made.text
+    assert "supported  Real is worse than Lin. difference " in made.text
     assert (out / "figures/demo-curves.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -303,7 +303,7 @@ def test_a_link_out_of_the_folder_is_refused(place, tmp_path):
 def test_a_folder_that_cannot_be_written(place, tmp_path):
     grid, store, out, folder = place
     out.write_text("a file where the folder should be")
-    with pytest.raises(UserError, match="the report cannot be written"):
+    with pytest.raises(UserError, match="must be a folder"):
         write_report([grid], store, out, folder)
 
 

@@ -12,10 +12,12 @@ from report_store import Shelf, make_grid
 from suite.files.yaml import Node, Where
 from suite.grid.model import Grid
 from suite.report.against.verdict import judged_table
+from suite.report.claims.claim import Claim
 from suite.report.claims.judge import judge
-from suite.report.claims.language import Claim, load_claims
+from suite.report.claims.language import load_claims
 from suite.report.claims.numbers import Datum, RunNumbers
 from suite.report.claims.outcome import Verdict
+from suite.report.metric import metric
 from suite.report.published import load_published
 from suite.report.tables.layout import Layout, Placed
 from suite.report.tables.results import read_results
@@ -27,6 +29,7 @@ COLUMNS = [{"label": "sCIFAR", "where": {"task": "sCIFAR"}}, {"label": "SC", "wh
            {"label": "loss", "where": {"task": "sCIFAR"}, "metric": "val/loss"},
            {"label": "first", "where": {"task": "sCIFAR"}, "epoch": "first"}]
 LOW, HIGH = [0.30, 0.31, 0.32], [0.40, 0.41, 0.42]  # accuracies of three seeds
+ABSENT = Datum(metric("test/accuracy", ""), None, planned=0)
 Cells = Mapping[tuple[str, str], Sequence[Any]]  # by method and task: for each seed an accuracy, a curve, or None
 
 
@@ -34,13 +37,14 @@ class Given:
     """Numbers for claims as they are given, by row and column; `published` are those that they are compared with."""
 
     profile = "paper"
+    seeds: Sequence[int] = ()
 
     def __init__(self, cells: dict[tuple[str, str], Datum], published: Mapping[tuple[str, str], float] | None = None):
         self.cells, self.printed = cells, published or {}
 
     def datum(self, claim: Claim, row: str, column: str) -> Datum:
         """What stands in the cell."""
-        return self.cells[row, column]
+        return self.cells.get((row, column), ABSENT)
 
     def published(self, claim: Claim, row: str, column: str) -> float | str | None:
         """The published number of the cell."""
@@ -48,7 +52,14 @@ class Given:
 
     def rows(self, claim: Claim) -> list[str]:
         """The row of each cell."""
-        return [row for row, _ in self.cells]
+        return list(dict.fromkeys(row for row, _ in self.cells))
+
+    def borrowed(self, claim: Claim, column: str) -> None:
+        """Nothing."""
+
+    def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:
+        """None."""
+        return {}
 
 
 def claim(**changes: Any) -> dict[str, Any]:
@@ -58,6 +69,7 @@ def claim(**changes: Any) -> dict[str, Any]:
 
 def write(folder: Path, *claims: dict[str, Any], **families: Any) -> Path:
     """A file of claims."""
+    folder.mkdir(exist_ok=True)
     path = folder / "claims.yaml"
     content = ({"families": families} if families else {}) | {"claims": list(claims)}
     path.write_text(yaml.safe_dump(content, sort_keys=False))

@@ -111,4 +111,4 @@ def test_axes_are_labelled_with_units():
 def test_a_place_that_cannot_be_written(tmp_path: Path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["figures", "--out", str(tmp_path / "file")]) == 2
-    assert "cannot be written" in capsys.readouterr().err
+    assert "must be a folder" in capsys.readouterr().err

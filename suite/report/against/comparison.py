@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 
-from suite.report.against.verdict import spread
+from suite.report.against.verdict import apart
 from suite.report.published import paper_of
-from suite.report.tables.table import VERDICTS, Cell, Head, Judged, Table, Verdict
+from suite.report.tables.table import VERDICTS, Cell, Head, Judged, Offset, Table, Verdict
 
-COMPARED = ("match", "off", "undecided", "one seed")
-RULE = ("Match: the 95 % interval of our mean less the published one lies within a point of accuracy, 0.02 RMSE or two "
-        "published standard deviations, whichever is widest; off: wholly outside; else undecided.")
+COMPARED = ("match", "off", "compatible", "undecided", "one seed")
+RULE = ("The interval of ours − published includes the error of the published mean, as of {seeds} with the deviation "
+        "of our column. Let m be the larger of two published standard deviations and 1 point of accuracy or 0.02 "
+        "RMSE. Match: the 90 % interval lies within ±m; off: the 95 % interval lies outside; compatible: it contains "
+        "0; undecided: otherwise. The intervals are not adjusted for the number of cells.")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A cell beside the published number: the row, both numbers' difference with its interval, and the verdict."""
+
+    row: str
+    published: str
+    difference: str
+    verdict: str
 
 
 def counts(table: Table) -> dict[str, int]:
@@ -37,19 +50,39 @@ def summary(table: Table) -> str:
     return f"Against table {name.replace('-', ' ')} of {paper or 'the paper'}: {told}."
 
 
-def cell_parts(table: Table) -> dict[tuple[str, str], tuple[str, ...]]:
-    """By row and column: `86.19,` and `−0.31: match`, or the published number and why it is not compared."""
-    heads = {head.label: head for head in table.heads}
-    return {(cell.row, cell.column): _parts(cell, heads[cell.column]) for row in table.cells for cell in row}
+def rule(table: Table) -> str:
+    """How the verdicts of the table's cells are reached."""
+    other, _ = paper_of(table.published)
+    return RULE.format(seeds="the fewest seeds that the paper names, else 1," if other
+                       else "2 seeds (the paper says 2 or 3)")
 
 
-def _parts(cell: Cell, head: Head) -> tuple[str, ...]:
-    if not cell.judged:
-        return ("–",)
+def lines(table: Table) -> dict[str, list[Line]]:
+    """By column: a line for each cell that has a published number, and one for the column as a whole."""
+    constant = {row for row, line in zip(table.rows, table.lines, strict=True) if line.constant}
+    found: dict[str, list[Line]] = {}
+    for head, cells in zip(table.heads, zip(*table.cells, strict=True), strict=True):
+        there = [_line(cell, head) for cell in cells if cell.judged and cell.row not in constant]
+        whole = [_whole(one, head) for one in table.offsets if one.column == head.label]
+        if there:
+            found[head.label] = there + whole
+    return found
+
+
+def _line(cell: Cell, head: Head) -> Line:
     one = cell.judged[0]
-    if one.difference is None:
-        return f"{one.text}:", one.verdict
-    return f"{one.text},", f"{head.metric.format(one.difference, signed=True)}: {one.verdict}"
+    difference = "" if one.difference is None else head.metric.format(one.difference, signed=True)
+    return Line(cell.row, one.text, difference + _interval(one.interval, head), one.verdict)
+
+
+def _whole(one: Offset, head: Head) -> Line:
+    difference = head.metric.format(one.mean, signed=True) + _interval(one.interval, head)
+    return Line(f"mean of {one.cells} cells, by seed", "", difference,
+                "offset" if one.established else "offset not established")
+
+
+def _interval(interval: tuple[float, float] | None, head: Head) -> str:
+    return "" if interval is None else f" [{' to '.join(head.metric.format(side, signed=True) for side in interval)}]"
 
 
 def remarks(table: Table) -> list[str]:
@@ -77,10 +110,10 @@ def _where(cells: list[str], table: Table) -> str:
 
 
 def _several(cell: Cell, head: Head) -> str:
-    apart = spread(cell.judged)
+    width = apart(cell.judged)
     others = ", ".join(_other(one, head) for one in cell.judged)
     return (f"{cell.row}, {cell.column}: the paper prints this {len(cell.judged)} times, {others}"
-            + (f"; these lie {head.metric.format(apart)} apart" if apart is not None else ""))
+            + (f"; these lie {head.metric.format(width)} apart" if width is not None else ""))
 
 
 def _other(one: Judged, head: Head) -> str:

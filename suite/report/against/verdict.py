@@ -1,8 +1,9 @@
 """Our number beside the one that the paper prints: difference, verdict, or why the two cannot be compared.
 
-A match: the 95 % t-interval of our mean less the published one lies within the margin, which is a point of accuracy or
-0.02 RMSE (so far do the paper's own tables differ for one configuration), or two published standard deviations if that
-is more. Off: the interval lies wholly outside. Else undecided; with one seed there is the difference alone.
+The interval of ours − published has the error of both means: ± t·s·√(1/n + 1/n_paper), s pooled over the column, and
+n_paper the smaller of the counts that the paper gives. Let m be a point of accuracy or 0.02 RMSE (so far do the paper's
+own tables differ for one configuration), or two published deviations if that is more. Match: the 90 % interval lies
+within ±m; off: the 95 % interval lies outside; compatible: it contains 0; else undecided. One seed has no verdict.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from typing import TYPE_CHECKING
 
 from suite.data import cards
 from suite.report.against.readings import OPEN, is_open
+from suite.report.against.spreads import Spread, Spreads, offsets
+from suite.report.metric import MARGINS
 from suite.report.published import Number, number_text, paper_of
 from suite.report.tables.builder import Row, build_table, rows_of
 from suite.report.tables.layout import Column, Placed
@@ -25,7 +28,7 @@ if TYPE_CHECKING:
     from suite.report.published import Published
     from suite.report.tables.results import Results
 
-MARGIN = {"accuracy": 1.0, "rmse": 0.02, "parameters": 500.0}  # in the printed unit; of parameters, what rounding hides
+MARGIN = MARGINS | {"parameters": 500.0}  # in the printed unit; of parameters, what rounding hides
 NOT_PRINTED = {"missing": "lost in the source text", "absent": "the paper has a dash here"}
 CAREFUL = {"ocr": "its reading was rebuilt from garbled text", "suspicious": "it is printed, but odd",
            "unsigned": "it is printed without a sign"}
@@ -48,14 +51,16 @@ def judged_table(placed: Placed, grid: Grid, results: Results, published: Publis
         if cell.state == "published":
             return cell
         return replace(cell, judged=tuple(one for number in numbers if number is not None
-                                          for one in judge(cell, head, number, published, grid, parts)))
+                                          for one in judge(cell, head, number, published, grid, parts, spreads)))
 
+    spreads = Spreads(table, grid)
     made = []
     for row, cells in zip(rows_of(placed, grid, published), table.cells, strict=True):
         by_column = {cell.column: cell for cell in cells}
         made.append(tuple(judged(cell, head, column, row, by_column)
                           for cell, head, column in zip(cells, table.heads, columns, strict=True)))
-    return replace(table, cells=tuple(made))
+    compared = replace(table, cells=tuple(made))
+    return replace(compared, offsets=offsets(compared, spreads, published.least_seeds(name)))
 
 
 def judged_settings(placed: PlacedSettings, grid: Grid, published: Published) -> Table:
@@ -78,20 +83,23 @@ def judged_settings(placed: PlacedSettings, grid: Grid, published: Published) ->
 
 
 def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Grid,
-          parts: Sequence[Cell] = ()) -> tuple[Judged, ...]:
+          parts: Sequence[Cell] = (), spreads: Spreads | None = None) -> tuple[Judged, ...]:
     """The cell against that number, and against each other one that the paper prints for the same configuration.
 
-    An average is made of `parts`: what keeps one of them from being compared keeps the average.
+    An average is made of `parts`: what keeps one of them from being compared keeps the average. `spreads`: of the table
+    that the cell is in; without, the cell is judged by its own.
     """
     ids = {run_id for part in parts or [cell] for run_id in part.run_ids}
     runs = [run for run in grid.runs if run.run_id in ids]
     why = incomparable(runs, grid, number.table) or _other_split(head.metric, number)
     remark = "; ".join(remarks(runs, grid))
     numbers = (number,) if cell.base else published.same(number)
-    return tuple(_judge(cell, head.metric, one, published, why, remark) for one in numbers)
+    spread = (spreads or Spreads()).of(cell)
+    return tuple(_judge(cell, head.metric, one, published, why, remark, spread) for one in numbers)
 
 
-def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why: str, remark: str) -> Judged:
+def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why: str, remark: str,
+           spread: Spread) -> Judged:
     unit = metric.factor / (100 if number.metric == "accuracy" else 1)  # what a printed value is multiplied by
     printed = _printed(number, cell.base, published)
     value = None if printed is None else printed * unit
@@ -117,15 +125,18 @@ def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why
     difference = cell.mean - value
     if cell.interval is None:
         return told("one seed", "", difference)
-    low, high = (bound - value for bound in cell.interval)
     margin = max(MARGIN[number.metric] * unit, 2 * (std or 0.0))
-    return told(_place(low, high, margin), "", difference, (low, high))
+    narrow, wide = (spread.interval(cell, value, published.least_seeds(number.table), level) for level in (0.90, 0.95))
+    return told(_place(narrow, wide, margin), "", difference, wide)
 
 
-def _place(low: float, high: float, margin: float) -> Verdict:
-    if -margin <= low and high <= margin:
+def _place(narrow: tuple[float, float], wide: tuple[float, float], margin: float) -> Verdict:
+    """The word for the 90 % and the 95 % interval."""
+    if -margin <= narrow[0] and narrow[1] <= margin:
         return "match"
-    return "off" if low > margin or high < -margin else "undecided"
+    if wide[0] > margin or wide[1] < -margin:
+        return "off"
+    return "compatible" if wide[0] <= 0 <= wide[1] else "undecided"
 
 
 def _printed(number: Number, base: str, published: Published) -> float | None:
@@ -188,7 +199,7 @@ def _other_split(metric: Metric, number: Number) -> str:
     return f"the paper's number is of the split {number.split}, this one of {split}"
 
 
-def spread(judged: tuple[Judged, ...]) -> float | None:
+def apart(judged: tuple[Judged, ...]) -> float | None:
     """How far the paper's own numbers for one configuration lie apart, None where it prints one."""
     ours = paper_of(judged[0].table)[0] if judged else ""
     values = [one.value for one in judged if one.value is not None and paper_of(one.table)[0] == ours]

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from suite.report.against.verdict import incomparable
-from suite.report.claims.language import Claim
+from suite.report.claims.claim import Claim
 from suite.report.metric import QUANTITIES, Metric
 from suite.report.published import CHANCE, Published
 from suite.report.statistics.contrast import Summary, summarise
-from suite.report.tables.cells import count_examples, count_words
+from suite.report.statistics.variance import Variance
+from suite.report.tables.cells import at_chance, count_examples, count_words
 from suite.report.tables.results import FAILURES, Missing, Results, Sample
 from suite.report.tables.table import Cell, Head, Table
 
@@ -25,12 +26,18 @@ if TYPE_CHECKING:
 UNASKED = "the grid, as it was asked for, has no such runs"
 
 
+DETERMINISTIC = ("mean", "ridge")  # models that give every seed the same number
+FOR_GOOD = frozenset({*FAILURES, "cancelled", "done"}) - {"timeout", "killed"}  # states of seeds that get no number
+
+
 @dataclass(frozen=True)
 class Datum:
-    """What stands in a cell, in the metric's shown unit: its summary, and the values by seed where they are known.
+    """What stands in a cell, in the metric's shown unit: its summary, and the values by seed if they are known.
 
-    `why` there are not as many as were `planned`. `base`: what the mean is a difference from, where no more is known.
-    A `constant` stands without error; `failed` is a printed X. `examples`: how many the metric was evaluated on.
+    `why` there are not as many as were `planned`; `ended` has the seeds that ended without a number for good, with
+    words. `base`: what the mean is a difference from, if no more is known. A `constant` has no error; `failed` is a
+    printed X. `examples`: how many the metric was evaluated on. `model`: whose seeds may share a variance with these;
+    `deterministic`: all seeds are the same by construction; `chance`: the seeds that end no better than chance.
     """
 
     metric: Metric
@@ -42,11 +49,21 @@ class Datum:
     constant: bool = False
     failed: bool = False
     examples: int | None = None
+    ended: Mapping[int, str] = field(default_factory=dict)
+    model: str = ""
+    deterministic: bool = False
+    chance: frozenset[int] = frozenset()
 
     @property
     def n(self) -> int:
         """How many seeds have a number."""
         return self.summary.n if self.summary else 0
+
+    def at(self, seeds: Sequence[int]) -> Datum:
+        """The same of these seeds only."""
+        values = {seed: self.values[seed] for seed in seeds if seed in self.values}
+        return replace(self, values=values, summary=summarise(list(values.values())) if values else None,
+                       why="", planned=len(seeds))
 
 
 class Numbers(Protocol):
@@ -54,16 +71,26 @@ class Numbers(Protocol):
 
     @property
     def profile(self) -> str:
-        """`paper`, or one whose numbers are not held against published ones."""
+        """`paper`, or one whose numbers are not compared with published ones."""
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        """The seeds in the order in which they count; none for numbers that do not grow."""
 
     def datum(self, claim: Claim, row: str, column: str) -> Datum:
         """What stands in a cell of the claim's table."""
 
     def published(self, claim: Claim, row: str, column: str) -> float | str | None:
-        """The published number of that cell, or why it is not comparable with these; None where there is none."""
+        """The published number of that cell, or why it is not comparable with these; None if there is none."""
 
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
+
+    def borrowed(self, claim: Claim, column: str) -> tuple[Variance, str] | None:
+        """A variance for numbers of this column without one, and where it is from; None if there is none."""
+
+    def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:
+        """For each row of the claim's table the method and the variant of it."""
 
 def _digits(shown: Metric) -> Metric:
     """The metric with at least the digits of its kind: differences are smaller than what they are taken from."""
@@ -99,6 +126,11 @@ class RunNumbers:
         """The grid's profile."""
         return self.grid.profile
 
+    @property
+    def seeds(self) -> Sequence[int]:
+        """The grid's list of seeds, then those that were added."""
+        return self.grid.seeds
+
     @cached_property
     def _cells(self) -> dict[tuple[str, str, str], tuple[Head, Cell]]:
         return {(table.name, row, head.label): (head, cell) for table in self.tables
@@ -125,9 +157,13 @@ class RunNumbers:
         sample = self._mean_epoch(runs, head.metric.name) if claim.epoch == "mean" else \
             self.results.sample(runs, head.metric.name, claim.epoch or head.epoch)
         values = {seed: value * head.metric.factor for seed, value in sorted(sample.values.items())}
+        final = self.results.sample(runs, head.metric.name, "last") if head.chance else None
         return Datum(shown, summarise(list(values.values())) if values else None, values,
                      ", ".join(count_words(sample.missing)), len(runs),
-                     examples=count_examples(runs[0], head.metric.name.partition("/")[0].partition("@")[0]) or None)
+                     examples=count_examples(runs[0], head.metric.name.partition("/")[0].partition("@")[0]) or None,
+                     ended={one.seed: one.words for one in sample.missing if one.state in FOR_GOOD},
+                     model=runs[0].config.model.name, deterministic=runs[0].config.model.name in DETERMINISTIC,
+                     chance=at_chance(head, final) if final else frozenset())
 
     def _constant(self, cell: Cell, shown: Metric) -> Datum:
         """A printed number among ours, which stands without error; an X is counted as the paper counts it."""
@@ -168,3 +204,12 @@ class RunNumbers:
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
         return next(table.rows for table in self.tables if table.name == claim.table)
+
+    def borrowed(self, claim: Claim, column: str) -> tuple[Variance, str] | None:
+        """None: runs have deviations of their own."""
+        return None
+
+    def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:
+        """For each row of the claim's table its label, and the block that it is a variant in."""
+        table = next(table for table in self.tables if table.name == claim.table)
+        return {row: (line.label, line.group) for row, line in zip(table.rows, table.lines, strict=True)}

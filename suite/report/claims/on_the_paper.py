@@ -11,13 +11,15 @@ from operator import itemgetter
 from pathlib import Path
 
 from suite.files.yaml import Node
+from suite.report.claims.claim import Claim, Stated
 from suite.report.claims.judge import judge
-from suite.report.claims.language import Claim, Stated, names_of, read_claims, unknown_names
+from suite.report.claims.language import read_claims, unknown_names
 from suite.report.claims.numbers import Datum
 from suite.report.claims.outcome import Verdict
 from suite.report.metric import Metric, metric
 from suite.report.published import CHANCE, Number, Published
 from suite.report.statistics.contrast import Summary
+from suite.report.statistics.variance import Variance, pooled
 
 FACE = {True: "hold", False: "do not hold", None: "not all printed"}
 
@@ -59,6 +61,11 @@ class PrintedNumbers:
         """The paper's."""
         return "paper"
 
+    @property
+    def seeds(self) -> Sequence[int]:
+        """None: these numbers do not grow."""
+        return ()
+
     def datum(self, claim: Claim, row: str, column: str) -> Datum:
         """The number printed at that place; of another work, or for an X in an average, a constant."""
         number = self.file.number(claim.table, row, column)
@@ -92,6 +99,20 @@ class PrintedNumbers:
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
         return list(self.file.table(claim.table).rows)
+
+    def borrowed(self, claim: Claim, column: str) -> tuple[Variance, str] | None:
+        """The variance that the paper prints for the same task, model and protocol, in tables 7 and 8."""
+        found = self.file.borrowed(claim.table, column)
+        if found is None:
+            return None
+        shown = _metric(self.file.number(claim.table, next(iter(self.rows(claim))), column))
+        stds = [shown.printed_unit * std for std in found]
+        variance = pooled([Variance(std**2, self.n - 1) for std in stds])
+        return variance, f"deviation {shown.format(variance.value**0.5)} borrowed from tables 7 and 8"
+
+    def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:
+        """None are named: ranks are compared with runs."""
+        return {}
 
 
 def _metric(number: Number) -> Metric:
@@ -138,7 +159,7 @@ def _note(claim: Claim, verdict: Verdict, published: Published) -> str:
 
 def _spreads(claim: Claim, published: Published) -> Iterable[str]:
     """The largest spread between the paper's numbers for one configuration, for each column."""
-    rows, columns = (claim.places, names_of(claim)) if claim.rows else (names_of(claim), claim.places)
+    rows, columns = (claim.places, claim.names) if claim.rows else (claim.names, claim.places)
     found: dict[str, float] = {}
     for column in columns:
         for row in rows:

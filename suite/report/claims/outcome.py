@@ -1,4 +1,4 @@
-"""What was found for a claim: a verdict, the comparisons behind it, and the sentence that tells them."""
+"""What was found for a claim: a final word, the comparisons behind it, and the sentence that tells them."""
 
 from __future__ import annotations
 
@@ -7,21 +7,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from suite.report.claims.language import Claim
+from suite.report.claims.claim import Claim
 from suite.report.metric import Metric
+from suite.report.statistics.contrast import Estimate
 from suite.report.statistics.multiple import UNTESTED, Pair
 
 MOST_SHOWN = 6
-Word = Literal["supported", "contradicted", "undecided", "untested"]
+ENOUGH = 5  # seeds from which on an effect size in deviations is shown: of fewer, the deviation is hardly known
+Word = Literal["supported", "contradicted", "no difference", "not by seeds", "undecided", "untested"]
 WORDS: tuple[Word, ...] = get_args(Word)
+RULES = (
+    "Supported: the claim is shown, at its level after Holm's correction within its family; contradicted: its opposite "
+    "is shown; no difference: the interval at that level lies within the margin (a point of accuracy, 0.02 RMSE); not "
+    "by seeds: the declared number of seeds does not decide it, or would with a probability below 5 %; undecided: "
+    "looks are left; untested: there is nothing to test. Families with looks are tested as seeds are added, each look "
+    "at its own level, so that alpha is spent once. 95 % CI: unadjusted confidence interval over seeds; examples are "
+    "taken as they are.")
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One comparison within a claim. Numbers are in the metric's shown unit; None where nothing was tested.
+    """One comparison within a claim. Numbers are in the metric's shown unit; None if nothing was tested.
 
-    It holds where the true difference lies between `bounds`; `low` and `high` are the interval that is held against
-    them, `g` the effect size, `n` the seeds on either side, `why` what was not tested for which reason.
+    It holds if the true difference lies between `bounds`; `low` and `high` are its unadjusted interval, `estimate`
+    what it was tested with, or `test` the name of another test. `n` has the seeds on either side, `examples` how many
+    examples each number was evaluated on, `why` the reason for what was not tested.
     """
 
     words: str
@@ -31,12 +41,13 @@ class Comparison:
     difference: float | None = None
     low: float | None = None
     high: float | None = None
-    df: float | None = None
-    g: float | None = None
+    estimate: Estimate | None = None
     bounds: tuple[float, float] | None = None
     why: str = ""
     note: str = ""
     name: str = "difference"
+    test: str = ""
+    examples: int | None = None
 
     @property
     def tested(self) -> bool:
@@ -45,7 +56,7 @@ class Comparison:
 
     @property
     def exact(self) -> Pair:
-        """What the difference says if it is taken as it stands, without error."""
+        """What the difference says if it is taken to have no error."""
         if self.difference is None or self.bounds is None:
             return UNTESTED
         holds = self.bounds[0] < self.difference < self.bounds[1]
@@ -56,20 +67,59 @@ class Comparison:
         """Two-sided p of whichever it shows, that the comparison holds or that it fails."""
         return self.pair.p if self.tested else None
 
-    def text(self, level: float) -> str:
-        """Difference, interval, margin, effect size, n, in one line."""
+    @property
+    def df(self) -> float | None:
+        """Degrees of freedom of its t."""
+        return self.estimate.df if self.estimate else None
+
+    @property
+    def g(self) -> float | None:
+        """The effect size in pooled standard deviations; None below five seeds."""
+        counts = [n for n in self.n if n]
+        return self.estimate.g if self.estimate and counts and min(counts) >= ENOUGH else None
+
+    @property
+    def test_words(self) -> str:
+        """The test with its degrees of freedom, paired or not."""
+        one = self.estimate
+        return self.test if one is None else \
+            f"{one.test}, {'paired' if one.paired else 'unpaired'}, df {f'{one.df:.1f}'.removesuffix('.0')}"
+
+    @property
+    def seeds(self) -> str:
+        """`3 seeds`, or `3 and 2 seeds`; '' for numbers without any."""
+        counts = [n for n in self.n if n]  # a constant has no seeds
+        if not counts:
+            return ""
+        return f"{' and '.join(str(n) for n in (counts[:1] if len(set(counts)) == 1 else counts))} seed" + \
+            "s" * (max(counts) > 1)
+
+    @property
+    def size(self) -> str:
+        """The estimate with its unit, `−13.24 points`; '' if it is not known."""
         m = self.metric
         if self.difference is None or m is None:
             return ""
-        unit = f" {m.difference_unit}" if m.difference_unit else ""
-        parts = [f"{self.name} {m.format(self.difference, signed=True)}{unit}"]
-        if self.low is not None and self.high is not None:
-            low, high = (m.format(bound, signed=True) for bound in (self.low, self.high))
-            parts.append(f"{100 * level:g} % interval {low} to {high}")
-        parts += [f"margin {_bounds(self.bounds, m)}"] if self.bounds and _bounds(self.bounds, m) else []
+        return m.format(self.difference, signed=True) + (f" {m.difference_unit}" if m.difference_unit else "")
+
+    @property
+    def interval(self) -> str:
+        """`−15.94 to −10.54`; '' if there is none."""
+        if self.low is None or self.high is None or self.metric is None:
+            return ""
+        return " to ".join(self.metric.format(bound, signed=True) for bound in (self.low, self.high))
+
+    def text(self, level: float) -> str:
+        """Estimate, interval, margin, test, effect size, n, in one line."""
+        if not self.size or self.metric is None:
+            return ""
+        parts = [f"{self.name} {self.size}"]
+        parts += [f"{100 * level:g} % CI {self.interval} (unadjusted)"] if self.interval else []
+        bounds = _bounds(self.bounds, self.metric) if self.bounds else ""
+        parts += [f"margin {bounds}"] if bounds else []
         parts += [f"Hedges g {self.g:+.1f}".replace("-", "−")] if self.g is not None else []
-        parts += [f"n = {' and '.join(str(n) for n in self.n if n)}"] if any(self.n) else []  # a constant has no seeds
-        return ", ".join(parts)
+        evaluated = f"{self.examples:,} examples".replace(",", " ") if self.examples else ""
+        return ", ".join([*parts, *filter(None, (self.test_words, self.seeds, evaluated))])
 
 
 def _bounds(bounds: tuple[float, float], m: Metric) -> str:
@@ -81,11 +131,13 @@ def _bounds(bounds: tuple[float, float], m: Metric) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the runs say to a claim, at its level after the correction within its family.
+    """What the runs say about a claim, at its level after the correction within its family.
 
-    `verdict`: supported, contradicted (the opposite is shown), undecided, untested. `p` is two-sided and of the whole
-    claim, `adjusted` the same after Holm's correction; `more` is how many further seeds a cell would decide it at the
-    present effects with power 0.8. `at_face`: whether the claim would hold, were the differences without error.
+    `verdict`: one of WORDS. `p` is two-sided and of the whole claim, `adjusted` the same after Holm's correction if
+    there is a single look, and `level` what p is compared with at a look of `seeds` seeds. `small`: the difference is
+    shown to lie within the margin. `held`: no further look will come, after `looks` of them. `at_face`: whether the
+    claim would hold if the differences had no error. `declared` says when its family was declared, `notes` what a
+    reader must know.
     """
 
     claim: Claim
@@ -94,9 +146,26 @@ class Verdict:
     parts: tuple[Comparison, ...] = ()
     p: float | None = None
     adjusted: float | None = None
+    level: float | None = None
     family: int = 1
-    more: int | None = None
+    seeds: int | None = None
+    small: str = ""
+    held: bool = False
     at_face: bool | None = None
+    looks: int = 0
+    declared: str = ""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def final(self) -> bool:
+        """Whether no further seed is wanted for it."""
+        return self.held or self.verdict not in ("undecided", "untested")
+
+    @property
+    def words(self) -> str:
+        """`supported at 4 seeds`, `supported, less than a point, at 7 seeds`, `undecided`."""
+        small = f", {self.small}," if self.small else ""
+        return f"{self.verdict}{small} at {self.seeds} seeds" if self.seeds else f"{self.verdict}{small.rstrip(',')}"
 
     @property
     def telling(self) -> Comparison | None:
@@ -121,7 +190,7 @@ class Verdict:
 
     @property
     def evidence(self) -> str:
-        """Differences, intervals, effect sizes, n, p, and what would decide it, in one line."""
+        """Differences, intervals, tests, n and p, in one line."""
         shown = self.telling
         words = []
         text = shown.text(1 - self.claim.alpha) if shown is not None else ""
@@ -130,10 +199,15 @@ class Verdict:
         elif shown is not None and text:
             words.append(text if len(self.parts) == 1 else f"{self._count()}; {shown.words}: {text}")
         if self.p is not None and self.verdict != "untested":
-            words.append(f"p {_equals(self.p)}" + (
-                f" ({_equals(self.adjusted).removeprefix('= ')} after Holm's correction over {self.family} claims)"
-                if self.family > 1 and self.adjusted is not None else ""))
-        return ", ".join(filter(None, [*words, shown.note if shown is not None else "", self.reason]))
+            words.append(f"p {equals(self.p)}{self._correction()}")
+        note = shown.note if shown is not None else ""
+        return ", ".join(filter(None, [*words, note, self.reason, self.declared, *self.notes]))
+
+    def _correction(self) -> str:
+        if self.seeds is not None and self.level is not None:
+            return f" (level {self.level:.2g} at {self.seeds} seeds, {self.family} claims)"
+        return f" ({equals(self.adjusted).removeprefix('= ')} after Holm's correction over {self.family} claims)" \
+            if self.family > 1 and self.adjusted is not None else ""
 
     def _differences(self) -> list[str]:
         """The first few differences, where nothing can be tested."""
@@ -145,14 +219,15 @@ class Verdict:
     def _count(self) -> str:
         holds, fails, rest = self.counts
         untested = sum(not part.tested for part in self.parts)
-        words = [f"{holds} of {len(self.parts)} comparisons hold"]
+        words = [f"{holds} of {len(self.parts)} comparisons hold{'s' * (holds == 1)}"]
         words += [f"{fails} fail{'s' if fails == 1 else ''}"] if fails else []
-        words += [f"{rest - untested} open"] if rest - untested else []
+        words += [f"{rest - untested} undecided"] if rest - untested else []
         words += [f"{untested} untested"] if untested else []
         return ", ".join(words)
 
 
-def _equals(p: float) -> str:
+def equals(p: float) -> str:
+    """A p value after its sign: `= 0.002`, `< 0.0001`."""
     return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"
 
 

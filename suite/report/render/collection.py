@@ -15,7 +15,7 @@ HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex a
 \documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage{lmodern,textcomp,booktabs,graphicx}
+\usepackage{lmodern,textcomp,array,booktabs}
 \usepackage[margin=2cm]{geometry}
 \renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}
 \raggedbottom
@@ -32,6 +32,7 @@ def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict]) 
         return {}
     tables = [(document, table) for document in documents for table in document.tables]
     tex = [latex.numbered(table, document.grid) for document, table in tables]
+    tex += [text for document in documents for text in latex.claims(document)]
     md = [markdown.section(table, document.grid) for document, table in tables]
     verdicts = [verdict for document in documents for verdict in document.verdicts]
     md += [markdown.claims(verdicts, printed)] if verdicts else []

@@ -169,10 +169,10 @@ def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
         paper, name = paper_of(one.table)
         yield f"{paper or 'paper'}, table {name.replace('-', ' ')}", f"{one.text} ({one.row}, {one.column})"
         if one.difference is not None:
-            yield "ours less the paper's", _difference(one, head)
+            yield "ours − published", _difference(one, head)
         yield "verdict", ": ".join(filter(None, (one.verdict, one.reason)))
         if one.remark:
-            yield "to be known", one.remark
+            yield "note", one.remark
 
 
 def _difference(one: Judged, head: Head) -> str:

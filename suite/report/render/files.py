@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from suite.report.claims.on_the_paper import PrintedVerdict
 from suite.report.claims.outcome import Comparison, Verdict
@@ -13,14 +13,16 @@ from suite.report.render import latex, markdown, text
 from suite.report.render.drawing import Drawing
 from suite.report.tables.table import Cell, Head
 
+Format = Callable[[Document, Sequence[Drawing], Mapping[str, PrintedVerdict]], str]
+FORMATS: Mapping[str, Format] = {".md": markdown.render, ".tex": latex.render}  # by the ending of the file
+
 
 def tables(document: Document, figures: Sequence[Drawing], printed: Mapping[str, PrintedVerdict]) -> dict[str, bytes]:
     """The files of tables on a grid, by their path below the report's folder. They refer to these figures.
 
     `printed`: verdicts on the published numbers, by the ids of the claims.
     """
-    return {f"{document.stem}.md": markdown.render(document, figures, printed).encode(),
-            f"{document.stem}.tex": latex.render(document).encode()}
+    return {document.stem + ending: make(document, figures, printed).encode() for ending, make in FORMATS.items()}
 
 
 def record_of(document: Document, digest: str, files: Mapping[str, str]) -> ReportRecord:
@@ -45,8 +47,9 @@ def _claim(verdict: Verdict) -> ClaimRecord:
     claim = verdict.claim
     return ClaimRecord(
         id=claim.id, text=claim.text, source=claim.source, table=claim.table, kind=claim.kind, verdict=verdict.verdict,
-        reason=verdict.reason, p=verdict.p, adjusted_p=verdict.adjusted, family=claim.family, of_family=verdict.family,
-        alpha=claim.alpha, more_seeds=verdict.more, evidence=verdict.evidence,
+        words=verdict.words, reason=verdict.reason, p=verdict.p, adjusted_p=verdict.adjusted, level=verdict.level,
+        seeds=verdict.seeds, family=claim.family, of_family=verdict.family, alpha=claim.alpha,
+        declared=verdict.declared, evidence=verdict.evidence,
         comparisons=[_comparison(part) for part in verdict.parts])
 
 
@@ -54,5 +57,7 @@ def _comparison(part: Comparison) -> ComparisonRecord:
     bounds = [None if math.isinf(bound) else bound for bound in part.bounds] if part.bounds else None
     return ComparisonRecord(
         words=part.words, unit=part.metric.difference_unit if part.metric else "", bounds=bounds,
-        p_holds=part.pair.holds, p_fails=part.pair.fails, n=part.n, difference=part.difference, low=part.low,
-        high=part.high, df=part.df, g=part.g, why=part.why, note=part.note)
+        p_holds=part.pair.holds, p_fails=part.pair.fails, n=part.n, difference=part.difference,
+        low=part.low,
+        high=part.high, df=part.df, g=part.g, test=part.test_words, examples=part.examples, why=part.why,
+        note=part.note)

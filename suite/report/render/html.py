@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from suite.report import conditions
 from suite.report.against import comparison
 from suite.report.claims.on_the_paper import at_seeds
-from suite.report.claims.outcome import WORDS, Word, counts
+from suite.report.claims.outcome import RULES, WORDS, Word, counts
 from suite.report.figures.plot import for_both_pages
 from suite.report.render import notes
 from suite.report.render.detail import GridDetails, details
@@ -102,6 +102,7 @@ def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]]
         grids=[_grid(i, document, svgs) for i, (document, svgs) in enumerate(zip(documents, figures, strict=True))],
         script=script, digest=base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode(),
         data=data, compared=comparison.COMPARED, verdicts=WORDS, printed=printed,
+        rules=RULES,
         counted=_counted([verdict for document in documents for verdict in document.verdicts], printed))
 
 

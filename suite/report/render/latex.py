@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from suite.report.against import comparison
+from suite.report.claims.outcome import RULES, equals
 from suite.report.render import notes
-from suite.report.render.sheet import Sheet, Side, sheet
+from suite.report.render.sheet import Sheet, Side, Top, sheet
 from suite.report.tables.table import Cell, Table
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
+    from suite.report.claims.on_the_paper import PrintedVerdict
+    from suite.report.claims.outcome import Verdict
     from suite.report.document import Document
+    from suite.report.render.drawing import Drawing
 
 PREAMBLE = r"""% In the preamble of your document:
 %   \usepackage[T1]{fontenc}
 %   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only
-%   \usepackage{booktabs,graphicx}
+%   \usepackage{array,booktabs}
 """
+PAGE = 12  # claims on a page
 WIDE = 5  # columns that fit the page side by side
 ASCII = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
@@ -42,9 +47,61 @@ ACCENTS = {"\u0300": r"\`", "\u0301": r"\'", "\u0302": r"\^", "\u0303": r"\~", "
            "\u030c": r"\v", "\u0327": r"\c", "\u0304": r"\=", "\u0306": r"\u", "\u0307": r"\.", "\u030b": r"\H"}
 
 
-def render(document: Document) -> str:
-    """Each table of a report as a `table` environment with caption and `\\label{tab:<name>}`."""
-    return PREAMBLE + "\n".join(text for table in document.tables for text in _environments(table, document.grid))
+def render(document: Document, drawn: Sequence[Drawing] = (),
+           printed: Mapping[str, PrintedVerdict] | None = None) -> str:
+    """Each table of a report, and its claims, as a `table` environment with caption and `\\label{tab:<name>}`.
+
+    Figures and the verdicts on the published numbers have no place in it.
+    """
+    texts = [text for table in document.tables for text in _environments(table, document.grid)]
+    return PREAMBLE + "\n".join([*texts, *claims(document)])
+
+
+def claims(document: Document) -> list[str]:
+    """The claims in tables that fit a page: claim, difference with its interval and test, verdict with its seeds."""
+    starts = range(0, len(document.verdicts), PAGE)
+    return [_claims(document, document.verdicts[i:i + PAGE], i // PAGE) for i in starts]
+
+
+def _claims(document: Document, verdicts: Sequence[Verdict], place: int) -> str:
+    label = "".join(c for c in document.stem if c.isascii() and (c.isalnum() or c in "._-"))
+    label += f"-claims{place + 1 if place else ''}"
+    caption = f"Claims. {RULES}" if not place else "Claims, continued."
+    lines = [
+        r"\begin{table}[htbp]",
+        r"  \centering",
+        r"  \setlength{\belowcaptionskip}{6pt}",
+        rf"  \caption{{{escape(caption)}}}",
+        rf"  \label{{tab:{label}}}",
+        r"  \small",
+        r"  \begin{tabular}{@{}p{0.40\linewidth}p{0.36\linewidth}p{0.18\linewidth}@{}}",
+        r"    \toprule",
+        _line(["Claim", r"Difference [95\,\% CI]", "Verdict, seeds"]),
+        r"    \midrule",
+        *(_line(_claim(verdict)) for verdict in verdicts),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _claim(verdict: Verdict) -> list[str]:
+    """The cells of a claim: what was compared is named if there are several comparisons."""
+    shown = verdict.telling
+    found, seeds = [], ""
+    if shown is not None and shown.size:
+        several = f"{shown.words}: " if len(verdict.parts) > 1 else ""
+        interval = f" [{shown.interval}]" if shown.interval else ""
+        tested = f"{shown.test_words}, p {equals(verdict.p)}" if shown.tested and verdict.p is not None else ""
+        found = [f"{several}{shown.size}{interval}", tested]
+        seeds = shown.seeds
+    words = verdict.words if verdict.seeds else ", ".join(filter(None, (verdict.words, seeds)))
+    notes = "; ".join(filter(None, (verdict.declared, *verdict.notes)))
+    return [rf"\raggedright {escape(verdict.claim.text)}",
+            r"\raggedright " + r" \newline ".join([escape(one) if i == 0 else _small(escape(one))
+                                                  for i, one in enumerate(filter(None, found))]),
+            r"\raggedright\arraybackslash " + escape(words) + (r" \newline " + _small(escape(notes)) if notes else "")]
 
 
 def numbered(table: Table, grid: Grid) -> str:
@@ -63,13 +120,21 @@ def _environments(table: Table, grid: Grid) -> list[str]:
                         sheet(table, lambda cell: _cell(cell, wide)))
     if not comparison.compared(table):
         return [text]
-    parts = comparison.cell_parts(table)
-    caption = (f"Table {table.name.replace('-', ' ')} against the paper's: published number, ours less it, and the "
-               f"verdict. {comparison.RULE}")
     told = [f"{remark}." for remark in comparison.remarks(table)]
-    against = sheet(table, lambda cell: _small(_stacked(map(escape, parts[cell.row, cell.column]), wide)),
-                    constants=False)
-    return [text, _environment(escape(caption), f"{label}-compared", against, told)]
+    found = comparison.lines(table)
+    return [text, *(_compared(table, column, lines, label, i, told if i + 1 == len(found) else [])
+                    for i, (column, lines) in enumerate(found.items()))]
+
+
+def _compared(table: Table, column: str, lines: Sequence[comparison.Line], label: str, place: int,
+              told: Sequence[str]) -> str:
+    """A column of the table against the paper's: published number, difference with its interval, verdict."""
+    caption = f"Table {table.name.replace('-', ' ')}, {column}, against the paper."
+    sides = tuple(Side(0, "", one.row, "", tuple(map(escape, (one.published, one.difference, one.verdict))))
+                  for one in lines)
+    tops = tuple(Top("", name, "") for name in ("published", "ours − published [95 % CI]", "verdict"))
+    return _environment(escape(f"{caption} {comparison.rule(table)}" if not place else caption),
+                        f"{label}-compared{place + 1 if place else ''}", Sheet(table.axis, tops, sides), told)
 
 
 def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str] = ()) -> str:
@@ -80,7 +145,8 @@ def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str
         r"  \setlength{\belowcaptionskip}{6pt}",
         rf"  \caption{{{caption}}}",
         rf"  \label{{tab:{label}}}",
-        r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%",  # shrinks what is wider than the page
+        *([r"  \small" if width <= 2 * WIDE else r"  \scriptsize", r"  \setlength{\tabcolsep}{3pt}"]
+          if width > WIDE else []),
         rf"  \begin{{tabular}}{{l{'c' * width}}}",
         r"    \toprule",
         *_spans(made),
@@ -90,7 +156,7 @@ def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str
         r"    \midrule",
         *(line for i, side in enumerate(made.sides) for line in _side(made, i, side)),
         r"    \bottomrule",
-        r"  \end{tabular}}",
+        r"  \end{tabular}",
         *([rf"  \par\smallskip\footnotesize\raggedright {' '.join(map(escape, below))}"] if below else []),
         r"\end{table}",
     ]

@@ -10,7 +10,7 @@ from tabulate import tabulate
 
 from suite.report.against import comparison
 from suite.report.claims.on_the_paper import PrintedVerdict, at_seeds
-from suite.report.claims.outcome import Verdict, counts_text
+from suite.report.claims.outcome import RULES, Verdict, counts_text
 from suite.report.render import notes
 from suite.report.render.sheet import Sheet, Top, sheet
 from suite.report.tables.table import Cell, Table
@@ -24,11 +24,12 @@ if TYPE_CHECKING:
 SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 AWAY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 INTRODUCTION = (
-    "Which of the paper's sentences do its own printed numbers support? Welch's tests of the printed means and "
-    "deviations, as if each were of 2 seeds, and of 3: the paper says 2 or 3 and does not say which. Holm's correction "
-    "within a section. Where no deviation is printed (tables 3a and 3b, Path-X in table 5) nothing can be tested; the "
-    "difference stands there with the spread between the paper's own numbers for one configuration. Means alone: "
-    "whether the claim would hold, were the printed means without error.")
+    "Which of the paper's sentences do its own printed numbers support? Student's t tests of the printed means and "
+    "deviations, as if each were of 2 seeds, and of 3: the paper says 2 or 3 and does not say which. The variance of a "
+    "seed is pooled over a column unless the deviations differ (Bartlett, 10 %). Tables 3a and 3b print no deviations "
+    "and borrow those of tables 7 and 8, for the same tasks and models. Holm's correction within a section. If nothing "
+    "can be tested, the difference is given with the spread between the paper's own numbers for one configuration. "
+    "Means alone: whether the claim would hold if the printed means had no error.")
 
 
 def render(document: Document, drawn: Sequence[Drawing], printed: Mapping[str, PrintedVerdict]) -> str:
@@ -49,13 +50,13 @@ def claims(verdicts: Sequence[Verdict], printed: Mapping[str, PrintedVerdict]) -
     """The verdicts, each beside those that the paper's own numbers give, with how many are which."""
     known = [printed[v.claim.id] for v in verdicts if v.claim.id in printed]
     seeds = list(known[0].by_seeds) if known else []
-    rows = [[escape(v.claim.text), escape(v.claim.source), f"**{v.verdict}**",
+    rows = [[f"**{escape(v.words)}**", escape(v.claim.text), escape(v.claim.source),
              *_published(printed.get(v.claim.id), seeds), escape(v.evidence)] for v in verdicts]
-    heads = ["claim", "source", "verdict", *(f"published, n = {n}" for n in seeds), "evidence"]
+    heads = ["verdict", "claim", "source", *(f"published, n = {n}" for n in seeds), "evidence"]
     counts = [f"- these runs: {counts_text(verdicts)}"] if known else []
     counts += [f"- published numbers, as if n = {n}: {counts_text(one.by_seeds[n] for one in known)}" for n in seeds]
     table = tabulate(rows, heads, tablefmt="github", disable_numparse=True)
-    return "\n\n".join(filter(None, ["## Claims", "\n".join(counts), table]))
+    return "\n\n".join(filter(None, ["## Claims", "\n".join(counts), table, escape(RULES)]))
 
 
 def _published(one: PrintedVerdict | None, seeds: Iterable[int]) -> list[str]:
@@ -72,10 +73,13 @@ def _compared(table: Table) -> list[str]:
     """The published numbers with their verdicts, where any is compared, and what must be known with them."""
     if not comparison.compared(table):
         return []
-    parts = comparison.cell_parts(table)
+    several = len(table.heads) > 1
+    rows = [[*([escape(column)] if several else []), escape(one.row), escape(one.published), escape(one.difference),
+             escape(one.verdict)] for column, lines in comparison.lines(table).items() for one in lines]
+    heads = [*(["column"] if several else []), escape(table.axis), "published", "ours − published [95 % CI]", "verdict"]
     told = [f"- {escape(remark)}" for remark in comparison.remarks(table)]
-    return [f"Published number, ours less it, and the verdict. {escape(comparison.RULE)}",
-            _rows(sheet(table, lambda cell: escape(" ".join(parts[cell.row, cell.column])), constants=False)),
+    return [f"Against the paper. {escape(comparison.rule(table))}",
+            tabulate(rows, heads, tablefmt="github", disable_numparse=True),
             *filter(None, ["\n".join(told)])]
 
 

@@ -26,11 +26,9 @@ def render(document: Document) -> str:
         parts.append(_table(table))
         parts.append(_wrapped(" ".join(notes.caption(table, grid, "plain"))))
     if document.verdicts:
-        width = max(len(verdict.verdict) for verdict in document.verdicts)
-        for verdict in document.verdicts:
-            head = f"{verdict.verdict:<{width}}  "
-            parts.append(_wrapped(f"{verdict.claim.text} ({verdict.claim.source})", head)
-                         + "\n" + _wrapped(verdict.evidence, " " * len(head)))
+        width = max(len(verdict.words) for verdict in document.verdicts)
+        parts.append("\n".join(f"{verdict.words:<{width}}  {verdict.claim.text} {verdict.evidence}"
+                               for verdict in document.verdicts))
     parts += [_wrapped(warning, "warning: ") for warning in document.warnings]
     return clean("\n\n".join(parts))
 

@@ -30,6 +30,7 @@ class Correlation:
     n: int
     pair: Pair
     statistic: Statistic
+    test: str = "permutation of rows"
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Two-sided confidence interval."""
@@ -43,16 +44,39 @@ class Correlation:
         return math.tanh(math.atanh(self.value) - half), math.tanh(math.atanh(self.value) + half)
 
 
-def correlate(left: Sequence[float], right: Sequence[float], statistic: Statistic) -> Correlation:
-    """The correlation of at least three pairs. Raises ValueError for fewer, and where a side has one value only."""
+def correlate(left: Sequence[float], right: Sequence[float], statistic: Statistic,
+              variants: Sequence[tuple[str, str]] = ()) -> Correlation:
+    """The correlation of at least three pairs. Raises ValueError for fewer, and if a side has one value only.
+
+    `variants` names the method and the variant of each pair. If all methods have the same variants, methods are
+    permuted, all variants of one together: the rows of one method are not independent. Else rows are permuted.
+    """
     x, y = np.asarray(left, dtype=np.float64), np.asarray(right, dtype=np.float64)
     if x.size < 3 or not np.ptp(x) or not np.ptp(y):
         raise ValueError("a rank correlation needs three rows that differ on either side")
     a, b = _scores(x, statistic), _scores(y, statistic)
     value = float((a * b).sum()) / math.sqrt((a**2).sum() * (b**2).sum())
+    places = _methods(variants)
+    if places is not None:
+        above, below = _permuted(a, b, value, statistic, places)
+        return Correlation(value, x.size, Pair(min(2 * above, 1.0), min(2 * below, 1.0)), statistic,
+                           f"permutation of {len(places)} methods")
     untied = np.unique(x).size == np.unique(y).size == x.size
-    above, below = _exact(x, y) if untied and statistic == "kendall" else _permuted(a, b, value, statistic)
+    above, below = _exact(x, y) if untied and statistic == "kendall" else \
+        _permuted(a, b, value, statistic, np.arange(x.size)[:, None])
     return Correlation(value, x.size, Pair(min(2 * above, 1.0), min(2 * below, 1.0)), statistic)
+
+
+def _methods(variants: Sequence[tuple[str, str]]) -> np.ndarray | None:
+    """The places of each method's variants, in one order; None if methods have one variant, or different ones."""
+    found: dict[str, dict[str, int]] = {}
+    for place, (method, variant) in enumerate(variants):
+        found.setdefault(method, {})[variant] = place
+    names = {frozenset(one) for one in found.values()}
+    if len(found) < 3 or len(names) != 1 or len(next(iter(names))) < 2:
+        return None
+    order = sorted(next(iter(names)))
+    return np.array([[one[variant] for variant in order] for one in found.values()])
 
 
 def _exact(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
@@ -64,13 +88,16 @@ def _exact(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
     return above, below
 
 
-def _permuted(a: np.ndarray, b: np.ndarray, value: float, statistic: Statistic) -> tuple[float, float]:
-    """The same chances by permutations: with ties, and for Spearman's rho, there is no law to look up."""
-    orders = _orders(len(a))
+def _permuted(a: np.ndarray, b: np.ndarray, value: float, statistic: Statistic,
+              places: np.ndarray) -> tuple[float, float]:
+    """The same chances by permutations of the methods, whose rows are in `places`; of rows, if each is a method."""
+    methods = _orders(len(places))
+    orders = np.empty((len(methods), places.size), dtype=np.intp)
+    orders[:, places.ravel()] = places[methods].reshape(len(methods), -1)
     norm = math.sqrt((a**2).sum() * (b**2).sum())
     permuted = b[orders[:, :, None], orders[:, None, :]] if statistic == "kendall" else b[orders]
     others = (permuted * a).sum(axis=tuple(range(1, permuted.ndim))) / norm
-    exact = len(a) <= EXACT  # all orders, the present one among them; else it is counted with the draws
+    exact = len(places) <= EXACT  # all orders, the present one among them; else it is counted with the draws
     above, below = ((int(side.sum()) + (not exact)) / (len(orders) + (not exact))
                     for side in (others >= value - 1e-12, others <= value + 1e-12))
     return above, below

@@ -175,7 +175,7 @@ def _head(i: int, column: Column, source: Source) -> Head:
     if isinstance(column.epoch, int) and runs and column.epoch > longest:
         raise UserError(f"epoch {column.epoch} is asked for, and no run is longer than {longest}",
                         placed.where("columns", i, "epoch"))
-    return Head(column.label, shown, column.epoch, selects, runs, column.group, column.short)
+    return Head(column.label, shown, column.epoch, selects, runs, column.group, column.short, chance=column.chance)
 
 
 def _average_head(i: int, column: Column, heads: Sequence[Head], source: Source) -> Head:

@@ -138,16 +138,32 @@ def mark_chance(cell: Cell, head: Head, chance: float, final: Sample) -> Cell:
     if not examples:
         told = f"not tested for chance: the card does not count the examples of the split {split}"
         return replace(cell, reason="; ".join(filter(None, (cell.reason, told))))
-    from scipy import stats  # here, since it takes half a second to import
-
-    low, high = (bound / examples for bound in stats.binom.interval(CHANCE_LEVEL, examples, chance))
-    at_chance = sum(low <= value <= high for value in final.values.values())
-    if 2 * at_chance <= len(final.runs):
+    low, high = _chance_interval(examples, chance)
+    there = sum(low <= value <= high for value in final.values.values())
+    if 2 * there <= len(final.runs):
         return cell
-    reason = (f"{at_chance} of {len(final.runs)} seeds end within {head.metric.format(low * head.metric.factor)} to "
+    reason = (f"{there} of {len(final.runs)} seeds end within {head.metric.format(low * head.metric.factor)} to "
               f"{head.metric.format(high * head.metric.factor)}, the 95 % interval of chance for {examples} examples")
     rest = f" ({', '.join(filter(None, (f'n={cell.n}', cell.reason)))})"
     return replace(cell, state="chance", number="X", rest=rest, reason=reason)
+
+
+def at_chance(head: Head, final: Sample) -> frozenset[int]:
+    """The seeds whose last epoch lies within the 95 % binomial interval of the column's chance; none if unknown."""
+    split = head.metric.name.partition("/")[0].partition("@")[0]
+    examples = count_examples(final.runs[0], split) if final.runs else 0
+    if not examples or head.chance is None:
+        return frozenset()
+    low, high = _chance_interval(examples, head.chance)
+    return frozenset(seed for seed, value in final.values.items() if low <= value <= high)
+
+
+def _chance_interval(examples: int, chance: float) -> tuple[float, float]:
+    """The 95 % interval of a share of so many examples that are right by chance."""
+    from scipy import stats  # here, since it takes half a second to import
+
+    low, high = stats.binom.interval(CHANCE_LEVEL, examples, chance)
+    return float(low) / examples, float(high) / examples
 
 
 def count_examples(run: GridRun, split: str) -> int:

@@ -40,12 +40,14 @@ def _shows(path: Path, grid: str, line: re.Pattern[str]) -> bool:
 
 def table_names(layouts: Path, grids: Path) -> list[str]:
     """The names of all tables that layouts in a folder, or else grids in another, make."""
-    def name(path: Path) -> str:
-        found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", path.read_text(errors="replace"), re.M)
-        return found.group(1) if found else path.stem
-
-    return [name(path) for folder in (layouts, grids) for path in files_in(folder, "*.yaml")
+    return [table_name(path) for folder in (layouts, grids) for path in files_in(folder, "*.yaml")
             if path.name[0] != "." and path.is_file() and os.access(path, os.R_OK)]  # an editor's lock is no grid
+
+
+def table_name(path: Path) -> str:
+    """The name of the table that a layout makes, or of the grid in a file."""
+    found = re.search(r"^name:\s*[\"']?([^\"'#\n]+?)[\"']?\s*(#.*)?$", path.read_text(errors="replace"), re.M)
+    return found.group(1) if found else path.stem
 
 
 def load_layout(path: Path, grid: Grid, published: Published) -> Placed | PlacedSettings:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from suite.grid.model import GridRun
     from suite.report.tables.layout import Epoch
 
-Verdict = Literal["match", "off", "undecided", "one seed", "not comparable", "not printed", "no number"]
+Verdict = Literal["match", "off", "compatible", "undecided", "one seed", "not comparable", "not printed", "no number"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 
 
@@ -58,7 +58,7 @@ class Head:
     """A column's head: its label, metric, epoch and how the epoch was chosen, and the runs below it.
 
     `group` is a heading that neighbours share, `short` the label below it. `averages` names the columns that this one
-    is the mean of, and then there are no runs.
+    is the mean of, and then there are no runs. `chance` (a fraction) is that of an accuracy whose cells may be an X.
     """
 
     label: str
@@ -69,6 +69,7 @@ class Head:
     group: str = ""
     short: str = ""
     averages: tuple[str, ...] = ()
+    chance: float | None = None
 
     @property
     def heading(self) -> str:
@@ -116,14 +117,31 @@ class Table:
     spread: Literal["sample", "population", "none"] = "sample"
     transpose: bool = False
     published: str = ""
+    offsets: tuple[Offset, ...] = ()
+
+
+@dataclass(frozen=True)
+class Offset:
+    """The mean of ours − published over the `cells` of a column, with its 95 % interval by seed over `seeds` seeds."""
+
+    column: str
+    mean: float
+    interval: tuple[float, float]
+    cells: int
+    seeds: int
+
+    @property
+    def established(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.interval[0] > 0 or self.interval[1] < 0
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A cell against one published number: where that stands, its text and value in the cell's unit, and the verdict.
+    """A cell against one published number: where that is, its text and value in the cell's unit, and the verdict.
 
-    `difference` is ours less theirs, `interval` its 95 % interval; `reason` is why there is no more of a verdict,
-    `remark` what must be known with it.
+    `difference` is ours − published, `interval` its 95 % interval, which includes the error of the published mean.
+    `reason` is why there is no more of a verdict, `remark` what must be known with it.
     """
 
     table: str

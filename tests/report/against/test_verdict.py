@@ -14,6 +14,7 @@ from suite.data.tasks import TASKS
 from suite.grid.model import Grid
 from suite.report.against import comparison
 from suite.report.against.readings import ABLATIONS, LARGE, LONG_RANGE, OPEN, is_open
+from suite.report.against.spreads import Spreads, offsets
 from suite.report.against.verdict import incomparable, judge
 from suite.report.metric import metric
 from suite.report.published import load_published
@@ -53,8 +54,8 @@ def verdicts(values: list[float], place: tuple[str, str, str] = ("3b", "trainabl
 @pytest.mark.parametrize(("values", "verdict"), [  # 85.64 is printed, without a deviation: the margin is a point
     ([85.6, 85.7, 85.8], "match"), ([85.0, 85.2, 85.4], "match"),
     ([80.0, 80.2, 80.4], "off"), ([88.0, 88.1, 88.2], "off"),
-    ([85.0, 85.6, 86.2], "undecided"),   # interval ± 1.5
-    ([84.5, 84.6, 84.7], "undecided"),   # across the margin
+    ([85.0, 85.6, 86.2], "compatible"),  # wide, and around the published number
+    ([84.5, 84.6, 84.7], "undecided"),   # across the margin, and beside the published number
     ([86.64, 86.64, 86.64], "match"), ([86.65, 86.65, 86.65], "off"),  # a deviation of 0: the mean alone decides
     ([86.0], "one seed")])
 def test_match_off_and_undecided(values, verdict):
@@ -62,6 +63,39 @@ def test_match_off_and_undecided(values, verdict):
     assert (one.verdict, one.text, one.value) == (verdict, "85.64", 85.64)
     assert one.difference == pytest.approx(sum(values) / len(values) - 85.64)
     assert (one.interval is None) == (len(values) == 1)
+
+
+def test_the_interval_has_the_error_of_both_means():
+    # Deviation 0.1 over 3 seeds, and the same for the paper's 2: 0.1 * sqrt(1/3 + 1/2), by t with 2 degrees of freedom.
+    one, = verdicts([85.5, 85.6, 85.7])
+    half = 4.302653 * 0.1 * (1 / 3 + 1 / 2) ** 0.5
+    assert one.interval == pytest.approx((-0.04 - half, -0.04 + half), abs=1e-6)
+
+
+def test_the_variance_is_pooled_over_the_column_and_the_column_has_a_line():
+    made = grid()
+    places = {"r": [84.0, 84.2, 84.4], "s": [83.0, 83.1, 83.2], "t": [88.0, 88.3, 88.6]}
+    number = PUBLISHED.number("3b", "trainable, S4D-LegS", "sCIFAR best")
+    cells = {row: cell(values, made, row=row) for row, values in places.items()}
+    table = Table("3b", "", "method", tuple(cells), (head(made),), tuple((one,) for one in cells.values()),
+                  tuple(map(Line, cells)), published="3b")
+    spreads = Spreads(table, made)
+    judged = tuple((replace(one, judged=judge(one, head(made), number, PUBLISHED, made, (), spreads)),)
+                   for one in cells.values())
+    s = ((0.04 + 0.01 + 0.09) / 3) ** 0.5
+    half = 2.446912 * s * (1 / 3 + 1 / 2) ** 0.5  # t with 6 degrees of freedom
+    low, high = judged[0][0].judged[0].interval
+    assert (high - low) / 2 == pytest.approx(half, abs=1e-6)
+    column, = offsets(replace(table, cells=judged), spreads, 2)
+    by_seed = [sum(values[i] for values in places.values()) / 3 - 85.64 for i in range(3)]
+    error = (contrast.summarise(by_seed).std ** 2 / 3 + s**2 / 6) ** 0.5
+    assert column.mean == pytest.approx(sum(by_seed) / 3)
+    assert column.interval[1] - column.mean == pytest.approx(4.302653 * error, abs=1e-5)
+    assert (column.cells, column.seeds, column.established) == (3, 3, False)
+    told = comparison.lines(replace(table, cells=judged, offsets=(column,)))["sCIFAR"]
+    assert [line.row for line in told] == ["r", "s", "t", "mean of 3 cells, by seed"]
+    assert (told[0].published, told[-1].verdict) == ("85.64", "offset not established")
+    assert told[0].difference.startswith("−1.44 [−1.9")
 
 
 def test_two_published_deviations_widen_the_margin():

@@ -1,16 +1,18 @@
 """How often verdicts err: thousands of simulated claims, from a fixed seed, against the promised rates.
 
-All with three seeds a cell, the number that most claims are tested with, and unequal deviations.
+The first half tests families without looks at three seeds a cell; the second runs `--decide` as it would run, on the
+scenarios of tools/simulate_verdicts.py, with bounds that a wrong rule breaks.
 """
 
-from unittest.mock import patch
+from dataclasses import replace
 
 import numpy as np
 import pytest
+import simulate_verdicts as simulated
 from claim_store import Given, claim
 
+from suite.report.claims.claim import ALONE, Claim, Family, Stated
 from suite.report.claims.judge import judge
-from suite.report.claims.language import Claim, Stated
 from suite.report.claims.numbers import Datum
 from suite.report.metric import metric
 from suite.report.statistics import contrast
@@ -20,11 +22,14 @@ ROUNDS = 400
 
 
 class Drawn(Given):
-    """Numbers drawn anew for each cell: `means` by row, and by column where given; deviations 1 and 2."""
+    """Numbers drawn anew for each cell: `means` by row, and by column if given; deviations of a, and of the others."""
 
-    def __init__(self, generator, means, n=3, deviations=(1.0, 2.0)):
+    def __init__(self, generator, means, n=3, deviations=(1.0, 1.0)):
         super().__init__({})
         self.generator, self.means, self.n, self.deviations = generator, means, n, deviations
+
+    def rows(self, claim):
+        return ["a", "b", "c", "d"]
 
     def datum(self, claim, row, column):
         if (row, column) not in self.cells:
@@ -34,31 +39,35 @@ class Drawn(Given):
         return super().datum(claim, row, column)
 
 
-def stated(*claims):
+def stated(*claims, rules=ALONE):
     made = [Claim.model_validate(claim(table="t", id=f"c{i}", family="f" if len(claims) > 1 else "", **keys))
             for i, keys in enumerate(claims)]
-    return [Stated(one, "", len(claims)) for one in made]
+    return [Stated(one, "", len(claims), rules) for one in made]
 
 
-def rates(means, *claims, n=3, rounds=ROUNDS, deviations=(1.0, 2.0)):
+def rates(means, *claims, n=3, rounds=ROUNDS, deviations=(1.0, 1.0), rules=ALONE):
     """How often any of the claims is supported, and how often any is contradicted."""
-    generator, asked = np.random.default_rng(11), stated(*claims)
-    with patch("suite.report.claims.judge.seeds_to_decide", return_value=None):  # how many more is not asked here
-        words = [{made.verdict for made in judge(asked, Drawn(generator, means, n, deviations))} for _ in range(rounds)]
+    generator, asked = np.random.default_rng(11), stated(*claims, rules=rules)
+    words = [{made.verdict for made in judge(asked, Drawn(generator, means, n, deviations))} for _ in range(rounds)]
     return sum("supported" in w for w in words) / rounds, sum("contradicted" in w for w in words) / rounds
 
 
 BETTER = {"kind": "better", "left": "a", "right": "b", "columns": "x"}
 EQUAL = BETTER | {"kind": "equivalent", "margin": 5}
+CELL = Family(variance="cell")
 SIDE = 0.025 * 1.1 + 3 * (0.025 * 0.975 / ROUNDS) ** 0.5  # three standard errors; a tenth for Welch's approximation
 
 
+@pytest.mark.parametrize(("rules", "deviations"), [(ALONE, (1.0, 1.0)), (CELL, (1.0, 2.0))])
 @pytest.mark.parametrize(("means", "claims"), [
     ({}, BETTER), ({"b": -1.0}, BETTER | {"margin": 1}), ({"b": 5.0}, EQUAL),
-    ({}, BETTER | {"by": "seed"}), ({}, BETTER | {"left": {"of": "a", "less": "b"}, "right": {"of": "b", "less": "c"}}),
-    ({("a", "x"): 2.0}, BETTER | {"columns": ["x", "y"], "over": "mean", "margin": 1})])
-def test_a_claim_at_its_bound_is_rarely_decided_either_way(means, claims):
-    supported, contradicted = rates(means, claims)
+    ({}, BETTER | {"by": "seed"}),
+    ({}, BETTER | {"left": {"of": "a", "less": "b"}, "right": {"of": "b", "less": "c"}}),
+    ({("a", "x"): 2.0}, BETTER | {"columns": ["x", "y"], "over": "mean", "margin": 1}),
+    ({"a": 4.0, "c": -4.0},
+     BETTER | {"left": None, "right": None, "pairs": [["a", "b"], ["c", "d"]], "over": "pairs"})])
+def test_a_claim_at_its_bound_is_rarely_decided_either_way(means, claims, rules, deviations):
+    supported, contradicted = rates(means, claims, rules=rules, deviations=deviations)
     assert supported < SIDE
     assert contradicted < SIDE
 
@@ -86,34 +95,52 @@ def test_a_family_errs_as_seldom_as_a_claim():
     assert alone[0][0] + alone[0][1] < 0.05 + 3 * 0.0126
 
 
-def test_what_is_true_is_found_with_the_power_that_the_seeds_give():
-    # scipy's power of Welch's test at a difference of 6 deviations of a, or 2.7 of the mean of both.
-    found, wrong = rates({"a": 6.0}, BETTER, rounds=300)
-    assert 0.70 < found < 0.90
+def test_the_variance_of_the_column_finds_what_that_of_the_cell_does_not():
+    # A difference of 3 deviations: 4 rows of 3 seeds have 8 degrees of freedom in place of 4 or fewer.
+    pooled, wrong = rates({"a": 3.0}, BETTER, rounds=300)
+    cell, _ = rates({"a": 3.0}, BETTER, rounds=300, rules=CELL)
     assert wrong == 0
+    assert cell + 0.05 < pooled
+    assert 0.83 < pooled < 0.95
     assert rates({}, EQUAL | {"margin": 12}, rounds=300)[0] > 0.9
 
 
-class Exact(Drawn):
-    """Rows a and b with the means 2 and 0, and deviations of exactly 1."""
-
-    def datum(self, claim, row, column):
-        values = (2.0 if row == "a" else 0.0) + np.array([-1.0, 0.0, 1.0])
-        return Datum(ACCURACY, contrast.summarise(values), dict(enumerate(values)))
+def bound(rate, rounds):
+    """Three standard errors above a rate."""
+    return rate + 3 * (rate * (1 - rate) / rounds) ** 0.5
 
 
-def test_more_seeds_decide_with_the_promised_power():
-    made, = judge(stated(BETTER), Exact(None, {}))
-    assert (made.verdict, made.more) == ("undecided", 3)
-    found, _ = rates({"a": 2.0, "b": 0.0}, BETTER, n=3 + made.more, rounds=300, deviations=(1.0, 1.0))
-    assert found == pytest.approx(0.8, abs=0.08)
+def test_deciding_the_quickstart_finds_its_effects_with_few_runs():
+    made = simulated.rates(simulated.QUICKSTART, 80)
+    assert made.found > 0.94 - 3 * (0.94 * 0.06 / 80) ** 0.5
+    assert made.false == 0
+    assert made.runs < 40
 
 
-def test_bootstrapped_intervals_cover_at_ten_seeds():
-    generator = np.random.default_rng(8)
-    covered = []
-    for _ in range(150):
-        made = contrast.resampled([1.0, -1.0], [generator.normal(size=12), generator.gamma(2.0, size=12) - 2.0])
-        low, high = made.interval(0.95)
-        covered.append(low < 0 < high)
-    assert 0.87 < np.mean(covered) <= 0.99
+def test_deciding_seldom_errs_when_there_is_nothing_to_find():
+    made = simulated.rates(simulated.QUICKSTART.null(), 120)
+    assert made.false < bound(0.065, 120)
+    assert set(made.words) <= {"supported", "contradicted", "no difference", "not by seeds"}  # each has a final word
+
+
+def test_deciding_the_first_epoch_finds_its_effects():
+    made = simulated.rates(simulated.INITS, 60)
+    assert made.found > 0.90 - 3 * (0.9 * 0.1 / 60) ** 0.5
+    assert made.runs < 36
+    assert simulated.rates(simulated.INITS.null(), 60).false < bound(0.065, 60)
+
+
+def test_looking_without_levels_would_err_far_too_often():
+    """The test above would see it: each look at the whole alpha."""
+    loose = replace(simulated.QUICKSTART.null(), rules=Family(looks=simulated.PLAN))
+    claims = loose.stated
+    generator = np.random.default_rng(0)
+    false = 0
+    for _ in range(100):
+        drawn = simulated.draw(loose, generator)
+        ps = []
+        for seeds in range(3, 11):
+            drawn.shown = dict.fromkeys(drawn.shown, seeds)
+            ps.append(min(v.p for v in judge([replace(one, rules=ALONE) for one in claims], drawn)))
+        false += min(ps) <= 0.05 / 4
+    assert false / 100 > bound(0.065, 120)

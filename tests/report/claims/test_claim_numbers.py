@@ -7,8 +7,10 @@ from claim_store import HIGH, Given, claim, shelf_of, tables_of, verdicts, write
 from report_store import Shelf, make_grid, sources
 
 from suite.errors import UserError
-from suite.report.claims.judge import judge, whole
-from suite.report.claims.language import Claim, Stated, load_claims
+from suite.report.claims.claim import Claim, Stated
+from suite.report.claims.judge import judge
+from suite.report.claims.kinds.kind import by_columns as whole
+from suite.report.claims.language import load_claims
 from suite.report.claims.numbers import Datum
 from suite.report.document import document_of
 from suite.report.metric import metric
@@ -95,7 +97,7 @@ def test_parameters_are_compared_as_the_table_shows_them(tmp_path):
     assert [row[0].text for row in document.tables[0].cells] == ["1 (n=3)", "1 (n=3)", "3 (n=3)"]
     assert len(document.verdicts) == 2
     for made in document.verdicts:
-        assert made.evidence == "difference +2 K, n = 3 and 3, the standard deviation is 0 on both sides"
+        assert made.evidence == "difference +2 K, 3 seeds, the standard deviation is 0 on both sides"
 
 
 def test_an_average_has_no_seeds_and_a_claim_on_it_says_what_to_write(tmp_path):
@@ -126,7 +128,7 @@ def test_a_constant_has_no_error():
                      ("B", "x"): Datum(ACCURACY, Summary(1, 85.0, None), constant=True)})
     made = of(numbers, kind="better", left="A", right="B", columns="x")
     assert (made.verdict, made.parts[0].df, made.parts[0].difference) == ("supported", 2, 7)
-    assert "n = 3, p" in made.evidence  # the one-sample t-test
+    assert "t, unpaired, df 2, 3 seeds, p" in made.evidence  # the one-sample t-test
     both = of(numbers, kind="better", left=["B"], right={"of": "B", "less": "B"}, columns="x")
     assert both.evidence.endswith("only printed numbers stand on either side")
 
@@ -146,7 +148,8 @@ def test_ranks_as_published():
     same = Given(ours, {(f"r{i}", "x"): 70.0 + i for i in range(6)})
     made = of(same, **RANKS)
     assert (made.verdict, made.parts[0].difference) == ("supported", 1)
-    assert made.evidence == "Kendall τ +1.00, 95 % interval +1.00 to +1.00, p = 0.0028, 6 rows"
+    assert made.evidence == ("Kendall τ +1.00, 95 % CI +1.00 to +1.00 (unadjusted), permutation of rows, p = 0.0028, "
+                             "6 rows")
     assert of(Given(ours, {(f"r{i}", "x"): -float(i) for i in range(6)}), **RANKS).verdict == "contradicted"
     assert of(same, **RANKS, statistic="spearman").evidence.startswith("Spearman ρ +1.00")
     constants = {place: replace(datum, constant=True) for place, datum in ours.items()}

@@ -35,24 +35,29 @@ def test_verdicts(tmp_path, left, right, changes, expected):
 
 def test_the_evidence_by_hand(tmp_path):
     # Both variances are 1 point squared: the difference has the standard error sqrt(2/3) and 4 degrees of freedom,
-    # whose 97.5 % quantile is 2.7764; g is 10 * (1 - 3/15).
+    # whose 97.5 % quantile is 2.7764.
     made = verdict(tmp_path, LOW, HIGH)
     part, = made.parts
     assert part.difference == pytest.approx(-10)
     assert part.low == pytest.approx(-10 - 2.7764 * (2 / 3) ** 0.5, abs=1e-3)
     assert part.df == pytest.approx(4)
     assert made.evidence == \
-        "difference −10.00 points, 95 % interval −12.27 to −7.73, Hedges g −8.0, n = 3 and 3, p = 0.00026"
+        "difference −10.00 points, 95 % CI −12.27 to −7.73 (unadjusted), t with the variance of the column over " \
+        "2 rows, unpaired, df 4, 3 seeds, 1 000 examples, p = 0.00026"
 
 
-def test_undecided_tells_how_many_more_seeds_would_decide(tmp_path):
-    # By the normal law (1.96 + 0.84)^2 (6^2 + 1^2) / 5^2 = 11.6 seeds; Student's asks for two more, and 3 are there.
+def test_a_family_without_looks_does_not_say_how_many_seeds_are_missing(tmp_path):
     made = verdict(tmp_path, [0.30, 0.36, 0.42], HIGH)
-    assert made.more == 11
-    assert made.evidence.endswith("about 11 more seeds a side would decide it at this effect")
-    same = verdict(tmp_path, [0.40, 0.41, 0.42], HIGH)
-    assert (same.verdict, same.more) == ("undecided", None)
-    assert same.evidence.endswith("more than 10 000 seeds a side would be needed at this effect")
+    assert (made.words, made.final, made.reason) == ("undecided", False, "")
+
+
+def test_no_difference_is_an_interval_within_the_margin(tmp_path):
+    near = [0.4005, 0.4000, 0.3995]
+    same = verdict(tmp_path, near, [0.4004, 0.4001, 0.3996])
+    assert (same.verdict, same.words) == ("no difference", "no difference")
+    assert verdict(tmp_path, near, [0.4004, 0.4001, 0.3996], kind="noninferior", margin=1).verdict == "supported"
+    small = verdict(tmp_path, near, [0.4045, 0.4040, 0.4035])
+    assert (small.verdict, small.words) == ("supported", "supported, less than a point")
 
 
 @pytest.mark.parametrize(("left", "right", "reason"), [
@@ -70,7 +75,7 @@ def test_untested_with_a_reason(tmp_path, left, right, reason):
 def test_one_seed_only_is_untested_and_shows_the_difference(tmp_path):
     made = verdict(tmp_path, [0.3], [0.4])
     assert made.verdict == "untested"
-    assert made.evidence == ("difference −10.00 points, n = 1 and 1, "
+    assert made.evidence == ("difference −10.00 points, 1 seed, 1 000 examples, "
                              "1 and 1 seeds have a number, and a comparison needs two on either side")
 
 
@@ -83,7 +88,7 @@ def test_a_side_without_spread_is_still_tested(tmp_path):
 def test_missing_seeds_are_told(tmp_path):
     made = verdict(tmp_path, [0.30, 0.31, None], HIGH)
     assert (made.verdict, made.parts[0].n) == ("supported", (2, 3))
-    assert made.evidence.endswith("n = 2 and 3, p = 0.001, missing: 1 not run")
+    assert made.evidence.endswith("2 and 3 seeds, 1 000 examples, p = 0.0011, missing: 1 not run")
 
 
 def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):

@@ -1,13 +1,14 @@
 """Statistics of a few seeds, held against SciPy, against hand calculation, and against textbook sample sizes."""
 
+import itertools
 import math
 
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
 
-from suite.report.claims import judge
-from suite.report.statistics import binomial, contrast, multiple, power, ranks
+from suite.report.claims.kinds.comparing import between
+from suite.report.statistics import binomial, contrast, multiple, ranks, variance
 from suite.report.statistics.multiple import Pair
 
 A = [41.2, 41.9, 40.8]
@@ -74,21 +75,59 @@ def test_a_contrast_refuses_what_it_cannot_test():
         difference([1.0, 1.0], [2.0, 2.0])
 
 
-@pytest.mark.parametrize("level", [0.9, 0.95])
-def test_the_bootstrap_is_scipys(monkeypatch, level):
-    monkeypatch.setattr(contrast, "DRAWS", 100_000)
-    ours = contrast.resampled([1.0, -1.0], list(MANY))
-    theirs = scipy_stats.bootstrap(tuple(MANY), lambda a, b, axis: a.mean(axis) - b.mean(axis), n_resamples=100_000,
-                                   confidence_level=level, method="BCa", rng=1).confidence_interval
-    assert ours.interval(level) == pytest.approx((theirs.low, theirs.high), abs=0.015)
-    low, high = ours.interval(level)
-    assert (ours.above(low), ours.below(high)) == pytest.approx(((1 - level) / 2, (1 - level) / 2), abs=2e-4)
-    assert ours.interval(level) == contrast.resampled([1.0, -1.0], list(MANY)).interval(level)
+def test_a_pooled_variance_is_students_two_sample_test():
+    one, other = contrast.summarise(A), contrast.summarise(B)
+    common = variance.pooled([one.variance, other.variance])
+    made = contrast.combined([contrast.Term(1, one.mean, 3, common), contrast.Term(-1, other.mean, 4, common)])
+    theirs = scipy_stats.ttest_ind(A, B)
+    assert (made.df, 2 * made.below(0)) == pytest.approx((5, 2 - theirs.pvalue))
 
 
-def test_bootstrap_from_ten_seeds_on():
-    assert isinstance(contrast.estimate([1, -1], [MANY[0], MANY[1][:9]]), contrast.Student)
-    assert isinstance(contrast.estimate([1, -1], [MANY[0], MANY[1][:10]]), contrast.Bootstrap)
+def test_seeds_as_blocks_are_the_two_way_analysis_of_variance():
+    # Rows 3, seeds 3, by hand: residuals of row + seed, with (3 - 1)(3 - 1) degrees of freedom.
+    values = np.array([[1.0, 2.0, 4.0], [2.0, 4.0, 5.0], [0.0, 2.0, 1.0]])
+    left = values - values.mean(0) - values.mean(1, keepdims=True) + values.mean()
+    rows = {str(i): dict(enumerate(row)) for i, row in enumerate(values)}
+    made = variance.in_blocks(rows)
+    assert (made.value, made.df) == pytest.approx(((left**2).sum() / 4, 4))
+    two = variance.in_blocks({name: rows[name] for name in "01"})  # two rows: the paired t
+    assert 2 * two.value == pytest.approx((values[0] - values[1]).var(ddof=1))
+    # Further seeds of two rows that the third lacks: least squares over what is there.
+    rows["0"] |= {3: 3.0}
+    rows["1"] |= {3: 9.0}
+    more = variance.in_blocks(rows)
+    difference = np.array([rows["0"][s] - rows["1"][s] for s in range(4)])
+    rest = np.array([rows["2"][s] - (rows["0"][s] + rows["1"][s]) / 2 for s in range(3)])
+    expected = ((difference - difference.mean())**2).sum() / 2 + ((rest - rest.mean())**2).sum() * 2 / 3
+    assert (more.value, more.df) == (pytest.approx(expected / 5), 5)
+
+
+def test_no_variance_is_left_without_degrees_of_freedom():
+    assert variance.in_blocks({"a": {0: 1.0, 1: 2.0}}) is None
+    assert variance.in_blocks({"a": {0: 1.0}, "b": {0: 2.0}, "c": {0: 3.0}, "d": {0: 5.0}}) is None
+    assert variance.in_blocks({"a": {0: 0.1, 1: 0.2}, "b": {0: 0.3, 1: 0.4}}).value == 0
+
+
+@pytest.mark.parametrize(("sizes", "by_seed"), [((3, 3, 3, 3, 3), False), ((2, 3, 7), False), ((3,) * 8, True)])
+def test_the_guard_rejects_a_tenth_of_equal_variances(sizes, by_seed):
+    generator = np.random.default_rng(5)
+    refused = 0
+    for _ in range(600):
+        rows = {str(i): dict(enumerate(generator.normal(size=n))) for i, n in enumerate(sizes)}
+        refused += not (variance.alike_in_blocks(rows) if by_seed else variance.alike(
+            [contrast.summarise(list(row.values())).variance for row in rows.values()]))
+    assert refused / 600 == pytest.approx(0.10, abs=0.037)
+
+
+def test_the_guard_is_bartletts_statistic():
+    samples = np.random.default_rng(2).normal(size=(4, 9)) * [[1], [1], [2], [4]]
+    values, dfs = samples.var(axis=1, ddof=1), np.full(4, 8)
+    factor = 1 + (4 / 8 - 1 / 32) / 9
+    assert variance._bartlett(values, dfs) / factor == pytest.approx(scipy_stats.bartlett(*samples).statistic)
+    assert not variance.alike([variance.Variance(v, 8) for v in values])
+    assert not variance.alike([variance.Variance(1.0, 2), variance.Variance(0.0, 2)])  # zero says no
+    assert not variance.alike_in_blocks({"a": {0: 1.0, 1: 2.0, 2: 3.0}, "b": {0: 1.0, 1: 2.0, 2: 3.0},
+                                         "c": {0: 1.0, 1: 2.0, 2: 3.0}})
 
 
 def test_equivalence_is_tost_by_hand():
@@ -96,7 +135,7 @@ def test_equivalence_is_tost_by_hand():
     left, right = [85.1, 85.4, 85.0], [85.3, 85.2, 84.9]
     sides = [scipy_stats.ttest_ind(left, np.add(right, bound), equal_var=False, alternative=way).pvalue
              for bound, way in ((-1, "greater"), (1, "less"))]
-    assert judge.between(difference(left, right), -1, 1).holds == pytest.approx(2 * max(sides))
+    assert between(difference(left, right), -1, 1).holds == pytest.approx(2 * max(sides))
     low, high = difference(left, right).interval(0.95)
     assert (low > -1 and high < 1) == (2 * max(sides) < 0.05)
 
@@ -114,39 +153,6 @@ def test_holm_by_hand():
     assert [a.p for a in multiple.holm([0.01, 0.04, 0.03, 0.005])] == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert [a.p for a in multiple.holm([0.01, 1.0], size=5)] == pytest.approx([0.05, 1.0])
     assert [a.tests for a in multiple.holm([0.01, 0.04, 0.03, 0.005])] == [3, 1, 2, 4]
-
-
-def needed(effect, *stds, low=0.0, high=math.inf, level=0.05):
-    made = contrast.contrast([1.0, -1.0], [contrast.Summary(3, effect, stds[0]), contrast.Summary(3, 0.0, stds[1])])
-    return power.seeds_to_decide(power.of_part(made, low, high), level)
-
-
-@pytest.mark.parametrize(("effect", "seeds"), [(0.5, 64), (0.8, 26), (1.0, 17), (1.5, 9), (-1.5, 9)])
-def test_seeds_to_decide_are_the_textbooks_sample_sizes(effect, seeds):
-    assert needed(effect, 1.0, 1.0) == seeds
-
-
-def test_seeds_to_decide_at_the_ends():
-    assert needed(0.0, 1.0, 1.0) is None
-    assert needed(1e-6, 1.0, 1.0) is None
-    assert needed(1e6, 1.0, 1.0) == 2
-    assert needed(0.05, 1.0, 1.0) == pytest.approx(6281, abs=2)
-    assert needed(1.0, 1.0, 0.0) < needed(1.0, 1.0, 1.0)
-    assert needed(1.0, 1.0, 1.0, level=0.01) > needed(1.0, 1.0, 1.0)
-
-
-def test_seeds_to_decide_an_equivalence_are_the_textbooks():
-    # Two one-sided tests at 2.5 %, no difference, margin one deviation: (1.96 + 1.2816)^2 * 2 = 21.01 by the normal
-    # law, as each side must have a power of 0.9; Student's asks for one more.
-    assert needed(0.0, 1.0, 1.0, low=-1.0, high=1.0) == pytest.approx(22, abs=1)
-
-
-def test_seeds_to_decide_several_parts_need_more_than_one():
-    made = contrast.contrast([1.0, -1.0], [contrast.Summary(3, 1.0, 1.0), contrast.Summary(3, 0.0, 1.0)])
-    part = power.of_part(made, 0.0, math.inf)
-    alone, both, one_of = (power.seeds_to_decide(power.of_parts([part] * k, u))
-                           for k, u in ((1, "all"), (2, "all"), (2, "any")))
-    assert one_of < alone < both
 
 
 @pytest.mark.parametrize("statistic", ["kendall", "spearman"])
@@ -197,3 +203,17 @@ def test_chance_is_scipys_binomial_test():
     assert binomial.above_chance(56.0, 52.0, 1000).holds == pytest.approx(2 * right)
     assert binomial.above_chance(50.0, 52.0, 20_000).fails < 1e-6
     assert binomial.above_chance(52.0, 52.0, 1000) == Pair(1.0, 1.0)
+
+
+def test_methods_are_permuted_with_all_their_variants():
+    left = [1.0, 2, 3, 4, 1.5, 2.5, 3.5, 4.5]
+    right = [1.0, 2, 4, 3, 1.4, 2.6, 4.6, 3.6]
+    variants = [(name, block) for block in ("frozen", "trained") for name in "abcd"]
+    made = ranks.correlate(left, right, "kendall", variants)
+    value = scipy_stats.kendalltau(left, right).statistic
+    both = [scipy_stats.kendalltau(left, [right[i] for i in (*order, *(4 + i for i in order))]).statistic
+            for order in itertools.permutations(range(4))]
+    assert (made.value, made.test) == (pytest.approx(value), "permutation of 4 methods")
+    assert made.pair.holds == pytest.approx(2 * np.mean([one >= value - 1e-9 for one in both]))
+    assert ranks.correlate(left, right, "kendall").pair.holds < made.pair.holds / 5  # rows are not independent
+    assert ranks.correlate(left, right, "kendall", variants[:7] + [("e", "trained")]).test == "permutation of rows"

@@ -14,7 +14,7 @@ from report_store import METHODS, SOURCES, Shelf, make_grid, make_run, sources
 from suite.errors import UserError
 from suite.grid.expand import load_grid
 from suite.grid.model import Excluded, Grid
-from suite.report.against.comparison import cell_parts, remarks
+from suite.report.against.comparison import lines, remarks
 from suite.report.against.verdict import judged_table
 from suite.report.document import document_of
 from suite.report.published import load_published
@@ -123,10 +123,10 @@ def test_a_row_of_two_blocks_has_a_cell_in_each(tmp_path, layout, second):
     assert table.rows == ("S4D-Real", "S4D-Lin", second, "S4D-Inv")  # what claims call the first is as it was
     assert [line.label for line in table.lines] == ["S4D-Real", "S4D-Lin", "S4D-Real", "S4D-Inv"]
     assert [cells[0].number for cells in table.cells] == ["−30.0", "60.0", "−20.0", "50.0"]
-    against = cell_parts(table)
-    assert len(against) == 4
+    against = {one.row: one for one in lines(table)["sCIFAR"]}
+    assert len(against) == 5  # the column has a line, too
     assert [cells[0].judged[0].row for cells in table.cells] == [line.label for line in table.lines]
-    assert against["S4D-Real", "sCIFAR"] != against[second, "sCIFAR"]
+    assert against["S4D-Real"] != replace(against[second], row="S4D-Real")
     assert f"({second}, sCIFAR)" in " ".join(remarks(table))
 
 

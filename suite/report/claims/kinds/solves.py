@@ -6,29 +6,29 @@ import math
 from dataclasses import replace
 
 from suite.errors import UserError
-from suite.report.claims.language import Stated
-from suite.report.claims.numbers import Numbers
+from suite.report.claims.kinds.kind import Kind, all_of
 from suite.report.claims.outcome import Comparison
+from suite.report.claims.view import View
 from suite.report.statistics.binomial import above_chance
 from suite.report.statistics.multiple import UNTESTED, Pair, together
 
 FEW = "{} seeds have a number, and a claim about most of them needs two"
 
 
-def solves(stated: Stated, numbers: Numbers) -> tuple[Comparison, ...]:
+def solves(view: View) -> tuple[Comparison, ...]:
     """A comparison for each row: those of `left` are above chance in most seeds, those of `others` are not.
 
     Above chance is above `chance` and the margin; the paper marks what is not with an X. Raises UserError for a column
     of anything but accuracy.
     """
-    claim = stated.claim
-    return tuple(_row(stated, str(row), column, row not in claim.others, numbers)
+    claim = view.stated.claim
+    return tuple(_row(view, str(row), column, row not in claim.others)
                  for column in claim.columns for row in (*claim.left, *claim.others))
 
 
-def _row(stated: Stated, row: str, column: str, is_above: bool, numbers: Numbers) -> Comparison:
-    claim = stated.claim
-    datum = numbers.datum(claim, row, column)
+def _row(view: View, row: str, column: str, is_above: bool) -> Comparison:
+    stated, claim = view.stated, view.stated.claim
+    datum = view.datum(row, column)
     shown = datum.metric
     if shown.name.rpartition("/")[2] not in ("accuracy", ""):  # without a name, --only has left the column out
         raise UserError(f"claim {claim.id}: the column {column!r} shows {shown.words}, of which no chance is known",
@@ -40,7 +40,7 @@ def _row(stated: Stated, row: str, column: str, is_above: bool, numbers: Numbers
     bounds = (0.0, math.inf) if is_above else (-math.inf, 0.0)
     made = Comparison(words, shown, n=(datum.n, datum.n), note=f"missing: {datum.why}" if datum.why else "",
                       difference=None if mean is None else mean - bound, name=f"distance from {bound:g} {shown.unit}",
-                      bounds=bounds)
+                      bounds=bounds, test="binomial test of each seed", examples=datum.examples)
     if datum.failed:
         return replace(made, why=f"{row}: {datum.why}", note="")
     if mean is None or (datum.values and datum.n < 2):
@@ -51,3 +51,7 @@ def _row(stated: Stated, row: str, column: str, is_above: bool, numbers: Numbers
              for value in datum.values.values() or [mean]]
     pair = together([*seeds, *[UNTESTED] * (datum.planned - len(seeds))], "most")
     return replace(made, pair=pair if is_above else Pair(pair.fails, pair.holds))
+
+
+SOLVES = Kind(frozenset({"left", "chance", "examples"}), frozenset({"others", "margin"}), solves, all_of, grows=False,
+              sides=False)

@@ -1,0 +1,159 @@
+"""`run --decide` and `plan --decide`: seeds are added, look by look, until each claim has a final word.
+
+A look costs one more seed of the rows of undecided claims, base rows included. What is decided when is in the claims
+(`looks`), and the verdicts are replayed from the store, so the loop keeps no state of its own: it can be stopped, and
+the next call goes on, here or on a cluster.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from suite.cli.requests import Executor, PlanRequest, RunRequest
+from suite.cli.run import checked, finish, held_by_others, slots, told_of_jobs
+from suite.errors import UserError
+from suite.files.output import check_folder
+from suite.grid.model import Grid, GridRun, check_names
+from suite.grid.seeds import at_seed, configurations, in_order, with_runs
+from suite.launch.options import Launched
+from suite.plan.plan import Plan, make_plan
+from suite.report.added import most_seeds, with_added
+from suite.report.claims import declaring
+from suite.report.claims.outcome import Verdict
+from suite.report.document import Document, document_of
+from suite.report.statistics.looks import Looks
+from suite.store import requests
+from suite.store.state import RunState
+from suite.store.store import Store
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the next look at a grid's claims needs: `grid` has all runs so far and these, `wanted` in their order."""
+
+    grid: Grid
+    wanted: tuple[GridRun, ...]
+    rest: int  # runs that the looks after it may cost at most
+
+
+def decide(grids: Sequence[Grid], request: RunRequest) -> int:
+    """Runs look by look until every claim has a final word, then writes the report. Returns 1 if a run failed.
+
+    Raises UserError if no claim about the grids declares looks.
+    """
+    request.check_executor()
+    check_names(grids)
+    check_folder(request.out)
+    _check_declared(grids)
+    store = Store(request.store)
+    until = None if request.hours is None else time.monotonic() + request.hours * 3600
+    tried: set[str] = set()
+    ended: dict[str, RunState] = {}
+    while True:
+        looks = [next_look(grid, store, declares=True) for grid in grids]
+        made = _plan_of(looks, store, request)
+        held = held_by_others(made)
+        fresh = {run.run_id for run in (*made.todo, *held)} - tried
+        if not fresh:
+            break
+        if until is not None and not (request := _within(request, until)).hours:
+            print("the time is over; the same command goes on from here")
+            break
+        tried |= fresh if until is None else set()
+        launched = _start(looks, made, held, request, store)
+        if request.executor is Executor.SLURM and not request.wait:
+            return told_of_jobs(made, launched, store)  # the jobs run by themselves, and the next call goes on
+        ended |= launched.states
+    return finish(grids, store, request, ended)
+
+
+def next_look(grid: Grid, store: Store, declares: bool = False) -> Look:
+    """The runs that the next look needs: the first seeds of every row, then one more of each undecided claim."""
+    most, whole = most_seeds(grid), with_added([grid], store)[0]
+    document = document_of(whole, store)
+    if declares:
+        declaring.declare(whole, store, document.families, document.verdicts)
+    start = min((one.start for one in _plans(document)), default=0)
+    first = [at_seed(run, seed) for seed in in_order(grid.seeds, start) for run in configurations(grid.runs)]
+    wanted = {run.run_id: run for run in first}
+    rest = 0
+    for verdict in sorted(document.verdicts, key=lambda one: len(one.claim.cells)):
+        runs = _next_seed(verdict, document, in_order(grid.seeds, most))
+        wanted |= {run.run_id: run for run in runs}
+        rest += len(runs) * (_most(verdict, document) - (verdict.seeds or start) - 1) if runs else 0
+    there = {run.run_id: run for run in whole.runs}
+    chosen = tuple(there.get(run_id, run) for run_id, run in wanted.items())
+    return Look(with_runs(whole, chosen), chosen, max(rest, 0))
+
+
+def _plans(document: Document) -> list[Looks]:
+    return [plan for plan in document.plans.values() if plan is not None]
+
+
+def _most(verdict: Verdict, document: Document) -> int:
+    plan = document.plans.get(verdict.claim.family)
+    return plan.most if plan else 0
+
+
+def _next_seed(verdict: Verdict, document: Document, order: Sequence[int]) -> list[GridRun]:
+    """One more seed of every cell that an undecided claim names."""
+    if verdict.final or verdict.seeds is None or verdict.seeds >= min(_most(verdict, document), len(order)):
+        return []
+    seed = order[verdict.seeds]
+    runs = {run.run_id: run for run in document.grid.runs}
+    table = next(table for table in document.tables if table.name == verdict.claim.table)
+    cells = {(cell.row, cell.column): cell for row in table.cells for cell in row}
+    return [at_seed(runs[cells[place].run_ids[0]], seed) for place in verdict.claim.cells
+            if place in cells and cells[place].run_ids]
+
+
+def _plan_of(looks: Sequence[Look], store: Store, request: RunRequest | PlanRequest) -> Plan:
+    """The plan of what the looks need, in their order: the first seeds first, then the cheapest claims."""
+    narrow = [replace(look.grid, runs=look.wanted) for look in looks]
+    made = make_plan(narrow, store, request.until, request.reasons if isinstance(request, RunRequest) else ())
+    if isinstance(request, RunRequest) and request.hours is None:
+        return made
+    todo = {run.run_id for run in made.todo}
+    return replace(made, todo=tuple({run.run_id: run for look in looks for run in look.wanted
+                                     if run.run_id in todo}.values()))
+
+
+def _start(looks: Sequence[Look], made: Plan, held: list[GridRun], request: RunRequest,
+           store: Store) -> Launched:
+    """Starts the runs of a look, or, within a time, as many as run at once."""
+    if request.hours is not None and request.executor is not Executor.SLURM:
+        made = replace(made, todo=made.todo[:slots(request) * max(1, len(request.gpus))])
+    start = checked(made, held, request)
+    requests.record([look.grid for look in looks], {run.run_id for run in made.todo}, store)
+    print(f"next look: {len(made.todo)} runs" + (f", and {len(held)} that are under way" if held else ""), flush=True)
+    return start()
+
+
+def _within(request: RunRequest, until: float) -> RunRequest:
+    """The request with the time that is left, as `hours` (0 if none is) and as the limit of a run."""
+    left = max((until - time.monotonic()) / 60, 0.0)
+    return replace(request, hours=left / 60, timeout=min(left, request.timeout or left) or None)
+
+
+def _check_declared(grids: Sequence[Grid]) -> None:
+    for grid in grids:
+        if not most_seeds(grid):
+            raise UserError("no family of claims about this grid declares looks", str(grid.path),
+                            "add `looks: {start: 3, most: 10}` to one in reports/claims.yaml, or leave --decide out")
+
+
+def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
+    """Prints what the next look at each grid costs, and what may follow. Starts nothing."""
+    request.check_executor()
+    _check_declared(grids)
+    store = Store(request.store)
+    looks = [next_look(grid, store) for grid in grids]
+    made = _plan_of(looks, store, request)
+    for look in looks:
+        ids = {run.run_id for run in look.wanted}
+        print(f"{look.grid.name}: the next look runs {sum(run.run_id in ids for run in made.todo)}, "
+              f"the rest at most {look.rest} more")
+    print(f"price of the next look: {made.price.text(slots(request) * max(1, len(request.gpus)))}")
+    return 0

@@ -1,0 +1,62 @@
+"""Whether a family of claims was declared before its runs: its digest, and the words for the report."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from suite.report.claims.claim import Stated
+from suite.report.claims.outcome import Verdict
+from suite.store import declaration
+
+if TYPE_CHECKING:
+    from suite.grid.model import Grid
+    from suite.report.tables.table import Table
+    from suite.store.store import Store
+
+
+def families(stated: Sequence[Stated], tables: Sequence[Table]) -> dict[str, str]:
+    """The digest of each family with looks: its claims, its rules, and the rows of their tables."""
+    rows = {table.name: list(table.rows) for table in tables}
+    found: dict[str, list[Stated]] = {}
+    for one in stated:
+        if one.rules.plan:
+            found.setdefault(one.claim.family, []).append(one)
+    return {name: _digest(members, rows) for name, members in found.items()}
+
+
+def _digest(members: Sequence[Stated], rows: Mapping[str, Sequence[str]]) -> str:
+    content = {"rules": members[0].rules.model_dump(mode="json", exclude={"about"}),
+               "claims": [one.claim.model_dump(mode="json", exclude={"text", "source"}) for one in members],
+               "rows": {one.claim.table: rows[one.claim.table] for one in members}}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def declare(grid: Grid, store: Store, digests: Mapping[str, str], verdicts: Sequence[Verdict]) -> None:
+    """Keep the declarations of these families, with the number of looks that there have been. Raises UserError."""
+    for family, digest in digests.items():
+        declaration.declare(store, grid.name, family, digest, _looks(family, verdicts))
+
+
+def _looks(family: str, verdicts: Sequence[Verdict]) -> int:
+    """The most looks that a claim of the family has reached."""
+    return max((one.looks for one in verdicts if one.claim.family == family), default=0)
+
+
+def with_words(grid: Grid, store: Store, digests: Mapping[str, str],
+               verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
+    """The verdicts with what is known of the declaration of their family."""
+    words = {family: _words(declaration.read(store, grid.name, family), digest, _looks(family, verdicts))
+             for family, digest in digests.items()}
+    return tuple(replace(one, declared=words.get(one.claim.family, "")) if one.seeds else one for one in verdicts)
+
+
+def _words(known: declaration.Declaration | None, digest: str, looks: int) -> str:
+    if known is None or known.looks:
+        return "not declared beforehand"
+    if known.changed is not None or known.digest != digest:
+        return f"the family was changed at look {looks if known.changed is None else known.changed}"
+    return "declared before the first look"

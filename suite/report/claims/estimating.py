@@ -1,0 +1,128 @@
+"""From the cells of a comparison to its estimate: which variance, which test, or why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from suite.report.claims.numbers import Datum
+from suite.report.claims.view import Pool, View
+from suite.report.statistics import contrast
+from suite.report.statistics.contrast import PAIRED, WELCH, Estimate, Summary, Term
+from suite.report.statistics.variance import Variance
+
+SEEDS = "{} and {} seeds have a number, and a comparison needs two on either side"
+BORROWED = "t with a borrowed variance"
+CERTAIN = Variance(0.0, 1.0)  # of a model that gives every seed the same number
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A cell with its coefficient in a comparison, and its column."""
+
+    coefficient: float
+    column: str
+    datum: Datum
+
+
+def common_seeds(cells: Sequence[Counted]) -> list[int]:
+    """The seeds that all of the cells have a number of."""
+    return sorted(set.intersection(*(set(cell.datum.values) for cell in cells)))
+
+
+def at_common_seeds(cells: Sequence[Counted]) -> list[Counted]:
+    """The cells over the seeds that they have in common, if values by seed are known: what pairs of seeds compare."""
+    moving = [cell for cell in cells if not cell.datum.constant]
+    if not moving or not all(cell.datum.values for cell in moving):
+        return list(cells)
+    seeds = common_seeds(moving)
+    return [cell if cell.datum.constant else
+            replace(cell, datum=replace(cell.datum, summary=cell.datum.at(seeds).summary)) for cell in cells]
+
+
+def estimate(cells: Sequence[Counted], n: tuple[int, int], view: View) -> tuple[Estimate, str] | str:
+    """The estimate with a note on its variance, or why there is none. Constants move it, and have no error.
+
+    `n`: the seeds on either side, for the reason.
+    """
+    moving = [cell for cell in cells if not cell.datum.constant]
+    if not moving:
+        return "only printed numbers stand on either side"
+    offset = sum(cell.coefficient * cell.datum.summary.mean for cell in cells
+                 if cell.datum.constant and cell.datum.summary)
+    paired = view.stated.claim.by == "seed" and all(cell.datum.values for cell in moving)
+    made = _by_seed(moving, view) if paired else _unpaired(moving, n, view)
+    return made if isinstance(made, str) else (made[0].shifted(offset) if offset else made[0], made[1])
+
+
+def _by_seed(cells: Sequence[Counted], view: View) -> tuple[Estimate, str] | str:
+    seeds = common_seeds(cells)
+    if len(seeds) < 2:
+        return f"{'one' if seeds else 'no'} seed has both numbers, and a comparison by seed needs two"
+    means = {id(cell): contrast.summarise([cell.datum.values[seed] for seed in seeds]).mean for cell in cells}
+    pools = _pools(cells, view)
+    whole = all(abs(sum(c.coefficient for c in cells if (c.column, c.datum.model) == key)) < 1e-9 for key in pools)
+    note = "; ".join(dict.fromkeys(pool.why for pool in pools.values() if pool.why))
+    pooled = [pools[cell.column, cell.datum.model].variance for cell in cells]
+    known = [one for one in pooled if one is not None]
+    if whole and len(known) == len(cells) and not any(view.alone(cell.datum) for cell in cells):
+        terms = [Term(cell.coefficient, means[id(cell)], len(seeds), one)
+                 for cell, one in zip(cells, known, strict=True)]
+        rows = max(pool.rows for pool in pools.values())
+        return _tested(terms, f"t with seeds as blocks over {rows} rows", paired=True)
+    combined = [sum(cell.coefficient * cell.datum.values[seed] for cell in cells) for seed in seeds]
+    one = contrast.summarise(combined)
+    if not one.std:
+        return "the standard deviation is 0 of the differences"
+    return contrast.contrast([1.0], [one], PAIRED), f"not pooled: {note}" if note and whole else ""
+
+
+def _unpaired(cells: Sequence[Counted], n: tuple[int, int], view: View) -> tuple[Estimate, str] | str:
+    summaries = [cell.datum.summary for cell in cells]
+    known = [one for one in summaries if one is not None and one.n > 1]
+    if len(known) < len(cells):
+        return SEEDS.format(*n)
+    pools = _pools(cells, view)
+    terms, notes, rows = [], [], 0
+    lent: dict[str, tuple[Variance, str]] = {}  # by column: terms of one variance share the object
+    for cell, summary in zip(cells, known, strict=True):
+        pool = pools[cell.column, cell.datum.model]
+        single = view.alone(cell.datum)
+        variance = _own(cell, summary) if single or pool.variance is None else pool.variance
+        if variance is pool.variance:
+            rows = max(rows, pool.rows)
+        elif pool.why and not single and summary.std is not None:
+            notes.append(f"not pooled: {pool.why}")
+        if variance is None:
+            found = lent.get(cell.column) or view.numbers.borrowed(view.stated.claim, cell.column)
+            if found is None:
+                return "a standard deviation is not printed"
+            variance, note = lent[cell.column] = found
+            notes.append(note)
+        terms.append(Term(cell.coefficient, summary.mean, summary.n, variance))
+    made = _tested(terms, BORROWED if lent else _name(rows, terms), paired=False)
+    return made if isinstance(made, str) else (made[0], "; ".join(dict.fromkeys(notes)))
+
+
+def _own(cell: Counted, summary: Summary) -> Variance | None:
+    """The variance of the cell alone; none at all, for a model that gives every seed the same number."""
+    return CERTAIN if cell.datum.deterministic and not summary.std else summary.variance
+
+
+def _name(shared: int, terms: Sequence[Term]) -> str:
+    several = len({id(term.variance) for term in terms if term.variance.value}) > 1
+    if not shared:
+        return WELCH if several or len(terms) > 1 else "t"
+    return f"t with the variance of the column over {shared} rows" if not several else \
+        f"t with the variances of columns over {shared} rows"
+
+
+def _tested(terms: Sequence[Term], test: str, paired: bool) -> tuple[Estimate, str] | str:
+    try:
+        return contrast.combined(terms, test, paired), ""
+    except ValueError:
+        return f"the standard deviation is 0 {'of the differences' if paired else 'on both sides'}"
+
+
+def _pools(cells: Sequence[Counted], view: View) -> dict[tuple[str, str], Pool]:
+    return {(cell.column, cell.datum.model): view.pool(cell.column, cell.datum.model) for cell in cells}

@@ -1,0 +1,86 @@
+"""The looks at a claim, replayed from the data: how many there are, what each shows, and what holds up the next."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from suite.report.claims.claim import Stated
+from suite.report.claims.kinds.registry import KINDS
+from suite.report.claims.numbers import Numbers
+from suite.report.claims.outcome import Comparison
+from suite.report.claims.view import Cache, View
+from suite.report.statistics.multiple import Pair
+
+
+@dataclass(frozen=True)
+class Tested:
+    """The comparisons of a claim at a look of `seeds` seeds (None: of all there are), and what they say together."""
+
+    parts: tuple[Comparison, ...]
+    pair: Pair
+    seeds: int | None = None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class History:
+    """The looks that a claim has reached, in order.
+
+    `stopped` says why the next look does not exist, `held` that it never will. `before` has the comparisons of all
+    seeds there are, if there is no look yet.
+    """
+
+    looks: tuple[Tested, ...]
+    stopped: str = ""
+    held: bool = False
+    before: Tested | None = None
+
+
+def history(stated: Stated, numbers: Numbers, cache: Cache) -> History:
+    """The history of a claim: one look at all seeds, if its family declares no looks or the numbers do not grow."""
+    plan = stated.rules.plan
+    if plan is None or not numbers.seeds:
+        return History((_look(View(stated, numbers, None, cache), None),))
+    seeds = list(numbers.seeds)[:plan.most]
+    there, stopped, held = _leading(stated, numbers, seeds)
+    whole = View(stated, numbers, seeds[:plan.start], cache)
+    columns = dict.fromkeys(column for _, column in stated.claim.cells)
+    waiting = [row for column in columns for row in whole.waits(column)]
+    if there >= plan.start and waiting:
+        there, held = 0, False
+        stopped = f"waits for the first {plan.start} seeds of {', '.join(dict.fromkeys(waiting))}"
+    notes = tuple(f"without {', '.join(rows)} in the variance of {column}, as their first {plan.start} seeds did not "
+                  "all end with a number" for column in columns if (rows := whole.left_out(column)))
+    looks = tuple(replace(_look(View(stated, numbers, seeds[:k], cache), k), notes=notes + _seen(stated, seeds[:k]))
+                  for k in plan.seeds if k <= there)
+    before = None if looks else _look(View(stated, numbers, None, cache), None)
+    return History(looks, stopped, held, before)
+
+
+def _seen(stated: Stated, seeds: Sequence[int]) -> tuple[str, ...]:
+    """A word on honesty, if results of some of these seeds were known when the rules were chosen."""
+    return ("exploratory: rule chosen after these runs",) if set(seeds) & set(stated.rules.seen) else ()
+
+
+def _look(view: View, seeds: int | None) -> Tested:
+    kind, claim = KINDS[view.stated.claim.kind], view.stated.claim
+    parts = kind.compare(view)
+    return Tested(parts, kind.together(claim, [part.pair for part in parts]), seeds)
+
+
+def _leading(stated: Stated, numbers: Numbers, seeds: Sequence[int]) -> tuple[int, str, bool]:
+    """How many leading seeds all cells of the claim have, why there are not more, and whether that is for good."""
+    found = len(seeds), "", False
+    for row, column in stated.claim.cells:
+        datum = numbers.datum(stated.claim, row, column)
+        if datum.constant:
+            continue
+        gap = next((i for i, seed in enumerate(seeds) if seed not in datum.values), len(seeds))
+        if gap >= len(seeds) or gap > found[0]:
+            continue
+        ended = seeds[gap] in datum.ended
+        if gap < found[0] or (ended and not found[2]):
+            words = datum.ended.get(seeds[gap], "")
+            found = gap, f"seed {seeds[gap]} of {row} {words}" if ended else "", ended
+    return found

@@ -1,0 +1,120 @@
+"""Comparisons of sides: left minus right in each place, tested against the bounds of the kind of claim."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from suite.errors import UserError
+from suite.report.claims.claim import Claim, Other, Side, Stated
+from suite.report.claims.estimating import Counted, at_common_seeds, estimate
+from suite.report.claims.numbers import Datum, Numbers, total
+from suite.report.claims.outcome import Comparison
+from suite.report.claims.view import View
+from suite.report.metric import Metric
+from suite.report.statistics.contrast import Estimate, Summary
+from suite.report.statistics.multiple import Pair
+
+Bounds = tuple[float, float]
+SHAPES = frozenset({"epoch", "by", "over", "rows"})  # keys of every kind that compares sides
+
+
+def compare(view: View, bounds_of: Callable[[Stated, Metric], Bounds],
+            name: str = "difference") -> tuple[Comparison, ...]:
+    """A comparison for each place and pair, or for their means."""
+    claim = view.stated.claim
+    places = [claim.places] if claim.over == "mean" else [(place,) for place in claim.places]
+    return tuple(_compare(view, sides, place, bounds_of, name) for place in places for sides in claim.groups)
+
+
+def _compare(view: View, pairs: Sequence[tuple[Side, Other]], places: tuple[str, ...],
+             bounds_of: Callable[[Stated, Metric], Bounds], name: str) -> Comparison:
+    stated, claim = view.stated, view.stated.claim
+    words = _words(claim, pairs, places)
+    terms = _terms(claim, pairs, places)
+    if not terms:
+        raise UserError(f"{pairs[0][0]} against {pairs[0][1]}: every row cancels out", stated.where,
+                        "compare rows that differ")
+    cells = [_cell(view, c, *((place, side) if claim.rows else (side, place))) for (side, place), c in terms.items()]
+    cells = at_common_seeds(cells) if claim.by == "seed" else cells
+    shown = _metric(cells, stated, words)
+    level = pairs[0][1]
+    if isinstance(level, float):
+        cells.append(Counted(-1.0, "", _level(level, shown, view.numbers)))
+    n = tuple(min((cell.datum.n for cell in cells if (cell.coefficient > 0) == left and not cell.datum.constant),
+                  default=0) for left in (True, False))
+    missing = ", ".join(dict.fromkeys(cell.datum.why for cell in cells if cell.datum.why))
+    bounds = bounds_of(stated, shown)
+    part = Comparison(words, shown, n=(n[0], n[1]), name=name, bounds=bounds, examples=_examples(cells),
+                      difference=total([cell.coefficient for cell in cells], [cell.datum for cell in cells]),
+                      note=f"missing: {missing}" if missing else "")
+    made = estimate(cells, part.n, view)
+    if isinstance(made, str):
+        return replace(part, why=f"{made} ({missing})" if missing else made, note="")
+    return _filled(part, *made, bounds, claim.alpha)
+
+
+def _filled(part: Comparison, found: Estimate, note: str, bounds: Bounds, alpha: float) -> Comparison:
+    low, high = found.interval(1 - alpha)
+    return replace(part, pair=between(found, *bounds), difference=found.value, low=low, high=high, estimate=found,
+                   note="; ".join(filter(None, (note, part.note))))
+
+
+def _cell(view: View, coefficient: float, row: str, column: str) -> Counted:
+    return Counted(coefficient, column, view.datum(row, column))
+
+
+def _words(claim: Claim, pairs: Sequence[tuple[Side, Other]], places: Sequence[str]) -> str:
+    where = "mean" if len(places) > 1 else places[0]
+    if len(pairs) > 1:
+        return f"{where}, mean of {len(pairs)} pairs"
+    one, other = pairs[0]
+    return f"{where}, {one} against {other}" if len(claim.groups) > 1 else where
+
+
+def _terms(claim: Claim, pairs: Sequence[tuple[Side, Other]], places: Sequence[str]) -> dict[tuple[str, str], float]:
+    """How often each cell, by name and place, is counted in left minus right, but those that cancel.
+
+    A cell that both sides name is one term: as two they would pass for independent, and the error would be wrong.
+    """
+    found: dict[tuple[str, str], float] = {}
+    for one, other in pairs:
+        sides = [(one, 1.0)] if isinstance(other, float) else [(one, 1.0), (other, -(claim.share or 1.0))]
+        names = [pair for side, c in sides
+                 for pair in ([(side, c)] if isinstance(side, str) else [(side.of, c), (side.less, -c)])]
+        for place in places:
+            for name, c in names:
+                found[name, place] = found.get((name, place), 0.0) + c / len(places) / len(pairs)
+    return {cell: c for cell, c in found.items() if abs(c) > 1e-12}
+
+
+def _level(value: float, shown: Metric, numbers: Numbers) -> Datum:
+    """A number of the paper's text, which has no error."""
+    if numbers.profile != "paper":
+        why = f"the level is the paper's, and not comparable with the profile {numbers.profile}"
+        return Datum(shown, None, why=why)
+    return Datum(shown, Summary(1, value, None), constant=True)
+
+
+def _metric(cells: Sequence[Counted], stated: Stated, words: str) -> Metric:
+    metrics = [cell.datum.metric for cell in cells]
+    shown = {(m.unit, m.direction): m for m in metrics if m.name}  # the rest is not asked for
+    if len(shown) > 1:
+        raise UserError(f"{words}: {' and '.join(m.words for m in shown.values())} cannot be compared", stated.where)
+    return next(iter(shown.values()), metrics[0])
+
+
+def _examples(cells: Sequence[Counted]) -> int | None:
+    """How many examples the numbers were evaluated on, if all on as many."""
+    found = {cell.datum.examples for cell in cells if not cell.datum.constant}
+    return found.pop() if len(found) == 1 else None
+
+
+def between(made: Estimate, low: float, high: float) -> Pair:
+    """Two-sided p values that the true value lies between the bounds, and that it does not."""
+    finite = [(bound, inside, outside) for bound, inside, outside in (
+        (low, made.above, made.below), (high, made.below, made.above)) if not math.isinf(bound)]
+    holds = max(inside(bound) for bound, inside, _ in finite)
+    fails = min(outside(bound) for bound, _, outside in finite)
+    return Pair(min(2 * holds, 1.0), min(2 * fails, 1.0))

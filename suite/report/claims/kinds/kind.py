@@ -1,0 +1,44 @@
+"""What a kind of claim is: the keys that it has, and how it is tested."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from suite.report.claims.claim import Claim
+from suite.report.claims.outcome import Comparison
+from suite.report.claims.view import View
+from suite.report.statistics.multiple import Needed, Pair, together
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of claim: keys that it must and may have, the function that makes its comparisons, what they say together.
+
+    `grows`: whether it may be tested at several looks. `sides`: whether it compares sides of `left` and `right`.
+    `no_difference`: whether an interval within the margin is a verdict.
+    """
+
+    must: frozenset[str]
+    may: frozenset[str]
+    compare: Callable[[View], tuple[Comparison, ...]]
+    together: Callable[[Claim, Sequence[Pair]], Pair]
+    grows: bool = True
+    sides: bool = True
+    no_difference: bool = False
+
+
+def by_columns(claim: Claim, parts: Sequence[Pair]) -> Pair:
+    """What the comparisons of a claim, in order, say together: of the pairs in each column, then of the columns."""
+    size = len(claim.groups) or 1
+    needed: Needed = "all" if claim.over == "mean" else claim.of_columns
+    return together([together(parts[i:i + size], claim.of_pairs if size > 1 else "all")
+                     for i in range(0, len(parts), size)], needed)
+
+
+def all_of(claim: Claim, parts: Sequence[Pair]) -> Pair:
+    """All comparisons must hold."""
+    return together(parts)

@@ -1,0 +1,147 @@
+"""What a claim sees at a look: its cells over the first seeds, and the variance of a seed in each column.
+
+At look k the rows that the claim names count with their first k seeds, all other rows of the column with the first
+`start` seeds. So a verdict does not change if somebody runs more seeds of another row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from suite.report.claims.claim import Stated
+from suite.report.claims.numbers import Datum, Numbers
+from suite.report.statistics.variance import Variance, alike, alike_in_blocks, in_blocks, pooled
+
+
+@dataclass(frozen=True)
+class Pool:
+    """The variance of a seed in a column, over the cells of one kind of model; None, and `why`, if it is not pooled."""
+
+    variance: Variance | None
+    rows: int
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Column:
+    """The cells of a column by row, of all seeds and over the `first` ones; `alike`: their variances may be pooled."""
+
+    cells: Mapping[str, Datum]
+    first: Mapping[str, Datum]
+    alike: bool
+
+
+@dataclass
+class Cache:
+    """What views of one set of numbers share."""
+
+    columns: dict[tuple[object, ...], Column] = field(default_factory=dict)
+    pools: dict[tuple[object, ...], Pool] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class View:
+    """The numbers of a claim: over the first `seeds`, or all that there are if it is None."""
+
+    stated: Stated
+    numbers: Numbers
+    seeds: Sequence[int] | None = None
+    cache: Cache = field(default_factory=Cache)
+
+    def datum(self, row: str, column: str) -> Datum:
+        """The cell as the claim sees it."""
+        datum = self.numbers.datum(self.stated.claim, row, column)
+        return datum if self.seeds is None or datum.constant or not datum.values else datum.at(self.seeds)
+
+    def is_chance(self, datum: Datum) -> bool:
+        """Whether the cell is an X: most of its first seeds end no better than chance."""
+        if not datum.chance:
+            return False
+        seeds = list(datum.values) if self.seeds is None else self._first
+        return 2 * sum(seed in datum.chance for seed in seeds) > len(seeds)
+
+    def alone(self, datum: Datum) -> bool:
+        """Whether the variance of the cell is not pooled, whatever the rule of its family."""
+        return datum.deterministic or datum.failed or self.is_chance(datum)
+
+    def pool(self, column: str, model: str) -> Pool:
+        """The variance of the cells of a column with this kind of model."""
+        if self.stated.rules.variance == "cell":
+            return Pool(None, 0)
+        key = (*self._key(column), model, None if self.seeds is None else (self._named, tuple(self.seeds)))
+        if key not in self.cache.pools:
+            self.cache.pools[key] = self._pool(column, model)
+        return self.cache.pools[key]
+
+    def left_out(self, column: str) -> tuple[str, ...]:
+        """Rows of the column whose first seeds did not all give a number: they are not in the pool."""
+        return tuple(row for row, datum in self._column(column).items() if datum.ended.keys() & set(self._first))
+
+    def waits(self, column: str) -> tuple[str, ...]:
+        """Rows of the column whose first seeds are not there yet, and have not ended for good."""
+        return tuple(row for row, datum in self._column(column).items()
+                     if any(seed not in datum.values and seed not in datum.ended for seed in self._first))
+
+    @property
+    def _by_seed(self) -> bool:
+        return self.stated.claim.by == "seed"
+
+    @cached_property
+    def _first(self) -> Sequence[int]:
+        """The seeds on which X and the guard are settled, and with which other rows count."""
+        plan = self.stated.rules.plan
+        return self.numbers.seeds[:plan.start] if plan else ()
+
+    @cached_property
+    def _named(self) -> frozenset[str]:
+        claim = self.stated.claim
+        return frozenset(claim.places if claim.rows else claim.names)
+
+    def _key(self, column: str) -> tuple[object, ...]:
+        claim = self.stated.claim
+        return claim.table, column, claim.epoch, self._by_seed, self.stated.rules.looks, self.seeds is None
+
+    def _column(self, column: str) -> Mapping[str, Datum]:
+        """Every cell of the column that has runs or printed seeds."""
+        claim = self.stated.claim
+        data = {row: self.numbers.datum(claim, row, column) for row in self.numbers.rows(claim)}
+        return {row: datum for row, datum in data.items() if not datum.constant and (datum.planned or datum.n)}
+
+    def _pool(self, column: str, model: str) -> Pool:
+        key = (*self._key(column), model)
+        if key not in self.cache.columns:
+            self.cache.columns[key] = self._settled(column, model)
+        settled = self.cache.columns[key]
+        now = dict(settled.first)
+        if self.seeds is not None:
+            now |= {row: settled.cells[row].at(self.seeds) for row in settled.first.keys() & self._named}
+            now = {row: now[row] for row in settled.first}
+        if len(now) < 2:
+            return Pool(None, len(now))
+        variance = in_blocks({row: datum.values for row, datum in now.items()}) if self._in_blocks(now) else \
+            pooled(_variances(now))
+        if variance is None:
+            return Pool(None, len(now))
+        return Pool(variance, len(now)) if settled.alike else Pool(None, len(now), "the variances differ")
+
+    def _settled(self, column: str, model: str) -> Column:
+        """The cells that are pooled unless the guard says no, with what it says of their first seeds."""
+        cells = {row: datum for row, datum in self._column(column).items()
+                 if datum.n and datum.model == model and not self.alone(datum)}
+        first = cells
+        if self.seeds is not None:
+            first = {row: datum.at(self._first) for row, datum in cells.items()}
+            first = {row: datum for row, datum in first.items() if datum.n == len(self._first)}
+        first = {row: datum for row, datum in first.items() if datum.summary and datum.summary.std is not None}
+        alike_ = alike_in_blocks({row: datum.values for row, datum in first.items()}) if self._in_blocks(first) else \
+            alike(_variances(first))
+        return Column(cells, first, alike_)
+
+    def _in_blocks(self, data: Mapping[str, Datum]) -> bool:
+        return self._by_seed and bool(data) and all(datum.values for datum in data.values())
+
+
+def _variances(data: Mapping[str, Datum]) -> list[Variance]:
+    return [v for datum in data.values() if datum.summary and (v := datum.summary.variance) is not None]

@@ -1,0 +1,170 @@
+"""`--decide`: seeds are added for undecided claims alone, and belong to the grid from then on. Runs are faked here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from report_store import write_done
+
+from suite.cli import run as running
+from suite.cli.main import main
+from suite.grid.expand import load_grid
+from suite.grid.seeds import at_seed, in_order, with_runs
+from suite.launch.options import Launched
+from suite.report.added import most_seeds, with_added
+from suite.store import declaration
+from suite.store.merge import merge
+from suite.store.store import Store
+
+ROOT = Path(__file__).parents[2]
+QUICKSTART = str(ROOT / "grids/quickstart.yaml")
+EFFECTS = {"S4D-Real": -3.0, "S4D-Lin ×100": -5.0}
+
+
+class Faked:
+    """Runs in no time: an accuracy of 40 plus the method's effect and half a point of noise."""
+
+    def __init__(self, store: Path) -> None:
+        self.store, self.launches, self.effects = Store(store), [], dict(EFFECTS)  # type: ignore[var-annotated]
+        self.most = 10**6
+
+    def launch(self, plan_, held, options, executor):  # type: ignore[no-untyped-def]
+        runs = [*plan_.todo, *held][:self.most]
+        self.launches.append([run.name for run in runs])
+        for run in runs:
+            noise = np.random.default_rng(int(run.run_id[:8], 16)).normal() / 2
+            top = (40 + self.effects.get(run.labels["method"], 0.0) + noise) / 100
+            epochs = run.config.train.epochs
+            self.store.add(run.config)
+            write_done(self.store, run, [0.1] * (epochs - 1) + [top])
+        return Launched({})
+
+
+@pytest.fixture
+def faked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faked:
+    made = Faked(tmp_path / "runs")
+    monkeypatch.setattr(running, "_launch", made.launch)
+    monkeypatch.setattr(running, "check_data", lambda runs: None)
+    monkeypatch.chdir(tmp_path)
+    return made
+
+
+def decide(*more: str) -> int:
+    return main([QUICKSTART, "--decide", *more])
+
+
+def claims(folder: Path) -> dict[str, dict[str, object]]:
+    told = json.loads((folder / "reports/quickstart.cells.json").read_text())
+    return {claim["id"]: claim for claim in told["claims"]}
+
+
+def test_seeds_are_added_until_every_claim_has_a_final_word(faked: Faked, tmp_path: Path) -> None:
+    assert decide() == 0
+    assert len(faked.launches[0]) == 30  # the first three seeds of every row, also of those without a claim
+    assert {claim["verdict"] for claim in claims(tmp_path).values()} == {"supported"}
+    assert {claim["declared"] for claim in claims(tmp_path).values()} == {"declared before the first look"}
+    further = [name for launch in faked.launches[1:] for name in launch]
+    assert not [name for name in further if "Inv" in name or "LegS" in name]
+    before = len(faked.launches)
+    assert decide() == 0
+    assert len(faked.launches) == before  # a second call starts nothing
+
+
+def test_only_rows_of_undecided_claims_get_seeds_and_these_belong_to_the_grid(
+        faked: Faked, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    faked.effects["S4D-Real"] = -0.4
+    assert decide() == 0
+    rows = {name.rsplit(" seed", 1)[0] for launch in faked.launches[1:] for name in launch}
+    assert rows == {"sCIFAR S4D-Lin", "sCIFAR S4D-Real", "SC S4D-Lin", "SC S4D-Real"}
+    made = claims(tmp_path)
+    assert {made[f"quickstart-scale-{task}"]["seeds"] for task in ("sc", "scifar")} == {3}
+    late = made["quickstart-real-sc"]
+    assert late["verdict"] != "undecided" and int(str(late["seeds"])) > 3
+    seeds = len(next(cell for cell in json.loads((tmp_path / "reports/quickstart.cells.json").read_text())["cells"]
+                     if (cell["row"], cell["column"]) == ("S4D-Real", "SC"))["values"])
+    assert seeds >= int(str(late["seeds"]))
+    total = sum(map(len, faked.launches))
+    capsys.readouterr()
+    assert main(["status", QUICKSTART]) == 0
+    assert f"{total} runs: {total} done" in capsys.readouterr().out
+    assert main(["gc", QUICKSTART]) == 0
+    assert "0 runs were started by these grids and are no longer named" in capsys.readouterr().out
+    assert main(["why", QUICKSTART, "S4D-Real", "SC", "seed=3"]) == 0
+    assert main(["plan", QUICKSTART]) == 0
+    assert "× 3 seeds" in capsys.readouterr().out  # without --decide, the grid's own seeds
+
+
+def test_added_seeds_are_kept_checked_and_merged_with_their_declaration(faked: Faked, tmp_path: Path) -> None:
+    faked.effects["S4D-Real"] = -0.4
+    assert decide() == 0
+    assert main(["freeze", QUICKSTART, "--out", "kept"]) == 0
+    assert 3 in json.loads((tmp_path / "kept/frozen.json").read_text())["added"]
+    assert main(["report", "--check", "kept"]) == 0
+    merge(tmp_path / "kept", tmp_path / "other")
+    both = [declaration.read(Store(tmp_path / name), "quickstart", "quickstart") for name in ("runs", "other")]
+    assert both[0] is not None and both[0] == both[1]
+    grid = load_grid(ROOT / "grids/quickstart.yaml", None, (), ())
+    assert len(with_added([grid], Store(tmp_path / "other"))[0].runs) == sum(map(len, faked.launches))
+
+
+def test_runs_from_before_are_not_declared_beforehand(faked: Faked, tmp_path: Path) -> None:
+    assert main([QUICKSTART]) == 0
+    assert {claim["declared"] for claim in claims(tmp_path).values()} == {"not declared beforehand"}
+    assert decide() == 0
+    assert {claim["declared"] for claim in claims(tmp_path).values()} == {"not declared beforehand"}
+
+
+def test_a_family_that_was_edited_after_the_first_look_is_told(tmp_path: Path) -> None:
+    store = Store(tmp_path / "runs")
+    declaration.declare(store, "g", "f", "one", 0)
+    declaration.declare(store, "g", "f", "one", 1)
+    assert declaration.read(store, "g", "f") == declaration.Declaration("one", 0)
+    declaration.declare(store, "g", "f", "two", 2)
+    declaration.declare(store, "g", "f", "three", 4)
+    assert declaration.read(store, "g", "f") == declaration.Declaration("one", 0, 2)  # the first is never changed
+    assert declaration.read(store, "g", "other") is None
+
+
+def test_what_does_not_finish_is_not_started_for_ever(faked: Faked) -> None:
+    faked.most = 7
+    assert decide() == 0
+    first = len(faked.launches)
+    assert first < 3
+    faked.most = 10**6
+    assert decide() == 0  # the next call goes on
+    assert sum(map(len, faked.launches)) >= 30
+
+
+def test_hours_bound_it(faked: Faked, capsys: pytest.CaptureFixture[str]) -> None:
+    assert decide("--hours", "1", "--jobs", "4") == 0
+    assert {len(launch) for launch in faked.launches[:7]} == {4}  # as many as run at once, then the clock is asked
+    assert decide("--hours", "0.0000001", "--jobs", "4", "--store", "empty") == 0
+    assert "the time is over; the same command goes on from here" in capsys.readouterr().out
+    assert main([QUICKSTART, "--hours", "1"]) == 2
+    assert "only --decide reads this" in capsys.readouterr().err
+
+
+def test_plan_decide_says_what_the_next_look_costs(faked: Faked, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", QUICKSTART, "--decide"]) == 0
+    assert "quickstart: the next look runs 30, the rest at most 0 more" in capsys.readouterr().out
+    faked.effects["S4D-Real"] = -0.4
+    assert main([QUICKSTART]) == 0
+    capsys.readouterr()
+    assert main(["plan", QUICKSTART, "--decide"]) == 0
+    assert "the next look runs 4, the rest at most 24 more" in capsys.readouterr().out
+    assert main([str(ROOT / "grids/kernels.yaml"), "--decide"]) == 2
+    assert "no family of claims about this grid declares looks" in capsys.readouterr().err
+
+
+def test_the_order_of_seeds() -> None:
+    assert in_order([0, 1, 2], 5) == (0, 1, 2, 3, 4)
+    assert in_order([0, 5, 7], 5) == (0, 5, 7, 8, 9)
+    assert in_order([100, 101], 3) == (100, 101, 102)
+    assert in_order(range(12), 10) == tuple(range(10))
+    grid = load_grid(ROOT / "grids/quickstart.yaml", None, (), ())
+    more = with_runs(grid, [at_seed(grid.runs[0], 5)])
+    assert (more.seeds, len(more.runs)) == ((0, 1, 2, 3, 4, 5), len(grid.runs) + 1)  # no seed is skipped
+    assert most_seeds(grid) == 10

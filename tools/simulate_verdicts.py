@@ -1,0 +1,191 @@
+"""How often verdicts err, and what they find, simulated with the suite's own code. `python tools/simulate_verdicts.py`
+
+Each scenario is a family of claims with the spreads and effects of kept runs. An experiment draws every seed of every
+row, shows the first `start`, and then does as `--decide` does: one more seed of the rows of claims without a final
+word. Prints, for each scenario, how often all real effects are supported, how often any verdict is false, and how many
+runs it took.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from suite.report.claims.claim import Claim, Family, LooksPlan, Stated
+from suite.report.claims.judge import judge
+from suite.report.claims.numbers import Datum
+from suite.report.claims.outcome import Verdict
+from suite.report.metric import metric
+from suite.report.statistics.contrast import summarise
+
+ACCURACY = metric("val/accuracy", "")
+PLAN = LooksPlan(start=3, most=10)
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A family of claims that left is worse than right, in a column, and what the truth is.
+
+    `means` and `spread` by column and row (a row without a mean has 0); `seed_spread` is what all rows of a seed share.
+    """
+
+    name: str
+    rows: tuple[str, ...]
+    spread: Mapping[str, Mapping[str, float] | float]
+    claims: tuple[tuple[str, str, str], ...]  # left, right, column
+    means: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    by_seed: bool = False
+    seed_spread: float = 0.0
+    rules: Family = Family(looks=PLAN)
+
+    def null(self, name: str = "") -> Scenario:
+        """The same without any effect."""
+        return replace(self, name=name or f"{self.name}, no effects", means={})
+
+    @property
+    def stated(self) -> list[Stated]:
+        """The claims as the judge takes them."""
+        return [Stated(Claim(id=f"c{i}", text="t", source="s", family="f", table="t", kind="worse", left=left,  # type: ignore[arg-type]
+                             right=right, columns=column, by="seed" if self.by_seed else None),  # type: ignore[arg-type]
+                       "", len(self.claims), self.rules) for i, (left, right, column) in enumerate(self.claims)]
+
+    def effect(self, claim: tuple[str, str, str]) -> float:
+        """What left is better by, in truth."""
+        left, right, column = claim
+        return self.means.get((column, left), 0.0) - self.means.get((column, right), 0.0)
+
+
+@dataclass
+class Drawn:
+    """One experiment: all values by column and row, of which the first `shown` are there."""
+
+    values: dict[tuple[str, str], np.ndarray]
+    shown: dict[tuple[str, str], int]
+    names: tuple[str, ...]
+    made: dict[tuple[str, str, int], Datum] = field(default_factory=dict)
+    profile = "paper"
+    seeds: Sequence[int] = range(PLAN.most)
+
+    def datum(self, claim: Claim, row: str, column: str) -> Datum:
+        """The seeds that have run."""
+        n = self.shown[column, row]
+        if (column, row, n) not in self.made:
+            there = self.values[column, row][:n].tolist()
+            self.made[column, row, n] = Datum(ACCURACY, summarise(there), dict(enumerate(there)), planned=n,
+                                              model="ssm")
+        return self.made[column, row, n]
+
+    def published(self, claim: Claim, row: str, column: str) -> None:
+        """Nothing."""
+
+    def rows(self, claim: Claim) -> Sequence[str]:
+        """All of them."""
+        return self.names
+
+    def borrowed(self, claim: Claim, column: str) -> None:
+        """Nothing."""
+
+    def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:
+        """None."""
+        return {}
+
+
+def draw(scenario: Scenario, generator: np.random.Generator, start: int = PLAN.start) -> Drawn:
+    """An experiment with normal errors; the first `start` seeds have run."""
+    values = {}
+    for column, spread in scenario.spread.items():
+        shared = generator.normal(size=PLAN.most) * scenario.seed_spread
+        for row in scenario.rows:
+            std = spread if isinstance(spread, float | int) else spread[row]
+            values[column, row] = 50 + scenario.means.get((column, row), 0.0) + shared + \
+                generator.normal(size=PLAN.most) * std
+    return Drawn(values, dict.fromkeys(values, start), scenario.rows)
+
+
+def decide(scenario: Scenario, drawn: Drawn, stated: Sequence[Stated]) -> tuple[Verdict, ...]:
+    """As `--decide`: one more seed of the rows of open claims, until each has a final word."""
+    while True:
+        verdicts = judge(stated, drawn)
+        cells = {(column, row) for verdict in verdicts if not verdict.final
+                 for row, column in verdict.claim.cells}
+        if not cells:
+            return verdicts
+        for verdict in verdicts:
+            if not verdict.final:
+                there = min(drawn.shown[column, row] for row, column in verdict.claim.cells)
+                for row, column in verdict.claim.cells:
+                    drawn.shown[column, row] = max(drawn.shown[column, row], there + 1)
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Shares of experiments: `found` all real effects were supported, `false` any verdict was false; and mean runs."""
+
+    found: float
+    false: float
+    runs: float
+    words: Mapping[str, float]
+
+
+def rates(scenario: Scenario, rounds: int, seed: int = 0) -> Rates:
+    """The rates of a scenario over so many experiments."""
+    generator, stated = np.random.default_rng(seed), scenario.stated
+    effects = [scenario.effect(claim) for claim in scenario.claims]
+    found = false = runs = 0
+    words: dict[str, int] = {}
+    for _ in range(rounds):
+        drawn = draw(scenario, generator)
+        verdicts = decide(scenario, drawn, stated)
+        told = [verdict.verdict for verdict in verdicts]
+        found += all(word == "supported" for word, effect in zip(told, effects, strict=True) if effect < 0)
+        false += any((word == "supported" and effect >= 0) or (word == "contradicted" and effect <= 0)
+                     for word, effect in zip(told, effects, strict=True))
+        runs += sum(drawn.shown.values())
+        for word in told:
+            words[word] = words.get(word, 0) + 1
+    return Rates(found / rounds, false / rounds, runs / rounds,
+                 {word: count / rounds / len(effects) for word, count in sorted(words.items())})
+
+
+QUICK_ROWS = ("Lin", "Inv", "LegS", "Real", "x100")
+QUICKSTART = Scenario(  # pooled deviations and effects of the kept quickstart
+    "quickstart", QUICK_ROWS, {"sCIFAR": 1.09, "SC": 1.68},
+    tuple((left, "Lin", column) for left in ("Real", "x100") for column in ("sCIFAR", "SC")),
+    {("sCIFAR", "Real"): -2.10, ("sCIFAR", "x100"): -3.67, ("SC", "Real"): -4.46, ("SC", "x100"): -5.65})
+INIT_ROWS = ("Lin", "x0.01", "x100", "Inv", "Inv2", "Quad", "Random", "Real")
+INITS = Scenario(  # seeds as blocks: the residual deviation of the 42 kept runs of this column; a seed moves it by 1.3
+    "first-epoch-inits", INIT_ROWS, {"x": 0.94},
+    (("x0.01", "Lin", "x"), ("x100", "Lin", "x"), ("Inv2", "Inv", "x"), ("Quad", "Inv", "x"), ("Random", "Inv", "x"),
+     ("Real", "Inv", "x")),
+    {("x", "x0.01"): -9.89, ("x", "x100"): -7.93, ("x", "Inv2"): -1.95, ("x", "Random"): -8.53, ("x", "Real"): -4.41},
+    by_seed=True, seed_spread=1.3)
+KEPT_SPREADS = {"sCIFAR": {"Lin": 0.61, "Inv": 1.05, "LegS": 0.91, "Real": 1.33, "x100": 1.35},
+                "SC": {"Lin": 0.68, "Inv": 2.46, "LegS": 2.06, "Real": 0.26, "x100": 1.80}}
+WIDE = replace(INITS, name="first-epoch-inits, with the deviation of its own 24 runs", spread={"x": 1.16})
+UNEQUAL = replace(QUICKSTART.null("unequal variances, ratios of the kept runs, no effects"), spread=KEPT_SPREADS)
+TWICE = replace(QUICKSTART.null("both tested rows twice the spread of the others, no effects"), spread={
+    column: dict.fromkeys(QUICK_ROWS, 1.0) | {"Real": 2.0, "x100": 2.0} for column in ("sCIFAR", "SC")})
+ALL = (QUICKSTART, QUICKSTART.null(), INITS, INITS.null(), WIDE, UNEQUAL, TWICE)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rounds", type=int, default=2_000, help="experiments for each scenario (default: 2000)")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    print(f"{'scenario':<62} {'all found':>9} {'any false':>9} {'runs':>6}  words, share of claims")
+    for scenario in ALL:
+        started = time.monotonic()
+        made = rates(scenario, args.rounds, args.seed)
+        words = ", ".join(f"{word} {share:.3f}" for word, share in made.words.items())
+        print(f"{scenario.name:<62} {made.found:>9.3f} {made.false:>9.4f} {made.runs:>6.1f}  {words}"
+              f"  ({time.monotonic() - started:.0f} s)")
+
+
+if __name__ == "__main__":
+    main()
