@@ -15,7 +15,7 @@ HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex a
 \documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage{lmodern,textcomp,array,booktabs}
+\usepackage{lmodern,textcomp,array,booktabs,graphicx}
 \usepackage[margin=2cm]{geometry}
 \renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}
 \raggedbottom
@@ -36,6 +36,6 @@ def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict]) 
     md = [markdown.section(table, document.grid) for document, table in tables]
     verdicts = [verdict for document in documents for verdict in document.verdicts]
     md += [markdown.claims(verdicts, printed)] if verdicts else []
-    return {"tables.tex": (HEAD + "\n".join(tex) + "\\end{document}\n").encode(),
+    return {"tables.tex": (HEAD + "\\clearpage\n".join(tex) + "\\end{document}\n").encode(),
             "tables.md": ("# Tables\n\n" + "\n\n".join(md) + "\n").encode(),
             "claims-published.md": markdown.paper_claims(list(printed.values())).encode()}

@@ -25,7 +25,7 @@ PREAMBLE = r"""% In the preamble of your document:
 %   \usepackage{array,booktabs}
 """
 PAGE = 12  # claims on a page
-WIDE = 5  # columns that fit the page side by side
+WIDE = 3  # columns that fit the page side by side, whatever their headings
 ASCII = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
@@ -54,7 +54,8 @@ def render(document: Document, drawn: Sequence[Drawing] = (),
     Figures and the verdicts on the published numbers have no place in it.
     """
     texts = [text for table in document.tables for text in _environments(table, document.grid)]
-    return PREAMBLE + "\n".join([*texts, *claims(document)])
+    fitted = "%   \\usepackage{graphicx}\n" if any(r"\resizebox" in text for text in texts) else ""
+    return PREAMBLE + fitted + "\n".join([*texts, *claims(document)])
 
 
 def claims(document: Document) -> list[str]:
@@ -139,13 +140,14 @@ def _compared(table: Table, column: str, lines: Sequence[comparison.Line], label
 
 def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str] = ()) -> str:
     width = len(made.tops)
+    fitted = r"  \resizebox{\ifdim\width>\linewidth\linewidth\else\width\fi}{!}{%"  # what is still too wide shrinks
     lines = [
         r"\begin{table}[htbp]",
         r"  \centering",
         r"  \setlength{\belowcaptionskip}{6pt}",
         rf"  \caption{{{caption}}}",
         rf"  \label{{tab:{label}}}",
-        *([r"  \small" if width <= 2 * WIDE else r"  \scriptsize", r"  \setlength{\tabcolsep}{3pt}"]
+        *([r"  \small" if width <= 3 * WIDE else r"  \scriptsize", r"  \setlength{\tabcolsep}{3pt}", fitted]
           if width > WIDE else []),
         rf"  \begin{{tabular}}{{l{'c' * width}}}",
         r"    \toprule",
@@ -156,7 +158,7 @@ def _environment(caption: str, label: str, made: Sheet[str], below: Sequence[str
         r"    \midrule",
         *(line for i, side in enumerate(made.sides) for line in _side(made, i, side)),
         r"    \bottomrule",
-        r"  \end{tabular}",
+        r"  \end{tabular}" + ("}" if width > WIDE else ""),
         *([rf"  \par\smallskip\footnotesize\raggedright {' '.join(map(escape, below))}"] if below else []),
         r"\end{table}",
     ]
