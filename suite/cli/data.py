@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from suite.cli.requests import DataRequest
 from suite.config import own_data
-from suite.config.fields import Data
+from suite.config.fields import Data, Flat
 from suite.data import cache, cards, checks, cifar_jpeg, download, hub, places, prepared, progress_bar, stamps
 from suite.data.families import FAMILIES, family
 from suite.data.prepared_types import Prepared
@@ -251,11 +251,11 @@ def tasks(name: str, wanted: str | None) -> list[str]:
     return [wanted]
 
 
-def options(name: str, variant: str, sets: Sequence[str]) -> dict[str, Any]:
+def options(name: str, variant: str, sets: Sequence[str]) -> Flat:
     """The options of `--set`, read as YAML. Raises UserError for one that the card does not have."""
     from suite.files.yaml import parse_yaml
 
-    found: dict[str, Any] = {}
+    found: Flat = {}
     for text in sets:
         key, equals, value = text.partition("=")
         if not equals:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Any
 
 from suite.config import plugin
-from suite.config.fields import Data
+from suite.config.fields import Data, Flat
 from suite.data import cards
 from suite.errors import UserError
 from suite.files import study
@@ -26,7 +25,7 @@ def source(name: str, variant: str, task: str) -> str:
         return ""
     declared = card.tasks.get(task)
     plugin.check_name(card.prepare, "data.name")
-    told: dict[str, Any] = {
+    told: Flat = {
         "prepare": [card.prepare, plugin.source(card.prepare, "data.name")],
         "variant": card.variant(variant).model_dump(mode="json", exclude=TEXTS | {"files"}),
         "files": {key: file.sha256 for key, file in card.variant(variant).files.items()},
@@ -37,7 +36,7 @@ def source(name: str, variant: str, task: str) -> str:
     return hashlib.sha256(canonical(told).encode()).hexdigest()[:16]
 
 
-def fill(data: dict[str, Any], task: str) -> None:
+def fill(data: Flat, task: str) -> None:
     """Add the digest to the fields of `data` where these are a user's own. Raises UserError as `cards.load` does."""
     if cards.load(data["name"]).prepare is not None and not data.get("name_source"):
         data["name_source"] = source(data["name"], data["variant"], task)
