@@ -223,9 +223,7 @@ class TestParts:
         # None from a worker. The thread of the pool's library may say that it was interrupted, too.
         of_library = errors.count("Exception in thread ExecutorManagerThread")
         assert errors.count("Traceback") - of_library == (0 if how == signal.SIGKILL else 1), errors
-        # The tracker of the pool's library tells what it cleans up, after Ctrl-C only now and then.
-        ours = [line for line in errors.splitlines() if "resource_tracker" not in line]
-        assert not any("Warning" in line for line in ours), errors
+        assert how == signal.SIGKILL or "Warning" not in errors  # killed, loky's tracker tells what it cleans up
 
     def test_no_process_is_left_when_all_is_done_or_the_caller_stops(self, tmp_path: Path,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
