@@ -16,6 +16,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from suite.config.outcomes import FILE as OUTCOMES
 from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
@@ -117,8 +118,9 @@ def _keep(source: Store, target: Store, run_id: str, numbers: str) -> None:
     """Copy of a run its configuration, numbers, and what it was computed with, less who started it where."""
     folder = target.folder(run_id)
     folder.mkdir(parents=True)
-    for name in ("config.json", numbers):
-        (folder / name).write_bytes((source.folder(run_id) / name).read_bytes())
+    for name in ("config.json", numbers, OUTCOMES):
+        if name != OUTCOMES or (source.folder(run_id) / name).exists():  # earlier releases recorded none
+            (folder / name).write_bytes((source.folder(run_id) / name).read_bytes())
     record = source.provenance(run_id)
     if record is not None:
         attempts = [{key: value for key, value in attempt.content().items() if key not in ("host", "command")}

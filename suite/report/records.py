@@ -36,7 +36,10 @@ class PublishedRecord:
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class CellRecord:
-    """A cell of a table; the fields are those of `tables.table.Cell`, `values` by seed."""
+    """A cell of a table; the fields are those of `tables.table.Cell`, `values` by seed.
+
+    `over_examples` is the 95 % interval of the mean over seeds and examples, None if that is not known.
+    """
 
     table: str
     row: str
@@ -54,12 +57,16 @@ class CellRecord:
     values: dict[str, float] | None = None
     text: str = ""
     base: str = ""
+    over_examples: Sequence[float] | None = None
     published: Sequence[PublishedRecord] = ()
 
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class ComparisonRecord:
-    """One comparison within a claim; `bounds` holds None for a side without a bound."""
+    """One comparison within a claim; `bounds` holds None for a side without a bound.
+
+    `low` to `high` is the interval over seeds, `over_examples` that over seeds and examples, None if it is not known.
+    """
 
     words: str
     unit: str = ""
@@ -74,13 +81,18 @@ class ComparisonRecord:
     g: float | None = None
     test: str = ""
     examples: int | None = None
+    over_examples: Sequence[float] | None = None
+    over_examples_df: float | None = None
     why: str = ""
     note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class ClaimRecord:
-    """The verdict on a claim. `note` is always empty, and stays because programs read it."""
+    """The verdict on a claim. `note` is always empty, and stays because programs read it.
+
+    `for_such_examples`: whether the verdict holds over seeds and examples, too; None if that is not known.
+    """
 
     id: str
     text: str = ""
@@ -98,6 +110,7 @@ class ClaimRecord:
     of_family: int = 1
     alpha: float | None = None
     declared: str = ""
+    for_such_examples: bool | None = None
     note: str = ""
     evidence: str = ""
     comparisons: Sequence[ComparisonRecord] = ()

@@ -95,7 +95,7 @@ def _claim(verdict: Verdict) -> list[str]:
         several = f"{shown.words}: " if len(verdict.parts) > 1 else ""
         interval = f" [{shown.interval}]" if shown.interval else ""
         tested = f"{shown.test_words}, p {equals(verdict.p)}" if shown.tested and verdict.p is not None else ""
-        found = [f"{several}{shown.size}{interval}", tested]
+        found = [f"{several}{shown.size}{interval}", tested, verdict.over_examples]
         seeds = shown.seeds
     words = verdict.words if verdict.seeds else ", ".join(filter(None, (verdict.words, seeds)))
     notes = "; ".join(filter(None, (verdict.declared, *verdict.notes)))
