@@ -140,7 +140,8 @@ def cells_of(document: Document) -> list[Told]:
         for row in table.cells:
             for cell, head in zip(row, table.heads, strict=True):
                 base = first.get((cell.base, cell.column), "")
-                found.append(Told(table, cell, head, _what(head), [*facts(cell, head), *examples(document, table, cell, head)], base))
+                told = [*facts(cell, head), *examples(document, table, cell, head)]
+                found.append(Told(table, cell, head, _what(head), told, base))
     return found
 
 

@@ -38,7 +38,8 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
     sentences += [SPREAD[table.spread], *_columns(heads), *_rows(table)]
     if any(cell.rank for row in table.cells for cell in row):
         sentences.append(MARKS[form].format("row" if table.transpose else "column"))
-    sentences += [evaluated_words(heads), f"Data: {'; '.join(_data(heads))}." if heads else "", profile_note(grid.profile)]
+    sentences += [evaluated_words(heads), f"Data: {'; '.join(_data(heads))}." if heads else ""]
+    sentences.append(profile_note(grid.profile))
     sentences += [comparison.summary(table) if comparison.compared(table) else "", changed]
     return [sentence for sentence in sentences if sentence]
 

@@ -106,7 +106,7 @@ SPREADS = {"seeds": (1.0, 1.0, 4.0), "examples": (0.05, 3.0, 3.0), "both": (0.2,
 @pytest.mark.parametrize("n", [3, 10])
 @pytest.mark.parametrize("spread", SPREADS)
 def test_intervals_cover_whatever_the_spread_comes_from(spread: str, n: int) -> None:
-    """Satterthwaite's law is an approximation: at three seeds 92 % in the worst of these cases, and 99 % in the best."""
+    """Satterthwaite's law is an approximation: at three seeds 92 % in the worst case, 99 % in the best."""
     least = 0.91 if n == 3 else 0.935
     assert least <= covered(lambda rng: crossed_values(rng, n, 60, *SPREADS[spread]), right) <= 0.997
 
