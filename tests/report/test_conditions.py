@@ -16,6 +16,7 @@ from suite.report.report import write_report
 from suite.store.store import Store
 
 ROOT = Path(__file__).parents[2]
+LAYOUT = "name: demo\nrows: {axis: method}\ncolumns:\n  - {label: sCIFAR, where: {task: sCIFAR}}\n"
 SEEDS = (0, 1, 2)
 DIFFER = "differ in code among themselves, too."
 
@@ -31,7 +32,7 @@ def document(grid: Grid, folder: Path, of: dict[tuple[str, int], dict[str, objec
     for run in grid.runs:
         one = Grid(**{**vars(grid), "runs": (run,)})
         fill(store, one, record(**of.get((run.labels["method"], run.config.seed), {})))
-    return document_of(grid, store, sources(folder))
+    return document_of(grid, store, sources(folder, LAYOUT))
 
 
 def everywhere(grid: Grid, by_seed: dict[int, dict[str, object]]) -> dict[tuple[str, int], dict[str, object]]:
