@@ -20,7 +20,6 @@ from suite.config.rows import Row
 
 ByEntry: TypeAlias = dict[str, np.ndarray]  # by entry of `train.evaluate`: (examples,) bool, or float16 for errors
 Outcomes: TypeAlias = dict[int, ByEntry]  # by epoch
-FILE = "outcomes.npz"
 
 
 def best_epoch(rows: Sequence[Row], select: str) -> int | None:

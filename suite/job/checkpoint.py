@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 
-from suite.config.outcomes import FILE, Outcomes, encode
+from suite.config.outcomes import Outcomes, encode
 from suite.config.rows import Memory
 from suite.errors import UserError
 from suite.files import atomic
@@ -56,7 +56,7 @@ def save_outcomes(attempt: Attempt, outcomes: Outcomes) -> str:
     if not outcomes:
         return ""
     data = encode(outcomes)
-    attempt.write(FILE, data)
+    attempt.write(folder.OUTCOMES, data)
     return hashlib.sha256(data).hexdigest()
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from suite.config.outcomes import FILE as OUTCOMES
 from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
@@ -26,7 +25,7 @@ from suite.report.records import CellRecord, ClaimRecord, IndexRecord, ReportRec
 from suite.report.records import Manifest as Manifest
 from suite.report.saved import Saved, sha256
 from suite.store import declaration
-from suite.store.folder import FROZEN, MANIFEST, STORE, read_config
+from suite.store.folder import FROZEN, MANIFEST, OUTCOMES, STORE, read_config
 from suite.store.state import RunState
 from suite.store.store import Store
 from suite.store.versions import as_kept

@@ -14,6 +14,8 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+LATER = ("over_examples", "over_examples_df", "for_such_examples")  # fields that earlier releases did not write
+SEEDS = ("seeds", "added")
 MORE = ConfigDict(extra="allow")
 
 
@@ -168,6 +170,9 @@ def to_bytes(record: ReportRecord | IndexRecord | Manifest) -> bytes:
 
 
 def _plain(record: object) -> dict[str, object]:
-    """The fields of a record; in a manifest, `seeds` and `added` only if there are any: earlier ones lack them."""
+    """The fields of a record. What earlier releases did not write is left out if it is not known.
+
+    In a manifest these are `seeds` and `added`, left out if there are none.
+    """
     return {name: value for name, value in vars(record).items()
-            if not isinstance(record, Manifest) or name not in ("seeds", "added") or value}
+            if not (name in LATER and value is None or isinstance(record, Manifest) and name in SEEDS and not value)}

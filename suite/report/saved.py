@@ -9,11 +9,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from suite.config.outcomes import FILE as OUTCOMES
 from suite.data import cards
 from suite.files import atomic
 from suite.report.records import IndexRecord, ReportRecord, read_record
 from suite.store.declaration import FOLDER
+from suite.store.folder import OUTCOMES
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid

@@ -22,7 +22,7 @@ from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files import atomic
 from suite.store.attempt import latest
-from suite.store.folder import check_folder, is_whole, link_in, read_head, read_result, read_rows
+from suite.store.folder import OUTCOMES, check_folder, is_whole, link_in, read_head, read_result, read_rows
 from suite.store.migrate import SCHEMA
 from suite.store.records import Head, Provenance, Result
 from suite.store.state import RunState, State, one_line, state_of
@@ -99,14 +99,14 @@ class Store:
 
     def outcomes(self, run_id: str) -> Outcomes:
         """What became of each example at a run's best and last epoch. Empty if it is not recorded, or not whole."""
-        from suite.config import outcomes  # here, since it takes NumPy
+        from suite.config.outcomes import decode  # here, since it takes NumPy
 
         folder = self.folder(run_id)
         with suppress(OSError, ValueError, atomic.Corrupt, UserError):
-            data = atomic.read_bytes(folder / outcomes.FILE)
+            data = atomic.read_bytes(folder / OUTCOMES)
             digest = self._head(folder).outcomes if (folder / "result.json").exists() else None
             if digest in (None, hashlib.sha256(data).hexdigest()):
-                return outcomes.decode(data)
+                return decode(data)
         return {}
 
     def log(self, run_id: str) -> Path:

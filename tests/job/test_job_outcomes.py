@@ -10,12 +10,13 @@ from fake_training import training
 from one_run import OFTEN, ROWS, RUN
 
 from suite.cli.main import main
-from suite.config.outcomes import FILE, best_epoch
+from suite.config.outcomes import best_epoch
 from suite.files import atomic
 from suite.job import checkpoint
 from suite.job.compute import Compute
 from suite.job.job import run
 from suite.job.order import Order
+from suite.store.folder import OUTCOMES as FILE
 from suite.store.store import Store
 
 EXAMPLES = 101

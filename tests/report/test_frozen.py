@@ -10,7 +10,6 @@ from big_store import EPOCHS, write_grids, write_runs
 from places import tree
 
 from suite.cli.main import main
-from suite.config.outcomes import FILE
 from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.expand import load_grid
@@ -18,7 +17,7 @@ from suite.job import job
 from suite.job.order import Order
 from suite.report import frozen
 from suite.store import attempt
-from suite.store.folder import MANIFEST, check_writable, encode_rows
+from suite.store.folder import MANIFEST, OUTCOMES, check_writable, encode_rows
 from suite.store.store import Store
 
 KEPT = sorted(path.parent for path in (Path(__file__).parents[2] / "results").glob(f"*/{MANIFEST}"))
@@ -52,10 +51,10 @@ def test_what_is_kept_is_small_and_tells_no_place(kept):
 def test_outcomes_by_example_are_kept_if_there_are_any(made, tmp_path):
     store = Store(shutil.copytree(made / "runs", tmp_path / "runs"))
     run_id = load_grid(made / "grids/big00.yaml").runs[0].run_id
-    (store.folder(run_id) / FILE).write_bytes(b"what became of each")
+    (store.folder(run_id) / OUTCOMES).write_bytes(b"what became of each")
     assert main(["freeze", str(made / "grids/big00.yaml"), "--store", str(store.root), "--out",
                  str(tmp_path / "kept")]) == 0
-    found = list((tmp_path / "kept/store").glob(f"*/{FILE}"))
+    found = list((tmp_path / "kept/store").glob(f"*/{OUTCOMES}"))
     assert [path.parent.name for path in found] == [run_id] and found[0].read_bytes() == b"what became of each"
     assert main(["report", "--check", str(tmp_path / "kept")]) == 0
 
