@@ -50,9 +50,11 @@ class Compared:
 
 CELLS = Compared(
     ("table", "row", "column"),
-    ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base"),
+    ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base",
+     "over_examples"),
     "published", ("table", "row", "column", "value", "std", "difference", "interval", "verdict"))
-CLAIMS = Compared(("id",), ("verdict", "p", "adjusted_p"), "comparisons", ("n", "difference", "low", "high"))
+CLAIMS = Compared(("id",), ("verdict", "p", "adjusted_p"), "comparisons",
+                  ("n", "difference", "low", "high", "over_examples"))
 
 
 @dataclass(frozen=True)

@@ -101,6 +101,11 @@ class Comparison:
             "s" * (max(counts) > 1)
 
     @property
+    def evaluated(self) -> str:
+        """`224 clips`; '' if nobody counted them."""
+        return counted(self.examples, self.noun) if self.examples else ""
+
+    @property
     def size(self) -> str:
         """The estimate with its unit, `−13.24 points`; '' if it is not known."""
         m = self.metric
@@ -131,8 +136,7 @@ class Comparison:
         bounds = _bounds(self.bounds, self.metric) if self.bounds else ""
         parts += [f"margin {bounds}"] if bounds else []
         parts += [f"Hedges g {self.g:+.1f}".replace("-", "−")] if self.g is not None else []
-        evaluated = counted(self.examples, self.noun) if self.examples else ""
-        return ", ".join([*parts, *filter(None, (self.test_words, self.seeds, evaluated))])
+        return ", ".join([*parts, *filter(None, (self.test_words, self.seeds, self.evaluated))])
 
 
 def _bounds(bounds: tuple[float, float], m: Metric) -> str:
