@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from suite.data.wanted import Choice
 
 # What the arrays of a task are called: tasks with one view share them. As in the families, which import much more.
-VIEWS = {"scifar": "color", "image": "gray", "sc_ar": "waveform", "sc_bi": "waveform", "listops": "tokens",
-         "retrieval": "pairs", "pathfinder": "32", "pathx": "128"}
+VIEWS = {"scifar": "color", "image": "gray", "sc_ar": "waveform", "sc_bi": "waveform", "bidmc_hr": "hr",
+         "bidmc_rr": "rr", "bidmc_spo2": "spo2", "listops": "tokens", "text": "characters", "retrieval": "pairs",
+         "pathfinder": "32", "pathx": "128"}
 
 
 class Standing(StrEnum):

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from suite.config.run_config import RunConfig
@@ -62,31 +62,34 @@ def _answers(configs: Sequence[RunConfig], order: Mapping[str, object], gpu: str
     while left:
         done = 0
         with tempfile.TemporaryFile() as said:
-            process = _start([config.model_dump(mode="json") for config in left], order, gpu, said.fileno())
-            try:
-                assert process.stdout is not None  # noqa: S101  # it is a pipe
-                for line in process.stdout:
+            configs = [config.model_dump(mode="json") for config in left]
+            with _started(configs, order, gpu, said.fileno()) as process:
+                for line in process.stdout or ():
                     done += 1
                     yield json.loads(line)
-            finally:
-                process.kill()
-                code = process.wait()
             said.seek(0)
             words = said.read().decode(errors="replace").strip().splitlines()
         if done < len(left):
-            yield {"fault": _ended(code, words[-1] if words else "")}
+            yield {"fault": _ended(process.returncode, words[-1] if words else "")}
         left = left[done + 1:]
 
 
-def _start(configs: Sequence[Content], order: Mapping[str, object], gpu: str, said: int) -> subprocess.Popen[bytes]:
+@contextmanager
+def _started(configs: Sequence[Content], order: Mapping[str, object], gpu: str, said: int
+             ) -> Iterator[subprocess.Popen[bytes]]:
+    """The process, with its order. It has ended afterwards, killed if need be: Ctrl-C stops a probe."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path or "." for path in sys.path)]),
                                 "CUDA_VISIBLE_DEVICES": gpu, "OPENBLAS_NUM_THREADS": "1"}
-    process = subprocess.Popen([sys.executable, "-P", "-m", "suite.train.probe"], stdin=subprocess.PIPE,
-                               stdout=subprocess.PIPE, stderr=said, env=environment)
-    assert process.stdin is not None  # noqa: S101  # it is a pipe
-    with suppress(BrokenPipeError), process.stdin as stdin:
+    with tempfile.TemporaryFile() as stdin:
         stdin.write(json.dumps({**order, "configs": list(configs)}).encode())
-    return process
+        stdin.seek(0)
+        with subprocess.Popen([sys.executable, "-P", "-m", "suite.train.probe"], stdin=stdin, stdout=subprocess.PIPE,
+                              stderr=said, env=environment) as process:
+            try:
+                yield process
+            except BaseException:
+                process.kill()
+                raise
 
 
 def _ended(code: int, words: str) -> str:
