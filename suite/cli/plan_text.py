@@ -30,12 +30,12 @@ def data(needed: Sequence[Need], grids: Sequence[Grid]) -> list[str]:
     size = sum(one.download_bytes for one in needed)
     disk = sum(one.disk_bytes for one in needed)
     remote = [one for one in needed if one.standing is Standing.DOWNLOAD]
-    told = [f"{_bytes(size)} to download ({'; '.join(map(_named, remote))})" if remote else ""]
+    by_hand = [one for one in needed if one.standing is Standing.USER]
+    told = [f"{_bytes(size)} to download ({'; '.join(map(_named, remote))})" if remote else "" if by_hand else "here"]
     arrays = any(one.to_prepare for one in needed)
     told += ["some minutes to prepare" if arrays and disk > SMALL else "prepared in seconds" if arrays else ""]
     told += [f"{_bytes(disk)} of disk" if disk else ""]
-    by_hand = [one for one in needed if one.standing is Standing.USER]
-    lines = [f"data: {', '.join(filter(None, told)) or ('here' if not by_hand else '')}"]
+    lines = [f"data: {', '.join(filter(None, told))}"] if any(told) else []
     lines += [f"  {line}" for line in _commands(remote, grids)]
     lines += [f"data missing: {one.name}, variant {one.variant}, needs you: {one.fix}" for one in by_hand]
     free = _free()
@@ -81,10 +81,11 @@ def times(seen: Forecast, made: Plan, slots: int) -> list[str]:
     if not made.todo:
         return ["estimated time: nothing is left to compute", f"  {more}"]
     gpu = seen.place.device is Device.GPU
-    slots_in_words = f"{slots} at a time" + (" on GPUs" if gpu else "")
-    whole = f"{rough(seen.seconds)} in all".replace(" h in", " GPU hours in" if gpu else " h in")
-    lines = [f"estimated time: {rough(seen.at(slots))}, {slots_in_words}, within a factor of {_factor(seen.factor)} "
-             f"({whole})"]
+    whole = rough(seen.seconds)
+    if gpu:
+        whole = whole.replace(" h", " GPU hours") if " h" in whole else f"{whole} of GPU time"
+    lines = [f"estimated time: {rough(seen.at(slots))}, {slots} at a time{' on GPUs' if gpu else ''}, within a factor "
+             f"of {_factor(seen.factor)} ({whole} in all)"]
     for origin, count in seen.origins.items():
         sources = f" ({', '.join(seen.sources(origin))})" if seen.sources(origin) else ""
         lines.append(f"  {count} runs: from {origin}{sources}")

@@ -74,16 +74,15 @@ def _length(name: str, variant: str, task: str, options: Mapping[str, Any]) -> i
 
 def _of_arrays(data: Choice, task: str) -> Extent:
     """Of a user's own data: as they were prepared before, in whatever form; else a guess."""
-    counts = dict(cards.load(data.name).variant(data.variant).counts)
-    for meta in prepared(data.name, data.variant):
-        if meta["key"].get("view") != task and task in (one["key"].get("view") for one in
-                                                        prepared(data.name, data.variant)):
-            continue
-        width = 4 if meta["facts"].get("classes") is None else 8  # bytes of a target
-        made = {name.removesuffix("/y"): max(1, (file["size"] - HEADER) // width)
-                for name, file in meta["files"].items() if name.endswith("/y")}
-        return Extent(GUESS | made, int(meta["facts"]["length"] or 1), meta["facts"].get("rate_hz"))
-    return Extent(GUESS | counts, LENGTHS["cifar10"], sure=False)
+    counts = GUESS | dict(cards.load(data.name).variant(data.variant).counts)
+    found = sorted(prepared(data.name, data.variant), key=lambda meta: meta["key"].get("view") != task)
+    if not found:
+        return Extent(counts, LENGTHS["cifar10"], sure=False)
+    facts, files = found[0]["facts"], found[0]["files"]
+    width = 4 if facts.get("classes") is None else 8  # bytes of a target
+    made = {name.removesuffix("/y"): max(1, (file["size"] - HEADER) // width)
+            for name, file in files.items() if name.endswith("/y")}
+    return Extent(counts | made, int(facts["length"] or 1), facts.get("rate_hz"))
 
 
 def prepared(name: str, variant: str) -> Iterator[Meta]:

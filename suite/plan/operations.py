@@ -21,6 +21,7 @@ WINDOWS = 39 + 19 + 9  # of an Inception module
 # Of a classical model: seconds of its fit on the windows of BIDMC, 5,564 of 8,000 numbers.
 FITS = {"mean": 1.0, "ridge": 20.0, "random_forest": 300.0, "boosting": 300.0, "xgboost": 300.0}
 BIDMC = 5564 * 8000
+PLAIN = 0.1  # of a layer without a kernel to compute: what it takes however small it is, in those that have one
 BENCH_S = 60.0  # of a measurement of a kernel
 
 
@@ -35,7 +36,8 @@ class Device(StrEnum):
 class Rates:
     """What a nominal device does in a second: operations of products and of transforms, bytes that are moved.
 
-    layer_s: seconds that a layer takes in a step however small it is. position_s: the same for a step of a recurrence.
+    layer_s: seconds that a layer of a state space model takes in a step however small it is. position_s: the same for
+    a step of a recurrence.
     """
 
     products: float
@@ -45,7 +47,7 @@ class Rates:
     position_s: float
 
 
-RATES = {Device.CPU: Rates(80e9, 15e9, 6e9, 10e-3, 60e-6), Device.GPU: Rates(40e12, 2e12, 2e12, 4.5e-3, 15e-6)}
+RATES = {Device.CPU: Rates(80e9, 15e9, 6e9, 10e-3, 40e-6), Device.GPU: Rates(40e12, 2e12, 2e12, 4.5e-3, 15e-6)}
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def _lstm(config: RunConfig, batch: int, length: int) -> Operations:
     products = 2 * 4 * width * (model.features + width) * ways * batch * length
     moved = 4 * batch * length * model.features * 40  # four gates, their inputs, and the cell
     n = model.layers
-    return Operations(n * TRAIN * products, 0.0, n * moved, n, n * ways * length)
+    return Operations(n * TRAIN * products, 0.0, n * moved, n * PLAIN, n * ways * length)
 
 
 def _transformer(config: RunConfig, batch: int, length: int) -> Operations:
@@ -132,13 +134,13 @@ def _transformer(config: RunConfig, batch: int, length: int) -> Operations:
     return Operations(n * TRAIN * products, 0.0, n * 4 * points * 60, n)
 
 
-def _convolutional(per_step: Callable[[RunConfig], float], arrays: Callable[[RunConfig], float], layers: int
+def _convolutional(per_step: Callable[[RunConfig], float], arrays: Callable[[RunConfig], float], layers: float
                    ) -> Callable[[RunConfig, int, int], Operations]:
     """`per_step`: products for a step of the input, in squares of the width; `arrays`: arrays as wide and as long."""
     def count(config: RunConfig, batch: int, length: int) -> Operations:
         width = config.model.features
         return Operations(TRAIN * 2 * width**2 * per_step(config) * batch * length, 0.0,
-                          4 * batch * length * width * arrays(config) * 12, layers)
+                          4 * batch * length * width * arrays(config) * 12, layers * PLAIN)
     return count
 
 

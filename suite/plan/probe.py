@@ -51,7 +51,7 @@ def probe(configs: Sequence[RunConfig], device: Device, gpu: str, threads: int, 
 
 def _known(path: Path | None) -> dict[str, float]:
     if path is not None:
-        with suppress(OSError, atomic.Corrupt, KeyError):
+        with suppress(OSError, atomic.Corrupt, KeyError, TypeError, ValueError):
             return dict(atomic.read_sealed(path)["probes"])
     return {}
 
@@ -62,8 +62,8 @@ def _answers(configs: Sequence[RunConfig], order: Mapping[str, object], gpu: str
     while left:
         done = 0
         with tempfile.TemporaryFile() as said:
-            configs = [config.model_dump(mode="json") for config in left]
-            with _started(configs, order, gpu, said.fileno()) as process:
+            contents = [config.model_dump(mode="json") for config in left]
+            with _started(contents, order, gpu, said.fileno()) as process:
                 for line in process.stdout or ():
                     done += 1
                     yield json.loads(line)

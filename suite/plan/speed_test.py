@@ -43,7 +43,7 @@ def pass_seconds() -> float:
     """
     path = cache_file("speed")
     if path is not None:
-        with suppress(OSError, atomic.Corrupt, KeyError):
+        with suppress(OSError, atomic.Corrupt, KeyError, TypeError, ValueError):
             return float(atomic.read_sealed(path)["pass_seconds"])
     found = measure()
     keep(path, {"machine": machine.machine(), "pass_seconds": found})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite.cli.main import main
 from suite.config.run_config import RunConfig
@@ -177,3 +178,12 @@ def test_json_keeps_its_keys_and_has_the_estimate_the_data_and_what_is_expected(
     (2345 * 3600, "2,300 h"), (112_345 * 3600, "110,000 h")])
 def test_a_time_that_is_known_within_a_factor_has_two_digits(seconds: float, told: str) -> None:
     assert rough(seconds) == told
+
+
+def test_on_a_cluster_gpu_hours_are_told_and_runs_longer_than_a_job(cluster: Fake, folder: Path,
+                                                                    capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "g.yaml").write_text(GRID.replace("train.epochs: 10", "train.epochs: 1000"))
+    assert main(["plan", "g.yaml", "--executor", "slurm", "--gpus-per-job", "1", "--time", "60"]) == 0
+    out = capsys.readouterr().out
+    assert " GPU hours in all)\n" in out and "6 at a time on GPUs, within a factor of 4" in out
+    assert "warning: 6 runs need up to " in out and "more than the time limit of 60:00 min" in out
