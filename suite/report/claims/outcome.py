@@ -177,7 +177,7 @@ class Verdict:
             return next((part for part in self.parts if part.difference is not None), self.parts[0])
         if self.verdict == "contradicted":
             return min(tested, key=lambda part: part.pair.fails)
-        every = {self.claim.of_pairs, self.claim.of_columns} == {"all"}
+        every = {self.claim.of_pairs, self.claim.of_columns, self.claim.of_left} == {"all"}
         return (max if every else min)(tested, key=lambda part: part.pair.holds)
 
     @property
@@ -198,14 +198,15 @@ class Verdict:
             words += self._differences()
         elif shown is not None and text:
             words.append(text if len(self.parts) == 1 else f"{self._count()}; {shown.words}: {text}")
-        if self.p is not None and self.verdict != "untested":
+        if self.p and self.verdict != "untested":
             words.append(f"p {equals(self.p)}{self._correction()}")
         note = shown.note if shown is not None else ""
-        return ", ".join(filter(None, [*words, note, self.reason, self.declared, *self.notes]))
+        found = ", ".join(filter(None, [*words, note, self.reason]))
+        return "; ".join(filter(None, [found, self.declared, *self.notes]))
 
     def _correction(self) -> str:
         if self.seeds is not None and self.level is not None:
-            return f" (level {self.level:.2g} at {self.seeds} seeds, {self.family} claims)"
+            return f" (level {self.level:.2g} at {self.seeds} seeds for {self.family} claim{'s' * (self.family > 1)})"
         return f" ({equals(self.adjusted).removeprefix('= ')} after Holm's correction over {self.family} claims)" \
             if self.family > 1 and self.adjusted is not None else ""
 
