@@ -61,6 +61,8 @@ def with_words(grid: Grid, store: Store, digests: Mapping[str, str],
 
 
 def _words(known: declaration.Declaration | None, digest: str, looks: int) -> str:
+    if known is not None and known.several:
+        return "the merged stores had declared different families"
     if known is None or known.looks:
         return "not declared beforehand"
     if known.changed is not None or known.digest != digest:
