@@ -101,6 +101,26 @@ def test_parameters_are_compared_as_the_table_shows_them(tmp_path):
             "supported", "difference +2 K, counted, not estimated: every seed has the same number, 3 seeds")
 
 
+@pytest.mark.parametrize(("kind", "share", "expected"), [
+    ("keeps", 0.3, "supported"), ("keeps", 0.4, "contradicted"), ("collapses", 0.4, "supported")])
+def test_a_cost_has_shares_and_an_error_has_none(tmp_path, kind, share, expected):
+    grid, shelf = make_grid(), Counted(tmp_path)
+    shelf.large = {run.run_id for run in grid.runs if run.labels["method"] == "S4D-Real"}
+    for run in grid.runs:
+        shelf.put(run, "done", HIGH)
+    columns = [f"{{label: {name}, where: {{task: SC}}, metric: {metric}, epoch: last}}"
+               for name, metric in (("size", "parameters"), ("time", "time/train"), ("error", "val/loss"))]
+    folder = sources(tmp_path, f"name: demo\nrows: method\ncolumns: [{', '.join(columns)}]\n")
+    third = {"kind": kind, "share": share, "left": "S4D-Lin", "right": "S4D-Real"}
+    write(folder, claim(**third, columns="size"), claim(**third, id="two", columns="time", epoch="mean"))
+    size, time = document_of(grid, shelf, folder).verdicts
+    assert (size.verdict, size.parts[0].difference) == (expected, pytest.approx(1 - 3 * share))
+    assert time.reason == "the standard deviation is 0 on both sides"  # an epoch takes half a second in each run here
+    write(folder, claim(**third, columns="error"))
+    with pytest.raises(UserError, match="a share of validation loss means nothing, as less of it is better"):
+        document_of(grid, shelf, folder)
+
+
 def test_an_average_has_no_seeds_and_a_claim_on_it_says_what_to_write(tmp_path):
     grid = make_grid()
     cells = {(name, task): HIGH for name in ("S4D-Lin", "S4D-Real") for task in ("sCIFAR", "SC")}
