@@ -163,9 +163,9 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """`supported at 4 seeds`, `supported, less than a point, at 7 seeds`, `undecided`."""
-        small = f", {self.small}," if self.small else ""
-        return f"{self.verdict}{small} at {self.seeds} seeds" if self.seeds else f"{self.verdict}{small.rstrip(',')}"
+        """`supported at 4 seeds`, `supported at 7 seeds, less than a point`, `undecided`."""
+        words = f"{self.verdict} at {self.seeds} seeds" if self.seeds else self.verdict
+        return f"{words}, {self.small}" if self.small else words
 
     @property
     def telling(self) -> Comparison | None:
