@@ -24,6 +24,7 @@ from suite.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = str(ROOT / "grids/quickstart.yaml")
+BEFORE = "declared before the first look of this store"
 EFFECTS = {"S4D-Real": -3.0, "S4D-Lin ×100": -5.0}
 
 
@@ -68,7 +69,7 @@ def test_seeds_are_added_until_every_claim_has_a_final_word(faked: Faked, tmp_pa
     assert decide() == 0
     assert len(faked.launches[0]) == 30  # the first three seeds of every row, also of those without a claim
     assert {claim["verdict"] for claim in claims(tmp_path).values()} == {"supported"}
-    assert {claim["declared"] for claim in claims(tmp_path).values()} == {"declared before the first look of this store"}
+    assert {claim["declared"] for claim in claims(tmp_path).values()} == {BEFORE}
     further = [name for launch in faked.launches[1:] for name in launch]
     assert not [name for name in further if "Inv" in name or "LegS" in name]
     before = len(faked.launches)

@@ -47,7 +47,8 @@ class Claim(Part):
     Each row of `left` is compared with each of `right` (or those of `pairs`; or neighbours in `chain`; or with `level`,
     a number of the paper's text), in each of the `columns`. `over: mean` compares the mean of the columns, `over:
     pairs` the mean difference of the pairs. `of_pairs` and `of_columns`: how many of them must hold; `of_left`: how
-    many of `left` must hold against each of `right`; `any` asks for the best of them. `by: seed` pairs the seeds. `epoch` replaces that of the columns; `mean` is the mean over a run's epochs.
+    many of `left` must hold against each of `right`, of which `any` is the best. `by: seed` pairs the seeds. `epoch`
+    replaces that of the columns; `mean` is the mean over a run's epochs.
     """
 
     id: str = Field(pattern=NAME)

@@ -36,7 +36,7 @@ def _digest(members: Sequence[Stated], rows: Mapping[str, Sequence[str]]) -> str
 
 
 def _dumped(claim: Claim) -> dict[str, Any]:
-    """What the claim says. A key that came later is left out unless it is used: older declarations keep their digest."""
+    """What the claim says. A key that came later is left out unless it is used, so that older digests stay."""
     later = {"of_left"} if claim.of_left == "all" else set()
     return claim.model_dump(mode="json", exclude={"text", "source", *later})
 

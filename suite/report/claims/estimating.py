@@ -91,6 +91,7 @@ def _unpaired(cells: Sequence[Counted], n: tuple[int, int], view: View) -> tuple
     if len(known) < len(cells):
         return SEEDS.format(*n) if any(n) else NONE
     pools = _pools(cells, view)
+    columns = {cell.column for cell in cells}
     terms, notes, rows = [], [], 0
     lent: dict[str, tuple[Variance, str]] = {}  # by column: terms of one variance share the object
     for cell, summary in zip(cells, known, strict=True):
@@ -100,7 +101,7 @@ def _unpaired(cells: Sequence[Counted], n: tuple[int, int], view: View) -> tuple
         if variance is pool.variance:
             rows = max(rows, pool.rows)
         elif pool.why and not single and summary.std is not None:
-            notes.append(f"not pooled: {pool.why}")
+            notes.append(f"{cell.column} not pooled: {pool.why}" if len(columns) > 1 else f"not pooled: {pool.why}")
         if variance is None:
             found = lent.get(cell.column) or view.numbers.borrowed(view.stated.claim, cell.column)
             if found is None:

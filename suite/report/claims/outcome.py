@@ -190,7 +190,7 @@ class Verdict:
 
     @property
     def evidence(self) -> str:
-        """Differences, intervals, tests, n and p, in one line."""
+        """Differences, intervals, tests, n and p, in one line; then, each after a semicolon, what must be known."""
         shown = self.telling
         words = []
         text = shown.text(1 - self.claim.alpha) if shown is not None else ""
@@ -201,8 +201,7 @@ class Verdict:
         if self.p and self.verdict != "untested":
             words.append(f"p {equals(self.p)}{self._correction()}")
         note = shown.note if shown is not None else ""
-        found = ", ".join(filter(None, [*words, note, self.reason]))
-        return "; ".join(filter(None, [found, self.declared, *self.notes]))
+        return "; ".join(filter(None, [", ".join(words), note, self.reason, self.declared, *self.notes]))
 
     def _correction(self) -> str:
         if self.seeds is not None and self.level is not None:

@@ -61,8 +61,8 @@ def test_the_best_of_left_against_each_of_right(tmp_path):
 
 @pytest.mark.parametrize(("keys", "message"), [
     ({"of_left": 3}, "claims.0.of_left: 3 must hold, and there are 1"),
-    ({"of_left": "any", "of_pairs": "any"}, "of_pairs: `of_left` counts rows of `left`, `of_pairs` all pairs: give one"),
-    ({"of_left": "any", "right": None, "level": 85}, "of_left: `of_left` counts rows of `left` against each of `right`"),
+    ({"of_left": "any", "of_pairs": "any"}, "`of_left` counts rows of `left`, `of_pairs` all pairs: give one of them"),
+    ({"of_left": "any", "right": None, "level": 85}, "`of_left` counts rows of `left` against each of `right`"),
     ({"of_left": "any", "kind": "keeps", "share": 0.5}, "a claim of the kind keeps has no `of_left`")])
 def test_of_left_needs_rows_on_either_side(tmp_path, keys, message):
     with pytest.raises(UserError) as caught:
@@ -92,7 +92,7 @@ def test_a_column_that_fails_contradicts_all_and_one_without_numbers_leaves_it_u
     assert made.p == pytest.approx(2 * made.parts[1].pair.fails)  # two columns were looked at
     made, = verdicts(tmp_path, {key: TWO[key] for key in list(TWO)[:3]}, claim(columns=["sCIFAR", "SC"]))
     assert made.verdict == "untested"
-    assert made.evidence.endswith("1 of 2 comparisons are not tested: 3 and 0 seeds have a number, "
+    assert made.evidence.endswith("1 of 2 comparisons is not tested: 3 and 0 seeds have a number, "
                                   "and a comparison needs two on either side (3 not run)")
 
 

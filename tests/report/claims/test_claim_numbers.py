@@ -98,7 +98,7 @@ def test_parameters_are_compared_as_the_table_shows_them(tmp_path):
     assert len(document.verdicts) == 2
     for made in document.verdicts:
         assert (made.verdict, made.evidence) == (
-            "supported", "difference +2 K, counted, not estimated: every seed has the same number, 3 seeds")
+            "supported", "difference +2 K, a count, the same for every seed, 3 seeds")
 
 
 @pytest.mark.parametrize(("kind", "share", "expected"), [
@@ -169,7 +169,7 @@ def test_ranks_as_published():
     same = Given(ours, {(f"r{i}", "x"): 70.0 + i for i in range(6)})
     made = of(same, **RANKS)
     assert (made.verdict, made.parts[0].difference) == ("supported", 1)
-    assert made.evidence == ("Kendall τ +1.00, 95 % CI +1.00 to +1.00 (unadjusted), permutation of rows, p = 0.0028, "
+    assert made.evidence == ("Kendall τ +1.00, 95 % CI +1.00 to +1.00 (unadjusted), permutation of rows, p = 0.0028; "
                              "6 rows")
     assert of(Given(ours, {(f"r{i}", "x"): -float(i) for i in range(6)}), **RANKS).verdict == "contradicted"
     assert of(same, **RANKS, statistic="spearman").evidence.startswith("Spearman ρ +1.00")

@@ -15,7 +15,7 @@ from suite.report.render.markdown import paper_claims
 from suite.report.tables.layout_files import layout_files
 from suite.store.store import Store
 
-TABLES = ["kernels", "tying", "table2", "table3a", "table3b", "table4", "table5", "table6", "table9", "table10", "table11"]
+TABLES = ["kernels", "tying", *(f"table{name}" for name in ("2", "3a", "3b", "4", "5", "6", "9", "10", "11"))]
 
 
 @pytest.fixture(scope="module")
@@ -123,21 +123,21 @@ def test_how_many_claims_the_printed_numbers_decide(made):
 def test_where_the_printed_means_are_against_a_claim_it_is_said(made):
     one = made["speech-ssms-beat-cnns"]
     assert (one.face, one.claim.source) == ("do not hold", "this suite, after table 11, where it is false")
-    assert one.evidence.endswith("; by the printed means alone it is false: 16 kHz, S4-FouT against ConvNet −0.24 points, "
-                                 "16 kHz, S4-(LegS/FouT) against ConvNet −0.19 points")
+    assert one.evidence.endswith("; by the printed means alone it is false: 16 kHz, S4-FouT against ConvNet −0.24 "
+                                 "points, 16 kHz, S4-(LegS/FouT) against ConvNet −0.19 points")
 
 
 def test_sizes_are_counts_and_need_no_deviation(made):
     one = made["large-s4-and-s4d-of-one-size"]
     assert {v.verdict for v in one.by_seeds.values()} == {"supported"}
     assert [part.difference for part in one.by_seeds[2].parts] == [pytest.approx(1.0)] * 3
-    assert "difference +1 K, margin ±2, counted, not estimated: every seed has the same number" in one.evidence
+    assert "difference +1 K, margin ±2, a count, the same for every seed" in one.evidence
 
 
 def test_the_best_s4d_is_held_against_each_baseline(made):
     best = made["lra-best-above-other-baselines"]
     assert best.at_face
-    assert {part.words for part in best.by_seeds[2].parts if not part.tested} == {  # Path-X is printed without deviations
+    assert {part.words for part in best.by_seeds[2].parts if not part.tested} == {  # without deviations
         f"Path-X, {row} against {other}" for other in ("S4 (original)", "Transformer")
         for row in ("S4D-LegS", "S4D-Inv", "S4D-Lin")}
     several = made["lra-better-on-several"].by_seeds[2]

@@ -17,7 +17,7 @@ from suite.report.statistics.contrast import Estimate, Summary
 from suite.report.statistics.multiple import Pair
 
 Bounds = tuple[float, float]
-EXACT = "counted, not estimated: every seed has the same number"
+EXACT = "a count, the same for every seed"
 SHAPES = frozenset({"epoch", "by", "over", "rows"})  # keys of every kind that compares sides
 
 

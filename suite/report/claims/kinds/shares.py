@@ -12,7 +12,6 @@ from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
 from suite.report.metric import Metric
 
-
 COSTS = frozenset({"ms", "mb", "parameters"})  # of time, memory and size a share is kept or saved
 
 
