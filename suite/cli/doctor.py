@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from suite import machine
 from suite.cli.requests import StoreRequest
 from suite.data import cards
+from suite.data.card import Variant
 from suite.errors import UserError
 from suite.files import atomic, resources
 from suite.files.outer import OuterError, call
@@ -115,7 +116,7 @@ def _data() -> Iterator[Finding]:
             yield word, f"data {name}, variant {variant_name}: {state}"
 
 
-def _variant(variant: cards.Variant) -> Finding:
+def _variant(variant: Variant) -> Finding:
     if not variant.files:  # from the hub, which is not asked, or made when a run needs it
         return ABSENT if variant.hub else OK, variant.get
     for file in variant.files.values():

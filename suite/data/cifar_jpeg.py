@@ -13,7 +13,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from suite.data import places, source
-from suite.data.cards import DATA, Variant
+from suite.data.card import Variant
+from suite.data.card_file import DATA
 from suite.errors import UserError
 from suite.files import transfer, unpack
 

@@ -19,7 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from suite.data import cards, cifar_jpeg, hub, places, transfer_bar
-from suite.data.cards import Download, Variant
+from suite.data.card import Variant
+from suite.data.card_file import Download
 from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import atomic, transfer, unpack

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from suite.data.cards import Hub
+from suite.data.card_file import Hub
 from suite.errors import UserError
 
 

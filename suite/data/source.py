@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from suite.data import cards, hub
+from suite.data.card import Variant
+from suite.data.card_file import File
 from suite.errors import UserError
 from suite.files import atomic
 
@@ -54,7 +56,7 @@ class Source:
     task: str = ""
 
     @cached_property
-    def card(self) -> cards.Variant:
+    def card(self) -> Variant:
         """The card of this variant."""
         return cards.load(self.name).variant(self.variant)
 
@@ -69,7 +71,7 @@ class Source:
         return tuple(self.card.hub.splits if self.card.hub else self.files)
 
     @property
-    def files(self) -> dict[str, cards.File]:
+    def files(self) -> dict[str, File]:
         """The card's files, without those that only other tasks need."""
         return {name: file for name, file in self.card.files.items() if not file.tasks or self.task in file.tasks}
 
