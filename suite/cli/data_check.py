@@ -55,11 +55,11 @@ def checked(source: Source, file: str) -> str:
     card, record = source.card.files[file], download.record_of(path)
     text = f"sha256 {card.sha256 or stamps.content(source, file)}"
     if card.rows_sha256:
-        text = f"as on the card: its sha256, or the digest of images, labels and order {card.rows_sha256}"
+        text = f"as on the card: its sha256, or the digest of its rows {card.rows_sha256}"
     if record is None:
         return text
     address = source.card.address(file)
-    if path.is_file() and address and not address.member and not source.card.images \
+    if path.is_file() and address and not address.member and not source.card.archive \
             and atomic.sha256_of(path) != record["digest"]:
         raise UserError(f"{path} is not as it was downloaded: its sha256 was {record['digest']}", source.place,
                         f"remove it, then {download.command(source.name, source.variant)}")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from suite.cli.data_choice import chosen_data, tasks
 from suite.cli.requests import DataRequest
 from suite.config.fields import Data
-from suite.data import cards, cifar_jpeg, download, prepared, progress_bar
+from suite.data import download, originals, parquet, prepared, progress_bar
+from suite.data.source import Source
 from suite.data.wanted import wanted as of_run
 from suite.errors import UserError
 
@@ -65,12 +66,12 @@ def fetched(wanted: Sequence[tuple[Data, str]]) -> list[UserError]:
 
 
 def build(origin: Path, name: str, variant: str) -> None:
-    """Build the files of a variant from the images in `origin`. Raises UserError where that is not how it is made."""
-    card = cards.load(name).variant(variant)
-    if card.images is None:
-        raise UserError(f"{name} {variant} is not built from images", "--from", "leave it out")
-    for split, path in cifar_jpeg.build(origin, card).items():
-        print(f"built {path}: {split}, digest of images, labels and order {card.files[split].rows_sha256}", flush=True)
+    """Build the files of a variant from the files in `origin`. Raises UserError where that is not how it is made."""
+    source = Source(name, variant, {})
+    if source.card.archive is None:
+        raise UserError(f"{name} {variant} is not built from an archive", "--from", "leave it out")
+    for path in originals.build(origin, [source]):
+        print(f"built {path}: digest of its rows {parquet.rows_digest(path)}, as on the card", flush=True)
 
 
 def made(data: Data, task: str) -> None:

@@ -38,7 +38,8 @@ class Variant(Part):
     close: bool = False
     files: dict[str, File] = {}
     hub: Hub | None = None
-    images: Download | None = Field(None, description="archive of image files of which the Parquet files are built")
+    archive: Download | None = Field(None, description="of single files, of which the Parquet files are built")
+    drawn_from: str | None = Field(None, description="variant that this is a sample of; no wheel carries its files")
     counts: dict[str, int] = {}
     labels: tuple[str, ...] = Field((), description="names of the classes, in their order")
     options: dict[str, Option] = {}
@@ -51,7 +52,7 @@ class Variant(Part):
 
     def address(self, file: str) -> Download | None:
         """The public address of one of its files, or of the archive that it is built from."""
-        return self.files[file].download or self.images
+        return self.files[file].download or self.archive
 
     @property
     def first_line(self) -> str:
@@ -104,6 +105,13 @@ class Card(Part):
     tasks: Annotated[dict[Name, OwnTask | None], BeforeValidator(_declared)]
     variants: dict[Name, Variant]
     prepare: str | None = Field(None, pattern=f"^{FUNCTION}$")
+
+    @model_validator(mode="after")
+    def _samples(self) -> Card:
+        for name, variant in self.variants.items():
+            if variant.drawn_from is not None and variant.drawn_from not in self.variants:
+                raise ValueError(f"{name} is drawn from {variant.drawn_from!r}, and there is no such variant")
+        return self
 
     def variant(self, name: str) -> Variant:
         """The variant of that name. Raises UserError with the names there are and how to get each."""

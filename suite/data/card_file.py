@@ -43,8 +43,8 @@ class File(Part):
     as `${SUITE_DATA}/imdb`. What is not in SUITE_DATA is looked for, under the same name, in the folder of the
     downloads (`suite.data.places.downloads`), where `data prepare` puts what has an address (`download`). Without a
     sha256 a file is the user's own: its content is fingerprinted when it is prepared. `rows_sha256` is an alternative,
-    which does not depend on the program that wrote the Parquet file: the digest of its images and labels (see
-    `suite.data.cifar_jpeg`). `tasks` that need it; none: all.
+    which does not depend on the program that wrote the Parquet file: the digest of its rows (see
+    `suite.data.parquet`). `tasks` that need it; none: all.
     """
 
     path: str | tuple[str, ...]
@@ -86,7 +86,7 @@ class File(Part):
     @property
     def ours(self) -> bool:
         """Whether it comes with the repository."""
-        return not any(place.startswith(("$", "/")) for place in self.places)
+        return not self.places[0].startswith(("$", "/"))
 
     def below(self, home: Path) -> File:
         """The same, with a place that is relative in that folder."""
@@ -112,20 +112,10 @@ class File(Part):
             if place.startswith(DATA) and (path := places.downloads() / place.removeprefix(DATA)).exists():
                 return path
         if self.ours and resources.is_installed():
-            return self._find_sample()
+            raise UserError(f"the sample {Path(self.places[0]).name} is not here: these data have no formal licence, so "
+                            "the installed package may not hold it")
         raise UserError("; nor: ".join(problem.what for problem in problems),
                         fix=next((problem.fix for problem in problems if problem.fix), ""))
-
-    def _find_sample(self) -> Path:
-        """The place of a sample that no wheel carries. Raises UserError where SUITE_DATA does not have it, either."""
-        home, name = folder_in("SUITE_DATA"), Path(self.places[0]).name
-        path = Path(home or "", "samples", name)
-        if home and path.exists():
-            return path
-        told = f"nor at {path}" if home else "and the environment variable SUITE_DATA is not set"
-        raise UserError(f"the sample {name} is not in the installed package, since these data have no formal licence, "
-                        + told, fix="run the suite from a clone of its repository, or copy datasets/samples of a clone "
-                        "to ${SUITE_DATA}/samples")
 
 
 class Hub(Part):

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from suite.data import cards, cifar_jpeg, hub, places, transfer_bar
+from suite.data import cards, hub, originals, places, transfer_bar
 from suite.data.card import Variant
 from suite.data.card_file import Download
 from suite.data.source import Source
@@ -114,6 +114,8 @@ def _absent(source: Source) -> dict[str, Download | None]:
     """The files that are not here, or the splits of the hub, with the public address of each, if it has one."""
     if source.card.hub:
         return {} if hub.is_here(source.card.hub) else dict.fromkeys(source.splits)
+    if source.origin and source.origin.is_here():
+        return {}  # it is drawn of that, and not downloaded
     return absent(source.card, source.files)
 
 
@@ -158,7 +160,7 @@ def on_node() -> bool:
 
 def command(name: str, variant: str) -> str:
     """The command that downloads and prepares a variant."""
-    return f"python run_grid.py data prepare {name} --variant {variant}"
+    return f"{places.program()} data prepare {name} --variant {variant}"
 
 
 def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserError], None] | None = None) -> None:
@@ -171,6 +173,9 @@ def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserErr
     """
     groups: dict[str, list[tuple[Source, str]]] = {}
     for source in sources:
+        with _or(failed):
+            for path in originals.draw(source):
+                say(f"drew {path}: {source.name} {source.variant}")
         for name, address in missing(source).items():
             groups.setdefault(address.url, []).append((source, name))
     from_hub = [source for source in sources if source.card.hub and _absent(source)]
@@ -217,7 +222,7 @@ def _fetch(files: list[tuple[Source, str]], say: Say) -> None:
         files = [(source, name) for source, name in files if name in missing(source)]
         if not files:
             return  # another process has brought it in the meantime
-        proved = address is first.card.images
+        proved = address is first.card.archive
         remote = transfer.Remote(address.url, address.sha256, address.bytes, _room(files), proved)
         say(f"downloading {address.size / 1e6:,.0f} MB for {_told(files)} from {remote.shown}")
         started = time.monotonic()
@@ -264,11 +269,11 @@ def _told(files: list[tuple[Source, str]]) -> str:
 def _unpacked(path: Path, files: list[tuple[Source, str]], address: Download) -> list[Path]:
     """Take what is needed out of a download; the places of the files. An archive is removed, a damaged one, too."""
     source = files[0][0]
-    if address.member is None and address is not source.card.images:
+    if address.member is None and address is not source.card.archive:
         return [path]
     try:
-        if address is source.card.images:
-            made = [*cifar_jpeg.build(path, source.card).values()]
+        if address is source.card.archive:
+            made = originals.build(path, {(one.name, one.variant): one for one, _ in files}.values())
         else:
             made = _members(path, files)
     except unpack.BadArchive:

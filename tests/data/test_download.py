@@ -20,7 +20,7 @@ from web_server import Page, Web, web
 
 from suite.cli.main import main
 from suite.config.run_config import RunConfig
-from suite.data import cards, cifar_jpeg, download, places, prepared, source
+from suite.data import cards, cifar_jpeg, download, parquet, places, prepared
 from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import transfer
@@ -214,7 +214,7 @@ def test_a_grid_prepares_what_its_runs_need(server: Web, release: Page, tmp_path
     (["list", "x.yaml"], "x.yaml is a grid file"), (["prepare", "x.yaml", "--task", "listops"], "leave them out"),
     (["prepare", "cifar10", "--from", "x"], "--from needs one data set and its variant"),
     (["prepare", "cifar10", "--variant", "jpeg", "--from", "nowhere"], "nowhere is not there"),
-    (["prepare", "cifar10", "--variant", "sample", "--from", "nowhere"], "is not built from images")])
+    (["prepare", "cifar10", "--variant", "binary", "--from", "nowhere"], "is not built from an archive")])
 def test_options_that_do_not_fit_are_named(made: Cards, arguments: list[str], text: str,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", *arguments]) == 2
@@ -283,7 +283,7 @@ def small(made: Cards) -> dict[str, bytes]:
         some = images(Path(DATA) / "cifar10", split, 2)
         total = hashlib.sha256()
         for k, content in enumerate(some.values()):
-            source.add_row(total, content, k % 10)
+            parquet.add_row(total, content, k % 10)
         digest = total.hexdigest()
         made.change("cifar10", "jpeg", lambda fields, split=split, digest=digest: fields["files"][split].update(
             rows_sha256=digest))
@@ -302,8 +302,8 @@ def test_jpeg_is_built_from_every_form_of_the_repository(form: str, small: dict[
     else:
         (zip_of if form == "zip" else tar_of)(origin, small)
     if form == "download":
-        assert card.images
-        server.pages[urlsplit(card.images.url).path] = Page(origin.read_bytes(), length=False)
+        assert card.archive
+        server.pages[urlsplit(card.archive.url).path] = Page(origin.read_bytes(), length=False)
         download.fetch([Source("cifar10", "jpeg", {}, "scifar")], quiet)
     else:
         cifar_jpeg.build(origin, card)
@@ -337,8 +337,8 @@ def made_of(path: Path, content: bytes) -> Path:
 def test_the_card_knows_the_copy_at_hand_by_both_digests(made: Cards) -> None:
     for split, file in cards.load("cifar10").variant("jpeg").files.items():
         path = Path(DATA) / "cifar10" / f"{split}.parquet"
-        assert source.rows_digest(path) == file.rows_sha256
+        assert parquet.rows_digest(path) == file.rows_sha256
         assert hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
-    assert source.rows_digest(made_of(made.home / "x.parquet", b"no Parquet")) is None
+    assert parquet.rows_digest(made_of(made.home / "x.parquet", b"no Parquet")) is None
 
 
