@@ -77,6 +77,8 @@ def _verbs_that_run(verb: AddVerb) -> None:
                             "(default: reports)")
         parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
                             "write the report; Ctrl-C ends the waiting, not the jobs")
+        parser.add_argument("--download", action="store_true", help="also download data of more than 200 MB that are "
+                            "missing; with --executor slurm, before the jobs are submitted")
         _decide_option(parser, "cli.decide:decide", "add seeds, of the rows of undecided claims only, until each claim "
                        "has a final word")
         parser.add_argument("--hours", type=_positive, metavar="H", help="with --decide: stop after this time; the "

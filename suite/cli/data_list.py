@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from suite.cli.requests import DataRequest
-from suite.data import cache, cards, download, hub, places
+from suite.data import cache, cards, hub, needs, places
 from suite.data.source import Source
 from suite.errors import UserError
 
@@ -41,12 +41,12 @@ def standing(name: str, variant: str) -> tuple[str, str]:
     here = f"{mb:,.0f} MB" if mb else ""
     if card.hub:
         return (HERE, here) if mb or hub.is_here(card.hub) else (REMOTE, f"{card.download_mb:,.0f} MB")
-    lacking = download.absent(card, card.files)
+    lacking = needs.absent(card, card.files)
     if not lacking:
         return HERE, here
     addresses = {file: address for file, address in lacking.items() if address}
     if len(addresses) == len(lacking):
-        return REMOTE, f"{download.size_of(addresses) / 1e6:,.0f} MB"
+        return REMOTE, f"{needs.size_of(addresses) / 1e6:,.0f} MB"
     return (HERE, here) if mb else (BY_HAND, f"{card.download_mb:,.0f} MB")
 
 

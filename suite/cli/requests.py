@@ -96,6 +96,7 @@ class RunRequest(ClusterRequest):
 
     out: Path = Path("reports")
     wait: bool = False
+    download: bool = False
     hours: float | None = None
     retry: bool = False
     reason: tuple[str, ...] | None = None

@@ -112,8 +112,8 @@ class File(Part):
             if place.startswith(DATA) and (path := places.downloads() / place.removeprefix(DATA)).exists():
                 return path
         if self.ours and resources.is_installed():
-            raise UserError(f"the sample {Path(self.places[0]).name} is not here: these data have no formal licence, so "
-                            "the installed package may not hold it")
+            raise UserError(f"the sample {Path(self.places[0]).name} is not here: these data have no formal licence, "
+                            "so the installed package may not hold it")
         raise UserError("; nor: ".join(problem.what for problem in problems),
                         fix=next((problem.fix for problem in problems if problem.fix), ""))
 
