@@ -148,6 +148,7 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")
     doctor = verb("doctor", "cli.doctor:check", "checks this machine: packages, threads, GPUs, data, store")
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    doctor.add_argument("--verbose", action="store_true", help="also every package, and where data are looked for")
     schema = verb("schema", "cli.schema:write", "writes the JSON Schema of grid files, for editors")
     schema.add_argument("--out", type=Path, default=Path("grids/schema.json"), metavar="FILE")
 

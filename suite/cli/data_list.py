@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 from suite.cli.requests import DataRequest
@@ -12,42 +14,66 @@ from suite.data.source import Source
 from suite.errors import UserError
 
 WIDTH = 120  # of a line of the list
-HERE = "here"
-REMOTE = "can be downloaded: python run_grid.py data prepare NAME --variant VARIANT"
-BY_HAND = "needs you: `data list NAME --verbose` says where it is from"
+
+
+class Group(Enum):
+    """How a variant, or something else that a run wants, can be had; the value is the heading of a list."""
+
+    HERE = "here"
+    REMOTE = "can be downloaded: {program} data prepare NAME --variant VARIANT"
+    BY_HAND = "needs you{how}"
+
+    def heading(self, how: str = "") -> str:
+        """The first line of the group."""
+        return self.value.format(program=places.program(), how=how)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a variant can be had, and its size in MB: of what is prepared here, or of the download; 0: none."""
+
+    name: str
+    variant: str
+    group: Group
+    mb: float
+
+    @property
+    def line(self) -> str:
+        """Name, size and what it is, in a line."""
+        size = f"{self.mb:,.0f} MB" if self.mb else ""
+        what = cards.load(self.name).variants[self.variant].first_line
+        text = f"{f'{self.name} {self.variant}':<25} {size:>8}  {what}"
+        return text if len(text) <= WIDTH - 2 else f"{text[:WIDTH - 3]}…"
 
 
 def list_(chosen: list[tuple[str, str]], request: DataRequest) -> int:
     """Prints a line for each variant: what is here, can be downloaded, or needs the user; or, verbose, all of it."""
     if request.verbose:
         return list_all(chosen)
-    groups: dict[str, list[str]] = {HERE: [], REMOTE: [], BY_HAND: []}
-    for name, variant in chosen:
-        group, size = standing(name, variant)
-        line = f"  {name + ' ' + variant:<25} {size:>8}  {cards.load(name).variants[variant].first_line}"
-        groups[group].append(line if len(line) <= WIDTH else f"{line[:WIDTH - 1]}…")
-    for group, lines in groups.items():
+    found = [standing(name, variant) for name, variant in chosen]
+    for group in Group:
+        lines = [f"  {one.line}" for one in found if one.group is group]
         if lines:
-            print(group, *lines, sep="\n")
-    print(f"{places.downloads()}: downloads, after SUITE_DATA; {cache.folder()}: prepared data (SUITE_CACHE)"
-          if request.names else "`data list --verbose`: sources, licences, places, and what is prepared")
+            print(group.heading(": `data list NAME --verbose` says where it is from"), *lines, sep="\n")
+    print("`data list --verbose`: sources, licences, places, and what is prepared")
     return 0
 
 
-def standing(name: str, variant: str) -> tuple[str, str]:
-    """Whether a variant is here, can be downloaded, or needs the user; and its size here, or to get."""
+def standing(name: str, variant: str) -> Standing:
+    """How a variant can be had. Uses no network."""
     card = cards.load(name).variants[variant]
     mb = sum(file["size"] for _, meta in cache.entries(name, variant) for file in meta["files"].values()) / 1e6
-    here = f"{mb:,.0f} MB" if mb else ""
+    here = Standing(name, variant, Group.HERE, mb)
     if card.hub:
-        return (HERE, here) if mb or hub.is_here(card.hub) else (REMOTE, f"{card.download_mb:,.0f} MB")
+        return here if mb or hub.is_here(card.hub) else Standing(name, variant, Group.REMOTE, card.download_mb)
+    origin = Source(name, variant, {}).origin
     lacking = needs.absent(card, card.files)
-    if not lacking:
-        return HERE, here
+    if not lacking or (origin is not None and origin.is_here()):
+        return here
     addresses = {file: address for file, address in lacking.items() if address}
     if len(addresses) == len(lacking):
-        return REMOTE, f"{needs.size_of(addresses) / 1e6:,.0f} MB"
-    return (HERE, here) if mb else (BY_HAND, f"{card.download_mb:,.0f} MB")
+        return Standing(name, variant, Group.REMOTE, needs.size_of(addresses) / 1e6)
+    return here if mb else Standing(name, variant, Group.BY_HAND, card.download_mb)
 
 
 def list_all(chosen: list[tuple[str, str]]) -> int:

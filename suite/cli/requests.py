@@ -31,6 +31,13 @@ class StoreRequest:
 
 
 @dataclass(frozen=True)
+class DoctorRequest(StoreRequest):
+    """`doctor`."""
+
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
 class ComputeRequest(StoreRequest):
     """How runs are to be computed. `timeout` and `checkpoint` in minutes."""
 

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping, Sequence
+import os
+import socket
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from suite.data import places
-from suite.data.card_file import DATA
+from suite.data.card_file import DATA, File
 from suite.errors import UserError
 from suite.files import transfer
 
@@ -40,6 +43,11 @@ def rows_digest(path: Path) -> str | None:
     except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
     return total.hexdigest()
+
+
+def same_rows(path: Path, file: File) -> bool:
+    """Whether a Parquet file holds the rows of the card's file, in the same order."""
+    return file.rows_sha256 is not None and rows_digest(path) == file.rows_sha256
 
 
 def columns_digest(columns: Columns) -> str:
@@ -105,12 +113,22 @@ def write(table: pa.Table, path: Path, rows_of_a_group: int) -> Path:
     """Write a table to this place, whole or not at all. Raises UserError where that is not possible."""
     import pyarrow.parquet as pq
 
-    half = path.with_name(f".{path.name}.part")
-    with transfer.told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with whole(path) as half:
         pq.write_table(table, half, compression="zstd", row_group_size=rows_of_a_group)
-        half.replace(path)
     return path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """A place of this process alone to write a file, which then goes to `path`. Raises UserError if it cannot."""
+    half = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
+    try:
+        with transfer.told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield half
+            half.replace(path)
+    finally:
+        half.unlink(missing_ok=True)
 
 
 def place(locations: Sequence[str]) -> Path:

@@ -13,7 +13,6 @@ import numpy as np
 from suite.data import parquet
 from suite.data.source import Source
 from suite.errors import UserError
-from suite.files import transfer
 
 SEED = 2022
 CIFAR_COUNTS = {"train": 5000, "val": 1000, "test": 1000}
@@ -109,10 +108,7 @@ def draw(source: Source, origin: Source) -> list[Path]:
 
 
 def put(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all. Raises UserError where that is not possible."""
-    half = path.with_name(f".{path.name}.part")
-    with transfer.told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    """Write a file whole or not at all. Raises UserError if that is not possible."""
+    with parquet.whole(path) as half:
         half.write_bytes(content)
-        half.replace(path)
     return path

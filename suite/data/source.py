@@ -112,15 +112,10 @@ class Source:
             found = digest(path, stamp.st_size, stamp.st_mtime_ns)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
-        if found != expected and not self._same_rows(path, file):
+        if found != expected and not parquet.same_rows(path, self.card.files[file]):
             raise UserError(f"{path} is damaged or another file: sha256 {found}, the card expects {expected}",
                             self.place, self.ways())
         return path
-
-    def _same_rows(self, path: Path, file: str) -> bool:
-        """Whether another Parquet file holds the images and labels of the card's, in the same order."""
-        expected = self.card.files[file].rows_sha256
-        return expected is not None and parquet.rows_digest(path) == expected
 
     def lines(self, path: Path) -> Iterator[str]:
         """The lines of a text file of this source, without their ends. Raises UserError for one that is not UTF-8."""

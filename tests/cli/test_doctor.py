@@ -15,13 +15,13 @@ DECLARED = ["numpy", "never-heard-of>=1", "pydantic<2", 'pytest; extra == "dev"'
 
 
 def findings() -> dict[str, str]:
-    return {text.split()[0].rstrip(":"): word for word, text in doctor._python()}
+    return {one.text.split()[0].rstrip(":"): one.word.value for one in doctor._python()}
 
 
 def test_packages_are_those_of_the_installed_project(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.metadata, "requires", lambda name: DECLARED if name == "s4d-suite" else None)
     assert findings() == {"Python": "ok", "numpy": "ok", "never-heard-of": "MISSING", "pydantic": "MISSING"}
-    texts = [text for _, text in doctor._python()]
+    texts = [one.text for one in doctor._python()]
     assert "never-heard-of: pip install -c constraints.txt never-heard-of" in texts
     assert any(text.startswith("pydantic 2") and "(<2 is needed)" in text for text in texts)
 
@@ -37,4 +37,4 @@ def test_a_clone_that_is_not_installed_is_read_from_its_project_file(monkeypatch
 
 def test_it_runs_on_systems_without_cpu_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert [word for word, text in doctor._torch() if " threads by default" in text] == ["ok"]
+    assert [one.word for one in doctor._torch() if "threads by default" in one.text] == ["ok"]

@@ -221,6 +221,8 @@ def test_download_is_the_consent_of_a_run(place: Place, tmp_path: Path, capsys: 
     assert (f"error: {tmp_path}/one.yaml: 7,700 MB of data are not here, and no run downloads so much unasked: listops "
             "original (7,700 MB)") in capsys.readouterr().err and place.server.asked == []
     place.server.pages.clear()
-    assert main([*run, "--download"]) == 2  # asked for, and it is not there
-    assert "404 Not Found" in capsys.readouterr().err and not (tmp_path / "runs").exists()
-    assert [code for *_, code in place.server.asked] == [404]
+    for executor in ("local", "slurm"):  # for jobs of a cluster it is here and now, too, before they are submitted
+        place.server.asked.clear()
+        assert main([*run, "--download", "--executor", executor]) == 2  # asked for, and it is not there
+        assert "404 Not Found" in capsys.readouterr().err and not (tmp_path / "runs").exists()
+        assert [code for *_, code in place.server.asked] == [404]

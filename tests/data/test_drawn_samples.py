@@ -91,13 +91,12 @@ def test_a_public_copy_is_downloaded_built_and_drawn(made: Cards, server: Web, t
     address = cards.load("imdb").variant("sample").archive
     assert address is not None
     server.pages[urlsplit(address.url).path] = Page(archive.read_bytes(), length=False)
-    source = Source("imdb", "sample", {}, "text")
     for split in ("train", "val", "test"):
         said = digest_said(lambda: download.fetch([Source("imdb", "sample", {}, "text")], lambda _: None))
         expect(made, "sample", **{split: said})
     assert len(server.asked) == 1, "what was built before stays"
-    download.fetch([source := Source("imdb", "sample", {}, "text")], lambda _: None)
-    made.change("imdb", "sample", lambda fields: fields.update(drawn_from="parquet"))
+    source = Source("imdb", "sample", {}, "text")
+    download.fetch([source], lambda _: None)
     rows = {split: parquet.read(source.path(split)) for split in source.files}
     assert {split: len(part["text"]) for split, part in rows.items()} == {"train": 10, "val": 4, "test": 6}
     whole = parquet.read(Source("imdb", "parquet", {}, "text").path("train"))
