@@ -12,7 +12,7 @@ from suite.cli.data_prepare import prepare
 from suite.cli.requests import DataRequest
 from suite.data import cards, prepared, progress_bar
 from suite.errors import UserError
-from suite.files import study
+from suite.files import resources, study
 
 GRID = (".yaml", ".yml")
 
@@ -25,7 +25,7 @@ def main(request: DataRequest) -> int:
     if (Path.cwd() / "datasets").is_dir():
         study.add([Path.cwd()])
     _check_request(request)
-    grids = [name for name in request.names if Path(name).suffix in GRID]
+    grids = [name for name in request.names if is_grid(name)]
     names = [name for name in request.names if name not in grids]
     for name in names:
         cards.load(name)  # all are known, before anything starts
@@ -36,10 +36,15 @@ def main(request: DataRequest) -> int:
     return ACTIONS[request.action](chosen, request)
 
 
+def is_grid(name: str) -> bool:
+    """Whether it names a grid file, perhaps one of the suite's, and no data set."""
+    return Path(name).suffix in GRID or name.startswith(resources.PREFIX)
+
+
 def _check_request(request: DataRequest) -> None:
     """Raises UserError for options that do not go together."""
     where = f"data {request.action}"
-    grids = [name for name in request.names if Path(name).suffix in GRID]
+    grids = [name for name in request.names if is_grid(name)]
     if request.action in ("prepare", "show") and not request.names:
         raise UserError("no data set is named", where, f"one or several of {', '.join(cards.names())}"
                         + ("; or grid files" if request.action == "prepare" else ""))

@@ -40,6 +40,22 @@ class Config(Protocol):
         """The form of the data set."""
 
 
+class GridFile(Protocol):
+    """The part of a grid that says which file it is of, and what the command line changes of it."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def profile(self) -> str:
+        """The name of its profile; '': none."""
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What `--set` and `--only` change."""
+
+
 @dataclass(frozen=True)
 class Needed:
     """The data of some runs: one variant of a data set.
@@ -142,12 +158,17 @@ def command(name: str, variant: str) -> str:
     return f"{places.program()} data prepare {name} --variant {variant}"
 
 
-def consent(configs: Iterable[Config], grids: Sequence[Path]) -> Problem:
-    """What the runs of these grids lack and are not to download unasked, in one sentence, with the one command."""
+def consent(configs: Iterable[Config], grids: Sequence[GridFile]) -> Problem:
+    """What the runs of these grids lack and are not to download unasked, in one sentence, with the one command.
+
+    Where the command line changes a grid (`changes`), only that command with --download is sure to get what it needs.
+    """
     lacking = [one for one in needed(configs) if not one.here]
     names = ", ".join(f"{one.name} {one.variant} ({one.bytes / 1e6:,.0f} MB)" if one.bytes
                       else f"{one.name} {one.variant} (of the same archive)" for one in lacking)
-    total, paths = sum(one.bytes for one in lacking) / 1e6, [*map(str, grids)]
+    total, paths = sum(one.bytes for one in lacking) / 1e6, [str(grid.path) for grid in grids]
+    words = [*paths, *{f"--profile {grid.profile}" for grid in grids if grid.profile}]
+    prepare = f"`{places.program()} data prepare {' '.join(words)}` downloads and prepares them, or "
+    fix = ("" if any(grid.changes for grid in grids) else prepare) + "repeat this command with --download"
     return Problem(f"{total:,.0f} MB of data are not here, and no run downloads so much unasked: {names}",
-                   ", ".join(paths), f"`{places.program()} data prepare {' '.join(paths)}` downloads and prepares "
-                   "them, or repeat this command with --download")
+                   ", ".join(paths), fix)

@@ -147,6 +147,6 @@ def check_data(runs: Iterable[GridRun], grids: Sequence[Grid] = (), download: bo
         except UserError as error:
             problems.setdefault((config.data.name, config.data.variant), error.problems[0])
     if large:
-        problems["", ""] = needs.consent(large, [grid.path for grid in grids])
+        problems["", ""] = needs.consent(large, grids)
     if problems:
         raise UserError(problems.values())

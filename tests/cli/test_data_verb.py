@@ -178,8 +178,10 @@ def test_run_names_all_data_that_are_missing_and_plan_needs_none(made: Cards, tm
     assert "variant sample: " not in text and text.endswith("2 errors; nothing was started\n")
     assert "(18 MB to get)" in text
     assert ("both.yaml: 1,067 MB of data are not here, and no run downloads so much unasked: bidmc original "
-            f"(1,067 MB)\n    `python run_grid.py data prepare {tmp_path}/both.yaml` downloads and prepares them, or "
-            "repeat this command with --download\n") in text
+            f"(1,067 MB)\n    `python run_grid.py data prepare {tmp_path}/both.yaml --profile paper` downloads and "
+            "prepares them, or repeat this command with --download\n") in text
+    assert main(["run", *arguments, "--only", "task=HR"]) == 2
+    assert "\n    repeat this command with --download\n" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

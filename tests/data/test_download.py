@@ -211,7 +211,8 @@ def test_a_grid_prepares_what_its_runs_need(server: Web, release: Page, tmp_path
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (["list", "x.yaml"], "x.yaml is a grid file"), (["prepare", "x.yaml", "--task", "listops"], "leave them out"),
+    (["list", "x.yaml"], "x.yaml is a grid file"), (["list", "suite:quickstart"], "suite:quickstart is a grid file"),
+    (["prepare", "x.yaml", "--task", "listops"], "leave them out"),
     (["prepare", "cifar10", "--from", "x"], "--from needs one data set and its variant"),
     (["prepare", "cifar10", "--variant", "jpeg", "--from", "nowhere"], "nowhere is not there"),
     (["prepare", "cifar10", "--variant", "binary", "--from", "nowhere"], "is not built from an archive")])
