@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from suite import machine
 from suite.cli.data_list import Group, standing
 from suite.cli.requests import DoctorRequest
-from suite.data import cards
+from suite.data import cards, places
 from suite.data.card import Variant
 from suite.data.parquet import same_rows
 from suite.errors import UserError
@@ -156,6 +156,11 @@ def _data() -> Iterator[Finding]:
     if folder and not (cards.CARDS.parent / folder).is_dir():
         yield Finding(Word.WARNING, "SUITE_DATA names no folder: no data are found there",
                       f"SUITE_DATA is {folder}, which is no folder: no data are found there")
+    try:
+        places.cache()
+    except UserError as error:
+        yield Finding(Word.MISSING, f"SUITE_CACHE: {error.problems[0].what}; {error.problems[0].fix}")
+        return
     for name in cards.names():
         for variant_name, variant in cards.load(name).variants.items():
             found = _variant(variant)

@@ -122,3 +122,7 @@ def test_a_sample_is_named_with_the_command_that_makes_it(made: Cards, server: W
     text = capsys.readouterr().err
     assert "cifar10-train.parquet is not there" in text and "the server answers 404" in text
     assert "data prepare cifar10 --variant sample` makes it" in text and text.count("error:") == 1
+    (made.home / "samples").mkdir()
+    for path in make_samples.SAMPLES.glob("cifar10-*"):  # of a clone
+        (made.home / "samples" / path.name).symlink_to(path)
+    assert Source("cifar10", "sample", {}, "scifar").path("val") == made.home / "samples" / "cifar10-val.parquet"
