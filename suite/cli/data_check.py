@@ -8,7 +8,7 @@ from pathlib import Path
 
 from suite.cli.data_list import told_options, whereabouts
 from suite.cli.requests import DataRequest
-from suite.data import cache, checks, download, needs, progress_bar, stamps
+from suite.data import cache, checks, download, lacking, progress_bar, stamps
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
 from suite.errors import UserError
@@ -62,7 +62,7 @@ def checked(source: Source, file: str) -> str:
     if path.is_file() and address and not address.member and not source.card.archive \
             and atomic.sha256_of(path) != record["digest"]:
         raise UserError(f"{path} is not as it was downloaded: its sha256 was {record['digest']}", source.place,
-                        f"remove it, then {needs.command(source.name, source.variant)}")
+                        f"remove it, then {lacking.command(source.name, source.variant)}")
     return f"{text}; downloaded {record['time']} from {record['url']}, sha256 of the download {record['digest']}"
 
 

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any
 
 from suite.cli.requests import DataRequest
-from suite.data import cache, cards, hub, needs, places
+from suite.data import cache, cards, hub, lacking, places
 from suite.data.source import Source
 from suite.errors import UserError
 
@@ -67,12 +67,12 @@ def standing(name: str, variant: str) -> Standing:
     if card.hub:
         return here if mb or hub.is_here(card.hub) else Standing(name, variant, Group.REMOTE, card.download_mb)
     origin = Source(name, variant, {}).origin
-    lacking = needs.absent(card, card.files)
-    if not lacking or (origin is not None and origin.is_here()):
+    absent = lacking.absent(card, card.files)
+    if not absent or (origin is not None and origin.is_here()):
         return here
-    addresses = {file: address for file, address in lacking.items() if address}
-    if len(addresses) == len(lacking):
-        return Standing(name, variant, Group.REMOTE, needs.size_of(addresses) / 1e6)
+    addresses = {file: address for file, address in absent.items() if address}
+    if len(addresses) == len(absent):
+        return Standing(name, variant, Group.REMOTE, lacking.size_of(addresses) / 1e6)
     return here if mb else Standing(name, variant, Group.BY_HAND, card.download_mb)
 
 

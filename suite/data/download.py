@@ -18,7 +18,7 @@ from typing import Any
 
 from suite.data import originals, places, transfer_bar
 from suite.data.card_file import Download
-from suite.data.needs import absent_of, command, missing
+from suite.data.lacking import absent_of, command, missing
 from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import atomic, transfer, unpack

@@ -1,174 +1,113 @@
-"""What runs need of data sets, and what of it is not here: with its public address and size. Uses no network."""
+"""The data that a set of runs needs: what is here, what can be downloaded, what needs the user, and its bytes."""
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
 
-from suite.data import cards, hub, places
+from suite.data import cards, lacking
 from suite.data.card import Variant
-from suite.data.card_file import Download
-from suite.data.source import Source
-from suite.errors import Problem, UserError
+from suite.data.extent import extent, prepared
 
 if TYPE_CHECKING:
     from suite.data.wanted import Choice
 
-SMALL = 200_000_000  # bytes that a run may fetch unasked
+# What the arrays of a task are called: tasks with one view share them. As in the families, which import much more.
+VIEWS = {"scifar": "color", "image": "gray", "sc_ar": "waveform", "sc_bi": "waveform", "bidmc_hr": "hr",
+         "bidmc_rr": "rr", "bidmc_spo2": "spo2", "listops": "tokens", "text": "characters", "retrieval": "pairs",
+         "pathfinder": "32", "pathx": "128"}
 
 
-class Unasked(UserError):
-    """So much is to be downloaded that no run does it unasked."""
+class Standing(StrEnum):
+    """HERE: nothing is missing. DOWNLOAD: what is missing has a public address. USER: something has none."""
 
-
-class Config(Protocol):
-    """The part of a run's configuration that says which data it needs."""
-
-    @property
-    def kind(self) -> str:
-        """`train`, or `bench`, which needs no data."""
-
-    @property
-    def task(self) -> str:
-        """The task."""
-
-    @property
-    def data(self) -> Choice:
-        """The form of the data set."""
-
-
-class GridFile(Protocol):
-    """The part of a grid that says which file it is of, and what the command line changes of it."""
-
-    @property
-    def path(self) -> Path:
-        """The file."""
-
-    @property
-    def profile(self) -> str:
-        """The name of its profile; '': none."""
-
-    @property
-    def changes(self) -> tuple[str, ...]:
-        """What `--set` and `--only` change."""
+    HERE = "here"
+    DOWNLOAD = "can be downloaded"
+    USER = "needs you"
 
 
 @dataclass(frozen=True)
-class Needed:
-    """The data of some runs: one variant of a data set.
+class Need:
+    """One variant of a data set that runs need.
 
-    files: those of its card that are not here. bytes: to download, about where the card does not know it exactly; an
-    archive that several variants need counts at the first of them. here: nothing is missing. by_hand: something that is
-    missing has no public address.
+    download_bytes: of what is missing, about. disk_bytes: what the download, unpacked, and the prepared arrays will
+    take, about, beyond what they take now. to_prepare: whether arrays are still to be made. tasks: those that need the
+    download, if the card has files of other tasks, too. fix: how to get what has no address.
     """
 
     name: str
     variant: str
-    files: tuple[str, ...]
-    bytes: int
-    here: bool
-    by_hand: bool = False
+    standing: Standing
+    download_bytes: int
+    disk_bytes: int
+    to_prepare: bool
+    tasks: tuple[str, ...] = ()
+    fix: str = ""
 
 
-def needed(configs: Iterable[Config]) -> list[Needed]:
-    """What the runs with these configurations need, a variant of a data set each, and what of it is not here yet.
+@dataclass(frozen=True)
+class _Plain:
+    """A variant with the default options."""
 
-    Data that are prepared need no files. Uses no network. Raises UserError for an unknown data set or option.
+    name: str
+    variant: str
+    preparation: int = 1
+    options: Mapping[str, Any] = field(default_factory=dict)
+    name_source: str = ""
+
+
+def needs(configs: Iterable[lacking.Config]) -> list[Need]:
+    """What the runs with these configurations need, a variant of a data set each. Reads no data, asks no network.
+
+    Raises UserError for an unknown data set or option.
     """
-    lacking: dict[tuple[str, str], dict[str, Download | None]] = {}
-    sources: dict[tuple[str, str], Source] = {}
-    seen: set[tuple[str, str, str]] = set()
+    groups: dict[tuple[str, str], dict[str, lacking.Config]] = {}
     for config in configs:
-        options = repr(sorted(config.data.options.items()))
-        key = (config.data.name, config.data.variant)
-        if config.kind != "train" or (*key, config.task + options) in seen:
+        if config.kind == "train":
+            alike = f"{config.task} {sorted(config.data.options.items())}"
+            groups.setdefault((config.data.name, config.data.variant), {})[alike] = config
+    unpacked: set[str] = set()
+    return [_need(one, [*groups[one.name, one.variant].values()], unpacked)
+            for one in lacking.needed(config for group in groups.values() for config in group.values())]
+
+
+def _need(needed: lacking.Needed, configs: Sequence[lacking.Config], unpacked: set[str]) -> Need:
+    card = cards.load(needed.name).variant(needed.variant)
+    standing = Standing.HERE if needed.here else Standing.USER if needed.by_hand else Standing.DOWNLOAD
+    arrays = list(_to_prepare(card, configs))
+    tasks = tuple(dict.fromkeys(config.task for config in configs))
+    others = any(file.tasks and not set(file.tasks) & set(tasks) for file in card.files.values())
+    return Need(needed.name, needed.variant, standing, needed.bytes,
+                sum(arrays) + _files(needed, card, unpacked), bool(arrays), tasks if others and not needed.here else (),
+                " ".join(card.get.split()) if standing is Standing.USER else "")
+
+
+def _files(needed: lacking.Needed, card: Variant, unpacked: set[str]) -> int:
+    """Bytes that a download takes on the disk; of an archive also the parts that are kept."""
+    addresses = [address for name in needed.files if name in card.files and (address := card.address(name))]
+    kept = sum(int(one.unpacked_mb * 1e6) for one in addresses if one.member)
+    return needed.bytes + kept
+
+
+def _to_prepare(card: Variant, configs: Iterable[lacking.Config]) -> Iterator[int]:
+    """Bytes of each set of arrays that is not in the cache yet. The card knows those of its largest task."""
+    seen: set[str] = set()
+    for config in configs:
+        data, view = config.data, VIEWS.get(config.task, config.task)
+        options = {key: value for key, value in
+                   cards.resolve({"name": data.name, "variant": data.variant, **data.options}).items()
+                   if key not in cards.FIXED}
+        alike = f"{view} {sorted(options.items())}"
+        if alike in seen or _is_prepared(data, view, options):
             continue
-        seen.add((*key, config.task + options))
-        source = Source(*key, cards.resolve({"name": key[0], "variant": key[1], **config.data.options}), config.task)
-        sources.setdefault(key, source)
-        files = absent_of(source)  # first: to ask for the entry may mean to read gigabytes that are here
-        lacking.setdefault(key, {}).update({} if files and _is_prepared(config) else files)
-    counted: set[str] = set()
-    return [_needed(source, lacking[key], counted) for key, source in sources.items()]
+        seen.add(alike)
+        largest = max(extent(_Plain(data.name, data.variant), task).steps for task in cards.load(data.name).tasks)
+        yield int(card.prepared_mb * 1e6 * min(1.0, extent(data, config.task).steps / largest))
 
 
-def _is_prepared(config: Config) -> bool:
-    """Whether the cache has what this run needs. Looks at the names of the folders first, which imports nothing."""
-    start = glob.escape(f"{config.data.name}-{config.data.variant}-")
-    if not any(places.cache().glob(f"{start}*")):
-        return False
-    from suite.data.wanted import wanted
-
-    return wanted(config.data, config.task).is_prepared()
-
-
-def _needed(source: Source, files: Mapping[str, Download | None], counted: set[str]) -> Needed:
-    addresses = {address.url: address.size for address in files.values() if address}
-    size = sum(size for url, size in addresses.items() if url not in counted)
-    counted.update(addresses)
-    if source.card.hub and files:
-        size = int(source.card.download_mb * 1e6)
-    by_hand = not source.card.hub and None in files.values()
-    return Needed(source.name, source.variant, tuple(files), size, not files, by_hand)
-
-
-def absent_of(source: Source) -> dict[str, Download | None]:
-    """The files that are not here, or the splits of the hub, with the public address of each, if it has one."""
-    if source.card.hub:
-        return {} if hub.is_here(source.card.hub) else dict.fromkeys(source.splits)
-    if source.origin and source.origin.is_here():
-        return {}  # it is drawn of that, and not downloaded
-    return absent(source.card, source.files)
-
-
-def absent(card: Variant, files: Iterable[str]) -> dict[str, Download | None]:
-    """Those of the files of a card that are not here, each with its public address, if it has one."""
-    found: dict[str, Download | None] = {}
-    for name in files:
-        try:
-            card.files[name].find()
-        except UserError:
-            found[name] = card.address(name)
-    return found
-
-
-def unasked(source: Source) -> int:
-    """Bytes to download for a source, where they are too many for a run to fetch unasked; else 0."""
-    size = size_of(missing(source))
-    if source.card.hub and absent_of(source):
-        size = int(source.card.download_mb * 1e6)
-    return 0 if size <= SMALL else size
-
-
-def missing(source: Source) -> dict[str, Download]:
-    """The files of a source that are not here and have a public address, by name."""
-    return {name: address for name, address in absent_of(source).items() if address}
-
-
-def size_of(addresses: Mapping[str, Download]) -> int:
-    """Bytes to download; an archive that several files are in counts once."""
-    return sum({address.url: address.size for address in addresses.values()}.values())
-
-
-def command(name: str, variant: str) -> str:
-    """The command that downloads and prepares a variant."""
-    return f"{places.program()} data prepare {name} --variant {variant}"
-
-
-def consent(configs: Iterable[Config], grids: Sequence[GridFile]) -> Problem:
-    """What the runs of these grids lack and are not to download unasked, in one sentence, with the one command.
-
-    Where the command line changes a grid (`changes`), only that command with --download is sure to get what it needs.
-    """
-    lacking = [one for one in needed(configs) if not one.here]
-    names = ", ".join(f"{one.name} {one.variant} ({one.bytes / 1e6:,.0f} MB)" if one.bytes
-                      else f"{one.name} {one.variant} (of the same archive)" for one in lacking)
-    total, paths = sum(one.bytes for one in lacking) / 1e6, [str(grid.path) for grid in grids]
-    words = [*paths, *{f"--profile {grid.profile}" for grid in grids if grid.profile}]
-    prepare = f"`{places.program()} data prepare {' '.join(words)}` downloads and prepares them, or "
-    fix = ("" if any(grid.changes for grid in grids) else prepare) + "repeat this command with --download"
-    return Problem(f"{total:,.0f} MB of data are not here, and no run downloads so much unasked: {names}",
-                   ", ".join(paths), fix)
+def _is_prepared(data: Choice, view: str, options: Mapping[str, Any]) -> bool:
+    """Whether the cache has arrays that were made so, of whichever source. Reads their descriptions only."""
+    return any(meta["key"].get("view") == view and all(meta["key"].get(k) == v for k, v in options.items())
+               for meta in prepared(data.name, data.variant))

@@ -20,7 +20,7 @@ from web_server import Page, Web, web
 
 from suite.cli.main import main
 from suite.config.run_config import RunConfig
-from suite.data import cards, cifar_jpeg, download, needs, parquet, places, prepared
+from suite.data import cards, cifar_jpeg, download, lacking, parquet, places, prepared
 from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import transfer
@@ -93,7 +93,7 @@ def test_what_is_in_suite_data_comes_first_and_is_not_downloaded(server: Web, re
     own.parent.mkdir()
     own.write_text("5\t5\n")
     wanted = Source("listops", "original", {}, "listops")
-    assert list(needs.missing(wanted)) == ["train", "test"]
+    assert list(lacking.missing(wanted)) == ["train", "test"]
     download.fetch([wanted], quiet)
     assert wanted.find("val") == own
     assert wanted.find("train") == places.downloads() / "listops-1000" / "basic_train.tsv"
@@ -158,10 +158,10 @@ def test_needed_says_what_is_to_be_downloaded_and_counts_an_archive_once(server:
                                                                         made: Cards) -> None:
     tasks = ["listops", "retrieval", "pathx", "bidmc_rr", "bidmc_hr", "sc_ar", "listops"]
     runs = [*map(config, tasks), config("scifar", "sample"), config("bidmc_hr", "cut")]
-    found = {(one.name, one.variant): one for one in needs.needed(runs)}
+    found = {(one.name, one.variant): one for one in lacking.needed(runs)}
     assert len(found) == 7
     files = ("train", "val", "test")
-    assert found["listops", "original"] == needs.Needed("listops", "original", files, 7_700_000_000, here=False)
+    assert found["listops", "original"] == lacking.Needed("listops", "original", files, 7_700_000_000, here=False)
     assert found["aan", "original"].bytes == found["pathfinder", "original"].bytes == 0
     assert found["bidmc", "original"].files == ("rr_train", "rr_test", "hr_train", "hr_test")
     assert found["bidmc", "original"].bytes == 2 * 1_067_000_000
@@ -169,12 +169,12 @@ def test_needed_says_what_is_to_be_downloaded_and_counts_an_archive_once(server:
     assert found["cifar10", "sample"].here and found["bidmc", "cut"].by_hand and not found["bidmc", "cut"].bytes
     made_ = Source("listops", "original", {}, "listops")
     download.fetch([made_], quiet)
-    assert needs.needed(runs[:1]) == [needs.Needed("listops", "original", (), 0, here=True)]
+    assert lacking.needed(runs[:1]) == [lacking.Needed("listops", "original", (), 0, here=True)]
 
 
 def test_needed_imports_nothing_heavy(made: Cards) -> None:
-    code = ("import sys; from suite.data import needs; from suite.config.run_config import RunConfig\n"
-            "print(len(needs.needed([RunConfig.build({'task': task}) for task in ('listops', 'scifar')])))\n"
+    code = ("import sys; from suite.data import lacking; from suite.config.run_config import RunConfig\n"
+            "print(len(lacking.needed([RunConfig.build({'task': task}) for task in ('listops', 'scifar')])))\n"
             "print({'torch', 'numpy', 'datasets', 'pandas', 'rich', 'httpx2', 'pyarrow'} & {*sys.modules} or 'light')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ},
                           cwd=Path(__file__).parents[2])
@@ -184,7 +184,7 @@ def test_needed_imports_nothing_heavy(made: Cards) -> None:
 def test_what_is_prepared_needs_no_source(server: Web, release: Page) -> None:
     assert main(["data", "prepare", "listops", "--variant", "original"]) == 0
     shutil.rmtree(places.downloads())
-    assert needs.needed([config("listops")]) == [needs.Needed("listops", "original", (), 0, here=True)]
+    assert lacking.needed([config("listops")]) == [lacking.Needed("listops", "original", (), 0, here=True)]
     prepared.check(config("listops").data, "listops")
     assert len(server.asked) == 1
 
