@@ -77,6 +77,8 @@ def _verbs_that_run(verb: AddVerb) -> None:
                             "(default: reports)")
         parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
                             "write the report; Ctrl-C ends the waiting, not the jobs")
+        parser.add_argument("--download", action="store_true", help="also download data of more than 200 MB that are "
+                            "missing; with --executor slurm, before the jobs are submitted")
         _decide_option(parser, "cli.decide:decide", "add seeds, of the rows of undecided claims only, until each claim "
                        "has a final word")
         parser.add_argument("--hours", type=_positive, metavar="H", help="with --decide: stop after this time; the "
@@ -148,6 +150,7 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")
     doctor = verb("doctor", "cli.doctor:check", "checks this machine: packages, threads, GPUs, data, store")
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    doctor.add_argument("--verbose", action="store_true", help="also every package, and where data are looked for")
     schema = verb("schema", "cli.schema:write", "writes the JSON Schema of grid files, for editors")
     schema.add_argument("--out", type=Path, default=Path("grids/schema.json"), metavar="FILE")
 

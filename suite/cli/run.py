@@ -64,7 +64,7 @@ def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[
 
     It returns the states that the launcher knows, by id. So a command that is refused leaves no record of a start.
     """
-    check_data(plan_.todo)
+    check_data(plan_.todo, plan_.grids, request.download)
     if request.executor is not Executor.DEBUG:  # there, own code runs in this process, and raises where it does
         check_own(plan_.grids, plan_.todo, trial=True)
     if request.executor is Executor.SLURM:

@@ -51,7 +51,7 @@ class Faked:
 def faked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faked:
     made = Faked(tmp_path / "runs")
     monkeypatch.setattr(running, "_launch", made.launch)
-    monkeypatch.setattr(running, "check_data", lambda runs: None)
+    monkeypatch.setattr(running, "check_data", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     return made
 
