@@ -15,7 +15,7 @@ HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex a
 \documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage{lmodern,textcomp,array,booktabs,graphicx}
+\usepackage{lmodern,textcomp,array,booktabs}
 \usepackage[margin=2cm]{geometry}
 \renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}
 \raggedbottom
