@@ -132,7 +132,7 @@ def _verbs_that_look(verb: AddVerb) -> None:
 
 
 def _verbs_without_grids(verb: AddVerb) -> None:
-    figures = verb("figures", "cli.figures:write", "draw figures 1 to 5 of the paper from their formulas: PDF, SVG, PNG")
+    figures = verb("figures", "cli.figures:write", "draw figures 1 to 5 of the paper from their formulas")
     figures.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR",
                          help="default: reports/figures")
     theory = verb("theory", "cli.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")

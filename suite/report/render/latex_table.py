@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from string import ascii_lowercase
 
-from suite.report.render.latex_fit import Box, Fit, Page, Piece, Size, fit, label_lines, plain, small
+from suite.report.render.latex_fit import Box, Fit, Page, Piece, fit, label_lines, plain, small
 from suite.report.render.latex_text import escape, fold, width
 from suite.report.render.sheet import Sheet, Side, Top, sheet
 from suite.report.tables.table import Cell, Table
@@ -117,7 +117,7 @@ def _environment(made: Sheet[Box], heads: Sequence[Box], shared: str, found: Fit
         *_over(made, shared),
         line([escape(made.corner), *(_stack(head.lines, "b") for head in heads)]),
         r"    \midrule",
-        *(text for i, side in enumerate(made.sides) for text in _side(made, i, side, letters, found.size, found.labels)),
+        *(text for i in range(len(made.sides)) for text in _side(made, i, letters, found)),
         r"    \bottomrule",
         r"  \end{tabular}",
         *([rf"  \par\smallskip\footnotesize\raggedright {' '.join(notes)}"] if notes else []),
@@ -149,14 +149,15 @@ def _over(made: Sheet[Box], shared: str) -> list[str]:
     return [*lines, line(cells), f"    {''.join(rules)}"]
 
 
-def _side(made: Sheet[Box], i: int, side: Side[Box], letters: dict[str, str], size: Size, labels: float) -> list[str]:
+def _side(made: Sheet[Box], i: int, letters: dict[str, str], found: Fit) -> list[str]:
     """A row, after the rule and the heading of its block if it is the block's first."""
+    side = made.sides[i]
     first = i == 0 or made.sides[i - 1].block != side.block
     lines = [r"    \midrule"] if first and i else []
     if first and side.group:
         lines.append(rf"    \multicolumn{{{len(made.tops) + 1}}}{{@{{}}l}}{{\textit{{{escape(side.group)}}}}} \\")
     cells = [_stack(cell.lines, "t", letters.get(cell.note, "")) for cell in side.cells]
-    return [*lines, line([_label(side, label_lines(side, labels, size.points)), *cells])]
+    return [*lines, line([_label(side, label_lines(side, found.labels, found.size.points)), *cells])]
 
 
 def _label(side: Side[Box], lines: list[str]) -> str:
