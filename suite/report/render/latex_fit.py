@@ -67,8 +67,8 @@ class Page:
     height: float
 
 
-ARTICLE = Page(340, 500)  # \documentclass{article} as it is, the narrowest that is common
-OWN = Page(475, 600)  # tables.tex: margins of 2 cm
+ARTICLE = Page(340, 530)  # \documentclass{article} as it is, the narrowest that is common
+OWN = Page(475, 650)  # tables.tex: margins of 2 cm
 
 
 TRIED = ((0.36, SIZES[0]), (0.36, SIZES[1]), (0.36, SIZES[2]), (0.22, SIZES[2]))  # share of the labels, and size

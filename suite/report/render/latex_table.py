@@ -57,9 +57,11 @@ def _box(cell: Cell, table: Table, common: int) -> Box:
     mark = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s") % escape(cell.number)
     near = r" \ensuremath{\approx}" if cell.near_best else ""
     first = Piece(cell.number + spread + (" ≈" if near else ""), mark + escape(spread) + near, bold=cell.rank == 1)
-    told = paren.strip() + count
-    said = told in ("", f"(n={common})")
-    return Box((first, *([] if said else [small(told)]), *papers))
+    told = (paren.strip() + count).strip("()")
+    if told in ("", f"n={common}"):
+        return Box((first, *papers))
+    short = len(told) <= LONGEST
+    return Box((first, *([small(f"({told})")] if short else []), *papers), "" if short else f"{told}.")
 
 
 def environments(made: Sheet[Box], frame: Frame) -> list[str]:

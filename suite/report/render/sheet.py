@@ -52,7 +52,7 @@ class Sheet(Generic[C]):
 def after(cell: Cell, table: Table) -> str:
     """What stands after a cell's text: the mark of those near the best, and the numbers of several papers."""
     papers = [f"{one.paper} {one.text}" for one in cell.papers] if len(table.papers) > 1 else []
-    return (" ≈" if cell.near_best else "") + (f"; {', '.join(papers)}" if papers else "")
+    return (" ≈" if cell.near_best else "") + (f" [{'; '.join(papers)}]" if papers else "")
 
 
 def sheet(table: Table, content: Callable[[Cell], C], constants: bool = True) -> Sheet[C]:
