@@ -125,7 +125,7 @@ class Keyboard:
             self.typed = os.read(self.file, 64).decode(errors="replace")
             if not self.typed:
                 return "quit"
-        size = next((size for size in (3, 1) if self.typed[:size] in KEYS), 1)
+        size = 3 if self.typed[:2] in ("\x1b[", "\x1bO") else 1  # an arrow, or a key that means nothing here
         key, self.typed = self.typed[:size], self.typed[size:]
         return KEYS.get(key, "")
 
