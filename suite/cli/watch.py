@@ -40,13 +40,14 @@ KEYS = {"\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down", "k":
 
 @dataclass(frozen=True)
 class Line:
-    """A run as a row of the table; `place` is that of the run in the grid."""
+    """A run as a row of the table; `place` is that of the run in the grid, and smaller values are better."""
 
     run: GridRun
     state: RunState
     metric: str
     best: str
-    value: float
+    newest_value: float
+    best_value: float
     speed: float | None
     left: float | None
     device: str
@@ -65,8 +66,8 @@ Key = Callable[[Line], float | str]
 COLUMNS: tuple[tuple[str, Key], ...] = (
     ("state", lambda line: ORDER.index(line.state.name)),
     ("epoch", lambda line: line.state.epochs / line.run.config.train.epochs),
-    ("metric", lambda line: line.value),
-    ("best", lambda line: line.value),
+    ("metric", lambda line: line.newest_value),
+    ("best", lambda line: line.best_value),
     ("speed", lambda line: math.inf if line.speed is None else line.speed),
     ("ETA", lambda line: math.inf if line.left is None else line.left),
     ("device", lambda line: line.device),
@@ -176,6 +177,7 @@ def table_lines(seen: Seen, store: Store, devices: dict[str, str]) -> list[Line]
         found.append(Line(
             run, state, f"{standing.metric.format(standing.newest.value)}{unit}" if standing else "",
             f"{standing.metric.format(standing.best.value)} at {standing.best.epoch}" if standing else "",
+            sign * standing.newest.value if standing else math.inf,
             sign * standing.best.value if standing else math.inf,
             state.progress.seconds_per_epoch if state.progress else None,
             left(run, state, made.until, made.prices) if moving else None,
