@@ -99,7 +99,7 @@ def test_near_the_best_is_marked_after_selection(tmp_path: Path) -> None:
     second = cells(tmp_path / "out")["S4D-Lin", "sCIFAR"]
     assert second["p_from_best"] == pytest.approx(0.804, abs=1e-3) and second["near_best"]
     told = (tmp_path / "out/demo.md").read_text()
-    assert "40.5 ± 0.7 (n=2) ≈ |" in told
+    assert "40.5 ± 0.7 (n=2) ≈" in told
     assert "≈: not distinguishable from the best of its column, after selection" in told
     tex, page = (tmp_path / "out/demo.tex").read_text(), (tmp_path / "out/index.html").read_text()
     assert r"40.5} \ensuremath{\pm} 0.7 \ensuremath{\approx}" in tex and "after selection\">≈</span>" in page
