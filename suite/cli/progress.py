@@ -13,8 +13,8 @@ from rich.progress import Progress as Bars
 
 from suite.cli.standing import Standings
 from suite.grid.model import GridRun
+from suite.plan.estimate import clock
 from suite.plan.plan import Plan
-from suite.plan.price import clock
 from suite.store.records import Beat
 from suite.store.state import RunState, State
 from suite.store.store import Store

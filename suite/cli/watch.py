@@ -24,7 +24,7 @@ from rich.text import Text
 from suite.cli.looking import Looks, Seen, lines
 from suite.grid.model import GridRun
 from suite.job.stop import Stop
-from suite.plan.price import clock, left
+from suite.plan.estimate import clock, left
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
@@ -180,7 +180,7 @@ def table_lines(seen: Seen, store: Store, devices: dict[str, str]) -> list[Line]
             sign * standing.newest.value if standing else math.inf,
             sign * standing.best.value if standing else math.inf,
             state.progress.seconds_per_epoch if state.progress else None,
-            left(run, state, made.until, made.prices) if moving else None,
+            left(run, state, made.until, made.speeds) if moving else None,
             _device(run, state, store, devices),
             seen.queue.get(run.run_id, "") or (state.detail.removeprefix("held by ") if moving else ""), place))
     return found
