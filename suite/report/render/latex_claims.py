@@ -75,13 +75,14 @@ def _paragraphs(pieces: Sequence[Piece], last: bool) -> str:
 def _claim(verdict: Verdict) -> Cells:
     """The cells of a claim: what was compared is named if there are several comparisons."""
     shown = verdict.telling
-    found, seeds = [], ""
+    found, seeds, evaluated = [], "", ""
     if shown is not None and shown.size:
         several = f"{shown.words}: " if len(verdict.parts) > 1 else ""
         found = [plain(several + shown.size + (f" [{shown.interval}]" if shown.interval else ""))]
         if shown.tested and verdict.p is not None:
             found.append(small(f"{shown.test_words}, p {equals(verdict.p)}"))
-        seeds = shown.seeds
-    words = verdict.words if verdict.seeds else ", ".join(filter(None, (verdict.words, seeds)))
+        found += [small(verdict.over_examples)] if verdict.over_examples else []
+        seeds, evaluated = shown.seeds, shown.evaluated
+    words = ", ".join(filter(None, (verdict.words, "" if verdict.seeds else seeds, evaluated)))
     notes = "; ".join(filter(None, (verdict.declared, *verdict.notes)))
     return [plain(verdict.claim.text)], found, [plain(words), *([small(notes)] if notes else [])]
