@@ -110,8 +110,8 @@ def _verbs_that_look(verb: AddVerb) -> None:
     _run_options(plan)
     _cluster_options(plan)
     _budget_options(status)
-    status.add_argument("--watch", action="store_true", help="until nothing goes on any more; Ctrl-C ends the watching "
-                        "only")
+    status.add_argument("--watch", action="store_true", help="a live table until nothing goes on any more; q ends the "
+                        "watching; without a terminal, lines at each change")
     report = verb("report", "cli.report:report", "tables, plots and verdicts of what there is so far")
     _grid_options(report, "*")
     report.add_argument("--check", type=Path, metavar="DIR", help="write nothing; say what differs between the "
@@ -136,7 +136,7 @@ def _verbs_that_look(verb: AddVerb) -> None:
 
 
 def _verbs_without_grids(verb: AddVerb) -> None:
-    figures = verb("figures", "cli.figures:write", "figures 1 to 5 of the paper, computed anew: PDF, SVG, PNG")
+    figures = verb("figures", "cli.figures:write", "draw figures 1 to 5 of the paper from their formulas")
     figures.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR",
                          help="default: reports/figures")
     theory = verb("theory", "cli.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")

@@ -94,7 +94,8 @@ def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Execut
     limit = options.compute.timeout_s
     if warning := late(plan_.todo, plan_.states, plan_.until, plan_.speeds, limit):
         print(f"warning: {warning}", file=sys.stderr)
-    with Progress(plan_, slots=options.jobs * max(1, len(options.gpus)), timeout_s=limit) as progress:
+    with Progress(plan_, slots=options.jobs * max(1, len(options.gpus)), timeout_s=limit,
+                  store=Store(options.store)) as progress:
         return Launched(launch([*plan_.todo, *held], options, progress))
 
 
