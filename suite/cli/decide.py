@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from suite.cli.requests import Executor, PlanRequest, RunRequest
-from suite.cli.run import checked, finish, held_by_others, slots, told_of_jobs
+from suite.cli.run import checked, finish, held_by_others, places_of, told_of_jobs
 from suite.errors import UserError
 from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
@@ -124,7 +124,7 @@ def _start(looks: Sequence[Look], made: Plan, held: list[GridRun], request: RunR
            store: Store) -> Launched:
     """Starts the runs of a look, or, within a time, as many as run at once."""
     if request.hours is not None and request.executor is not Executor.SLURM:
-        made = replace(made, todo=made.todo[:slots(request) * max(1, len(request.gpus))])
+        made = replace(made, todo=made.todo[:places_of(made, request).at_once])
     start = checked(made, held, request)
     requests.record([look.grid for look in looks], {run.run_id for run in made.todo}, store)
     print(f"next look: {len(made.todo)} runs" + (f", and {len(held)} that are under way" if held else ""), flush=True)
@@ -155,5 +155,5 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
         ids = {run.run_id for run in look.wanted}
         print(f"{look.grid.name}: the next look runs {sum(run.run_id in ids for run in made.todo)}, "
               f"the rest at most {look.rest} more")
-    print(f"price of the next look: {made.price.text(slots(request) * max(1, len(request.gpus)))}")
+    print(f"price of the next look: {made.price.text(places_of(made, request).at_once)}")
     return 0

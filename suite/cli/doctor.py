@@ -19,6 +19,7 @@ from suite.errors import UserError
 from suite.files import atomic, resources
 from suite.files.outer import OuterError, call
 from suite.files.variables import folder_in
+from suite.launch import gpus
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -30,7 +31,7 @@ Finding = tuple[str, str]  # one of these words, and what was found
 
 def check(request: StoreRequest) -> int:
     """Prints every finding; returns 1 where something that a run needs is missing."""
-    findings = [*_python(), *_torch(), *_store(request.store), *_slurm(), *_data()]
+    findings = [*_python(), *_torch(), *_gpus(), *_store(request.store), *_slurm(), *_data()]
     for word, text in findings:
         print(f"{word:<7}  {text}")
     return 1 if any(word == MISSING for word, _ in findings) else 0
@@ -75,8 +76,18 @@ def _torch() -> Iterator[Finding]:
     except ImportError:
         return
     yield OK, f"{machine.usable_cpus()} cores, {torch.get_num_threads()} threads by default"
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield OK if names else ABSENT, "GPUs: " + (", ".join(names) or "none, runs use the CPU")
+
+
+def _gpus() -> Iterator[Finding]:
+    """What `--gpus auto` would do, and a line for each GPU that nobody uses."""
+    try:
+        chosen = gpus.free()
+    except UserError as error:
+        yield WARNING, f"GPUs: {' '.join(str(error).split())}"
+    else:
+        yield OK if chosen.gpus else ABSENT, f"GPUs: {chosen.why or f'{len(chosen.gpus)} for runs'}"
+    for line in gpus.idle():
+        yield OK, line
 
 
 def _store(root: Path) -> Iterator[Finding]:

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from suite.cli.requests import Executor, PlanRequest
-from suite.cli.run import SHOWN, slots
+from suite.cli.run import SHOWN, places_of
+from suite.errors import UserError
 from suite.grid.model import Grid, check_names
+from suite.launch import gpus
 from suite.plan.own_code import check as check_own
-from suite.plan.plan import make_plan, missing_data
+from suite.plan.plan import Plan, make_plan, missing_data
 from suite.plan.price import late
 from suite.store import versions
 from suite.store.store import Store
@@ -49,11 +51,25 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
 
         slurm.plan(made, request)
     else:
-        print(f"price: {made.price.text(slots(request) * max(1, len(request.gpus)))}")
+        print(f"price: {made.price.text(_places(made, request))}")
         limit = request.compute.timeout_s
         if warning := late(made.todo, made.states, made.until, made.prices, limit):
             print(f"warning: {warning}")
     return 0
+
+
+def _places(made: Plan, request: PlanRequest) -> int:
+    """Says where the runs would compute, and which GPU would be idle; how many at a time."""
+    try:
+        where = places_of(made, request)
+    except UserError as error:  # `run` would refuse; what it costs can be said all the same
+        print(*(f"warning: {problem}" for problem in error.problems), sep="\n")
+        return request.jobs or 1
+    print(*where.told, sep="\n")
+    if request.gpus == ():
+        for line in gpus.idle():
+            print(f"{line}; leave --gpus none out to use it")
+    return where.at_once
 
 
 def _by_reason(grids: Sequence[Grid]) -> dict[str, list[str]]:
