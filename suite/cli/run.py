@@ -187,7 +187,8 @@ def _tell_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -> 
 
 def _worst(stored: RunState, ended: RunState | None) -> RunState:
     """The state in the store, or the failure that only the launcher knows of."""
-    return ended if ended and ended.name == State.FAILED and not stored.is_over else stored
+    only_there = ended is not None and ended.name == State.FAILED and not stored.is_over and stored.start is None
+    return ended if ended is not None and only_there else stored
 
 
 def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> str:

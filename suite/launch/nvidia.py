@@ -103,7 +103,11 @@ def cuda_of_torch() -> int | None:
     found = importlib.util.find_spec("torch")
     if found is None or found.origin is None:
         return None
-    text = Path(found.origin).with_name("version.py").read_text(encoding="utf-8")
+    return cuda_in(Path(found.origin).with_name("version.py").read_text(encoding="utf-8"))
+
+
+def cuda_in(text: str) -> int:
+    """The major version of CUDA in torch's file of its version, 0 if it says none."""
     match = CUDA.search(text)
     return int(match[1]) if match else 0
 
@@ -129,8 +133,14 @@ def _card(row: Sequence[str], users: Sequence[tuple[str, str]]) -> Card:
 
 
 def _users() -> list[tuple[str, str]]:
-    """The GPU and the name of each process that computes on one. Some drivers do not tell names."""
-    rows = _query("compute-apps", PROCESSES)
+    """The GPU and the name of each process that computes on one. Some drivers do not tell names.
+
+    Where a lost GPU keeps nvidia-smi from answering, it is the memory in use that tells.
+    """
+    try:
+        rows = _query("compute-apps", PROCESSES)
+    except OuterError:
+        return []
     return [(row[0], f"process {row[1]} ({Path(row[2]).name})" if "/" in row[2] or row[2].isidentifier()
              else f"process {row[1]}") for row in rows]
 

@@ -53,8 +53,7 @@ OVER = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 HELD = frozenset({State.CLAIMED, State.UNKNOWN})
 FOR_GOOD = frozenset({Reason.ERROR, Reason.DIVERGED, Reason.OOM})  # would end so again
 NO_FAULT = frozenset({Reason.BUDGET, Reason.INTERRUPTED, Reason.TIMEOUT})
-WORDS = {Reason.OOM: "out of memory", Reason.TIMEOUT: "out of time", Reason.GPU: "GPU lost",
-         Reason.START: "it could not start"}
+WORDS = {Reason.OOM: "out of memory", Reason.TIMEOUT: "out of time", Reason.GPU: "GPU lost"}
 
 
 @dataclass(frozen=True)
@@ -99,6 +98,8 @@ class RunState:
     @property
     def label(self) -> str:
         """`failed: out of memory`, `partial`, … for a reader."""
+        if self.name == State.FAILED and self.reason == Reason.START:
+            return "start failed"
         if self.name == State.FAILED and self.reason:
             return f"failed: {WORDS.get(self.reason, str(self.reason))}"
         return f"{self.name}: start failed" if self.start is not None else str(self.name)

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import pytest
+from fake_smi import install, row
 
 from suite import machine
 from suite.cli import arguments
@@ -58,6 +59,7 @@ def test_what_names_no_gpu_is_refused(text: str) -> None:
 def test_the_launcher_is_given_the_gpus_of_the_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "g.yaml").write_text("name: g\nbase: {task: scifar, data.variant: sample}\n")
     monkeypatch.chdir(tmp_path)
+    install(tmp_path, monkeypatch, row(2))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
     seen: list[Options] = []
 
