@@ -50,10 +50,12 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
     store = Store(request.store)
     until = None if request.hours is None else time.monotonic() + request.hours * 3600
     tried: set[str] = set()
+    waiting: frozenset[str] = frozenset()  # for a device that is not here
     ended: dict[str, RunState] = {}
     while True:
         looks = [next_look(grid, store, declares=True) for grid in grids]
         made = _plan_of(looks, store, request)
+        made = replace(made, todo=tuple(run for run in made.todo if run.run_id not in waiting))
         held = held_by_others(made)
         fresh = {run.run_id for run in (*made.todo, *held)} - tried
         if not fresh:
@@ -66,7 +68,8 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
         if request.executor is Executor.SLURM and not request.wait:
             return told_of_jobs(made, launched, store)  # the jobs run by themselves, and the next call goes on
         ended |= launched.states
-    return finish(grids, store, request, ended)
+        waiting |= launched.waiting
+    return max(finish(grids, store, request, ended), 1 if waiting else 0)
 
 
 def next_look(grid: Grid, store: Store, declares: bool = False) -> Look:

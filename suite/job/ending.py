@@ -45,7 +45,8 @@ def failure(error: BaseException, step: int | None = None) -> Ending:
     if is_no_memory(error):
         return Ending(State.FAILED, Reason.OOM, no_memory(error))
     if is_lost_gpu(error):
-        return Ending(State.FAILED, Reason.GPU, f"{gpu_words(text)}; the next start goes on from the last checkpoint")
+        return Ending(State.PARTIAL if step else State.TODO, Reason.GPU,
+                      f"its GPU is lost: {gpu_words(text)}; the next start goes on from the last checkpoint")
     told, place = f"{type(error).__name__}: {text}" if text else type(error).__name__, fault.place(error)
     return Ending(State.FAILED, Reason.ERROR, f"{told} ({place})" if place else told)
 

@@ -84,8 +84,9 @@ class Runner:
         for run_id, state in states.items():
             self.seen[run_id] = state.attempts
             self._place(unique[run_id], state)
-        if self.options.canary:
-            self.turns.order(states, self.store.prices())
+        if self.options.canary and (first := self.turns.order(states, self.store.prices())):
+            self.listener.told(f"{first} runs go first, the cheapest of each task, model and kernel; the others of "
+                               "their kind start when they have written a checkpoint (--no-canary)")
         try:
             while (self.turns.queue or self.waiting or self.children) and not self.stop.asked:
                 while not self.stop.asked and (turn := self.turns.next()) is not None:
@@ -120,14 +121,15 @@ class Runner:
         self.final[run.run_id] = state
         self.listener.ended(run, state)
 
-    def _no_start(self, run: GridRun, error: UserError | OSError | str) -> None:
-        """A run did not start for a reason outside it: leave a record, and the run as it was."""
+    def _no_start(self, run: GridRun, error: UserError | OSError | str, counts: bool = True) -> None:
+        """A run did not start, and is left as it was, with a record. `counts`: among the failures of its kind."""
         reason = error if isinstance(error, str) else _words(error)
         now = self.store.state(run.run_id)
         start_failure.record(self.store.root, run.run_id, reason, now.attempts, start_failure.here(self.code.job))
         state = RunState(State.FAILED, now.epochs, Reason.START, reason, now.attempts)
         self._finish(run, state)
-        self._stop_kind(run, state)
+        if counts:
+            self._stop_kind(run, state)
 
     def _stop_kind(self, run: GridRun, state: RunState) -> None:
         """Start no more runs of a kind of which too many have failed."""
@@ -213,10 +215,11 @@ class Runner:
         self.turns.queue.appendleft(run)
         waiting = self.turns.lose(gpu)
         then = "it waits for another GPU of its kind" if run in waiting else "it goes on elsewhere"
-        self.listener.told(f"GPU {gpu} is lost: {state.detail.partition(';')[0]}; no run starts on it any more. "
-                           f"Run {run.run_id} had it: {then}, from its last checkpoint")
+        why = state.detail.partition(": ")[2].partition(";")[0]
+        self.listener.told(f"GPU {gpu} is lost: {why}; no run starts on it any more. Run {run.run_id} had it: {then}, "
+                           "from its last checkpoint")
         for other in waiting:
-            self._finish(other, state if other is run else self.store.state(other.run_id))
+            self._no_start(other, f"no GPU of its kind is left: GPU {gpu} is lost: {why}", False)
 
     def _may_restart(self, one: Child) -> bool:
         run_id = one.turn.run.run_id

@@ -35,7 +35,7 @@ class Child:
     before: int
     began: float = field(default_factory=time.monotonic)
     overdue: bool = False
-    oom_kills: int = field(default_factory=machine.oom_kills)
+    oom_kills: int = field(default_factory=lambda: machine.oom_kills())
 
     def owns(self, tenure: attempt.Tenure) -> bool:
         """Whether this process made that attempt."""

@@ -45,12 +45,13 @@ class Turns:
         self.failures: Counter[Kind] = Counter()
         self.watched = False  # whether there are canaries
 
-    def order(self, states: Mapping[str, RunState], prices: Mapping[str, float]) -> None:
-        """Put the canaries of the queue first, if they are wanted and it pays."""
+    def order(self, states: Mapping[str, RunState], prices: Mapping[str, float]) -> int:
+        """Put the canaries of the queue first, if it pays; how many there are."""
         chosen = canary.choose(self.queue, states, prices) if self.options.canary else []
         self.watched = bool(chosen)
         first = {run.run_id for run in chosen}
         self.queue = deque(sorted(self.queue, key=lambda run: run.run_id not in first))
+        return len(chosen)
 
     def next(self) -> Turn | None:
         """The next turn, whose slot is taken now. None if none can start at the moment."""

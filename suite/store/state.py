@@ -53,7 +53,7 @@ OVER = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 HELD = frozenset({State.CLAIMED, State.UNKNOWN})
 FOR_GOOD = frozenset({Reason.ERROR, Reason.DIVERGED, Reason.OOM})  # would end so again
 NO_FAULT = frozenset({Reason.BUDGET, Reason.INTERRUPTED, Reason.TIMEOUT})
-WORDS = {Reason.OOM: "out of memory", Reason.TIMEOUT: "out of time", Reason.GPU: "GPU lost"}
+WORDS = {Reason.OOM: "out of memory", Reason.TIMEOUT: "out of time"}
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ def test_too_little_memory_of_the_machine_is_one_sentence() -> None:
 @pytest.mark.parametrize("text", [XID, "CUDA error: unknown error", "No CUDA GPUs: no CUDA-capable device is detected"])
 def test_a_gpu_that_broke_down_is_no_error_of_the_run(text: str) -> None:
     ending = failure(RuntimeError(text), 3)
-    assert ending.reason == Reason.GPU and ending.detail.endswith("the next start goes on from the last checkpoint")
+    assert (ending.state, ending.reason) == (State.PARTIAL, Reason.GPU)
+    assert ending.detail.startswith("its GPU is lost: ") and ending.detail.endswith("from the last checkpoint")
     assert "asynchronously" not in ending.detail
     assert failure(RuntimeError("CUDA error: an illegal memory access was encountered"), 3).reason == Reason.ERROR
 

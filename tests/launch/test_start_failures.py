@@ -10,6 +10,7 @@ import pytest
 from fake_runner import Ear, all_well, grid
 from fake_training import training
 
+from suite import machine
 from suite.cli.main import main
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
@@ -73,8 +74,9 @@ def test_a_kind_that_fails_is_stopped_and_its_canary_goes_alone(store: Store) ->
     states = launch(runs, Options(store.root, jobs=3, canary=True, max_failures=2), ear, training(fault="error"))
     assert sorted(state.name for state in states.values()) == ["failed"] * 2 + ["todo"] * 4
     assert [what for what, _ in ear.heard if what == "started"] == ["started"] * 2
-    assert ear.messages == ["4 more runs of scifar, ssm, vandermonde do not start, since 2 have failed; --max-failures "
-                            "sets how many may"]
+    assert ear.messages[0].startswith("1 runs go first, the cheapest of each task, model and kernel")
+    assert ear.messages[1:] == ["4 more runs of scifar, ssm, vandermonde do not start, since 2 have failed; "
+                                "--max-failures sets how many may"]
     launch(runs, Options(store.root, jobs=3, canary=True, max_failures=2, retry=True), Ear(), training())
     all_well(store, runs)
 
@@ -95,9 +97,24 @@ def test_a_run_goes_on_on_another_gpu_where_its_own_is_lost(store: Store) -> Non
     one, = alone = grid(1, first=7)
     ear = Ear()
     state = launch(alone, Options(store.root, gpus=("a",)), ear, fake_gpu.training(lost="a"))[one.run_id]
-    assert (state.name, state.label) == ("failed", "failed: GPU lost") and "it waits for another GPU" in ear.messages[0]
+    assert state.label == "start failed" and "it waits for another GPU" in ear.messages[0]
+    stored = store.state(one.run_id)
+    assert stored.label == "partial: start failed" and "no GPU of its kind is left: GPU a is lost" in stored.detail
     launch(alone, Options(store.root, gpus=("b",)), Ear(), fake_gpu.training())
     all_well(store, alone)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("quick_looks")
+def test_a_process_that_the_system_ends_for_lack_of_memory_is_out_of_memory(store: Store, ear: Ear,
+                                                                            monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = iter(range(100))  # as /proc/vmstat counts
+    monkeypatch.setattr(machine, "oom_kills", lambda: next(counts))
+    one, = runs = grid(1)
+    state = launch(runs, Options(store.root), ear, training(fault="suicide", at=5))[one.run_id]
+    assert (state.reason, state.label, state.attempts) == ("oom", "failed: out of memory", 1)
+    assert state.detail.startswith("the system ended its process for lack of memory: run fewer at a time (--jobs 1)")
+    assert store.state(one.run_id) == state
 
 
 @pytest.mark.slow
