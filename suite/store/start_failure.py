@@ -17,6 +17,7 @@ from pathlib import Path
 
 from suite.files import atomic
 from suite.files.record import Record
+from suite.store.folder import FROZEN
 
 FOLDER = "starts"
 IN_VAIN = 2  # equal failures, after which a run waits for `retry`
@@ -67,6 +68,8 @@ def record(root: Path, run_id: str, reason: str, attempts: int, holder: str = ""
     count = before.count + 1 if before is not None and before.is_like(reason) else 1
     made = StartFailure(reason=reason, holder=holder or here(), attempts=attempts, count=count,
                         when=time.strftime("%Y-%m-%d %H:%M:%S %z"))
+    if (root / FROZEN).exists():  # nothing is ever written to it, this neither
+        return made
     with suppress(OSError):
         (root / FOLDER).mkdir(parents=True, exist_ok=True)
         atomic.replace(_path(root, run_id), made.sealed(), atomic.nobody())
