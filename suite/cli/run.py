@@ -18,9 +18,9 @@ from suite.launch import places
 from suite.launch.options import Launched, Options
 from suite.launch.places import Places
 from suite.own import fault
+from suite.plan.estimate import late
 from suite.plan.own_code import check as check_own
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
-from suite.plan.price import late
 from suite.store import requests
 from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
@@ -106,7 +106,7 @@ def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Execut
     else:
         from suite.launch.local import launch
     limit = options.compute.timeout_s
-    if warning := late(plan_.todo, plan_.states, plan_.until, plan_.prices, limit):
+    if warning := late(plan_.todo, plan_.states, plan_.until, plan_.speeds, limit):
         print(f"warning: {warning}", file=sys.stderr)
     with Progress(plan_, slots=where.at_once, timeout_s=limit) as progress:
         states = launch([*plan_.todo, *held], options, progress)

@@ -30,7 +30,7 @@ class Places:
     """Where runs compute: `jobs` at a time, on each of `gpus` if there are any, and `cpu_jobs` of the runs `on_cpu`.
 
     only: the GPUs that a run may use, if not all. waiting: runs that began on a device that is not here, with its name.
-    told: lines for the user.
+    told: lines for the user. model: of the first GPU.
     """
 
     jobs: int
@@ -40,6 +40,7 @@ class Places:
     only: Mapping[str, tuple[Gpu, ...]] = field(default_factory=dict)
     waiting: Mapping[str, str] = field(default_factory=dict)
     told: tuple[str, ...] = ()
+    model: str = ""
 
     @property
     def at_once(self) -> int:
@@ -87,8 +88,9 @@ def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, j
     beside = max(1, cores - each * len(chosen.gpus)) if on_cpu else 0
     if beside:
         told.append(f"{len(on_cpu)} runs are for the processor, or began there: {beside} of them at a time beside")
+    model = next((chosen.cards[gpu].name for gpu in chosen.gpus if gpu in chosen.cards), "")
     return Places(each, chosen.gpus, beside, on_cpu, {key: homes for key, homes in only.items() if homes}, waiting,
-                  (line, *told))
+                  (line, *told), model)
 
 
 def _began(store: Store, run_id: str) -> Began | None:
