@@ -26,7 +26,7 @@ from suite.config.run_config import RunConfig
 from suite.data import cards
 from suite.data.prepared import bucketed
 from suite.errors import UserError
-from suite.ssm.layer import StateSpaceLayer
+from suite.ssm.base import StateSpaceLayer
 from suite.train import cuda_graphs, optim
 from suite.train.mode import Mode
 

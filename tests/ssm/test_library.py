@@ -19,7 +19,8 @@ from suite.config.fields import SSM
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.ssm import S4, S4D, hippo, init, s4d
-from suite.ssm.layer import SSMLayer, StateSpaceLayer
+from suite.ssm.base import StateSpaceLayer
+from suite.ssm.layer import SSMLayer
 
 S4_FIELDS = {"structure": "dplr", "kernel": "cauchy"}
 SOFTMAX = {"kernel": "softmax", "discretization": "zoh"}

@@ -11,7 +11,8 @@ import ssm_twin as twin
 import torch
 
 from suite.config.fields import SSM
-from suite.ssm.layer import SSMLayer, StateSpaceLayer
+from suite.ssm.base import StateSpaceLayer
+from suite.ssm.layer import SSMLayer
 
 LENGTHS = (1, 2, 3, 16, 1000, 1024, 4000, 16384)
 SIZES = (2, 4, 64, 256)

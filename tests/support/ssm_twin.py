@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from suite.config.fields import SSM
-from suite.ssm.layer import StateSpaceLayer
+from suite.ssm.base import StateSpaceLayer
 
 INPUTS = ("log_dt", "theta", "imag", "b", "p", "c")
 

@@ -12,7 +12,8 @@ import torch
 from suite.cli.main import main
 from suite.config.fields import SSM
 from suite.ssm import discretize, hippo, kernels, modes
-from suite.ssm.layer import SSMLayer, StateSpaceLayer
+from suite.ssm.base import StateSpaceLayer
+from suite.ssm.layer import SSMLayer
 from suite.theory import numbers
 from suite.theory import section as section
 
