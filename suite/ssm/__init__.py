@@ -12,9 +12,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from suite.ssm.free import FreeKernel
     from suite.ssm.layer import S4, S4D
 
-__all__ = ["S4", "S4D"]
+__all__ = ["S4", "S4D", "FreeKernel"]
 
 
 def __getattr__(name: str) -> Any:

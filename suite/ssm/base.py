@@ -1,4 +1,4 @@
-"""The base of the layers `S4D` and `S4`: parameters, discretization and convolution (paper section 3)."""
+"""The base of all layers: settings, the kernel's length, and the convolution (paper section 3)."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ from torch import Tensor, nn
 
 from suite.config.fields import SSM, ResolvedSSM
 from suite.errors import Problem, UserError, nearest
-from suite.ssm import checks, init, modes, own_parts, recurrence
+from suite.ssm import checks, init, own_parts, recurrence, sobolev
 from suite.ssm.conv import convolve
-from suite.ssm.stored import complex_of, pairs
 
 
-class StateSpaceLayer(nn.Module):
-    """The base of `S4D` and `S4`: parameters, discretization and convolution. Subclasses add the kernel.
+class KernelLayer(nn.Module):
+    """The base of all layers: settings, the kernel, and the convolution with it.
 
     Args:
         features: H, the number of features. Each has its own state space model.
@@ -34,22 +33,16 @@ class StateSpaceLayer(nn.Module):
         **fields: the settings, which are the fields of `suite.config.fields.SSM`: `state_size` (N), `init`,
             `discretization`, `re_constraint`, `copies` (S), `dt_min`, `dt_max`, `train_a` and others.
 
-    Shapes: with M = N/2 conjugate pairs of modes, Ch kernels (2 if bidirectional) and rank r, the parameters are
-    `log_dt` (H), `theta` and `imag` (S, M) for A, `b` (S, M, 2), `p` (r, S, M, 2, S4 only), `c` (Ch, H, M, 2) and
-    `d` (H). Feature h uses copy h mod S. What is not trained is a buffer. For `real_law="spectrum"`, M is N, `imag`
-    does not exist, and the last axis of `b` and `c` is 1.
+    The parameters are those of the subclass, `d` (H), and `s` (H) with `sobolev`. What is not trained is a buffer.
 
     Raises:
         UserError: a setting is unknown, has a wrong value, or does not go with the others. The message names it.
     """
 
-    structure: ClassVar[str]
+    structure: ClassVar[str] = "diagonal"
     defaults: ClassVar[dict[str, Any]] = {}
-    parameter_groups: ClassVar = {"log_dt": "dt", "theta": "ssm", "imag": "ssm", "b": "ssm", "p": "ssm"}
-    log_dt: Tensor
-    theta: Tensor
-    imag: Tensor
-    b: Tensor
+    parameter_groups: ClassVar[dict[str, str]] = {"s": "ssm"}
+    s: Tensor
 
     def __init__(self, features: int, *, length: int | None = None, bidirectional: bool = False,
                  seed: int | Sequence[int] | None = None, rng: np.random.Generator | None = None,
@@ -58,15 +51,13 @@ class StateSpaceLayer(nn.Module):
         super().__init__()
         self.config = self._settings(config, fields)
         self.features, self.length, self.bidirectional = features, length, bidirectional
-        self.tilde = self.config.c_tilde
         dtype = torch.get_default_dtype() if dtype is None else dtype
         self._check(dtype)
         rng = checks.generator(seed, rng)
-        initial = init.initialize(self.config, rng)
-        self.paired = initial.paired
-        self._add_parameters(initial, init.log_dt(self.config, features, rng), dtype)
-        self._add_c(rng, dtype)
+        self._add_parameters(rng, dtype)
         self.d = nn.Parameter(torch.from_numpy(rng.standard_normal(features)).to(dtype))
+        if self.config.sobolev != "off":
+            self._add("s", np.zeros(features), True, dtype)
         self.check_finite()
         self.register_load_state_dict_post_hook(_check_loaded)
         if device is not None:
@@ -87,6 +78,9 @@ class StateSpaceLayer(nn.Module):
         if config.structure != cls.structure:
             raise UserError(f"structure {config.structure} for {cls.__name__}", "ssm.structure",
                             "S4D is diagonal, and S4 is dplr")
+        if (config.kernel == "free") != (cls.defaults.get("kernel") == "free"):
+            raise UserError(f"kernel {config.kernel} for {cls.__name__}", "ssm.kernel",
+                            "FreeKernel has the kernel free and no other; S4D and S4 have the others")
         config = config.resolved()
         init.check(config)
         own_parts.check(config)
@@ -98,33 +92,30 @@ class StateSpaceLayer(nn.Module):
                             "the number of copies has to divide model.features")
         if self.length is not None and self.length < 1:
             raise UserError(f"a sequence of length {self.length}", "length", "give at least 1")
-        if self.length is None and self.needs_length:
-            what = "C~ = C (1 - A_bar^L)" if self.tilde else "the softmax over L steps"
+        if self.length is None and (what := self._depends()):
             raise UserError(f"no length, on which {what} depends", "length",
-                            "give the longest input: length=1024" + (", or c_tilde=False" if self.tilde else ""))
+                            "give the longest input: length=1024"
+                            + (", or c_tilde=False" if self.config.c_tilde else ""))
+        if self.length is not None and (self.config.kernel_length or 0) > self.length:
+            raise UserError(f"a kernel of {self.config.kernel_length} steps for sequences of {self.length}",
+                            "ssm.kernel_length", f"give at most {self.length}, or leave it out")
+        if self.config.sobolev != "off" and not self.bidirectional:
+            raise UserError("the filter of ssm.sobolev looks ahead, and the layer is causal", "ssm.sobolev",
+                            "write off, or make the layer with bidirectional=True")
         checks.check_dtype(dtype)
+
+    def _depends(self) -> str:
+        """What of the layer depends on L, in words; empty if nothing does."""
+        raise NotImplementedError
 
     @property
     def needs_length(self) -> bool:
-        """Whether the parameters have a meaning for one L only: those of softmax and of C~."""
-        return self.tilde or self.config.kernel == "softmax"
+        """Whether the parameters have a meaning for one L only, as those of softmax and of C~."""
+        raise NotImplementedError
 
-    def _add_parameters(self, initial: init.Initialization, log_dt: np.ndarray, dtype: torch.dtype) -> None:
-        config, A, B = self.config, initial.A, initial.B
-        self._add("log_dt", log_dt, config.train_dt, dtype)
-        self._add("theta", modes.unconstrain(A.real, config.re_constraint, config.re_clamp), config.train_a, dtype)
-        if self.paired:
-            self._add("imag", A.imag, config.train_a, dtype)
-        self._add("b", pairs(B) if self.paired else B.real[..., None], config.train_b, dtype)
-
-    def _add_c(self, rng: np.random.Generator, dtype: torch.dtype) -> None:
-        parts = 2 if self.paired else 1
-        shape = (2 if self.bidirectional else 1, self.features, self.theta.shape[1], parts)
-        c = torch.from_numpy(rng.standard_normal(shape) * np.sqrt(self.config.c_variance / parts))
-        if self.tilde:
-            c = torch.view_as_real(self._to_tilde(complex_of(c)))
-            c = c if self.paired else c[..., :1]
-        self.c = nn.Parameter(c.to(dtype))
+    def _add_parameters(self, rng: np.random.Generator, dtype: torch.dtype) -> None:
+        """Register what the kernel is made of."""
+        raise NotImplementedError
 
     def _add(self, name: str, value: np.ndarray, trained: bool, dtype: torch.dtype) -> None:
         tensor = torch.from_numpy(np.ascontiguousarray(value)).to(dtype)
@@ -132,35 +123,6 @@ class StateSpaceLayer(nn.Module):
             self.register_parameter(name, nn.Parameter(tensor))
         else:
             self.register_buffer(name, tensor)
-
-    def _copies(self, x: Tensor) -> Tensor:
-        """(…, S, M) -> (…, H, M), interleaved."""
-        return x.repeat(*(1,) * (x.ndim - 2), self.features // self.config.copies, 1)
-
-    def _B(self) -> Tensor:
-        """B of every feature, (H, M) complex128."""
-        return self._copies(complex_of(self.b))
-
-    def _C(self) -> Tensor:
-        """C, or C~ if that is trained, (Ch, H, M) complex128."""
-        return complex_of(self.c)
-
-    def _floor(self) -> float:
-        """What relu adds to -Re(A)."""
-        return 0.0
-
-    def discrete(self, rate: float = 1.0) -> modes.Discrete:
-        """The modes of every feature in steps of rate * dt, each (H, M) complex128 (paper section 2.1).
-
-        Raises UserError for a rate that is not positive, and for parameters in another dtype than float32 or float64.
-        """
-        checks.check_rate(rate)
-        checks.check_dtype(self.log_dt.dtype)
-        real = modes.constrain(self.theta.double(), self.config.re_constraint, self._floor())
-        imag = self.imag.double() if self.paired else torch.zeros_like(real)
-        lam, rule = self._copies(torch.complex(real, imag)), self.config.discretization
-        grows = self.config.re_constraint not in ("exp", "relu", "softplus")
-        return modes.discretize(lam, self.log_dt, rule, rate, grows)
 
     def whole(self, rate: float = 1.0) -> int:
         """L at this rate, length / rate, rounded (paper section 3.3).
@@ -183,29 +145,31 @@ class StateSpaceLayer(nn.Module):
                             "make the layer with the length of the longest input: its parameters depend on it")
         return max(L, steps)
 
-    def _to_tilde(self, C: Tensor) -> Tensor:
-        """C (1 - A_bar^L) for C (Ch, H, M)."""
-        raise NotImplementedError
+    def _taps(self, length: int, rate: float) -> int:
+        """The values of a kernel for `length` steps of input: fewer, if `kernel_length` cuts it."""
+        most = self.config.kernel_length
+        return length if most is None else min(length, math.ceil(most / rate))
 
     def kernel(self, length: int, rate: float = 1.0) -> Tensor:
         """The first `length` values of K, of shape (Ch, H, length), without D: K_l = C A_bar^l B_bar.
 
-        Raises UserError if `length` is more than the layer's own and its parameters depend on that.
+        With `kernel_length` K there are at most K of them, K/rate at another rate. Raises UserError if `length` is more
+        than the layer's own and its parameters depend on that.
         """
+        checks.check_rate(rate)
+        return self._kernel(self._taps(length, rate), self._period(length, rate), rate)
+
+    def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
+        """The first `taps` values of the kernel of period L, (Ch, H, taps)."""
         raise NotImplementedError
 
     def recurrence(self, rate: float = 1.0) -> recurrence.Diagonal | recurrence.LowRank:
         """The layer in step mode, x' = A_bar x + B_bar u, equal to `forward` to rounding (paper section 2.3).
 
-        Raises UserError for a bidirectional layer, which has no step mode, and for parameters that are not finite.
+        Raises UserError for a layer without step mode (bidirectional, or with a kernel that is cut or free), and for
+        parameters that are not finite.
         """
         raise NotImplementedError
-
-    def _check_steps(self) -> None:
-        if self.bidirectional:
-            raise UserError("a bidirectional layer has no step mode: it would need the future", "model.bidirectional",
-                            "write false")
-        self.check_finite()
 
     def check_finite(self) -> None:
         """Raises UserError if parameters are not finite, and names them."""
@@ -229,7 +193,9 @@ class StateSpaceLayer(nn.Module):
         """
         if u.ndim != 3 or u.shape[1] < 1 or u.shape[2] != self.features:
             raise UserError(f"an input of shape {tuple(u.shape)}", "u", f"give (batch, length, {self.features})")
-        return convolve(u, self.kernel(u.shape[1], rate), self.d)
+        kernel = self.kernel(u.shape[1], rate)
+        y = convolve(u, kernel, self.d)
+        return y if self.config.sobolev == "off" else y + sobolev.change(u, kernel, self.s, rate)
 
     def extra_repr(self) -> str:
         """What `print(layer)` shows."""
@@ -240,5 +206,5 @@ class StateSpaceLayer(nn.Module):
 
 def _check_loaded(layer: nn.Module, keys: object) -> None:
     """The hook after loading a state dict; a function of the module, so that layers can be pickled."""
-    if isinstance(layer, StateSpaceLayer):
+    if isinstance(layer, KernelLayer):
         layer.check_finite()

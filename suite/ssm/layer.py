@@ -14,8 +14,9 @@ from torch import Tensor
 from suite.config.fields import SSM
 from suite.errors import UserError
 from suite.ssm import cauchy, dense, init, kernels, modes, own_parts, recurrence
-from suite.ssm.base import StateSpaceLayer
 from suite.ssm.blocked import SHORT
+from suite.ssm.free import FreeKernel
+from suite.ssm.state_space import StateSpaceLayer
 from suite.ssm.stored import complex_of, pairs
 
 
@@ -26,13 +27,10 @@ class S4D(StateSpaceLayer):
         y = layer(torch.randn(8, 1024, 64))
 
     Without `length`, any input can be computed. An input longer than `length` is computed too, except with
-    `kernel="softmax"` or `c_tilde=True`: then it is refused. Arguments, shapes and errors: see `StateSpaceLayer`.
+    `kernel="softmax"` or `c_tilde=True`: then it is refused. Arguments, shapes and errors: see `KernelLayer`.
     """
 
     structure = "diagonal"
-
-    def _floor(self) -> float:
-        return self.config.relu_floor
 
     def _to_tilde(self, C: Tensor) -> Tensor:
         with torch.no_grad():
@@ -50,22 +48,19 @@ class S4D(StateSpaceLayer):
             weight, shift = kernels.vandermonde_weights(weight, discrete, L if self.tilde else None)
         return weight if self.paired else weight / 2, shift
 
-    def kernel(self, length: int, rate: float = 1.0) -> Tensor:
-        """The first `length` values of K_l = 2 Re sum over n of C_n B_bar_n A_bar_n^l, (Ch, H, length), without D.
-
-        With `kernel="softmax"`, DSS's kernel (paper section 3.3). Raises UserError: see `StateSpaceLayer.kernel`.
-        """
+    def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
+        """K_l = 2 Re sum over n of C_n B_bar_n A_bar_n^l; with `kernel="softmax"`, DSS's kernel (paper section 3.3)."""
         discrete = self.discrete(rate)
         if ":" in self.config.kernel:
             weight = self._C() * self._B() * discrete.B_gain
-            return own_parts.kernel(self.config.kernel, weight, discrete.log_A_bar, length).to(self.c.dtype)
-        weight, shift = self._weights(discrete, self._period(length, rate))
+            return own_parts.kernel(self.config.kernel, weight, discrete.log_A_bar, taps).to(self.c.dtype)
+        weight, shift = self._weights(discrete, L)
         # A short kernel is a sum that may cancel at every step; in float64 it costs next to nothing.
-        work = torch.complex128 if length <= SHORT else self.c.dtype.to_complex()
-        return kernels.power_sum(weight.to(work), discrete.log_A_bar, length, shift=shift).to(self.c.dtype)
+        work = torch.complex128 if taps <= SHORT else self.c.dtype.to_complex()
+        return kernels.power_sum(weight.to(work), discrete.log_A_bar, taps, shift=shift).to(self.c.dtype)
 
     def recurrence(self, rate: float = 1.0) -> recurrence.Diagonal:
-        """See `StateSpaceLayer.recurrence`."""
+        """See `KernelLayer.recurrence`."""
         self._check_steps()
         discrete = self.discrete(rate)
         weight, shift = self._weights(discrete, self.whole(rate) if self.needs_length else 1)
@@ -79,15 +74,15 @@ class S4(StateSpaceLayer):
 
     `init` is a HiPPO matrix: `legs`, `legt`, `fout` or `legs+fout` (paper section 2.3, appendix A). The trained
     parameter is C~ = C (1 - A_bar^L), so `length` is needed and a longer input is refused; with `c_tilde=False` C
-    itself is trained, and any length is computed. Arguments, shapes and errors: see `StateSpaceLayer`.
+    itself is trained, and any length is computed. Arguments, shapes and errors: see `KernelLayer`.
     """
 
     structure = "dplr"
     defaults: ClassVar = {"structure": "dplr", "kernel": "cauchy"}
     p: Tensor
 
-    def _add_parameters(self, initial: init.Initialization, log_dt: np.ndarray, dtype: torch.dtype) -> None:
-        super()._add_parameters(initial, log_dt, dtype)
+    def _add_modes(self, initial: init.Initialization, log_dt: np.ndarray, dtype: torch.dtype) -> None:
+        super()._add_modes(initial, log_dt, dtype)
         self._add("p", pairs(initial.P), self.config.train_a, dtype)
 
     def _P(self) -> Tensor:
@@ -100,19 +95,14 @@ class S4(StateSpaceLayer):
         with torch.no_grad():
             return dense.to_tilde(C, self.discrete(), self._P(), self.whole())
 
-    def kernel(self, length: int, rate: float = 1.0) -> Tensor:
-        """The first `length` values of K_l = C A_bar^l B_bar, (Ch, H, length), without D.
-
-        Raises UserError: see `StateSpaceLayer.kernel`.
-        """
+    def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
         discrete, P, C = self.discrete(rate), self._P(), self._C()
-        L = self._period(length, rate)
         C = C if self.tilde else dense.to_tilde(C, discrete, P, L)
         K = cauchy.dplr(C, self._B(), P, discrete, L, self.c.dtype)
-        return K if length == L else K[..., :length]
+        return K if taps == L else K[..., :taps]
 
     def recurrence(self, rate: float = 1.0) -> recurrence.LowRank:
-        """See `StateSpaceLayer.recurrence`."""
+        """See `KernelLayer.recurrence`."""
         self._check_steps()
         discrete, P, C = self.discrete(rate), self._P(), self._C()
         C = dense.from_tilde(C, discrete, P, self.whole(rate)) if self.tilde else C
@@ -120,10 +110,10 @@ class S4(StateSpaceLayer):
 
 
 def SSMLayer(config: SSM, features: int, length: int, bidirectional: bool,
-             rng: np.random.Generator) -> S4D | S4:
-    """The layer of a run's configuration: `S4` if its structure is dplr, else `S4D`; parameters in float32.
+             rng: np.random.Generator) -> S4D | S4 | FreeKernel:
+    """The layer of a run's configuration, with parameters in float32: `FreeKernel`, `S4` for dplr, or else `S4D`.
 
-    Defaults are filled in by `config.resolved()`, as in a run. Raises UserError: see `StateSpaceLayer`.
+    Defaults are filled in by `config.resolved()`, as in a run. Raises UserError: see `KernelLayer`.
     """
-    kind = S4 if config.structure == "dplr" else S4D
+    kind = FreeKernel if config.kernel == "free" else S4 if config.structure == "dplr" else S4D
     return kind(features, length=length, bidirectional=bidirectional, rng=rng, dtype=torch.float32, config=config)

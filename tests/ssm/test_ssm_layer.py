@@ -16,10 +16,10 @@ from filelock import FileLock
 from suite.config.fields import SSM
 from suite.errors import UserError
 from suite.ssm import blocked, cauchy, dense, direct, keops, kernels
-from suite.ssm.base import StateSpaceLayer
 from suite.ssm.conv import convolve, transform_size
 from suite.ssm.dplr import squaring
 from suite.ssm.layer import SSMLayer
+from suite.ssm.state_space import StateSpaceLayer
 
 DPLR = {"structure": "dplr", "kernel": "cauchy", "b_init": "hippo", "rank": 1}
 MODELS = {
