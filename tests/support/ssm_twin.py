@@ -161,7 +161,8 @@ def softmax(layer: StateSpaceLayer, x: dict[str, Tensor], length: int, rate: flo
     """W / lam times the softmax over all steps of lam dt l, materialised."""
     re, im = eigenvalues(layer, x)
     dt = (rate * x["log_dt"].exp())[:, None]
-    ratio = torch.polar((-dt * re.abs()).exp(), torch.where(re > 0, -dt * im, dt * im))  # of modulus below 1
+    angle = (dt if layer.config.dt_scope == "both" else rate) * im
+    ratio = torch.polar((-dt * re.abs()).exp(), torch.where(re > 0, -angle, angle))  # of modulus below 1
     rows = torch.ones_like(ratio)[..., None]
     power = ratio[..., None]
     while rows.shape[-1] < layer.whole(rate):
