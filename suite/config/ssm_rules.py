@@ -102,7 +102,6 @@ RULES = (
     SSMRule(("re_constraint", "inverse_b", "init"),
             "the constraint inverse ends at -Re(A) = 1/b, which the init goes beyond: lower ssm.inverse_b",
             lambda c: c.re_constraint == "inverse" and 1 / _largest_decay(c) - c.inverse_b < 1e-6),
-    SSMRule(("kernel", "c_tilde"), "a free kernel has no C", lambda c: c.kernel == "free" and bool(c.c_tilde)),
 )
 
 

@@ -169,7 +169,8 @@ def check(config: SSM) -> None:
         if getattr(config, field) and config.init not in MODIFIED:
             raise UserError(f"{field} with init {config.init}", f"ssm.{field}", "it is defined for lin and inv")
     for rule in ssm_rules.broken(config):
-        raise UserError(rule.because, f"ssm.{rule.fields[0]}", "the fields are " + ", ".join(rule.fields))
+        names = [f"ssm.{name}" for name in rule.fields]
+        raise UserError(rule.because, names[0], f"it concerns {', '.join(names)}")
     _check_combination(config)
 
 

@@ -39,8 +39,8 @@ def kernel_size(config: SSM, length: int, features: int = 64, seed: int = 0) -> 
 
 def _gain(gain: str, s: Complex, dt: NDArray[np.float64], scope: str) -> Complex:
     if gain == "gamma":
-        return np.sqrt(-np.expm1(2 * s.real)) + 0j
+        return np.asarray(np.sqrt(-np.expm1(2 * s.real)), dtype=np.complex128)
     if gain != "rule":
-        return (dt if gain == "dt" else np.ones_like(dt)) + 0j
+        return np.asarray(dt if gain == "dt" else np.ones_like(dt), dtype=np.complex128)
     safe = np.where(s == 0, 1, s)
-    return np.where(s == 0, 1, np.expm1(safe) / safe) * (dt if scope == "both" else 1)
+    return np.asarray(np.where(s == 0, 1, np.expm1(safe) / safe) * (dt if scope == "both" else 1), dtype=np.complex128)
