@@ -80,7 +80,7 @@ class SSM(Group):
                             "free_init", "free_squash", "free_dropout"})
     priced_later = frozenset({"kernel_length", "sobolev"})
     structure: Literal["dplr", "diagonal"] = Field("diagonal", description="form of the state matrix A")
-    kernel: Literal["cauchy", "softmax", "vandermonde", "free"] | UserFunction = Field(
+    kernel: Literal["cauchy", "softmax", "vandermonde", "free", "rational"] | UserFunction = Field(
         "vandermonde", description="algorithm of the kernel, or a user's function as module:function")
     discretization: Literal["bilinear", "zoh", "backward", "symplectic", "euler_exp"] | UserFunction = Field(
         "bilinear", description="rule that makes A and B discrete, or a user's function as module:function")

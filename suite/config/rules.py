@@ -110,8 +110,9 @@ RULES = (
          broken=lambda c: c.ssm.init == "legs+fout" and c.ssm.copies % 2 == 1),
     Rule(("ssm.copies", "model.features"), "model.features must be a multiple of ssm.copies", mistake=True,
          broken=lambda c: c.model.features % c.ssm.copies != 0),
-    Rule(("ssm.kernel", "train.evaluate"), "a free kernel is a list of values, which no other sampling rate can use",
-         mistake=True, broken=lambda c: c.ssm.kernel == "free" and _at_other_rates(c)),
+    Rule(("ssm.kernel", "train.evaluate"),
+         "a free or rational kernel is made of numbers at the training's sampling rate, which no other rate can use",
+         mistake=True, broken=lambda c: c.ssm.kernel in ssm_rules.STATELESS and _at_other_rates(c)),
     Rule(("ssm.discretization", "train.evaluate"),
          "at half the sampling rate dt doubles, and the symplectic rule is unstable from dt |Im(A)| = 2 on",
          mistake=True, broken=lambda c: c.ssm.discretization == "symplectic" and _at_other_rates(c)

@@ -14,7 +14,9 @@ MODIFIED = ("lin", "inv")
 OWNED = {  # what has an effect beside one value of another field only, by the beginning of its name
     "inverse_b": ("re_constraint", "inverse"), "ring_": ("init", "ring"), "ptd_": ("init", "ptd"),
     "free_": ("kernel", "free")}
-FREE = ("kernel", "kernel_length", "structure", "sobolev")  # what a free kernel has beside its own fields
+STATELESS: dict[str, tuple[str, ...]] = {  # kernels that are no state space model, and what they have of its fields
+    "free": ("free_init", "free_squash", "free_dropout"), "rational": ("state_size", "copies", "train_a")}
+ALL = ("kernel", "kernel_length", "structure", "sobolev")
 
 
 @dataclass(frozen=True)
@@ -113,10 +115,10 @@ def without_effect(c: SSM) -> Iterator[SSMRule]:
         for start, (field, value) in OWNED.items():
             if name.startswith(start) and getattr(c, field) != value:
                 yield SSMRule((name, field), f"ssm.{name} has an effect with ssm.{field}: {value} only", lambda c: True)
-    idle = [name for name in changed if name not in FREE and not name.startswith("free_")]
-    if c.kernel == "free" and idle:
+    idle = [name for name in changed if name not in (*ALL, *STATELESS.get(c.kernel, ()))]
+    if c.kernel in STATELESS and idle:
         at = ", ".join(f"ssm.{name} at {str(getattr(default, name)).lower()}" for name in idle)
-        yield SSMRule(("kernel", *idle), f"a free kernel has no A, B, C, dt or rule: leave {at}", lambda c: True)
+        yield SSMRule(("kernel", *idle), f"a {c.kernel} kernel has no such choice: leave {at}", lambda c: True)
 
 
 def broken(c: SSM) -> list[SSMRule]:

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from suite.ssm.free import FreeKernel
     from suite.ssm.layer import S4, S4D
+    from suite.ssm.rational import RationalKernel
 
-__all__ = ["S4", "S4D", "FreeKernel"]
+__all__ = ["S4", "S4D", "FreeKernel", "RationalKernel"]
 
 
 def __getattr__(name: str) -> Any:

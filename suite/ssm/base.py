@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from torch import Tensor, nn
 
 from suite.config.fields import SSM, ResolvedSSM
+from suite.config.ssm_rules import STATELESS
 from suite.errors import Problem, UserError, nearest
 from suite.ssm import checks, init, own_parts, recurrence, sobolev
 from suite.ssm.conv import convolve
@@ -42,6 +43,7 @@ class KernelLayer(nn.Module):
     structure: ClassVar[str] = "diagonal"
     defaults: ClassVar[dict[str, Any]] = {}
     parameter_groups: ClassVar[dict[str, str]] = {"s": "ssm"}
+    d: Tensor
     s: Tensor
 
     def __init__(self, features: int, *, length: int | None = None, bidirectional: bool = False,
@@ -55,7 +57,7 @@ class KernelLayer(nn.Module):
         self._check(dtype)
         rng = checks.generator(seed, rng)
         self._add_parameters(rng, dtype)
-        self.d = nn.Parameter(torch.from_numpy(rng.standard_normal(features)).to(dtype))
+        self._add("d", self._d_at_init(rng), True, dtype)
         if self.config.sobolev != "off":
             self._add("s", np.zeros(features), True, dtype)
         self.check_finite()
@@ -78,9 +80,10 @@ class KernelLayer(nn.Module):
         if config.structure != cls.structure:
             raise UserError(f"structure {config.structure} for {cls.__name__}", "ssm.structure",
                             "S4D is diagonal, and S4 is dplr")
-        if (config.kernel == "free") != (cls.defaults.get("kernel") == "free"):
+        own = cls.defaults.get("kernel")
+        if config.kernel != own and {config.kernel, own} & {*STATELESS}:
             raise UserError(f"kernel {config.kernel} for {cls.__name__}", "ssm.kernel",
-                            "FreeKernel has the kernel free and no other; S4D and S4 have the others")
+                            "FreeKernel and RationalKernel have one kernel each; S4D and S4 have the others")
         config = config.resolved()
         init.check(config)
         own_parts.check(config)
@@ -116,6 +119,9 @@ class KernelLayer(nn.Module):
     def _add_parameters(self, rng: np.random.Generator, dtype: torch.dtype) -> None:
         """Register what the kernel is made of."""
         raise NotImplementedError
+
+    def _d_at_init(self, rng: np.random.Generator) -> np.ndarray:
+        return rng.standard_normal(self.features)
 
     def _add(self, name: str, value: np.ndarray, trained: bool, dtype: torch.dtype) -> None:
         tensor = torch.from_numpy(np.ascontiguousarray(value)).to(dtype)
@@ -163,13 +169,22 @@ class KernelLayer(nn.Module):
         """The first `taps` values of the kernel of period L, (Ch, H, taps)."""
         raise NotImplementedError
 
-    def recurrence(self, rate: float = 1.0) -> recurrence.Diagonal | recurrence.LowRank:
+    def recurrence(self, rate: float = 1.0) -> recurrence.Diagonal | recurrence.LowRank | recurrence.Companion:
         """The layer in step mode, x' = A_bar x + B_bar u, equal to `forward` to rounding (paper section 2.3).
 
         Raises UserError for a layer without step mode (bidirectional, or with a kernel that is cut or free), and for
         parameters that are not finite.
         """
         raise NotImplementedError
+
+    def _check_steps(self) -> None:
+        if self.bidirectional:
+            raise UserError("a bidirectional layer has no step mode: it would need the future", "model.bidirectional",
+                            "write false")
+        if self.config.kernel_length is not None:
+            raise UserError("a kernel that is cut has no step mode: a state does not forget at once",
+                            "ssm.kernel_length", "leave it out")
+        self.check_finite()
 
     def check_finite(self) -> None:
         """Raises UserError if parameters are not finite, and names them."""

@@ -140,12 +140,3 @@ class StateSpaceLayer(KernelLayer):
     def _to_tilde(self, C: Tensor) -> Tensor:
         """C (1 - A_bar^L) for C (Ch, H, M)."""
         raise NotImplementedError
-
-    def _check_steps(self) -> None:
-        if self.bidirectional:
-            raise UserError("a bidirectional layer has no step mode: it would need the future", "model.bidirectional",
-                            "write false")
-        if self.config.kernel_length is not None:
-            raise UserError("a kernel that is cut has no step mode: a state does not forget at once",
-                            "ssm.kernel_length", "leave it out")
-        self.check_finite()
