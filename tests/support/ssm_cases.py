@@ -32,7 +32,7 @@ NEWER: dict[str, dict[str, Any]] = {  # initializations since 2022
     "dfout": ANGLES, "dfout_token": ANGLES | {"gain": "dt"}, "dfout_random": ANGLES, "dfout_batched": ANGLES,
     "dfout one": {"init": "dfout", "gain": "one", "copies": 4} | ANGLES,
     "dfout gamma": {"init": "dfout", "gain": "gamma", "copies": 2} | ANGLES,
-    "ring": {"gain": "gamma", "dt_min": 1.0, "dt_max": 1.0, "copies": 4}, "ptd": {"b_init": "hippo"},
+    "ring": {"gain": "gamma", "dt_min": 1.0, "dt_max": 1.0, "copies": 4}, "ptd": {"b_init": "hippo", "ptd_eps": 3e-4},
     "zero": ZERO, "zero slow": ZERO | {"imag_scale": 0.04}, "lin dt": {"init": "lin", "gain": "dt"}}
 BOUNDS = {("diagonal", "float64"): (1e-11, 1e-9), ("diagonal", "float32"): (1e-6, 1e-5),
           ("dplr", "float64"): (1e-11, 1e-6), ("dplr", "float32"): (1e-5, 1e-4)}  # kernel, gradient
