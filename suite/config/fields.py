@@ -98,7 +98,7 @@ class SSM(Group):
         "", description=FILLED_IN)
     init_args: Annotated[Arguments, Legacy({})] = Field(
         {}, description="settings of a user's init by name: ssm.init_args.NAME")
-    imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), after the law of any init")
+    imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), of any init")
     imag_random: Bool = Field(False, description="Im(A) at random places of the law (lin and inv)")
     real_random: Bool = Field(False, description="Re(A) = -U[0, 1) per mode (lin and inv)")
     lin_law: Literal["formula", "prose"] = Field("formula", description="largest Im of lin: pi(N/2-1) or pi N (AMB-2)")
