@@ -77,7 +77,7 @@ class SSM(Group):
                             "random_law", "b_init", "dt_min", "dt_max", "c_variance", "re_clamp", "relu_floor",
                             "kernel_source", "discretization_source", "re_constraint_source", "real_zero", "dt_law",
                             "dt_scope", "gain", "inverse_b", "ring_min", "ring_max", "ring_phase", "ptd_eps",
-                            "free_init", "free_squash", "free_dropout"})
+                            "ptd_steps", "free_init", "free_squash", "free_dropout"})
     priced_later = frozenset({"kernel_length", "sobolev"})
     structure: Literal["dplr", "diagonal"] = Field("diagonal", description="form of the state matrix A")
     kernel: Literal["cauchy", "softmax", "vandermonde", "free", "rational"] | UserFunction = Field(
@@ -133,6 +133,8 @@ class SSM(Group):
         6.283185307179586, description="ring: largest angle at init, in rad per step (AMB-31)")
     ptd_eps: Annotated[Real, Field(gt=0), Legacy(1e-3)] = Field(
         1e-3, description="ptd: size of the perturbation, in spectral norms of LegS (AMB-32)")
+    ptd_steps: Annotated[Int, Field(ge=0), Legacy(0)] = Field(
+        0, description="ptd: steps that optimize the perturbation (minutes for the code's 10,000); 0: a random one")
     kernel_length: Annotated[Annotated[Int, Field(ge=1)] | None, Legacy(None)] = Field(
         None, description="K: the kernel is cut after K steps, as a control; default: the sequence's length")
     sobolev: Annotated[Literal["off", "trained"], Legacy("off")] = Field(
