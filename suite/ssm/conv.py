@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 TILE = 2**18  # values of a tile on a CPU: a transform is twice as fast if they stay in its own cache
+SMALL = 2**14  # values of an example in a tile: below, an operation on all examples costs less than one on each
 
 
 @lru_cache(maxsize=4096)
@@ -52,20 +53,22 @@ class _Convolution(torch.autograd.Function):
                 signals.append(spectrum)
                 y[b, h] = torch.fft.irfft(spectrum * filters[h], n=size)[..., :length]
         ctx.save_for_backward(filters, *(signals if ctx.needs_input_grad[1] or ctx.needs_input_grad[2] else []))
-        ctx.sizes = (length, taps, kernel.shape[0], size, u.dtype)
+        ctx.sizes = (length, taps, kernel.shape[0], size, u.dtype, apart(u))
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         filters, *signals = ctx.saved_tensors
-        length, taps, kernels, size, dtype = ctx.sizes
+        length, taps, kernels, size, dtype, across = ctx.sizes
         batch, features = grad.shape[:2]
         conjugate, total = filters.conj_physical(), torch.zeros_like(filters)
-        du = grad.new_empty(batch, length, features, dtype=dtype) if ctx.needs_input_grad[0] else None
+        du = _room(grad, length, dtype, across) if ctx.needs_input_grad[0] else None
         rows = filters.real.new_empty(0)
         for k, (b, h, spectrum) in enumerate(_spectra(grad, size, filters.real.dtype)):
-            if du is not None:
+            if du is not None and across:  # the transform's own layout
+                du.transpose(1, 2)[b, h] = torch.fft.irfft(spectrum * conjugate[h], n=size)[..., :length]
+            elif du is not None:
                 rows = rows if h.start else filters.real.new_empty(len(spectrum), features, length)
                 rows[:, h] = torch.fft.irfft(spectrum * conjugate[h], n=size)[..., :length]
                 if h.stop >= features:
@@ -79,9 +82,22 @@ class _Convolution(torch.autograd.Function):
         return du, torch.stack(parts), wide[:, 0]
 
 
+def apart(x: Tensor) -> bool:
+    """Whether x (B, L, H) lies in memory as (B, H, L), each feature's steps side by side."""
+    return x.stride(1) == 1 and x.shape[1] > 1 and x.transpose(1, 2).is_contiguous()
+
+
+def _room(grad: Tensor, length: int, dtype: torch.dtype, across: bool) -> Tensor:
+    """Memory for the gradient of u (B, L, H), laid out as u is."""
+    batch, features = grad.shape[:2]
+    if across:
+        return grad.new_empty(batch, features, length, dtype=dtype).transpose(1, 2)
+    return grad.new_empty(batch, length, features, dtype=dtype)
+
+
 def _transpose(x: Tensor, into: Tensor) -> None:
     """Copy x (b, H, L) into (b, L, H)."""
-    if x.device.type != "cpu":
+    if x.device.type != "cpu" or x[0].numel() <= SMALL:
         into.copy_(x.transpose(1, 2))
         return
     for example, rows in zip(into, x, strict=True):
@@ -89,9 +105,9 @@ def _transpose(x: Tensor, into: Tensor) -> None:
 
 
 def _correlate(x: Tensor, y: Tensor, total: Tensor) -> None:
-    """Add the sum over b of x y, both (b, h, F), to (h, F). Not an einsum: H F tiny matrix products are slower."""
-    if x.device.type != "cpu":  # few large operations, as each one costs a launch
-        total += (x * y).sum(0)
+    """Add the sum over b of x y, both (b, h, F), to (h, F); y is lost. Not an einsum: H F tiny products are slower."""
+    if x.device.type != "cpu" or x[0].numel() <= SMALL:  # few large operations, as each one costs a launch
+        total += y.mul_(x).sum(0)
         return
     for one, other in zip(x, y, strict=True):
         total.addcmul_(one, other)
