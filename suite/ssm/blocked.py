@@ -31,12 +31,16 @@ from torch.autograd.function import once_differentiable
 # Products of two table entries stay normal numbers above these: subnormal operands slow a CPU down by a factor.
 SMALLEST = {torch.complex64: 1e-19, torch.complex128: 1e-150}
 SHORT = 32  # up to here one table is enough
+SMALL = 2**15  # values of a table that one operation makes sooner than doubling does
 
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
     """No autocast and no shortened float32 products inside: phases and long sums do not survive them."""
     before = torch.get_float32_matmul_precision()
+    if before == "highest" and not torch.is_autocast_enabled(device.type):
+        yield
+        return
     if before != "highest":
         torch.set_float32_matmul_precision("highest")
     try:
@@ -65,6 +69,18 @@ def split(length: int, sums: int) -> tuple[int, int]:
 
 def powers(x: Tensor, start: Tensor | None, count: int, dtype: torch.dtype) -> Tensor:
     """exp(start + x k) for k < count: x, start (G, N) complex128 -> (G, count, N) of `dtype`, tiny values as 0."""
+    small = x.device.type == "cpu" and x.numel() * count <= SMALL
+    table = (_by_product if small else _by_doubling)(x, start, count)
+    return torch.view_as_complex(torch.hardshrink(torch.view_as_real(table.to(dtype)), SMALLEST[dtype]))
+
+
+def _by_product(x: Tensor, start: Tensor | None, count: int) -> Tensor:
+    first = torch.ones_like(x) if start is None else torch.exp(start)
+    factors = torch.exp(x)[:, None].expand(-1, count - 1, -1)
+    return torch.cumprod(torch.cat([first[:, None], factors], 1), 1)
+
+
+def _by_doubling(x: Tensor, start: Tensor | None, count: int) -> Tensor:
     table = torch.empty(x.shape[0], count, x.shape[1], dtype=x.dtype, device=x.device)
     table[:, 0] = 1.0 if start is None else torch.exp(start)
     factor, done = torch.exp(x)[:, None], 1
@@ -72,7 +88,7 @@ def powers(x: Tensor, start: Tensor | None, count: int, dtype: torch.dtype) -> T
         more = min(done, count - done)
         torch.mul(table[:, :more], factor, out=table[:, done : done + more])
         factor, done = factor * factor, done + more
-    return torch.view_as_complex(torch.hardshrink(torch.view_as_real(table.to(dtype)), SMALLEST[dtype]))
+    return table
 
 
 def flat(table: Tensor) -> Tensor:
@@ -110,14 +126,15 @@ class PowerSum(torch.autograd.Function):
         grad = grad.reshape(groups, sums * rows, columns)
         with full_precision(grad.device):
             inside = torch.view_as_complex(torch.bmm(grad, flat(inner)).view(groups, sums, rows, modes, 2))
-            zeroth, first = _moments(inside * outer.conj_physical()[:, None], columns)
+            zeroth, first = _moments(inside.mul_(outer.conj_physical()[:, None]), columns)
             dcoeff = 2 * zeroth.transpose(0, 1)
             if not ctx.needs_input_grad[1]:
                 return dcoeff, None, None, None
             across = torch.view_as_complex(torch.bmm(grad.transpose(1, 2), left).view(groups, columns, modes, 2))
-            slope = (first * weight.conj()).sum(1) + _moments(across.conj_physical() * inner, 1)[1]
+            weight = weight.conj_physical()
+            slope = (first * weight).sum(1) + _moments(across.conj_physical_().mul_(inner), 1)[1]
             if shift is not None:
-                slope = slope - shift * (zeroth * weight.conj()).sum(1)
+                slope = slope - shift * (zeroth * weight).sum(1)
         return dcoeff, slope.to(torch.complex128), None, None
 
 
@@ -131,11 +148,18 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 
 def _moments(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
     """Sum over r of x_r, and of step r x_r, for x (…, R, N) complex; one pass over x."""
-    values = flat(x)
-    places = torch.arange(x.shape[-2], dtype=values.dtype, device=x.device)
-    both = torch.matmul(torch.stack([torch.ones_like(places), step * places]), values)
-    zeroth, first = torch.view_as_complex(both.unflatten(-1, (-1, 2))).unbind(-2)
-    return zeroth, first
+    values = flat(x).flatten(0, -3)
+    places = _places(x.shape[-2], step, values.dtype, x.device)
+    both = torch.bmm(places.expand(len(values), -1, -1), values)
+    both = torch.view_as_complex(both.view(*x.shape[:-2], 2, x.shape[-1], 2))
+    return both[..., 0, :], both[..., 1, :]
+
+
+@lru_cache(maxsize=64)
+def _places(count: int, step: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """Rows of 1 and of step r, (2, count)."""
+    places = torch.arange(count, dtype=dtype, device=device)
+    return torch.stack([torch.ones_like(places), step * places])
 
 
 def blocked(coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None = None) -> Tensor:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from suite.ssm import own_parts
 
@@ -36,21 +37,26 @@ class Discrete:
     grows: bool = False
 
 
-class _LogBilinear(torch.autograd.Function):
-    """log((1 + w) / (1 - w)), finite at w = -1 with a derivative of 0 there."""
+class _Bilinear(torch.autograd.Function):
+    """log((1 + w) / (1 - w)), finite at w = -1 with a derivative of 0 there, and unit / (1 - w).
+
+    One function for both, as small arrays cost by the operation. w (H, M) complex128, unit (H, 1) or (1, 1).
+    """
 
     @staticmethod
-    def forward(ctx: Any, w: Tensor) -> Tensor:
-        ctx.save_for_backward(w)
-        ratio = (1 + w) / (1 - w)
-        return torch.log(torch.where(ratio.abs() < TINY, TINY, ratio))
+    def forward(ctx: Any, w: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
+        plus, inverse = w + 1, (1 - w).reciprocal_()
+        ctx.save_for_backward(plus, inverse, unit)
+        return torch.log((plus * inverse).add_(TINY)), unit * inverse
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        (w,) = ctx.saved_tensors
-        slope = (1 + w) * (1 - w)
-        zero = slope.abs() < TINY
-        return grads[0] * torch.where(zero, 0, 2 / torch.where(zero, 1, slope)).conj()
+    @once_differentiable
+    def backward(ctx: Any, log: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
+        plus, inverse, unit = ctx.saved_tensors
+        slope = torch.where(plus.abs() < TINY, 0, 2 * inverse / plus).conj_physical_()
+        product = gain * inverse.conj_physical()  # of the gain's gradient and the derivative by unit
+        dw = (log * slope).addcmul_(product, inverse.conj_physical() * unit)
+        return dw, product.real.sum_to_size(unit.shape)
 
 
 class _Principal(torch.autograd.Function):
@@ -89,8 +95,8 @@ Rule = Callable[[Steps], tuple[Tensor, Tensor]]  # to log A_bar and B_bar / B
 
 
 def _bilinear(step: Steps) -> tuple[Tensor, Tensor]:
-    half = step.s / 2
-    return _LogBilinear.apply(half), step.unit / (1 - half)
+    log, gain = _Bilinear.apply(step.s / 2, step.unit)
+    return log, gain
 
 
 def _zoh(step: Steps) -> tuple[Tensor, Tensor]:
