@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -96,46 +97,68 @@ def flat(table: Tensor) -> Tensor:
     return torch.view_as_real(table).flatten(-2)
 
 
+@dataclass(frozen=True)
+class Tables:
+    """What the backward needs: twice the coefficients (G, K, N), powers of both tables, their product, the shift."""
+
+    weight: Tensor
+    outer: Tensor
+    inner: Tensor
+    left: Tensor
+    shift: Tensor | None = None
+
+
+def evaluate(coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None = None) -> tuple[Tensor, Tables]:
+    """coeff (K, G, N), log_base (G, N) complex128, shift (G, N) or None -> (G, K, length) real, and its tables."""
+    sums, groups, modes = coeff.shape
+    rows, columns = split(length, sums)
+    with full_precision(coeff.device):
+        late = early = None
+        if shift is not None:  # split as well: growing powers are counted back from the end of either table
+            late = torch.where(shift != 0, log_base * (columns - 1 - shift), 0)
+            early = torch.where(shift != 0, -log_base * (columns - 1), 0).conj()
+        outer = powers(log_base * columns, late, rows, coeff.dtype)
+        inner = powers(log_base.conj(), early, columns, coeff.dtype)  # conjugate: the product wants Re Re - Im Im
+        weight = (2 * coeff).transpose(0, 1).contiguous()
+        left = flat((weight[:, :, None] * outer[:, None]).view(groups, sums * rows, modes))
+        out = _product(left, flat(inner).transpose(1, 2))
+    return out.view(groups, sums, rows * columns)[..., :length], Tables(weight, outer, inner, left, shift)
+
+
+def gradients(grad: Tensor, tables: Tables, slope: bool = True) -> tuple[Tensor, Tensor | None]:
+    """Gradients of coeff (K, G, N) and, if `slope`, of log_base (G, N), from that of the values (G, K, length)."""
+    weight, outer, inner, left = tables.weight, tables.outer, tables.inner, tables.left
+    (groups, sums, modes), rows, columns = weight.shape, outer.shape[1], inner.shape[1]
+    beyond = rows * columns - grad.shape[-1]
+    grad = torch.nn.functional.pad(grad, (0, beyond)) if beyond else grad
+    grad = grad.reshape(groups, sums * rows, columns)
+    with full_precision(grad.device):
+        inside = torch.view_as_complex(torch.bmm(grad, flat(inner)).view(groups, sums, rows, modes, 2))
+        zeroth, first = _moments(inside.mul_(outer.conj_physical()[:, None]), columns)
+        dcoeff = 2 * zeroth.transpose(0, 1)
+        if not slope:
+            return dcoeff, None
+        across = torch.view_as_complex(torch.bmm(grad.transpose(1, 2), left).view(groups, columns, modes, 2))
+        weight = weight.conj_physical()
+        dbase = (first * weight).sum(1) + _moments(across.conj_physical_().mul_(inner), 1)[1]
+        if tables.shift is not None:
+            dbase = dbase - tables.shift * (zeroth * weight).sum(1)
+    return dcoeff, dbase.to(torch.complex128)
+
+
 class PowerSum(torch.autograd.Function):
     """coeff (K, G, N), log_base (G, N) complex128, shift (G, N) or None -> (G, K, length) real."""
 
     @staticmethod
     def forward(ctx: Any, coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None) -> Tensor:
-        sums, groups, modes = coeff.shape
-        rows, columns = split(length, sums)
-        with full_precision(coeff.device):
-            late = early = None
-            if shift is not None:  # split as well: growing powers are counted back from the end of either table
-                late = torch.where(shift != 0, log_base * (columns - 1 - shift), 0)
-                early = torch.where(shift != 0, -log_base * (columns - 1), 0).conj()
-            outer = powers(log_base * columns, late, rows, coeff.dtype)
-            inner = powers(log_base.conj(), early, columns, coeff.dtype)  # conjugate: the product wants Re Re - Im Im
-            weight = (2 * coeff).transpose(0, 1).contiguous()
-            left = flat((weight[:, :, None] * outer[:, None]).view(groups, sums * rows, modes))
-            out = _product(left, flat(inner).transpose(1, 2))
-        ctx.save_for_backward(weight, outer, inner, left, shift)
-        ctx.sizes = (sums, groups, modes, rows, columns, length)
-        return out.view(groups, sums, rows * columns)[..., :length]
+        out, tables = evaluate(coeff, log_base, length, shift)
+        ctx.save_for_backward(tables.weight, tables.outer, tables.inner, tables.left, shift)
+        return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        weight, outer, inner, left, shift = ctx.saved_tensors
-        sums, groups, modes, rows, columns, length = ctx.sizes
-        grad = torch.nn.functional.pad(grad, (0, rows * columns - length)) if rows * columns > length else grad
-        grad = grad.reshape(groups, sums * rows, columns)
-        with full_precision(grad.device):
-            inside = torch.view_as_complex(torch.bmm(grad, flat(inner)).view(groups, sums, rows, modes, 2))
-            zeroth, first = _moments(inside.mul_(outer.conj_physical()[:, None]), columns)
-            dcoeff = 2 * zeroth.transpose(0, 1)
-            if not ctx.needs_input_grad[1]:
-                return dcoeff, None, None, None
-            across = torch.view_as_complex(torch.bmm(grad.transpose(1, 2), left).view(groups, columns, modes, 2))
-            weight = weight.conj_physical()
-            slope = (first * weight).sum(1) + _moments(across.conj_physical_().mul_(inner), 1)[1]
-            if shift is not None:
-                slope = slope - shift * (zeroth * weight).sum(1)
-        return dcoeff, slope.to(torch.complex128), None, None
+        return *gradients(grad, Tables(*ctx.saved_tensors), ctx.needs_input_grad[1]), None, None
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:

@@ -42,6 +42,14 @@ def _known(name: str, where: str) -> str:
     return name
 
 
+def blocked_is_selected() -> bool:
+    """Whether the next kernel is of the back end `blocked`; if so it counts as run. Raises UserError as above."""
+    if selected_backend() != "blocked":
+        return False
+    _ran.add("blocked")
+    return True
+
+
 def power_sum(coeff: Tensor, log_base: Tensor, length: int, backend: str | None = None,
               shift: Tensor | None = None) -> Tensor:
     """2 Re sum over n of coeff_n exp(log_base_n (l - shift_n)), for l = 0 … length-1. Differentiable in both.

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from suite.config.fields import SSM
 from suite.errors import UserError
-from suite.ssm import cauchy, dense, init, kernels, modes, own_parts, recurrence
+from suite.ssm import cauchy, checks, dense, init, kernels, modes, own_parts, recurrence, whole
 from suite.ssm.blocked import SHORT
 from suite.ssm.free import FreeKernel
 from suite.ssm.rational import RationalKernel
@@ -51,6 +51,9 @@ class S4D(StateSpaceLayer):
 
     def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
         """K_l = 2 Re sum over n of C_n B_bar_n A_bar_n^l; with `kernel="softmax"`, DSS's kernel (paper section 3.3)."""
+        if self.paired and whole.serves(self.config) and kernels.blocked_is_selected():
+            checks.check_dtype(self.log_dt.dtype)
+            return whole.kernel(self.log_dt, self.theta, self.imag, self.b, self.c, taps, rate)
         discrete = self.discrete(rate)
         if ":" in self.config.kernel:
             weight = self._C() * self._B() * discrete.B_gain

@@ -45,18 +45,29 @@ class _Bilinear(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, w: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
-        plus, inverse = w + 1, (1 - w).reciprocal_()
+        *both, plus, inverse = bilinear(w, unit)
         ctx.save_for_backward(plus, inverse, unit)
-        return torch.log((plus * inverse).add_(TINY)), unit * inverse
+        return both[0], both[1]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, log: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        plus, inverse, unit = ctx.saved_tensors
-        slope = torch.where(plus.abs() < TINY, 0, 2 * inverse / plus).conj_physical_()
-        product = gain * inverse.conj_physical()  # of the gain's gradient and the derivative by unit
-        dw = (log * slope).addcmul_(product, inverse.conj_physical() * unit)
-        return dw, product.real.sum_to_size(unit.shape)
+        dw, dunit = bilinear_back(log, gain, *ctx.saved_tensors)
+        return dw, dunit.sum_to_size(ctx.saved_tensors[2].shape)
+
+
+def bilinear(w: Tensor, unit: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """log((1 + w) / (1 - w)) and unit / (1 - w); and, for the gradients, 1 + w and 1 / (1 - w)."""
+    plus, inverse = w + 1, (1 - w).reciprocal_()
+    return torch.log((plus * inverse).add_(TINY)), unit * inverse, plus, inverse
+
+
+def bilinear_back(log: Tensor, gain: Tensor, plus: Tensor, inverse: Tensor, unit: Tensor) -> tuple[Tensor, Tensor]:
+    """Gradients of w and of `unit` for each mode, from those of the logarithm and the gain."""
+    slope = torch.where(plus.abs() < TINY, 0, 2 * inverse / plus).conj_physical_()
+    inverse = inverse.conj_physical()
+    product = gain * inverse
+    return (log * slope).addcmul_(product, unit * inverse), product.real
 
 
 class _Principal(torch.autograd.Function):
