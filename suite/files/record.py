@@ -18,7 +18,7 @@ class Record(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, protected_namespaces=(),
-                              arbitrary_types_allowed=True)
+                              arbitrary_types_allowed=True, defer_build=True)
 
     @classmethod
     def read(cls, path: Path) -> Self:

@@ -18,7 +18,7 @@ T = TypeVar("T", bound=BaseModel)
 class Part(BaseModel):
     """A part of such a file: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 def validated(node: Node, model: type[T]) -> T:

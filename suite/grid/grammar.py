@@ -18,7 +18,7 @@ Seed = Annotated[int, Field(strict=True, ge=0, lt=2**63)]
 class Strict(BaseModel):
     """A part of the grammar: unknown keys are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
 
 class Exclude(Strict):

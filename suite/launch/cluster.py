@@ -37,7 +37,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 class Cluster(BaseModel):
     """Settings of every job. Times in minutes. Without `cpus_per_job`, a job has what the threads of its runs need."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     partition: Text | None = Field(None, description="partition, or several with commas")
     account: Text | None = Field(None, description="who is charged")
     constraint: Text | None = Field(None, description="features of the nodes, e.g. a100")
