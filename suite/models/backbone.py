@@ -20,6 +20,7 @@ from torch.utils.checkpoint import checkpoint
 from suite.config.fields import SSM, Model
 from suite.config.run_config import RunConfig
 from suite.data import cards
+from suite.ssm import whole
 from suite.ssm.base import KernelLayer
 from suite.ssm.conv import apart
 from suite.ssm.layer import SSMLayer
@@ -47,6 +48,8 @@ class Backbone(nn.Module):
         self.encoder = _encoder(data, width)
         self.blocks = nn.ModuleList(self.make_blocks(config, data.length, layer))
         self.across = all(getattr(block, "across", False) for block in self.blocks)
+        layers = [block.sequence for block in self.blocks if isinstance(block, Block)]
+        self.alike = len(layers) == len(self.blocks) and whole.alike(layers)
         if isinstance(self.encoder, Linear):
             self.encoder.across = width if self.across else 0
         self.norm = _norm(model) if model.prenorm else nn.Identity()
@@ -86,8 +89,13 @@ class Backbone(nn.Module):
             x = x.transpose(1, 2).contiguous().transpose(1, 2)
         if lengths is not None:
             valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).unsqueeze(-1).to(x.dtype)
-        for block in self.blocks:
-            x = block(x, valid, rate)
+        if self.alike and whole.can():
+            layers = [block.sequence for block in self.blocks]
+            for block, kernel in zip(self.blocks, whole.kernels(layers, x.shape[1], rate), strict=True):
+                x = block(x, valid, rate, kernel)
+        else:
+            for block in self.blocks:
+                x = block(x, valid, rate)
         return self.pool(self.norm(x), lengths, valid)
 
 
@@ -116,21 +124,24 @@ class Block(nn.Module):
         self.mix = Linear(config.features, config.features * (2 if self.glu else 1),
                           config.features if self.across else 0)
 
-    def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0) -> Tensor:
-        """(batch, length, features) to the same."""
+    def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0,
+                kernel: Tensor | None = None) -> Tensor:
+        """(batch, length, features) to the same. `kernel`: of the sequence layer, if it is known."""
         u = self.norm(x) if self.prenorm else x
         if valid is not None:
             u = u * valid
         # Not the norm: a batch norm would count the batch twice.
         again = self.recompute and torch.is_grad_enabled()
-        y = checkpoint(self._change, u, valid, rate, use_reentrant=False) if again else self._change(u, valid, rate)
+        given = (u, valid, rate, kernel)
+        y = checkpoint(self._change, *given, use_reentrant=False) if again else self._change(*given)
         x = x + y
         return x if self.prenorm else self.norm(x)
 
-    def _change(self, u: Tensor, valid: Tensor | None, rate: float) -> Tensor:
+    def _change(self, u: Tensor, valid: Tensor | None, rate: float, kernel: Tensor | None) -> Tensor:
         """What the block adds to its input, of the normed u."""
         with torch.autocast(u.device.type, enabled=False):  # the kernel's phases do not survive bfloat16
-            y = self.sequence(_wide(u), rate, valid) if self.masked else self.sequence(_wide(u), rate)
+            more = [valid] if self.masked else [] if kernel is None else [kernel]
+            y = self.sequence(_wide(u), rate, *more)
         y = self.mix(self.drop(F.gelu(y)))
         if self.glu:
             y = F.glu(y.transpose(1, 2), dim=1).transpose(1, 2) if apart(y) else F.glu(y, dim=-1)

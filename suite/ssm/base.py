@@ -193,12 +193,13 @@ class KernelLayer(nn.Module):
             raise UserError(f"values that are not finite in {', '.join(broken)}", "parameters of the layer",
                             "the training diverged, or the file is damaged: go back to an earlier checkpoint")
 
-    def forward(self, u: Tensor, rate: float = 1.0) -> Tensor:
+    def forward(self, u: Tensor, rate: float = 1.0, kernel: Tensor | None = None) -> Tensor:
         """The convolution of u with K, plus D u (paper section 2).
 
         Args:
             u: (batch, length, features).
             rate: the sampling interval of u in units of the training data's. It multiplies dt.
+            kernel: what `self.kernel(length, rate)` returns, if it is known.
 
         Returns:
             (batch, length, features), in the parameters' dtype.
@@ -208,7 +209,7 @@ class KernelLayer(nn.Module):
         """
         if u.ndim != 3 or u.shape[1] < 1 or u.shape[2] != self.features:
             raise UserError(f"an input of shape {tuple(u.shape)}", "u", f"give (batch, length, {self.features})")
-        kernel = self.kernel(u.shape[1], rate)
+        kernel = self.kernel(u.shape[1], rate) if kernel is None else kernel
         y = convolve(u, kernel, self.d)
         return y if self.config.sobolev == "off" else y + sobolev.change(u, kernel, self.s, rate)
 

@@ -51,9 +51,9 @@ class S4D(StateSpaceLayer):
 
     def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
         """K_l = 2 Re sum over n of C_n B_bar_n A_bar_n^l; with `kernel="softmax"`, DSS's kernel (paper section 3.3)."""
-        if self.paired and whole.serves(self.config) and kernels.blocked_is_selected():
+        if self.paired and whole.serves(self.config) and whole.can():
             checks.check_dtype(self.log_dt.dtype)
-            return whole.kernel(self.log_dt, self.theta, self.imag, self.b, self.c, taps, rate)
+            return whole.kernel(self, taps, rate)
         discrete = self.discrete(rate)
         if ":" in self.config.kernel:
             weight = self._C() * self._B() * discrete.B_gain

@@ -6,6 +6,7 @@ needs, which records each and makes more for its gradient. The numbers are those
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -13,9 +14,15 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from suite.config.fields import ResolvedSSM
+from suite.ssm import checks
+from suite.ssm import kernels as power_sums
 from suite.ssm.blocked import SHORT, Tables, evaluate, gradients
 from suite.ssm.modes import bilinear, bilinear_back
+from suite.ssm.state_space import StateSpaceLayer
 from suite.ssm.stored import complex_of
+
+NAMES = ("log_dt", "theta", "imag", "b", "c")  # of the parameters that the kernel is made of
+SMALL = 2**12  # modes of all layers: beyond, an operation takes longer than it takes to start
 
 
 def serves(config: ResolvedSSM) -> bool:
@@ -25,36 +32,60 @@ def serves(config: ResolvedSSM) -> bool:
                                                    "modes")
 
 
-def kernel(log_dt: Tensor, theta: Tensor, imag: Tensor, b: Tensor, c: Tensor, length: int, rate: float) -> Tensor:
-    """K (Ch, H, length): `log_dt` (H,), `theta`, `imag` (S, M), `b` (S, M, 2), `c` (Ch, H, M, 2), as a layer has them.
+def can() -> bool:
+    """Whether this way is open now: not in torch's compiler, nor with another back end of kernels."""
+    return not torch.compiler.is_compiling() and power_sums.blocked_is_selected()
 
-    Any of them may be without gradient.
+
+def kernel(layer: StateSpaceLayer, length: int, rate: float) -> Tensor:
+    """K (Ch, H, length) of a layer that `serves`; any of its parameters may be without gradient."""
+    return _Kernel.apply(*(getattr(layer, name)[None] for name in NAMES), length, rate)[0]
+
+
+def alike(layers: Sequence[object]) -> bool:
+    """Whether there are several layers, small, and with the same settings and shapes: then one pass makes all kernels.
+
+    They depend on no data, so that all of a network's can be made before its first layer is needed.
     """
-    out: Tensor = _Kernel.apply(log_dt, theta, imag, b, c, length, rate)
-    return out
+    first = layers[0] if len(layers) > 1 else None
+    if not isinstance(first, StateSpaceLayer) or not first.paired or not serves(first.config):
+        return False
+    return first.c[0, ..., 0].numel() * len(layers) <= SMALL and all(
+        type(layer) is type(first) and layer.config == first.config and layer.c.shape == first.c.shape
+        for layer in layers)
+
+
+def kernels(layers: Sequence[StateSpaceLayer], length: int, rate: float) -> tuple[Tensor, ...]:
+    """K (Ch, H, length) of each of the layers, which are `alike`, for inputs of `length` steps."""
+    checks.check_rate(rate)
+    checks.check_dtype(layers[0].log_dt.dtype)
+    stored = (torch.stack([getattr(layer, name) for layer in layers]) for name in NAMES)
+    return _Kernel.apply(*stored, layers[0]._taps(length, rate), rate).unbind()
 
 
 class _Kernel(torch.autograd.Function):
     """In the symbols of the paper: w = dt A / 2, x = log((1 + w)/(1 - w)), K_l = 2 Re sum of C B dt/(1 - w) exp(x l).
 
-    Feature h has copy h mod S: arrays (H, M) are seen as (H/S, S, M) beside those of the copies.
+    n layers at once, along the first axis of all arguments. Feature h has copy h mod S: what is (n, H, M) is seen as
+    (n, H/S, S, M) beside the copies' (n, 1, S, M).
     """
 
     @staticmethod
     def forward(ctx: Any, log_dt: Tensor, theta: Tensor, imag: Tensor, b: Tensor, c: Tensor, length: int,
                 rate: float) -> Tensor:
-        copies = theta.shape[0]
-        dt = torch.exp(log_dt.double()).mul_(rate).view(-1, copies, 1)
-        A = torch.complex(-torch.exp(theta.double()), imag.double())
-        B, C = complex_of(b), complex_of(c).unflatten(1, (-1, copies))
+        layers, copies, _ = theta.shape
+        dt = torch.exp(log_dt.double()).mul_(rate).view(layers, -1, copies, 1)
+        A = torch.complex(-torch.exp(theta.double()), imag.double())[:, None]
+        B, C = complex_of(b)[:, None], complex_of(c).unflatten(2, (-1, copies))
         x, gain, plus, inverse = bilinear(A * (dt / 2), dt)
         both = B * gain
         # A short kernel is a sum that may cancel at every step; in float64 it costs next to nothing.
         work = torch.complex128 if length <= SHORT else c.dtype.to_complex()
-        out, tables = evaluate((C * both).flatten(1, 2).to(work), x.flatten(0, 1), length)
+        weight = (C * both[:, None]).to(work).transpose(0, 1).flatten(1, 3)
+        out, tables = evaluate(weight, x.flatten(0, 2), length)
         ctx.save_for_backward(dt, A, B, C, gain, both, plus, inverse, tables.weight, tables.outer, tables.inner,
                               tables.left)
-        return out.transpose(0, 1).to(c.dtype)
+        return out.unflatten(0, (layers, -1)).transpose(1, 2).to(c.dtype)
 
     @staticmethod
     @once_differentiable
@@ -62,16 +93,16 @@ class _Kernel(torch.autograd.Function):
         dt, A, B, C, gain, both, plus, inverse, *tables = ctx.saved_tensors
         dtype, (on_dt, on_theta, on_imag, on_b, on_c) = grad.dtype, ctx.needs_input_grad[:5]
         on_x = on_dt or on_theta or on_imag
-        dweight, dx = gradients(grad.transpose(0, 1).to(tables[3].dtype), Tables(*tables), on_x)
-        dweight = dweight.to(torch.complex128).view_as(C)
-        dc = torch.view_as_real(dweight * both.conj_physical()).to(dtype).flatten(1, 2) if on_c else None
-        inner = (dweight * C.conj_physical()).sum(0)
-        db = torch.view_as_real((inner * gain.conj_physical()).sum(0)).to(dtype) if on_b else None
+        dweight, dx = gradients(grad.transpose(1, 2).flatten(0, 1).to(tables[3].dtype), Tables(*tables), on_x)
+        dweight = dweight.to(torch.complex128).unflatten(1, gain.shape[:3]).transpose(0, 1)
+        dc = torch.view_as_real(dweight * both.conj_physical()[:, None]).to(dtype).flatten(2, 3) if on_c else None
+        inner = (dweight * C.conj_physical()).sum(1)
+        db = torch.view_as_real((inner * gain.conj_physical()).sum(1)).to(dtype) if on_b else None
         if dx is None:
             return None, None, None, db, dc, None, None
         dw, dunit = bilinear_back(dx.view_as(gain), inner * B.conj_physical(), plus, inverse, dt)
-        dA = (dw * (dt / 2)).sum(0)
+        dA = (dw * (dt / 2)).sum(1)
         dlog = (dw * A.conj_physical()).real.div_(2).add_(dunit).sum(-1, keepdim=True).mul_(dt) if on_dt else None
-        return (None if dlog is None else dlog.flatten().to(dtype),
-                (dA.real * A.real).to(dtype) if on_theta else None,  # A.real is -exp(theta), and so its own slope
+        return (None if dlog is None else dlog.flatten(1).to(dtype),
+                (dA.real * A[:, 0].real).to(dtype) if on_theta else None,  # Re(A) is -exp(theta), so its own slope
                 dA.imag.to(dtype) if on_imag else None, db, dc, None, None)

@@ -40,3 +40,24 @@ def test_it_is_the_kernel_of_the_single_steps(name: str, length: int, dtype: tor
                                     {"kernel": "softmax", "discretization": "zoh"}, {"gain": "dt"}])
 def test_other_settings_are_not_its_own(fields: dict[str, Any]) -> None:
     assert not whole.serves(S4D(4, length=64, seed=0, **fields).config)
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_kernels_of_several_layers_at_once(name: str) -> None:
+    layers = [S4D(6, length=250, state_size=16, bidirectional=True, seed=seed, **SETTINGS[name]) for seed in range(3)]
+    assert whole.alike(layers)
+    noise = torch.randn(2, 6, 250)
+    for kernel, layer in zip(whole.kernels(layers, 250, 1.5), layers, strict=True):
+        (kernel * noise).sum().backward(retain_graph=True)
+        found = [kernel.detach()] + [p.grad.clone() for p in layer.parameters() if p.grad is not None]
+        layer.zero_grad()
+        single = layer.kernel(250, 1.5)
+        (single * noise).sum().backward()
+        wanted = [single.detach()] + [p.grad for p in layer.parameters() if p.grad is not None]
+        for one, other in zip(found, wanted, strict=True):
+            assert (one - other).abs().max() <= 1e-6 * other.abs().max()
+
+
+def test_layers_that_differ_are_not_computed_at_once() -> None:
+    one, same, other = S4D(6, state_size=16, seed=0), S4D(6, state_size=16, seed=1), S4D(6, state_size=8, seed=2)
+    assert whole.alike([one, same]) and not whole.alike([one, other]) and not whole.alike([one])
