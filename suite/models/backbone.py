@@ -1,8 +1,7 @@
 """The network around the sequence layers (paper section 5 and appendix D): encoder, residual blocks, decoder.
 
-All sequences are (batch, length, features). Memory is (batch, features, length) between a convolution and the mixing
-that follows: the matrix product takes it as it is, and no pass transposes anything. On a CPU, for small arrays, it is so
-throughout if all blocks are `Block.across`; else all other sequences are contiguous.
+All sequences are (batch, length, features). They are contiguous but between a convolution and the mixing that follows,
+where memory is (batch, features, length): the matrix product takes it as it is, and no pass transposes anything.
 """
 
 from __future__ import annotations
@@ -21,15 +20,11 @@ from suite.config.fields import SSM, Model
 from suite.config.run_config import RunConfig
 from suite.data import cards
 from suite.ssm import whole
-from suite.ssm.base import KernelLayer
-from suite.ssm.conv import apart
 from suite.ssm.layer import SSMLayer
 
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
 
-NARROW = 64  # features below which torch's layer norm is slower than whole operations across them
-SMALL = 2**20  # values of an array that stays in the caches; beyond, fewer passes count more than faster ones
 Layer = Callable[[SSM, int, int, bool, np.random.Generator], nn.Module]
 
 
@@ -47,11 +42,8 @@ class Backbone(nn.Module):
         self.pairs = cards.task(config.task).inputs == "pairs"
         self.encoder = _encoder(data, width)
         self.blocks = nn.ModuleList(self.make_blocks(config, data.length, layer))
-        self.across = all(getattr(block, "across", False) for block in self.blocks)
         layers = [block.sequence for block in self.blocks if isinstance(block, Block)]
         self.alike = len(layers) == len(self.blocks) and whole.alike(layers)
-        if isinstance(self.encoder, Linear):
-            self.encoder.across = width if self.across else 0
         self.norm = _norm(model) if model.prenorm else nn.Identity()
         self.pool = MeanPool() if model.decoder == "pool" else LastStep()
         outputs = 1 if data.classes is None else data.classes
@@ -85,8 +77,6 @@ class Backbone(nn.Module):
         """One vector for each sequence: (batch, features)."""
         valid = None
         x = _wide(self.encoder(x))  # and so the residual stream, if the mixing is bfloat16
-        if self.across and _in_cache(x, x.shape[-1]) and not apart(x):
-            x = x.transpose(1, 2).contiguous().transpose(1, 2)
         if lengths is not None:
             valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).unsqueeze(-1).to(x.dtype)
         if self.alike and whole.can():
@@ -108,8 +98,6 @@ class Block(nn.Module):
     If `recompute` is true, what lies between the norm and the sum is not kept for the backward pass but computed a
     second time there (activation checkpointing): less than a third of the memory, a third more time, and the same
     bits. So it is no field of a run; `suite.models.build` sets it.
-
-    `across`: memory may be (batch, features, length) in all of the block. A user's own layer is not given that.
     """
 
     recompute = False
@@ -120,9 +108,7 @@ class Block(nn.Module):
         self.norm = _norm(config)
         self.sequence, self.masked = sequence, bool(getattr(sequence, "masked", False))
         self.drop = _dropout(config)
-        self.across = isinstance(sequence, KernelLayer) and (config.norm == "batch" or config.features < NARROW)
-        self.mix = Linear(config.features, config.features * (2 if self.glu else 1),
-                          config.features if self.across else 0)
+        self.mix = Linear(config.features, config.features * (2 if self.glu else 1))
 
     def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0,
                 kernel: Tensor | None = None) -> Tensor:
@@ -143,27 +129,17 @@ class Block(nn.Module):
             more = [valid] if self.masked else [] if kernel is None else [kernel]
             y = self.sequence(_wide(u), rate, *more)
         y = self.mix(self.drop(F.gelu(y)))
-        if self.glu:
-            y = F.glu(y.transpose(1, 2), dim=1).transpose(1, 2) if apart(y) else F.glu(y, dim=-1)
-        return self.drop(y)
+        return self.drop(F.glu(y, dim=-1) if self.glu else y)
 
 
 class Linear(nn.Linear):
-    """Position-wise linear map. (batch, length, features), in any order of memory, to (batch, length, outputs).
-
-    With `across` = H, the result's memory is (batch, outputs, length) if H features of that are a small array.
-    """
-
-    def __init__(self, features: int, outputs: int, across: int = 0) -> None:
-        super().__init__(features, outputs)
-        self.across = across
+    """Position-wise linear map. (batch, length, features), in any order of memory, to (batch, length, outputs)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """x W^T + b."""
         kind = x.device.type
         dtype = torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
-        across = self.across > 0 and _in_cache(x, self.across)
-        return _Linear.apply(x.to(dtype), self.weight.to(dtype), self.bias.to(dtype), across)
+        return _Linear.apply(x.to(dtype), self.weight.to(dtype), self.bias.to(dtype))
 
 
 class _Linear(torch.autograd.Function):
@@ -174,22 +150,20 @@ class _Linear(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, across: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         ctx.save_for_backward(x, weight)
-        if across:
-            return torch.baddbmm(bias[:, None], weight.expand(len(x), -1, -1), x.transpose(1, 2)).transpose(1, 2)
         return torch.baddbmm(bias, x, weight.t().expand(len(x), -1, -1))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:
         x, weight = ctx.saved_tensors
         dx = None
         if ctx.needs_input_grad[0] and x.is_contiguous():
             dx = torch.matmul(grad, weight)
         elif ctx.needs_input_grad[0]:
             dx = torch.bmm(weight.t().expand(len(x), -1, -1), grad.transpose(1, 2)).transpose(1, 2)
-        return dx, torch.bmm(grad.transpose(1, 2), x).sum(0), grad.sum((0, 1)), None
+        return dx, torch.bmm(grad.transpose(1, 2), x).sum(0), grad.flatten(0, 1).sum(0)
 
 
 class FeatureBatchNorm(nn.BatchNorm1d):
@@ -197,80 +171,8 @@ class FeatureBatchNorm(nn.BatchNorm1d):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalise; in training with the batch's own statistics."""
-        if not apart(x):  # rows of features: torch's own (batch, features, length) is 5 times slower here
-            return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
-        if not self.training:
-            return super().forward(x.transpose(1, 2)).transpose(1, 2)
-        y, mean, var = _BatchNorm.apply(x, self.weight, self.bias, self.eps)
-        with torch.no_grad():
-            count = x.shape[0] * x.shape[1]
-            self.num_batches_tracked.add_(1)
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(var * (count / (count - 1)), self.momentum)
-        return y
-
-
-class _BatchNorm(torch.autograd.Function):
-    """x (B, L, H) that is `apart`, weight and bias (H,) -> the same shape, and mean and variance (H,).
-
-    torch's own statistics take four times as long in this layout, and its backward less than half of that on rows.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> tuple[Tensor, Tensor, Tensor]:
-        x = x.transpose(1, 2)
-        mean = x.mean((0, 2))
-        var = (x - mean[:, None]).square_().mean((0, 2))
-        ctx.save_for_backward(x, weight, mean, torch.rsqrt(var + eps))
-        ctx.eps = eps
-        ctx.mark_non_differentiable(mean, var)
-        ctx.set_materialize_grads(False)
-        y = torch.native_batch_norm(x, weight, bias, mean, var, False, 0.0, eps)[0]
-        return y.transpose(1, 2), mean, var
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor, *_: None) -> tuple[Tensor, Tensor, Tensor, None]:
-        x, weight, mean, scale = ctx.saved_tensors
-        dx, dweight, dbias = torch.ops.aten.native_batch_norm_backward(
-            grad.transpose(1, 2).contiguous(), x, weight, None, None, mean, scale, True, ctx.eps, [True, True, True])
-        return dx.transpose(1, 2), dweight, dbias, None
-
-
-class FeatureLayerNorm(nn.LayerNorm):
-    """Layer norm over the features of each position. (batch, length, features)."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Normalise."""
-        return _LayerNorm.apply(x, self.weight, self.bias, self.eps) if apart(x) else super().forward(x)
-
-
-class _LayerNorm(torch.autograd.Function):
-    """x (B, L, H) that is `apart`, weight and bias (H,) -> the same shape, by operations on whole arrays.
-
-    torch's own takes rows, and for each a time that few features do not repay.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        x = x.transpose(1, 2)
-        normal = x - x.mean(1, keepdim=True)
-        scale = normal.square().mean(1, keepdim=True).add_(eps).rsqrt_()
-        normal *= scale
-        ctx.save_for_backward(normal, scale, weight)
-        return (normal * weight[:, None]).add_(bias[:, None]).transpose(1, 2)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        normal, scale, weight = ctx.saved_tensors
-        grad = grad.transpose(1, 2)
-        product = grad * normal
-        flow = grad * weight[:, None]
-        flow -= flow.mean(1, keepdim=True)
-        along = torch.bmm((weight / len(weight)).expand(len(grad), 1, -1), product)
-        flow.addcmul_(normal, along, value=-1)
-        return flow.mul_(scale).transpose(1, 2), product.sum((0, 2)), grad.sum((0, 2)), None
+        # Rows of features: torch's own (batch, features, length) is 5 times slower here, on either memory layout.
+        return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
 class TiedDropout(nn.Module):
@@ -328,11 +230,6 @@ def count_parameters(model: nn.Module) -> int:
     return sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters() if p.requires_grad)
 
 
-def _in_cache(x: Tensor, features: int) -> bool:
-    """Whether an array (batch, length, features) for x (batch, length, any) is on a CPU, and small."""
-    return x.device.type == "cpu" and x.shape[0] * x.shape[1] * features <= SMALL
-
-
 def _wide(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
@@ -346,7 +243,7 @@ def _encoder(data: TaskData, width: int) -> nn.Module:
 
 
 def _norm(config: Model) -> nn.Module:
-    return FeatureLayerNorm(config.features) if config.norm == "layer" else FeatureBatchNorm(config.features, momentum=0.1)
+    return nn.LayerNorm(config.features) if config.norm == "layer" else FeatureBatchNorm(config.features, momentum=0.1)
 
 
 def _dropout(config: Model) -> nn.Module:

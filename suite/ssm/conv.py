@@ -53,22 +53,20 @@ class _Convolution(torch.autograd.Function):
                 signals.append(spectrum)
                 y[b, h] = torch.fft.irfft(spectrum * filters[h], n=size)[..., :length]
         ctx.save_for_backward(filters, *(signals if ctx.needs_input_grad[1] or ctx.needs_input_grad[2] else []))
-        ctx.sizes = (length, taps, kernel.shape[0], size, u.dtype, apart(u))
+        ctx.sizes = (length, taps, kernel.shape[0], size, u.dtype)
         return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         filters, *signals = ctx.saved_tensors
-        length, taps, kernels, size, dtype, across = ctx.sizes
+        length, taps, kernels, size, dtype = ctx.sizes
         batch, features = grad.shape[:2]
         conjugate, total = filters.conj_physical(), torch.zeros_like(filters)
-        du = _room(grad, length, dtype, across) if ctx.needs_input_grad[0] else None
+        du = grad.new_empty(batch, length, features, dtype=dtype) if ctx.needs_input_grad[0] else None
         rows = filters.real.new_empty(0)
         for k, (b, h, spectrum) in enumerate(_spectra(grad, size, filters.real.dtype)):
-            if du is not None and across:  # the transform's own layout
-                du.transpose(1, 2)[b, h] = torch.fft.irfft(spectrum * conjugate[h], n=size)[..., :length]
-            elif du is not None:
+            if du is not None:
                 rows = rows if h.start else filters.real.new_empty(len(spectrum), features, length)
                 rows[:, h] = torch.fft.irfft(spectrum * conjugate[h], n=size)[..., :length]
                 if h.stop >= features:
@@ -80,19 +78,6 @@ class _Convolution(torch.autograd.Function):
         wide = torch.fft.irfft(total.conj_physical_(), n=size)
         parts = [wide[:, :taps]] + ([wide[:, size - taps :].flip(-1)] if kernels == 2 else [])
         return du, torch.stack(parts), wide[:, 0]
-
-
-def apart(x: Tensor) -> bool:
-    """Whether x (B, L, H) lies in memory as (B, H, L), each feature's steps side by side."""
-    return x.stride(1) == 1 and x.shape[1] > 1 and x.transpose(1, 2).is_contiguous()
-
-
-def _room(grad: Tensor, length: int, dtype: torch.dtype, across: bool) -> Tensor:
-    """Memory for the gradient of u (B, L, H), laid out as u is."""
-    batch, features = grad.shape[:2]
-    if across:
-        return grad.new_empty(batch, features, length, dtype=dtype).transpose(1, 2)
-    return grad.new_empty(batch, length, features, dtype=dtype)
 
 
 def _transpose(x: Tensor, into: Tensor) -> None:
