@@ -6,6 +6,7 @@ declares, with `Legacy(value)`, what runs did before it existed, and is left out
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
@@ -65,7 +66,7 @@ class Group(BaseModel):
     def price_key(self) -> str:
         """JSON of the fields that can change what an epoch costs."""
         values = self.model_dump(mode="json")  # a run without arguments is known by its shape without these fields
-        known = without_legacy(self)
+        known = json.loads(self.canonical)
         return canonical({k: v for k, v in values.items() if k not in self.same_price and v != {}
                           and (k not in self.priced_later or k in known)})
 
@@ -210,6 +211,7 @@ class Data(Group):
 
     model_config = ConfigDict(extra="allow")
     same_price = frozenset({"name_source"})
+    priced_later = frozenset({"permute", "permute_seed", "pad_form", "pad_steps", "pad_noise"})
     name: Name = Field(description="card in datasets/; default: the task's")
     variant: Name = Field("original", description="form of the data: original, jpeg, cut, generated, subset, sample, …")
     preparation: Annotated[Int, Field(ge=1)] = Field(1, description="version of the preparation; from the card")

@@ -59,8 +59,14 @@ class Wanted:
         """All that decides what the arrays are. Raises UserError where a user's own file is missing."""
         card = self.source.card
         key = {"name": self.source.name, "variant": self.source.variant, "preparation": card.preparation,
-               **self.source.options, "view": self.view, "files": stamps.contents(self.source)}
+               **self._options, "view": self.view, "files": stamps.contents(self.source)}
         return key | ({"hub": card.hub.model_dump()} if card.hub else {}) | ({"own": self.own} if self.own else {})
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        """The options, without those that were added later and have no effect: what is prepared stays as it was."""
+        later = cards.legacy(self.source.name, self.source.variant) if self.source.name == "cifar10" else {}
+        return {k: v for k, v in self.source.options.items() if not (k in later and v == later[k])}
 
     def make(self) -> Prepared:
         """Prepare the arrays. Raises UserError, also for what the family raises and for arrays that nothing can use."""
