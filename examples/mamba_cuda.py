@@ -1,7 +1,7 @@
 """S6 with the CUDA kernel of the package `mamba-ssm`: `model.name: "mamba_cuda:S6"`.
 
-Not tested: the kernel needs a GPU, and the package is no dependency of the suite. Parameters are those of `mamba.S6`. On a
-CPU, where the suite tries a layer before it trains, the plain recurrence is computed.
+Not tested: the kernel needs a GPU, and the package is no dependency of the suite. Parameters are those of `mamba.S6`.
+On a CPU, where the suite tries a layer before it trains, the plain recurrence is computed.
 """
 
 import importlib

@@ -146,8 +146,8 @@ RULES = (
          broken=lambda c: c.task == "sc_ar" and c.model.bidirectional),
     Rule(("data.name", "task"), "the data set's card does not name this task", mistake=True,
          broken=lambda c: c.task != "none" and c.task not in cards.load(c.data.name).tasks),
-    Rule(("data.pad_form", "model.decoder"), "the mean over time sees the image, as if no noise came after it: an image "
-         "that is padded needs model.decoder: last", mistake=True,
+    Rule(("data.pad_form", "model.decoder"), "the mean over time sees the image, as if no noise came after it: an "
+         "image that is padded needs model.decoder: last", mistake=True,
          broken=lambda c: _is_padded(c) and c.model.decoder == "pool"),
     Rule(("data.pad_form", "model.bidirectional"), "a kernel that looks ahead carries the noise back: an image that is "
          "padded needs model.bidirectional: false", mistake=True,
@@ -165,8 +165,8 @@ RULES = (
     Rule(("data.length", "data.pairs"), "the sequence is too short for its pairs: data.length must be at least "
          "2 data.pairs + 1", mistake=True,
          broken=lambda c: c.data.name == "mqar1" and _option(c, "length") < 2 * _option(c, "pairs") + 1),
-    Rule(("data.vocabulary", "data.pairs"), "data.vocabulary must be even, and have more keys than data.pairs: at least "
-         "2 data.pairs + 2", mistake=True, broken=lambda c: c.data.name == "mqar1"
+    Rule(("data.vocabulary", "data.pairs"), "data.vocabulary must be even, and have more keys than data.pairs: at "
+         "least 2 data.pairs + 2", mistake=True, broken=lambda c: c.data.name == "mqar1"
          and (_option(c, "vocabulary") % 2 == 1 or _option(c, "vocabulary") < 2 * _option(c, "pairs") + 2)),
     Rule(("data.length", "data.marked"), "the sequence is too short for its symbols: data.length must be more than "
          "data.marked", mistake=True,

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from suite.data import draws
-from suite.data.extent import noise_steps
 from suite.data.prepared_types import Facts, Prepared
 
 NOISES = ("normal", "uniform")
@@ -48,10 +47,10 @@ class Padding:
         return out
 
 
-def arranged(made: Prepared, options: Mapping[str, Any]) -> Prepared:
-    """Images (n, pixels, channels) as the options `permute`, `permute_seed`, `pad_form`, `pad_steps`, `pad_noise` say.
+def arranged(made: Prepared, options: Mapping[str, Any], more: int) -> Prepared:
+    """Images (n, pixels, channels) as the options `permute`, `permute_seed`, `pad_form` and `pad_noise` say.
 
-    Noise itself is not stored: `Padding.added` draws it for each batch. Rows have a side's pixels in one step.
+    `more`: steps of noise behind each. Noise itself is not stored: `Padding.added` draws it for each batch. Rows have a side's pixels in one step.
     """
     facts, arrays = made.facts, dict(made.arrays)
     length, channels = facts.length, facts.channels or 1
@@ -63,6 +62,6 @@ def arranged(made: Prepared, options: Mapping[str, Any]) -> Prepared:
         arrays |= {f"{split}/x": arrays[f"{split}/x"].reshape(-1, side, side * channels) for split in draws.SPLITS}
         arrays |= {name: np.tile(arrays[name], side) for name in ("offset", "scale")}
         length, channels = side, side * channels
-    if more := noise_steps(options):
+    if more:
         arrays[NAME] = np.array([more, NOISES.index(options["pad_noise"])])
     return Prepared(Facts(length + more, channels, classes=facts.classes), arrays)

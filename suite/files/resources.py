@@ -1,4 +1,4 @@
-"""The suite's own files beside its code: cards of data sets, grids, sources of reports, examples, a study to begin with.
+"""The suite's own files beside its code: cards of data sets, grids, sources of reports, examples, a first study.
 
 They are the top-level folders of a clone. A wheel carries a copy in `suite/_data`, which `setup.py` makes.
 """
@@ -16,7 +16,7 @@ PREFIX = "suite:"  # before the name of a grid of the suite, wherever a path of 
 
 
 def root() -> Path:
-    """The folder that holds datasets/, examples/, grids/, reports/ and study/: the clone, or a folder of the installed package."""
+    """The folder that holds datasets/, examples/, grids/, …: the clone, or a folder of the installed package."""
     return IN_WHEEL if is_installed() else PACKAGE.parent
 
 

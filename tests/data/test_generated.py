@@ -1,4 +1,4 @@
-"""Generated tasks: each example is a function of seed, split and number, and has the statistics that its card states."""
+"""Generated tasks: an example is a function of seed, split and number, and has the statistics that its card states."""
 
 from __future__ import annotations
 
