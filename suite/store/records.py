@@ -61,7 +61,10 @@ class StopRequest(Record):
 
 
 class Head(Record):
-    """`result.json` of a finished run, without its rows. `version` is that of the file's form."""
+    """`result.json` of a finished run, without its rows. `version` is that of the file's form.
+
+    `outcomes` is the SHA-256 of `outcomes.npz`, with what became of each example; '' for runs that recorded none.
+    """
 
     id: str
     epochs: int
@@ -73,6 +76,7 @@ class Head(Record):
     threads: int | None = None
     device: str = ""
     mixed: list[str] = []
+    outcomes: str = ""
     version: int = Field(SCHEMA, alias="schema")
 
 
@@ -103,13 +107,17 @@ class Origin(Record):
 
 
 class AttemptRecord(Origin):
-    """One attempt in `provenance.json`. The fields from `to_step` on are there when it has ended."""
+    """One attempt in `provenance.json`. The fields from `to_step` on are there when it has ended.
+
+    `steps`: why its steps were done eagerly, where CUDA graphs were left to the job; "" if they were not.
+    """
 
     number: int = 0
     when: str = ""
     host: str = ""
     from_step: int = 0
     cuda_graphs: bool = False
+    steps: str = ""
     to_step: int | None = None
     wall_s: float | None = None
     kernel_backend: str = ""

@@ -1,28 +1,36 @@
 """The store of runs: a folder each, and what its files say. Reading never writes, and needs neither torch nor pandas.
 
-    <store>/<run id>/  config.json  metrics.jsonl  result.json  checkpoint-*.pt  provenance.json  log.txt  attempts/
+    <store>/<run id>/  config.json  metrics.jsonl  result.json  outcomes.npz  checkpoint-*.pt  provenance.json  log.txt
+                       attempts/
 
 A run is done when `result.json` is whole. Every other state is derived from the newest attempt (`suite.store.attempt`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import statistics
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from suite.config.rows import Row
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files import atomic
+from suite.store import start_failure
 from suite.store.attempt import latest
-from suite.store.folder import check_folder, is_whole, link_in, read_head, read_result, read_rows
+from suite.store.folder import OUTCOMES, check_folder, is_whole, link_in, read_head, read_result, read_rows
 from suite.store.migrate import SCHEMA
 from suite.store.records import Head, Provenance, Result
 from suite.store.state import RunState, State, one_line, state_of
+
+if TYPE_CHECKING:
+    from suite.config.outcomes import Outcomes
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -46,9 +54,10 @@ class Store:
     def states(self, wanted: Iterable[RunConfig | str]) -> dict[str, RunState]:
         """The state of each run, by id; as `state`, with one look at the store for all that are not there yet."""
         ids = [item if isinstance(item, str) else item.run_id for item in wanted]
-        there = self._folders()
-        return {run_id: self._state(self.root / run_id, there[run_id]) if run_id in there else RunState(State.TODO)
-                for run_id in ids}
+        there, starts = self._folders(), start_failure.run_ids(self.root)
+        states = {run_id: self._state(self.root / run_id, there[run_id]) if run_id in there else RunState(State.TODO)
+                  for run_id in ids}
+        return states | {run_id: self._with_start(run_id, states[run_id]) for run_id in starts & states.keys()}
 
     def run_ids(self) -> list[str]:
         """The ids of all runs that have a folder here, sorted. Raises UserError where the store is not a folder."""
@@ -70,7 +79,7 @@ class Store:
     def state(self, run_id: str) -> RunState:
         """The state of one run, from its files only."""
         folder = self.folder(run_id)
-        return self._state(folder, folder.is_symlink())
+        return self._with_start(run_id, self._state(folder, folder.is_symlink()))
 
     def rows(self, run_id: str) -> list[Row]:
         """A row for each finished epoch: from the result where there is one, else from the metrics so far."""
@@ -90,6 +99,18 @@ class Store:
             return Provenance.read(self.folder(run_id) / "provenance.json")
         except (FileNotFoundError, NotADirectoryError, atomic.Corrupt):
             return None
+
+    def outcomes(self, run_id: str) -> Outcomes:
+        """What became of each example at a run's best and last epoch. Empty if it is not recorded, or not whole."""
+        from suite.config.outcomes import decode  # here, since it takes NumPy
+
+        folder = self.folder(run_id)
+        with suppress(OSError, ValueError, atomic.Corrupt, UserError):
+            data = atomic.read_bytes(folder / OUTCOMES)
+            digest = self._head(folder).outcomes if (folder / "result.json").exists() else None
+            if digest in (None, hashlib.sha256(data).hexdigest()):
+                return decode(data)
+        return {}
 
     def log(self, run_id: str) -> Path:
         """The file with everything that a run's attempts have printed."""
@@ -115,6 +136,15 @@ class Store:
             with suppress(FileNotFoundError):  # an owner that begins removes what is not in place yet
                 atomic.create(folder / "config.json", atomic.seal(content), atomic.nobody())
         return folder
+
+    def _with_start(self, run_id: str, state: RunState) -> RunState:
+        """The state with the failure of its last start, unless an attempt has begun since then."""
+        if state.name in (State.DONE, State.CLAIMED, State.CANCELLED):
+            return state
+        failed = start_failure.read(self.root, run_id)
+        if failed is None or failed.attempts != state.attempts or state.failed_for_good:
+            return state
+        return replace(state, start=failed, detail=failed.told)
 
     def _state(self, folder: Path, link: bool) -> RunState:
         if link:

@@ -20,15 +20,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from suite import models
-from suite.config import plugin
+from suite.config.outcomes import ByEntry, Outcomes, kept
 from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
 from suite.data import cards
 from suite.data.prepared import bucketed
 from suite.errors import UserError
 from suite.ssm.base import KernelLayer
-from suite.train import cuda_graphs, optim
+from suite.train import optim
 from suite.train.mode import Mode
+from suite.train.replay import Replay
+from suite.train.scores import Scores, from_memory, to_memory
 
 if TYPE_CHECKING:
     from suite.data.prepared import Batch, TaskData
@@ -49,17 +51,6 @@ class Evaluation:
     rate: int
 
 
-def _own_score(function: str, outputs: list[tuple[Tensor, Tensor]]) -> float:
-    """What a user's function makes of the outputs and targets of a split. Raises UserError for what it raises."""
-    try:
-        return float(plugin.load(function, "task")(*(torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))))
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{function} raised {type(error).__name__}: {error}", "task",
-                        "it is called with outputs (n, classes or 1) and targets (n,), and returns a number") from error
-
-
 class Trainer:
     """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
 
@@ -78,10 +69,11 @@ class Trainer:
         self.parameters = models.count_parameters(self.model)
         self.step = 0
         self.rows: list[Row] = []
+        self.outcomes: Outcomes = {}  # of the best and the last epoch
         self._call = _compiled(self.model) if mode is Mode.COMPILED else self.model
         self._optimizer = optim.adamw(self.model, config.optim)
-        self._graphs = mode is Mode.GRAPHS
-        self._recording: cuda_graphs.Recording | None = None  # made with the first step
+        self._mode = mode
+        self.replay: Replay | None = None  # made with the first step, if steps are to be CUDA graphs
         self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
         self._seconds = 0.0  # in the epoch's steps so far
         self._order = (-1, np.zeros(0, dtype=np.int64))  # epoch, its permutation of the training examples
@@ -118,18 +110,19 @@ class Trainer:
         Holds tensors, numbers, text, lists and dicts only, so `torch.load(weights_only=True)` reads it back.
         """
         return {"step": self.step, "rows": [dict(row) for row in self.rows], "seconds": self._seconds,
-                "loss": _on_cpu(self._loss), "model": _on_cpu(dict(self.model.state_dict())),
-                "optimizer": _on_cpu(self._optimizer.state_dict())}
+                "outcomes": to_memory(self.outcomes), "loss": _on_cpu(self._loss),
+                "model": _on_cpu(dict(self.model.state_dict())), "optimizer": _on_cpu(self._optimizer.state_dict())}
 
     def restore(self, state: Memory) -> None:
         """Go on from `state`, of a trajectory with the same configuration and data. `state` is not changed."""
         self.model.load_state_dict(state["model"])
         # The optimiser keeps the very tensors that it is given, and would write into them.
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        self._recording = None  # it knows the old state's memory
+        self.replay = None  # it knows the old state's memory
         self._loss.copy_(state["loss"])
         self.step, self._seconds = state["step"], state["seconds"]
         self.rows = [dict(row) for row in state["rows"]]
+        self.outcomes = from_memory(state.get("outcomes"))
 
     def next_batch(self) -> Batch:
         """The examples of the next step, on the device."""
@@ -145,9 +138,10 @@ class Trainer:
         self._seed_dropout()
         if not self.model.training:
             self.model.train()
-        if self._graphs:
-            self._recording = self._recording or cuda_graphs.Recording(self._work, self._optimizer, self.device)
-            self._recording.step(batch)
+        if self._mode in (Mode.GRAPHS, Mode.AUTO, Mode.PROVED):
+            self.replay = self.replay or Replay(self._work, self._optimizer, self.device, self._mode, self._changing,
+                                                self._seed_dropout)
+            self.replay.step(batch)
         else:
             self._work(batch)
 
@@ -158,6 +152,11 @@ class Trainer:
         self._optimizer.zero_grad(set_to_none=True)
         self._loss += loss.detach()  # stays on the device: reading it here would wait for the step to end
 
+    def _changing(self) -> list[Tensor]:
+        """All tensors that a step changes."""
+        moments = [value for state in self._optimizer.state.values() for value in state.values()]
+        return [*self.model.parameters(), *self.model.buffers(), *filter(torch.is_tensor, moments), self._loss]
+
     def _end_epoch(self) -> Row:
         began = time.perf_counter()
         loss = self._loss.item() / self.steps_per_epoch
@@ -167,39 +166,33 @@ class Trainer:
             raise Diverged(f"the training loss of epoch {epoch} is {loss}")
         began = time.perf_counter()
         row: Row = {"epoch": epoch, "step": self.step, "train/loss": loss}
+        fresh: ByEntry = {}
         for entry in self.evaluations:
-            row |= self._evaluate(entry)
+            row |= self._evaluate(entry, fresh)
             if not math.isfinite(row[f"{entry.name}/loss"]):
                 raise Diverged(f"the loss of {entry.name} after epoch {epoch} is {row[f'{entry.name}/loss']}")
         row |= {"time/train": self._seconds, "time/eval": time.perf_counter() - began}
         self.rows.append(row)
+        self.outcomes = kept(self.outcomes, fresh, self.rows, str(self.config.train.select))
         self._loss.zero_()
         self._seconds = 0.0
         return dict(row)
 
     @torch.no_grad()
-    def _evaluate(self, entry: Evaluation) -> Row:
-        """Metric and mean loss over all examples of a split, in evaluation mode."""
+    def _evaluate(self, entry: Evaluation, outcomes: ByEntry) -> Row:
+        """Metric and mean loss over all examples of a split, in evaluation mode; `outcomes` gets those by example."""
         self.model.eval()
         count = self.data.count(entry.split)
-        outputs: list[tuple[Tensor, Tensor]] = []
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # of the losses, of hits or squared errors
+        scores = Scores(self.task, self.device)
         for start in range(0, count, self.config.train.batch_size):
             indices = np.arange(start, min(start + self.config.train.batch_size, count))
             batch = self._on_device(self.data.batch(entry.split, indices, rate=entry.rate))
             output = self._forward(batch, entry.rate)
-            sums[0] += self._criterion(output, batch.y, "sum")
-            if self.task.evaluate:
-                outputs.append((output, batch.y))
-            elif self.metric == "accuracy":
-                sums[1] += (output.argmax(dim=-1) == batch.y).sum()
-            else:
-                sums[1] += (output.squeeze(-1).double() - batch.y.double()).square().sum()
-        loss, score = (sums / count).tolist()
-        if self.task.evaluate:
-            score = _own_score(self.task.evaluate, outputs)
-        elif self.metric == "rmse":
-            score = math.sqrt(score)
+            scores.add(output, batch.y, self._criterion(output, batch.y, "sum"))
+        score, loss = scores.means(count)
+        found = scores.outcomes()
+        if found is not None:
+            outcomes[entry.name] = found
         return {f"{entry.name}/{self.metric}": score, f"{entry.name}/loss": loss}
 
     def _forward(self, batch: Batch, rate: int) -> Tensor:
