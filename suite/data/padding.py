@@ -50,7 +50,8 @@ class Padding:
 def arranged(made: Prepared, options: Mapping[str, Any], more: int) -> Prepared:
     """Images (n, pixels, channels) as the options `permute`, `permute_seed`, `pad_form` and `pad_noise` say.
 
-    `more`: steps of noise behind each. Noise itself is not stored: `Padding.added` draws it for each batch. Rows have a side's pixels in one step.
+    `more`: steps of noise behind each. Noise itself is not stored: `Padding.added` draws it for each batch. Rows have a
+    side's pixels in one step.
     """
     facts, arrays = made.facts, dict(made.arrays)
     length, channels = facts.length, facts.channels or 1
