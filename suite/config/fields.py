@@ -13,6 +13,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema
 
+from suite.data.card import ADDED
 from suite.data.tasks import TASKS
 from suite.files.atomic import canonical
 from suite.files.yaml_model import NAME
@@ -211,7 +212,7 @@ class Data(Group):
 
     model_config = ConfigDict(extra="allow")
     same_price = frozenset({"name_source"})
-    priced_later = frozenset({"permute", "permute_seed", "pad_form", "pad_steps", "pad_noise"})
+    priced_later = ADDED
     name: Name = Field(description="card in datasets/; default: the task's")
     variant: Name = Field("original", description="form of the data: original, jpeg, cut, generated, subset, sample, …")
     preparation: Annotated[Int, Field(ge=1)] = Field(1, description="version of the preparation; from the card")

@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from suite.data import cache, cards, checks, stamps
+from suite.data.card import ADDED
 from suite.data.families import Family, family
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
@@ -65,8 +66,8 @@ class Wanted:
     @property
     def _options(self) -> dict[str, Any]:
         """The options, without those that were added later and have no effect: what is prepared stays as it was."""
-        later = cards.legacy(self.source.name, self.source.variant) if self.source.name == "cifar10" else {}
-        return {k: v for k, v in self.source.options.items() if not (k in later and v == later[k])}
+        legacy = cards.legacy(self.source.name, self.source.variant)
+        return {k: v for k, v in self.source.options.items() if k not in ADDED or v != legacy.get(k)}
 
     def make(self) -> Prepared:
         """Prepare the arrays. Raises UserError, also for what the family raises and for arrays that nothing can use."""

@@ -12,12 +12,14 @@ from suite.config.run_config import RunConfig
 from suite.data import copying, delay, draws, recall
 from suite.data.extent import extent
 from suite.data.images import prepare as images
+from suite.data.needs import needs
 from suite.data.prepared import TaskData, load, values
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
 from suite.data.wanted import wanted
 from suite.errors import UserError
 from suite.grid.expand import load_grid
+from suite.report.examples import write
 
 OPTIONS: dict[str, dict[str, Any]] = {
     "delay": {"length": 512, "delay": 128, "train_count": 400, "test_count": 50, "seed": 2022},
@@ -197,3 +199,15 @@ def test_images_are_prepared_once_for_all_noise() -> None:
     prepared = images(Source("cifar10", "sample", SAMPLE | {"pad_form": "rows"}, "scifar"), "color")
     assert prepared.arrays["train/x"].shape == (50, 8, 24) and prepared.facts.length == 976
     assert prepared.arrays["padding"].tolist() == [968, 0]
+
+
+def test_plan_knows_what_is_prepared_and_show_draws_it(tmp_path: Path) -> None:
+    sizes = "data.length: 30, data.delay: 3, data.train_count: 9, data.test_count: 9"
+    (tmp_path / "g.yaml").write_text(f"name: g\nseeds: [0]\nblocks:\n- base: {{task: delay, {sizes}}}\n"
+                                     "- base: {task: scifar, data.variant: sample, data.pool: 4, data.pad_form: rows, "
+                                     "model.decoder: last}\n")
+    configs = [run.config for run in load_grid(tmp_path / "g.yaml").runs]
+    for config in configs:
+        write(config.data.name, load(config.data, config.task), (), tmp_path / f"{config.task}.png")
+        assert (tmp_path / f"{config.task}.png").stat().st_size > 1000
+    assert not any(need.to_prepare for need in needs(configs))
