@@ -5,6 +5,7 @@ The tables of the S4D paper go by their numbers, `3a`; those of any other paper 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -43,13 +44,17 @@ class Printed(Part):
 
 
 class Column(Part):
-    """What stands in a column: the task and its metric, at which epoch, and at which sampling rate if not its own."""
+    """What stands in a column: the task and its metric, at which epoch, and at which sampling rate if not its own.
+
+    `task` is empty for one that the suite does not have.
+    """
 
     task: str = ""
     metric: Literal["accuracy", "rmse", "parameters"]
     digits: int = Field(ge=0)
     epoch: Literal["best", "first"] = "best"
     rate: int | None = None
+    note: str = ""
 
     @property
     def key(self) -> tuple[str, str, str, int | None]:
@@ -62,22 +67,43 @@ def _printed(value: Any) -> Any:
 
 
 class Row(Part):
-    """A row: whose numbers they are, and from which row they differ where they are differences."""
+    """A row: whose numbers they are, and from which row they differ where they are differences.
+
+    `reading` is `secondary` where the paper quotes them, at the place that `via` names, and their own paper was not
+    read. `parameters` is the size of the model as printed.
+    """
 
     source: Source = "paper"
     citation: str = ""
     citation_flag: str = ""
+    reading: Literal["source", "secondary"] = "source"
+    via: str = ""
+    parameters: int | str | None = None
+    note: str = ""
     delta_of: str | None = None
     assumed: bool = False
     cells: dict[str, Annotated[Printed, BeforeValidator(_printed)]]
 
 
+class Seeds(Part):
+    """How many seeds a number is the mean of."""
+
+    least: int
+    most: int
+    note: str = ""
+
+
 class Table(Part):
-    """A table of numbers."""
+    """A table of numbers. `split` and `selection` are None where the paper does not say.
+
+    `seeds` is of this table, where that is not the paper's. `spread` is what is printed after the ±.
+    """
 
     caption: str
-    split: Literal["val", "test"]
+    split: Literal["val", "test"] | None
     selection: str | None
+    seeds: Seeds | None = None
+    spread: Literal["deviation", "standard error"] = "deviation"
     note: str = ""
     columns: dict[str, Column]
     rows: dict[str, Row]
@@ -99,14 +125,6 @@ class Same(Part):
     rows: dict[str, str] = {}
 
 
-class Seeds(Part):
-    """How many seeds a number of the paper is the mean of."""
-
-    least: int
-    most: int
-    note: str
-
-
 @dataclass(frozen=True)
 class Number:
     """A published number with its place. `mean` is in the printed unit: percent, or the unit of the target.
@@ -122,7 +140,7 @@ class Number:
     std: float | None
     digits: int
     metric: str
-    split: str
+    split: str | None
     failed: bool = False
     flag: str = ""
     note: str = ""
@@ -141,6 +159,8 @@ class File(Part):
     title: str
     year: int
     citation: str
+    read: str = ""
+    note: str = ""
     seeds: Seeds | None = None
     same: tuple[Same, ...] = ()
     tables: dict[str, Table] = {}
@@ -183,7 +203,8 @@ class Published:
     def least_seeds(self, table: str) -> int:
         """The fewest seeds that a number of the table may be the mean of: 1 where its paper does not say."""
         paper = next((paper.named for paper in self.papers if table in paper.named.tables), None)
-        return paper.seeds.least if paper is not None and paper.seeds is not None else 1
+        seeds = None if paper is None else paper.tables[table].seeds or paper.seeds
+        return 1 if seeds is None else seeds.least
 
     def table(self, name: str, where: str = "") -> Table:
         """The table of that name. Raises UserError, at `where`, with the names there are."""
@@ -254,9 +275,15 @@ class Published:
     def _number(self, table: str, row: str, column: str) -> Number:
         printed, head = self.file.tables[table], self.file.tables[table].columns[column]
         line = printed.rows[row]
-        cell = line.cells[column]
-        return Number(table, row, column, cell.mean, cell.std, head.digits, head.metric, printed.split,
-                      cell.status == "failed", cell.flag or "", cell.note, cell.text, line.delta_of, line.assumed,
+        cell = line.cells.get(column, Printed(flag="absent"))
+        std, text = cell.std, cell.text
+        if std is not None and printed.spread == "standard error":
+            text = text or f"{cell.mean:.{head.digits}f} ± {std:g} (standard error)"
+            std *= math.sqrt(self.least_seeds(table))
+        quoted = f"quoted in {line.via}; its own paper was not read" if line.reading == "secondary" else ""
+        note = "; ".join(filter(None, (cell.note, line.note, quoted)))
+        return Number(table, row, column, cell.mean, std, head.digits, head.metric, printed.split,
+                      cell.status == "failed", cell.flag or "", note, text, line.delta_of, line.assumed,
                       line.source, line.citation)
 
     def _std_of_copy(self, number: Number, plain: dict[tuple[str, str, str], Number]) -> float | None:
@@ -304,9 +331,12 @@ def _problems(file: File, node: Node) -> Iterator[Problem]:
             if row.delta_of is not None and row.delta_of not in table.rows:
                 yield Problem(f"table {name} has no row {row.delta_of!r}", place(*here, "delta_of"),
                               nearest(row.delta_of, table.rows))
-            for column in sorted(set(table.columns) ^ set(row.cells)):
-                what = "is missing" if column in table.columns else f"is no column of table {name}"
-                yield Problem(f"{column!r} {what}", place(*here, "cells", column), nearest(column, table.columns))
+            for column in sorted(set(row.cells) - set(table.columns)):
+                yield Problem(f"{column!r} is no column of table {name}", place(*here, "cells", column),
+                              nearest(column, table.columns))
+            if (row.reading == "secondary") != bool(row.via):
+                yield Problem("a number that another paper quotes has `reading: secondary` and `via`, the place",
+                              place(*here))
             for column, cell in row.cells.items():
                 if cell.mean is None and cell.status is None and cell.flag not in ("missing", "absent"):
                     yield Problem("a cell without a mean has `flag: missing`, `flag: absent` or `status: failed`",

@@ -33,8 +33,9 @@ def no_module_stays() -> None:
 
 def test_its_grid_has_the_own_layer_beside_the_suite_s_methods(made: Path) -> None:
     grid = load_grid(made / "grids/mine.yaml")
-    assert grid.axes == {"task": ["SC"], "method": ["S4D-Lin", "S4D-Real", "Gated"]}
-    assert len(grid.runs) == 9 and {run.config.data.name for run in grid.runs} == {"speech_commands"}
+    assert grid.axes == {"task": ["SC"], "method": ["S4D-Lin", "S4D-Real", "Gated"],
+                         "model.args.kernel": ["3", "9", "–"]}
+    assert len(grid.runs) == 12 and {run.config.data.name for run in grid.runs} == {"speech_commands"}
     shared = {run.run_id for run in load_grid(Path("suite:quickstart.yaml")).runs}
     assert sum(run.run_id in shared for run in grid.runs) == 6
 
@@ -44,7 +45,8 @@ def test_its_report_has_the_own_layout_claims_and_published_numbers(made: Path, 
     text = write_report([grid], Store(tmp_path / "runs"), tmp_path / "out", figures=False).text
     assert "A gated convolution beside diagonal state space models" in text
     assert "S4D-Lin in the suite  20.2 ± 0.7" in text
-    assert "The gated convolution is better than S4D-Real" in text and "S4D-Lin with its imaginary part" not in text
+    assert "The gated convolution over 9 steps is better than S4D-Real" in text
+    assert "S4D-Lin with its imaginary part" not in text
 
 
 def test_nothing_is_overwritten(made: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,7 +6,7 @@ from suite.errors import UserError
 from suite.report.published import CHANCE, FOLDER, load_published
 
 PUBLISHED = load_published()
-TABLES = PUBLISHED.file.tables
+TABLES = {name: table for name, table in PUBLISHED.file.tables.items() if "/" not in name}  # of the S4D paper
 NUMBERS = [PUBLISHED.number(name, row, column) for name, table in TABLES.items() for row in table.rows
            for column in table.columns]
 
@@ -121,7 +121,10 @@ def changed(tmp_path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("SC: 89.80, BIDMC", "SD: 89.80, BIDMC", r"s4d.yaml:\d+: tables.2-left.rows.*'SC' is missing"),
+    ("SC: 89.80, BIDMC", "SD: 89.80, BIDMC", r"s4d.yaml:\d+: tables.2-left.rows.*'SD' is no column of table 2-left"),
+    ("sCIFAR: 85.04, SC: 89.80", "sCIFAR: 85.04, sCIFAR: 85.40, SC: 89.80", r"s4d.yaml:\d+: duplicate key 'sCIFAR'"),
+    ("    rows:\n      \"B frozen, softmax\": {", "    rows:\n      \"B frozen, softmax\": {via: elsewhere, ",
+     "a number that another paper quotes has `reading: secondary` and `via`"),
     ("flag: suspicious", "flag: odd", "it should be 'missing', 'absent', 'ocr', 'suspicious' or 'unsigned'"),
     ("{flag: missing}", "{}", "a cell without a mean has `flag: missing`"),
     ("delta_of: S4D-Lin,", "delta_of: S4D-Lim,", "table 3a has no row 'S4D-Lim'"),
@@ -133,3 +136,26 @@ def changed(tmp_path, old: str, new: str) -> None:
 def test_a_file_that_does_not_fit_together(tmp_path, old, new, message):
     with pytest.raises(UserError, match=message):
         changed(tmp_path, old, new)
+
+
+def test_every_cell_of_the_s4d_paper_is_given():
+    assert all(set(row.cells) == set(table.columns) for table in TABLES.values() for row in table.rows.values())
+
+
+def test_a_standard_error_becomes_a_deviation_and_is_shown_as_printed():
+    number = PUBLISHED.number("lru/3", "LRU", "sCIFAR")
+    assert (number.mean, number.std) == (89.0, pytest.approx(0.1 * 3**0.5))
+    assert number.text == "89.0 ± 0.1 (standard error)" and PUBLISHED.least_seeds("lru/3") == 3
+
+
+def test_a_number_that_another_paper_quotes_says_so():
+    number = PUBLISHED.number("b2s6/3", "Mamba (S6)", "Retrieval")
+    assert number.mean == 72.14 and "quoted in 2505.09022 table 3; its own paper was not read" in number.note
+    assert PUBLISHED.number("lion/7", "Mamba", "Retrieval").mean == pytest.approx(90.24, abs=0.1)
+
+
+def test_a_cell_that_is_not_given_and_a_split_that_is_not_stated():
+    number = PUBLISHED.number("dfout/1", "S4D-Lin, dt to 0.1", "Text")
+    assert (number.mean, number.flag) == (None, "absent")
+    assert PUBLISHED.number("dfout/2", "S4D-DFouT", "sCIFAR").split is None and PUBLISHED.least_seeds("dfout/2") == 3
+    assert PUBLISHED.number("liquid-s4/3", "Liquid-S4", "sCIFAR").split == "val"

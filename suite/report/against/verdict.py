@@ -104,7 +104,9 @@ def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why
     printed = _printed(number, cell.base, published)
     value = None if printed is None else printed * unit
     std = None if number.std is None else number.std * unit
-    remark = "; ".join(filter(None, (remark, CAREFUL.get(number.flag, ""), _assumed(number, cell.base), number.note)))
+    unsaid = "" if number.split else "its paper does not say whether it is of validation or test data"
+    remark = "; ".join(filter(None, (remark, CAREFUL.get(number.flag, ""), _assumed(number, cell.base), number.note,
+                                     unsaid)))
 
     def told(verdict: Verdict, reason: str = "", difference: float | None = None,
              interval: tuple[float, float] | None = None) -> Judged:
@@ -194,7 +196,7 @@ def remarks(runs: Iterable[GridRun], grid: Grid) -> Iterable[str]:
 
 def _other_split(metric: Metric, number: Number) -> str:
     split = metric.name.partition("/")[0].partition("@")[0]
-    if number.metric == "parameters" or split == number.split:
+    if number.metric == "parameters" or number.split in (None, split):
         return ""
     return f"the paper's number is of the split {number.split}, this one of {split}"
 

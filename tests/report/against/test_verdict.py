@@ -184,7 +184,8 @@ def test_a_change_that_is_no_reading_is_another_experiment():
 
 
 def test_readings_name_tables_and_tasks_that_there_are():
-    assert ABLATIONS | LARGE | LONG_RANGE | {"1", "12"} == {*PUBLISHED.file.tables, *PUBLISHED.file.configurations}
+    papers_own = {name for name in (*PUBLISHED.file.tables, *PUBLISHED.file.configurations) if "/" not in name}
+    assert ABLATIONS | LARGE | LONG_RANGE | {"1", "12"} == papers_own
     named = {task for readings in OPEN.values() for reading in readings for task in reading.tasks}
     assert named <= set(TASKS)
 
