@@ -77,12 +77,12 @@ def test_wandb_reads_back(place: Path) -> None:
 def test_trackio_reads_back(place: Path) -> None:
     pytest.importorskip("trackio", reason="the extra [trackio] is not installed: its files are NOT tested")
     env = os.environ | {"TRACKIO_DIR": str((place / "out/trackio").absolute())}
-    words = ["export", str(place / "grids/big00.yaml"), *FEW, "--store", str(place / "runs"), "--out", str(place / "out"),
-             "--to", "trackio"]
+    words = [str(Path(__file__).parents[2] / "run_grid.py"), "export", str(place / "grids/big00.yaml"), *FEW, "--store",
+             str(place / "runs"), "--out", str(place / "out"), "--to", "trackio"]
     for _ in range(2):  # a second time, it replaces the first
-        subprocess.run([sys.executable, str(Path(__file__).parents[2] / "run_grid.py"), *words], check=True, timeout=120)
-    done = subprocess.run([sys.executable, "-c", READ_TRACKIO, "big00", "M1-SC/seed-0"], env=env, check=True, timeout=60,
-                          capture_output=True, text=True)
+        subprocess.run([sys.executable, *words], check=True, timeout=120)
+    done = subprocess.run([sys.executable, "-c", READ_TRACKIO, "big00", "M1-SC/seed-0"], env=env, check=True,
+                          timeout=60, capture_output=True, text=True)
     logs, config, runs = json.loads(done.stdout.splitlines()[-1])
     run_id, expected = stored(place)
     assert runs == ["M1-SC/seed-0"] and config["run_id"] == run_id
