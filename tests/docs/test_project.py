@@ -107,7 +107,7 @@ def test_no_module_needs_pykeops_or_submitit_to_be_imported(broken: dict[str, st
 @pytest.mark.slow
 def test_the_quickstart_runs_without_pykeops_and_submitit(broken: dict[str, str], tmp_path: Path) -> None:
     where = ["--store", str(tmp_path / "runs"), "--out", str(tmp_path / "reports")]
-    done = subprocess.run([sys.executable, "run_grid.py", "grids/quickstart.yaml", *ONE_RUN, *where], cwd=ROOT, env=broken,
-                          timeout=200, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "run_grid.py", "grids/quickstart.yaml", *ONE_RUN, *where], cwd=ROOT,
+                          env=broken, timeout=200, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "(n=1" in done.stdout and "no compiler" not in done.stdout + done.stderr
