@@ -19,7 +19,7 @@ ABOUT = """\
 Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
 
   {command} {grid}            run what is missing, then write reports/quickstart.*
-  {command} plan {grid}       what would run, what not and why, and what it costs
+  {command} plan {grid}       what would run, what not and why, its data and time
   {command} status {grid}     how far each run is; changes nothing
   {command} report {grid}     the tables of what there is so far
   {command} why {grid} S4D-Real sCIFAR     from a cell to its runs, settings and logs
@@ -98,12 +98,14 @@ def _verbs_that_end(verb: AddVerb) -> None:
 
 
 def _verbs_that_look(verb: AddVerb) -> None:
-    plan = verb("plan", "cli.plan:plan", "what would run, what not and why, and what it costs")
+    plan = verb("plan", "cli.plan:plan", "what would run, what not and why, its data and time")
     status = verb("status", "cli.status:status", "how far each run is, from its files; changes nothing")
     for parser in (plan, status):
         _grid_options(parser)
         parser.add_argument("--json", action="store_true", help="for programs")
     _decide_option(plan, "cli.decide:plan", "what the next look at the claims would run, and the most that may follow")
+    plan.add_argument("--probe", action="store_true", help="measure 20 steps of each shape first, the longest runs "
+                      "first, for a better estimated time; they are kept for the next plans on this machine")
     _run_options(plan)
     _cluster_options(plan)
     _budget_options(status)

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from suite.cli.plan import at_a_time, forecast_of
 from suite.cli.requests import Executor, PlanRequest, RunRequest
 from suite.cli.run import checked, finish, held_by_others, slots, told_of_jobs
 from suite.errors import UserError
@@ -18,6 +19,7 @@ from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
 from suite.grid.seeds import at_seed, configurations, in_order, with_runs
 from suite.launch.options import Launched
+from suite.plan.estimate import rough
 from suite.plan.plan import Plan, make_plan
 from suite.report.added import most_seeds, with_added
 from suite.report.claims import declaring
@@ -155,5 +157,8 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
         ids = {run.run_id for run in look.wanted}
         print(f"{look.grid.name}: the next look runs {sum(run.run_id in ids for run in made.todo)}, "
               f"the rest at most {look.rest} more")
-    print(f"price of the next look: {made.price.text(slots(request) * max(1, len(request.gpus)))}")
+    seen, at_once = forecast_of(made, store, request), at_a_time(made, request)
+    if made.todo:
+        print(f"estimated time of the next look: {rough(seen.at(at_once))}, {at_once} at a time, within a factor of "
+              f"{seen.factor:.2g}")
     return 0

@@ -1,32 +1,93 @@
-"""The command plan: what would run, what not and why, and what it costs."""
+"""The command plan: what would run, what not and why, the data that it needs, and how long it takes."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from suite.cli import plan_text
 from suite.cli.requests import Executor, PlanRequest
 from suite.cli.run import SHOWN, slots
+from suite.data.needs import needs
 from suite.grid.model import Grid, check_names
+from suite.plan.estimate import late
+from suite.plan.forecast import Forecast, Place, forecast
+from suite.plan.operations import Device
 from suite.plan.own_code import check as check_own
-from suite.plan.plan import make_plan, missing_data
-from suite.plan.price import late
+from suite.plan.plan import Plan, make_plan, missing_data
+from suite.plan.probe import probe
+from suite.plan.speed_test import pass_seconds
 from suite.store import versions
 from suite.store.store import Store
 
 
 def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
-    """Prints counts, exclusions with their reasons, and the price. Starts nothing."""
+    """Prints counts, exclusions with their reasons, data and times. Starts nothing but a probe that is asked for."""
     request.check_executor()
     check_names(grids)
     check_own(grids, [run for grid in grids for run in grid.runs], trial=False)
-    made = make_plan(grids, Store(request.store), request.until)
-    missing = missing_data(made.todo)
+    store = Store(request.store)
+    made = make_plan(grids, store, request.until)
+    seen = forecast_of(made, store, request)
+    needed = needs(run.config for run in made.todo)
     if request.json:
-        told = made.as_json() | {"data_missing": [asdict(one) for one in missing]}
-        print(json.dumps(told, indent=1, ensure_ascii=False))
+        content = made.as_json() | {"data_missing": [asdict(one) for one in missing_data(made.todo)],
+                                    "data": [asdict(one) for one in needed],
+                                    "estimate": plan_text.as_json(seen, at_a_time(made, request)),
+                                    "expect": {grid.name: grid.expect.model_dump() for grid in grids}}
+        print(json.dumps(content, indent=1, ensure_ascii=False))
         return 0
+    _print_runs(grids, made, store)
+    print(*plan_text.data(needed, grids), sep="\n")
+    print(*plan_text.times(seen, made, at_a_time(made, request)), sep="\n")
+    print(*plan_text.expected(grids), sep="\n", end="\n" if any(plan_text.expected(grids)) else "")
+    made = replace(made, speeds={shape: speed.seconds for shape, speed in seen.speeds.items()})
+    if request.executor is Executor.SLURM:
+        from suite.cli import slurm
+
+        slurm.plan(made, request)
+    elif warning := late(made.todo, made.states, made.until, made.speeds, request.compute.timeout_s):
+        print(f"warning: {warning}")
+    return 0
+
+
+def forecast_of(made: Plan, store: Store, request: PlanRequest) -> Forecast:
+    """The times of a plan on what the request names: this machine, its GPUs, or a cluster's nodes."""
+    place = place_of(request)
+    known = made.speeds if made.todo else store.prices()
+    probed: dict[str, float] = {}
+    if request.probe:
+        from suite.launch import gpus
+
+        slot = str(gpus.own(request.gpus)[0]) if request.gpus else ""
+        configs = [run.config for run in made.todo if run.config.shape not in known]
+        probed = probe(configs, place.device, slot, request.threads, plan_text.on_stderr)
+    return forecast(made, place, probed, known)
+
+
+def place_of(request: PlanRequest) -> Place:
+    """What the runs of a request are computed on."""
+    if request.executor is Executor.SLURM:
+        from suite.launch.cluster import load
+
+        device = Device.GPU if load(request.cluster, request.changes).gpus else Device.CPU
+        return Place(device, "", request.threads, None)
+    device = Device.GPU if request.gpus else Device.CPU
+    return Place(device, plan_text.gpu_name() if request.gpus else "", request.threads, pass_seconds,
+                 slots(request))
+
+
+def at_a_time(made: Plan, request: PlanRequest) -> int:
+    """How many runs are under way at a time."""
+    if request.executor is Executor.SLURM:
+        from suite.cli import slurm
+
+        return slurm.slots(made, slurm.checked(made, request, False).cluster)
+    return min(slots(request) * max(1, len(request.gpus)), max(1, len(made.todo)))
+
+
+def _print_runs(grids: Sequence[Grid], made: Plan, store: Store) -> None:
     for grid in grids:
         shape = " × ".join(f"{count} {name}" for count, name in grid.factors)
         print(f"{grid.name} (profile {grid.profile}): {shape} × {len(grid.seeds)} seeds")
@@ -35,25 +96,13 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
             print(f"  the profile {grid.profile} has another value for: {shown}")
     print(f"{len(made.runs)} runs" + (f", {made.shared} saved because cells share them" if made.shared else ""))
     print("  " + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
-    for line in versions.told(made.runs, Store(request.store)):
+    for line in versions.told(made.runs, store):
         print(f"  {line}")
     for reason, labels in _by_reason(grids).items():
         shown = "; ".join(labels[:SHOWN]) + (f"; {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
         print(f"  excluded, {reason}: {shown}")
     budget = f" to the end of epoch {made.until}" if made.until else ""
     print(f"would run: {len(made.todo)}{budget}")
-    for one in missing:
-        print(f"data missing: {one.name}, variant {one.variant}: {one.what}; run: {one.command}")
-    if request.executor is Executor.SLURM:
-        from suite.cli import slurm
-
-        slurm.plan(made, request)
-    else:
-        print(f"price: {made.price.text(slots(request) * max(1, len(request.gpus)))}")
-        limit = request.compute.timeout_s
-        if warning := late(made.todo, made.states, made.until, made.prices, limit):
-            print(f"warning: {warning}")
-    return 0
 
 
 def _by_reason(grids: Sequence[Grid]) -> dict[str, list[str]]:

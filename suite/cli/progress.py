@@ -11,8 +11,8 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from suite.grid.model import GridRun
+from suite.plan.estimate import clock
 from suite.plan.plan import Plan
-from suite.plan.price import clock
 from suite.store.records import Beat
 from suite.store.state import RunState, State
 

@@ -109,9 +109,10 @@ class RunRequest(ClusterRequest):
 
 @dataclass(frozen=True)
 class PlanRequest(ClusterRequest):
-    """`plan`."""
+    """`plan`. With `probe`, some steps of each shape are measured first."""
 
     json: bool = False
+    probe: bool = False
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
 from suite.launch.options import Launched, Options
 from suite.own import fault
+from suite.plan.estimate import late
 from suite.plan.own_code import check as check_own
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
-from suite.plan.price import late
 from suite.store import requests
 from suite.store.state import RunState, State
 from suite.store.store import Store
@@ -92,7 +92,7 @@ def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Execut
     else:
         from suite.launch.local import launch
     limit = options.compute.timeout_s
-    if warning := late(plan_.todo, plan_.states, plan_.until, plan_.prices, limit):
+    if warning := late(plan_.todo, plan_.states, plan_.until, plan_.speeds, limit):
         print(f"warning: {warning}", file=sys.stderr)
     with Progress(plan_, slots=options.jobs * max(1, len(options.gpus)), timeout_s=limit) as progress:
         return Launched(launch([*plan_.todo, *held], options, progress))

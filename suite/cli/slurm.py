@@ -15,8 +15,8 @@ from suite.launch.cluster import Cluster, load
 from suite.launch.options import Launched, Options
 from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch
+from suite.plan.estimate import clock, left
 from suite.plan.plan import Plan
-from suite.plan.price import clock, left
 from suite.store.records import Beat
 from suite.store.state import RunState
 from suite.store.store import Store
@@ -63,7 +63,6 @@ def plan(made: Plan, request: PlanRequest) -> None:
     """Prints the scripts that `run` would hand to sbatch, and what may go wrong. Starts and writes nothing."""
     asked = checked(made, request, False)
     cluster, options = asked.cluster, asked.options
-    print(f"price: {made.price.text(slots(made, cluster))}")
     store = Store(request.store)
     submitted = Submitted(store)
     jobs = submitted.jobs(made.states)
@@ -77,7 +76,7 @@ def plan(made: Plan, request: PlanRequest) -> None:
     for warning in too_long(made, cluster):
         print(f"warning: {warning}")
     submission = Submission(store, options, Printer(), cluster, canaries=request.canary)
-    scripts = submission.scripts(fresh, made.prices)
+    scripts = submission.scripts(fresh, made.speeds)
     for kind in dict.fromkeys(one.kind for one, _ in scripts):
         alike = [(one, text) for one, text in scripts if one.kind == kind]
         what = "to the first checkpoint of a run of each kind" if kind == Kind.CANARY else "for all runs"
@@ -115,9 +114,9 @@ def slots(plan: Plan, cluster: Cluster) -> int:
 
 
 def too_long(plan: Plan, cluster: Cluster) -> list[str]:
-    """Which runs, or rows of runs that share a job, do not end within its time limit, as far as there are prices."""
+    """Which runs, or rows of runs that share a job, do not end within its time limit, as far as speeds are known."""
     limit = 60 * cluster.time - cluster.signal_s
-    seconds = [left(one, plan.states[one.run_id], plan.until, plan.prices) or 0.0 for one in plan.todo]
+    seconds = [left(one, plan.states[one.run_id], plan.until, plan.speeds) or 0.0 for one in plan.todo]
     long = [one for one in seconds if one > limit]
     told = []
     if long:

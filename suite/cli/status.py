@@ -14,8 +14,8 @@ from suite.grid.model import Grid
 from suite.job.stop import Stop
 from suite.launch.batch import FOLDER
 from suite.launch.queue import WITHOUT_OWNER, Queue, Submitted
+from suite.plan.estimate import clock, left
 from suite.plan.plan import Plan, make_plan
-from suite.plan.price import clock, left
 from suite.report.added import with_added
 from suite.store.state import RunState, State
 from suite.store.store import Store
@@ -123,13 +123,13 @@ def _name(state: RunState, in_queue: bool) -> str:
 
 def _times(made: Plan) -> list[str]:
     running = [run for run in made.runs if made.states[run.run_id].name == State.CLAIMED]
-    each = [left(run, made.states[run.run_id], made.until, made.prices) for run in running]
+    each = [left(run, made.states[run.run_id], made.until, made.speeds) for run in running]
     known = [seconds for seconds in each if seconds]
     if not known:
         return []
     told = [f"  the running ones need about {clock(max(known))} more"]
-    if made.price.known and not made.price.unknown:
-        whole = max(max(known), (sum(known) + made.price.seconds) / len(running))
+    if made.estimate.known and not made.estimate.unknown:
+        whole = max(max(known), (sum(known) + made.estimate.seconds) / len(running))
         told.append(f"  everything needs about {clock(whole)} more at {len(running)} at a time")
     return told
 

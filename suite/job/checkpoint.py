@@ -1,4 +1,4 @@
-"""Checkpoints: files named after their step and digest, of which the newest two are kept."""
+"""Checkpoints: files named after their step and digest, of which the newest two are kept; and outcomes by example."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from suite.config.outcomes import Outcomes, encode
 from suite.config.rows import Memory
 from suite.errors import UserError
 from suite.files import atomic
@@ -44,6 +45,19 @@ def save(attempt: Attempt, step: int, content: Checkpoint) -> None:
     attempt.write(f"checkpoint-{step:09d}-{_digest(data)}.pt", data)
     for _, name in folder.checkpoints(attempt.folder)[KEEP:]:
         attempt.remove(name)
+
+
+def save_outcomes(attempt: Attempt, outcomes: Outcomes) -> str:
+    """Write what became of each example, for reports. Returns the file's SHA-256, or '' if there is nothing to write.
+
+    Call it before `save`: a run that ends between the two goes on from an older step, and writes the file again.
+    Raises Overtaken, OSError.
+    """
+    if not outcomes:
+        return ""
+    data = encode(outcomes)
+    attempt.write(folder.OUTCOMES, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def newest(attempt: Attempt) -> Checkpoint | None:

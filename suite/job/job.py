@@ -175,6 +175,7 @@ class Job:
         self.attempt, self.order, self.config = session.attempt, session.order, session.config
         self.trajectory = session.trajectory
         self.began = time.monotonic()
+        self.outcomes = ""  # the digest of their file
 
     def work(self) -> Ending:
         """Train as far as ordered, and leave how it ended. Raises whatever goes wrong."""
@@ -235,6 +236,7 @@ class Job:
         self.attempt.write("metrics.jsonl", encode_rows(self.trajectory.rows), durable=False)  # checkpoints have them
 
     def _save(self) -> None:
+        self.outcomes = checkpoint.save_outcomes(self.attempt, self.trajectory.outcomes)
         if self.session.saved != self.trajectory.step:
             record = self.session.record
             content = Checkpoint(self.config.run_id, record.environment, record.mixed, self.trajectory.state())
@@ -243,12 +245,13 @@ class Job:
 
     def _result(self) -> Result:
         rows, record = self.trajectory.rows, self.session.record
+        recorded = {"outcomes": self.outcomes} if self.outcomes else {}
         seconds = [row["time/train"] + row["time/eval"] for row in rows if {"time/train", "time/eval"} <= row.keys()]
         return Result(id=self.config.run_id, rows=rows, epochs=len(rows), steps=self.trajectory.step,
                       parameters=self.trajectory.parameters, shape=self.config.shape, attempts=self.attempt.number,
                       seconds_per_epoch=statistics.median(seconds) if seconds else None,
                       threads=record.environment["threads"], device=record.environment["device"], mixed=record.mixed,
-                      version=SCHEMA)
+                      version=SCHEMA, **recorded)
 
     def _closed(self, ending: Ending) -> Provenance:
         """The record with how this attempt ended."""

@@ -10,17 +10,17 @@ import sys
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 from suite.config.own import named
 from suite.config.run_config import RunConfig
 from suite.config.signature import ARGS
 from suite.errors import Problem, UserError
 from suite.files import atomic
+from suite.files.atomic import Content
 from suite.grid.model import Grid, GridRun
 from suite.own.modules import is_local_file
 
-Json = dict[str, Any]
 TAIL = 2000  # letters of what a process has printed before it died
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,9 +57,9 @@ def check(grids: Iterable[Grid], runs: Iterable[GridRun], trial: bool) -> None:
         raise OwnProblems(list(dict.fromkeys(problems)), "\n\n".join(dict.fromkeys(reports)))
 
 
-def _uses(runs: Iterable[GridRun], places: Mapping[tuple[str, str], str]) -> list[Json]:
+def _uses(runs: Iterable[GridRun], places: Mapping[tuple[str, str], str]) -> list[Content]:
     """Each function or class with each set of arguments once, with the first run that names it so."""
-    found: dict[str, Json] = {}
+    found: dict[str, Content] = {}
     for run in runs:
         for one in named(run.config):
             args = arguments(run.config, one.field)
@@ -71,12 +71,12 @@ def _uses(runs: Iterable[GridRun], places: Mapping[tuple[str, str], str]) -> lis
     return list(found.values())
 
 
-def arguments(config: RunConfig, field: str) -> Json:
+def arguments(config: RunConfig, field: str) -> Content:
     """The arguments that a run gives to the own code in a field."""
     return dict(config.get(ARGS[field])) if field in ARGS else {}
 
 
-def _child(uses: Sequence[Json], trial: bool) -> tuple[list[Json], str]:
+def _child(uses: Sequence[Content], trial: bool) -> tuple[list[Content], str]:
     """The answers of a process that checks these in turn, and how it ended if it did so before the last."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path or "." for path in sys.path)]),
                                 "CUDA_VISIBLE_DEVICES": "", "OPENBLAS_NUM_THREADS": "1"}
@@ -88,7 +88,7 @@ def _child(uses: Sequence[Json], trial: bool) -> tuple[list[Json], str]:
         done = subprocess.run(command, stdin=order, stdout=said, stderr=said, env=environment, pass_fds=[number],
                               check=False)
         answers.seek(0)
-        found = [cast(Json, json.loads(line)) for line in answers.read().decode().splitlines()]
+        found = [cast(Content, json.loads(line)) for line in answers.read().decode().splitlines()]
         said.seek(0)
         words = said.read().decode(errors="replace").strip()
     return found, _ended(done.returncode, words)

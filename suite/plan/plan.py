@@ -1,21 +1,19 @@
-"""What is wanted, what is there, what would run, and what that costs."""
+"""What is wanted, what is there, what would run, and how long that takes."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from suite.config.run_config import RunConfig
 from suite.errors import Problem, UserError
+from suite.files.atomic import Content
 from suite.grid.model import Grid, GridRun
 from suite.plan.decision import Decision, Selection, wanted
-from suite.plan.price import Price, of_shapes, total
+from suite.plan.estimate import Estimate, of_shapes, total
 from suite.store.state import RunState
 from suite.store.store import Store
-
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -27,8 +25,8 @@ class Plan:
     states: Mapping[str, RunState]
     until: int | None
     todo: tuple[GridRun, ...]
-    price: Price
-    prices: Mapping[str, float]  # of a shape: seconds an epoch
+    estimate: Estimate
+    speeds: Mapping[str, float]  # of a shape: seconds an epoch
 
     @property
     def shared(self) -> int:
@@ -39,14 +37,15 @@ class Plan:
         """How many runs are in each state; failed ones by their reason."""
         return dict(Counter(self.states[run.run_id].label for run in self.runs).most_common())
 
-    def as_json(self) -> Json:
-        """For programs: counts, price, runs with their states, exclusions with their reasons."""
+    def as_json(self) -> Content:
+        """For programs: counts, time (`price`), runs with their states, exclusions with their reasons."""
         todo = {run.run_id for run in self.todo}
         return {
             "grids": [{"name": g.name, "path": str(g.path), "profile": g.profile, "runs": len(g.runs)}
                       for g in self.grids],
             "counts": self.counts(), "shared": self.shared, "until": self.until,
-            "price": {"slot_seconds": self.price.seconds, "known": self.price.known, "unknown": self.price.unknown},
+            "price": {"slot_seconds": self.estimate.seconds, "known": self.estimate.known,
+                      "unknown": self.estimate.unknown},
             "excluded": [{"labels": e.labels, "reason": e.reason} for g in self.grids for e in g.excluded],
             "runs": [self._run(run) | {"to_run": run.run_id in todo} for run in self.runs]}
 
@@ -66,8 +65,8 @@ def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, ret
     place = {seed: i for i, seed in enumerate(dict.fromkeys(seed for grid in grids for seed in grid.seeds))}
     missing = [run for run in runs if is_missing(states[run.run_id], run, selection, reasons)]
     todo = tuple(sorted(missing, key=lambda run: place[run.config.seed]))  # a whole table with one seed comes first
-    prices = of_shapes(todo, runs, states, store)
-    return Plan(tuple(grids), runs, states, until, todo, total(todo, states, until, prices), prices)
+    speeds = of_shapes(todo, runs, states, store)
+    return Plan(tuple(grids), runs, states, until, todo, total(todo, states, until, speeds), speeds)
 
 
 def is_missing(state: RunState, run: GridRun, selection: Selection, reasons: set[str]) -> bool:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections import Counter
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 OF_TASKS = ("prepared data",)  # which differ along a row by nature
 ONLY_TOLD = ("cpu", "system")  # listed, but no cause for a warning: where it matters, `device` differs too
+Count = tuple[str, int]  # a value, and how many runs have it
 NAMES = {"kernel_backend": "kernel back end", "python": "Python", "data": "prepared data"}
 
 
@@ -34,24 +36,68 @@ def _data_words(data: Data) -> str:
 def warnings(tables: Iterable[Table], provenance: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """One sentence for each condition that the numbers of a column, or of a row, do not share; `provenance` by run id.
 
-    What a column mixes is not told again of the rows across it.
+    What a column mixes is not said again of the rows across it. What goes with the seeds of a table is said once.
     """
+    together: list[str] = []
     columns: dict[str, list[str]] = {}
     rows: dict[str, list[str]] = {}
     trajectories: dict[str, None] = {}
     for table in tables:
+        confounded = _confounded(table, provenance)
+        if confounded:
+            together.append(_told_apart(table, confounded))
         for head, cells in zip(table.heads, zip(*table.cells, strict=True), strict=True):
             ids = _with_numbers(cells)
-            for what in [*_mixed(ids, provenance), *_mixed_settings(ids, head)]:
+            for what in [*_mixed(ids, provenance, confounded), *_mixed_settings(ids, head)]:
                 columns.setdefault(what, []).append(head.label)
             for run_id in ids:
                 for change in provenance.get(run_id, {}).get("mixed", ()):
                     trajectories[f"Run {run_id} changed on its way, {change}."] = None
         for name, cells in zip(table.rows, table.cells, strict=True):
-            for what in _mixed(_with_numbers(cells), provenance, OF_TASKS):
+            for what in _mixed(_with_numbers(cells), provenance, (*OF_TASKS, *confounded)):
                 rows.setdefault(what, []).append(name)
-    return [*_sentences(columns, "column"), *_sentences({w: r for w, r in rows.items() if w not in columns}, "row"),
-            *trajectories]
+    said = {what.partition(":")[0] for what in columns}
+    across = {what: names for what, names in rows.items() if what.partition(":")[0] not in said}
+    return [*together, *_sentences(columns, "column"), *_sentences(across, "row"), *trajectories]
+
+
+def _list(names: Sequence[str]) -> str:
+    """`seed and code`, `seed, code and device`."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _confounded(table: Table, provenance: Mapping[str, Mapping[str, Any]]) -> dict[str, list[int]]:
+    """The conditions that go with the seeds of a table, each with the seeds whose runs do not all have one value.
+
+    Whether numbers differ by seed or by such a condition, these runs cannot say.
+    """
+    seeds = {run.run_id: run.config.seed for head in table.heads for run in head.runs}
+    ids = {run_id for cells in table.cells for run_id in _with_numbers(cells)}
+    found: dict[str, dict[int, Counter[str]]] = {}
+    for run_id in ids & seeds.keys() & provenance.keys():
+        for name, value in conditions(provenance[run_id]).items():
+            found.setdefault(name, {}).setdefault(seeds[run_id], Counter())[value] += 1
+    return {name: sorted(seed for seed, values in by_seed.items() if len(values) > 1)
+            for name, by_seed in sorted(found.items())
+            if name not in (*ONLY_TOLD, *OF_TASKS) and _goes_with_seeds(list(by_seed.values()))}
+
+
+def _goes_with_seeds(values: Sequence[Counter[str]]) -> bool:
+    """Whether a condition with these values by seed is the same within a seed, and not in all seeds.
+
+    A few runs of a seed may have a value of their own that no other seed has.
+    """
+    every = {value for one in values for value in one}
+    nested = len(every) == sum(map(len, values))
+    alike = all(2 * max(one.values()) > sum(one.values()) for one in values)
+    return len(values) > 1 and len(every) > 1 and alike and (nested or all(len(one) == 1 for one in values))
+
+
+def _told_apart(table: Table, confounded: Mapping[str, list[int]]) -> str:
+    """`demo: seed and code cannot be told apart.`"""
+    inner = [f"runs of seed {', '.join(map(str, seeds))} differ in {name} among themselves, too"
+             for name, seeds in confounded.items() if seeds]
+    return "; ".join([f"{table.name}: {_list(['seed', *confounded])} cannot be told apart", *inner]) + "."
 
 
 def _with_numbers(cells: Iterable[Cell]) -> list[str]:
@@ -59,12 +105,13 @@ def _with_numbers(cells: Iterable[Cell]) -> list[str]:
 
 
 def _mixed(ids: Iterable[str], provenance: Mapping[str, Mapping[str, Any]], left_out: Container[str] = ()) -> list[str]:
-    """The conditions that differ between these runs, each with its values."""
+    """The conditions that differ between these runs, each with its values, or how many versions of code there are."""
     records = {id(one): one for run_id in ids if (one := provenance.get(run_id)) is not None}  # most are equal
     told = [conditions(one) for one in records.values()]
     names = dict.fromkeys(name for one in told for name in one if name not in ONLY_TOLD and name not in left_out)
     values = {name: sorted({one.get(name, "not recorded") for one in told}) for name in names}
-    return [f"{name}: {'; '.join(there)}." for name, there in values.items() if len(there) > 1]
+    return [f"code: {len(there)} versions." if name == "code" else f"{name}: {'; '.join(there)}."
+            for name, there in values.items() if len(there) > 1]
 
 
 def _mixed_settings(ids: Iterable[str], head: Head) -> list[str]:
@@ -92,3 +139,26 @@ def conditions(record: Mapping[str, Any]) -> dict[str, str]:
     environment = record.get("environment", {})
     return {"code": str(record.get("code", "not recorded"))} | {
         NAMES.get(key, key): str(value) for key, value in environment.items()}
+
+
+def counted(runs: Iterable[GridRun], provenance: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Count]]]:
+    """Each condition with its values and how many runs had them; with the seeds of these, if there are several values.
+
+    So a reader sees what goes with a seed.
+    """
+    seeds = {run.run_id: run.config.seed for run in runs if run.run_id in provenance}
+    told = {run_id: conditions(provenance[run_id]) for run_id in seeds}
+    found: list[tuple[str, list[Count]]] = []
+    for name in dict.fromkeys(name for one in told.values() for name in one):
+        values: dict[str, list[int]] = {}
+        for run_id, one in told.items():
+            values.setdefault(one.get(name, "not recorded"), []).append(seeds[run_id])
+        most_first = sorted(values.items(), key=lambda item: -len(item[1]))
+        found.append((name, [(value + (_seeds(there) if len(values) > 1 else ""), len(there))
+                             for value, there in most_first]))
+    return found
+
+
+def _seeds(seeds: Iterable[int]) -> str:
+    different = [str(seed) for seed in sorted(set(seeds))]
+    return f" (seed{'s' * (len(different) > 1)} {', '.join(different)})"

@@ -19,6 +19,7 @@ from suite.report.figures.curves import Curves, Panel
 from suite.report.places import SOURCES, file_stem, folders
 from suite.report.published import Published, load_published
 from suite.report.statistics.looks import Looks
+from suite.report.tables.evaluated import Interval, Place, cell_intervals
 from suite.report.tables.layout import Placed, default_layout
 from suite.report.tables.layout_files import layouts_of, load_layout, table_names
 from suite.report.tables.results import read_results
@@ -35,7 +36,7 @@ class Document:
     """Everything that is told about a grid.
 
     `provenance` by run id, for the runs that recorded it; `families` are the digests of families of claims
-    with looks, `plans` the looks of every family.
+    with looks, `plans` the looks of every family. `over_examples` has the intervals of `evaluated.cell_intervals`.
     """
 
     grid: Grid
@@ -49,6 +50,7 @@ class Document:
     curves: Curves
     families: Mapping[str, str]
     plans: Mapping[str, Looks | None]
+    over_examples: Mapping[Place, Interval | None]
 
 
 def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunState], layouts: list[Path],
@@ -71,7 +73,8 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
     curves = figures.curves(tables, results)
     return Document(grid, stem, tables, verdicts, figures.panels(tables, results, curves),
                     (*conditions.warnings(tables, provenance), *conditions.unreadable(grid, states)), provenance,
-                    states, curves, families, {one.claim.family: one.rules.plan for one in stated})
+                    states, curves, families, {one.claim.family: one.rules.plan for one in stated},
+                    cell_intervals(tables, results))
 
 
 def document_of(grid: Grid, store: Store, sources: Path = SOURCES) -> Document:

@@ -25,7 +25,7 @@ from suite.report.records import CellRecord, ClaimRecord, IndexRecord, ReportRec
 from suite.report.records import Manifest as Manifest
 from suite.report.saved import Saved, sha256
 from suite.store import declaration
-from suite.store.folder import FROZEN, MANIFEST, STORE, read_config
+from suite.store.folder import FROZEN, MANIFEST, OUTCOMES, STORE, read_config
 from suite.store.state import RunState
 from suite.store.store import Store
 from suite.store.versions import as_kept
@@ -50,9 +50,11 @@ class Compared:
 
 CELLS = Compared(
     ("table", "row", "column"),
-    ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base"),
+    ("state", "n", "mean", "std", "interval", "values", "run_ids", "metric", "unit", "epoch", "base",
+     "over_examples"),
     "published", ("table", "row", "column", "value", "std", "difference", "interval", "verdict"))
-CLAIMS = Compared(("id",), ("verdict", "p", "adjusted_p"), "comparisons", ("n", "difference", "low", "high"))
+CLAIMS = Compared(("id",), ("verdict", "p", "adjusted_p"), "comparisons",
+                  ("n", "difference", "low", "high", "over_examples"))
 
 
 @dataclass(frozen=True)
@@ -117,8 +119,9 @@ def _keep(source: Store, target: Store, run_id: str, numbers: str) -> None:
     """Copy of a run its configuration, numbers, and what it was computed with, less who started it where."""
     folder = target.folder(run_id)
     folder.mkdir(parents=True)
-    for name in ("config.json", numbers):
-        (folder / name).write_bytes((source.folder(run_id) / name).read_bytes())
+    for name in ("config.json", numbers, OUTCOMES):
+        if name != OUTCOMES or (source.folder(run_id) / name).exists():  # earlier releases recorded none
+            (folder / name).write_bytes((source.folder(run_id) / name).read_bytes())
     record = source.provenance(run_id)
     if record is not None:
         attempts = [{key: value for key, value in attempt.content().items() if key not in ("host", "command")}

@@ -14,6 +14,8 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
+LATER = ("over_examples", "over_examples_df", "for_such_examples")  # fields that earlier releases did not write
+SEEDS = ("seeds", "added")
 MORE = ConfigDict(extra="allow")
 
 
@@ -36,7 +38,10 @@ class PublishedRecord:
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class CellRecord:
-    """A cell of a table; the fields are those of `tables.table.Cell`, `values` by seed."""
+    """A cell of a table; the fields are those of `tables.table.Cell`, `values` by seed.
+
+    `over_examples` is the 95 % interval of the mean over seeds and examples, None if that is not known.
+    """
 
     table: str
     row: str
@@ -54,12 +59,16 @@ class CellRecord:
     values: dict[str, float] | None = None
     text: str = ""
     base: str = ""
+    over_examples: Sequence[float] | None = None
     published: Sequence[PublishedRecord] = ()
 
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class ComparisonRecord:
-    """One comparison within a claim; `bounds` holds None for a side without a bound."""
+    """One comparison within a claim; `bounds` holds None for a side without a bound.
+
+    `low` to `high` is the interval over seeds, `over_examples` that over seeds and examples, None if it is not known.
+    """
 
     words: str
     unit: str = ""
@@ -74,13 +83,18 @@ class ComparisonRecord:
     g: float | None = None
     test: str = ""
     examples: int | None = None
+    over_examples: Sequence[float] | None = None
+    over_examples_df: float | None = None
     why: str = ""
     note: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class ClaimRecord:
-    """The verdict on a claim. `note` is always empty, and stays because programs read it."""
+    """The verdict on a claim. `note` is always empty, and stays because programs read it.
+
+    `for_such_examples`: whether the verdict holds over seeds and examples, too; None if that is not known.
+    """
 
     id: str
     text: str = ""
@@ -98,6 +112,7 @@ class ClaimRecord:
     of_family: int = 1
     alpha: float | None = None
     declared: str = ""
+    for_such_examples: bool | None = None
     note: str = ""
     evidence: str = ""
     comparisons: Sequence[ComparisonRecord] = ()
@@ -155,6 +170,9 @@ def to_bytes(record: ReportRecord | IndexRecord | Manifest) -> bytes:
 
 
 def _plain(record: object) -> dict[str, object]:
-    """The fields of a record; in a manifest, `seeds` and `added` only if there are any: earlier ones lack them."""
+    """The fields of a record. What earlier releases did not write is left out if it is not known.
+
+    In a manifest these are `seeds` and `added`, left out if there are none.
+    """
     return {name: value for name, value in vars(record).items()
-            if not isinstance(record, Manifest) or name not in ("seeds", "added") or value}
+            if not (name in LATER and value is None or isinstance(record, Manifest) and name in SEEDS and not value)}

@@ -13,6 +13,7 @@ from suite.data import cards
 from suite.files import atomic
 from suite.report.records import IndexRecord, ReportRecord, read_record
 from suite.store.declaration import FOLDER
+from suite.store.folder import OUTCOMES
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 CODE = Path(__file__).parents[1]  # all of it: a report also tells what rules, plans and settings say of its runs
 Saved = TypeVar("Saved", ReportRecord, IndexRecord)
-FILES = {True: ("result.json", "provenance.json"), False: ("result.json", "metrics.jsonl", "provenance.json")}  # done
+FILES = {True: ("result.json", OUTCOMES, "provenance.json"),  # done
+         False: ("result.json", "metrics.jsonl", OUTCOMES, "provenance.json")}
 
 
 def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources: str) -> str:

@@ -19,6 +19,7 @@ from suite.store.records import Head, Result
 
 CHECKPOINT = re.compile(r"checkpoint-(\d{9,})-([0-9a-f]{16})\.pt")
 FROZEN = "FROZEN"  # a file of this name in a store keeps it from being written to
+OUTCOMES = "outcomes.npz"  # see suite.config.outcomes
 MANIFEST, STORE = "frozen.json", "store"
 
 

@@ -61,7 +61,10 @@ class StopRequest(Record):
 
 
 class Head(Record):
-    """`result.json` of a finished run, without its rows. `version` is that of the file's form."""
+    """`result.json` of a finished run, without its rows. `version` is that of the file's form.
+
+    `outcomes` is the SHA-256 of `outcomes.npz`, with what became of each example; '' for runs that recorded none.
+    """
 
     id: str
     epochs: int
@@ -73,6 +76,7 @@ class Head(Record):
     threads: int | None = None
     device: str = ""
     mixed: list[str] = []
+    outcomes: str = ""
     version: int = Field(SCHEMA, alias="schema")
 
 

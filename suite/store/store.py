@@ -1,28 +1,34 @@
 """The store of runs: a folder each, and what its files say. Reading never writes, and needs neither torch nor pandas.
 
-    <store>/<run id>/  config.json  metrics.jsonl  result.json  checkpoint-*.pt  provenance.json  log.txt  attempts/
+    <store>/<run id>/  config.json  metrics.jsonl  result.json  outcomes.npz  checkpoint-*.pt  provenance.json  log.txt
+                       attempts/
 
 A run is done when `result.json` is whole. Every other state is derived from the newest attempt (`suite.store.attempt`).
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import statistics
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from suite.config.rows import Row
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files import atomic
 from suite.store.attempt import latest
-from suite.store.folder import check_folder, is_whole, link_in, read_head, read_result, read_rows
+from suite.store.folder import OUTCOMES, check_folder, is_whole, link_in, read_head, read_result, read_rows
 from suite.store.migrate import SCHEMA
 from suite.store.records import Head, Provenance, Result
 from suite.store.state import RunState, State, one_line, state_of
+
+if TYPE_CHECKING:
+    from suite.config.outcomes import Outcomes
 
 RUN_ID = re.compile(r"[0-9a-f]{16}")
 
@@ -90,6 +96,18 @@ class Store:
             return Provenance.read(self.folder(run_id) / "provenance.json")
         except (FileNotFoundError, NotADirectoryError, atomic.Corrupt):
             return None
+
+    def outcomes(self, run_id: str) -> Outcomes:
+        """What became of each example at a run's best and last epoch. Empty if it is not recorded, or not whole."""
+        from suite.config.outcomes import decode  # here, since it takes NumPy
+
+        folder = self.folder(run_id)
+        with suppress(OSError, ValueError, atomic.Corrupt, UserError):
+            data = atomic.read_bytes(folder / OUTCOMES)
+            digest = self._head(folder).outcomes if (folder / "result.json").exists() else None
+            if digest in (None, hashlib.sha256(data).hexdigest()):
+                return decode(data)
+        return {}
 
     def log(self, run_id: str) -> Path:
         """The file with everything that a run's attempts have printed."""

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from suite.config.outcomes import ByEntry, Outcomes
 from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.models import classical
+from suite.train.scores import from_memory, to_memory
 from suite.train.trainer import Diverged, Evaluation, evaluation
 
 if TYPE_CHECKING:
@@ -46,6 +48,7 @@ class Fit:
         self.parameters = 0  # known once it is fitted
         self.step = 0
         self.rows: list[Row] = []
+        self.outcomes: Outcomes = {}
 
     @property
     def finished(self) -> bool:
@@ -62,25 +65,30 @@ class Fit:
             began = time.perf_counter()
             x, y = self._windows(Evaluation("train", "train", 1))
             fitted = classical.estimator(name, seed, threads).fit(x, y)
-            row: Row = {"epoch": 1, "step": 1, "train/loss": _loss(fitted, x, y)}
+            row: Row = {"epoch": 1, "step": 1, "train/loss": _loss(_errors(fitted, x, y))}
+            found: ByEntry = {}
             seconds, began = time.perf_counter() - began, time.perf_counter()
             for entry in self.evaluations:
-                loss = _loss(fitted, *self._windows(entry))
+                errors = _errors(fitted, *self._windows(entry))
+                loss, found[entry.name] = _loss(errors), np.abs(errors).astype(np.float16)
                 row |= {f"{entry.name}/rmse": math.sqrt(loss), f"{entry.name}/loss": loss}
         if not all(math.isfinite(value) for value in row.values()):
             raise Diverged(f"the errors of {name} are not finite")
         self.parameters = classical.parameters(name, fitted)
+        self.outcomes = {1: found}
         self.rows, self.step = [row | {"time/train": seconds, "time/eval": time.perf_counter() - began}], 1
         return dict(self.rows[0])
 
     def state(self) -> Memory:
         """The row, if there is one."""
-        return {"step": self.step, "rows": [dict(row) for row in self.rows], "parameters": self.parameters}
+        return {"step": self.step, "rows": [dict(row) for row in self.rows], "parameters": self.parameters,
+                "outcomes": to_memory(self.outcomes)}
 
     def restore(self, state: Memory) -> None:
         """Take up the row."""
         self.step, self.parameters = state["step"], state["parameters"]
         self.rows = [dict(row) for row in state["rows"]]
+        self.outcomes = from_memory(state.get("outcomes"))
 
     def _windows(self, entry: Evaluation) -> tuple[np.ndarray, np.ndarray]:
         """All windows of a split (n, length x channels) float32, and their targets (n,) float64."""
@@ -88,5 +96,9 @@ class Fit:
         return batch.x.flatten(1).numpy(), batch.y.double().numpy()
 
 
-def _loss(fitted: Any, x: np.ndarray, y: np.ndarray) -> float:
-    return float(np.mean((np.asarray(fitted.predict(x), np.float64) - y) ** 2))
+def _errors(fitted: Any, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return np.asarray(fitted.predict(x), np.float64) - y
+
+
+def _loss(errors: np.ndarray) -> float:
+    return float(np.mean(errors**2))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 
 from suite import machine
+from suite.config.outcomes import Outcomes
 from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
@@ -45,6 +46,7 @@ class Measurement:
         self.config, self.device = config, device
         self.step = 0
         self.rows: list[Row] = []
+        self.outcomes: Outcomes = {}  # there are no examples
 
     def advance(self) -> Row:
         """Measure, and return the row."""

@@ -10,16 +10,13 @@ import faulthandler
 import json
 import os
 import sys
-from typing import Any
 
 from suite.config import plugin, signature
-from suite.config.fields import SOURCES
+from suite.config.fields import SOURCES, Flat
 from suite.config.run_config import RunConfig
 from suite.data import cards
 from suite.errors import UserError
 from suite.own.fault import OwnError
-
-Json = dict[str, Any]
 
 
 def main(number: int) -> None:
@@ -33,7 +30,7 @@ def main(number: int) -> None:
             answers.flush()
 
 
-def _answer(use: Json, trial: bool) -> Json:
+def _answer(use: Flat, trial: bool) -> Flat:
     try:
         _check(use, trial)
     except UserError as error:
@@ -44,7 +41,7 @@ def _answer(use: Json, trial: bool) -> Json:
     return {"problems": [], "report": ""}
 
 
-def _check(use: Json, trial: bool) -> None:
+def _check(use: Flat, trial: bool) -> None:
     """Raises UserError for what is wrong with own code and its arguments."""
     name, field, args = use["name"], use["field"], use["args"]
     own = plugin.load(name, field)
@@ -55,7 +52,7 @@ def _check(use: Json, trial: bool) -> None:
         _try(name, field, own, args, RunConfig.model_validate(use["config"]), is_layer)
 
 
-def _try(name: str, field: str, own: signature.Own, args: Json, config: RunConfig, is_layer: bool) -> None:
+def _try(name: str, field: str, own: signature.Own, args: Flat, config: RunConfig, is_layer: bool) -> None:
     plugin.check(name, field, config.get(SOURCES[field]))
     if field == "ssm.init":
         import numpy as np

@@ -19,6 +19,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from suite.config.run_config import RunConfig
 from suite.data.prepared import TaskData
 from suite.data.tasks import TASKS
+from suite.errors import UserError
 from suite.ssm.bench import CPU, peak, timed
 from suite.ssm.conv import transform_size
 from suite.train.trainer import Trainer, allow_tf32
@@ -56,9 +57,15 @@ def measure(config: RunConfig, device: torch.device = CPU) -> dict[str, float]:
     return row | ({} if held is None else {"step/mb": held / 2**20})
 
 
-def noise(config: RunConfig) -> TaskData:
-    """A batch of noise in the task's shape as its training data."""
-    length, channels, vocabulary, classes = SHAPES[config.task]
+def noise(config: RunConfig, length: int | None = None) -> TaskData:
+    """A batch of noise in the task's shape as its training data, `length` steps long (default: as in the paper).
+
+    Raises UserError for a task that the paper does not have.
+    """
+    if config.task not in SHAPES:
+        raise UserError(f"the data of the task {config.task} are not prepared", "data.name", "`data prepare` them")
+    usual, channels, vocabulary, classes = SHAPES[config.task]
+    length = length or usual
     rng, size = np.random.default_rng(0), config.train.batch_size
     arrays: dict[str, np.ndarray] = {"train/y": rng.random(size, np.float32) if classes is None else
                                      rng.integers(0, classes, size)}

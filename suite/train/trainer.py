@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from suite import models
-from suite.config import plugin
+from suite.config.outcomes import ByEntry, Outcomes, kept
 from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
 from suite.data import cards
@@ -29,6 +29,7 @@ from suite.errors import UserError
 from suite.ssm.layer import StateSpaceLayer
 from suite.train import cuda_graphs, optim
 from suite.train.mode import Mode
+from suite.train.scores import Scores, from_memory, to_memory
 
 if TYPE_CHECKING:
     from suite.data.prepared import Batch, TaskData
@@ -49,17 +50,6 @@ class Evaluation:
     rate: int
 
 
-def _own_score(function: str, outputs: list[tuple[Tensor, Tensor]]) -> float:
-    """What a user's function makes of the outputs and targets of a split. Raises UserError for what it raises."""
-    try:
-        return float(plugin.load(function, "task")(*(torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))))
-    except UserError:
-        raise
-    except Exception as error:
-        raise UserError(f"{function} raised {type(error).__name__}: {error}", "task",
-                        "it is called with outputs (n, classes or 1) and targets (n,), and returns a number") from error
-
-
 class Trainer:
     """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
 
@@ -78,6 +68,7 @@ class Trainer:
         self.parameters = models.count_parameters(self.model)
         self.step = 0
         self.rows: list[Row] = []
+        self.outcomes: Outcomes = {}  # of the best and the last epoch
         self._call = _compiled(self.model) if mode is Mode.COMPILED else self.model
         self._optimizer = optim.adamw(self.model, config.optim)
         self._graphs = mode is Mode.GRAPHS
@@ -118,8 +109,8 @@ class Trainer:
         Holds tensors, numbers, text, lists and dicts only, so `torch.load(weights_only=True)` reads it back.
         """
         return {"step": self.step, "rows": [dict(row) for row in self.rows], "seconds": self._seconds,
-                "loss": _on_cpu(self._loss), "model": _on_cpu(dict(self.model.state_dict())),
-                "optimizer": _on_cpu(self._optimizer.state_dict())}
+                "outcomes": to_memory(self.outcomes), "loss": _on_cpu(self._loss),
+                "model": _on_cpu(dict(self.model.state_dict())), "optimizer": _on_cpu(self._optimizer.state_dict())}
 
     def restore(self, state: Memory) -> None:
         """Go on from `state`, of a trajectory with the same configuration and data. `state` is not changed."""
@@ -130,6 +121,7 @@ class Trainer:
         self._loss.copy_(state["loss"])
         self.step, self._seconds = state["step"], state["seconds"]
         self.rows = [dict(row) for row in state["rows"]]
+        self.outcomes = from_memory(state.get("outcomes"))
 
     def next_batch(self) -> Batch:
         """The examples of the next step, on the device."""
@@ -167,39 +159,33 @@ class Trainer:
             raise Diverged(f"the training loss of epoch {epoch} is {loss}")
         began = time.perf_counter()
         row: Row = {"epoch": epoch, "step": self.step, "train/loss": loss}
+        fresh: ByEntry = {}
         for entry in self.evaluations:
-            row |= self._evaluate(entry)
+            row |= self._evaluate(entry, fresh)
             if not math.isfinite(row[f"{entry.name}/loss"]):
                 raise Diverged(f"the loss of {entry.name} after epoch {epoch} is {row[f'{entry.name}/loss']}")
         row |= {"time/train": self._seconds, "time/eval": time.perf_counter() - began}
         self.rows.append(row)
+        self.outcomes = kept(self.outcomes, fresh, self.rows, str(self.config.train.select))
         self._loss.zero_()
         self._seconds = 0.0
         return dict(row)
 
     @torch.no_grad()
-    def _evaluate(self, entry: Evaluation) -> Row:
-        """Metric and mean loss over all examples of a split, in evaluation mode."""
+    def _evaluate(self, entry: Evaluation, outcomes: ByEntry) -> Row:
+        """Metric and mean loss over all examples of a split, in evaluation mode; `outcomes` gets those by example."""
         self.model.eval()
         count = self.data.count(entry.split)
-        outputs: list[tuple[Tensor, Tensor]] = []
-        sums = torch.zeros(2, dtype=torch.float64, device=self.device)  # of the losses, of hits or squared errors
+        scores = Scores(self.task, self.device)
         for start in range(0, count, self.config.train.batch_size):
             indices = np.arange(start, min(start + self.config.train.batch_size, count))
             batch = self._on_device(self.data.batch(entry.split, indices, rate=entry.rate))
             output = self._forward(batch, entry.rate)
-            sums[0] += self._criterion(output, batch.y, "sum")
-            if self.task.evaluate:
-                outputs.append((output, batch.y))
-            elif self.metric == "accuracy":
-                sums[1] += (output.argmax(dim=-1) == batch.y).sum()
-            else:
-                sums[1] += (output.squeeze(-1).double() - batch.y.double()).square().sum()
-        loss, score = (sums / count).tolist()
-        if self.task.evaluate:
-            score = _own_score(self.task.evaluate, outputs)
-        elif self.metric == "rmse":
-            score = math.sqrt(score)
+            scores.add(output, batch.y, self._criterion(output, batch.y, "sum"))
+        score, loss = scores.means(count)
+        found = scores.outcomes()
+        if found is not None:
+            outcomes[entry.name] = found
         return {f"{entry.name}/{self.metric}": score, f"{entry.name}/loss": loss}
 
     def _forward(self, batch: Batch, rate: int) -> Tensor:

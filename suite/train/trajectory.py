@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import torch
 
 from suite.config.fields import CLASSICAL
+from suite.config.outcomes import Outcomes
 from suite.config.rows import Memory, Row
 from suite.config.run_config import RunConfig
 from suite.train.mode import Mode
@@ -28,6 +29,10 @@ class Trajectory(Protocol):
     @property
     def rows(self) -> list[Row]:
         """A row for each finished epoch."""
+
+    @property
+    def outcomes(self) -> Outcomes:
+        """What became of each example at the best and the last epoch; empty if nobody recorded it."""
 
     @property
     def parameters(self) -> int:

@@ -23,10 +23,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_plan_counts_and_says_what_it_does_not_know(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_plan_counts_and_always_has_a_time(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "g.yaml"]) == 0
     out = capsys.readouterr().out
-    assert "4 runs" in out and "4 todo" in out and "would run: 4" in out and "price: not known" in out
+    assert "4 runs" in out and "4 todo" in out and "would run: 4" in out and "estimated time: " in out
     assert not (folder / "runs").exists()
 
 
@@ -131,7 +131,8 @@ def test_every_verb_has_its_function() -> None:
 def test_looking_is_quick_and_imports_no_torch(folder: Path, verb: str) -> None:
     code = (f"import sys; from suite.cli.main import main; assert main(['{verb}', 'g.yaml']) == 0; "
             "heavy = {'torch', 'pandas', 'numpy', 'rich', 'datasets'} & set(sys.modules); assert not heavy, heavy")
-    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
+    environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "SUITE_CACHE": str(folder / "cache")}
+    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, env=environment, capture_output=True)
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, env=environment, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)

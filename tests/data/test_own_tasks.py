@@ -12,6 +12,8 @@ import pytest
 from suite.cli.main import main
 from suite.config.run_config import RunConfig
 from suite.data import cards, prepared
+from suite.data.extent import extent
+from suite.data.needs import needs
 from suite.errors import UserError
 from suite.files import study
 from suite.grid.expand import load_grid
@@ -114,6 +116,17 @@ def test_card_and_function_belong_to_the_id_and_to_the_key(mine: Path) -> None:
     assert prepared.load(data, "waves").arrays["val/x"][0, 0, 0] == 0
     card.write_text(CARD.replace("metric: spread, direction: min", "metric: spread, direction: max"))
     assert identity(mine) == first != identity(mine, "heights")
+
+
+def test_the_size_of_own_data_is_a_guess_until_they_are_prepared_and_no_code_of_theirs_is_imported(mine: Path) -> None:
+    [run] = load_grid(mine / "grids/heights.yaml").runs
+    sys.modules.pop("my_data", None)
+    before, [need] = extent(run.config.data, "heights"), needs([run.config])
+    assert not before.sure and need.to_prepare and "my_data" not in sys.modules
+    data = prepared.load(run.config.data, "heights")
+    after, [need] = extent(run.config.data, "heights"), needs([run.config])
+    assert after.sure and not need.to_prepare and need.disk_bytes == 0
+    assert (after.length, after.counts["train"]) == (data.length, data.count("train"))
 
 
 def test_a_run_whose_data_were_edited_after_the_plan_is_refused(mine: Path) -> None:

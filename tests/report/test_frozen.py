@@ -17,7 +17,7 @@ from suite.job import job
 from suite.job.order import Order
 from suite.report import frozen
 from suite.store import attempt
-from suite.store.folder import MANIFEST, check_writable, encode_rows
+from suite.store.folder import MANIFEST, OUTCOMES, check_writable, encode_rows
 from suite.store.store import Store
 
 KEPT = sorted(path.parent for path in (Path(__file__).parents[2] / "results").glob(f"*/{MANIFEST}"))
@@ -46,6 +46,17 @@ def test_what_is_kept_is_small_and_tells_no_place(kept):
     assert not any(b'"host"' in path.read_bytes() or b'"command"' in path.read_bytes() for path in files)
     assert sorted(path.name for path in (kept / "report").iterdir()) == [
         "big00.cells.json", "big00.md", "big00.tex", "index.html", "index.json"]
+
+
+def test_outcomes_by_example_are_kept_if_there_are_any(made, tmp_path):
+    store = Store(shutil.copytree(made / "runs", tmp_path / "runs"))
+    run_id = load_grid(made / "grids/big00.yaml").runs[0].run_id
+    (store.folder(run_id) / OUTCOMES).write_bytes(b"what became of each")
+    assert main(["freeze", str(made / "grids/big00.yaml"), "--store", str(store.root), "--out",
+                 str(tmp_path / "kept")]) == 0
+    found = list((tmp_path / "kept/store").glob(f"*/{OUTCOMES}"))
+    assert [path.parent.name for path in found] == [run_id] and found[0].read_bytes() == b"what became of each"
+    assert main(["report", "--check", str(tmp_path / "kept")]) == 0
 
 
 @pytest.mark.parametrize("ending", [("partial", "budget", "stopped after epoch 1 of 2, as asked"), ("cancelled",),

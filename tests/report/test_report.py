@@ -261,7 +261,7 @@ def test_conditions_that_a_column_mixes(tmp_path):
     layout = "name: demo\nrows: method\ncolumns: [{label: SC, where: {task: SC}}]\n"
     text = write_report([grid], store, tmp_path / "out", sources(tmp_path, layout)).text
     warned = " ".join(text.split()).split("warning: ")[1:]
-    assert warned[0].startswith("SC: the runs of this column differ in code: abc; abc + patches/1.patch.")
+    assert warned[0].startswith("SC: the runs of this column differ in code: 2 versions.")
     assert warned[1].startswith("SC: the runs of this column differ in threads: 1; 2.")
     assert warned[2].startswith("SC: the runs of this column differ in torch: 2.12.0; 2.13.0.")
     assert warned[3].startswith(f"Run {grid.runs[0].run_id} changed on its way, threads: 1, then 2.")

@@ -26,7 +26,7 @@ from suite.job.stop import Stop
 from suite.launch import batch, node, slurm, slurm_cli
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
-from suite.plan import price
+from suite.plan import estimate
 from suite.plan.plan import make_plan
 from suite.store import attempt, provenance
 from suite.store.records import Beat, Origin
@@ -141,19 +141,18 @@ def test_ctrl_c_ends_the_waiting_and_touches_no_job(cluster: Fake, tmp_path: Pat
     assert not cluster.lines("cancelled") and len(cluster.lines("queue")) == 5
 
 
-def test_the_first_minute_of_a_run_prices_the_others(cluster: Fake, tmp_path: Path) -> None:
+def test_the_first_minute_of_a_run_tells_the_time_of_the_others(cluster: Fake, tmp_path: Path) -> None:
     (tmp_path / "pair.yaml").write_text(GRID)
     grids, store = [load_grid(tmp_path / "pair.yaml")], Store(tmp_path / "runs")
     plan = make_plan(grids, store)
-    assert plan.price == price.Price(0.0, 0, 4) and not too_long(plan, Cluster())
+    assert plan.estimate == estimate.Estimate(0.0, 0, 4) and not too_long(plan, Cluster())
     owner = attempt.claim(store.add(plan.runs[0].config))
     assert owner is not None
     owner.beat(Beat(epoch=0, step=9, epochs=4, steps_per_epoch=100, seconds_per_step=9.0))
     owner.end("partial", "interrupted", "x")
     plan = make_plan(grids, store)
-    assert plan.price == price.Price(4 * 4 * 900.0, 4, 0)
-    assert plan.price.text(slots(plan, Cluster(max_parallel=2))) == \
-        "about 2:00 h at 2 at a time, from past runs of the same shape"
+    assert plan.estimate == estimate.Estimate(4 * 4 * 900.0, 4, 0)
+    assert slots(plan, Cluster(max_parallel=2)) == 2
     assert too_long(plan, Cluster(time=90)) == []
     told, = too_long(plan, Cluster(time=30))
     assert told.startswith("4 runs need up to 60:00 min each, more than the time limit of 30:00 min")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -95,12 +96,16 @@ def test_times() -> None:
 
 
 def test_the_plan_shows_what_sbatch_would_get(cluster: Fake, grid_file: Path, tmp_path: Path,
+                                              monkeypatch: pytest.MonkeyPatch,
                                               capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("SUITE_CACHE", str(tmp_path / "cache"))
     (tmp_path / "lab.yaml").write_text(LAB)
     assert main(["plan", str(grid_file), "--store", str(tmp_path / "the runs"), "--executor", "slurm", "--cluster",
                  str(tmp_path / "lab.yaml"), "--runs-per-job", "2", "--max-parallel", "8", "--extra", "nice=5"]) == 0
     text = capsys.readouterr().out.replace(str(tmp_path), "/somewhere")
     text = re.sub(r"code/[0-9a-f]{16}", "code/HASH", re.sub(r"\S+/bin/python\S*", "python", text))
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(text)
     assert text == GOLDEN.read_text()
     assert not (tmp_path / "the runs").exists() and not cluster.scripts()
 

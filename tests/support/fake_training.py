@@ -10,12 +10,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from fake_config import config
 
+from suite.config.outcomes import Outcomes, kept
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.train.mode import Mode
+from suite.train.scores import from_memory, to_memory
 from suite.train.trainer import Diverged
 from suite.train.trajectory import Training
 
@@ -34,11 +37,13 @@ class FakeTrainer:
 
     def __init__(self, config: RunConfig, data: Any, device: torch.device, mode: Mode = Mode.EAGER,
                  recompute: bool = False, pause: float = 0.0, fault: str = "", at: int = 0, trace: str = "",
-                 ballast: int = 0) -> None:
+                 ballast: int = 0, examples: int = 0) -> None:
         self.config, self.pause, self.fault, self.at, self.trace = config, pause, fault, at, trace
         self.ballast = torch.arange(ballast, dtype=torch.float64)  # makes its checkpoints larger
         self.steps_per_epoch, self.parameters, self.step = STEPS, 3, 0
         self.rows: list[dict[str, Any]] = []
+        self.outcomes: Outcomes = {}
+        self.examples = examples  # of an evaluation; 0: nothing is recorded of them
         self.value = torch.full((3,), 0.1 + 0.01 * (config.seed % 50), dtype=torch.float64)
 
     def advance(self) -> dict[str, Any] | None:
@@ -56,14 +61,18 @@ class FakeTrainer:
         row = {"epoch": len(self.rows) + 1, "step": self.step, "train/loss": self.value[0].item(),
                "val/accuracy": self.value[1].item(), "time/train": time.perf_counter(), "time/eval": 0.25}
         self.rows.append(row)
+        if self.examples:
+            right = np.arange(self.examples) < row["val/accuracy"] * self.examples
+            self.outcomes = kept(self.outcomes, {"val": right}, self.rows, "max val/accuracy")
         return dict(row)
 
     def state(self) -> dict[str, Any]:
         return {"step": self.step, "rows": [dict(row) for row in self.rows], "value": self.value.clone(),
-                "ballast": self.ballast}
+                "ballast": self.ballast, "outcomes": to_memory(self.outcomes)}
 
     def restore(self, state: dict[str, Any]) -> None:
         self.step, self.rows, self.value = state["step"], [dict(r) for r in state["rows"]], state["value"].clone()
+        self.outcomes = from_memory(state["outcomes"])
 
 
 def break_down(fault: str) -> None:

@@ -294,7 +294,7 @@ def test_an_interrupted_evaluation_is_done_again(monkeypatch: pytest.MonkeyPatch
     for _ in range(3):
         trainer.advance()
     with monkeypatch.context() as patch:
-        patch.setattr(trainer, "_evaluate", lambda entry: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(trainer, "_evaluate", lambda entry, outcomes: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             trainer.advance()
     resumed = Trainer(config, data, CPU)

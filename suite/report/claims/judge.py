@@ -15,6 +15,7 @@ from suite.report.claims.history import History, Tested, history
 from suite.report.claims.kinds.registry import KINDS
 from suite.report.claims.numbers import Numbers
 from suite.report.claims.outcome import Comparison, Verdict, Word, reasons
+from suite.report.claims.such import over_examples
 from suite.report.claims.view import Cache
 from suite.report.metric import MARGINS, Metric
 from suite.report.statistics.looks import HOPELESS, Looks, Rejected, conditional_power, holm_over_looks
@@ -88,7 +89,18 @@ def _made(stated: Stated, found: History, look: Tested, word: Word, reason: str,
     exact = KINDS[claim.kind].together(claim, [part.exact for part in look.parts])
     return Verdict(claim, word, reason, look.parts, look.pair.p, None, level, stated.family,
                    look.seeds, small, found.held, exact.holds == 0 if exact.p == 0 else None,
-                   0 if found.before else len(found.looks), notes=look.notes)
+                   0 if found.before else len(found.looks), notes=look.notes, such=_such(stated, look, word, level))
+
+
+def _such(stated: Stated, look: Tested, word: Word, level: float | None) -> bool | None:
+    """Whether the verdict holds over seeds and examples, too. None if it is no verdict, or if that is not known."""
+    found = over_examples(stated.claim, look) if level is not None else None
+    if found is None or level is None:
+        return None
+    if word == "no difference":
+        return bool(_small(stated, found, level))
+    p = {"supported": found.pair.holds, "contradicted": found.pair.fails}.get(word)
+    return None if p is None else p <= level
 
 
 def plan_of(stated: Stated) -> Looks:

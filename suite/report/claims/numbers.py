@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -17,11 +17,13 @@ from suite.report.published import CHANCE, Published
 from suite.report.statistics.contrast import Summary, summarise
 from suite.report.statistics.variance import Variance
 from suite.report.tables.cells import at_chance, count_examples, count_words
+from suite.report.tables.evaluated import ByExample, ExampleOutcomes
 from suite.report.tables.results import FAILURES, Missing, Results, Sample
 from suite.report.tables.table import Cell, Head, Table
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid, GridRun
+    from suite.report.tables.layout import Epoch
 
 UNASKED = "the grid, as it was asked for, has no such runs"
 
@@ -38,6 +40,7 @@ class Datum:
     words. `base`: what the mean is a difference from, if no more is known. A `constant` has no error; `failed` is a
     printed X. `examples`: how many the metric was evaluated on. `model`: whose seeds may share a variance with these;
     `deterministic`: all seeds are the same by construction; `chance`: the seeds that end no better than chance.
+    `by_example`: where the outcomes by example are.
     """
 
     metric: Metric
@@ -53,6 +56,7 @@ class Datum:
     model: str = ""
     deterministic: bool = False
     chance: frozenset[int] = frozenset()
+    by_example: ByExample | None = None
 
     @property
     def n(self) -> int:
@@ -163,7 +167,16 @@ class RunNumbers:
                      examples=count_examples(runs[0], head.metric.name.partition("/")[0].partition("@")[0]) or None,
                      ended={one.seed: one.words for one in sample.missing if one.state in FOR_GOOD},
                      model=runs[0].config.model.name, deterministic=runs[0].config.model.name in DETERMINISTIC,
-                     chance=at_chance(head, final) if final else frozenset())
+                     chance=at_chance(head, final) if final else frozenset(),
+                     by_example=self._by_example(runs, head, claim.epoch or head.epoch))
+
+    @cached_property
+    def _outcomes(self) -> ExampleOutcomes:
+        return ExampleOutcomes(self.results)
+
+    def _by_example(self, runs: Sequence[GridRun], head: Head, epoch: Epoch | Literal["mean"]) -> ByExample | None:
+        by_seed = {run.config.seed: run for run in runs if run.config.kind == "train"}
+        return ByExample(self._outcomes, by_seed, head.metric.name, epoch, head.metric.factor) if by_seed else None
 
     def _constant(self, cell: Cell, shown: Metric) -> Datum:
         """A printed number among ours, which stands without error; an X is counted as the paper counts it."""

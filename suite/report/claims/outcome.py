@@ -11,6 +11,7 @@ from suite.report.claims.claim import Claim
 from suite.report.metric import Metric
 from suite.report.statistics.contrast import Estimate
 from suite.report.statistics.multiple import UNTESTED, Pair
+from suite.report.tables.evaluated import counted
 
 MOST_SHOWN = 6
 ENOUGH = 5  # seeds from which on an effect size in deviations is shown: of fewer, the deviation is hardly known
@@ -22,7 +23,8 @@ RULES = (
     "by seeds: the declared number of seeds does not decide it, or would with a probability below 5 %; undecided: "
     "looks are left; untested: there is nothing to test. Families with looks are tested as seeds are added, each look "
     "at its own level, so that alpha is spent once. 95 % CI: unadjusted confidence interval over seeds; examples are "
-    "taken as they are.")
+    "taken as they are. Over seeds and examples: the same for other seeds on other examples of this kind; a verdict "
+    "holds for such examples if it would be the same with this error, at its level.")
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,8 @@ class Comparison:
 
     It holds if the true difference lies between `bounds`; `low` and `high` are its unadjusted interval, `estimate`
     what it was tested with, or `test` the name of another test. `n` has the seeds on either side, `examples` how many
-    examples each number was evaluated on, `why` the reason for what was not tested.
+    examples each number was evaluated on, `noun` what they are called, `why` the reason for what was not tested.
+    `crossed` is the estimate over seeds and examples, `uncrossed` why there is none.
     """
 
     words: str
@@ -48,6 +51,9 @@ class Comparison:
     name: str = "difference"
     test: str = ""
     examples: int | None = None
+    noun: str = "examples"
+    crossed: Estimate | None = None
+    uncrossed: str = ""
 
     @property
     def tested(self) -> bool:
@@ -95,6 +101,11 @@ class Comparison:
             "s" * (max(counts) > 1)
 
     @property
+    def evaluated(self) -> str:
+        """`224 clips`; '' if nobody counted them."""
+        return counted(self.examples, self.noun) if self.examples else ""
+
+    @property
     def size(self) -> str:
         """The estimate with its unit, `−13.24 points`; '' if it is not known."""
         m = self.metric
@@ -109,6 +120,13 @@ class Comparison:
             return ""
         return " to ".join(self.metric.format(bound, signed=True) for bound in (self.low, self.high))
 
+    def over_examples(self, level: float) -> str:
+        """`over seeds and clips: −0.5 to +4.6`, or why that is not known; '' for what is no mean over examples."""
+        if self.crossed is None or self.metric is None:
+            return f"over seeds and {self.noun}: {self.uncrossed}" if self.uncrossed else ""
+        sides = [self.metric.format(side, signed=True) for side in self.crossed.interval(level)]
+        return f"over seeds and {self.noun}: {' to '.join(sides)}"
+
     def text(self, level: float) -> str:
         """Estimate, interval, margin, test, effect size, n, in one line."""
         if not self.size or self.metric is None:
@@ -118,8 +136,7 @@ class Comparison:
         bounds = _bounds(self.bounds, self.metric) if self.bounds else ""
         parts += [f"margin {bounds}"] if bounds else []
         parts += [f"Hedges g {self.g:+.1f}".replace("-", "−")] if self.g is not None else []
-        evaluated = f"{self.examples:,} examples".replace(",", " ") if self.examples else ""
-        return ", ".join([*parts, *filter(None, (self.test_words, self.seeds, evaluated))])
+        return ", ".join([*parts, *filter(None, (self.test_words, self.seeds, self.evaluated))])
 
 
 def _bounds(bounds: tuple[float, float], m: Metric) -> str:
@@ -137,7 +154,7 @@ class Verdict:
     there is a single look, and `level` what p is compared with at a look of `seeds` seeds. `small`: the difference is
     shown to lie within the margin. `held`: no further look will come, after `looks` of them. `at_face`: whether the
     claim would hold if the differences had no error. `declared` says when its family was declared, `notes` what a
-    reader must know.
+    reader must know, `such` whether the verdict holds at its level over seeds and examples, too (None: not known).
     """
 
     claim: Claim
@@ -155,6 +172,7 @@ class Verdict:
     looks: int = 0
     declared: str = ""
     notes: tuple[str, ...] = ()
+    such: bool | None = None
 
     @property
     def final(self) -> bool:
@@ -201,7 +219,17 @@ class Verdict:
         if self.p is not None and self.verdict != "untested":
             words.append(f"p {equals(self.p)}{self._correction()}")
         note = shown.note if shown is not None else ""
-        return ", ".join(filter(None, [*words, note, self.reason, self.declared, *self.notes]))
+        return ", ".join(filter(None, [*words, self.over_examples, note, self.reason, self.declared, *self.notes]))
+
+    @property
+    def over_examples(self) -> str:
+        """`over seeds and clips: −0.5 to +4.6: holds for such clips`; '' if nothing is known of examples."""
+        shown = self.telling
+        text = shown.over_examples(1 - self.claim.alpha) if shown is not None else ""
+        if shown is None or self.such is None:
+            return text
+        return f"{text}: " + (f"holds for such {shown.noun}" if self.such else
+                              f"holds for these {shown.noun}, not shown for other ones")
 
     def _correction(self) -> str:
         if self.seeds is not None and self.level is not None:

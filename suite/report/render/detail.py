@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from suite.config.compare import differences, settings, usual
 from suite.report.figures.curves import Line, curve_of
 from suite.report.published import paper_of
+from suite.report.tables.cells import count_examples
+from suite.report.tables.evaluated import NOT_RECORDED, counted, noun, split_of
 from suite.report.tables.results import status
 from suite.report.tables.table import Cell, Head, Table
 
@@ -138,7 +140,8 @@ def cells_of(document: Document) -> list[Told]:
         for row in table.cells:
             for cell, head in zip(row, table.heads, strict=True):
                 base = first.get((cell.base, cell.column), "")
-                found.append(Told(table, cell, head, _what(head), list(facts(cell, head)), base))
+                told = [*facts(cell, head), *examples(document, table, cell, head)]
+                found.append(Told(table, cell, head, _what(head), told, base))
     return found
 
 
@@ -173,6 +176,19 @@ def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
         yield "verdict", ": ".join(filter(None, (one.verdict, one.reason)))
         if one.remark:
             yield "note", one.remark
+
+
+def examples(document: Document, table: Table, cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
+    """On how many examples the cell was evaluated, and the interval of its mean over seeds and examples."""
+    place = table.name, cell.row, cell.column
+    if cell.mean is None or not head.runs or place not in document.over_examples:
+        return
+    name, interval = noun(head.runs[0]), document.over_examples[place]
+    count = count_examples(head.runs[0], split_of(head.metric.name))
+    if count:
+        yield "evaluated on", counted(count, name)
+    yield f"95 % interval over seeds and {name}", \
+        " to ".join(map(head.metric.format, interval)) if interval else NOT_RECORDED
 
 
 def _difference(one: Judged, head: Head) -> str:

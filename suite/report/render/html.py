@@ -21,6 +21,7 @@ from suite.report import conditions
 from suite.report.against import comparison
 from suite.report.claims.on_the_paper import at_seeds
 from suite.report.claims.outcome import RULES, WORDS, Word, counts
+from suite.report.conditions import Count
 from suite.report.figures.plot import for_both_pages
 from suite.report.render import notes
 from suite.report.render.detail import GridDetails, details
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from suite.report.claims.outcome import Verdict
     from suite.report.document import Document
 
-Count = tuple[str, int]  # something, and how many runs or cells have it
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,8 @@ def _grid(place: int, document: Document, svgs: Mapping[str, bytes]) -> GridPart
         states=states.most_common(), runs=sum(states.values()), verdicts=document.verdicts,
         counts=counts(document.verdicts), warnings=document.warnings,
         paper=[(verdict, paper[verdict]) for verdict in comparison.COMPARED if paper[verdict]],
-        profile=notes.profile_note(grid.profile), provenance=_provenance(document), data=_data(document))
+        profile=notes.profile_note(grid.profile), provenance=conditions.counted(grid.runs, document.provenance),
+        data=_data(document))
 
 
 def _tables(document: Document) -> Iterable[TablePart]:
@@ -154,18 +155,6 @@ def _figures(document: Document, svgs: Mapping[str, bytes]) -> Iterable[FigurePa
         if data is not None:
             uri = "data:image/svg+xml;base64," + base64.b64encode(for_both_pages(data)).decode()
             yield FigurePart(one.title, one.words, uri)
-
-
-def _provenance(document: Document) -> list[tuple[str, list[Count]]]:
-    """Each condition with its values and the number of runs that had it."""
-    counts = Counter(map(id, document.provenance.values()))
-    records = {id(record): conditions.conditions(record) for record in document.provenance.values()}
-    names = dict.fromkeys(name for one in records.values() for name in one)
-    found: dict[str, Counter[str]] = {name: Counter() for name in names}
-    for key, one in records.items():
-        for name in names:
-            found[name][one.get(name, "not recorded")] += counts[key]
-    return [(name, values.most_common()) for name, values in found.items()]
 
 
 def _data(document: Document) -> list[Count]:

@@ -90,14 +90,14 @@ def _claims(document: Document, verdicts: Sequence[Verdict], place: int) -> str:
 def _claim(verdict: Verdict) -> list[str]:
     """The cells of a claim: what was compared is named if there are several comparisons."""
     shown = verdict.telling
-    found, seeds = [], ""
+    found, seeds, evaluated = [], "", ""
     if shown is not None and shown.size:
         several = f"{shown.words}: " if len(verdict.parts) > 1 else ""
         interval = f" [{shown.interval}]" if shown.interval else ""
         tested = f"{shown.test_words}, p {equals(verdict.p)}" if shown.tested and verdict.p is not None else ""
-        found = [f"{several}{shown.size}{interval}", tested]
-        seeds = shown.seeds
-    words = verdict.words if verdict.seeds else ", ".join(filter(None, (verdict.words, seeds)))
+        found = [f"{several}{shown.size}{interval}", tested, verdict.over_examples]
+        seeds, evaluated = shown.seeds, shown.evaluated
+    words = ", ".join(filter(None, (verdict.words, "" if verdict.seeds else seeds, evaluated)))
     notes = "; ".join(filter(None, (verdict.declared, *verdict.notes)))
     return [rf"\raggedright {escape(verdict.claim.text)}",
             r"\raggedright " + r" \newline ".join([escape(one) if i == 0 else _small(escape(one))

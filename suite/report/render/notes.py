@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from suite.report.against import comparison
 from suite.report.conditions import data_words
 from suite.report.published import CHANCE
+from suite.report.tables.evaluated import evaluated_words
 from suite.report.tables.table import Head, Table
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
     sentences += [SPREAD[table.spread], *_columns(heads), *_rows(table)]
     if any(cell.rank for row in table.cells for cell in row):
         sentences.append(MARKS[form].format("row" if table.transpose else "column"))
-    sentences += [f"Data: {'; '.join(_data(heads))}." if heads else "", profile_note(grid.profile)]
+    sentences += [evaluated_words(heads), f"Data: {'; '.join(_data(heads))}." if heads else ""]
+    sentences.append(profile_note(grid.profile))
     sentences += [comparison.summary(table) if comparison.compared(table) else "", changed]
     return [sentence for sentence in sentences if sentence]
 

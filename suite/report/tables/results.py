@@ -90,6 +90,11 @@ class Results:
         value = self.series(run.run_id, metric)[place] if place >= 0 else math.nan
         return float(value) if math.isfinite(value) else ("diverged", FAILURES["diverged"])
 
+    def epoch_number(self, run: GridRun, epoch: Epoch) -> int | None:
+        """Which epoch of a run that is: the best one by its number. None if it is not there, or the run diverged."""
+        place = self._place(run.run_id, str(run.config.train.select), epoch)
+        return None if place is None or place < 0 else int(self.series(run.run_id, "epoch")[place])
+
     def _parameters(self, runs: tuple[GridRun, ...]) -> Sample:
         """How many parameters of each finished run are trained."""
         done = [run for run in runs if self.states[run.run_id].name == "done"]

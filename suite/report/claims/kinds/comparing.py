@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from suite.errors import UserError
 from suite.report.claims.claim import Claim, Other, Side, Stated
+from suite.report.claims.crossing import noun_of, with_examples
 from suite.report.claims.estimating import Counted, at_common_seeds, estimate
 from suite.report.claims.numbers import Datum, Numbers, total
 from suite.report.claims.outcome import Comparison
@@ -48,11 +49,11 @@ def _compare(view: View, pairs: Sequence[tuple[Side, Other]], places: tuple[str,
     bounds = bounds_of(stated, shown)
     part = Comparison(words, shown, n=(n[0], n[1]), name=name, bounds=bounds, examples=_examples(cells),
                       difference=total([cell.coefficient for cell in cells], [cell.datum for cell in cells]),
-                      note=f"missing: {missing}" if missing else "")
+                      note=f"missing: {missing}" if missing else "", noun=noun_of(cells))
     made = estimate(cells, part.n, view)
     if isinstance(made, str):
         return replace(part, why=f"{made} ({missing})" if missing else made, note="")
-    return _filled(part, *made, bounds, claim.alpha)
+    return with_examples(_filled(part, *made, bounds, claim.alpha), cells)
 
 
 def _filled(part: Comparison, found: Estimate, note: str, bounds: Bounds, alpha: float) -> Comparison:

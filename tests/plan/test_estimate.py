@@ -1,4 +1,4 @@
-"""What the first minute of a run tells: the price of others of its shape, the time that is left, what is too long."""
+"""What the first minute of a run tells: the time of others of its shape, the time that is left, what is too long."""
 
 from __future__ import annotations
 
@@ -39,15 +39,16 @@ def under_way(grid: Grid) -> attempt.Attempt:
     return own
 
 
-def test_a_run_under_way_prices_those_of_its_shape(grid: Grid, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_run_under_way_tells_the_time_of_those_of_its_shape(grid: Grid, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "g.yaml", "--jobs", "2"]) == 0
-    assert "price: not known" in capsys.readouterr().out
+    assert "  6 runs: from shipped speeds, scaled by counted operations" in capsys.readouterr().out
     own = under_way(grid)
-    assert main(["plan", "g.yaml", "--jobs", "2"]) == 0
+    assert main(["plan", "g.yaml", "--jobs", "2", "--only", "size=small"]) == 0
     told = capsys.readouterr().out  # two more runs of three minutes, in two slots
-    assert "would run: 5" in told and "about 3:00 min at 2 at a time" in told
-    assert "and 3 runs of a shape that has no price yet" in told and "warning" not in told
-    assert main(["plan", "g.yaml", "--timeout", "2.5"]) == 0
+    assert "would run: 2\n" in told and "warning" not in told
+    assert "estimated time: 3 min, 2 at a time, within a factor of 1.3 (6 min in all)\n" in told
+    assert "  2 runs: from past runs of the same shape\n" in told
+    assert main(["plan", "g.yaml", "--timeout", "2.5", "--only", "size=small"]) == 0
     assert "warning: 2 runs need up to 3:00 min each, more than --timeout allows" in capsys.readouterr().out
     assert main(["status", "g.yaml", "--only", "size=small"]) == 0
     told = capsys.readouterr().out  # 2:45 min of one run, and 6 min of two others, one at a time
@@ -55,7 +56,7 @@ def test_a_run_under_way_prices_those_of_its_shape(grid: Grid, capsys: pytest.Ca
     assert "everything needs about 8:45 min more at 1 at a time" in told
     own.end("partial", "interrupted")
     assert main(["plan", "g.yaml", "--only", "size=small", "--jobs", "1"]) == 0
-    assert "about 9:00 min at 1 at a time" in capsys.readouterr().out
+    assert "estimated time: 9 min, 1 at a time" in capsys.readouterr().out
 
 
 def test_a_launch_says_once_for_each_shape_what_does_not_end_in_time(grid: Grid) -> None:
@@ -79,7 +80,7 @@ def test_a_launch_says_once_for_each_shape_what_does_not_end_in_time(grid: Grid)
     assert out.getvalue() == told, "ten minutes are enough"
 
 
-def test_what_tells_no_seconds_a_step_is_priced_by_its_end(grid: Grid) -> None:
+def test_what_tells_no_seconds_a_step_is_timed_by_its_end(grid: Grid) -> None:
     made = make_plan([grid], Store(Path("runs")))
     progress = Progress(made, 1, Console(file=io.StringIO()))
     progress.started(made.todo[0])

@@ -1,0 +1,142 @@
+"""What `plan` says of data and times, for readers and for programs."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from suite.data import places
+from suite.data.needs import Need, Standing
+from suite.errors import UserError
+from suite.files.atomic import Content
+from suite.grid.model import Grid
+from suite.plan.estimate import rough
+from suite.plan.forecast import Forecast, Place, forecast
+from suite.plan.operations import Device
+from suite.plan.plan import Plan
+from suite.plan.speeds import shipped
+
+LONG_S = 24 * 3600  # of a plan on processors: how long it would take on a GPU is said as well
+SMALL = 50e6  # bytes that are prepared in seconds
+
+
+def data(needed: Sequence[Need], grids: Sequence[Grid]) -> list[str]:
+    """The data that would be needed: what to download, the disk that it takes, and what only the user can get."""
+    if not needed:
+        return []
+    size = sum(one.download_bytes for one in needed)
+    disk = sum(one.disk_bytes for one in needed)
+    remote = [one for one in needed if one.standing is Standing.DOWNLOAD]
+    by_hand = [one for one in needed if one.standing is Standing.USER]
+    told = [f"{_bytes(size)} to download ({'; '.join(map(_named, remote))})" if remote else "" if by_hand else "here"]
+    arrays = any(one.to_prepare for one in needed)
+    told += ["some minutes to prepare" if arrays and disk > SMALL else "prepared in seconds" if arrays else ""]
+    told += [f"{_bytes(disk)} of disk" if disk else ""]
+    lines = [f"data: {', '.join(filter(None, told))}"] if any(told) else []
+    lines += [f"  {line}" for line in _commands(remote, grids)]
+    lines += [f"data missing: {one.name}, variant {one.variant}, needs you: {one.fix}" for one in by_hand]
+    free = _free()
+    if free is not None and free < disk:
+        lines.append(f"warning: the disk of {places.cache()} has {_bytes(free)} left; SUITE_CACHE names another folder")
+    return lines
+
+
+def _named(one: Need) -> str:
+    parts = f", of {' and '.join(one.tasks)} only" if one.tasks else ""
+    return f"{one.name} {one.variant}{parts} {_bytes(one.download_bytes)}" if one.download_bytes else \
+        f"{one.name} {one.variant} of the same archive"
+
+
+def _commands(remote: Sequence[Need], grids: Sequence[Grid]) -> list[str]:
+    """What brings them: one command for the grids as they are, else one for each form of the data."""
+    if not remote:
+        return []
+    if not any(grid.changes for grid in grids) and len({grid.profile for grid in grids}) == 1:
+        profile = "" if grids[0].profile == "paper" else f" --profile {grids[0].profile}"
+        return [f"python run_grid.py data prepare {' '.join(str(grid.path) for grid in grids)}{profile}"]
+    return [f"python run_grid.py data prepare {one.name} --variant {one.variant}"
+            + (f" --task {one.tasks[0]}" if len(one.tasks) == 1 else "") for one in remote]
+
+
+def _free() -> int | None:
+    """Bytes that are left where data go; None if that is not known."""
+    try:
+        folder = places.cache()
+    except UserError:
+        return None
+    there = next((path for path in (folder, *folder.parents) if path.is_dir()), Path("/"))
+    return shutil.disk_usage(there).free
+
+
+def _bytes(size: float) -> str:
+    return f"{size / 1e9:,.1f} GB" if size >= 1e9 else f"{max(size / 1e6, 1):,.0f} MB"
+
+
+def times(seen: Forecast, made: Plan, slots: int) -> list[str]:
+    """The estimated time, where it is from, the longest run, one more seed; and on a GPU, if processors take long."""
+    more = f"one more seed: {seen.seed_runs} runs, {rough(seen.seed)} in all"
+    if not made.todo:
+        return ["estimated time: nothing is left to compute", f"  {more}"]
+    gpu = seen.place.device is Device.GPU
+    whole = rough(seen.seconds)
+    if gpu:
+        whole = whole.replace(" h", " GPU hours") if " h" in whole else f"{whole} of GPU time"
+    lines = [f"estimated time: {rough(seen.at(slots))}, {slots} at a time{' on GPUs' if gpu else ''}, within a factor "
+             f"of {_factor(seen.factor)} ({whole} in all)"]
+    for origin, count in seen.origins.items():
+        sources = f" ({', '.join(seen.sources(origin))})" if seen.sources(origin) else ""
+        lines.append(f"  {count} runs: from {origin}{sources}")
+    names = {run.run_id: run.name for run in made.todo}
+    run_id, longest = seen.longest
+    lines.append(f"  longest run: {rough(longest)}, {names[run_id]}; {more}")
+    return lines + (_on_gpu(made) if not gpu and seen.at(slots) > LONG_S else [])
+
+
+def _on_gpu(made: Plan) -> list[str]:
+    name = next((name for name, one in shipped().devices.items() if one.kind is Device.GPU), "")
+    runs = replace(made, speeds={})
+    seen = forecast(runs, Place(Device.GPU, name, 1, None))
+    return [f"  on one {name} (--gpus 0): {rough(seen.seconds)}, within a factor of {_factor(seen.factor)} (shipped "
+            "speeds, scaled by counted operations)"]
+
+
+def expected(grids: Sequence[Grid]) -> list[str]:
+    """What the authors of the grids expect at most."""
+    lines = []
+    for grid in grids:
+        told = [f"{grid.expect.minutes:g} minutes" if grid.expect.minutes else "",
+                f"{grid.expect.memory_gb:g} GB of memory a run" if grid.expect.memory_gb else ""]
+        if any(told):
+            lines.append(f"  {grid.name} expects at most {' and '.join(filter(None, told))}")
+    return lines
+
+
+def as_json(seen: Forecast, slots: int) -> Content:
+    """The estimate, for programs. Seconds are those of one slot, but for `wall_seconds`."""
+    run_id, longest = seen.longest
+    return {"slot_seconds": seen.seconds, "slots": slots, "wall_seconds": seen.at(slots), "factor": seen.factor,
+            "device": seen.place.device.value, "longest_run": run_id, "longest_seconds": longest,
+            "seed_runs": seen.seed_runs, "seed_seconds": seen.seed,
+            "runs": {origin.value: count for origin, count in seen.origins.items()},
+            "shapes": {shape: asdict(speed) for shape, speed in seen.speeds.items()}}
+
+
+def gpu_name() -> str:
+    """The model of this machine's first GPU, as its driver tells it; "" if it tells none."""
+    for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        for line in path.read_text().splitlines():
+            if line.startswith("Model"):
+                return line.partition(":")[2].strip()
+    return ""
+
+
+def on_stderr(text: str) -> None:
+    """Says how far a probe is: standard output is for the plan."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def _factor(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0")

@@ -1,0 +1,100 @@
+"""How large a form of a data set is, from its card and options alone: examples and steps, before anything is read."""
+
+from __future__ import annotations
+
+import glob
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from suite.data import cards, places
+from suite.errors import UserError
+
+if TYPE_CHECKING:
+    from suite.data.cache import Meta
+    from suite.data.wanted import Choice
+
+# Steps of a sequence with the default options. Of texts, what the longest of a batch has, which the others are padded
+# to: a tenth of the reviews have 2,600 characters or more.
+LENGTHS = {"cifar10": 1024, "speech_commands": 16000, "bidmc": 4000, "listops": 2000, "imdb": 4096, "aan": 4000}
+SHORTER = {("speech_commands", "sc17-2khz"): 2000, ("bidmc", "sample"): 1000}
+PIXELS = {"pathfinder": 32, "pathx": 128}  # a side
+REVIEWS = 3500  # characters, of the longest in a batch
+HEADER = 128  # bytes of a .npy file before its values
+GUESS = {"train": 10_000, "val": 1000, "test": 1000}  # of a set of the user's own that is not prepared yet
+
+
+@dataclass(frozen=True)
+class Extent:
+    """Examples of each split, and steps of a sequence, about. `sure` is false where no card and no array says so."""
+
+    counts: Mapping[str, int]
+    length: int
+    rate_hz: float | None = None
+    sure: bool = True
+
+    @property
+    def steps(self) -> int:
+        """Steps of all sequences of all splits."""
+        return sum(self.counts.values()) * self.length
+
+
+def extent(data: Choice, task: str) -> Extent:
+    """About how large the data of a task are. Raises UserError for an unknown data set or variant."""
+    if data.name not in LENGTHS and data.name != "pathfinder":
+        return _of_arrays(data, task)
+    options = cards.resolve({"name": data.name, "variant": data.variant, **data.options})
+    counts = dict(cards.load(data.name).variant(data.variant).counts) or dict(GUESS)
+    length = _length(data.name, data.variant, task, options)
+    second = length if data.name == "speech_commands" else None  # a clip lasts a second
+    return Extent(_counts(counts, options), length, second)
+
+
+def _counts(counts: dict[str, int], options: Mapping[str, Any]) -> dict[str, int]:
+    if options.get("count"):  # of all splits together
+        whole = sum(counts.values())
+        counts = {split: round(number * options["count"] / whole) for split, number in counts.items()}
+    if options.get("train_count"):
+        counts["train"] = min(options["train_count"], counts["train"])
+    if options.get("test_count"):
+        counts |= {"val": options["test_count"], "test": options["test_count"]}
+    return counts
+
+
+def _length(name: str, variant: str, task: str, options: Mapping[str, Any]) -> int:
+    if name == "pathfinder":
+        return int(options.get("size") or PIXELS.get(task, 32)) ** 2
+    length = SHORTER.get((name, variant), LENGTHS[name])
+    length = min(length, options.get("max_length", length))
+    if name in ("imdb", "aan") and (name, variant) != ("aan", "original"):
+        length = min(length, REVIEWS)
+    return -(-length // (options.get("decimate", 1) * options.get("pool", 1) ** 2))
+
+
+def _of_arrays(data: Choice, task: str) -> Extent:
+    """Of a user's own data: as they were prepared before, in whatever form; else a guess."""
+    counts = GUESS | dict(cards.load(data.name).variant(data.variant).counts)
+    found = sorted(prepared(data.name, data.variant), key=lambda meta: meta["key"].get("view") != task)
+    if not found:
+        return Extent(counts, LENGTHS["cifar10"], sure=False)
+    facts, files = found[0]["facts"], found[0]["files"]
+    width = 4 if facts.get("classes") is None else 8  # bytes of a target
+    made = {name.removesuffix("/y"): max(1, (file["size"] - HEADER) // width)
+            for name, file in files.items() if name.endswith("/y")}
+    return Extent(counts | made, int(facts["length"] or 1), facts.get("rate_hz"))
+
+
+def prepared(name: str, variant: str) -> Iterator[Meta]:
+    """The descriptions of what is prepared of a variant, as `suite.data.cache.entries`, which imports much more."""
+    try:
+        folders = sorted(places.cache().glob(f"{glob.escape(f'{name}-{variant}-')}*"))
+    except UserError:  # there is no folder for prepared data
+        return
+    for folder in folders:
+        try:
+            meta: Meta = json.loads((folder / "meta.json").read_text())["meta"]
+            if meta["key"]["variant"] == variant:
+                yield meta
+        except (OSError, ValueError, KeyError, TypeError):
+            continue

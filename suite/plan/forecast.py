@@ -1,0 +1,211 @@
+"""How long a plan takes: a number for every shape, from the best source there is, with how far it may be off.
+
+Sources, the best first: this store; a probe on this machine; speeds that the suite ships, of the same shape; those of
+other shapes, of this store or shipped, scaled by counted operations. Shipped speeds of processors are scaled by the
+speed test (`suite.plan.speed_test`), too, which runs only if they are needed.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from suite.config.run_config import RunConfig
+from suite.data.extent import extent
+from suite.plan.estimate import left
+from suite.plan.operations import FITS, Device, seconds_per_epoch
+from suite.plan.plan import Plan
+from suite.plan.speeds import shipped
+
+NEAREST = 3  # shapes whose median speed a shape is scaled from
+FAR = 30.0  # a shape that takes so many times as long as those that it is scaled from is less sure
+THREADS = 0.7  # t threads are t^0.7 times as fast as one
+SHARED = 0.5  # n runs on a GPU take n^0.5 times as long as one alone: between not at all, and one after the other
+
+
+class Origin(StrEnum):
+    """Where the speed of a shape is from."""
+
+    STORE = "past runs of the same shape"
+    PROBE = "a probe on this machine"
+    SHIPPED = "shipped speeds of the same shape"
+    STORE_SCALED = "past runs of other shapes, scaled by counted operations"
+    SHIPPED_SCALED = "shipped speeds, scaled by counted operations"
+    COUNTED = "counted operations alone"
+    EXPECT = "what the grid expects"
+
+
+@dataclass(frozen=True)
+class Speed:
+    """Seconds an epoch; the truth is within `factor` of it, most likely. `source`: folders of kept results."""
+
+    seconds: float
+    origin: Origin
+    factor: float
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What computes: `name` of a GPU ("" for one that is not known), threads of a run, and runs at a time on a GPU.
+
+    pass_seconds: what the speed test gives here; it is called only if a shipped speed of a processor is scaled. None on
+    another machine.
+    """
+
+    device: Device
+    name: str
+    threads: int
+    pass_seconds: Callable[[], float] | None
+    at_once: int = 1
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A measured shape: seconds an epoch on the place of the forecast, if nothing but the shape differs."""
+
+    config: RunConfig
+    seconds: float
+    origin: Origin
+    source: str = ""
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """Times of a plan, in seconds of one slot. `each` is by run, those that would run only; `seed` is of one more seed
+    of all configurations, `seed_runs` how many these are. `speeds` is by shape."""
+
+    place: Place
+    speeds: Mapping[str, Speed]
+    each: Mapping[str, float]
+    seed: float
+    seed_runs: int
+    origins: Mapping[Origin, int] = field(default_factory=dict)  # runs that would run
+    factor: float = 1.0
+
+    @property
+    def seconds(self) -> float:
+        """Of all runs, one at a time."""
+        return sum(self.each.values())
+
+    @property
+    def longest(self) -> tuple[str, float]:
+        """The run that takes longest, by its id, and its time. ("", 0) if nothing would run."""
+        return max(self.each.items(), key=lambda item: item[1], default=("", 0.0))
+
+    def at(self, slots: int) -> float:
+        """The time until all is done with so many runs at a time, at the least."""
+        return max(self.seconds / slots, self.longest[1])
+
+    def sources(self, origin: Origin) -> list[str]:
+        """The folders of kept results that the speeds of one origin are from."""
+        return sorted({name for speed in self.speeds.values() if speed.origin is origin
+                       for name in speed.source.split(", ") if name})
+
+
+def forecast(made: Plan, place: Place, probed: Mapping[str, float] | None = None,
+             known: Mapping[str, float] | None = None) -> Forecast:
+    """The times of a plan. `probed` and `known`: seconds an epoch by shape, of probes here and of the store."""
+    configs = {run.config.shape: run.config for run in made.runs}
+    own = dict(made.speeds if known is None else known)
+    references = [*_of_store(configs, own), *_shipped(place, configs, own, probed or {})]
+    expected = _expected(made)
+    speeds = {}
+    for shape, config in configs.items():
+        if shape in own:
+            speeds[shape] = Speed(own[shape], Origin.STORE, 1.3)
+        elif probed and shape in probed:
+            shared = place.at_once ** SHARED if place.device is Device.GPU else 1.0
+            speeds[shape] = Speed(probed[shape] * shared, Origin.PROBE, 1.5)
+        elif shape in expected:
+            speeds[shape] = Speed(expected[shape], Origin.EXPECT, 3.0)
+        else:
+            speeds[shape] = _from_others(config, place, references)
+    return _summed(made, place, speeds)
+
+
+def _summed(made: Plan, place: Place, speeds: Mapping[str, Speed]) -> Forecast:
+    plain = {shape: speed.seconds for shape, speed in speeds.items()}
+    each = {run.run_id: left(run, made.states[run.run_id], made.until, plain) or 0.0 for run in made.todo}
+    origins: dict[Origin, int] = {}
+    for run in made.todo:
+        origin = speeds[run.config.shape].origin
+        origins[origin] = origins.get(origin, 0) + 1
+    # How far the sum is off: that of the runs that matter, which are off in the same direction.
+    whole = sum(each.values())
+    factor = sum(each[run.run_id] * speeds[run.config.shape].factor for run in made.todo) / whole if whole else 1.0
+    first = [run for run in made.runs if run.config.seed == made.runs[0].config.seed]
+    seed = sum(min(made.until or run.config.train.epochs, run.config.train.epochs) * plain[run.config.shape]
+               for run in first)
+    return Forecast(place, speeds, each, seed, len(first), origins, factor)
+
+
+def _expected(made: Plan) -> dict[str, float]:
+    """Seconds of a measurement, if the author of the grid says how long they all take."""
+    found: dict[str, float] = {}
+    for grid in made.grids:
+        if grid.expect.minutes and all(run.config.kind == "bench" for run in grid.runs):
+            found |= {run.config.shape: 60 * grid.expect.minutes / len(grid.runs) for run in grid.runs}
+    return found
+
+
+def _of_store(configs: Mapping[str, RunConfig], own: Mapping[str, float]) -> list[Reference]:
+    return [Reference(config, own[shape], Origin.STORE_SCALED) for shape, config in configs.items()
+            if shape in own and config.kind == "train"]
+
+
+def _shipped(place: Place, configs: Mapping[str, RunConfig], own: Mapping[str, float],
+             probed: Mapping[str, float]) -> list[Reference]:
+    """What the suite ships of such a device, as fast as this machine is. The speed test runs if any of it is needed."""
+    if all(shape in own or shape in probed for shape in configs):
+        return []
+    found = []
+    for one in shipped().of(place.device):
+        measured = shipped().devices[one.device].pass_seconds
+        scale = place.pass_seconds() / measured if place.pass_seconds and measured else 1.0
+        if place.device is Device.GPU:
+            scale = (place.at_once / one.at_once) ** SHARED
+        else:
+            scale *= place.threads ** -THREADS
+        found.append(Reference(one.config, one.seconds * scale, Origin.SHIPPED_SCALED, one.source))
+    return found
+
+
+def _from_others(config: RunConfig, place: Place, references: Sequence[Reference]) -> Speed:
+    """The speed of a shape from those of others: of the same shape, else of those that are nearest in their time."""
+    device = Device.CPU if config.model.name in FITS else place.device  # a classical model is fitted on the processor
+    nominal = seconds_per_epoch(config, device)
+    if config.kind == "bench" or config.model.name in FITS:
+        return Speed(nominal, Origin.COUNTED, 5.0)
+    for one in references:
+        if one.config.shape == config.shape:
+            return Speed(one.seconds, Origin.SHIPPED, 2.0 * _doubt(place), one.source)
+    counted = [(one, nominal / seconds_per_epoch(one.config, device)) for one in references]
+    counted.sort(key=lambda pair: (_strangeness(pair[0], config), abs(math.log(pair[1]))))
+    first = counted[0][0]
+    near = [pair for pair in counted[:NEAREST] if pair[0].origin == first.origin]
+    jump = max(max(times, 1 / times) for _, times in near)
+    factor = 4.0 if first.config.model.name != config.model.name else 2.0 if jump < FAR else 3.0
+    if ":" in config.model.name or not extent(config.data, config.task).sure:
+        factor = 10.0
+    sources = dict.fromkeys(one.source for one, _ in near)
+    return Speed(statistics.median(one.seconds * times for one, times in near), first.origin, factor * _doubt(place),
+                 ", ".join(filter(None, sources)))
+
+
+def _strangeness(reference: Reference, config: RunConfig) -> int:
+    """0 for a model of the same family of this store, 1 for a shipped one, 2 for another family."""
+    if reference.config.model.name != config.model.name:
+        return 2
+    return int(reference.origin is not Origin.STORE_SCALED)
+
+
+def _doubt(place: Place) -> float:
+    """How much less sure a shipped speed is elsewhere: of a GPU, of another one, or of another machine's processor."""
+    if place.device is Device.GPU:
+        known = any(one.device == place.name for one in shipped().of(Device.GPU))
+        return 1.5 if known else 2.0
+    return 1.0 if place.pass_seconds else 1.5
