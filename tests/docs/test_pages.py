@@ -71,8 +71,8 @@ def test_commands_that_look_work_on_the_kept_quickstart(tmp_path: Path, monkeypa
             tried.add(key)
             assert main([*words, "--store", "results/quickstart/store", *out]) == 0, (words, capsys.readouterr().err)
     assert {words[0] for words in tried} == LOOKS
-    told = capsys.readouterr().out
-    assert "would run: 0" in told and "30 done" in told and "best val/accuracy 0.3900 in epoch 5" in told
+    printed = capsys.readouterr().out
+    assert "would run: 0" in printed and "30 done" in printed and "best val/accuracy 0.3900 in epoch 5" in printed
 
 
 def test_each_command_is_named_on_the_first_page() -> None:
@@ -172,7 +172,7 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_commands_that_run_work_on_a_shortened_quickstart(tmp_path: Path) -> None:
     where, out = ["--store", str(tmp_path / "runs")], ["--out", str(tmp_path / "reports")]
-    told = ""
+    printed = ""
     for words in commands(ROOT / "docs/index.md"):
         if words[0] != "grids/quickstart.yaml" and words[0] != "status":
             continue
@@ -180,8 +180,8 @@ def test_commands_that_run_work_on_a_shortened_quickstart(tmp_path: Path) -> Non
         done = subprocess.run([sys.executable, "run_grid.py", *words, *more], cwd=ROOT, capture_output=True, text=True,
                               timeout=300)
         assert done.returncode == 0 and "Traceback" not in done.stderr, (words, done.stderr)
-        told += done.stdout
-    assert "S4D-Real" in told and "±" in told and "quickstart.md" in told and "8 done" in told
+        printed += done.stdout
+    assert "S4D-Real" in printed and "±" in printed and "quickstart.md" in printed and "8 done" in printed
     for name in ("quickstart.md", "quickstart.tex", "index.html", "quickstart.cells.json"):
         assert (tmp_path / "reports" / name).stat().st_size > 500, name
     assert list((tmp_path / "reports/figures").glob("quickstart*.png"))
