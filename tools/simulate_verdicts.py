@@ -2,16 +2,18 @@
 
 Each scenario is a family of claims with the spreads and effects of kept runs. An experiment draws every seed of every
 row, shows the first `start`, and then does as `--decide` does: one more seed of the rows of claims without a final
-word. Prints, for each scenario, how often all real effects are supported, how often any verdict is false, and how many
-runs it took.
+word. Prints, for each scenario, how often all real effects are supported, how often any verdict is false, how many
+runs it took, and whether that meets its target. A second table has families that are tested once, at three seeds.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 import numpy as np
 
@@ -24,6 +26,25 @@ from suite.report.statistics.contrast import summarise
 
 ACCURACY = metric("val/accuracy", "")
 PLAN = LooksPlan(start=3, most=10)
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a scenario should keep to: shares of experiments, as `Rates` has them, and mean runs."""
+
+    found: float = 0.0
+    false: float = 1.0
+    runs: float = math.inf
+
+    def missed(self, made: Rates, errors: float = 0.0) -> list[str]:
+        """What the rates do not keep to, even with so many standard errors in their favour."""
+        def error(share: float) -> float:
+            return errors * math.sqrt(share * (1 - share) / made.rounds)
+
+        found = [f"found {made.found:.3f} < {self.found:g}"] if made.found < self.found - error(self.found) else []
+        found += [f"false {made.false:.3f} > {self.false:g}"] if made.false > self.false + error(self.false) else []
+        return found + ([f"runs {made.runs:.1f} > {self.runs:g}"]
+                        if made.runs > self.runs + errors * made.runs_error else [])
 
 
 @dataclass(frozen=True)
@@ -41,10 +62,17 @@ class Scenario:
     by_seed: bool = False
     seed_spread: float = 0.0
     rules: Family = Family(looks=PLAN)
+    target: Target = Target()
 
-    def null(self, name: str = "") -> Scenario:
-        """The same without any effect."""
-        return replace(self, name=name or f"{self.name}, no effects", means={})
+    def null(self, name: str = "", false: float = 0.065) -> Scenario:
+        """The same without any effect, in which so many experiments at most have a false verdict."""
+        return replace(self, name=name or f"{self.name}, no effects", means={}, target=Target(false=false))
+
+    def once(self, variance: Literal["column", "cell"], points: float = 0.0) -> Scenario:
+        """The same tested once at three seeds, where left is worse by so many points in each claim."""
+        means = {(column, left): self.means.get((column, left), 0.0) - points for left, _, column in self.claims} \
+            if points else {}
+        return replace(self, name=f"{self.name}, {variance}", means=means, rules=Family(variance=variance))
 
     @property
     def stated(self) -> list[Stated]:
@@ -59,6 +87,22 @@ class Scenario:
         return self.means.get((column, left), 0.0) - self.means.get((column, right), 0.0)
 
 
+@dataclass(frozen=True)
+class Seeded(Datum):
+    """A datum that keeps what it was asked for: `known` is shared by all of a cell, whose seeds come in one order."""
+
+    known: dict[tuple[int, ...], Datum] = field(default_factory=dict, compare=False)
+
+    def at(self, seeds: Sequence[int]) -> Datum:
+        """The same of these seeds only."""
+        key = tuple(seeds)
+        if any(seed not in self.values for seed in key):
+            return super().at(seeds)
+        if key not in self.known:
+            self.known[key] = super().at(seeds)
+        return self.known[key]
+
+
 @dataclass
 class Drawn:
     """One experiment: all values by column and row, of which the first `shown` are there."""
@@ -67,6 +111,7 @@ class Drawn:
     shown: dict[tuple[str, str], int]
     names: tuple[str, ...]
     made: dict[tuple[str, str, int], Datum] = field(default_factory=dict)
+    known: dict[tuple[str, str], dict[tuple[int, ...], Datum]] = field(default_factory=dict)
     profile = "paper"
     seeds: Sequence[int] = range(PLAN.most)
 
@@ -75,8 +120,8 @@ class Drawn:
         n = self.shown[column, row]
         if (column, row, n) not in self.made:
             there = self.values[column, row][:n].tolist()
-            self.made[column, row, n] = Datum(ACCURACY, summarise(there), dict(enumerate(there)), planned=n,
-                                              model="ssm")
+            self.made[column, row, n] = Seeded(ACCURACY, summarise(there), dict(enumerate(there)), planned=n,
+                                               model="ssm", known=self.known.setdefault((column, row), {}))
         return self.made[column, row, n]
 
     def published(self, claim: Claim, row: str, column: str) -> None:
@@ -110,6 +155,8 @@ def decide(scenario: Scenario, drawn: Drawn, stated: Sequence[Stated]) -> tuple[
     """As `--decide`: one more seed of the rows of open claims, until each has a final word."""
     while True:
         verdicts = judge(stated, drawn)
+        if not scenario.rules.looks:
+            return verdicts
         cells = {(column, row) for verdict in verdicts if not verdict.final
                  for row, column in verdict.claim.cells}
         if not cells:
@@ -123,53 +170,71 @@ def decide(scenario: Scenario, drawn: Drawn, stated: Sequence[Stated]) -> tuple[
 
 @dataclass(frozen=True)
 class Rates:
-    """Shares of experiments: `found` all real effects were supported, `false` any verdict was false; and mean runs."""
+    """Shares of experiments: `found` all real effects were supported, `false` any verdict was false; and mean runs.
+
+    `power`: the share of the real effects that were supported, each for itself. `words`: shares of claims.
+    """
 
     found: float
     false: float
     runs: float
+    runs_error: float
+    power: float
     words: Mapping[str, float]
+    rounds: int
 
 
 def rates(scenario: Scenario, rounds: int, seed: int = 0) -> Rates:
     """The rates of a scenario over so many experiments."""
     generator, stated = np.random.default_rng(seed), scenario.stated
     effects = [scenario.effect(claim) for claim in scenario.claims]
-    found = false = runs = 0
+    found = false = supported = 0
+    runs = np.zeros(rounds)
     words: dict[str, int] = {}
-    for _ in range(rounds):
+    for i in range(rounds):
         drawn = draw(scenario, generator)
         verdicts = decide(scenario, drawn, stated)
         told = [verdict.verdict for verdict in verdicts]
-        found += all(word == "supported" for word, effect in zip(told, effects, strict=True) if effect < 0)
+        right = [word == "supported" for word, effect in zip(told, effects, strict=True) if effect < 0]
+        found, supported = found + all(right), supported + sum(right)
         false += any((word == "supported" and effect >= 0) or (word == "contradicted" and effect <= 0)
                      for word, effect in zip(told, effects, strict=True))
-        runs += sum(drawn.shown.values())
+        runs[i] = sum(drawn.shown.values())
         for word in told:
             words[word] = words.get(word, 0) + 1
-    return Rates(found / rounds, false / rounds, runs / rounds,
-                 {word: count / rounds / len(effects) for word, count in sorted(words.items())})
+    real = max(sum(effect < 0 for effect in effects), 1)
+    return Rates(found / rounds, false / rounds, float(runs.mean()), float(runs.std()) / math.sqrt(rounds),
+                 supported / rounds / real,
+                 {word: count / rounds / len(effects) for word, count in sorted(words.items())}, rounds)
 
 
 QUICK_ROWS = ("Lin", "Inv", "LegS", "Real", "x100")
 QUICKSTART = Scenario(  # pooled deviations and effects of the kept quickstart
     "quickstart", QUICK_ROWS, {"sCIFAR": 1.09, "SC": 1.68},
     tuple((left, "Lin", column) for left in ("Real", "x100") for column in ("sCIFAR", "SC")),
-    {("sCIFAR", "Real"): -2.10, ("sCIFAR", "x100"): -3.67, ("SC", "Real"): -4.46, ("SC", "x100"): -5.65})
+    {("sCIFAR", "Real"): -2.10, ("sCIFAR", "x100"): -3.67, ("SC", "Real"): -4.46, ("SC", "x100"): -5.65},
+    target=Target(found=0.94, runs=40))
 INIT_ROWS = ("Lin", "x0.01", "x100", "Inv", "Inv2", "Quad", "Random", "Real")
 INITS = Scenario(  # seeds as blocks: the residual deviation of the 42 kept runs of this column; a seed moves it by 1.3
     "first-epoch-inits", INIT_ROWS, {"x": 0.94},
     (("x0.01", "Lin", "x"), ("x100", "Lin", "x"), ("Inv2", "Inv", "x"), ("Quad", "Inv", "x"), ("Random", "Inv", "x"),
      ("Real", "Inv", "x")),
     {("x", "x0.01"): -9.89, ("x", "x100"): -7.93, ("x", "Inv2"): -1.95, ("x", "Random"): -8.53, ("x", "Real"): -4.41},
-    by_seed=True, seed_spread=1.3)
+    by_seed=True, seed_spread=1.3, target=Target(found=0.90, runs=31))
 KEPT_SPREADS = {"sCIFAR": {"Lin": 0.61, "Inv": 1.05, "LegS": 0.91, "Real": 1.33, "x100": 1.35},
                 "SC": {"Lin": 0.68, "Inv": 2.46, "LegS": 2.06, "Real": 0.26, "x100": 1.80}}
 WIDE = replace(INITS, name="first-epoch-inits, with the deviation of its own 24 runs", spread={"x": 1.16})
-UNEQUAL = replace(QUICKSTART.null("unequal variances, ratios of the kept runs, no effects"), spread=KEPT_SPREADS)
-TWICE = replace(QUICKSTART.null("both tested rows twice the spread of the others, no effects"), spread={
+UNEQUAL = replace(QUICKSTART.null("unequal variances, ratios of the kept runs, no effects", 0.075), spread=KEPT_SPREADS)
+TWICE = replace(QUICKSTART.null("both tested rows twice the spread of the others, no effects", 0.10), spread={
     column: dict.fromkeys(QUICK_ROWS, 1.0) | {"Real": 2.0, "x100": 2.0} for column in ("sCIFAR", "SC")})
-ALL = (QUICKSTART, QUICKSTART.null(), INITS, INITS.null(), WIDE, UNEQUAL, TWICE)
+PRINTED = Scenario(  # the deviations of table 4, which the guard does not let be pooled
+    "deviations as printed in table 4, no effects", ("S4-LegS", "S4-FouT", "S4D-LegS", "S4D-Inv", "S4D-Lin"),
+    {"sCIFAR": {"S4-LegS": 0.43, "S4-FouT": 0.25, "S4D-LegS": 1.69, "S4D-Inv": 0.06, "S4D-Lin": 0.03}},
+    tuple((left, "S4-LegS", "sCIFAR") for left in ("S4D-LegS", "S4D-Inv", "S4D-Lin")), target=Target(false=0.075))
+ALL = (QUICKSTART, QUICKSTART.null(), INITS, INITS.null(), WIDE, UNEQUAL, TWICE, PRINTED)
+ONCE = {  # claims tested once: any false verdict without effects, and the power of a claim at three points
+    "quickstart, Welch's t": (QUICKSTART, "cell"), "quickstart, pooled": (QUICKSTART, "column"),
+    "first-epoch-inits, paired t": (INITS, "cell"), "first-epoch-inits, seeds as blocks": (INITS, "column")}
 
 
 def main() -> None:
@@ -178,13 +243,19 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2_000, help="experiments for each scenario (default: 2000)")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    print(f"{'scenario':<62} {'all found':>9} {'any false':>9} {'runs':>6}  words, share of claims")
+    print(f"{'scenario':<62} {'all found':>9} {'any false':>9} {'runs':>6}  against the target; words, share of claims")
     for scenario in ALL:
         started = time.monotonic()
         made = rates(scenario, args.rounds, args.seed)
         words = ", ".join(f"{word} {share:.3f}" for word, share in made.words.items())
-        print(f"{scenario.name:<62} {made.found:>9.3f} {made.false:>9.4f} {made.runs:>6.1f}  {words}"
-              f"  ({time.monotonic() - started:.0f} s)")
+        against = ", ".join(scenario.target.missed(made)) or "met"
+        print(f"{scenario.name:<62} {made.found:>9.3f} {made.false:>9.4f} {made.runs:>6.1f}  {against}; {words}"
+              f"  ({time.monotonic() - started:.0f} s)", flush=True)
+    print(f"\n{'tested once, at three seeds':<62} {'any false':>9} {'power':>9}")
+    for name, (scenario, variance) in ONCE.items():
+        false = rates(scenario.null().once(variance), args.rounds, args.seed).false
+        power = rates(scenario.null().once(variance, 3.0), args.rounds, args.seed).power
+        print(f"{name:<62} {false:>9.4f} {power:>9.3f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -78,6 +78,8 @@ def _verbs_that_run(verb: AddVerb) -> None:
                             "(default: reports)")
         parser.add_argument("--wait", action="store_true", help="wait until the jobs of a cluster have ended, then "
                             "write the report; Ctrl-C ends the waiting, not the jobs")
+        parser.add_argument("--download", action="store_true", help="also download data of more than 200 MB that are "
+                            "missing; with --executor slurm, before the jobs are submitted")
         _decide_option(parser, "cli.decide:decide", "add seeds, of the rows of undecided claims only, until each claim "
                        "has a final word")
         parser.add_argument("--hours", type=_positive, metavar="H", help="with --decide: stop after this time; the "
@@ -109,8 +111,8 @@ def _verbs_that_look(verb: AddVerb) -> None:
     _run_options(plan)
     _cluster_options(plan)
     _budget_options(status)
-    status.add_argument("--watch", action="store_true", help="until nothing goes on any more; Ctrl-C ends the watching "
-                        "only")
+    status.add_argument("--watch", action="store_true", help="a live table until nothing goes on any more; q ends the "
+                        "watching; without a terminal, lines at each change")
     report = verb("report", "cli.report:report", "tables, plots and verdicts of what there is so far")
     _grid_options(report, "*")
     report.add_argument("--check", type=Path, metavar="DIR", help="write nothing; say what differs between the "
@@ -138,7 +140,7 @@ def _verbs_that_look(verb: AddVerb) -> None:
 
 
 def _verbs_without_grids(verb: AddVerb) -> None:
-    figures = verb("figures", "cli.figures:write", "figures 1 to 5 of the paper, computed anew: PDF, SVG, PNG")
+    figures = verb("figures", "cli.figures:write", "draw figures 1 to 5 of the paper from their formulas")
     figures.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR",
                          help="default: reports/figures")
     theory = verb("theory", "cli.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
@@ -152,6 +154,7 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")
     doctor = verb("doctor", "cli.doctor:check", "checks this machine: packages, threads, GPUs, data, store")
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    doctor.add_argument("--verbose", action="store_true", help="also every package, and where data are looked for")
     schema = verb("schema", "cli.schema:write", "writes the JSON Schema of grid files, for editors")
     schema.add_argument("--out", type=Path, default=Path("grids/schema.json"), metavar="FILE")
 

@@ -9,12 +9,17 @@ import sys
 import tempfile
 import tomllib
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite import machine
-from suite.cli.requests import StoreRequest
-from suite.data import cards
+from suite.cli.data_list import Group, standing
+from suite.cli.requests import DoctorRequest
+from suite.data import cards, places
+from suite.data.card import Variant
+from suite.data.parquet import same_rows
 from suite.errors import UserError
 from suite.files import atomic, resources
 from suite.files.outer import OuterError, call
@@ -24,25 +29,63 @@ if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
-OK, ABSENT, WARNING, MISSING = "ok", "-", "WARNING", "MISSING"  # ABSENT: not here, and only some runs want it
-Finding = tuple[str, str]  # one of these words, and what was found
 
 
-def check(request: StoreRequest) -> int:
-    """Prints every finding; returns 1 where something that a run needs is missing."""
+class Word(StrEnum):
+    """OK. ABSENT: not here, and only some runs want it. WARNING. MISSING: no run is possible."""
+
+    OK = "ok"
+    ABSENT = "-"
+    WARNING = "WARNING"
+    MISSING = "MISSING"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What was found, in a line; `detail`, with places, where the user asks for all. `package`: one of many."""
+
+    word: Word
+    text: str
+    detail: str = ""
+    group: Group | None = None
+    package: bool = False
+
+    @property
+    def heading(self) -> Group:
+        """The group that it is listed in."""
+        return self.group or (Group.HERE if self.word is Word.OK else Group.BY_HAND)
+
+
+def check(request: DoctorRequest) -> int:
+    """Prints what was found, in groups, or, verbose, all of it; returns 1 if something that a run needs is missing."""
     findings = [*_python(), *_torch(), *_store(request.store), *_slurm(), *_data()]
-    for word, text in findings:
-        print(f"{word:<7}  {text}")
-    return 1 if any(word == MISSING for word, _ in findings) else 0
+    if request.verbose:
+        for one in findings:
+            print(f"{one.word:<7}  {one.detail or one.text}")
+    else:
+        _print_groups(findings)
+    return 1 if any(one.word is Word.MISSING for one in findings) else 0
+
+
+def _print_groups(findings: list[Finding]) -> None:
+    good = [one for one in findings if one.package and one.word is Word.OK]
+    shown = [one for one in findings if one not in good]
+    shown.insert(1, Finding(Word.OK, f"{len(good)} packages, in versions that will do"))
+    for group in Group:
+        lines = [f"  {one.word + '  ' if one.word in (Word.WARNING, Word.MISSING) else ''}{one.text}" for one in shown
+                 if one.heading is group]
+        if lines:
+            print(group.heading(", if a run wants it"), *lines, sep="\n")
+    print("`doctor --verbose`: every package, and where each data set is looked for")
 
 
 def _python() -> Iterator[Finding]:
     new = sys.version_info >= (3, 11)
-    yield OK if new else MISSING, f"Python {platform.python_version()} (3.11 or later is needed)"
+    yield Finding(Word.OK if new else Word.MISSING, f"Python {platform.python_version()} (3.11 or later is needed)")
     try:
         from packaging.requirements import Requirement
     except ImportError:  # several of the packages that are needed bring it
-        yield MISSING, "packages: pip install -c constraints.txt -e ."
+        yield Finding(Word.MISSING, "packages: pip install -c constraints.txt -e .")
         return
     for requirement in map(Requirement, _requirements()):
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
@@ -63,10 +106,11 @@ def _package(requirement: Requirement) -> Finding:
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return MISSING, f"{name}: pip install -c constraints.txt {name}"
+        return Finding(Word.MISSING, f"{name}: pip install -c constraints.txt {name}")
     if not requirement.specifier.contains(version, prereleases=True):
-        return MISSING, f"{name} {version} ({requirement.specifier} is needed): pip install -c constraints.txt {name}"
-    return OK, f"{name} {version}"
+        return Finding(Word.MISSING, f"{name} {version} ({requirement.specifier} is needed): pip install -c "
+                       f"constraints.txt {name}")
+    return Finding(Word.OK, f"{name} {version}", package=True)
 
 
 def _torch() -> Iterator[Finding]:
@@ -74,9 +118,10 @@ def _torch() -> Iterator[Finding]:
         import torch
     except ImportError:
         return
-    yield OK, f"{machine.usable_cpus()} cores, {torch.get_num_threads()} threads by default"
+    yield Finding(Word.OK, f"cores: {machine.usable_cpus()}; threads by default: {torch.get_num_threads()}")
     names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield OK if names else ABSENT, "GPUs: " + (", ".join(names) or "none, runs use the CPU")
+    yield Finding(Word.OK if names else Word.ABSENT, "GPUs: " + (", ".join(names) or "none, runs use the CPU"),
+                  group=Group.HERE)
 
 
 def _store(root: Path) -> Iterator[Finding]:
@@ -88,44 +133,56 @@ def _store(root: Path) -> Iterator[Finding]:
     except OSError:
         writable = False
     free = shutil.disk_usage(folder).free / 1e9
-    word = OK if writable and free > 1 else MISSING
-    yield word, f"store {root}: {'' if writable else 'NOT '}writable, {free:.0f} GB free"
+    word = Word.OK if writable and free > 1 else Word.MISSING
+    yield Finding(word, f"store {root}: {'' if writable else 'NOT '}writable, {free:.0f} GB free")
 
 
 def _slurm() -> Iterator[Finding]:
     if shutil.which("sbatch") is None:
-        yield ABSENT, "SLURM: not on this machine; only --executor slurm needs it"
+        yield Finding(Word.ABSENT, "SLURM: not on this machine; only --executor slurm needs it")
         return
     try:
         done = call(["scontrol", "ping"], timeout_s=20)
         answer, fault = done.text if done.ok else "", done.complaint
     except OuterError as error:
         answer, fault = "", str(error)
-    told = answer or f"does not answer, and only --executor slurm needs it: {fault}"
-    yield OK if answer else ABSENT, f"SLURM: {' '.join(told.split())[:200]}"
+    told = answer or "does not answer, and only --executor slurm needs it"
+    yield Finding(Word.OK if answer else Word.ABSENT, f"SLURM: {' '.join(told.split())[:110]}",
+                  f"SLURM: {' '.join((answer or f'{told}: {fault}').split())[:200]}")
 
 
 def _data() -> Iterator[Finding]:
     folder = folder_in("SUITE_DATA")
     if folder and not (cards.CARDS.parent / folder).is_dir():
-        yield WARNING, f"SUITE_DATA is {folder}, which is no folder: no data are found there"
+        yield Finding(Word.WARNING, "SUITE_DATA names no folder: no data are found there",
+                      f"SUITE_DATA is {folder}, which is no folder: no data are found there")
+    try:
+        places.cache()
+    except UserError as error:
+        yield Finding(Word.MISSING, f"SUITE_CACHE: {error.problems[0].what}; {error.problems[0].fix}")
+        return
     for name in cards.names():
         for variant_name, variant in cards.load(name).variants.items():
-            word, state = _variant(variant)
-            yield word, f"data {name}, variant {variant_name}: {state}"
+            found = _variant(variant)
+            told, where = f"data {name}, variant {variant_name}: ", standing(name, variant_name)
+            bad = found.word in (Word.WARNING, Word.MISSING)
+            yield replace(found, text=told + found.text if bad else where.line, detail=told + found.detail,
+                          group=Group.BY_HAND if bad else where.group)
 
 
-def _variant(variant: cards.Variant) -> Finding:
+def _variant(variant: Variant) -> Finding:
+    """What is found of a variant; the text is for what is wrong with it."""
     if not variant.files:  # from the hub, which is not asked, or made when a run needs it
-        return ABSENT if variant.hub else OK, variant.get
+        return Finding(Word.ABSENT if variant.hub else Word.OK, "", variant.get)
     for file in variant.files.values():
         # Only what lies in a clone must be there; the rest is the user's choice, or has no licence to go along.
         try:
             path = file.find()
         except UserError as error:
-            word = MISSING if file.ours and not resources.is_installed() else ABSENT
-            return word, f"not here: {error.problems[0].what}. {variant.get}"
-        if file.sha256 and atomic.sha256_of(path) != file.sha256:
-            return (MISSING if file.ours else WARNING,
-                    f"{path} is not the file that the card describes (sha256 differs). {variant.get}")
-    return OK, "found"
+            word = Word.MISSING if file.ours and not resources.is_installed() else Word.ABSENT
+            return Finding(word, "its files are not here", f"not here: {error.problems[0].what}. {variant.get}")
+        if file.sha256 and atomic.sha256_of(path) != file.sha256 and not same_rows(path, file):
+            return Finding(Word.MISSING if file.ours else Word.WARNING,
+                           f"{path.name} is not the file that the card describes",
+                           f"{path} is not the file that the card describes (sha256 differs). {variant.get}")
+    return Finding(Word.OK, "", "found")

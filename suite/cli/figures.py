@@ -1,4 +1,4 @@
-"""The command figures: figures 1 to 5 of the paper, computed anew."""
+"""The command figures: draws figures 1 to 5 of the paper from their formulas."""
 
 from __future__ import annotations
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from types import TracebackType
@@ -10,13 +11,16 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from suite.cli.standing import Standings
 from suite.grid.model import GridRun
 from suite.plan.estimate import clock
 from suite.plan.plan import Plan
 from suite.store.records import Beat
 from suite.store.state import RunState, State
+from suite.store.store import Store
 
 SURE = 30.0  # seconds after which the speed of a run is believed
+READ_S = 2.0  # between two looks at the metric of a run
 QUIET = 15.0  # seconds between two lines where the output is not a terminal
 
 
@@ -26,7 +30,9 @@ class Progress:
     A listener of the launcher (`suite.launch.listener.Listener`).
     """
 
-    def __init__(self, plan: Plan, slots: int, console: Console | None = None, timeout_s: float | None = None) -> None:
+    def __init__(self, plan: Plan, slots: int, console: Console | None = None, timeout_s: float | None = None,
+                 store: Store | None = None) -> None:
+        """`store`: where the runs are, so that their metrics can be shown."""
         self.console = console or Console(file=sys.stderr, highlight=False)
         self.plan = plan
         self.slots = slots
@@ -38,6 +44,8 @@ class Progress:
         self.epochs = {run.run_id: float(plan.states[run.run_id].epochs) for run in plan.todo}
         self.seconds: dict[str, float] = {}  # shape -> seconds an epoch, as measured in this launch
         self.ended_runs: set[str] = set()
+        self.standings = Standings(store) if store else None
+        self.metrics: dict[str, tuple[float, str]] = {}  # run -> when its metric was read, and the metric in words
         self.bars = Bars(TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
                          TextColumn("{task.fields[told]}", markup=False), console=self.console)
         self.tasks: dict[str, TaskID] = {}
@@ -74,7 +82,8 @@ class Progress:
         if run.run_id in self.tasks:
             target = self.target[run.run_id]
             self.bars.update(self.tasks[run.run_id], completed=self.epochs[run.run_id],
-                             told=f"epoch {min(int(self.epochs[run.run_id]) + 1, target)}/{target}")
+                             told=f"epoch {min(int(self.epochs[run.run_id]) + 1, target)}/{target}"
+                                  + self._metric(run))
         self._tell_total()
 
     def ended(self, run: GridRun, state: RunState) -> None:
@@ -89,6 +98,7 @@ class Progress:
             self.bars.remove_task(self.tasks.pop(run.run_id))
         what = f"[{len(self.ended_runs)}/{len(self.target)}] {run.name}: {state.label}"
         what += f" ({state.detail})" if state.detail else ""
+        what += self._standing(run)
         if state.name == State.FAILED or not self.console.is_terminal:
             self.console.print(f"{what}, {self._left()}", markup=False, soft_wrap=True)
             self.last_line = time.monotonic()
@@ -97,6 +107,19 @@ class Progress:
     def told(self, message: str) -> None:
         """Something that the user should know, in a line."""
         self.console.print(message, markup=False, soft_wrap=True)
+
+    def _metric(self, run: GridRun) -> str:
+        """The metric of a run under way, read again every few seconds."""
+        now = time.monotonic()
+        read, words = self.metrics.get(run.run_id, (-math.inf, ""))
+        if now - read > READ_S:
+            words = self._standing(run, values=True)
+            self.metrics[run.run_id] = now, words
+        return words
+
+    def _standing(self, run: GridRun, values: bool = False) -> str:
+        found = self.standings.of(run) if self.standings else None
+        return "" if found is None else f", {found.values if values else found.words}"
 
     def _target(self, run: GridRun) -> int:
         return min(self.plan.until or run.config.train.epochs, run.config.train.epochs)

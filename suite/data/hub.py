@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from suite.data.cards import Hub
+from suite.data.card_file import Hub
 from suite.errors import UserError
 
 
@@ -40,8 +40,8 @@ def check(hub: Hub, place: str, ways: str) -> None:
 
 def is_here(hub: Hub) -> bool:
     """Whether this revision of the data set is in the local cache of the hub; looks at the folder only."""
-    caches = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser()
-    home = Path(os.environ.get("HF_HOME") or caches / "huggingface")
+    caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  # no home: no error
+    home = Path(os.environ.get("HF_HOME") or Path(caches, "huggingface"))
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
     return (cache / f"datasets--{hub.repo.replace('/', '--')}" / "snapshots" / hub.revision).is_dir()
 

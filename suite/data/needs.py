@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
-from suite.data import cards, download
+from suite.data import cards, lacking
+from suite.data.card import Variant
 from suite.data.extent import extent, prepared
 
 if TYPE_CHECKING:
@@ -57,22 +58,22 @@ class _Plain:
     name_source: str = ""
 
 
-def needs(configs: Iterable[download.Config]) -> list[Need]:
+def needs(configs: Iterable[lacking.Config]) -> list[Need]:
     """What the runs with these configurations need, a variant of a data set each. Reads no data, asks no network.
 
     Raises UserError for an unknown data set or option.
     """
-    groups: dict[tuple[str, str], dict[str, download.Config]] = {}
+    groups: dict[tuple[str, str], dict[str, lacking.Config]] = {}
     for config in configs:
         if config.kind == "train":
             alike = f"{config.task} {sorted(config.data.options.items())}"
             groups.setdefault((config.data.name, config.data.variant), {})[alike] = config
     unpacked: set[str] = set()
     return [_need(one, [*groups[one.name, one.variant].values()], unpacked)
-            for one in download.needed(config for group in groups.values() for config in group.values())]
+            for one in lacking.needed(config for group in groups.values() for config in group.values())]
 
 
-def _need(needed: download.Needed, configs: Sequence[download.Config], unpacked: set[str]) -> Need:
+def _need(needed: lacking.Needed, configs: Sequence[lacking.Config], unpacked: set[str]) -> Need:
     card = cards.load(needed.name).variant(needed.variant)
     standing = Standing.HERE if needed.here else Standing.USER if needed.by_hand else Standing.DOWNLOAD
     arrays = list(_to_prepare(card, configs))
@@ -83,14 +84,14 @@ def _need(needed: download.Needed, configs: Sequence[download.Config], unpacked:
                 " ".join(card.get.split()) if standing is Standing.USER else "")
 
 
-def _files(needed: download.Needed, card: cards.Variant, unpacked: set[str]) -> int:
+def _files(needed: lacking.Needed, card: Variant, unpacked: set[str]) -> int:
     """Bytes that a download takes on the disk; of an archive also the parts that are kept."""
     addresses = [address for name in needed.files if name in card.files and (address := card.address(name))]
     kept = sum(int(one.unpacked_mb * 1e6) for one in addresses if one.member)
     return needed.bytes + kept
 
 
-def _to_prepare(card: cards.Variant, configs: Iterable[download.Config]) -> Iterator[int]:
+def _to_prepare(card: Variant, configs: Iterable[lacking.Config]) -> Iterator[int]:
     """Bytes of each set of arrays that is not in the cache yet. The card knows those of its largest task."""
     seen: set[str] = set()
     for config in configs:

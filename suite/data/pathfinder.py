@@ -8,19 +8,15 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
-import threading
-import time
-from collections.abc import Generator, Iterator, Sequence
-from concurrent.futures import BrokenExecutor
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 
 from suite import machine
-from suite.data import cache, cards, splits
+from suite.data import cache, cards, splits, workers
 from suite.data.drawing import render
 from suite.data.prepared_types import Facts, Prepared
 from suite.data.progress_bar import track
@@ -103,39 +99,9 @@ def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Generat
                if read_part(part_path(folder, number), len(part), geometry.size) is None]
     yield from parts.keys() - missing
     work = [(geometry, seed, parts[number], part_path(folder, number), number) for number in missing]
-    workers = min(machine.usable_cpus(), len(missing))
-    yield from in_parallel(work, workers) if workers > 1 else (make_part(*arguments) for arguments in work)
-
-
-def in_parallel(work: list[tuple[Geometry, int, range, Path, int]], workers: int) -> Iterator[int]:
-    """Call `make_part` in worker processes. Yields the number of each part when it is complete.
-
-    loky starts fresh processes with this one's `sys.path`, hence the same copy of the code. A fork would not survive
-    the threads or the GPU of this process, and multiprocessing's spawn would run the user's script again. This is the
-    pool below `joblib.Parallel`, whose own workers would stay in memory for minutes after the last image.
-    """
-    from joblib.externals.loky import ProcessPoolExecutor, as_completed
-
-    pool = ProcessPoolExecutor(workers, initializer=end_with, initargs=(os.getpid(),))
-    try:
-        for future in as_completed([pool.submit(make_part, *arguments) for arguments in work]):
-            yield future.result()
-    except BrokenExecutor as error:
-        raise UserError("a process that draws images ended early", fix="start again: finished images are kept. A lack "
-                        "of memory may be the reason") from error
-    finally:
-        pool.shutdown(kill_workers=True)
-
-
-def end_with(parent: int) -> None:
-    """Make this worker process end as soon as `parent`, a process id, is gone. Ctrl-C is left to the parent."""
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(0.5)
-        os._exit(1)
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=watch, daemon=True).start()
+    count = min(machine.usable_cpus(), len(missing))
+    yield from workers.calls(make_part, work, count, "that draws images") if count > 1 else \
+        (make_part(*arguments) for arguments in work)
 
 
 def make_part(geometry: Geometry, seed: int, images: range, path: Path, number: int) -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from suite.data import cache, download
+from suite.data import cache, download, lacking
 from suite.data.source import Source
 from suite.data.wanted import Choice, wanted
 from suite.errors import UserError, nearest
@@ -111,7 +111,7 @@ def tokens(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray) ->
 def check(config: Choice, task: str, allow_download: bool = False) -> None:
     """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing.
 
-    So it does where a file is damaged. Files of at most `download.SMALL` bytes in all that have a public address are
+    So it does where a file is damaged. Files of at most `lacking.SMALL` bytes in all that have a public address are
     fetched; larger ones only if `allow_download`, else the error says their size and the command that fetches them.
     Nothing is downloaded within a job of a cluster.
     """
@@ -119,10 +119,10 @@ def check(config: Choice, task: str, allow_download: bool = False) -> None:
     if want.is_prepared():
         return
     source = want.source
-    if (size := download.unasked(source)) and not allow_download:
-        raise UserError(f"it is not here: {size / 1e6:,.0f} MB to download, which no run does unasked", source.place,
-                        f"`{download.command(config.name, config.variant)} --task {task}` downloads and prepares "
-                        f"it.{source.others()}")
+    if (size := lacking.unasked(source)) and not allow_download:
+        raise lacking.Unasked(f"it is not here: {size / 1e6:,.0f} MB to download, which no run does unasked",
+                            source.place, f"`{lacking.command(config.name, config.variant)} --task {task}` downloads "
+                            f"and prepares it.{source.others()}")
     if not download.on_node():
         try:
             download.fetch([source], download.told_on_stderr)

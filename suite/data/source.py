@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +9,9 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from suite.data import cards, hub
+from suite.data import cards, hub, parquet, places
+from suite.data.card import Variant
+from suite.data.card_file import File
 from suite.errors import UserError
 from suite.files import atomic
 
@@ -19,29 +20,6 @@ from suite.files import atomic
 def digest(path: Path, size: int, mtime_ns: int) -> str:
     """The sha256 of a file of this size and time, read once by a process: several tasks share their files."""
     return atomic.sha256_of(path)
-
-
-def rows_digest(path: Path) -> str | None:
-    """A sha256 of the images' bytes and labels of a Parquet file, in their order; None where it is no such file.
-
-    Of each row the number of bytes (64 bits, little-endian), the bytes, and the label (64 bits, little-endian).
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    total = hashlib.sha256()
-    try:
-        for batch in pq.ParquetFile(path).iter_batches(columns=["image", "label"]):
-            for image, label in zip(batch["image"].to_pylist(), batch["label"].to_pylist(), strict=True):
-                add_row(total, image["bytes"], label)
-    except (pa.ArrowException, OSError, KeyError, TypeError, ValueError, AttributeError):
-        return None
-    return total.hexdigest()
-
-
-def add_row(total: Any, image: bytes, label: int) -> None:
-    """Add a row to the digest that `rows_digest` gives."""
-    total.update(len(image).to_bytes(8, "little") + image + label.to_bytes(8, "little"))
 
 
 @dataclass(frozen=True)
@@ -54,7 +32,7 @@ class Source:
     task: str = ""
 
     @cached_property
-    def card(self) -> cards.Variant:
+    def card(self) -> Variant:
         """The card of this variant."""
         return cards.load(self.name).variant(self.variant)
 
@@ -69,9 +47,21 @@ class Source:
         return tuple(self.card.hub.splits if self.card.hub else self.files)
 
     @property
-    def files(self) -> dict[str, cards.File]:
+    def files(self) -> dict[str, File]:
         """The card's files, without those that only other tasks need."""
         return {name: file for name, file in self.card.files.items() if not file.tasks or self.task in file.tasks}
+
+    @property
+    def origin(self) -> Source | None:
+        """The source that this one is a sample of, where the installed package may not hold it."""
+        return Source(self.name, self.card.drawn_from, {}, self.task) if self.card.drawn_from else None
+
+    def is_here(self) -> bool:
+        """Whether all files of the card are in one of their places."""
+        try:
+            return all(file.find() for file in self.card.files.values())
+        except UserError:
+            return False
 
     def rows(self, file: str, columns: Mapping[str, str]) -> Any:
         """The card's Parquet file, or split of the hub, as a Hugging Face Dataset on which the caller may rely.
@@ -122,15 +112,10 @@ class Source:
             found = digest(path, stamp.st_size, stamp.st_mtime_ns)
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
-        if found != expected and not self._same_rows(path, file):
+        if found != expected and not parquet.same_rows(path, self.card.files[file]):
             raise UserError(f"{path} is damaged or another file: sha256 {found}, the card expects {expected}",
                             self.place, self.ways())
         return path
-
-    def _same_rows(self, path: Path, file: str) -> bool:
-        """Whether another Parquet file holds the images and labels of the card's, in the same order."""
-        expected = self.card.files[file].rows_sha256
-        return expected is not None and rows_digest(path) == expected
 
     def lines(self, path: Path) -> Iterator[str]:
         """The lines of a text file of this source, without their ends. Raises UserError for one that is not UTF-8."""
@@ -158,7 +143,7 @@ class Source:
     def ways(self) -> str:
         """How to get this variant, and how to choose another."""
         size = f" ({self.card.download_mb:,.0f} MB to get)" if self.card.download_mb else ""
-        return " ".join(self.card.get.split()) + size + self.others()
+        return " ".join(self.card.get.split()).replace(places.SCRIPT, places.program()) + size + self.others()
 
     def others(self) -> str:
         """How to choose another variant; nothing where there is none."""

@@ -23,7 +23,7 @@ from suite.files import transfer
 
 Tell = Callable[[int], None]  # how many files have come out so far
 BROKEN = (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError)
-DAMAGED = "get the archive anew"
+DAMAGED = "get the archive again: start the same command, if it was downloaded"
 Item: TypeAlias = tuple[str, bool, Callable[[], IO[bytes] | None]]  # name, whether it is a plain file, how to open it
 
 

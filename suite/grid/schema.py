@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 
 from suite.config.run_config import GROUPS, field_type, fields
 from suite.data import cards
+from suite.data.card import Option
 from suite.grid.grammar import GridFile
 
 Json: TypeAlias = dict[str, Any]  # a part of a JSON Schema, whose keys are the standard's
@@ -49,9 +50,9 @@ def _settings() -> Json:
     return {"type": "object", "properties": properties | groups, "additionalProperties": False}
 
 
-def _options() -> dict[str, list[cards.Option]]:
+def _options() -> dict[str, list[Option]]:
     """The forms of each option of the data sets, over all their variants."""
-    found: dict[str, list[cards.Option]] = {}
+    found: dict[str, list[Option]] = {}
     for card in map(cards.load, cards.names()):
         for variant in card.variants.values():
             for key, option in variant.options.items():
@@ -59,7 +60,7 @@ def _options() -> dict[str, list[cards.Option]]:
     return found
 
 
-def _option(forms: list[cards.Option]) -> Json:
+def _option(forms: list[Option]) -> Json:
     """What any variant takes: the grid's own check, which knows the variant, is the stricter one."""
     kind = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
     types = sorted({kind[type(one.default).__name__] for one in forms})

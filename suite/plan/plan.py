@@ -129,15 +129,23 @@ def _data_of(runs: Iterable[GridRun]) -> Iterable[RunConfig]:
             if run.config.kind == "train"}.values()
 
 
-def check_data(runs: Iterable[GridRun]) -> None:
-    """Raises UserError, for all data sets at once, where data are not prepared and the source is missing or damaged."""
-    from suite.data import prepared
+def check_data(runs: Iterable[GridRun], grids: Sequence[Grid] = (), download: bool = False) -> None:
+    """Raises UserError, for all data sets at once, where data are not prepared and the source is missing or damaged.
+
+    Downloads what is small, and with `download` all that has a public address; else it says how to get the rest.
+    """
+    from suite.data import lacking, prepared
 
     problems: dict[tuple[str, str], Problem] = {}
+    large: list[RunConfig] = []
     for config in _data_of(runs):
         try:
-            prepared.check(config.data, config.task)
+            prepared.check(config.data, config.task, download)
+        except lacking.Unasked:
+            large.append(config)
         except UserError as error:
             problems.setdefault((config.data.name, config.data.variant), error.problems[0])
+    if large:
+        problems["", ""] = lacking.consent(large, grids)
     if problems:
         raise UserError(problems.values())

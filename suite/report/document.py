@@ -22,6 +22,7 @@ from suite.report.statistics.looks import Looks
 from suite.report.tables.evaluated import Interval, Place, cell_intervals
 from suite.report.tables.layout import Placed, default_layout
 from suite.report.tables.layout_files import layouts_of, load_layout, table_names
+from suite.report.tables.marks import marked
 from suite.report.tables.results import read_results
 from suite.report.tables.table import Table
 
@@ -63,8 +64,8 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
         raise UserError(f"another table of the grid is named {twice.layout.name!r}, and claims could not tell which",
                         twice.where("name"), "rename one of them")
     results = read_results(grid, store, states)
-    tables = tuple(judged_table(one, grid, results, published) if isinstance(one, Placed)
-                   else judged_settings(one, grid, published) for one in placed)
+    tables = tuple(marked(judged_table(one, grid, results, published) if isinstance(one, Placed)
+                          else judged_settings(one, grid, published), grid, published) for one in placed)
     stated = _claims(claims, grid, tables)
     verdicts = judge.judge(stated, RunNumbers(grid, tables, results, published))
     families = declaring.families(stated, tables)

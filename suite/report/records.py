@@ -37,6 +37,16 @@ class PublishedRecord:
 
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
+class SoFarRecord:
+    """What unfinished runs of a cell show: the fields of `tables.so_far.SoFar`."""
+
+    mean: float
+    epoch: int
+    epochs: int
+    n: int
+
+
+@dataclass(frozen=True, kw_only=True, config=MORE)
 class CellRecord:
     """A cell of a table; the fields are those of `tables.table.Cell`, `values` by seed.
 
@@ -59,6 +69,9 @@ class CellRecord:
     values: dict[str, float] | None = None
     text: str = ""
     base: str = ""
+    so_far: SoFarRecord | None = None
+    p_from_best: float | None = None
+    near_best: bool = False
     over_examples: Sequence[float] | None = None
     published: Sequence[PublishedRecord] = ()
 

@@ -1,7 +1,8 @@
 """What was declared before runs were added: a family of claims, as the first `--decide` found it.
 
 `<store>/declarations/<family>.json` is written once and never changed. A later `--decide` that finds another family
-leaves a second file, with the look at which it was seen.
+leaves a second file, with the look at which it was seen. A store that is merged into another brings its files along;
+those of a family that is declared there, too, are kept beside them, as `<name>-<digest>.json`.
 """
 
 from __future__ import annotations
@@ -24,12 +25,14 @@ FOLDER = "declarations"
 class Declaration:
     """The `digest` of a family, and how many `looks` there had been when it was first declared.
 
-    `changed` is the first look at which `--decide` found another family; None if it never did.
+    `changed` is the first look at which `--decide` found another family; None if it never did. In a merged store,
+    `looks` is the most of all declarations, and `several` says that they are of different families.
     """
 
     digest: str
     looks: int
     changed: int | None = None
+    several: bool = False
 
 
 def declare(store: Store, grid: str, family: str, digest: str, looks: int) -> None:
@@ -51,26 +54,40 @@ def declare(store: Store, grid: str, family: str, digest: str, looks: int) -> No
 
 def read(store: Store, grid: str, family: str) -> Declaration | None:
     """The declaration of a family; None if there is none. Raises UserError if it cannot be read."""
-    first, changed = (store.root / FOLDER / f"{_stem(grid, family)}{end}.json" for end in ("", "-changed"))
+    folder, stem = store.root / FOLDER, _stem(grid, family)
+    path = folder / f"{stem}.json"
     try:
-        content = atomic.read_sealed(first)
-        later = atomic.read_sealed(changed) if changed.exists() else None
-        return Declaration(str(content["digest"]), int(content["looks"]), int(later["looks"]) if later else None)
+        content = atomic.read_sealed(path)
+        looks, changes, digests = [int(content["looks"])], [], {str(content["digest"])}
+        for path in sorted(folder.glob(f"{stem}-*.json")):
+            other = atomic.read_sealed(path)
+            if path.name.startswith(f"{stem}-changed"):
+                changes.append(int(other["looks"]))
+            else:
+                looks.append(int(other["looks"]))
+                digests.add(str(other["digest"]))
+        return Declaration(str(content["digest"]), max(looks), min(changes, default=None), len(digests) > 1)
     except FileNotFoundError:
         return None
     except (atomic.Corrupt, KeyError, ValueError) as error:
-        raise UserError(f"this declaration cannot be read: {error}", str(first),
+        raise UserError(f"this declaration cannot be read: {error}", str(path),
                         "restore it; without it nobody can tell what was declared") from None
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the declarations of another store that are not here. Raises OSError."""
+    """Copy the declarations of another store, beside those that are here. Raises OSError."""
+    folder = target / FOLDER
     for path in sorted((source / FOLDER).glob("*.json")):
         with suppress(atomic.Corrupt):
             atomic.read_sealed(path)
-            if not path.is_symlink() and not (target / FOLDER / path.name).exists():
-                (target / FOLDER).mkdir(parents=True, exist_ok=True)
-                atomic.create(target / FOLDER / path.name, path.read_bytes(), atomic.nobody())
+            content = path.read_bytes()
+            if path.is_symlink():
+                continue
+            folder.mkdir(parents=True, exist_ok=True)
+            if not atomic.create(folder / path.name, content, atomic.nobody()) and \
+                    (folder / path.name).read_bytes() != content:
+                beside = f"{path.stem}-{hashlib.sha256(content).hexdigest()[:8]}.json"
+                atomic.create(folder / beside, content, atomic.nobody())
 
 
 def _stem(grid: str, family: str) -> str:

@@ -1,4 +1,4 @@
-"""Figures 1 (right), 2, 3, 4 and 5 of the paper, computed anew. They need no run and no torch: NumPy in float64.
+"""Figures 1 (right), 2, 3, 4 and 5 of the paper, drawn from their formulas, without runs or torch: NumPy in float64.
 
 Where the paper is silent: panels 2b and 2c have N = 64 and 1024; figure 3 has N = 64; figure 4 has N = 256, one draw of
 P for all panels, and the scales 0, 0.1, 0.5, 1 (below 0.1 no difference can be seen).

@@ -143,7 +143,7 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
                                                     capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SUITE_DATA", str(folder / "g.yaml"))
     monkeypatch.setenv("PATH", str(folder))
-    assert main(["doctor"]) == 0
+    assert main(["doctor", "--verbose"]) == 0
     told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
 
     def word(part: str) -> str:
@@ -159,10 +159,19 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
     for name in ("sbatch", "scontrol"):
         (folder / name).write_text("#!/bin/sh\nexit 1\n")
         (folder / name).chmod(0o755)
-    assert main(["doctor"]) == 0
+    assert main(["doctor", "--verbose"]) == 0
     told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
     assert not any("SUITE_DATA is" in text for text in told) and word("SLURM: does not answer") == "-"
     assert word("train.parquet is not the file that the card describes") == "WARNING"
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    here, remote, by_hand = (lines.index(line) for line in (
+        "here", "can be downloaded: python run_grid.py data prepare NAME --variant VARIANT",
+        "needs you, if a run wants it"))
+    assert here < remote < by_hand and max(map(len, lines)) <= 120 and str(folder) not in "".join(lines)
+    assert lines.index("  WARNING  data cifar10, variant jpeg: train.parquet is not the file that the card describes") \
+        > by_hand and "packages, in versions that will do" in "".join(lines[here:remote])
+    assert remote < next(k for k, line in enumerate(lines) if line.startswith("  cifar10 binary")) < by_hand
 
 
 TINY = """

@@ -174,10 +174,14 @@ def test_run_names_all_data_that_are_missing_and_plan_needs_none(made: Cards, tm
     assert "would run: 3" in capsys.readouterr().out
     assert main(["run", *arguments]) == 2
     text = capsys.readouterr().err
-    assert "data set cifar10, variant jpeg: " in text and "data set bidmc, variant original: " in text
+    assert "data set cifar10, variant jpeg: " in text and text.count("error: ") == 2
     assert "variant sample: " not in text and text.endswith("2 errors; nothing was started\n")
-    assert "--set data.variant=cut (7,950 windows" in text and "(18 MB to get)" in text
-    assert "it is not here: 1,067 MB to download, which no run does unasked" in text
+    assert "(18 MB to get)" in text
+    assert ("both.yaml: 1,067 MB of data are not here, and no run downloads so much unasked: bidmc original "
+            f"(1,067 MB)\n    `python run_grid.py data prepare {tmp_path}/both.yaml --profile paper` downloads and "
+            "prepares them, or repeat this command with --download\n") in text
+    assert main(["run", *arguments, "--only", "task=HR"]) == 2
+    assert "\n    repeat this command with --download\n" in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from report_store import write_done
 
 from suite.cli import run as running
+from suite.cli.decide import next_look
 from suite.cli.main import main
 from suite.grid.expand import load_grid
-from suite.grid.seeds import at_seed, in_order, with_runs
+from suite.grid.seeds import at_seed, configurations, in_order, with_runs
 from suite.launch.options import Launched
 from suite.report.added import most_seeds, with_added
 from suite.store import declaration
@@ -21,6 +24,7 @@ from suite.store.store import Store
 
 ROOT = Path(__file__).parents[2]
 QUICKSTART = str(ROOT / "grids/quickstart.yaml")
+BEFORE = "declared before the first look of this store"
 EFFECTS = {"S4D-Real": -3.0, "S4D-Lin ×100": -5.0}
 
 
@@ -47,7 +51,7 @@ class Faked:
 def faked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faked:
     made = Faked(tmp_path / "runs")
     monkeypatch.setattr(running, "_launch", made.launch)
-    monkeypatch.setattr(running, "check_data", lambda runs: None)
+    monkeypatch.setattr(running, "check_data", lambda *_: None)
     monkeypatch.chdir(tmp_path)
     return made
 
@@ -65,7 +69,7 @@ def test_seeds_are_added_until_every_claim_has_a_final_word(faked: Faked, tmp_pa
     assert decide() == 0
     assert len(faked.launches[0]) == 30  # the first three seeds of every row, also of those without a claim
     assert {claim["verdict"] for claim in claims(tmp_path).values()} == {"supported"}
-    assert {claim["declared"] for claim in claims(tmp_path).values()} == {"declared before the first look"}
+    assert {claim["declared"] for claim in claims(tmp_path).values()} == {BEFORE}
     further = [name for launch in faked.launches[1:] for name in launch]
     assert not [name for name in further if "Inv" in name or "LegS" in name]
     before = len(faked.launches)
@@ -128,6 +132,37 @@ def test_a_family_that_was_edited_after_the_first_look_is_told(tmp_path: Path) -
     assert declaration.read(store, "g", "other") is None
 
 
+def test_two_stores_that_looked_at_different_times_give_one_verdict(faked: Faked, tmp_path: Path) -> None:
+    faked.effects["S4D-Real"] = -0.4
+    assert decide() == 0  # declared, and looked at until all was decided
+    first = claims(tmp_path)
+    here = faked.store
+    faked.store = Store(tmp_path / "theirs")
+    assert main([QUICKSTART, "--store", "theirs"]) == 0  # run first, then looked at
+    assert decide("--store", "theirs") == 0
+    assert {claim["declared"] for claim in claims(tmp_path).values()} == {"not declared beforehand"}
+    for source, target in ((here.root, tmp_path / "a"), (Path("theirs"), tmp_path / "a"),
+                           (Path("theirs"), tmp_path / "b"), (here.root, tmp_path / "b"), (here.root, tmp_path / "b")):
+        merge(source, target)
+    for name in ("a", "b"):
+        assert main(["report", QUICKSTART, "--store", name]) == 0
+        made = claims(tmp_path)
+        assert {claim["declared"] for claim in made.values()} == {"not declared beforehand"}  # one of them was not
+        assert [(c["verdict"], c["seeds"], c["p"]) for c in made.values()] == \
+            [(c["verdict"], c["seeds"], c["p"]) for c in first.values()]
+
+
+def test_merged_stores_of_different_families_say_so(tmp_path: Path) -> None:
+    mine, theirs, both = (Store(tmp_path / name) for name in ("mine", "theirs", "both"))
+    declaration.declare(mine, "g", "f", "one", 0)
+    declaration.declare(theirs, "g", "f", "two", 0)
+    declaration.declare(theirs, "g", "f", "three", 2)
+    for source in (mine, theirs, theirs, mine):
+        declaration.copy(source.root, both.root)
+    assert declaration.read(both, "g", "f") == declaration.Declaration("one", 0, 2, several=True)
+    assert len(list((both.root / declaration.FOLDER).iterdir())) == 3
+
+
 def test_what_does_not_finish_is_not_started_for_ever(faked: Faked) -> None:
     faked.most = 7
     assert decide() == 0
@@ -157,8 +192,30 @@ def test_plan_decide_says_what_the_next_look_costs(faked: Faked, capsys: pytest.
     capsys.readouterr()
     assert main(["plan", QUICKSTART, "--decide"]) == 0
     assert "the next look runs 4, the rest at most 24 more" in capsys.readouterr().out
-    assert main([str(ROOT / "grids/kernels.yaml"), "--decide"]) == 2
+    assert main([str(ROOT / "grids/step.yaml"), "--decide"]) == 2
     assert "no family of claims about this grid declares looks" in capsys.readouterr().err
+
+
+def test_a_grid_with_gaps_in_its_seeds_goes_on_after_the_largest(faked: Faked) -> None:
+    grid = load_grid(ROOT / "grids/quickstart.yaml", None, (), ())
+    runs = tuple(at_seed(run, seed) for run in configurations(grid.runs) for seed in (0, 5, 7))
+    grid = replace(grid, runs=runs, seeds=(0, 5, 7))
+    faked.effects["S4D-Real"] = -0.4
+    asked = []
+    for _ in range(2):
+        look = next_look(grid, faked.store)
+        asked.append(look.wanted)
+        faked.launch(SimpleNamespace(todo=look.wanted), [], None, None)
+    assert {run.config.seed for run in asked[0]} == {0, 5, 7}
+    assert {run.config.seed for run in asked[1]} == {0, 5, 7, 8}
+
+
+@pytest.mark.parametrize(("seeds", "first"), [((4, 2), {4, 2, 5}), (tuple(range(12)), {0, 1, 2})])
+def test_a_grid_with_fewer_or_more_seeds_than_the_looks(faked: Faked, seeds: tuple[int, ...], first: set[int]) -> None:
+    grid = load_grid(ROOT / "grids/quickstart.yaml", None, (), ())
+    runs = tuple(at_seed(run, seed) for run in configurations(grid.runs) for seed in seeds)
+    look = next_look(replace(grid, runs=runs, seeds=seeds), faked.store)
+    assert {run.config.seed for run in look.wanted} == first
 
 
 def test_the_order_of_seeds() -> None:

@@ -34,11 +34,13 @@ class Installed:
     folder: Path
 
     def call(self, *words: str | Path, program: str = "s4d-suite",
-             folder: Path | None = None) -> subprocess.CompletedProcess[str]:
+             folder: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
         """What a program of the environment prints in the folder."""
         env = {key: value for key, value in os.environ.items() if key not in ("PYTHONPATH", "SUITE_DATA")}
         return subprocess.run([self.venv / "bin" / program, *words], cwd=folder or self.folder, capture_output=True,
-                              text=True, timeout=300, env=env | {"SUITE_CACHE": str(self.folder.parent / "cache")})
+                              text=True, timeout=300, env=env | {
+                                  "SUITE_CACHE": str(self.folder.parent / "cache"),
+                                  "SUITE_MIRROR": "http://127.0.0.1:9", **variables})  # nothing listens there
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +92,24 @@ def test_it_plans_a_grid_of_the_suite(installed: Installed) -> None:
     assert "s4d-suite suite:quickstart.yaml" in installed.call("--help").stdout
 
 
-def test_a_sample_that_has_no_licence_is_told(installed: Installed) -> None:
-    done = installed.call("data", "prepare", "cifar10", "--variant", "sample")
-    assert done.returncode == 2 and "Traceback" not in done.stderr
-    assert "the sample cifar10-train.parquet is not in the installed package" in done.stderr
-    assert "SUITE_DATA" in done.stderr and "clone" in done.stderr
+def test_a_sample_that_has_no_licence_is_named_with_the_command_that_makes_it(installed: Installed) -> None:
+    """Nothing is at the mirror, so a run cannot fetch it by itself."""
+    for words in (("data", "prepare", "cifar10", "--variant", "sample"),
+                  ("suite:quickstart.yaml", "--only", "task=sCIFAR", "--set", "train.epochs=1")):
+        done = installed.call(*words)
+        assert done.returncode == 2 and "Traceback" not in done.stderr
+        assert "127.0.0.1 cannot be reached" in done.stderr
+    assert "the sample cifar10-train.parquet is not here: these data have no formal licence" in done.stderr
+    assert "`s4d-suite data prepare cifar10 --variant sample` makes it" in done.stderr
+
+
+@pytest.mark.skipif(not os.environ.get("SUITE_DATA"), reason="SUITE_DATA is not set: the full files are not here")
+def test_a_sample_that_has_no_licence_is_made_of_the_full_files(installed: Installed) -> None:
+    done = installed.call("data", "prepare", "cifar10", "--variant", "sample", SUITE_DATA=os.environ["SUITE_DATA"])
+    assert done.returncode == 0, done.stderr
+    assert "cifar10 sample for scifar: train 5,000, val 1,000, test 1,000" in done.stdout
+    made = installed.folder.parent / "cache/downloads/samples/cifar10-train.parquet"
+    assert made.read_bytes() == (ROOT / "datasets/samples/cifar10-train.parquet").read_bytes()
 
 
 def test_jobs_of_a_cluster_get_all_of_it(installed: Installed) -> None:

@@ -20,7 +20,7 @@ from web_server import Page, Web, web
 
 from suite.cli.main import main
 from suite.config.run_config import RunConfig
-from suite.data import cards, cifar_jpeg, download, places, prepared, source
+from suite.data import cards, cifar_jpeg, download, lacking, parquet, places, prepared
 from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import transfer
@@ -93,7 +93,7 @@ def test_what_is_in_suite_data_comes_first_and_is_not_downloaded(server: Web, re
     own.parent.mkdir()
     own.write_text("5\t5\n")
     wanted = Source("listops", "original", {}, "listops")
-    assert list(download.missing(wanted)) == ["train", "test"]
+    assert list(lacking.missing(wanted)) == ["train", "test"]
     download.fetch([wanted], quiet)
     assert wanted.find("val") == own
     assert wanted.find("train") == places.downloads() / "listops-1000" / "basic_train.tsv"
@@ -158,10 +158,10 @@ def test_needed_says_what_is_to_be_downloaded_and_counts_an_archive_once(server:
                                                                         made: Cards) -> None:
     tasks = ["listops", "retrieval", "pathx", "bidmc_rr", "bidmc_hr", "sc_ar", "listops"]
     runs = [*map(config, tasks), config("scifar", "sample"), config("bidmc_hr", "cut")]
-    found = {(one.name, one.variant): one for one in download.needed(runs)}
+    found = {(one.name, one.variant): one for one in lacking.needed(runs)}
     assert len(found) == 7
     files = ("train", "val", "test")
-    assert found["listops", "original"] == download.Needed("listops", "original", files, 7_700_000_000, here=False)
+    assert found["listops", "original"] == lacking.Needed("listops", "original", files, 7_700_000_000, here=False)
     assert found["aan", "original"].bytes == found["pathfinder", "original"].bytes == 0
     assert found["bidmc", "original"].files == ("rr_train", "rr_test", "hr_train", "hr_test")
     assert found["bidmc", "original"].bytes == 2 * 1_067_000_000
@@ -169,12 +169,12 @@ def test_needed_says_what_is_to_be_downloaded_and_counts_an_archive_once(server:
     assert found["cifar10", "sample"].here and found["bidmc", "cut"].by_hand and not found["bidmc", "cut"].bytes
     made_ = Source("listops", "original", {}, "listops")
     download.fetch([made_], quiet)
-    assert download.needed(runs[:1]) == [download.Needed("listops", "original", (), 0, here=True)]
+    assert lacking.needed(runs[:1]) == [lacking.Needed("listops", "original", (), 0, here=True)]
 
 
 def test_needed_imports_nothing_heavy(made: Cards) -> None:
-    code = ("import sys; from suite.data import download; from suite.config.run_config import RunConfig\n"
-            "print(len(download.needed([RunConfig.build({'task': task}) for task in ('listops', 'scifar')])))\n"
+    code = ("import sys; from suite.data import lacking; from suite.config.run_config import RunConfig\n"
+            "print(len(lacking.needed([RunConfig.build({'task': task}) for task in ('listops', 'scifar')])))\n"
             "print({'torch', 'numpy', 'datasets', 'pandas', 'rich', 'httpx2', 'pyarrow'} & {*sys.modules} or 'light')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={**os.environ},
                           cwd=Path(__file__).parents[2])
@@ -184,7 +184,7 @@ def test_needed_imports_nothing_heavy(made: Cards) -> None:
 def test_what_is_prepared_needs_no_source(server: Web, release: Page) -> None:
     assert main(["data", "prepare", "listops", "--variant", "original"]) == 0
     shutil.rmtree(places.downloads())
-    assert download.needed([config("listops")]) == [download.Needed("listops", "original", (), 0, here=True)]
+    assert lacking.needed([config("listops")]) == [lacking.Needed("listops", "original", (), 0, here=True)]
     prepared.check(config("listops").data, "listops")
     assert len(server.asked) == 1
 
@@ -211,10 +211,11 @@ def test_a_grid_prepares_what_its_runs_need(server: Web, release: Page, tmp_path
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (["list", "x.yaml"], "x.yaml is a grid file"), (["prepare", "x.yaml", "--task", "listops"], "leave them out"),
+    (["list", "x.yaml"], "x.yaml is a grid file"), (["list", "suite:quickstart"], "suite:quickstart is a grid file"),
+    (["prepare", "x.yaml", "--task", "listops"], "leave them out"),
     (["prepare", "cifar10", "--from", "x"], "--from needs one data set and its variant"),
     (["prepare", "cifar10", "--variant", "jpeg", "--from", "nowhere"], "nowhere is not there"),
-    (["prepare", "cifar10", "--variant", "sample", "--from", "nowhere"], "is not built from images")])
+    (["prepare", "cifar10", "--variant", "binary", "--from", "nowhere"], "is not built from an archive")])
 def test_options_that_do_not_fit_are_named(made: Cards, arguments: list[str], text: str,
                                            capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", *arguments]) == 2
@@ -283,7 +284,7 @@ def small(made: Cards) -> dict[str, bytes]:
         some = images(Path(DATA) / "cifar10", split, 2)
         total = hashlib.sha256()
         for k, content in enumerate(some.values()):
-            source.add_row(total, content, k % 10)
+            parquet.add_row(total, content, k % 10)
         digest = total.hexdigest()
         made.change("cifar10", "jpeg", lambda fields, split=split, digest=digest: fields["files"][split].update(
             rows_sha256=digest))
@@ -302,8 +303,8 @@ def test_jpeg_is_built_from_every_form_of_the_repository(form: str, small: dict[
     else:
         (zip_of if form == "zip" else tar_of)(origin, small)
     if form == "download":
-        assert card.images
-        server.pages[urlsplit(card.images.url).path] = Page(origin.read_bytes(), length=False)
+        assert card.archive
+        server.pages[urlsplit(card.archive.url).path] = Page(origin.read_bytes(), length=False)
         download.fetch([Source("cifar10", "jpeg", {}, "scifar")], quiet)
     else:
         cifar_jpeg.build(origin, card)
@@ -337,8 +338,8 @@ def made_of(path: Path, content: bytes) -> Path:
 def test_the_card_knows_the_copy_at_hand_by_both_digests(made: Cards) -> None:
     for split, file in cards.load("cifar10").variant("jpeg").files.items():
         path = Path(DATA) / "cifar10" / f"{split}.parquet"
-        assert source.rows_digest(path) == file.rows_sha256
+        assert parquet.rows_digest(path) == file.rows_sha256
         assert hashlib.sha256(path.read_bytes()).hexdigest() == file.sha256
-    assert source.rows_digest(made_of(made.home / "x.parquet", b"no Parquet")) is None
+    assert parquet.rows_digest(made_of(made.home / "x.parquet", b"no Parquet")) is None
 
 

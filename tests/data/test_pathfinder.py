@@ -212,7 +212,7 @@ class TestParts:
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
         assert process.stdout is not None and process.stdout.readline()
         children = psutil.Process(process.pid).children()
-        assert len([child for child in children if not is_tracker(child)]) == 2
+        assert len(children) == 2
         if how == signal.SIGKILL:
             process.kill()
         else:
@@ -220,10 +220,8 @@ class TestParts:
         _, alive = psutil.wait_procs(children, timeout=60)
         assert not [child for child in alive if child.status() != psutil.STATUS_ZOMBIE]
         _, errors = process.communicate(timeout=60)
-        # None from a worker. The thread of the pool's library may say that it was interrupted, too.
-        of_library = errors.count("Exception in thread ExecutorManagerThread")
-        assert errors.count("Traceback") - of_library == (0 if how == signal.SIGKILL else 1), errors
-        assert how == signal.SIGKILL or "Warning" not in errors  # killed, loky's tracker tells what it cleans up
+        assert errors.count("Traceback") == (0 if how == signal.SIGKILL else 1), errors  # none from a worker
+        assert "Warning" not in errors and "Exception in thread" not in errors
 
     def test_no_process_is_left_when_all_is_done_or_the_caller_stops(self, tmp_path: Path,
                                                                     monkeypatch: pytest.MonkeyPatch) -> None:
@@ -249,7 +247,7 @@ class TestParts:
         parts = pathfinder.finished(GEOMETRIES[16], 5, 100_000, tmp_path)
         next(parts)
         workers()[0].kill()
-        with pytest.raises(UserError, match="a process that draws images ended early\n.*finished images are kept"):
+        with pytest.raises(UserError, match="a process that draws images ended early\n.*what is finished is kept"):
             list(parts)
         assert not workers()
 
@@ -290,14 +288,9 @@ def start():
 """
 
 
-def is_tracker(process: psutil.Process) -> bool:
-    """Whether this is loky's resource tracker, which lives as long as its parent and ends with it."""
-    return "resource_tracker" in " ".join(process.cmdline())
-
-
 def workers() -> list[psutil.Process]:
     """The processes that draw images for this one."""
-    return [child for child in psutil.Process().children() if "popen_loky" in " ".join(child.cmdline())]
+    return [child for child in psutil.Process().children() if "suite.data.workers" in " ".join(child.cmdline())]
 
 
 class TestReleased:

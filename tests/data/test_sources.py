@@ -16,7 +16,8 @@ from pydantic import ValidationError
 from datasets import Dataset
 from suite.config.fields import Data
 from suite.data import cards, prepared, stamps
-from suite.data.cards import File, Hub, Variant
+from suite.data.card import Variant
+from suite.data.card_file import File, Hub
 from suite.data.source import Source
 from suite.errors import UserError
 

@@ -106,7 +106,7 @@ def test_test_doubles_as_validation_or_training_reviews_are_held_out(own: Cards)
 def test_missing_and_broken_texts(own: Cards) -> None:
     for task, variant in (("text", "parquet"), ("retrieval", "films")):
         message = own.error(task, variant)
-        assert "imdb/train.parquet is not there" in message and "Save the reviews as Parquet" in message
+        assert "imdb/train.parquet is not there" in message and f"--variant {variant}` builds the Parquet" in message
         assert "in the repository" in message
     broken = sample("train")
     broken["text"][7] = None

@@ -14,6 +14,7 @@ from report_store import make_grid, sources
 
 from suite.report.places import natural
 from suite.report.report import write_report
+from suite.store.folder import encode_rows
 from suite.store.store import Store
 
 LMODERN = Path("/usr/share/texmf/tex/latex/lm/lmodern.sty")
@@ -41,15 +42,15 @@ def test_one_grid_has_no_file_of_several(tmp_path):
     assert tex.startswith("%") and tex.endswith("\\end{document}\n")
 
 
-def compiled(folder: Path) -> str:
-    """What pdflatex logs about tables.tex, run twice as references need it."""
+def compiled(folder: Path, name: str = "tables") -> str:
+    """What pdflatex logs about a file, run twice as references need it."""
     if shutil.which("pdflatex") is None or not LMODERN.exists():
         pytest.skip("needs pdflatex with lmodern (Debian: texlive-latex-recommended, lmodern)")
     for _ in range(2):
-        done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "tables.tex"], cwd=folder,
+        done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"], cwd=folder,
                               capture_output=True, check=False)
         assert done.returncode == 0, done.stdout.decode(errors="replace")[-2000:]
-    return (folder / "tables.log").read_text(errors="replace")
+    return (folder / f"{name}.log").read_text(errors="replace")
 
 
 def complaints(log: str) -> list[str]:
@@ -62,6 +63,26 @@ def test_pdflatex_has_nothing_to_say_about_the_tables_of_the_paper(tmp_path):
     fill(store, grids)
     write_report(grids, store, tmp_path / "out", figures=False)
     assert complaints(compiled(tmp_path / "out")) == []
+
+
+@pytest.mark.slow
+def test_the_tables_of_each_grid_fit_a_plain_article_while_some_runs_are_not_finished(tmp_path):
+    store, grids = Store(tmp_path / "store"), table_grids()
+    fill(store, grids)
+    for run in {run.run_id: run for grid in grids for run in grid.runs}.values():
+        if int(run.config.with_seed(0).run_id, 16) % 4 == 0:
+            rows = store.rows(run.run_id)
+            (store.folder(run.run_id) / "result.json").unlink()
+            (store.folder(run.run_id) / "metrics.jsonl").write_bytes(encode_rows(rows[:2]))
+    out = tmp_path / "out"
+    write_report(grids, store, out, figures=False)
+    texts = [path for path in sorted(out.glob("*.tex")) if path.name != "tables.tex"]
+    assert len(texts) == len(grids)
+    (out / "plain.tex").write_text("\n".join([
+        r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{lmodern,textcomp,array,booktabs}",
+        r"\begin{document}", *(rf"\input{{{path.name}}}\clearpage" for path in texts), r"\end{document}"]))
+    assert complaints(compiled(out, "plain")) == complaints(compiled(out)) == []
+    assert "Not finished: at epoch 2 of" in "".join(path.read_text() for path in texts)
 
 
 @pytest.mark.slow

@@ -272,7 +272,7 @@ def test_conditions_that_a_column_mixes(tmp_path):
 def test_partial_runs_in_the_stores_own_format(tmp_path):
     store, grid = Store(tmp_path / "store"), make_grid(tasks=["SC"], seeds=1)
     write_partial(store, grid.runs[0], [0.3, 0.4])
-    assert "2/4 epochs" in write_report([grid], store, tmp_path / "out", sources(tmp_path)).text
+    assert "40.00 at epoch 2 of 4, n=1" in write_report([grid], store, tmp_path / "out", sources(tmp_path)).text
 
 
 @pytest.mark.parametrize("name", ["../../escape", "/etc/passwd", ".hidden", "a/b", "a b", "ü", "", "..", "x" * 300])

@@ -114,7 +114,8 @@ def test_it_needs_no_network(page, nasty):
 def test_overview_and_claims(page):
     text = " ".join(Page(page).text.split())
     for words in ("Results of 2 grids", "Another grid", "18 done, 3 partial", "12 todo", "Real is worse than Lin.",
-                  "supported", "undecided", "softmax needs ZOH", "1/4 epochs", "runs of this column differ in threads"):
+                  "supported", "undecided", "softmax needs ZOH", "30.0", "at epoch 1 of 4, n=3",
+                  "runs of this column differ in threads"):
         assert words in text, words
 
 

@@ -62,17 +62,17 @@ def lines(table: Table) -> dict[str, list[Line]]:
     constant = {row for row, line in zip(table.rows, table.lines, strict=True) if line.constant}
     found: dict[str, list[Line]] = {}
     for head, cells in zip(table.heads, zip(*table.cells, strict=True), strict=True):
-        there = [_line(cell, head) for cell in cells if cell.judged and cell.row not in constant]
+        there = [_line(cell, head, one, f" ({one.paper})" if len(table.papers) > 1 else "")
+                 for cell in cells if cell.row not in constant for one in cell.papers or cell.judged[:1]]
         whole = [_whole(one, head) for one in table.offsets if one.column == head.label]
         if there:
             found[head.label] = there + whole
     return found
 
 
-def _line(cell: Cell, head: Head) -> Line:
-    one = cell.judged[0]
+def _line(cell: Cell, head: Head, one: Judged, paper: str) -> Line:
     difference = "" if one.difference is None else head.metric.format(one.difference, signed=True)
-    return Line(cell.row, one.text, difference + _interval(one.interval, head), one.verdict)
+    return Line(cell.row + paper, one.text, difference + _interval(one.interval, head), one.verdict)
 
 
 def _whole(one: Offset, head: Head) -> Line:

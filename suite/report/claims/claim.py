@@ -46,8 +46,9 @@ class Claim(Part):
 
     Each row of `left` is compared with each of `right` (or those of `pairs`; or neighbours in `chain`; or with `level`,
     a number of the paper's text), in each of the `columns`. `over: mean` compares the mean of the columns, `over:
-    pairs` the mean difference of the pairs. `of_pairs` and `of_columns`: how many of them must hold. `by: seed` pairs
-    the seeds. `epoch` replaces that of the columns; `mean` is the mean over a run's epochs.
+    pairs` the mean difference of the pairs. `of_pairs` and `of_columns`: how many of them must hold; `of_left`: how
+    many of `left` must hold against each of `right`, of which `any` is the best. `by: seed` pairs the seeds. `epoch`
+    replaces that of the columns; `mean` is the mean over a run's epochs.
     """
 
     id: str = Field(pattern=NAME)
@@ -67,6 +68,7 @@ class Claim(Part):
     over: Literal["each", "mean", "pairs"] = "each"
     of_pairs: Count = "all"
     of_columns: Count = "all"
+    of_left: Count = "all"
     margin: Annotated[float, Field(ge=0)] | dict[str, Annotated[float, Field(ge=0)]] | None = None
     share: float | None = Field(None, gt=0, lt=1)
     chance: float | None = Field(None, ge=0, lt=100, description="in percent")

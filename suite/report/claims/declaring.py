@@ -6,9 +6,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from suite.report.claims.claim import Stated
+from suite.report.claims.claim import Claim, Stated
 from suite.report.claims.outcome import Verdict
 from suite.store import declaration
 
@@ -30,9 +30,15 @@ def families(stated: Sequence[Stated], tables: Sequence[Table]) -> dict[str, str
 
 def _digest(members: Sequence[Stated], rows: Mapping[str, Sequence[str]]) -> str:
     content = {"rules": members[0].rules.model_dump(mode="json", exclude={"about"}),
-               "claims": [one.claim.model_dump(mode="json", exclude={"text", "source"}) for one in members],
+               "claims": [_dumped(one.claim) for one in members],
                "rows": {one.claim.table: rows[one.claim.table] for one in members}}
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _dumped(claim: Claim) -> dict[str, Any]:
+    """What the claim says. A key that came later is left out unless it is used, so that older digests stay."""
+    later = {"of_left"} if claim.of_left == "all" else set()
+    return claim.model_dump(mode="json", exclude={"text", "source", *later})
 
 
 def declare(grid: Grid, store: Store, digests: Mapping[str, str], verdicts: Sequence[Verdict]) -> None:
@@ -55,8 +61,10 @@ def with_words(grid: Grid, store: Store, digests: Mapping[str, str],
 
 
 def _words(known: declaration.Declaration | None, digest: str, looks: int) -> str:
+    if known is not None and known.several:
+        return "the merged stores had declared different families"
     if known is None or known.looks:
         return "not declared beforehand"
     if known.changed is not None or known.digest != digest:
         return f"the family was changed at look {looks if known.changed is None else known.changed}"
-    return "declared before the first look"
+    return "declared before the first look of this store"

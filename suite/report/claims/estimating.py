@@ -12,6 +12,7 @@ from suite.report.statistics.contrast import PAIRED, WELCH, Estimate, Summary, T
 from suite.report.statistics.variance import Variance
 
 SEEDS = "{} and {} seeds have a number, and a comparison needs two on either side"
+NONE = "no seed has a number, and a comparison needs two on either side"
 BORROWED = "t with a borrowed variance"
 CERTAIN = Variance(0.0, 1.0)  # of a model that gives every seed the same number
 
@@ -38,6 +39,13 @@ def at_common_seeds(cells: Sequence[Counted]) -> list[Counted]:
     seeds = common_seeds(moving)
     return [cell if cell.datum.constant else
             replace(cell, datum=replace(cell.datum, summary=cell.datum.at(seeds).summary)) for cell in cells]
+
+
+def certain(cells: Sequence[Counted]) -> bool:
+    """Whether there is nothing to estimate: all numbers that move are counts, which every seed has the same."""
+    moving = [cell.datum for cell in cells if not cell.datum.constant]
+    return bool(moving) and all(one.deterministic and one.summary is not None and not one.summary.std
+                                for one in moving)
 
 
 def estimate(cells: Sequence[Counted], n: tuple[int, int], view: View) -> tuple[Estimate, str] | str:
@@ -81,8 +89,9 @@ def _unpaired(cells: Sequence[Counted], n: tuple[int, int], view: View) -> tuple
     summaries = [cell.datum.summary for cell in cells]
     known = [one for one in summaries if one is not None and one.n > 1]
     if len(known) < len(cells):
-        return SEEDS.format(*n)
+        return SEEDS.format(*n) if any(n) else NONE
     pools = _pools(cells, view)
+    columns = {cell.column for cell in cells}
     terms, notes, rows = [], [], 0
     lent: dict[str, tuple[Variance, str]] = {}  # by column: terms of one variance share the object
     for cell, summary in zip(cells, known, strict=True):
@@ -92,7 +101,7 @@ def _unpaired(cells: Sequence[Counted], n: tuple[int, int], view: View) -> tuple
         if variance is pool.variance:
             rows = max(rows, pool.rows)
         elif pool.why and not single and summary.std is not None:
-            notes.append(f"not pooled: {pool.why}")
+            notes.append(f"{cell.column} not pooled: {pool.why}" if len(columns) > 1 else f"not pooled: {pool.why}")
         if variance is None:
             found = lent.get(cell.column) or view.numbers.borrowed(view.stated.claim, cell.column)
             if found is None:

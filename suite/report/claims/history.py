@@ -59,8 +59,22 @@ def history(stated: Stated, numbers: Numbers, cache: Cache) -> History:
 
 
 def _seen(stated: Stated, seeds: Sequence[int]) -> tuple[str, ...]:
-    """A word on honesty, if results of some of these seeds were known when the rules were chosen."""
-    return ("exploratory: rule chosen after these runs",) if set(seeds) & set(stated.rules.seen) else ()
+    """A word on honesty, if results of some of these seeds were known when the rules were chosen.
+
+    A declaration says when the rules were fixed in a store, this what its author knew by then: both can be true.
+    """
+    seen = sorted(stated.rules.seen)
+    return (f"the rule itself was chosen after {_seeds(seen)} had been seen (exploratory)",) if set(seeds) & set(seen) \
+        else ()
+
+
+def _seeds(seeds: Sequence[int]) -> str:
+    """`seed 0`, `seeds 0 to 2`, `seeds 0, 5 and 7`."""
+    if len(seeds) == 1:
+        return f"seed {seeds[0]}"
+    if len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"seeds {seeds[0]} to {seeds[-1]}"
+    return f"seeds {', '.join(map(str, seeds[:-1]))} and {seeds[-1]}"
 
 
 def _look(view: View, seeds: int | None) -> Tested:

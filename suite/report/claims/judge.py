@@ -71,7 +71,8 @@ def _verdict(stated: Stated, found: History, rejected: Rejected | None, levels: 
     last = found.looks[-1]
     untested = [part for part in last.parts if not part.tested]
     if untested:
-        some = f"{len(untested)} of {len(last.parts)} comparisons are not tested: " \
+        is_ = "is" if len(untested) == 1 else "are"
+        some = f"{len(untested)} of {len(last.parts)} comparisons {is_} not tested: " \
             if len(untested) < len(last.parts) else ""
         return _made(stated, found, last, "untested", some + reasons(untested), None)
     for j, look in enumerate(found.looks):

@@ -179,11 +179,17 @@ def _misfits(claim: Claim, i: int, node: Node) -> Iterator[Problem]:
                       _place(node, i))
     if claim.over == "pairs" and "of_pairs" in given:
         yield Problem("the pairs are one comparison here, and `of_pairs` counts several", _place(node, i, "of_pairs"))
+    if "of_left" in given and (not claim.right or claim.pairs or claim.over == "pairs"):
+        yield Problem("`of_left` counts rows of `left` against each of `right`, and here are no such rows",
+                      _place(node, i, "of_left"))
+    if {"of_left", "of_pairs"} <= given:
+        yield Problem("`of_left` counts rows of `left`, `of_pairs` all pairs: give one of them",
+                      _place(node, i, "of_pairs"))
     if claim.kind == "order" and 0 < len(claim.chain) < 2:
         yield Problem("an order needs two rows", _place(node, i, "chain"))
     if any(a == b for a, b in claim.compared):
         yield Problem("left and right are the same rows", _place(node, i, "pairs" if claim.pairs else "right"))
-    for key, of in (("of_pairs", len(claim.groups)), ("of_columns", len(claim.places))):
+    for key, of in (("of_pairs", len(claim.groups)), ("of_columns", len(claim.places)), ("of_left", len(claim.left))):
         count = getattr(claim, key)
         if isinstance(count, int) and count > of:
             yield Problem(f"{count} must hold, and there are {of}", _place(node, i, key))

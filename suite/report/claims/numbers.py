@@ -29,6 +29,7 @@ UNASKED = "the grid, as it was asked for, has no such runs"
 
 
 DETERMINISTIC = ("mean", "ridge")  # models that give every seed the same number
+COUNTS = ("parameters", "mb")  # metrics that do, but for what the machine adds to its memory
 FOR_GOOD = frozenset({*FAILURES, "cancelled", "done"}) - {"timeout", "killed"}  # states of seeds that get no number
 
 
@@ -104,6 +105,17 @@ def _digits(shown: Metric) -> Metric:
     return replace(shown, digits=max(shown.digits, quantity.digits))
 
 
+def is_count(shown: Metric) -> bool:
+    """Whether the metric is counted, so that every seed has the same number."""
+    return shown.name.rpartition("/")[2] in COUNTS
+
+
+def _examples(run: GridRun, shown: Metric) -> int | None:
+    """How many examples the metric is a mean over; None for a measurement, which has no data."""
+    split = shown.name.partition("/")[0].partition("@")[0]
+    return None if run.config.kind == "bench" else count_examples(run, split) or None
+
+
 def total(coefficients: Sequence[float], data: Sequence[Datum]) -> float | None:
     """The sum of coefficient times mean, None where a mean is not known, or only as a difference."""
     bases: dict[str, float] = {}
@@ -164,11 +176,12 @@ class RunNumbers:
         final = self.results.sample(runs, head.metric.name, "last") if head.chance else None
         return Datum(shown, summarise(list(values.values())) if values else None, values,
                      ", ".join(count_words(sample.missing)), len(runs),
-                     examples=count_examples(runs[0], head.metric.name.partition("/")[0].partition("@")[0]) or None,
+                     examples=_examples(runs[0], head.metric),
                      ended={one.seed: one.words for one in sample.missing if one.state in FOR_GOOD},
-                     model=runs[0].config.model.name, deterministic=runs[0].config.model.name in DETERMINISTIC,
-                     chance=at_chance(head, final) if final else frozenset(),
-                     by_example=self._by_example(runs, head, claim.epoch or head.epoch))
+                      model=runs[0].config.model.name,
+                      deterministic=runs[0].config.model.name in DETERMINISTIC or is_count(head.metric),
+                      chance=at_chance(head, final) if final else frozenset(),
+                      by_example=self._by_example(runs, head, claim.epoch or head.epoch))
 
     @cached_property
     def _outcomes(self) -> ExampleOutcomes:

@@ -14,13 +14,14 @@ from suite.files.yaml import Node
 from suite.report.claims.claim import Claim, Stated
 from suite.report.claims.judge import judge
 from suite.report.claims.language import read_claims, unknown_names
-from suite.report.claims.numbers import Datum
+from suite.report.claims.numbers import Datum, is_count
 from suite.report.claims.outcome import Verdict
 from suite.report.metric import Metric, metric
 from suite.report.published import CHANCE, Number, Published
 from suite.report.statistics.contrast import Summary
 from suite.report.statistics.variance import Variance, pooled
 
+MOST_AGAINST = 3
 FACE = {True: "hold", False: "do not hold", None: "not all printed"}
 
 
@@ -81,8 +82,10 @@ class PrintedNumbers:
             mean, base = self._difference(number)
         if mean is None:
             return Datum(shown, None, why="not printed")
-        return Datum(shown, Summary(self.n, mean, number.std), base=base, constant=number.source != "paper",
-                     examples=claim.examples)
+        unit = shown.printed_unit
+        std = None if number.std is None else number.std * unit
+        return Datum(shown, Summary(self.n, mean * unit, std), base=base, constant=number.source != "paper",
+                     examples=claim.examples, deterministic=is_count(shown))
 
     def _difference(self, number: Number) -> tuple[float | None, str]:
         """A number that is known as a difference alone, or that others are differences from, and what from."""
@@ -151,10 +154,19 @@ def _is_of_paper(stated: Stated, i: int, node: Node, published: Published) -> bo
 def _note(claim: Claim, verdict: Verdict, published: Published) -> str:
     """What the numbers say where nothing can be tested, and how far the paper's own numbers lie apart."""
     notes = ["seeds cannot be paired, as they are not printed"] if claim.by else []
+    if verdict.at_face is False:
+        notes += [f"by the printed means alone it is false: {_against(verdict)}"]
     if verdict.verdict == "untested":
         spreads = ", ".join(_spreads(claim, published))
         notes += [f"the paper's own numbers for one configuration differ by up to {spreads}"] if spreads else []
     return "; ".join(notes)
+
+
+def _against(verdict: Verdict) -> str:
+    """The comparisons that the printed means speak against, with their differences."""
+    parts = [part for part in verdict.parts if part.exact.fails == 0]
+    more = f" and {len(parts) - MOST_AGAINST} more" if len(parts) > MOST_AGAINST else ""
+    return ", ".join(f"{part.words} {part.size}" for part in parts[:MOST_AGAINST]) + more
 
 
 def _spreads(claim: Claim, published: Published) -> Iterable[str]:

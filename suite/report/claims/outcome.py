@@ -181,9 +181,9 @@ class Verdict:
 
     @property
     def words(self) -> str:
-        """`supported at 4 seeds`, `supported, less than a point, at 7 seeds`, `undecided`."""
-        small = f", {self.small}," if self.small else ""
-        return f"{self.verdict}{small} at {self.seeds} seeds" if self.seeds else f"{self.verdict}{small.rstrip(',')}"
+        """`supported at 4 seeds`, `supported at 7 seeds, less than a point`, `undecided`."""
+        words = f"{self.verdict} at {self.seeds} seeds" if self.seeds else self.verdict
+        return f"{words}, {self.small}" if self.small else words
 
     @property
     def telling(self) -> Comparison | None:
@@ -195,7 +195,7 @@ class Verdict:
             return next((part for part in self.parts if part.difference is not None), self.parts[0])
         if self.verdict == "contradicted":
             return min(tested, key=lambda part: part.pair.fails)
-        every = {self.claim.of_pairs, self.claim.of_columns} == {"all"}
+        every = {self.claim.of_pairs, self.claim.of_columns, self.claim.of_left} == {"all"}
         return (max if every else min)(tested, key=lambda part: part.pair.holds)
 
     @property
@@ -208,7 +208,7 @@ class Verdict:
 
     @property
     def evidence(self) -> str:
-        """Differences, intervals, tests, n and p, in one line."""
+        """Differences, intervals, tests, n and p, in one line; then, each after a semicolon, what must be known."""
         shown = self.telling
         words = []
         text = shown.text(1 - self.claim.alpha) if shown is not None else ""
@@ -216,10 +216,11 @@ class Verdict:
             words += self._differences()
         elif shown is not None and text:
             words.append(text if len(self.parts) == 1 else f"{self._count()}; {shown.words}: {text}")
-        if self.p is not None and self.verdict != "untested":
+        if self.p and self.verdict != "untested":
             words.append(f"p {equals(self.p)}{self._correction()}")
         note = shown.note if shown is not None else ""
-        return ", ".join(filter(None, [*words, self.over_examples, note, self.reason, self.declared, *self.notes]))
+        return "; ".join(filter(None, [", ".join(words), self.over_examples, note, self.reason, self.declared,
+                                       *self.notes]))
 
     @property
     def over_examples(self) -> str:
@@ -233,7 +234,7 @@ class Verdict:
 
     def _correction(self) -> str:
         if self.seeds is not None and self.level is not None:
-            return f" (level {self.level:.2g} at {self.seeds} seeds, {self.family} claims)"
+            return f" (level {self.level:.2g} at {self.seeds} seeds for {self.family} claim{'s' * (self.family > 1)})"
         return f" ({equals(self.adjusted).removeprefix('= ')} after Holm's correction over {self.family} claims)" \
             if self.family > 1 and self.adjusted is not None else ""
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from suite.report.render import latex, markdown
+from suite.report.render.latex_claims import claims
+from suite.report.render.latex_fit import OWN
 
 if TYPE_CHECKING:
     from suite.report.claims.on_the_paper import PrintedVerdict
@@ -15,7 +17,7 @@ HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex a
 \documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage{lmodern,textcomp,array,booktabs,graphicx}
+\usepackage{lmodern,textcomp,array,booktabs}
 \usepackage[margin=2cm]{geometry}
 \renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}
 \raggedbottom
@@ -32,7 +34,8 @@ def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict]) 
         return {}
     tables = [(document, table) for document in documents for table in document.tables]
     tex = [latex.numbered(table, document.grid) for document, table in tables]
-    tex += [text for document in documents for text in latex.claims(document)]
+    tex += [latex.named(f"{document.tables[0].name} (claims)", text) for document in documents
+            for text in claims(document, OWN)]
     md = [markdown.section(table, document.grid) for document, table in tables]
     verdicts = [verdict for document in documents for verdict in document.verdicts]
     md += [markdown.claims(verdicts, printed)] if verdicts else []

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from suite.config.compare import differences, settings, usual
+from suite.report.claims.outcome import equals
 from suite.report.figures.curves import Line, curve_of
 from suite.report.published import paper_of
 from suite.report.tables.cells import count_examples
 from suite.report.tables.evaluated import NOT_RECORDED, counted, noun, split_of
 from suite.report.tables.results import status
-from suite.report.tables.table import Cell, Head, Table
+from suite.report.tables.table import NEAR, Cell, Head, Table
 
 if TYPE_CHECKING:
     from suite.config.run_config import RunConfig
@@ -160,6 +161,8 @@ def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
 
     if cell.mean is None:
         yield ("no number", cell.reason) if cell.reason else ("shown", cell.text)
+        if cell.so_far is not None:
+            yield "so far", cell.rest
     else:
         if not head.averages:
             yield "n", f"{cell.n}" + (f" ({cell.reason})" if cell.reason else "")
@@ -168,6 +171,9 @@ def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
         yield "standard deviation", head.metric.format(cell.std)
     if cell.interval is not None:
         yield "95 % interval of the mean", " to ".join(map(told, cell.interval))
+    if cell.p_from_best is not None:
+        words = "not distinguishable" if cell.p_from_best > NEAR else "differs"
+        yield "from the best", f"{words}, p {equals(cell.p_from_best)} after Holm and after selection"
     for one in cell.judged:
         paper, name = paper_of(one.table)
         yield f"{paper or 'paper'}, table {name.replace('-', ' ')}", f"{one.text} ({one.row}, {one.column})"

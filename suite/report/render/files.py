@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from suite.report.claims.on_the_paper import PrintedVerdict
 from suite.report.claims.outcome import Comparison, Verdict
 from suite.report.document import Document
-from suite.report.records import CellRecord, ClaimRecord, ComparisonRecord, PublishedRecord, ReportRecord
+from suite.report.records import CellRecord, ClaimRecord, ComparisonRecord, PublishedRecord, ReportRecord, SoFarRecord
 from suite.report.render import latex, markdown, text
 from suite.report.render.drawing import Drawing
 from suite.report.tables.evaluated import Interval
@@ -41,6 +41,8 @@ def _cell(table: str, cell: Cell, head: Head, over_examples: Interval | None) ->
         table=table, row=cell.row, column=cell.column, mean=cell.mean, std=cell.std, interval=cell.interval, n=cell.n,
         state=cell.state, reason=cell.reason, run_ids=cell.run_ids, unit=head.metric.unit, metric=head.metric.name,
         epoch=head.epoch, values=values, text=cell.text, base=cell.base,
+        so_far=SoFarRecord(**vars(cell.so_far)) if cell.so_far else None, p_from_best=cell.p_from_best,
+        near_best=cell.near_best,
         over_examples=over_examples,
         published=[PublishedRecord(**vars(one)) for one in cell.judged])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 from tabulate import tabulate
@@ -12,7 +13,7 @@ from suite.report.against import comparison
 from suite.report.claims.on_the_paper import PrintedVerdict, at_seeds
 from suite.report.claims.outcome import RULES, Verdict, counts_text
 from suite.report.render import notes
-from suite.report.render.sheet import Sheet, Top, sheet
+from suite.report.render.sheet import Sheet, Top, after, sheet
 from suite.report.tables.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -25,11 +26,12 @@ SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 AWAY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 INTRODUCTION = (
     "Which of the paper's sentences do its own printed numbers support? Student's t tests of the printed means and "
-    "deviations, as if each were of 2 seeds, and of 3: the paper says 2 or 3 and does not say which. The variance of a "
+    "deviations. The paper says that a number is the mean of 2 or 3 seeds and does not say which, so each claim is "
+    "tested with n = 2 and with n = 3. The variance of a "
     "seed is pooled over a column unless the deviations differ (Bartlett, 10 %). Tables 3a and 3b print no deviations "
     "and borrow those of tables 7 and 8, for the same tasks and models. Holm's correction within a section. If nothing "
     "can be tested, the difference is given with the spread between the paper's own numbers for one configuration. "
-    "Means alone: whether the claim would hold if the printed means had no error.")
+    "“Means alone” ignores the error of the printed means.")
 
 
 def render(document: Document, drawn: Sequence[Drawing], printed: Mapping[str, PrintedVerdict]) -> str:
@@ -65,7 +67,7 @@ def _published(one: PrintedVerdict | None, seeds: Iterable[int]) -> list[str]:
 
 def section(table: Table, grid: Grid) -> str:
     """A table under its heading, with its caption and what the paper prints."""
-    return "\n\n".join([f"## Table {escape(table.name)}", _rows(sheet(table, _cell)),
+    return "\n\n".join([f"## Table {escape(table.name)}", _rows(sheet(table, partial(_cell, table))),
                         " ".join(map(escape, notes.caption(table, grid, "text"))), *_compared(table)])
 
 
@@ -99,9 +101,9 @@ def _head(top: Top) -> str:
     return f"{escape(label)}: {escape(top.heading)}" if top.heading else escape(label)
 
 
-def _cell(cell: Cell) -> str:
+def _cell(table: Table, cell: Cell) -> str:
     number = f"**{escape(cell.number)}**" if cell.rank == 1 else escape(cell.number)
-    return number + escape(cell.rest)
+    return number + escape(cell.rest + after(cell, table))
 
 
 def escape(text: str) -> str:

@@ -22,6 +22,13 @@ MARKS = {"latex": "Bold: best of a {}; underlined: second; among cells with all 
          "text": "Bold: best of a {}, among cells with all their seeds.",
          "plain": "*: best of a {}, among cells with all their seeds."}
 
+NEAR_BEST = ("≈: not distinguishable from the best of its {0}, after selection (t tests against the best, with the "
+             "variance of the {0} if its cells are alike; Holm, 5 %).")
+OPTIMISTIC = ("The best epoch is chosen on the validation split that is reported, so these numbers are optimistic: on "
+              "new data they would be somewhat worse.")
+UNFINISHED = ("Runs that are not finished show their mean at the newest epoch that all of these seeds have reached; no "
+              "mark, claim or comparison uses it.")
+
 
 def caption(table: Table, grid: Grid, form: str) -> list[str]:
     """The caption's sentences for one form of output (a key of MARKS)."""
@@ -35,17 +42,26 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
     machines = dict.fromkeys(run.config.bench.machine for head in heads for run in head.runs)
     if any(machines):
         return [*sentences, f"Measured on {'; '.join(filter(None, machines))}."]
-    sentences += [SPREAD[table.spread], *_columns(heads), *_rows(table)]
+    sentences += [SPREAD[table.spread], *_columns(heads), _optimism(heads), *_rows(table, form)]
     if any(cell.rank for row in table.cells for cell in row):
         sentences.append(MARKS[form].format("row" if table.transpose else "column"))
+    if table.marked:
+        sentences.append(NEAR_BEST.format("row" if table.transpose else "column"))
     sentences += [evaluated_words(heads), f"Data: {'; '.join(_data(heads))}." if heads else ""]
     sentences.append(profile_note(grid.profile))
     sentences += [comparison.summary(table) if comparison.compared(table) else "", changed]
     return [sentence for sentence in sentences if sentence]
 
 
-def _rows(table: Table) -> list[str]:
-    """What the reader of the rows must know: differences, X, averages, printed rows."""
+def _optimism(heads: Iterable[Head]) -> str:
+    """A warning if a column shows the split by which its epoch was chosen."""
+    chosen = any(select.partition(" ")[2].partition("/")[0] == head.metric.name.partition("/")[0]
+                 for head in heads if head.epoch == "best" and "/" in head.metric.name for select in head.selects)
+    return OPTIMISTIC if chosen else ""
+
+
+def _rows(table: Table, form: str) -> list[str]:
+    """What the reader of the rows must know: differences, X, what is unfinished, averages, printed rows and papers."""
     cells = [cell for row in table.cells for cell in row]
     bases = dict.fromkeys(line.base for line in table.lines if line.base)
     row = "Columns" if table.transpose else "Rows"  # as they are printed
@@ -54,7 +70,12 @@ def _rows(table: Table) -> list[str]:
         told.append("X: most seeds end within the 95 % binomial interval of chance.")
     told += [_average(head, table) for head in table.heads if head.averages]
     if any(line.constant for line in table.lines):
-        told.append(f"{row} without n are as printed in the paper.")
+        told.append(f"{row} {'in italics' if form == 'latex' and not table.transpose else 'without n'} are as printed "
+                    "in the paper.")
+    if any(cell.so_far for cell in cells):
+        told.append(UNFINISHED)
+    if table.papers:
+        told.append(f"Published: {'; '.join(f'{one.key}, {one.citation}' for one in table.papers)}.")
     return told
 
 

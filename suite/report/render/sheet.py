@@ -23,13 +23,17 @@ class Top:
 
 @dataclass(frozen=True)
 class Side(Generic[C]):
-    """A printed row: its block, the block's heading or '', its label, where it is from or '', and its cells."""
+    """A printed row: its block, the block's heading or '', its label, where it is from or '', and its cells.
+
+    `constant`: it is as printed in the paper.
+    """
 
     block: int
     group: str
     label: str
     source: str
     cells: tuple[C, ...]
+    constant: bool = False
 
 
 @dataclass(frozen=True)
@@ -45,12 +49,18 @@ class Sheet(Generic[C]):
         return [(group, len(list(tops))) for group, tops in groupby(top.group for top in self.tops)]
 
 
+def after(cell: Cell, table: Table) -> str:
+    """What stands after a cell's text: the mark of those near the best, and the numbers of several papers."""
+    papers = [f"{one.paper} {one.text}" for one in cell.papers] if len(table.papers) > 1 else []
+    return (" ≈" if cell.near_best else "") + (f" [{'; '.join(papers)}]" if papers else "")
+
+
 def sheet(table: Table, content: Callable[[Cell], C], constants: bool = True) -> Sheet[C]:
     """The table with `content` of each cell; rows that show what the paper prints are left out without `constants`."""
     kept = [i for i, line in enumerate(table.lines) if constants or not line.constant]
     cells = [[content(cell) for cell in table.cells[i]] for i in kept]
     heads = [Top(head.group, head.short or head.label, head.heading) for head in table.heads]
-    lines = [Side(line.block, line.group, line.label, line.source, tuple(row))
+    lines = [Side(line.block, line.group, line.label, line.source, tuple(row), line.constant)
              for line, row in zip((table.lines[i] for i in kept), cells, strict=True)]
     if not table.transpose:
         return Sheet("" if table.kind == "configuration" else table.axis, tuple(heads), tuple(lines))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from tabulate import tabulate
 
 from suite.report.render import notes
-from suite.report.render.sheet import sheet
-from suite.report.tables.table import Cell, Table
+from suite.report.render.sheet import after, sheet
+from suite.report.tables.table import Table
 
 if TYPE_CHECKING:
     from suite.report.document import Document
@@ -34,14 +34,10 @@ def render(document: Document) -> str:
 
 
 def _table(table: Table) -> str:
-    made = sheet(table, _marked)
+    made = sheet(table, lambda cell: f"{cell.text}{' *' if cell.rank == 1 else ''}{after(cell, table)}")
     heads = [made.corner, *("\n".join(filter(None, (top.group, top.label, top.heading))) for top in made.tops)]
     rows = [[f"{side.group}, {side.label}" if side.group else side.label, *side.cells] for side in made.sides]
     return tabulate(rows, heads, tablefmt="simple", disable_numparse=True, colalign=["left"] * len(heads))
-
-
-def _marked(cell: Cell) -> str:
-    return f"{cell.text} *" if cell.rank == 1 else cell.text
 
 
 def _wrapped(text: str, head: str = "") -> str:

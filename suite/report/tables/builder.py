@@ -10,6 +10,7 @@ from suite.errors import UserError
 from suite.report.metric import metric
 from suite.report.tables.cells import average, difference, make_cell, mark_chance, published_cell, ranked
 from suite.report.tables.layout import Column, Group, Labels, Match, Placed, block_labels, matches, ordered_labels
+from suite.report.tables.so_far import so_far
 from suite.report.tables.table import Cell, Head, Line, Table
 
 if TYPE_CHECKING:
@@ -137,7 +138,10 @@ def _column(i: int, column: Column, head: Head, rows: Sequence[Row], source: Sou
         reason = "" if sample.runs else _excluded(source.grid, {**column.where, **row.where}, axis, row.label)
         spread = "none" if head.metric.name == "parameters" else layout.spread
         shown = difference(sample, samples[block, layout.rows.groups[block].base], base) if base else sample
-        cell = make_cell(row.name, head, shown, reason, spread, base)
+        reference = samples[block, layout.rows.groups[block].base].runs if base else None
+        cell = make_cell(row.name, head, shown, reason, spread, base,
+                         None if shown.values else
+                         so_far(source.results, sample.runs, head.metric.name, reference))
         if column.chance and sample.runs:
             cell = mark_chance(cell, head, column.chance, source.results.sample(sample.runs, head.metric.name, "last"))
         made.append(cell)

@@ -16,6 +16,7 @@ from suite.report.metric import Metric
 from suite.report.published import CHANCE, number_text
 from suite.report.statistics import contrast
 from suite.report.tables.results import Missing, Sample
+from suite.report.tables.so_far import UNFINISHED, SoFar
 from suite.report.tables.table import Cell, Head
 
 if TYPE_CHECKING:
@@ -25,8 +26,12 @@ if TYPE_CHECKING:
 CHANCE_LEVEL = 0.95
 
 
-def make_cell(row: str, head: Head, sample: Sample, excluded: str = "", spread: str = "sample", base: str = "") -> Cell:
-    """The cell of a sample; `excluded` says why there are no runs. With `base`, the values are differences from it."""
+def make_cell(row: str, head: Head, sample: Sample, excluded: str = "", spread: str = "sample", base: str = "",
+              so_far: SoFar | None = None) -> Cell:
+    """The cell of a sample; `excluded` says why there are no runs. With `base`, the values are differences from it.
+
+    `so_far`, in stored units, is shown if no seed has a number.
+    """
     ids = tuple(run.run_id for run in sample.runs)
     if not sample.runs:
         state, reason = ("excluded", f"excluded: {excluded}") if excluded else ("absent", "not asked for")
@@ -35,7 +40,9 @@ def make_cell(row: str, head: Head, sample: Sample, excluded: str = "", spread: 
     if not shown:
         state = sample.missing[0].state if len({m.state for m in sample.missing}) == 1 else "mixed"
         reason = nothing_yet(sample.missing)
-        return Cell(row, head.label, state, "", reason, reason, values={}, run_ids=ids, base=base)
+        now = so_far.scaled(head.metric.factor) if so_far else None
+        told = f"{so_far_number(now, head, base)} {so_far_rest(now, sample.missing)}" if now else reason
+        return Cell(row, head.label, state, "", told, reason, values={}, run_ids=ids, base=base, so_far=now)
     summary = contrast.summarise(list(shown.values()))
     interval = contrast.mean_interval(list(shown.values())) if summary.n > 1 else None
     missing = count_words(sample.missing)
@@ -49,8 +56,19 @@ def make_cell(row: str, head: Head, sample: Sample, excluded: str = "", spread: 
                 interval, summary.n, shown, ids, base=base)
 
 
+def so_far_number(now: SoFar, head: Head, base: str) -> str:
+    """The number of unfinished runs as it is shown."""
+    return head.metric.format(now.mean, signed=bool(base))
+
+
+def so_far_rest(now: SoFar, missing: Iterable[Missing]) -> str:
+    """`at epoch 1 of 6, n=1, 2 not run`."""
+    others = count_words(one for one in missing if one.state not in UNFINISHED)
+    return ", ".join([now.words, *others])
+
+
 def difference(sample: Sample, reference: Sample, base: str) -> Sample:
-    """The sample less the reference, seed by seed; a seed that the reference lacks is missing."""
+    """The sample minus the reference, seed by seed; a seed that the reference lacks is missing."""
     both = sample.values.keys() & reference.values.keys()
     alone = [Missing(seed, "base", f"without {base}") for seed in sorted(sample.values.keys() - both)]
     return Sample({seed: sample.values[seed] - reference.values[seed] for seed in sorted(both)},

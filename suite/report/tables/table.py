@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 from suite.report.metric import Metric, selection_words
+from suite.report.tables.so_far import SoFar
 
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 
 Verdict = Literal["match", "off", "compatible", "undecided", "one seed", "not comparable", "not printed", "no number"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+SHOWN = (*VERDICTS[:5], "no number")  # verdicts of published numbers that a cell may show
+NEAR = 0.05  # level of the test against the best cell of a column
 
 
 @dataclass(frozen=True)
@@ -23,7 +26,8 @@ class Cell:
     from the row `base` where that is given. `rank` is 1 for the best complete cell of the column, 2 for the second,
     else 0. `state`: complete, incomplete, excluded, absent, mixed, chance (X: no better), published (printed in the
     paper), average, configuration, or a run's state. `judged` holds the published numbers of this cell, its own
-    table's first.
+    table's first. `so_far`: what unfinished runs show, in the shown unit; `mean` is None then. `p_from_best`: Holm's p
+    of the difference from the best cell of the column, None if it was not tested.
     """
 
     row: str
@@ -41,6 +45,21 @@ class Cell:
     rank: int = 0
     base: str = ""
     judged: tuple[Judged, ...] = ()
+    so_far: SoFar | None = None
+    p_from_best: float | None = None
+
+    @property
+    def near_best(self) -> bool:
+        """Whether the cell cannot be told apart from the best of its column."""
+        return self.p_from_best is not None and self.p_from_best > NEAR and self.rank != 1
+
+    @property
+    def papers(self) -> tuple[Judged, ...]:
+        """The first published number of each paper, where it may be shown beside this cell."""
+        first: dict[str, Judged] = {}
+        for one in self.judged:
+            first.setdefault(one.paper, one)
+        return tuple(one for one in first.values() if one.verdict in SHOWN)
 
     @property
     def text(self) -> str:
@@ -118,6 +137,20 @@ class Table:
     transpose: bool = False
     published: str = ""
     offsets: tuple[Offset, ...] = ()
+    papers: tuple[Paper, ...] = ()
+
+    @property
+    def marked(self) -> bool:
+        """Whether any cell is marked as not distinguishable from the best of its column."""
+        return any(cell.near_best for row in self.cells for cell in row)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper whose numbers stand in the table: its citation `key`, and what the legend says."""
+
+    key: str
+    citation: str
 
 
 @dataclass(frozen=True)
@@ -155,3 +188,8 @@ class Judged:
     verdict: Verdict
     reason: str = ""
     remark: str = ""
+
+    @property
+    def paper(self) -> str:
+        """The citation key of its paper."""
+        return self.table.rpartition("/")[0] or "s4d"

@@ -1,14 +1,10 @@
-"""How often verdicts err: thousands of simulated claims, from a fixed seed, against the promised rates.
+"""How often claims that are tested once err: thousands of simulated ones, from a fixed seed, at three seeds a cell.
 
-The first half tests families without looks at three seeds a cell; the second runs `--decide` as it would run, on the
-scenarios of tools/simulate_verdicts.py, with bounds that a wrong rule breaks.
+Looks and `--decide` are in test_simulated_targets.py.
 """
-
-from dataclasses import replace
 
 import numpy as np
 import pytest
-import simulate_verdicts as simulated
 from claim_store import Given, claim
 
 from suite.report.claims.claim import ALONE, Claim, Family, Stated
@@ -103,44 +99,3 @@ def test_the_variance_of_the_column_finds_what_that_of_the_cell_does_not():
     assert cell + 0.05 < pooled
     assert 0.83 < pooled < 0.95
     assert rates({}, EQUAL | {"margin": 12}, rounds=300)[0] > 0.9
-
-
-def bound(rate, rounds):
-    """Three standard errors above a rate."""
-    return rate + 3 * (rate * (1 - rate) / rounds) ** 0.5
-
-
-def test_deciding_the_quickstart_finds_its_effects_with_few_runs():
-    made = simulated.rates(simulated.QUICKSTART, 80)
-    assert made.found > 0.94 - 3 * (0.94 * 0.06 / 80) ** 0.5
-    assert made.false == 0
-    assert made.runs < 40
-
-
-def test_deciding_seldom_errs_when_there_is_nothing_to_find():
-    made = simulated.rates(simulated.QUICKSTART.null(), 120)
-    assert made.false < bound(0.065, 120)
-    assert set(made.words) <= {"supported", "contradicted", "no difference", "not by seeds"}  # each has a final word
-
-
-def test_deciding_the_first_epoch_finds_its_effects():
-    made = simulated.rates(simulated.INITS, 60)
-    assert made.found > 0.90 - 3 * (0.9 * 0.1 / 60) ** 0.5
-    assert made.runs < 36
-    assert simulated.rates(simulated.INITS.null(), 60).false < bound(0.065, 60)
-
-
-def test_looking_without_levels_would_err_far_too_often():
-    """The test above would see it: each look at the whole alpha."""
-    loose = replace(simulated.QUICKSTART.null(), rules=Family(looks=simulated.PLAN))
-    claims = loose.stated
-    generator = np.random.default_rng(0)
-    false = 0
-    for _ in range(100):
-        drawn = simulated.draw(loose, generator)
-        ps = []
-        for seeds in range(3, 11):
-            drawn.shown = dict.fromkeys(drawn.shown, seeds)
-            ps.append(min(v.p for v in judge([replace(one, rules=ALONE) for one in claims], drawn)))
-        false += min(ps) <= 0.05 / 4
-    assert false / 100 > bound(0.065, 120)

@@ -40,6 +40,36 @@ def test_an_order_is_a_chain_of_rows(tmp_path):
     assert wrong.telling.words == "sCIFAR, S4D-Lin against S4D-Inv"
 
 
+BEST = {("S4D-Inv", "sCIFAR"): LOW, ("S4D-Real", "sCIFAR"): HIGH, ("S4D-Lin", "sCIFAR"): [0.35, 0.351, 0.352],
+        ("S4D-Inv", "SC"): HIGH, ("S4D-Real", "SC"): LOW, ("S4D-Lin", "SC"): [0.35, 0.351, 0.352]}
+
+
+def test_the_best_of_left_against_each_of_right(tmp_path):
+    # In each column another row is the best, and no row is better than S4D-Lin in both.
+    best = {"kind": "better", "left": ["S4D-Inv", "S4D-Real"], "right": "S4D-Lin", "columns": ["sCIFAR", "SC"]}
+    made, = verdicts(tmp_path, BEST, claim(**best, of_left="any"))
+    assert made.verdict == "supported"
+    assert made.p == pytest.approx(2 * max(min(part.pair.holds for part in made.parts[i:i + 2]) for i in (0, 2)))
+    every, = verdicts(tmp_path / "b", BEST, claim(**best))
+    assert every.verdict == "undecided"
+    # Against two rows, one of which is out of reach, any pair would do, but not the best of left against each.
+    high = BEST | {("S4D-Lin", "sCIFAR"): HIGH, ("S4D-Real", "sCIFAR"): [0.35, 0.351, 0.352]}
+    two = {"kind": "better", "left": "S4D-Real", "right": ["S4D-Inv", "S4D-Lin"]}
+    assert verdicts(tmp_path / "c", high, claim(**two, of_pairs="any"))[0].verdict == "supported"
+    assert verdicts(tmp_path / "d", high, claim(**two, of_left="any"))[0].verdict == "contradicted"
+
+
+@pytest.mark.parametrize(("keys", "message"), [
+    ({"of_left": 3}, "claims.0.of_left: 3 must hold, and there are 1"),
+    ({"of_left": "any", "of_pairs": "any"}, "`of_left` counts rows of `left`, `of_pairs` all pairs: give one of them"),
+    ({"of_left": "any", "right": None, "level": 85}, "`of_left` counts rows of `left` against each of `right`"),
+    ({"of_left": "any", "kind": "keeps", "share": 0.5}, "a claim of the kind keeps has no `of_left`")])
+def test_of_left_needs_rows_on_either_side(tmp_path, keys, message):
+    with pytest.raises(UserError) as caught:
+        verdicts(tmp_path, BEST, claim(**keys))
+    assert message in str(caught.value)
+
+
 TWO = {("S4D-Real", "sCIFAR"): LOW, ("S4D-Lin", "sCIFAR"): HIGH, ("S4D-Real", "SC"): HIGH, ("S4D-Lin", "SC"): NEAR}
 
 
@@ -62,7 +92,7 @@ def test_a_column_that_fails_contradicts_all_and_one_without_numbers_leaves_it_u
     assert made.p == pytest.approx(2 * made.parts[1].pair.fails)  # two columns were looked at
     made, = verdicts(tmp_path, {key: TWO[key] for key in list(TWO)[:3]}, claim(columns=["sCIFAR", "SC"]))
     assert made.verdict == "untested"
-    assert made.evidence.endswith("1 of 2 comparisons are not tested: 3 and 0 seeds have a number, "
+    assert made.evidence.endswith("1 of 2 comparisons is not tested: 3 and 0 seeds have a number, "
                                   "and a comparison needs two on either side (3 not run)")
 
 

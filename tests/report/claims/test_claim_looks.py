@@ -34,7 +34,7 @@ def test_a_look_has_the_first_seeds_and_its_own_level(tmp_path):
     # Student's t by hand: three rows of three seeds, each with the variance of a point squared.
     assert (made.parts[0].n, made.parts[0].df, made.parts[0].difference) == ((3, 3), 6, pytest.approx(-10))
     assert "t with the variance of the column over 3 rows, unpaired, df 6, 3 seeds" in made.evidence
-    assert "(level 0.025 at 3 seeds, 1 claims)" in made.evidence
+    assert "(level 0.025 at 3 seeds for 1 claim)" in made.evidence
 
 
 def test_later_seeds_of_other_rows_change_nothing(tmp_path):

@@ -97,7 +97,28 @@ def test_parameters_are_compared_as_the_table_shows_them(tmp_path):
     assert [row[0].text for row in document.tables[0].cells] == ["1 (n=3)", "1 (n=3)", "3 (n=3)"]
     assert len(document.verdicts) == 2
     for made in document.verdicts:
-        assert made.evidence == "difference +2 K, 3 seeds, the standard deviation is 0 on both sides"
+        assert (made.verdict, made.evidence) == (
+            "supported", "difference +2 K, a count, the same for every seed, 3 seeds")
+
+
+@pytest.mark.parametrize(("kind", "share", "expected"), [
+    ("keeps", 0.3, "supported"), ("keeps", 0.4, "contradicted"), ("collapses", 0.4, "supported")])
+def test_a_cost_has_shares_and_an_error_has_none(tmp_path, kind, share, expected):
+    grid, shelf = make_grid(), Counted(tmp_path)
+    shelf.large = {run.run_id for run in grid.runs if run.labels["method"] == "S4D-Real"}
+    for run in grid.runs:
+        shelf.put(run, "done", HIGH)
+    columns = [f"{{label: {name}, where: {{task: SC}}, metric: {metric}, epoch: last}}"
+               for name, metric in (("size", "parameters"), ("time", "time/train"), ("error", "val/loss"))]
+    folder = sources(tmp_path, f"name: demo\nrows: method\ncolumns: [{', '.join(columns)}]\n")
+    third = {"kind": kind, "share": share, "left": "S4D-Lin", "right": "S4D-Real"}
+    write(folder, claim(**third, columns="size"), claim(**third, id="two", columns="time", epoch="mean"))
+    size, time = document_of(grid, shelf, folder).verdicts
+    assert (size.verdict, size.parts[0].difference) == (expected, pytest.approx(1 - 3 * share))
+    assert time.reason == "the standard deviation is 0 on both sides"  # an epoch takes half a second in each run here
+    write(folder, claim(**third, columns="error"))
+    with pytest.raises(UserError, match="a share of validation loss means nothing, as less of it is better"):
+        document_of(grid, shelf, folder)
 
 
 def test_an_average_has_no_seeds_and_a_claim_on_it_says_what_to_write(tmp_path):
@@ -148,7 +169,7 @@ def test_ranks_as_published():
     same = Given(ours, {(f"r{i}", "x"): 70.0 + i for i in range(6)})
     made = of(same, **RANKS)
     assert (made.verdict, made.parts[0].difference) == ("supported", 1)
-    assert made.evidence == ("Kendall τ +1.00, 95 % CI +1.00 to +1.00 (unadjusted), permutation of rows, p = 0.0028, "
+    assert made.evidence == ("Kendall τ +1.00, 95 % CI +1.00 to +1.00 (unadjusted), permutation of rows, p = 0.0028; "
                              "6 rows")
     assert of(Given(ours, {(f"r{i}", "x"): -float(i) for i in range(6)}), **RANKS).verdict == "contradicted"
     assert of(same, **RANKS, statistic="spearman").evidence.startswith("Spearman ρ +1.00")

@@ -26,7 +26,8 @@ def test_the_quickstart_is_at_two_of_four_after_three_seeds():
         "real-scifar": ("undecided", 0.0394, pytest.approx(0.0075))}
     assert {one.parts[0].df for one in made.values()} == {10}
     for one in made.values():
-        assert one.evidence.endswith("not declared beforehand, exploratory: rule chosen after these runs")
+        assert one.evidence.endswith(
+            "; not declared beforehand; the rule itself was chosen after seeds 0 to 2 had been seen (exploratory)")
 
 
 def test_the_first_epoch_with_seeds_as_blocks():

@@ -71,7 +71,7 @@ def test_the_interval_is_that_of_the_crossed_layout(by: str | None, tmp_path: Pa
     assert (part.crossed.error, part.crossed.df) == pytest.approx((math.sqrt(expected.value), expected.df))
     low, high = (f"{side:+.2f}".replace("-", "−") for side in part.crossed.interval())
     assert found.verdict == "supported" and found.such
-    assert f", over seeds and images: {low} to {high}: holds for such images" in found.evidence
+    assert f"; over seeds and images: {low} to {high}: holds for such images" in found.evidence
     assert part.crossed.error > part.estimate.error
 
 

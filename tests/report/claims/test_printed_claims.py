@@ -8,14 +8,14 @@ from scipy import stats as scipy_stats
 from suite.grid.expand import load_grid
 from suite.report.claims.language import read_claims
 from suite.report.claims.on_the_paper import at_seeds, published_verdicts
-from suite.report.claims.outcome import counts_text
+from suite.report.claims.outcome import counts, counts_text
 from suite.report.document import make_document
 from suite.report.published import load_published
 from suite.report.render.markdown import paper_claims
 from suite.report.tables.layout_files import layout_files
 from suite.store.store import Store
 
-TABLES = ["table2", "table3a", "table3b", "table4", "table5", "table6", "table9", "table10", "table11"]
+TABLES = ["kernels", "tying", *(f"table{name}" for name in ("2", "3a", "3b", "4", "5", "6", "9", "10", "11"))]
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +30,8 @@ def made(published):
 
 def test_every_claim_about_the_paper_is_there(made):
     stated, _ = read_claims(SOURCES / "claims.yaml")
-    ours = [one.claim for one in stated if one.claim.family not in ("quickstart", "baselines", "first epoch",
-                                                                                  "first epoch frozen")]
+    ours = [one.claim for one in stated if one.claim.table not in (
+        "quickstart", "baselines", "first-epoch-inits", "first-epoch", "kernels-costs", "6-cost", "3b-sizes", "tying")]
     ids = {claim.id for claim in ours if claim.kind != "correlation"}
     assert ids == set(made)
     assert {claim.table for claim in ours} >= {"2-left", "3a", "4", "5", "6", "11"}
@@ -114,6 +114,36 @@ def test_averages_count_an_x_as_chance_and_literature_as_exact(made):
     assert sota.telling.df == 2
 
 
+def test_how_many_claims_the_printed_numbers_decide(made):
+    found = {n: counts(each) for n, each in at_seeds(made.values()).items()}
+    assert {n: (each["supported"], each["contradicted"], each["undecided"], each["untested"])
+            for n, each in found.items()} == {2: (11, 3, 33, 9), 3: (18, 5, 22, 11)}
+
+
+def test_where_the_printed_means_are_against_a_claim_it_is_said(made):
+    one = made["speech-ssms-beat-cnns"]
+    assert (one.face, one.claim.source) == ("do not hold", "this suite, after table 11, where it is false")
+    assert one.evidence.endswith("; by the printed means alone it is false: 16 kHz, S4-FouT against ConvNet −0.24 "
+                                 "points, 16 kHz, S4-(LegS/FouT) against ConvNet −0.19 points")
+
+
+def test_sizes_are_counts_and_need_no_deviation(made):
+    one = made["large-s4-and-s4d-of-one-size"]
+    assert {v.verdict for v in one.by_seeds.values()} == {"supported"}
+    assert [part.difference for part in one.by_seeds[2].parts] == [pytest.approx(1.0)] * 3
+    assert "difference +1 K, margin ±2, a count, the same for every seed" in one.evidence
+
+
+def test_the_best_s4d_is_held_against_each_baseline(made):
+    best = made["lra-best-above-other-baselines"]
+    assert best.at_face
+    assert {part.words for part in best.by_seeds[2].parts if not part.tested} == {  # without deviations
+        f"Path-X, {row} against {other}" for other in ("S4 (original)", "Transformer")
+        for row in ("S4D-LegS", "S4D-Inv", "S4D-Lin")}
+    several = made["lra-better-on-several"].by_seeds[2]
+    assert len(several.parts) == 5 * 3 * 2
+
+
 def test_claims_on_what_is_not_printed_have_no_verdict_here(tmp_path, published):
     added = claim(table="3a", left="S4D-Mine", columns="sCIFAR")  # a method of one's own in a table of the paper
     path = write(tmp_path, added, claim(id="two", table="3a", columns="sCIFAR"), claim(id="three"))
@@ -131,7 +161,7 @@ def test_markdown(made):
 
 @pytest.mark.parametrize("name", TABLES)
 def test_every_claim_fits_the_grid_and_the_layout_of_its_table(tmp_path, published, name):
-    grid = load_grid(SOURCES.parent / f"grids/{name}.yaml", "mini")
+    grid = load_grid(SOURCES.parent / f"grids/{name}.yaml", "paper" if name == "kernels" else "mini")
     store = Store(tmp_path)
     layouts = layout_files(SOURCES / "tables", name)
     made = make_document(grid, name, store, store.states([run.run_id for run in grid.runs]), layouts,

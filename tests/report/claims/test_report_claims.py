@@ -62,7 +62,7 @@ def test_no_difference_is_an_interval_within_the_margin(tmp_path):
 
 @pytest.mark.parametrize(("left", "right", "reason"), [
     ([0.3, None, None], HIGH, "1 and 3 seeds have a number, and a comparison needs two on either side (2 not run)"),
-    ([None] * 3, [None] * 3, "0 and 0 seeds have a number, and a comparison needs two on either side (3 not run)"),
+    ([None] * 3, [None] * 3, "no seed has a number, and a comparison needs two on either side (3 not run)"),
     ([0.3] * 3, [0.4] * 3, "the standard deviation is 0 on both sides"),
     ([float("nan")] * 3, HIGH, "0 and 3 seeds have a number, and a comparison needs two on either side (3 diverged)"),
 ])
@@ -75,7 +75,7 @@ def test_untested_with_a_reason(tmp_path, left, right, reason):
 def test_one_seed_only_is_untested_and_shows_the_difference(tmp_path):
     made = verdict(tmp_path, [0.3], [0.4])
     assert made.verdict == "untested"
-    assert made.evidence == ("difference −10.00 points, 1 seed, 1 000 images, "
+    assert made.evidence == ("difference −10.00 points, 1 seed, 1 000 images; "
                              "1 and 1 seeds have a number, and a comparison needs two on either side")
 
 
@@ -88,7 +88,7 @@ def test_a_side_without_spread_is_still_tested(tmp_path):
 def test_missing_seeds_are_told(tmp_path):
     made = verdict(tmp_path, [0.30, 0.31, None], HIGH)
     assert (made.verdict, made.parts[0].n) == ("supported", (2, 3))
-    assert made.evidence.endswith("2 and 3 seeds, 1 000 images, p = 0.0011, over seeds and images: not recorded, "
+    assert made.evidence.endswith("2 and 3 seeds, 1 000 images, p = 0.0011; over seeds and images: not recorded; "
                                   "missing: 1 not run")
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from suite.errors import UserError
 from suite.report.claims.claim import Claim, Other, Side, Stated
 from suite.report.claims.crossing import noun_of, with_examples
-from suite.report.claims.estimating import Counted, at_common_seeds, estimate
+from suite.report.claims.estimating import Counted, at_common_seeds, certain, estimate
 from suite.report.claims.numbers import Datum, Numbers, total
 from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
@@ -18,6 +18,7 @@ from suite.report.statistics.contrast import Estimate, Summary
 from suite.report.statistics.multiple import Pair
 
 Bounds = tuple[float, float]
+EXACT = "a count, the same for every seed"
 SHAPES = frozenset({"epoch", "by", "over", "rows"})  # keys of every kind that compares sides
 
 
@@ -50,6 +51,8 @@ def _compare(view: View, pairs: Sequence[tuple[Side, Other]], places: tuple[str,
     part = Comparison(words, shown, n=(n[0], n[1]), name=name, bounds=bounds, examples=_examples(cells),
                       difference=total([cell.coefficient for cell in cells], [cell.datum for cell in cells]),
                       note=f"missing: {missing}" if missing else "", noun=noun_of(cells))
+    if certain(cells) and part.difference is not None:
+        return replace(part, pair=part.exact, test=EXACT)
     made = estimate(cells, part.n, view)
     if isinstance(made, str):
         return replace(part, why=f"{made} ({missing})" if missing else made, note="")

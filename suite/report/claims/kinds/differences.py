@@ -11,7 +11,7 @@ from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
 from suite.report.metric import Metric
 
-PAIRS = frozenset({"margin", "of_pairs", "level"}) | SHAPES
+PAIRS = frozenset({"margin", "of_pairs", "of_left", "level"}) | SHAPES
 MARGIN = frozenset({"margin"})
 
 

@@ -34,6 +34,10 @@ class Kind:
 def by_columns(claim: Claim, parts: Sequence[Pair]) -> Pair:
     """What the comparisons of a claim, in order, say together: of the pairs in each column, then of the columns."""
     size = len(claim.groups) or 1
+    if claim.of_left != "all":
+        parts = [together(parts[i + j:i + size:len(claim.right)], claim.of_left)
+                 for i in range(0, len(parts), size) for j in range(len(claim.right))]
+        size = len(claim.right)
     needed: Needed = "all" if claim.over == "mean" else claim.of_columns
     return together([together(parts[i:i + size], claim.of_pairs if size > 1 else "all")
                      for i in range(0, len(parts), size)], needed)

@@ -12,9 +12,11 @@ from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
 from suite.report.metric import Metric
 
+COSTS = frozenset({"ms", "mb", "parameters"})  # of time, memory and size a share is kept or saved
+
 
 def _above(stated: Stated, shown: Metric) -> Bounds:
-    if shown.direction == "min":
+    if shown.direction == "min" and shown.name.rpartition("/")[2] not in COSTS and not shown.name.startswith("time/"):
         raise UserError(f"claim {stated.claim.id}: a share of {shown.words} means nothing, as less of it is better",
                         stated.where)
     return 0.0, math.inf

@@ -1,0 +1,135 @@
+"""What data there are: what is here, what can be downloaded, what needs the user; and all that is known of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from suite.cli.requests import DataRequest
+from suite.data import cache, cards, hub, lacking, places
+from suite.data.source import Source
+from suite.errors import UserError
+
+WIDTH = 120  # of a line of the list
+
+
+class Group(Enum):
+    """How a variant, or something else that a run wants, can be had; the value is the heading of a list."""
+
+    HERE = "here"
+    REMOTE = "can be downloaded: {program} data prepare NAME --variant VARIANT"
+    BY_HAND = "needs you{how}"
+
+    def heading(self, how: str = "") -> str:
+        """The first line of the group."""
+        return self.value.format(program=places.program(), how=how)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a variant can be had, and its size in MB: of what is prepared here, or of the download; 0: none."""
+
+    name: str
+    variant: str
+    group: Group
+    mb: float
+
+    @property
+    def line(self) -> str:
+        """Name, size and what it is, in a line."""
+        size = f"{self.mb:,.0f} MB" if self.mb else ""
+        what = cards.load(self.name).variants[self.variant].first_line
+        text = f"{f'{self.name} {self.variant}':<25} {size:>8}  {what}"
+        return text if len(text) <= WIDTH - 2 else f"{text[:WIDTH - 3]}…"
+
+
+def list_(chosen: list[tuple[str, str]], request: DataRequest) -> int:
+    """Prints a line for each variant: what is here, can be downloaded, or needs the user; or, verbose, all of it."""
+    if request.verbose:
+        return list_all(chosen)
+    found = [standing(name, variant) for name, variant in chosen]
+    for group in Group:
+        lines = [f"  {one.line}" for one in found if one.group is group]
+        if lines:
+            print(group.heading(": `data list NAME --verbose` says where it is from"), *lines, sep="\n")
+    print("`data list --verbose`: sources, licences, places, and what is prepared")
+    return 0
+
+
+def standing(name: str, variant: str) -> Standing:
+    """How a variant can be had. Uses no network."""
+    card = cards.load(name).variants[variant]
+    mb = sum(file["size"] for _, meta in cache.entries(name, variant) for file in meta["files"].values()) / 1e6
+    here = Standing(name, variant, Group.HERE, mb)
+    if card.hub:
+        return here if mb or hub.is_here(card.hub) else Standing(name, variant, Group.REMOTE, card.download_mb)
+    origin = Source(name, variant, {}).origin
+    absent = lacking.absent(card, card.files)
+    if not absent or (origin is not None and origin.is_here()):
+        return here
+    addresses = {file: address for file, address in absent.items() if address}
+    if len(addresses) == len(absent):
+        return Standing(name, variant, Group.REMOTE, lacking.size_of(addresses) / 1e6)
+    return here if mb else Standing(name, variant, Group.BY_HAND, card.download_mb)
+
+
+def list_all(chosen: list[tuple[str, str]]) -> int:
+    """Prints where each set is from, and every variant with its size, whether it is here, and what is prepared."""
+    last = ""
+    for name, variant in chosen:
+        card = cards.load(name)
+        if name != last:
+            print(f"{name}: {card.title}\n  licence: {card.licence}. Tasks: {', '.join(card.tasks)}\n"
+                  f"  source: {' '.join(card.source.split())}")
+        last = name
+        facts = card.variants[variant]
+        counts = ", ".join(f"{split} {count:,}" for split, count in facts.counts.items())
+        size = f"{facts.download_mb:,.0f} MB to get, " if facts.download_mb else ""
+        print(f"  {variant}: {facts.first_line}\n    {counts or 'no fixed counts'}; {size}"
+              f"about {facts.prepared_mb:,.0f} MB prepared")
+        print(f"    {whereabouts(Source(name, variant, {}))}")
+        for line in prepared_here(name, variant):
+            print(f"    prepared: {line}")
+    print(f"data are looked for in {os.environ.get('SUITE_DATA') or 'SUITE_DATA, which is not set'}, then in "
+          f"{places.downloads()}, where downloads go")
+    print(f"prepared data are kept in {cache.folder()} (SUITE_CACHE)")
+    return 0
+
+
+def whereabouts(source: Source) -> str:
+    """Where the source of a variant is found, or that it is not here; uses no network."""
+    if source.card.hub:
+        return f"Hugging Face hub: {source.card.hub.repo} at revision {source.card.hub.revision[:12]}"
+    if not source.card.files:
+        return "made by a generator when asked for; needs no file"
+    paths, missing = set(), []
+    for file in source.card.files:
+        try:
+            paths.add(str(source.find(file)))
+        except UserError as error:
+            missing.append(error.problems[0].what)
+    told = []
+    if paths:
+        told.append(f"found: {os.path.commonpath(paths)}" + (f", {len(paths)} files" if len(paths) > 1 else ""))
+    if missing:
+        told.append(f"not here: {missing[0]}" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+    return "; ".join(told)
+
+
+def prepared_here(name: str, variant: str) -> Iterator[str]:
+    """For each entry of the cache: view, options that are not the default, size, fingerprint."""
+    for path, meta in cache.entries(name, variant):
+        mb = sum(file["size"] for file in meta["files"].values()) / 1e6
+        yield (f"{told_options(meta['key'])}: {mb:,.1f} MB in {meta['seconds']:.1f} s, fingerprint "
+               f"{meta['fingerprint'][:16]}, {path.name}")
+
+
+def told_options(key: Mapping[str, Any]) -> str:
+    """The view, and the options that differ from the card's default."""
+    options = cards.load(key["name"]).variants[key["variant"]].options
+    changed = [f"{name}={key[name]}" for name, option in options.items()
+               if name in key and key[name] != option.default]
+    return ", ".join([key["view"], *changed])

@@ -1,0 +1,85 @@
+"""Data made ready ahead of the runs: downloaded, built where they have to be, and prepared."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from suite.cli.data_choice import chosen_data, tasks
+from suite.cli.requests import DataRequest
+from suite.config.fields import Data
+from suite.data import download, originals, parquet, prepared, progress_bar
+from suite.data.source import Source
+from suite.data.wanted import wanted as of_run
+from suite.errors import UserError
+
+if TYPE_CHECKING:
+    from suite.config.run_config import RunConfig
+
+
+def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence[Path]) -> int:
+    """Downloads and prepares what the grids and the chosen variants need; names what cannot be had.
+
+    Of a data set without a variant: downloads only `original`, and prepares every variant that is here. Raises
+    UserError where just one variant was asked for, or a grid; else returns 1 where nothing could be prepared.
+    """
+    wanted = {(config.data.canonical, config.task): (config.data, config.task) for config in configs(grids, request)}
+    needed = list(wanted.values())
+    asked = [(chosen_data(name, variant, task, request.sets), task)
+             for name, variant in chosen for task in tasks(name, request.task)]
+    if request.origin:
+        build(request.origin, *chosen[0])
+    failed = fetched(needed + [(data, task) for data, task in asked if request.variant or data.variant == "original"])
+    missing: dict[tuple[str, str], UserError] = {}
+    for data, task in needed + asked:
+        if (data.name, data.variant) in missing:
+            continue
+        try:
+            made(data, task)
+        except UserError as error:
+            missing[data.name, data.variant] = error
+    if missing and (grids or request.variant or request.sets):  # just this was asked for
+        raise UserError(dict.fromkeys(p for error in failed or missing.values() for p in error.problems))
+    for text in map(str, failed):
+        print(f"not downloaded: {text}")
+    for text in map(str, missing.values()):
+        print(f"not prepared: {text}")
+    return 1 if missing and len(missing) == len({(data.name, data.variant) for data, _ in needed + asked}) else 0
+
+
+def configs(grids: Sequence[Path], request: DataRequest) -> list[RunConfig]:
+    """The configurations of the runs of grid files. Raises UserError with the problems of the first that has some."""
+    from suite.grid.expand import load_grid
+
+    found = [run.config for path in grids for run in load_grid(path, request.profile).runs]
+    return [config for config in found if config.kind == "train"]
+
+
+def fetched(wanted: Sequence[tuple[Data, str]]) -> list[UserError]:
+    """Download what these need and have a public address; the errors of those that failed."""
+    failed: list[UserError] = []
+    wants = [of_run(data, task) for data, task in wanted]
+    download.fetch([want.source for want in wants if not want.is_prepared()], failed=failed.append)
+    return failed
+
+
+def build(origin: Path, name: str, variant: str) -> None:
+    """Build the files of a variant from the files in `origin`. Raises UserError where that is not how it is made."""
+    source = Source(name, variant, {})
+    if source.card.archive is None:
+        raise UserError(f"{name} {variant} is not built from an archive", "--from", "leave it out")
+    for path in originals.build(origin, [source]):
+        print(f"built {path}: digest of its rows {parquet.rows_digest(path)}, as on the card", flush=True)
+
+
+def made(data: Data, task: str) -> None:
+    """Prepare the data of a task and say what they are. Raises UserError where they cannot be had."""
+    started = time.monotonic()
+    with progress_bar.shown():
+        found = prepared.load(data, task)
+    counts = ", ".join(f"{split} {found.count(split):,}" for split in ("train", "val", "test"))
+    mb = sum(array.nbytes for array in found.arrays.values()) / 1e6
+    print(f"{data.name} {data.variant} for {task}: {counts}; length {found.length:,}; {mb:,.1f} MB; "
+          f"{time.monotonic() - started:.1f} s; fingerprint {found.fingerprint[:16]}", flush=True)

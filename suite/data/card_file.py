@@ -1,0 +1,128 @@
+"""A file of a data set, as its card describes it: where it may be, what it holds, and from where it is downloaded."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from suite.data import places
+from suite.errors import Problem, UserError
+from suite.files import resources
+from suite.files.variables import folder_in
+from suite.files.yaml_model import Part
+
+VARIABLE = re.compile(r"\$\{(\w+)\}")
+DATA = "${SUITE_DATA}/"  # a place below it may also be in the folder of the downloads
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Download(Part):
+    """A public address of a file: it is the file itself, or an archive of which `member` is the file or folder."""
+
+    url: str = Field(pattern=r"^https?://[^/\s]+/\S+$")
+    mb: float = Field(gt=0, description="of the download, about")
+    bytes: int | None = Field(None, gt=0, description="of the download, exactly, where known")
+    sha256: Digest | None = Field(None, description="of the download; without it only https from this address will do")
+    member: str | None = Field(None, description="file or folder within the archive, at any depth, as `tsv_data/a.tsv`")
+    only: tuple[str, ...] = Field((), description="parts of a folder that are needed; none: all")
+    unpacked_mb: float = Field(0, ge=0, description="what the member takes on the disk, about")
+
+    @property
+    def size(self) -> int:
+        """Bytes to download, exactly or about."""
+        return self.bytes if self.bytes is not None else int(self.mb * 1e6)
+
+
+class File(Part):
+    """A file, folder or archive of a variant, at the first of the places in `path` that is there.
+
+    A place is relative to the repository (of a user's own card, to the study), or starts with an environment variable,
+    as `${SUITE_DATA}/imdb`. What is not in SUITE_DATA is looked for, under the same name, in the folder of the
+    downloads (`suite.data.places.downloads`), where `data prepare` puts what has an address (`download`). Without a
+    sha256 a file is the user's own: its content is fingerprinted when it is prepared. `rows_sha256` is an alternative,
+    which does not depend on the program that wrote the Parquet file: the digest of its rows (see
+    `suite.data.parquet`). `tasks` that need it; none: all.
+    """
+
+    path: str | tuple[str, ...]
+    sha256: Digest | None = None
+    rows_sha256: Digest | None = None
+    tasks: tuple[str, ...] = ()
+    download: Download | None = None
+
+    @model_validator(mode="after")
+    def _below(self) -> File:
+        if any(".." in Path(place).parts for place in (*self.places, *([self.member] if self.member else []))):
+            raise ValueError("a path may not lead upwards with ..")
+        if self.download and self._below_data is None:
+            raise ValueError(f"what is downloaded needs a place below {DATA} of the name that it has at its address")
+        return self
+
+    @property
+    def member(self) -> str | None:
+        """The file or folder of the archive that is downloaded; None where the download is the file."""
+        return self.download.member if self.download else None
+
+    @property
+    def _below_data(self) -> str | None:
+        """The place below SUITE_DATA that has the name of what is downloaded."""
+        name = (self.member or self.download.url if self.download else "").rsplit("/", 1)[-1]
+        rests = [place.removeprefix(DATA) for place in self.places if place.startswith(DATA)]
+        return next((rest for rest in rests if rest.rsplit("/", 1)[-1] == name), None)
+
+    @property
+    def target(self) -> Path | None:
+        """Where a download of it goes; None where it has no address."""
+        return places.downloads() / self._below_data if self.download and self._below_data else None
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """Where it may be, in the order in which it is looked for."""
+        return (self.path,) if isinstance(self.path, str) else self.path
+
+    @property
+    def ours(self) -> bool:
+        """Whether it comes with the repository."""
+        return not self.places[0].startswith(("$", "/"))
+
+    def below(self, home: Path) -> File:
+        """The same, with a place that is relative in that folder."""
+        places = tuple(place if place.startswith(("$", "/")) else str(home / place) for place in self.places)
+        return self.model_copy(update={"path": places})
+
+    def find(self) -> Path:
+        """Its place here. Raises UserError where it is in none, with the environment variables that are not set."""
+        problems = []
+        for place in self.places:
+            unset = [name for name in VARIABLE.findall(place) if not folder_in(name)]
+            if unset:
+                rest = VARIABLE.sub("", place, count=1).lstrip("/")
+                fix = f"export {unset[0]}=DIR, where DIR " + (f"holds {rest}" if rest else "is its place")
+                problems.append(Problem(f"{place} is needed, but the environment variable {unset[0]} is not set",
+                                        fix=fix))
+                continue
+            path = resources.root() / VARIABLE.sub(lambda match: folder_in(match[1]) or "", place)
+            if path.exists():
+                return path
+            problems.append(Problem(f"{path} is not there"))
+        for place in self.places:
+            if place.startswith(DATA) and (path := places.downloads() / place.removeprefix(DATA)).exists():
+                return path
+        if self.ours and resources.is_installed():
+            raise UserError(f"the sample {Path(self.places[0]).name} is not here: these data have no formal licence, "
+                            "so the installed package may not hold it")
+        raise UserError("; nor: ".join(problem.what for problem in problems),
+                        fix=next((problem.fix for problem in problems if problem.fix), ""))
+
+
+class Hub(Part):
+    """A data set on the Hugging Face hub, at one revision. `splits` and `columns`: our names, and theirs."""
+
+    repo: str
+    revision: str
+    config: str | None = None
+    splits: dict[str, str]
+    columns: dict[str, str] = {}

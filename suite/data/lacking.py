@@ -1,0 +1,174 @@
+"""What runs need of data sets, and what of it is not here: with its public address and size. Uses no network."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from suite.data import cards, hub, places
+from suite.data.card import Variant
+from suite.data.card_file import Download
+from suite.data.source import Source
+from suite.errors import Problem, UserError
+
+if TYPE_CHECKING:
+    from suite.data.wanted import Choice
+
+SMALL = 200_000_000  # bytes that a run may fetch unasked
+
+
+class Unasked(UserError):
+    """So much is to be downloaded that no run does it unasked."""
+
+
+class Config(Protocol):
+    """The part of a run's configuration that says which data it needs."""
+
+    @property
+    def kind(self) -> str:
+        """`train`, or `bench`, which needs no data."""
+
+    @property
+    def task(self) -> str:
+        """The task."""
+
+    @property
+    def data(self) -> Choice:
+        """The form of the data set."""
+
+
+class GridFile(Protocol):
+    """The part of a grid that says which file it is of, and what the command line changes of it."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    @property
+    def profile(self) -> str:
+        """The name of its profile; '': none."""
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """What `--set` and `--only` change."""
+
+
+@dataclass(frozen=True)
+class Needed:
+    """The data of some runs: one variant of a data set.
+
+    files: those of its card that are not here. bytes: to download, about where the card does not know it exactly; an
+    archive that several variants need counts at the first of them. here: nothing is missing. by_hand: something that is
+    missing has no public address.
+    """
+
+    name: str
+    variant: str
+    files: tuple[str, ...]
+    bytes: int
+    here: bool
+    by_hand: bool = False
+
+
+def needed(configs: Iterable[Config]) -> list[Needed]:
+    """What the runs with these configurations need, a variant of a data set each, and what of it is not here yet.
+
+    Data that are prepared need no files. Uses no network. Raises UserError for an unknown data set or option.
+    """
+    lacking: dict[tuple[str, str], dict[str, Download | None]] = {}
+    sources: dict[tuple[str, str], Source] = {}
+    seen: set[tuple[str, str, str]] = set()
+    for config in configs:
+        options = repr(sorted(config.data.options.items()))
+        key = (config.data.name, config.data.variant)
+        if config.kind != "train" or (*key, config.task + options) in seen:
+            continue
+        seen.add((*key, config.task + options))
+        source = Source(*key, cards.resolve({"name": key[0], "variant": key[1], **config.data.options}), config.task)
+        sources.setdefault(key, source)
+        files = absent_of(source)  # first: to ask for the entry may mean to read gigabytes that are here
+        lacking.setdefault(key, {}).update({} if files and _is_prepared(config) else files)
+    counted: set[str] = set()
+    return [_needed(source, lacking[key], counted) for key, source in sources.items()]
+
+
+def _is_prepared(config: Config) -> bool:
+    """Whether the cache has what this run needs. Looks at the names of the folders first, which imports nothing."""
+    start = glob.escape(f"{config.data.name}-{config.data.variant}-")
+    if not any(places.cache().glob(f"{start}*")):
+        return False
+    from suite.data.wanted import wanted
+
+    return wanted(config.data, config.task).is_prepared()
+
+
+def _needed(source: Source, files: Mapping[str, Download | None], counted: set[str]) -> Needed:
+    addresses = {address.url: address.size for address in files.values() if address}
+    size = sum(size for url, size in addresses.items() if url not in counted)
+    counted.update(addresses)
+    if source.card.hub and files:
+        size = int(source.card.download_mb * 1e6)
+    by_hand = not source.card.hub and None in files.values()
+    return Needed(source.name, source.variant, tuple(files), size, not files, by_hand)
+
+
+def absent_of(source: Source) -> dict[str, Download | None]:
+    """The files that are not here, or the splits of the hub, with the public address of each, if it has one."""
+    if source.card.hub:
+        return {} if hub.is_here(source.card.hub) else dict.fromkeys(source.splits)
+    if source.origin and source.origin.is_here():
+        return {}  # it is drawn of that, and not downloaded
+    return absent(source.card, source.files)
+
+
+def absent(card: Variant, files: Iterable[str]) -> dict[str, Download | None]:
+    """Those of the files of a card that are not here, each with its public address, if it has one."""
+    found: dict[str, Download | None] = {}
+    for name in files:
+        try:
+            card.files[name].find()
+        except UserError:
+            found[name] = card.address(name)
+    return found
+
+
+def unasked(source: Source) -> int:
+    """Bytes to download for a source, where they are too many for a run to fetch unasked; else 0."""
+    size = size_of(missing(source))
+    if source.card.hub and absent_of(source):
+        size = int(source.card.download_mb * 1e6)
+    return 0 if size <= SMALL else size
+
+
+def missing(source: Source) -> dict[str, Download]:
+    """The files of a source that are not here and have a public address, by name."""
+    return {name: address for name, address in absent_of(source).items() if address}
+
+
+def size_of(addresses: Mapping[str, Download]) -> int:
+    """Bytes to download; an archive that several files are in counts once."""
+    return sum({address.url: address.size for address in addresses.values()}.values())
+
+
+def command(name: str, variant: str) -> str:
+    """The command that downloads and prepares a variant."""
+    return f"{places.program()} data prepare {name} --variant {variant}"
+
+
+def consent(configs: Iterable[Config], grids: Sequence[GridFile]) -> Problem:
+    """What the runs of these grids lack and are not to download unasked, in one sentence, with the one command.
+
+    Where the command line changes a grid (`changes`), only that command with --download is sure to get what it needs.
+    """
+    lacking = [one for one in needed(configs) if not one.here]
+    names = ", ".join(f"{one.name} {one.variant} ({one.bytes / 1e6:,.0f} MB)" if one.bytes
+                      else f"{one.name} {one.variant} (of the same archive)" for one in lacking)
+    total, paths = sum(one.bytes for one in lacking) / 1e6, [str(grid.path) for grid in grids]
+    words = [*paths, *{f"--profile {grid.profile}" for grid in grids if grid.profile}]
+    prepare = f"`{places.program()} data prepare {' '.join(words)}` downloads and prepares them, or "
+    fix = ("" if any(grid.changes for grid in grids) else prepare) + "repeat this command with --download"
+    return Problem(f"{total:,.0f} MB of data are not here, and no run downloads so much unasked: {names}",
+                   ", ".join(paths), fix)

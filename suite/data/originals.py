@@ -1,0 +1,36 @@
+"""Parquet files that are built from an archive of single files, and the samples that are drawn of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from suite.data import cifar_jpeg, imdb_files
+from suite.data.card import Variant
+from suite.data.source import Source
+
+BUILDERS: dict[str, Callable[[Path, Variant], dict[str, Path]]] = {
+    "cifar10": cifar_jpeg.build, "imdb": imdb_files.build, "aan": imdb_files.build}
+
+
+def build(archive: Path, sources: Iterable[Source]) -> list[Path]:
+    """Build what these need of an archive, or a folder of the same files; samples are drawn after that.
+
+    Returns the places of all files. Raises UserError where the archive is another, or lacks something.
+    """
+    sources = list(sources)
+    whole = {(one.name, one.variant): one for one in (source.origin or source for source in sources)}
+    made = [path for one in whole.values() for path in BUILDERS[one.name](archive, one.card).values()]
+    return made + [path for source in sources for path in draw(source)]
+
+
+def draw(source: Source) -> list[Path]:
+    """Draw a sample that is not here of the files of its origin that are. Returns the places of its files.
+
+    Raises UserError where they are not those of the cards.
+    """
+    if source.origin is None or source.is_here() or not source.origin.is_here():
+        return []
+    from suite.data import samples
+
+    return samples.draw(source, source.origin)

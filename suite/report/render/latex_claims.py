@@ -1,0 +1,88 @@
+"""Claims in LaTeX: claim, difference with its interval and test, verdict with its seeds, in tables that fit a page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from suite.report.claims.outcome import RULES, equals
+from suite.report.render.latex_fit import Page, Piece, plain, small
+from suite.report.render.latex_table import line
+from suite.report.render.latex_text import escape, fold, width
+
+if TYPE_CHECKING:
+    from suite.report.claims.outcome import Verdict
+    from suite.report.document import Document
+
+SHARES = (0.39, 0.35, 0.17)  # of the width of the page, for the three columns
+POINTS, SKIP = 9.0, 11.5  # \small
+Cells = tuple[list[Piece], list[Piece], list[Piece]]
+
+
+def claims(document: Document, page: Page) -> list[str]:
+    """The claims as `table` environments."""
+    parts: list[list[Cells]] = [[]]
+    used = _caption_height(page, True)
+    for made in map(_claim, document.verdicts):
+        high = _height(made, page)
+        if parts[-1] and used + high > page.height:
+            parts.append([])
+            used = _caption_height(page, False)
+        parts[-1].append(made)
+        used += high
+    return [_environment(document.stem, part, place) for place, part in enumerate(parts) if part]
+
+
+def _caption_height(page: Page, first: bool) -> float:
+    return 12 * (4 + (width(RULES, 10) // page.width if first else 0))
+
+
+def _height(made: Cells, page: Page) -> float:
+    lines = [sum(len(fold(piece.text, 0.95 * share * page.width, piece.points or POINTS)) for piece in pieces)
+             for pieces, share in zip(made, SHARES, strict=True)]
+    return max(lines) * SKIP
+
+
+def _environment(stem: str, rows: Sequence[Cells], place: int) -> str:
+    label = "".join(c for c in stem if c.isascii() and (c.isalnum() or c in "._-"))
+    label += f"-claims{place + 1 if place else ''}"
+    caption = f"Claims. {RULES}" if not place else "Claims, continued."
+    columns = "".join(rf"p{{{share}\linewidth}}" for share in SHARES)
+    lines = [
+        r"\begin{table}[htbp]",
+        r"  \centering",
+        r"  \setlength{\belowcaptionskip}{6pt}",
+        rf"  \caption{{{escape(caption)}}}",
+        rf"  \label{{tab:{label}}}",
+        r"  \small",
+        rf"  \begin{{tabular}}{{@{{}}{columns}@{{}}}}",
+        r"    \toprule",
+        line(["Claim", r"Difference [95\,\% CI]", "Verdict, seeds"]),
+        r"    \midrule",
+        *(line([_paragraphs(cell, last=cell is row[-1]) for cell in row]) for row in rows),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _paragraphs(pieces: Sequence[Piece], last: bool) -> str:
+    start = r"\raggedright\arraybackslash " if last else r"\raggedright "
+    return start + r" \newline ".join(piece.tex for piece in pieces)
+
+
+def _claim(verdict: Verdict) -> Cells:
+    """The cells of a claim: what was compared is named if there are several comparisons."""
+    shown = verdict.telling
+    found, seeds, evaluated = [], "", ""
+    if shown is not None and shown.size:
+        several = f"{shown.words}: " if len(verdict.parts) > 1 else ""
+        found = [plain(several + shown.size + (f" [{shown.interval}]" if shown.interval else ""))]
+        if shown.tested and verdict.p is not None:
+            found.append(small(f"{shown.test_words}, p {equals(verdict.p)}"))
+        found += [small(verdict.over_examples)] if verdict.over_examples else []
+        seeds, evaluated = shown.seeds, shown.evaluated
+    words = ", ".join(filter(None, (verdict.words, "" if verdict.seeds else seeds, evaluated)))
+    notes = "; ".join(filter(None, (verdict.declared, *verdict.notes)))
+    return [plain(verdict.claim.text)], found, [plain(words), *([small(notes)] if notes else [])]
