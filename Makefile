@@ -5,7 +5,7 @@
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 READY := $(VENV)/.ready
-OLDEST := tests/config tests/grid tests/store tests/ssm tests/models tests/plan tests/report tests/test_api.py
+OLDEST := tests/config tests/grid tests/store tests/ssm tests/models tests/plan tests/report/claims tests/report/statistics tests/test_api.py
 
 run: $(READY)
 	$(VENV)/bin/python run_grid.py grids/quickstart.yaml --decide
