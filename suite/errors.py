@@ -28,6 +28,10 @@ class UserError(Exception):
         super().__init__("\n".join(map(str, self.problems)))
 
 
+class MachineFault(UserError):
+    """A fault of the machine, as a full disk or no GPU: no run is to blame, and none is recorded as failed."""
+
+
 class Problems:
     """Collects problems on the way, so that all of them are raised at once. One that is found again is kept once."""
 
@@ -54,6 +58,18 @@ def is_no_memory(error: BaseException) -> bool:
     """Whether memory, of a processor or a GPU, did not suffice. torch's own class is a RuntimeError that says so."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY))
+
+
+NO_GPU_ANY_MORE = ("uncorrectable ECC error", "CUDA error: unknown error", "no CUDA-capable device is detected",
+                   "hardware stack error", "GPU is lost", "fallen off the bus")  # what CUDA says after such an Xid
+
+
+def is_lost_gpu(error: BaseException) -> bool:
+    """Whether the GPU broke down under the process, so that nothing more can be computed on it.
+
+    A memory error of a kernel (an illegal access) is none: it may be the program's.
+    """
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_GPU_ANY_MORE)
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:

@@ -6,6 +6,7 @@ import os
 import platform
 import resource
 import sys
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
@@ -54,19 +55,25 @@ def _cores() -> int:
 
 
 def _quota(root: Path) -> float:
-    """How many CPUs' time the control groups of this process leave to it. Each group on the way to the top may have a
-    quota: in `cpu.max`, or in the older version in two files."""
+    """How many CPUs' time the control groups of this process leave to it: in `cpu.max`, or in two older files."""
+    quotas = filter(None, (_quota_of(group) for group in _groups(root, "cpu")))
+    return min([2.0**20, *quotas])  # the first is more than any machine has
+
+
+def _groups(root: Path, controller: str) -> list[Path]:
+    """The folders of the control groups of this process that may limit something, each on the way to the top."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
         lines = []
-    quotas = [2.0**20]  # more than any machine has
+    found: list[Path] = []
     for _, controllers, path in (line.split(":", 2) for line in lines if line.count(":") >= 2):
-        top = root / "sys/fs/cgroup" / (controllers if "cpu" in controllers.split(",") else "")
-        if not controllers or "cpu" in controllers.split(","):
+        old = controller in controllers.split(",")
+        top = root / "sys/fs/cgroup" / (controllers if old else "")
+        if old or not controllers:
             inner = PurePosixPath(path.strip("/"))
-            quotas += filter(None, (_quota_of(top / group) for group in (inner, *inner.parents)))
-    return min(quotas)
+            found += [top / group for group in (inner, *inner.parents)]
+    return found
 
 
 def _quota_of(group: Path) -> float | None:
@@ -87,6 +94,69 @@ def machine() -> str:
     lines = [line for text in cards for line in text.splitlines() if line.startswith("Model")]
     gpus = [line.partition(":")[2].strip() for line in lines]
     return ", ".join([f"{_cores()} cores of {cpu()}", *gpus])
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Memory in bytes: what processes here may have in all, and what is left of it."""
+
+    total: int
+    free: int
+
+
+def memory(root: Path = Path("/")) -> Memory | None:
+    """The memory of this machine, or of the container or job that this process is in. None where nobody says.
+
+    `root` is where the system's folders are.
+    """
+    try:
+        lines = dict(line.split(":", 1) for line in (root / "proc/meminfo").read_text().splitlines() if ":" in line)
+        known = [Memory(_kib(lines["MemTotal"]), _kib(lines["MemAvailable"]))]
+    except (OSError, KeyError, ValueError):
+        return None
+    for group in _groups(root, "memory"):
+        limit = _number(group / "memory.max") or _number(group / "memory.limit_in_bytes")
+        used = _number(group / "memory.current") or _number(group / "memory.usage_in_bytes")
+        if limit is not None and used is not None and limit < known[0].total:
+            known.append(Memory(limit, max(0, limit - used + _reclaimable(group))))
+    return Memory(min(one.total for one in known), min(one.free for one in known))
+
+
+def oom_kills(root: Path = Path("/")) -> int:
+    """How many processes the system has ended for lack of memory, here or in this container or job, since it began."""
+    counts = [0]
+    for group in _groups(root, "memory"):
+        counts += _counts(group / "memory.events", "oom_kill") + _counts(group / "memory.oom_control", "oom_kill")
+    return max([*counts, *_counts(root / "proc/vmstat", "oom_kill")])
+
+
+def gigabytes(size: int) -> str:
+    """A size in bytes for a reader: `12.3 GB`, and `12 MB` for less than one."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def _kib(text: str) -> int:
+    return 1024 * int(text.split()[0])
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # ValueError: `max`
+        return None
+
+
+def _counts(file: Path, key: str) -> list[int]:
+    """The numbers that a file of lines `key number` has for a key."""
+    try:
+        return [int(line.split()[1]) for line in file.read_text().splitlines() if line.split()[:1] == [key]]
+    except (OSError, ValueError, IndexError):
+        return []
+
+
+def _reclaimable(group: Path) -> int:
+    """What of a group's use are copies of files, which the system drops when memory is short."""
+    return sum(_counts(group / "memory.stat", "inactive_file")[:1])
 
 
 def peak_memory_mb() -> float:

@@ -85,7 +85,7 @@ def _verbs_that_run(verb: AddVerb) -> None:
         parser.add_argument("--hours", type=_positive, metavar="H", help="with --decide: stop after this time; the "
                             "cheapest claims come first, and the next call goes on")
     parser.set_defaults(retry=True)
-    parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom", "cancelled"],
+    parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom", "cancelled", "start"],
                         help="only runs that ended for this reason, and nothing else that is missing; may be repeated "
                         "(default: all that is missing, failed or cancelled)")
 
@@ -206,11 +206,12 @@ def _decide_option(parser: argparse.ArgumentParser, do: str, about: str) -> None
 def _budget_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="epoch=K", type=_budget, help="go to the end of epoch K, under the full "
                         "schedule; a later call goes on from there")
-    parser.add_argument("--jobs", type=_count, metavar="N", help="runs at a time (default: cores / threads; "
-                        "one for each GPU)")
+    parser.add_argument("--jobs", type=_jobs, metavar="N", help="runs at a time, on each GPU where there are any "
+                        "(default: auto, as many as cores and free memory allow)")
     parser.add_argument("--threads", type=_count, default=1, metavar="N", help="threads of a run (default: 1)")
-    parser.add_argument("--gpus", type=_gpus, default=(), metavar="IDS", help="GPUs to use, e.g. 0,1, counted "
-                        "within CUDA_VISIBLE_DEVICES if that is set; or their UUIDs (default: none)")
+    parser.add_argument("--gpus", type=_gpus, metavar="IDS", help="GPUs to use: auto, those with half of their "
+                        "memory free that nobody else uses (default); none, for the processor; 0,1, counted within "
+                        "CUDA_VISIBLE_DEVICES if that is set; or their UUIDs")
 
 
 def _run_options(parser: argparse.ArgumentParser) -> None:
@@ -224,18 +225,25 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
                         "a run is lost when it is killed (default: 5)")
     parser.add_argument("--recompute", action="store_true", help="keep a third of the activations, for a third more "
                         "time and the same bits: layers are computed again in the backward pass")
+    parser.add_argument("--no-canary", dest="canary", action="store_false", help="do not wait for the cheapest run of "
+                        "each task, model and kernel to write its first checkpoint")
+    parser.add_argument("--max-failures", type=_count, metavar="N", help="start no more runs of a task, model and "
+                        "kernel of which so many have failed by an error, or could not start (default: 3)")
     compiled = parser.add_mutually_exclusive_group()
     compiled.add_argument("--compile", dest="mode", action="store_const", const=Mode.COMPILED,
-                          default=Mode.EAGER,
+                          default=Mode.AUTO,
                           help="compile models with torch.compile: minutes at the start, other last bits, no gain on a "
                           "processor")
     compiled.add_argument("--cuda-graphs", dest="mode", action="store_const", const=Mode.GRAPHS, help="record a "
-                          "step once, and start it as a whole from then on: the same bits, less waiting for a GPU; a "
-                          "model of yours must do the same operations at each step")
+                          "step once on a GPU, and start it as a whole from then on: the same bits, less waiting; "
+                          "also for a model of yours, which must do the same operations at each step (default: where "
+                          "that is possible, and for your own code once some steps have given the same bits)")
+    compiled.add_argument("--no-cuda-graphs", dest="mode", action="store_const", const=Mode.EAGER, help="start the "
+                          "operations of a step one by one")
 
 
 def _cluster_options(parser: argparse.ArgumentParser) -> None:
-    """All but the first and the last replace a setting of the cluster: file (`suite.launch.cluster`).
+    """All but the first replace a setting of the cluster: file (`suite.launch.cluster`).
 
     `ClusterRequest.check_executor` refuses them elsewhere.
     """
@@ -260,8 +268,6 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--setup", action="append", metavar="LINE", help="a shell line before the runs; may be repeated")
     group.add_argument("--extra", action="append", type=_pair, metavar="KEY=VALUE", help="another option of sbatch, "
                        "e.g. qos=long; may be repeated")
-    group.add_argument("--no-canary", dest="canary", action="store_false", help="do not wait for the cheapest run of "
-                       "each task, model and kernel to write its first checkpoint")
 
 
 def _count(text: str) -> int:
@@ -294,9 +300,15 @@ def _budget(text: str) -> int:
     return _count(value)
 
 
-def _gpus(text: str) -> tuple[int | str, ...]:
+def _jobs(text: str) -> int | None:
+    return None if text == "auto" else _count(text)
+
+
+def _gpus(text: str) -> tuple[int | str, ...] | None:
+    if text in ("auto", "none"):
+        return None if text == "auto" else ()
     names = text.split(",")
     if not all(name.isdecimal() or GPU.fullmatch(name) for name in names) or len(set(names)) < len(names):
-        raise argparse.ArgumentTypeError(f"{text!r}: write the GPUs' numbers, each once, e.g. 0,1, or their UUIDs, as "
-                                         "`nvidia-smi -L` shows them: GPU-…, MIG-…")
+        raise argparse.ArgumentTypeError(f"{text!r}: write auto, none, the GPUs' numbers, each once, as 0,1, or their "
+                                         "UUIDs, as `nvidia-smi -L` shows them: GPU-…, MIG-…")
     return tuple(int(name) if name.isdecimal() else name for name in names)

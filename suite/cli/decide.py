@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from suite.cli.plan import at_a_time, forecast_of
+from suite.cli.plan import at_a_time, forecast_of, where_of
 from suite.cli.requests import Executor, PlanRequest, RunRequest
-from suite.cli.run import checked, finish, held_by_others, slots, told_of_jobs
+from suite.cli.run import checked, finish, held_by_others, places_of, told_of_jobs
 from suite.errors import UserError
 from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
@@ -52,10 +52,12 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
     store = Store(request.store)
     until = None if request.hours is None else time.monotonic() + request.hours * 3600
     tried: set[str] = set()
+    waiting: frozenset[str] = frozenset()  # for a device that is not here
     ended: dict[str, RunState] = {}
     while True:
         looks = [next_look(grid, store, declares=True) for grid in grids]
         made = _plan_of(looks, store, request)
+        made = replace(made, todo=tuple(run for run in made.todo if run.run_id not in waiting))
         held = held_by_others(made)
         fresh = {run.run_id for run in (*made.todo, *held)} - tried
         if not fresh:
@@ -68,7 +70,8 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
         if request.executor is Executor.SLURM and not request.wait:
             return told_of_jobs(made, launched, store)  # the jobs run by themselves, and the next call goes on
         ended |= launched.states
-    return finish(grids, store, request, ended)
+        waiting |= launched.waiting
+    return max(finish(grids, store, request, ended), 1 if waiting else 0)
 
 
 def next_look(grid: Grid, store: Store, declares: bool = False) -> Look:
@@ -126,7 +129,7 @@ def _start(looks: Sequence[Look], made: Plan, held: list[GridRun], request: RunR
            store: Store) -> Launched:
     """Starts the runs of a look, or, within a time, as many as run at once."""
     if request.hours is not None and request.executor is not Executor.SLURM:
-        made = replace(made, todo=made.todo[:slots(request) * max(1, len(request.gpus))])
+        made = replace(made, todo=made.todo[:places_of(made, request).at_once])
     start = checked(made, held, request)
     requests.record([look.grid for look in looks], {run.run_id for run in made.todo}, store)
     print(f"next look: {len(made.todo)} runs" + (f", and {len(held)} that are under way" if held else ""), flush=True)
@@ -157,7 +160,8 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
         ids = {run.run_id for run in look.wanted}
         print(f"{look.grid.name}: the next look runs {sum(run.run_id in ids for run in made.todo)}, "
               f"the rest at most {look.rest} more")
-    seen, at_once = forecast_of(made, store, request), at_a_time(made, request)
+    where = where_of(made, request)
+    seen, at_once = forecast_of(made, store, request, where), at_a_time(made, where)
     if made.todo:
         print(f"estimated time of the next look: {rough(seen.at(at_once))}, {at_once} at a time, within a factor of "
               f"{seen.factor:.2g}")

@@ -24,6 +24,7 @@ from suite.errors import UserError
 from suite.files import atomic, resources
 from suite.files.outer import OuterError, call
 from suite.files.variables import folder_in
+from suite.launch import gpus
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -58,7 +59,7 @@ class Finding:
 
 def check(request: DoctorRequest) -> int:
     """Prints what was found, in groups, or, verbose, all of it; returns 1 if something that a run needs is missing."""
-    findings = [*_python(), *_torch(), *_store(request.store), *_slurm(), *_data()]
+    findings = [*_python(), *_torch(), *_gpus(), *_store(request.store), *_slurm(), *_data()]
     if request.verbose:
         for one in findings:
             print(f"{one.word:<7}  {one.detail or one.text}")
@@ -119,9 +120,19 @@ def _torch() -> Iterator[Finding]:
     except ImportError:
         return
     yield Finding(Word.OK, f"cores: {machine.usable_cpus()}; threads by default: {torch.get_num_threads()}")
-    names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    yield Finding(Word.OK if names else Word.ABSENT, "GPUs: " + (", ".join(names) or "none, runs use the CPU"),
-                  group=Group.HERE)
+
+
+def _gpus() -> Iterator[Finding]:
+    """What `--gpus auto` would do, and a line for each GPU that nobody uses."""
+    try:
+        chosen = gpus.free()
+    except UserError as error:
+        yield Finding(Word.WARNING, f"GPUs: {' '.join(str(error).split())}")
+    else:
+        yield Finding(Word.OK if chosen.gpus else Word.ABSENT,
+                      f"GPUs: {chosen.why or f'{len(chosen.gpus)} for runs'}", group=Group.HERE)
+    for line in gpus.idle():
+        yield Finding(Word.OK, line)
 
 
 def _store(root: Path) -> Iterator[Finding]:

@@ -8,9 +8,12 @@ from dataclasses import asdict, replace
 
 from suite.cli import plan_text
 from suite.cli.requests import Executor, PlanRequest
-from suite.cli.run import SHOWN, slots
+from suite.cli.run import SHOWN, places_of
 from suite.data.needs import needs
+from suite.errors import UserError
 from suite.grid.model import Grid, check_names
+from suite.launch import gpus
+from suite.launch.places import Places
 from suite.plan.estimate import late
 from suite.plan.forecast import Forecast, Place, forecast
 from suite.plan.operations import Device
@@ -29,18 +32,20 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     check_own(grids, [run for grid in grids for run in grid.runs], trial=False)
     store = Store(request.store)
     made = make_plan(grids, store, request.until)
-    seen = forecast_of(made, store, request)
+    where = where_of(made, request)
+    seen = forecast_of(made, store, request, where)
     needed = needs(run.config for run in made.todo)
     if request.json:
         content = made.as_json() | {"data_missing": [asdict(one) for one in missing_data(made.todo)],
                                     "data": [asdict(one) for one in needed],
-                                    "estimate": plan_text.as_json(seen, at_a_time(made, request)),
+                                    "estimate": plan_text.as_json(seen, at_a_time(made, where)),
                                     "expect": {grid.name: grid.expect.model_dump() for grid in grids}}
         print(json.dumps(content, indent=1, ensure_ascii=False))
         return 0
     _print_runs(grids, made, store)
     print(*plan_text.data(needed, grids), sep="\n")
-    print(*plan_text.times(seen, made, at_a_time(made, request)), sep="\n")
+    print(*(f"{line}\n" for line in where.told), sep="", end="")
+    print(*plan_text.times(seen, made, at_a_time(made, where)), sep="\n")
     print(*plan_text.expected(grids), sep="\n", end="\n" if any(plan_text.expected(grids)) else "")
     made = replace(made, speeds={shape: speed.seconds for shape, speed in seen.speeds.items()})
     if request.executor is Executor.SLURM:
@@ -52,39 +57,47 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     return 0
 
 
-def forecast_of(made: Plan, store: Store, request: PlanRequest) -> Forecast:
+def where_of(made: Plan, request: PlanRequest) -> Places:
+    """Where the runs would compute, here or on a cluster, with what is to be said of it: also which GPU would be idle.
+    """
+    if request.executor is Executor.SLURM:
+        from suite.cli import slurm
+
+        return Places(slurm.slots(made, slurm.checked(made, request, False).cluster))
+    try:
+        where = places_of(made, request)
+    except UserError as error:  # `run` would refuse; how long it takes can be said all the same
+        return Places(request.jobs or 1, told=tuple(f"warning: {problem}" for problem in error.problems))
+    idle = [f"{line}; leave --gpus none out to use it" for line in gpus.idle()] if request.gpus == () else []
+    return replace(where, told=(*where.told, *idle))
+
+
+def forecast_of(made: Plan, store: Store, request: PlanRequest, where: Places) -> Forecast:
     """The times of a plan on what the request names: this machine, its GPUs, or a cluster's nodes."""
-    place = place_of(request)
+    place = place_of(request, where)
     known = made.speeds if made.todo else store.prices()
     probed: dict[str, float] = {}
     if request.probe:
-        from suite.launch import gpus
-
-        slot = str(gpus.own(request.gpus)[0]) if request.gpus else ""
+        slot = str(where.gpus[0]) if where.gpus else ""
         configs = [run.config for run in made.todo if run.config.shape not in known]
         probed = probe(configs, place.device, slot, request.threads, plan_text.on_stderr)
     return forecast(made, place, probed, known)
 
 
-def place_of(request: PlanRequest) -> Place:
+def place_of(request: PlanRequest, where: Places) -> Place:
     """What the runs of a request are computed on."""
     if request.executor is Executor.SLURM:
         from suite.launch.cluster import load
 
         device = Device.GPU if load(request.cluster, request.changes).gpus else Device.CPU
         return Place(device, "", request.threads, None)
-    device = Device.GPU if request.gpus else Device.CPU
-    return Place(device, plan_text.gpu_name() if request.gpus else "", request.threads, pass_seconds,
-                 slots(request))
+    device = Device.GPU if where.gpus else Device.CPU
+    return Place(device, where.model, request.threads, pass_seconds, where.jobs)
 
 
-def at_a_time(made: Plan, request: PlanRequest) -> int:
+def at_a_time(made: Plan, where: Places) -> int:
     """How many runs are under way at a time."""
-    if request.executor is Executor.SLURM:
-        from suite.cli import slurm
-
-        return slurm.slots(made, slurm.checked(made, request, False).cluster)
-    return min(slots(request) * max(1, len(request.gpus)), max(1, len(made.todo)))
+    return min(where.at_once, max(1, len(made.todo)))
 
 
 def _print_runs(grids: Sequence[Grid], made: Plan, store: Store) -> None:

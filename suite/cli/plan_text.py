@@ -124,15 +124,6 @@ def as_json(seen: Forecast, slots: int) -> Content:
             "shapes": {shape: asdict(speed) for shape, speed in seen.speeds.items()}}
 
 
-def gpu_name() -> str:
-    """The model of this machine's first GPU, as its driver tells it; "" if it tells none."""
-    for path in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
-        for line in path.read_text().splitlines():
-            if line.startswith("Model"):
-                return line.partition(":")[2].strip()
-    return ""
-
-
 def on_stderr(text: str) -> None:
     """Says how far a probe is: standard output is for the plan."""
     print(text, file=sys.stderr, flush=True)

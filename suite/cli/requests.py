@@ -40,17 +40,22 @@ class DoctorRequest(StoreRequest):
 
 @dataclass(frozen=True)
 class ComputeRequest(StoreRequest):
-    """How runs are to be computed. `timeout` and `checkpoint` in minutes."""
+    """How runs are to be computed. `timeout` and `checkpoint` in minutes; `jobs` None for as many as fit.
+
+    `gpus`: () for the processor, None for what is free. `max_failures` None: the local executor's `MOST_FAILURES`.
+    """
 
     until: int | None = None
     jobs: int | None = None
     threads: int = 1
-    gpus: tuple[int | str, ...] = ()
+    gpus: tuple[int | str, ...] | None = None
     executor: Executor = Executor.LOCAL
     timeout: float | None = None
     checkpoint: float = 5.0
     recompute: bool = False
-    mode: Mode = Mode.EAGER
+    mode: Mode = Mode.AUTO
+    max_failures: int | None = None
+    canary: bool = True
 
     @property
     def compute(self) -> Compute:
@@ -61,7 +66,7 @@ class ComputeRequest(StoreRequest):
 
 @dataclass(frozen=True)
 class ClusterRequest(ComputeRequest):
-    """The options of a cluster. Each but `cluster`, `extra` and `canary` replaces a setting of the cluster: file."""
+    """The options of a cluster. Each but `cluster` and `extra` replaces a setting of the cluster: file."""
 
     cluster: Path | None = None
     partition: str | None = None
@@ -77,19 +82,20 @@ class ClusterRequest(ComputeRequest):
     side_by_side: int | None = None
     setup: list[str] | None = None
     extra: list[tuple[str, str]] | None = None
-    canary: bool = True
 
     @property
     def changes(self) -> Mapping[str, Any]:
         """The settings of the cluster: file that the options replace; None for those that they leave alone."""
         own = [field.name for field in fields(ClusterRequest) if field.name not in
-               {"cluster", "extra", "canary", *(field.name for field in fields(ComputeRequest))}]
+               {"cluster", "extra", *(field.name for field in fields(ComputeRequest))}]
         return {name: getattr(self, name) for name in own} | {"extra": dict(self.extra) if self.extra else None}
 
     def check_executor(self) -> None:
-        """Raises UserError if an option of a cluster is given and the runs are to start here: it would do nothing."""
+        """Raises UserError for options of a cluster if the runs are to start here, and the other way round: they would
+        do nothing."""
         given = [name for name, value in {"cluster": self.cluster, **self.changes}.items() if value is not None]
-        given += [] if self.canary else ["no_canary"]
+        if self.max_failures is not None and self.executor is not Executor.LOCAL:
+            raise UserError("only --executor local reads this", "--max-failures", "leave it out")
         if given and self.executor is not Executor.SLURM:
             options = ", ".join("--" + name.replace("_", "-") for name in given)
             raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")

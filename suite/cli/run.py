@@ -9,22 +9,24 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from suite import machine
 from suite.cli.requests import ComputeRequest, Executor, RunRequest
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
+from suite.launch import places
 from suite.launch.options import Launched, Options
+from suite.launch.places import Places
 from suite.own import fault
 from suite.plan.estimate import late
 from suite.plan.own_code import check as check_own
 from suite.plan.plan import Plan, check_data, make_plan, narrowed
 from suite.store import requests
-from suite.store.state import RunState, State
+from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 from suite.train.mode import Mode, check_graphs
 
+MOST_FAILURES = 3  # of one kind, if --max-failures does not say
 SHOWN = 8  # lines of a kind that plan and status print before they say how many more there are
 
 
@@ -51,7 +53,7 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     code = finish(grids, store, request, ended.states)
     if plan_.todo:
         _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
-    return code
+    return max(code, 1 if ended.waiting else 0)
 
 
 def held_by_others(plan_: Plan) -> list[GridRun]:
@@ -71,22 +73,34 @@ def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[
         from suite.cli import slurm
 
         return partial(slurm.run, plan_, held, request, slurm.checked(plan_, request, bool(request.reasons)))
-    from suite.launch import gpus
+    from suite.launch import faults
 
-    jobs, configs = slots(request), [run_.config for run_ in plan_.todo]
-    if any(config.kind == "bench" for config in configs):
+    configs = [run_.config for run_ in plan_.todo]
+    measures = any(config.kind == "bench" for config in configs)
+    if measures:
         _check_measurements(configs, request)
-        jobs = 1
-    check_graphs(configs, request.mode, bool(request.gpus), request.recompute)
-    options = Options(request.store, request.compute, jobs=jobs, gpus=gpus.own(request.gpus),
-                      retry=bool(request.reasons))
-    return partial(_launch, plan_, held, options, request.executor)
+    where = places_of(plan_, request)
+    if measures:
+        _check_device(configs, bool(where.gpus))
+    check_graphs(configs, request.mode, bool(where.gpus), request.recompute)
+    options = Options(request.store, request.compute, jobs=1 if measures else where.jobs, gpus=where.gpus,
+                      cpu_jobs=where.cpu_jobs, on_cpu=where.on_cpu, only=where.only, retry=bool(request.reasons),
+                      canary=request.canary and not measures, max_failures=request.max_failures or MOST_FAILURES)
+    faults.check(plan_.todo, options)
+    ready = tuple(run_ for run_ in plan_.todo if run_.run_id not in where.waiting)
+    return partial(_launch, replace(plan_, todo=ready), held, options, request.executor, where)
 
 
-def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Executor) -> Launched:
+def places_of(plan_: Plan, request: ComputeRequest) -> Places:
+    """Where the runs are to compute, and how many at a time. Raises UserError as `suite.launch.places.find`."""
+    return places.find(plan_.todo, Store(request.store), request.gpus, request.jobs, request.threads)
+
+
+def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Executor, where: Places) -> Launched:
     """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
     from suite.cli.progress import Progress
 
+    print("\n".join(where.told), file=sys.stderr)
     if executor is Executor.DEBUG:
         from suite.launch.debug import launch
     else:
@@ -94,33 +108,31 @@ def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Execut
     limit = options.compute.timeout_s
     if warning := late(plan_.todo, plan_.states, plan_.until, plan_.speeds, limit):
         print(f"warning: {warning}", file=sys.stderr)
-    with Progress(plan_, slots=options.jobs * max(1, len(options.gpus)), timeout_s=limit,
-                  store=Store(options.store)) as progress:
-        return Launched(launch([*plan_.todo, *held], options, progress))
+    with Progress(plan_, slots=where.at_once, timeout_s=limit, store=Store(options.store)) as progress:
+        states = launch([*plan_.todo, *held], options, progress)
+    return Launched(states, waiting=frozenset(where.waiting))
 
 
 def _check_measurements(configs: Sequence[RunConfig], request: ComputeRequest) -> None:
     """Raises UserError for options that do not fit a grid that measures this machine."""
     for option, given, what in (
             ("--jobs", request.jobs and request.jobs > 1, "runs one job at a time"),
-            ("--gpus", len(request.gpus) > 1, "runs one job at a time, on one GPU"),
-            ("--cuda-graphs" if request.mode is Mode.GRAPHS else "--compile", request.mode,
-             "measures models as they are"),
+            ("--gpus", len(request.gpus or ()) > 1, "runs one job at a time, on one GPU"),
+            ("--cuda-graphs", request.mode is Mode.GRAPHS, "measures models as they are"),
+            ("--compile", request.mode is Mode.COMPILED, "measures models as they are"),
             ("--recompute", request.recompute, "measures models as they are")):
         if given:
             raise UserError(f"a grid that measures this machine {what}", option, f"leave {option} out")
+    if request.gpus is not None:
+        _check_device(configs, bool(request.gpus))
+
+
+def _check_device(configs: Sequence[RunConfig], gpus: bool) -> None:
+    """Raises UserError for a grid that measures another device than it would get."""
     asked = {config.bench.device for config in configs if config.kind == "bench"}
-    if asked != {"cuda" if request.gpus else "cpu"}:
-        where = "--gpus" if request.gpus else "bench.device"
-        raise UserError(f"this grid measures {' and '.join(sorted(asked))}", where,
-                        "leave --gpus out, or --set bench.device=cuda" if request.gpus else "name a GPU: --gpus 0")
-
-
-def slots(request: ComputeRequest) -> int:
-    """Runs at a time, on each GPU where there are any."""
-    if request.jobs:
-        return request.jobs
-    return 1 if request.gpus else max(1, machine.usable_cpus() // request.threads)
+    if asked != {"cuda" if gpus else "cpu"}:
+        raise UserError(f"this grid measures {' and '.join(sorted(asked))}", "--gpus" if gpus else "bench.device",
+                        "leave --gpus out, or --set bench.device=cuda" if gpus else "name a GPU: --gpus 0")
 
 
 def told_of_jobs(plan_: Plan, ended: Launched, store: Store) -> int:
@@ -150,21 +162,33 @@ def _tell_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -> 
     A run that could not even start has no attempt, so that only the launcher knows of it.
     """
     failed = [(run_, state) for run_ in plan_.runs
-              if (state := _worst(plan_.states[run_.run_id], ended.get(run_.run_id))).name == State.FAILED]
-    for run_, state in failed[:SHOWN]:
-        print(f"{state.label}: {run_.name} ({run_.run_id}): {state.detail}")
+              if (state := _worst(plan_.states[run_.run_id], ended.get(run_.run_id))).name == State.FAILED
+              or state.start is not None]
+    alike: dict[tuple[str, str], list[GridRun]] = {}
+    for run_, state in failed:
+        alike.setdefault((state.label, state.start.reason if state.start else state.detail), []).append(run_)
+    for (label, detail), runs in list(alike.items())[:SHOWN]:
+        more = f" and {len(runs) - 1} more" if len(runs) > 1 else ""
+        print(f"{label}: {runs[0].name} ({runs[0].run_id}){more}: {detail}")
     reports = dict.fromkeys(fault.excerpt(store.log(run_.run_id)) for run_, _ in failed[:SHOWN])
     for report in list(filter(None, reports))[:3]:
         print(f"\n{report}\n")
     if failed:
-        more = f"{len(failed) - SHOWN} more; " if len(failed) > SHOWN else ""
-        print(f"{more}{len(failed)} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them again.\n")
+        more = f"{len(alike) - SHOWN} more reasons; " if len(alike) > SHOWN else ""
+        starts = sum(state.start is not None or state.reason == Reason.START for _, state in failed)
+        if starts < len(failed):
+            told = f"{more}{len(failed) - starts} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them"
+            print(f"{told} again.\n")
+        if starts:
+            print(f"{starts} runs could not start, which is no failure of theirs: the same command tries again, and "
+                  "after two equal failures `retry --reason start` does.\n")
     return 1 if failed else 0
 
 
 def _worst(stored: RunState, ended: RunState | None) -> RunState:
     """The state in the store, or the failure that only the launcher knows of."""
-    return ended if ended and ended.name == State.FAILED and not stored.is_over else stored
+    only_there = ended is not None and ended.name == State.FAILED and not stored.is_over and stored.start is None
+    return ended if ended is not None and only_there else stored
 
 
 def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> str:

@@ -140,6 +140,9 @@ def logs(grids: Sequence[Grid], request: CellRequest) -> int:
     found = [(run, store.root / run.run_id / "log.txt") for run in find_runs(grid, request.cell)]
     found = sorted(((run, path) for run, path in found if path.is_file()
                     and not path.is_symlink()), key=lambda item: item[1].stat().st_mtime)
+    starts = [state.detail for state in store.states(run.run_id for run in find_runs(grid, request.cell)).values()
+              if state.start is not None]
+    print("\n".join(dict.fromkeys(starts)), end="\n" if starts else "")
     if not found:
         print("these runs have written no log yet")
     for run, path in found:

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
-from suite.errors import UserError, is_no_memory
+from suite import machine
+from suite.errors import MachineFault, UserError, is_lost_gpu, is_no_memory
 from suite.files import atomic
 from suite.own import fault
 from suite.store.state import Reason, State, one_line
 from suite.train.trainer import Diverged
+
+ASKED_GPU = re.compile(r"Tried to allocate ([\d.]+ \w+)\..*?total capacity of ([\d.]+ \w+) of which "
+                       r"([\d.]+ \w+) is free", re.DOTALL)
+ASKED_CPU = re.compile(r"you tried to allocate (\d+) bytes")
+LESS = "write a smaller train.batch_size, add --recompute, or run fewer at a time (--jobs 1)"
 
 
 @dataclass(frozen=True)
@@ -20,18 +27,52 @@ class Ending:
     detail: str = ""
 
 
-def failure(error: BaseException) -> Ending:
-    """How an attempt ends that raised this, in one line for the user."""
-    if isinstance(error, OSError) and (explained := atomic.explain(error)) is not None:
-        error = explained
+def failure(error: BaseException, step: int | None = None) -> Ending:
+    """How an attempt ends that raised this, in one line for the user.
+
+    `step`: how far the run was, None before it was ready to compute. What the machine fails of is no failure of the
+    run: it stays todo, or partial.
+    """
     text = one_line(error)
     if isinstance(error, KeyboardInterrupt):
         return Ending(State.PARTIAL, Reason.INTERRUPTED, "stopped by the keyboard; the next start goes on from here")
+    if (fault_of := _fault_of_machine(error, step)) is not None:
+        return Ending(State.PARTIAL if step else State.TODO, Reason.START, one_line(fault_of))
     if isinstance(error, UserError):
         return Ending(State.FAILED, Reason.ERROR, text)
     if isinstance(error, Diverged):
         return Ending(State.FAILED, Reason.DIVERGED, text)
     if is_no_memory(error):
-        return Ending(State.FAILED, Reason.OOM, text or "out of memory")
+        return Ending(State.FAILED, Reason.OOM, no_memory(error))
+    if is_lost_gpu(error):
+        return Ending(State.PARTIAL if step else State.TODO, Reason.GPU,
+                      f"its GPU is lost: {gpu_words(text)}; the next start goes on from the last checkpoint")
     told, place = f"{type(error).__name__}: {text}" if text else type(error).__name__, fault.place(error)
     return Ending(State.FAILED, Reason.ERROR, f"{told} ({place})" if place else told)
+
+
+def no_memory(error: BaseException) -> str:
+    """What did not fit, and what to do, in a sentence."""
+    text = str(error)
+    if asked := ASKED_GPU.search(text):
+        return f"the GPU has {asked[3]} of its {asked[2]} left, and a step asked for {asked[1]} more: {LESS}"
+    if asked := ASKED_CPU.search(text):
+        whole = machine.memory()
+        here = f" of the {machine.gigabytes(whole.total)} here" if whole else ""
+        return f"a step asked for {machine.gigabytes(int(asked[1]))} of memory, more than is left{here}: {LESS}"
+    told = one_line(error)
+    return f"there was not enough memory{f' ({told[:120]})' if told else ''}: {LESS}"
+
+
+def gpu_words(text: str) -> str:
+    """The first sentence of CUDA's error: the rest is for those who debug a kernel."""
+    return re.split(r"(?<=\w) (?:CUDA kernel errors|Search for|For debugging|Compile with)", text)[0].rstrip(". ")
+
+
+def _fault_of_machine(error: BaseException, step: int | None) -> BaseException | None:
+    """The error, in words, if no run is to blame: a full disk at any time, and what cannot be read before a run."""
+    if isinstance(error, MachineFault):
+        return error
+    if not isinstance(error, OSError) or fault.place(error):  # what the user's own code cannot open is its own fault
+        return None
+    return atomic.explain(error) or (error if step is None else None)

@@ -14,12 +14,13 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from suite import machine
 from suite.config.run_config import RunConfig
-from suite.errors import UserError
+from suite.errors import MachineFault, UserError
 from suite.files import atomic
 from suite.job import checkpoint
 from suite.job.checkpoint import Checkpoint
@@ -36,11 +37,12 @@ from suite.store.records import AttemptRecord, Beat, DataRecord, Provenance, Res
 from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 from suite.train import device
-from suite.train.mode import Mode
+from suite.train.mode import Mode, Steps, steps_of
 from suite.train.trajectory import Training, Trajectory
 
 LOG = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+EARLY_S = 3.0  # after which a run that others wait for writes its first checkpoint
 
 
 def run(folder: Path, order: Order, training: Training | None = None, stop: Stop | None = None,
@@ -50,7 +52,7 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
     `stop` is asked between steps. Errors become a state, with the traceback in the log; with `debug` they are raised.
     If somebody else owns the run, nothing is done, and the state says who does.
     """
-    store, attempt = Store(folder.parent), None
+    store, attempt, job = Store(folder.parent), None, None
     try:
         check_folder(folder)
         if (state := store.state(folder.name)).name == State.DONE:
@@ -59,11 +61,12 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
         if attempt is None:
             return replace(store.state(folder.name), name=State.CLAIMED)
         with Heartbeat(attempt, order.beat_s) as heart:
-            ending = Job(prepare(attempt, order, training or Training()), stop or Stop(), heart).work()
+            job = Job(prepare(attempt, order, training or Training()), stop or Stop(), heart)
+            ending = job.work()
     except Overtaken as error:
         return RunState(State.CLAIMED, detail=str(error))
     except BaseException as error:
-        ending = failure(error)
+        ending = failure(error, job.trajectory.step if job is not None else None)
         if not isinstance(error, UserError) or isinstance(error, fault.OwnError):
             LOG.error(fault.whole(error))
         if attempt is not None and not _recorded(attempt, ending):
@@ -109,9 +112,10 @@ def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
     restored = checkpoint.newest(attempt)
     old = Store(folder.parent).provenance(folder.name) or Provenance()
     threads = _threads(config, (restored or old).environment.get("threads"), order)
-    place = device.settle(threads, order.device, order.compute.mode)
-    data = training.load(config)
-    trajectory = training.make(config, data, place, order.compute.mode, order.compute.recompute)
+    steps = steps_of(config, order.compute.mode, order.device, order.compute.recompute)
+    place = device.settle(threads, order.device, steps.mode)
+    data = _load(config, training)
+    trajectory = training.make(config, data, place, steps.mode, order.compute.recompute)
     saved = -1
     if restored is not None:
         trajectory.restore(restored.trainer)
@@ -120,10 +124,22 @@ def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
         kept = attempt.set_aside("metrics.jsonl", "earlier")
         LOG.info("no checkpoint has what metrics.jsonl holds; it is now %s, and the run begins again", kept)
     known = DataRecord(variant=data.variant, fingerprint=data.fingerprint)
-    record = _record(attempt, order, old, restored, trajectory, threads, known, training.backend())
+    record = _record(attempt, order, steps, old, restored, trajectory, threads, known, training.backend())
     LOG.info("attempt %d at %s from step %d, %s, process %d, %d threads on %s", attempt.number, config.run_id,
              trajectory.step, time.strftime("%Y-%m-%d %H:%M:%S"), os.getpid(), threads, place)
+    if steps.why:
+        LOG.info("%s", steps.why)
     return Session(attempt, order, config, trajectory, record, training.backend, saved)
+
+
+def _load(config: RunConfig, training: Training) -> Any:
+    """The data. Raises MachineFault where they cannot be had, which is no fault of the run."""
+    try:
+        return training.load(config)
+    except fault.OwnError:
+        raise
+    except UserError as error:
+        raise MachineFault(error.problems) from error
 
 
 def _threads(config: RunConfig, before: object, order: Order) -> int:
@@ -149,19 +165,18 @@ def _mend(attempt: Attempt) -> None:
         LOG.warning("%s; it is now %s", problem, attempt.set_aside("metrics.jsonl"))
 
 
-def _record(attempt: Attempt, order: Order, old: Provenance, restored: Checkpoint | None, trajectory: Trajectory,
-            threads: int, data: DataRecord, backend: str) -> Provenance:
+def _record(attempt: Attempt, order: Order, steps: Steps, old: Provenance, restored: Checkpoint | None,
+            trajectory: Trajectory, threads: int, data: DataRecord, backend: str) -> Provenance:
     """The record with this attempt. A trajectory that starts anew has nothing of the environments before it."""
-    graphs = order.compute.mode is Mode.GRAPHS  # which change no bit
-    compiled = False if graphs else order.compute.mode.value or False
+    compiled = Mode.COMPILED.value if steps.mode is Mode.COMPILED else False  # CUDA graphs change no bit
     now = provenance.environment(threads, device.model(order.device), backend, compiled)
     now["data"] = f"{data.variant} {data.fingerprint[:16]}"
     first, mixed = (restored.environment, list(restored.mixed)) if restored else (now, [])
     mixed += [change for change in provenance.differences(first, now) if change not in mixed]
     mine = AttemptRecord(number=attempt.number, when=time.strftime("%Y-%m-%d %H:%M:%S %z"), host=os.uname().nodename,
                          from_step=trajectory.step, **order.launch.content())
-    if graphs:
-        mine = mine.model_copy(update={"cuda_graphs": True})
+    if steps.mode is Mode.GRAPHS or steps.why:
+        mine = mine.model_copy(update={"cuda_graphs": steps.mode is Mode.GRAPHS, "steps": steps.why})
     attempts = [*old.attempts, mine]
     return Provenance(environment=first, mixed=mixed, code=provenance.code(attempts), data=data,
                       parameters=trajectory.parameters, attempts=attempts)
@@ -192,6 +207,7 @@ class Job:
         target = min(compute.until or epochs, epochs)
         start, started = trajectory.step, time.monotonic()
         saved_at = started
+        every = min(EARLY_S, compute.checkpoint_s) if self.order.early else compute.checkpoint_s
         self._write_rows()
         while len(trajectory.rows) < target:
             stopped = self._asked_to_stop()
@@ -208,9 +224,9 @@ class Job:
             if row is not None:
                 self._write_rows()
                 LOG.info(", ".join(f"{k} {v:.5g}" for k, v in row.items()))
-            if now - saved_at >= compute.checkpoint_s:
+            if now - saved_at >= every:
                 self._save()
-                saved_at = time.monotonic()
+                saved_at, every = time.monotonic(), compute.checkpoint_s
                 if self.order.probe and len(trajectory.rows) < epochs:
                     return Ending(State.PARTIAL, Reason.BUDGET,
                                   f"stopped after its first checkpoint, at step {trajectory.step}")
@@ -260,6 +276,8 @@ class Job:
             "to_step": self.trajectory.step, "wall_s": time.monotonic() - self.began,
             "kernel_backend": self.session.backend(), "ended": ending.state.value,
             "peak_memory_mb": round(machine.peak_memory_mb(), 1)}
+        if (replay := getattr(self.trajectory, "replay", None)) is not None:  # a fit and a measurement have none
+            update |= {"cuda_graphs": replay.recorded, "steps": replay.why or record.attempts[-1].steps}
         if self.order.device != "cpu":
             update["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
         attempts = [*record.attempts[:-1], record.attempts[-1].model_copy(update=update)]

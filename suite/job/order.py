@@ -18,14 +18,15 @@ FLAT = {"threads": "threads", "until": "until", "timeout_s": "timeout_s", "check
 class Order(Record):
     """How to compute a run.
 
-    device: cpu or cuda. probe: stop after the first checkpoint. beat_s: seconds between two heartbeats.
-    still: the pulse of an attempt that may be overtaken
-    although it has not ended (`suite.store.attempt.claim`). launch: who started it, with which code.
+    device: cpu or cuda. probe: stop after the first checkpoint. early: write the first one soon. beat_s:
+    seconds between two heartbeats. still: the pulse of an attempt that may be overtaken although it has not ended
+    (`suite.store.attempt.claim`). launch: who started it, with which code.
     """
 
     compute: Compute = Compute()
     device: str = "cpu"
     probe: bool = False
+    early: bool = False
     beat_s: float = 1.0
     still: Pulse | None = None
     launch: Origin = Origin()

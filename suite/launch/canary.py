@@ -22,6 +22,11 @@ class Kind(NamedTuple):
     model: str
     kernel: str
 
+    @property
+    def words(self) -> str:
+        """For a reader."""
+        return ", ".join(part for part in self if part)
+
 
 def kind(config: RunConfig) -> Kind:
     """The kind of a run."""

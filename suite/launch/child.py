@@ -35,8 +35,8 @@ def main(folder: str, order: str, gpu: int | str | None, outcome: Connection, tr
         _redirect(Path(folder) / "log.txt")
         to_stdout()
         state = _work(Path(folder), Order.from_json(order), gpu, training)
-    except OSError as error:
-        state = RunState(State.FAILED, reason=Reason.ERROR, detail=one_line(atomic.explain(error) or error))
+    except OSError as error:  # before the run began: the log cannot be written, or there are no more processes
+        state = RunState(State.TODO, reason=Reason.START, detail=one_line(atomic.explain(error) or error))
     outcome.send_bytes(Outcome.dump_json(state))
 
 

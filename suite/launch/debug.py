@@ -39,7 +39,8 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
         state = store.state(run.run_id)
         if wanted(state, run.config.train.epochs, options.selection) == Decision.START:
             listener.started(run)
-            state = job.run(store.add(run.config), options.order(gpu, code), training, debug=True)
+            place = None if run.run_id in options.on_cpu else gpu
+            state = job.run(store.add(run.config), options.order(place, code), training, debug=True)
         states[run.run_id] = state
         listener.ended(run, state)
     return states

@@ -1,17 +1,85 @@
-"""Which GPUs are ours: those that CUDA_VISIBLE_DEVICES leaves, if it is set."""
+"""Which GPUs are ours: those that CUDA_VISIBLE_DEVICES leaves, if it is set, and that nobody else uses."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from suite.errors import UserError
+from suite import machine
+from suite.errors import MachineFault, UserError
+from suite.launch import nvidia
+from suite.launch.nvidia import Card, Cards
+from suite.launch.options import Gpu
 
-MASK = "CUDA_VISIBLE_DEVICES"
+MASK, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 UUID = ("GPU-", "MIG-")
+INSTEAD = "name GPUs with --gpus, or write --gpus none for the processor"
 
 
-def own(asked: Sequence[int | str]) -> tuple[int | str, ...]:
+@dataclass(frozen=True)
+class Chosen:
+    """The GPUs to use, as a run's process must find them in CUDA_VISIBLE_DEVICES, and what is known of each.
+
+    why: if there are none, the reason, for a reader.
+    """
+
+    gpus: tuple[Gpu, ...] = ()
+    cards: Mapping[Gpu, Card] = field(default_factory=dict)
+    why: str = ""
+
+
+def free() -> Chosen:
+    """The GPUs that CUDA shows, that have half of their memory free and that no other process computes on.
+
+    Raises MachineFault if there are GPUs and none can be used: nothing is computed on a processor unasked then.
+    """
+    found, mask = nvidia.look(), os.environ.get(MASK)
+    if mask is not None and not _left(mask):
+        return Chosen(why=f"{MASK} is {mask!r}, which hides every GPU")
+    if not found.all:
+        if found.devices:
+            raise MachineFault(f"there are GPUs, and nvidia-smi does not show them: {found.silence or 'not installed'}",
+                               "--gpus auto", INSTEAD)
+        return Chosen(why=f"nvidia-smi says {found.silence!r}" if found.silence else "there is no GPU here")
+    known = _visible(found, mask)
+    _check_torch(found)
+    ours = {gpu: card for gpu, card in known.items() if not card.busy}
+    if not ours:
+        told = "; ".join(f"{card.words}: {card.busy}" for card in known.values())
+        raise MachineFault(f"no GPU is free: {told}", "--gpus auto", f"wait until one is, or {INSTEAD}")
+    return Chosen(tuple(ours), ours)
+
+
+def named(asked: Sequence[Gpu]) -> Chosen:
+    """The GPUs of `--gpus 0,1`. Raises UserError if one is not there, or is named twice, or torch cannot use it."""
+    gpus, found = own(asked), nvidia.look()
+    if not found.all and not found.devices:
+        raise MachineFault("there is no GPU here" + (f": nvidia-smi says {found.silence!r}" if found.silence else ""),
+                           f"--gpus {','.join(map(str, asked))}", "write --gpus none for the processor")
+    cards = {gpu: card for gpu in gpus if (card := _card(gpu, found)) is not None}
+    for gpu in gpus:
+        if found.all and gpu not in cards:
+            raise MachineFault("there is no such GPU here", f"--gpus {gpu}", _there(found))
+        if gpu in cards and cards[gpu].fault:
+            raise MachineFault(f"{cards[gpu].words} cannot be used: {cards[gpu].fault}", f"--gpus {gpu}",
+                               "reset it or restart the machine, or name another GPU")
+    _check_torch(found)
+    return Chosen(gpus, cards)
+
+
+def idle() -> list[str]:
+    """A line for each GPU that is here and that nobody uses, for `plan` and `doctor`; and none for what is hidden."""
+    found, mask = nvidia.look(), os.environ.get(MASK)
+    try:
+        known = _visible(found, mask).values() if found.all else ()
+    except UserError:
+        return []
+    return [f"{card.words} is idle, with {machine.gigabytes(card.free)} of {machine.gigabytes(card.total)} free"
+            for card in known if not card.busy]
+
+
+def own(asked: Sequence[Gpu]) -> tuple[Gpu, ...]:
     """The GPUs as a run's process must find them in CUDA_VISIBLE_DEVICES. Numbers count within its value here, as in
     torch, since other GPUs belong to other people.
 
@@ -27,6 +95,46 @@ def own(asked: Sequence[int | str]) -> tuple[int | str, ...]:
     return found
 
 
+def _visible(found: Cards, mask: str | None) -> dict[Gpu, Card]:
+    """The GPUs that CUDA shows, by their names there. Raises MachineFault if the mask names what is not here."""
+    if mask is None:
+        return {card.uuid: card for card in found.all}
+    left = _left(mask)
+    if found.mixed and os.environ.get(ORDER) != "PCI_BUS_ID" and any(map(str.isdecimal, left)):
+        raise MachineFault(f"which GPUs {MASK}={mask} means is not known: there are several models here, and CUDA "
+                           "counts the fastest first", "--gpus auto", f"export {ORDER}=PCI_BUS_ID, or use UUIDs in it")
+    known: dict[Gpu, Card] = {}
+    for name in left:
+        if (card := _card(name, found)) is None:
+            raise MachineFault(f"{MASK}={mask} names {name}, and there is no such GPU here", MASK, _there(found))
+        known[name] = card
+    return known
+
+
+def _card(gpu: Gpu, found: Cards) -> Card | None:
+    """The card of this number, or of this beginning of a UUID."""
+    if str(gpu).isdecimal():
+        whole = [card for card in found.all if card.index == int(gpu)]
+        return whole[0] if whole else None
+    fitting = [card for card in found.all if card.uuid.startswith(str(gpu))]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _there(found: Cards) -> str:
+    return "here are " + ", ".join(f"{card.index} ({card.name}, {card.uuid})" for card in found.all)
+
+
+def _check_torch(found: Cards) -> None:
+    """Raises MachineFault if torch cannot use the GPUs."""
+    cuda = nvidia.cuda_of_torch()
+    if cuda == 0:
+        raise MachineFault("this torch is built without CUDA, and cannot use the GPUs here", "torch",
+                           "install a CUDA build of torch, as https://pytorch.org shows, or write --gpus none")
+    if cuda and (need := found.too_old_for(cuda)):
+        raise MachineFault(f"the GPUs have driver {found.driver}, and torch with CUDA {cuda} needs {need} or later",
+                           "torch", "update the driver, install a torch for an older CUDA, or write --gpus none")
+
+
 def _left(mask: str) -> list[str]:
     """The GPUs that the mask leaves, in order. As for CUDA, it ends at the first entry that names none."""
     left: list[str] = []
@@ -37,7 +145,7 @@ def _left(mask: str) -> list[str]:
     return left
 
 
-def _within(one: int | str, left: Sequence[str], mask: str) -> str:
+def _within(one: Gpu, left: Sequence[str], mask: str) -> str:
     if isinstance(one, int):
         if one < len(left):
             return left[one]

@@ -6,25 +6,26 @@ cleanly. Runs that somebody else owns are waited for, and taken over when their 
 
 from __future__ import annotations
 
-import os
 import signal
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import ForkServerProcess
+from dataclasses import replace
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING
 
 from suite.errors import UserError
 from suite.files import atomic
 from suite.job.stop import Stop
 from suite.launch import child, server, snapshot
+from suite.launch.canary import kind
 from suite.launch.listener import Listener
-from suite.launch.options import Options
+from suite.launch.options import Gpu, Options
+from suite.launch.running import GRACE_S, Child
+from suite.launch.turns import Turn, Turns
 from suite.plan.decision import Decision, wanted
-from suite.store import attempt
+from suite.store import attempt, start_failure
 from suite.store.folder import check_folder, checkpoints
 from suite.store.records import Beat, Origin
 from suite.store.state import Reason, RunState, State, one_line
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
     from suite.train.trajectory import Training
 
 TICK_S, LOOK_S = 0.5, 3.0  # between two looks at the heartbeats of our runs, and at those of others
-GRACE_S = 20.0  # from the request to stop until the kill
 BARREN = 3  # attempts in a row that are killed without progress
 
 
@@ -59,50 +59,14 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     return states
 
 
-@dataclass
-class Child:
-    """A run under way. `ticks` is when its process started, `before` the step of its newest checkpoint then."""
-
-    run: GridRun
-    process: ForkServerProcess
-    outcome: Connection
-    gpu: int | str | None
-    ticks: int | None
-    before: int
-    began: float = field(default_factory=time.monotonic)
-    overdue: bool = False
-
-    def owns(self, tenure: attempt.Tenure) -> bool:
-        """Whether this process made that attempt."""
-        mine = (self.process.pid, self.ticks)
-        return tenure.claim is not None and (tenure.claim.pid, tenure.claim.started) == mine
-
-    def kill(self) -> None:
-        """End it and all that it has started, now."""
-        self.process.kill()
-        if self.process.pid:
-            with suppress(ProcessLookupError):  # it has no process group of its own yet
-                os.killpg(self.process.pid, signal.SIGKILL)
-
-    def await_death(self) -> None:
-        """Return when the process is gone: the word of a fork server that was killed comes before its children die."""
-        pid = self.process.pid or 0
-        while self.ticks is not None and attempt.process_start(pid) == self.ticks:
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
-            time.sleep(0.005)
-
-
 class Runner:
-    """The state of a launch. Invariant: each run is in one of `queue`, `waiting`, `children` and `final`."""
+    """The state of a launch. Invariant: each run is in one of `turns.queue`, `waiting`, `children` and `final`."""
 
     def __init__(self, store: Store, options: Options, listener: Listener, training: Training | None,
                  code: Origin, stop: Stop) -> None:
         self.store, self.options, self.listener, self.training = store, options, listener, training
         self.code, self.stop = code, stop
-        gpus: Sequence[int | str | None] = options.gpus or (None,)
-        self.free: deque[int | str | None] = deque(gpu for _ in range(options.jobs) for gpu in gpus)
-        self.queue: deque[GridRun] = deque()
+        self.turns = Turns(options)
         self.waiting: list[GridRun] = []
         self.children: list[Child] = []
         self.final: dict[str, RunState] = {}
@@ -116,13 +80,17 @@ class Runner:
     def run(self, runs: Sequence[GridRun]) -> dict[str, RunState]:
         """Go on until every run is in `final`, or until asked to stop."""
         unique = {run.run_id: run for run in runs}
-        for run_id, state in self.store.states(unique).items():
+        states = self.store.states(unique)
+        for run_id, state in states.items():
             self.seen[run_id] = state.attempts
             self._place(unique[run_id], state)
+        if self.options.canary and (first := self.turns.order(states, self.store.prices())):
+            self.listener.told(f"{first} runs go first, the cheapest of each task, model and kernel; the others of "
+                               "their kind start when they have written a checkpoint (--no-canary)")
         try:
-            while (self.queue or self.waiting or self.children) and not self.stop.asked:
-                while self.queue and self.free and not self.stop.asked:
-                    self._start(self.queue.popleft())
+            while (self.turns.queue or self.waiting or self.children) and not self.stop.asked:
+                while not self.stop.asked and (turn := self.turns.next()) is not None:
+                    self._start(turn)
                 self._pass_time()
                 self._look_at_waiting()
             if self.stop.asked:
@@ -137,13 +105,13 @@ class Runner:
         try:
             check_folder(self.store.folder(run.run_id))
         except UserError as error:
-            self._finish(run, _failed(error))
+            self._no_start(run, error)
             return
         decision = wanted(state, run.config.train.epochs, self.options.selection)
         if state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]:
             decision = Decision.LEAVE  # it was cancelled while it waited here, and `retry` is about what was so before
         if decision == Decision.START:
-            self.queue.append(run)
+            self.turns.queue.append(run)
         elif decision == Decision.WAIT and self.options.wait:
             self.waiting.append(run)
         else:
@@ -153,35 +121,56 @@ class Runner:
         self.final[run.run_id] = state
         self.listener.ended(run, state)
 
-    def _start(self, run: GridRun) -> None:
+    def _no_start(self, run: GridRun, error: UserError | OSError | str, counts: bool = True) -> None:
+        """A run did not start, and is left as it was, with a record. `counts`: among the failures of its kind."""
+        reason = error if isinstance(error, str) else _words(error)
+        now = self.store.state(run.run_id)
+        start_failure.record(self.store.root, run.run_id, reason, now.attempts, start_failure.here(self.code.job))
+        state = RunState(State.FAILED, now.epochs, Reason.START, reason, now.attempts)
+        self._finish(run, state)
+        if counts:
+            self._stop_kind(run, state)
+
+    def _stop_kind(self, run: GridRun, state: RunState) -> None:
+        """Start no more runs of a kind of which too many have failed."""
+        if out := self.turns.count(run, state):
+            self.listener.told(f"{len(out)} more runs of {kind(run.config).words} do not start, since "
+                               f"{self.options.max_failures} have failed; --max-failures sets how many may")
+        for other in out:
+            self._finish(other, self.store.state(other.run_id))
+
+    def _start(self, turn: Turn) -> None:
+        run = turn.run
         still = self.still.pop(run.run_id, None)
         state = self.store.state(run.run_id)  # another runner may have been faster
         cancelled = state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]
         decision = wanted(state, run.config.train.epochs, self.options.selection)
         if cancelled or (still is None and decision != Decision.START):
+            self.turns.give_back(turn)
             self._place(run, state)
             return
         try:
             folder = self.store.add(run.config)
             before = _newest_step(self.store, run)
-            order = self.options.order(self.free[0], self.code, still).to_json()
-            process, outcome = server.start(folder, order, self.free[0], self.training)
+            order = self.options.order(turn.gpu, self.code, still, turn.early).to_json()
+            process, outcome = server.start(folder, order, turn.gpu, self.training)
         except (UserError, OSError) as error:
-            self._finish(run, _failed(error))
+            self.turns.give_back(turn)
+            self._no_start(run, error)
             return
         ticks = attempt.process_start(process.pid) if process.pid else None
-        self.children.append(Child(run, process, outcome, self.free.popleft(), ticks, before))
+        self.children.append(Child(turn, process, outcome, ticks, before))
         self.listener.started(run)
 
     def _pass_time(self) -> None:
         """Wait for something to happen, not for long; then see who has ended, and how far the others are."""
         if self.children:
             wait([one.process.sentinel for one in self.children], TICK_S)
-        elif not self.queue:
+        elif not self.turns.queue:
             time.sleep(TICK_S)
         for one in [one for one in self.children if one.process.exitcode is not None]:
             self.children.remove(one)
-            self.free.append(one.gpu)
+            self.turns.give_back(one.turn)
             self._ended(one)
         if time.monotonic() >= self.next_tick:
             self.next_tick = time.monotonic() + TICK_S
@@ -193,59 +182,73 @@ class Runner:
         if limit is not None and time.monotonic() - one.began > limit + GRACE_S:  # it should have stopped by itself
             one.kill()
             one.overdue = True
+        run = one.turn.run
         with suppress(OSError):  # a folder that cannot be read now has no news
-            tenure = attempt.latest(self.store.folder(one.run.run_id))
+            tenure = attempt.latest(self.store.folder(run.run_id))
             if tenure and tenure.beat and one.owns(tenure):
-                self.listener.progress(one.run, tenure.beat)
+                self.listener.progress(run, tenure.beat)
+            if one.turn.early and _newest_step(self.store, run) > one.before:
+                self.turns.prove(run)
 
     def _ended(self, one: Child) -> None:
+        run = one.turn.run
         state = child.received(one.outcome) or self._died(one)
         one.outcome.close()
         one.process.close()
-        if state.name == State.CLAIMED:
-            self._place(one.run, state)
+        if _newest_step(self.store, run) > one.before:
+            self.turns.prove(run)
+        if state.reason == Reason.GPU and one.turn.gpu is not None:
+            self._lose_gpu(one.turn.gpu, run, state)
+        elif state.reason == Reason.START:
+            self._no_start(run, state.detail)
+        elif state.name == State.CLAIMED:
+            self._place(run, state)
         elif state.reason == Reason.KILLED and not self.stop.asked and self._may_restart(one):
-            self.listener.told(f"run {one.run.run_id}: {state.detail}; it starts again")
-            self.queue.appendleft(one.run)
+            self.listener.told(f"run {run.run_id}: {state.detail}; it starts again")
+            self.turns.queue.appendleft(run)
         else:
-            self._finish(one.run, state)
+            self._finish(run, state)
+            self._stop_kind(run, state)
+
+    def _lose_gpu(self, gpu: Gpu, run: GridRun, state: RunState) -> None:
+        """A GPU broke down: its run goes on elsewhere, or waits where there is no other GPU like it."""
+        self.turns.queue.appendleft(run)
+        waiting = self.turns.lose(gpu)
+        then = "it waits for another GPU of its kind" if run in waiting else "it goes on elsewhere"
+        why = state.detail.partition(": ")[2].partition(";")[0]
+        self.listener.told(f"GPU {gpu} is lost: {why}; no run starts on it any more. Run {run.run_id} had it: {then}, "
+                           "from its last checkpoint")
+        for other in waiting:
+            self._no_start(other, f"no GPU of its kind is left: GPU {gpu} is lost: {why}", False)
 
     def _may_restart(self, one: Child) -> bool:
-        if _newest_step(self.store, one.run) > one.before:
-            self.barren[one.run.run_id] = 0
+        run_id = one.turn.run.run_id
+        if _newest_step(self.store, one.turn.run) > one.before:
+            self.barren[run_id] = 0
         else:
-            self.barren[one.run.run_id] += 1
-        return self.barren[one.run.run_id] < BARREN
+            self.barren[run_id] += 1
+        return self.barren[run_id] < BARREN
 
     def _died(self, one: Child) -> RunState:
         """The state of a run whose process is gone without a word, said in its place."""
-        folder = self.store.folder(one.run.run_id)
-        name, reason, detail = self._how(one)
+        run_id = one.turn.run.run_id
+        folder = self.store.folder(run_id)
+        name, reason, detail = one.how_it_died(bool(self.stop.asked), self.store.log(run_id))
         one.await_death()
         try:
             tenure = attempt.latest(folder)
-            own_words = tenure is not None and tenure.ended and one.owns(tenure)
+            owned = tenure is not None and one.owns(tenure)
+            if not owned and reason == Reason.ERROR:
+                return RunState(State.TODO, reason=Reason.START, detail=detail)
+            own_words = tenure is not None and tenure.ended and owned
             if not own_words:
                 attempt.end_for_dead(folder, one.process.pid or 0, one.ticks, name, reason, detail)
         except OSError as error:
-            return _failed(error)  # a full disk: the files will say that the run is lost, which starts again, too
-        now = self.store.state(one.run.run_id)
+            return RunState(State.LOST, reason=Reason.START, detail=_words(error))  # a full disk; it starts again
+        now = self.store.state(run_id)
         if own_words or now.name in (State.DONE, State.CLAIMED):
             return now
         return replace(now, name=name, reason=reason, detail=detail)
-
-    def _how(self, one: Child) -> tuple[State, Reason, str]:
-        code = one.process.exitcode or 0
-        if one.overdue:
-            return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its time-out; the next start goes on"
-        if self.stop.asked:
-            return State.PARTIAL, Reason.INTERRUPTED, "killed, since it did not stop in time; the next start goes on"
-        if code < 0:
-            return State.FAILED, Reason.KILLED, f"killed by {signal.Signals(-code).name}"
-        if code == server.GONE:
-            return State.FAILED, Reason.KILLED, "killed with its fork server"
-        return State.FAILED, Reason.ERROR, (
-            f"its process ended with exit code {code}; see {self.store.log(one.run.run_id)}")
 
     def _look_at_waiting(self) -> None:
         if not self.waiting or time.monotonic() < self.next_look:
@@ -260,7 +263,7 @@ class Runner:
                 self._finish(run, state)  # it was tried just now
             else:
                 self._place(run, state)
-        if self.waiting and not self.children and not self.queue and not self.told_waiting:
+        if self.waiting and not self.children and not self.turns.queue and not self.told_waiting:
             self.told_waiting = True
             self.listener.told(f"waiting for {len(self.waiting)} runs that others own; they are taken over when their "
                                f"heartbeats stand still for {self.options.patience_s:g} s")
@@ -278,7 +281,7 @@ class Runner:
             self.listener.progress(run, tenure.beat or Beat())
         else:
             self.still[run.run_id] = still
-            self.queue.append(run)
+            self.turns.queue.append(run)
 
     def _stop_children(self) -> None:
         if self.children:
@@ -298,6 +301,5 @@ def _newest_step(store: Store, run: GridRun) -> int:
     return max((step for step, _ in checkpoints(store.folder(run.run_id))), default=-1)
 
 
-def _failed(error: UserError | OSError) -> RunState:
-    told = (atomic.explain(error) or error) if isinstance(error, OSError) else error
-    return RunState(State.FAILED, reason=Reason.ERROR, detail=one_line(told))
+def _words(error: UserError | OSError) -> str:
+    return one_line((atomic.explain(error) or error) if isinstance(error, OSError) else error)

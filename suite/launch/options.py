@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from suite.job.compute import Compute
@@ -13,20 +13,29 @@ from suite.store.attempt import PATIENCE_S, Pulse
 from suite.store.records import Origin
 from suite.store.state import RunState
 
+Gpu = int | str  # as in CUDA_VISIBLE_DEVICES: a number, or a UUID
+
 
 @dataclass(frozen=True)
 class Options:
     """What holds for a launch.
 
-    jobs: runs at a time, on each of `gpus` if there are any. probe: stop each run after its first checkpoint. retry:
-    start failed and cancelled runs, too. wait: for runs that somebody else owns; one is taken over when its heartbeat
-    stands still for `patience_s`.
+    jobs: runs at a time, on each of `gpus` if there are any; cpu_jobs: beside these, on the processor, of the runs
+    `on_cpu`. only: the GPUs that a run may use, if not all. canary: the cheapest run of each kind goes first, to its
+    first checkpoint. max_failures: of one kind, after which no more of it start. probe: stop each run after its first
+    checkpoint. retry: start failed and cancelled runs, too. wait: for runs that somebody else owns; one is taken over
+    when its heartbeat stands still for `patience_s`.
     """
 
     store: Path
     compute: Compute = Compute()
     jobs: int = 1
-    gpus: tuple[int | str, ...] = ()
+    gpus: tuple[Gpu, ...] = ()
+    cpu_jobs: int = 0
+    on_cpu: frozenset[str] = frozenset()
+    only: Mapping[str, tuple[Gpu, ...]] = field(default_factory=dict)
+    canary: bool = False
+    max_failures: int | None = None
     probe: bool = False
     retry: bool = False
     wait: bool = True
@@ -37,15 +46,20 @@ class Options:
         """Which runs a start takes up."""
         return Selection(self.compute.until, self.retry)
 
-    def order(self, gpu: int | str | None, launch: Origin, still: Pulse | None = None) -> Order:
-        """What a job in the slot of `gpu` (None: the CPU) is asked to do."""
-        return Order(compute=self.compute, device="cpu" if gpu is None else "cuda", probe=self.probe, still=still,
-                     launch=launch)
+    def order(self, gpu: Gpu | None, launch: Origin, still: Pulse | None = None, early: bool = False) -> Order:
+        """What a job in the slot of `gpu` (None: the CPU) is asked to do; `early`: with a checkpoint soon."""
+        order = Order(compute=self.compute, device="cpu" if gpu is None else "cuda", probe=self.probe, still=still,
+                      launch=launch)
+        return order.model_copy(update={"early": True}) if early else order
 
 
 @dataclass(frozen=True)
 class Launched:
-    """The states of the runs by id, as the launcher knows them. `idle`: the account may submit nothing at all."""
+    """The states of the runs by id, as the launcher knows them. `idle`: the account may submit nothing at all.
+
+    `waiting`: runs that were not started, since what they began on is not here.
+    """
 
     states: Mapping[str, RunState]
     idle: bool = False
+    waiting: frozenset[str] = frozenset()

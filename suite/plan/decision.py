@@ -31,7 +31,8 @@ def wanted(state: RunState, epochs: int, selection: Selection) -> Decision:
     """What a launch does with a run of so many `epochs` in this state."""
     if state.is_held:
         return Decision.WAIT
-    ended = state.name == State.CANCELLED or state.failed_for_good
+    in_vain = state.start is not None and state.start.waits
+    ended = state.name == State.CANCELLED or state.failed_for_good or in_vain
     if state.name == State.DONE or (ended and not selection.retry):
         return Decision.LEAVE
     # All epochs without a result means that the result is still to be written.

@@ -107,13 +107,17 @@ class Origin(Record):
 
 
 class AttemptRecord(Origin):
-    """One attempt in `provenance.json`. The fields from `to_step` on are there when it has ended."""
+    """One attempt in `provenance.json`. The fields from `to_step` on are there when it has ended.
+
+    `steps`: why its steps were done eagerly, where CUDA graphs were left to the job; "" if they were not.
+    """
 
     number: int = 0
     when: str = ""
     host: str = ""
     from_step: int = 0
     cuda_graphs: bool = False
+    steps: str = ""
     to_step: int | None = None
     wall_s: float | None = None
     kernel_backend: str = ""

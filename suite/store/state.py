@@ -9,6 +9,7 @@ from typing import TypedDict
 from suite.errors import UserError
 from suite.store.attempt import Status, Tenure
 from suite.store.records import Beat, End
+from suite.store.start_failure import StartFailure
 
 LONGEST = 500  # letters of an error that is no user's, as the detail of a state
 
@@ -31,7 +32,10 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a run stopped. ERROR, DIVERGED, OOM, TIMEOUT, KILLED: it failed. BUDGET, INTERRUPTED: it was asked to."""
+    """Why a run stopped. ERROR, DIVERGED, OOM, TIMEOUT, KILLED: it failed. BUDGET, INTERRUPTED: it was asked to.
+
+    GPU: its GPU broke down. START: it could not start, for a reason outside the run (`suite.store.start_failure`).
+    """
 
     NONE = ""
     ERROR = "error"
@@ -41,6 +45,8 @@ class Reason(StrEnum):
     KILLED = "killed"
     BUDGET = "budget"
     INTERRUPTED = "interrupted"
+    GPU = "gpu"
+    START = "start"
 
 
 OVER = frozenset({State.DONE, State.FAILED, State.CANCELLED})
@@ -52,7 +58,10 @@ WORDS = {Reason.OOM: "out of memory", Reason.TIMEOUT: "out of time"}
 
 @dataclass(frozen=True)
 class RunState:
-    """How far a run is: `epochs` finished ones, the `reason` of a failure, and one line of `detail` for the user."""
+    """How far a run is: `epochs` finished ones, the `reason` of a failure, and one line of `detail` for the user.
+
+    `start` is the failure of its last start, where no attempt has begun since.
+    """
 
     name: State
     epochs: int = 0
@@ -60,6 +69,7 @@ class RunState:
     detail: str = ""
     attempts: int = 0
     progress: Beat | None = None
+    start: StartFailure | None = None
 
     @property
     def is_over(self) -> bool:
@@ -78,7 +88,9 @@ class RunState:
 
     @property
     def ended_for(self) -> str:
-        """What `retry --reason` calls the way it ended: the reason of a failure, `cancelled`, or ""."""
+        """What `retry --reason` calls the way it ended: the reason of a failure, `cancelled`, `start`, or ""."""
+        if self.start is not None:
+            return Reason.START.value
         if self.name == State.CANCELLED:
             return State.CANCELLED.value
         return str(self.reason) if self.name == State.FAILED else ""
@@ -86,9 +98,11 @@ class RunState:
     @property
     def label(self) -> str:
         """`failed: out of memory`, `partial`, … for a reader."""
+        if self.name == State.FAILED and self.reason == Reason.START:
+            return "start failed"
         if self.name == State.FAILED and self.reason:
             return f"failed: {WORDS.get(self.reason, str(self.reason))}"
-        return str(self.name)
+        return f"{self.name}: start failed" if self.start is not None else str(self.name)
 
 
 def reason_of(text: str) -> Reason:
@@ -136,4 +150,6 @@ def _ended(end: End, damage: str, common: _Common) -> RunState:
     if end.state == State.CANCELLED:
         return RunState(State.CANCELLED, detail=end.detail, **common)
     missing = "its result.json is gone; the next start makes it again" if end.state == State.DONE else end.detail
-    return RunState(State.PARTIAL, reason=reason_of(end.reason), detail=damage or missing, **common)
+    untouched = end.state == State.TODO and not common["epochs"] and not damage
+    return RunState(State.TODO if untouched else State.PARTIAL, reason=reason_of(end.reason), detail=damage or missing,
+                    **common)

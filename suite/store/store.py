@@ -14,6 +14,7 @@ import re
 import statistics
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ from suite.config.rows import Row
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files import atomic
+from suite.store import start_failure
 from suite.store.attempt import latest
 from suite.store.folder import OUTCOMES, check_folder, is_whole, link_in, read_head, read_result, read_rows
 from suite.store.migrate import SCHEMA
@@ -52,9 +54,10 @@ class Store:
     def states(self, wanted: Iterable[RunConfig | str]) -> dict[str, RunState]:
         """The state of each run, by id; as `state`, with one look at the store for all that are not there yet."""
         ids = [item if isinstance(item, str) else item.run_id for item in wanted]
-        there = self._folders()
-        return {run_id: self._state(self.root / run_id, there[run_id]) if run_id in there else RunState(State.TODO)
-                for run_id in ids}
+        there, starts = self._folders(), start_failure.run_ids(self.root)
+        states = {run_id: self._state(self.root / run_id, there[run_id]) if run_id in there else RunState(State.TODO)
+                  for run_id in ids}
+        return states | {run_id: self._with_start(run_id, states[run_id]) for run_id in starts & states.keys()}
 
     def run_ids(self) -> list[str]:
         """The ids of all runs that have a folder here, sorted. Raises UserError where the store is not a folder."""
@@ -76,7 +79,7 @@ class Store:
     def state(self, run_id: str) -> RunState:
         """The state of one run, from its files only."""
         folder = self.folder(run_id)
-        return self._state(folder, folder.is_symlink())
+        return self._with_start(run_id, self._state(folder, folder.is_symlink()))
 
     def rows(self, run_id: str) -> list[Row]:
         """A row for each finished epoch: from the result where there is one, else from the metrics so far."""
@@ -133,6 +136,15 @@ class Store:
             with suppress(FileNotFoundError):  # an owner that begins removes what is not in place yet
                 atomic.create(folder / "config.json", atomic.seal(content), atomic.nobody())
         return folder
+
+    def _with_start(self, run_id: str, state: RunState) -> RunState:
+        """The state with the failure of its last start, unless an attempt has begun since then."""
+        if state.name in (State.DONE, State.CLAIMED, State.CANCELLED):
+            return state
+        failed = start_failure.read(self.root, run_id)
+        if failed is None or failed.attempts != state.attempts or state.failed_for_good:
+            return state
+        return replace(state, start=failed, detail=failed.told)
 
     def _state(self, folder: Path, link: bool) -> RunState:
         if link:

@@ -43,11 +43,7 @@ class Recording:
             rate.fill_(group["lr"])
         if self.left:
             self.left -= 1
-            here = torch.cuda.current_stream()
-            self.stream.wait_stream(here)
-            with torch.cuda.stream(self.stream), self._rates():
-                self.work(batch)
-            here.wait_stream(self.stream)
+            self.eagerly(batch)
             return
         if self.graph is None or self.batch is None:
             self.graph, self.batch = self._record(batch)
@@ -57,6 +53,14 @@ class Recording:
                                 "leave the option out: a graph has one shape")
             own.copy_(new, non_blocking=True)
         self.graph.replay()
+
+    def eagerly(self, batch: Batch) -> None:
+        """Do the work operation by operation, as in the recording."""
+        here = torch.cuda.current_stream()
+        self.stream.wait_stream(here)
+        with torch.cuda.stream(self.stream), self._rates():
+            self.work(batch)
+        here.wait_stream(self.stream)
 
     def _record(self, batch: Batch) -> tuple[torch.cuda.CUDAGraph, Batch]:
         kept = replace(batch, x=batch.x.clone(), y=batch.y.clone(),

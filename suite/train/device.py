@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import ctypes
 import os
-import shutil
 from contextlib import suppress
 
 import torch
 import torch.utils.deterministic
 
 from suite import machine
-from suite.errors import UserError
-from suite.train.mode import Mode
+from suite.errors import MachineFault
+from suite.train.mode import Mode, check_compiler
 
 
 def settle(threads: int, device: str, mode: Mode) -> torch.device:
     """Make this process compute deterministically with so many threads.
 
-    Raises UserError where the device, or the compiler that torch.compile calls, is not there. What has no deterministic
-    form warns in the log. Memory is not filled before use: nothing here reads it unwritten.
+    Raises MachineFault where the device, or the compiler that torch.compile calls, is not there. What has no
+    deterministic form warns in the log. Memory is not filled before use: nothing here reads it unwritten.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     keep_memory()
@@ -29,15 +28,14 @@ def settle(threads: int, device: str, mode: Mode) -> torch.device:
             torch.set_num_interop_threads(1)
     torch.set_deterministic_debug_mode("warn")
     if mode is Mode.COMPILED:
-        if not shutil.which(os.environ.get("CXX", "g++")):
-            raise UserError("torch.compile finds no C++ compiler", "--compile",
-                            "install g++, name another in the variable CXX, or leave the option out")
+        check_compiler()
         torch.use_deterministic_algorithms(True, warn_only=True)  # tells the compiler too, which takes a second to load
         torch._inductor.config.fallback_random = True  # the same dropout as without a compiler
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if device != "cpu" and not torch.cuda.is_available():
-        raise UserError(f"torch {torch.__version__} sees no GPU in slot {os.environ.get('CUDA_VISIBLE_DEVICES', '')!r}",
-                        "--gpus", "install a CUDA build of torch, name a GPU that is there, or leave --gpus out")
+        slot = os.environ.get("CUDA_VISIBLE_DEVICES", "")
+        raise MachineFault(f"torch {torch.__version__} sees no GPU in slot {slot!r}", "--gpus",
+                           "install a CUDA build of torch, name a GPU that is there, or write --gpus none")
     return torch.device(device)
 
 

@@ -2,23 +2,68 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterable
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from suite.config import own
 from suite.data import cards
-from suite.errors import UserError
+from suite.errors import MachineFault, UserError
 
 if TYPE_CHECKING:
     from suite.config.run_config import RunConfig
 
 
 class Mode(StrEnum):
-    """EAGER: operation by operation. COMPILED: by torch.compile. GRAPHS: whole steps as CUDA graphs, the same bits."""
+    """EAGER: operation by operation. COMPILED: by torch.compile. GRAPHS: whole steps as CUDA graphs, the same bits.
+
+    AUTO: as CUDA graphs on a GPU if that can be had, else eagerly (`steps_of`). PROVED: so, after replayed steps were
+    equal to eager ones to the bit.
+    """
 
     EAGER = ""
     COMPILED = "default"
     GRAPHS = "cuda graphs"
+    AUTO = "auto"
+    PROVED = "proved cuda graphs"
+
+
+@dataclass(frozen=True)
+class Steps:
+    """How the steps of a run are computed, and why so, for its log and its provenance; "" if that is what was asked."""
+
+    mode: Mode
+    why: str = ""
+
+
+def steps_of(config: RunConfig, mode: Mode, device: str, recompute: bool) -> Steps:
+    """How a run computes its steps on a device (cpu or cuda), where it was left open."""
+    if mode is Mode.GRAPHS and device == "cpu":  # a run that began there, beside others on a GPU
+        return Steps(Mode.EAGER, "eager steps: only a GPU has CUDA graphs")
+    if mode is not Mode.AUTO:
+        return Steps(mode)
+    if device == "cpu" or config.kind == "bench":
+        return Steps(Mode.EAGER)
+    if recompute:
+        return Steps(Mode.EAGER, "eager steps: what --recompute computes again cannot be recorded")
+    if cards.task(config.task).inputs != "values":
+        return Steps(Mode.EAGER, f"eager steps: batches of {config.task} are as long as their longest text, and a CUDA "
+                     "graph has one shape")
+    code = [one.name for one in own.named(config)]
+    if code:
+        return Steps(Mode.PROVED, f"{', '.join(code)} is your own code: steps are replayed as a CUDA graph once they "
+                     "were equal to eager ones to the bit")
+    return Steps(Mode.AUTO)
+
+
+def check_compiler() -> None:
+    """Raises MachineFault if torch.compile would find no C++ compiler."""
+    if not shutil.which(os.environ.get("CXX", "g++")):
+        raise MachineFault("torch.compile finds no C++ compiler", "--compile",
+                           "install g++, name another in the variable CXX, or leave the option out")
 
 
 def check_graphs(configs: Iterable[RunConfig], mode: Mode, gpus: bool, recompute: bool) -> None:

@@ -27,8 +27,9 @@ from suite.data import cards
 from suite.data.prepared import bucketed
 from suite.errors import UserError
 from suite.ssm.layer import StateSpaceLayer
-from suite.train import cuda_graphs, optim
+from suite.train import optim
 from suite.train.mode import Mode
+from suite.train.replay import Replay
 from suite.train.scores import Scores, from_memory, to_memory
 
 if TYPE_CHECKING:
@@ -71,8 +72,8 @@ class Trainer:
         self.outcomes: Outcomes = {}  # of the best and the last epoch
         self._call = _compiled(self.model) if mode is Mode.COMPILED else self.model
         self._optimizer = optim.adamw(self.model, config.optim)
-        self._graphs = mode is Mode.GRAPHS
-        self._recording: cuda_graphs.Recording | None = None  # made with the first step
+        self._mode = mode
+        self.replay: Replay | None = None  # made with the first step, if steps are to be CUDA graphs
         self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
         self._seconds = 0.0  # in the epoch's steps so far
         self._order = (-1, np.zeros(0, dtype=np.int64))  # epoch, its permutation of the training examples
@@ -117,7 +118,7 @@ class Trainer:
         self.model.load_state_dict(state["model"])
         # The optimiser keeps the very tensors that it is given, and would write into them.
         self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        self._recording = None  # it knows the old state's memory
+        self.replay = None  # it knows the old state's memory
         self._loss.copy_(state["loss"])
         self.step, self._seconds = state["step"], state["seconds"]
         self.rows = [dict(row) for row in state["rows"]]
@@ -137,9 +138,10 @@ class Trainer:
         self._seed_dropout()
         if not self.model.training:
             self.model.train()
-        if self._graphs:
-            self._recording = self._recording or cuda_graphs.Recording(self._work, self._optimizer, self.device)
-            self._recording.step(batch)
+        if self._mode in (Mode.GRAPHS, Mode.AUTO, Mode.PROVED):
+            self.replay = self.replay or Replay(self._work, self._optimizer, self.device, self._mode, self._changing,
+                                                self._seed_dropout)
+            self.replay.step(batch)
         else:
             self._work(batch)
 
@@ -149,6 +151,11 @@ class Trainer:
         self._optimizer.step()
         self._optimizer.zero_grad(set_to_none=True)
         self._loss += loss.detach()  # stays on the device: reading it here would wait for the step to end
+
+    def _changing(self) -> list[Tensor]:
+        """All tensors that a step changes."""
+        moments = [value for state in self._optimizer.state.values() for value in state.values()]
+        return [*self.model.parameters(), *self.model.buffers(), *filter(torch.is_tensor, moments), self._loss]
 
     def _end_epoch(self) -> Row:
         began = time.perf_counter()

@@ -74,9 +74,9 @@ def test_options_of_a_cluster_are_refused_without_one(folder: Path, capsys: pyte
                  if one.title == "with --executor slurm")
     values = {"--time": "60", "--extra": "qos=long", "--gpus-per-job": "0", "--cluster": "nosuch.yaml"}
     options = [action.option_strings[0] for action in group._group_actions]
-    assert {"--cluster", "--partition", "--setup", "--no-canary"} <= set(options)
+    assert {"--cluster", "--partition", "--setup"} <= set(options)
     for option in options:
-        words = [option] if option in ("--no-canary", "--gpus-as-gres") else [option, values.get(option, "1")]
+        words = [option] if option == "--gpus-as-gres" else [option, values.get(option, "1")]
         assert main(["plan", "g.yaml", *words]) == 2, option
         assert f"error: {option}: only --executor slurm reads this" in capsys.readouterr().err
     assert main(["retry", "g.yaml", "--partition", "gpu"]) == 2

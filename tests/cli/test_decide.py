@@ -35,7 +35,7 @@ class Faked:
         self.store, self.launches, self.effects = Store(store), [], dict(EFFECTS)  # type: ignore[var-annotated]
         self.most = 10**6
 
-    def launch(self, plan_, held, options, executor):  # type: ignore[no-untyped-def]
+    def launch(self, plan_, held, options, executor, where):  # type: ignore[no-untyped-def]
         runs = [*plan_.todo, *held][:self.most]
         self.launches.append([run.name for run in runs])
         for run in runs:

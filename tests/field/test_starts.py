@@ -52,8 +52,8 @@ def test_where_nothing_could_run_the_status_is_1_and_says_why(folder: Path, monk
     monkeypatch.setattr(server, "start", fail)
     assert main(["g.yaml"]) == 1
     out = capsys.readouterr().out
-    assert out.startswith("failed: error: lin seed 0 (") and "TMPDIR: no sockets here, set it" in out
-    assert "2 of 2 runs failed" in out and (folder / "reports/g.md").exists()
+    assert out.startswith("todo: start failed: lin seed 0 (") and "and 1 more: TMPDIR: no sockets here, set it" in out
+    assert "2 runs could not start" in out and (folder / "reports/g.md").exists()
 
 
 @pytest.mark.parametrize("command", [["plan"], ["status"], ["run"], ["report"], ["cancel"], ["gc"], ["freeze"]])

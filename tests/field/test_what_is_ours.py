@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 import pytest
+from fake_smi import install, row
 
 from suite import machine
 from suite.cli import arguments
@@ -58,6 +59,7 @@ def test_what_names_no_gpu_is_refused(text: str) -> None:
 def test_the_launcher_is_given_the_gpus_of_the_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "g.yaml").write_text("name: g\nbase: {task: scifar, data.variant: sample}\n")
     monkeypatch.chdir(tmp_path)
+    install(tmp_path, monkeypatch, row(2))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2")
     seen: list[Options] = []
 
@@ -103,3 +105,26 @@ def test_a_quota_of_cpu_time_limits_the_runs_at_a_time(tmp_path: Path, groups: s
 def test_without_control_groups_all_cores_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "_cores", lambda: 8)
     assert machine.usable_cpus(tmp_path) == 8
+
+
+GIB = 2**30
+MEMINFO = "MemTotal:       16777216 kB\nMemFree:         1000 kB\nMemAvailable:    8388608 kB\nHugePages_Total:     0\n"
+
+
+@pytest.mark.parametrize(("groups", "files", "memory", "kills"), [
+    ("0::/\n", {}, (16, 8), 0),
+    ("0::/job/step\n", {"job/memory.max": str(4 * GIB), "job/memory.current": str(3 * GIB), "job/memory.stat":
+                        f"anon 1\ninactive_file {GIB}\n", "job/step/memory.max": "max", "job/memory.events":
+                        "low 0\noom 4\noom_kill 2\n"}, (4, 2), 2),
+    ("7:memory:/box\n", {"memory/box/memory.limit_in_bytes": str(2 * GIB), "memory/box/memory.usage_in_bytes": str(GIB),
+                         "memory/box/memory.oom_control": "oom_kill_disable 0\noom_kill 1\n"}, (2, 1), 1),
+    ("7:memory:/\n", {"memory/memory.limit_in_bytes": "9223372036854771712", "memory/memory.usage_in_bytes": "1"},
+     (16, 8), 0),
+])
+def test_memory_is_what_the_machine_or_its_job_has(tmp_path: Path, groups: str, files: dict[str, str],
+                                                   memory: tuple[int, int], kills: int) -> None:
+    root = system(tmp_path, groups, **files)
+    assert machine.memory(root) is None
+    (root / "proc/meminfo").write_text(MEMINFO)
+    assert machine.memory(root) == machine.Memory(memory[0] * GIB, memory[1] * GIB)
+    assert machine.oom_kills(root) == kills

@@ -125,7 +125,7 @@ def test_bad_places(store: Store, ear: Ear, tmp_path: Path) -> None:
     (store.root / "log").symlink_to(tmp_path / "stolen")
     other, = grid(1, first=9)
     (store.add(other.config) / "log.txt").symlink_to(tmp_path / "stolen")
-    assert launch([other], Options(store.root), Ear(), training())[other.run_id].reason == "error"
+    assert launch([other], Options(store.root), Ear(), training())[other.run_id].reason == "start"
     assert not (tmp_path / "stolen").exists()
     with pytest.raises(UserError, match="line break"):
         launch(runs, Options(tmp_path / "a\nb"), Ear(), training())
@@ -140,7 +140,7 @@ def test_a_disk_that_fills_up(store: Store, ear: Ear, tmp_path: Path) -> None:
         store = Store(tmp_path / "disk" / "store")
         filler = fill(tmp_path / "disk", leave=60_000)
         states = launch(runs, Options(store.root, Compute(checkpoint_s=0), jobs=2), ear, training())
-        told = [state.detail for state in states.values() if state.name == "failed"]
+        told = [state.detail for state in states.values() if state.reason == "start" or state.name == "failed"]
         assert len(states) == 6 and told and all("the disk is full" in detail for detail in told)
         filler.unlink()
         launch(runs, Options(store.root, jobs=2, retry=True), Ear(), training())
@@ -161,7 +161,7 @@ def test_a_store_that_is_read_only(store: Store, ear: Ear) -> None:
 def test_a_gpu_slot_sees_its_gpu_only(store: Store, ear: Ear) -> None:
     run, = runs = grid(1)
     state = launch(runs, Options(store.root, gpus=(3,)), ear, training())[run.run_id]
-    assert state.reason == "error" and "sees no GPU in slot '3'" in state.detail
+    assert state.reason == "start" and "sees no GPU in slot '3'" in state.detail
 
 
 def test_the_server_keeps_the_memory_that_a_run_frees(monkeypatch: pytest.MonkeyPatch) -> None:

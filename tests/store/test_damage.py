@@ -128,9 +128,9 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
         break_at(folder, 12)
         filler = fill(tmp_path / "disk")
         state = run(folder, OFTEN, training())
-        assert (state.name, state.reason) == ("failed", "error") and "the disk is full" in state.detail
+        assert state.name != "failed" and state.reason == "start" and "the disk is full" in state.detail
         assert [step for step, _ in checkpoints(folder)][0] >= 12
-        assert store.state(RUN.run_id).name in ("failed", "lost")
+        assert store.state(RUN.run_id).name in ("failed", "lost", "partial")  # failed: by the attempt before
         filler.unlink()
         ends_well(folder)
 
@@ -139,7 +139,7 @@ def test_a_read_only_folder_is_named(folder: Path, store: Store) -> None:
     break_at(folder, 12)
     with read_only(folder):
         state = run(folder, OFTEN, training())
-        assert (state.name, state.reason) == ("failed", "error")
+        assert state.name != "failed" and state.reason == "start"
         assert "cannot be written: read-only" in state.detail and str(folder) in state.detail
     assert ends_well(folder).attempts == 3
 

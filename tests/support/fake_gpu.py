@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 import fake_training
@@ -16,12 +17,19 @@ torch.cuda.max_memory_allocated = lambda *_: 0
 
 
 class Trainer(fake_training.FakeTrainer):
-    """On a GPU, it says."""
+    """On a GPU, it says; the one named `lost` breaks down after its 15th step."""
 
-    def __init__(self, *args: Any, **how: Any) -> None:
+    def __init__(self, *args: Any, lost: str = "", **how: Any) -> None:
         super().__init__(*args, **how)
+        self.lost = lost == os.environ["CUDA_VISIBLE_DEVICES"]
         print(f"GPU {os.environ['CUDA_VISIBLE_DEVICES']}", flush=True)
 
+    def advance(self) -> dict[str, Any] | None:
+        if self.lost and self.step == 15:
+            raise RuntimeError("CUDA error: uncorrectable ECC error encountered\nCUDA kernel errors might be "
+                               "asynchronously reported at some other API call")
+        return super().advance()
 
-def training() -> Training:
-    return Training(load=fake_training.load, make=Trainer, backend=fake_training.backend)
+
+def training(lost: str = "") -> Training:
+    return Training(load=fake_training.load, make=partial(Trainer, lost=lost), backend=fake_training.backend)

@@ -244,3 +244,19 @@ def test_what_cannot_be_recorded_is_an_error() -> None:
     with pytest.raises(UserError, match="cannot be recorded") as error:
         run(trainer)
     assert "--cuda-graphs" in str(error.value)
+
+
+def test_what_cannot_be_recorded_runs_eagerly_with_the_same_bits() -> None:
+    whole = run(Trainer(small(**DROPPED), waves(COUNTS), GPU))
+    trainer = Trainer(small(**DROPPED), waves(COUNTS), GPU, Mode.AUTO)
+    trainer.model.register_forward_pre_hook(lambda model, args: None if float(args[0].sum()) else None)
+    assert run(trainer) == whole
+    assert trainer.replay is not None and not trainer.replay.recorded and "cannot be recorded" in trainer.replay.why
+
+
+@pytest.mark.parametrize("mode", [Mode.AUTO, Mode.PROVED])
+def test_steps_are_recorded_unasked_with_the_same_bits(mode: Mode) -> None:
+    config = small(**DROPPED)
+    recorded = Trainer(config, waves(COUNTS), GPU, mode)
+    assert run(recorded) == run(Trainer(config, waves(COUNTS), GPU))
+    assert recorded.replay is not None and recorded.replay.recorded and not recorded.replay.why

@@ -78,11 +78,11 @@ def test_batches_and_rates_reach_the_recorded_step(monkeypatch: pytest.MonkeyPat
         recorded.advance()
         for group in recorded._optimizer.param_groups:
             assert isinstance(group["lr"], float) and group["capturable"] is False
-    assert recorded._recording is not None and recorded._recording.graph is not None
+    assert recorded.replay is not None and recorded.replay.recorded
     for name, value in plain.model.state_dict().items():
         torch.testing.assert_close(recorded.model.state_dict()[name], value, rtol=1e-5, atol=1e-6)
     recorded.restore(recorded.state())
-    assert recorded._recording is None
+    assert recorded.replay is None
 
 
 @pytest.mark.usefixtures("fake_gpu")

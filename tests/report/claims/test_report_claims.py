@@ -43,7 +43,7 @@ def test_the_evidence_by_hand(tmp_path):
     assert part.df == pytest.approx(4)
     assert made.evidence == \
         "difference −10.00 points, 95 % CI −12.27 to −7.73 (unadjusted), t with the variance of the column over " \
-        "2 rows, unpaired, df 4, 3 seeds, 1 000 images, p = 0.00026, over seeds and images: not recorded"
+        "2 rows, unpaired, df 4, 3 seeds, 1 000 images, p = 0.00026; over seeds and images: not recorded"
 
 
 def test_a_family_without_looks_does_not_say_how_many_seeds_are_missing(tmp_path):

@@ -227,6 +227,8 @@ def test_every_layout_of_the_paper_finds_its_published_numbers(grid):
     for path in layouts:
         placed = load_layout(path, grid, PUBLISHED)
         name = placed.layout.published
+        if name is None:  # of what the paper says in words, without a table
+            continue
         if not isinstance(placed, Placed):
             assert [row.label for row in placed.layout.rows] == list(PUBLISHED.file.configurations[name].rows)
             continue

@@ -1,0 +1,164 @@
+"""The GPUs of this machine as `nvidia-smi` of their driver shows them. Nothing here starts CUDA: that would hold
+memory of each GPU in the process that starts the runs, and could not be done again in the processes that it forks.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from suite import machine
+from suite.files.outer import OuterError, call
+
+SMI, SMI_S = "nvidia-smi", 60.0
+CARDS = ("index", "uuid", "name", "memory.total", "memory.free", "driver_version", "mig.mode.current")
+PROCESSES = ("gpu_uuid", "pid", "process_name")
+CARD_LINE = re.compile(r"GPU (\d+): .*\(UUID: (GPU-[\w-]+)\)")
+PART_LINE = re.compile(r"\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-[^)]+)\)")
+PART_SIZE = re.compile(r"(\d+)gb")
+OLDEST = {11: (450, 80), 12: (525, 60), 13: (580, 65)}  # driver that the first release of this CUDA needs
+CUDA = re.compile(r"^cuda\b.*?=\s*['\"](\d+)\.(\d+)", re.MULTILINE)
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU, or a part of one (MIG). Memory in bytes. `users` are the processes that compute on it.
+
+    index: as nvidia-smi counts, in the order of the bus. fault: why it cannot be used, "" if it can.
+    """
+
+    index: int
+    uuid: str
+    name: str
+    total: int = 0
+    free: int = 0
+    users: tuple[str, ...] = ()
+    fault: str = ""
+
+    @property
+    def busy(self) -> str:
+        """Why no run is put there unasked: somebody else is at work, or it is broken. "" if it is free."""
+        if self.fault:
+            return self.fault
+        if self.users:
+            return f"used by {', '.join(self.users[:3])}{', …' if len(self.users) > 3 else ''}"
+        if 2 * self.free < self.total:
+            return f"{machine.gigabytes(self.free)} of {machine.gigabytes(self.total)} free"
+        return ""
+
+    @property
+    def words(self) -> str:
+        """For a reader."""
+        return f"GPU {self.index} ({self.name})"
+
+
+@dataclass(frozen=True)
+class Cards:
+    """What was found: the GPUs, the version of their driver, and why there is no answer, if there is none.
+
+    `devices` is whether the system has device files of such GPUs, whatever nvidia-smi says.
+    """
+
+    all: tuple[Card, ...] = ()
+    driver: str = ""
+    silence: str = ""
+    devices: bool = False
+
+    @cached_property
+    def mixed(self) -> bool:
+        """Whether there are GPUs of several models."""
+        return len({card.name for card in self.all}) > 1
+
+    def too_old_for(self, cuda: int) -> str:
+        """The driver that this major version of CUDA needs, "" if the driver here will do."""
+        have = tuple(map(int, re.findall(r"\d+", self.driver)[:2]))
+        need = OLDEST.get(cuda, (0, 0))
+        return ".".join(map(str, need)) if have and have < need else ""
+
+
+def look(root: Path = Path("/")) -> Cards:
+    """Ask nvidia-smi. `root` is where the system's folders are."""
+    devices = any((root / "dev").glob("nvidia[0-9]*"))
+    try:
+        rows = _query("gpu", CARDS)
+        users = _users() if rows else []
+        cards = [_card(row, users) for row in rows]
+        if any(row[6] == "Enabled" for row in rows):
+            cards = _with_parts(cards, {row[1] for row in rows if row[6] == "Enabled"})
+    except OuterError as error:
+        return Cards(silence="" if error.missing else str(error), devices=devices)
+    return Cards(tuple(cards), rows[0][5] if rows else "", "", devices)
+
+
+def cuda_of_torch() -> int | None:
+    """The major version of CUDA that torch was built with, 0 for a build without it; None if torch is not installed.
+
+    From the file of its version: importing it takes seconds.
+    """
+    found = importlib.util.find_spec("torch")
+    if found is None or found.origin is None:
+        return None
+    return cuda_in(Path(found.origin).with_name("version.py").read_text(encoding="utf-8"))
+
+
+def cuda_in(text: str) -> int:
+    """The major version of CUDA in torch's file of its version, 0 if it says none."""
+    match = CUDA.search(text)
+    return int(match[1]) if match else 0
+
+
+def _query(what: str, fields: Sequence[str]) -> list[list[str]]:
+    """The rows of a query. Raises OuterError, with the words of nvidia-smi, if it fails."""
+    done = call([SMI, f"--query-{what}={','.join(fields)}", "--format=csv,noheader,nounits"], timeout_s=SMI_S)
+    lines = [line.strip() for line in done.text.splitlines() if line.strip()]
+    rows = [[part.strip() for part in line.split(", ")] for line in lines]
+    whole = [row for row in rows if len(row) >= len(fields)]
+    if not done.ok and not whole:  # one lost GPU must not hide the others
+        raise OuterError((lines or [done.complaint])[0])  # it writes errors to stdout
+    return whole
+
+
+def _card(row: Sequence[str], users: Sequence[tuple[str, str]]) -> Card:
+    index, uuid, name, total, free, *_ = row
+    known = total.isdecimal() and free.isdecimal()
+    wrong = next((part.strip("[]") for part in (name, total, free) if "lost" in part.lower() or "ERR" in part), "")
+    fault = "" if known else f"nvidia-smi says {wrong or total.strip('[]')!r} of it"
+    return Card(int(index) if index.isdecimal() else -1, uuid, name, int(total) * MIB if known else 0,
+                int(free) * MIB if known else 0, tuple(who for card, who in users if card == uuid), fault)
+
+
+def _users() -> list[tuple[str, str]]:
+    """The GPU and the name of each process that computes on one. Some drivers do not tell names.
+
+    Where a lost GPU keeps nvidia-smi from answering, it is the memory in use that tells.
+    """
+    try:
+        rows = _query("compute-apps", PROCESSES)
+    except OuterError:
+        return []
+    return [(row[0], f"process {row[1]} ({Path(row[2]).name})" if "/" in row[2] or row[2].isidentifier()
+             else f"process {row[1]}") for row in rows]
+
+
+def _with_parts(cards: Sequence[Card], divided: set[str]) -> list[Card]:
+    """The cards, with the parts of those that are divided (MIG) in their place: CUDA uses parts only.
+
+    Which part a process uses is not known, so that a process keeps all parts of its card from being taken.
+    """
+    done = call([SMI, "-L"], timeout_s=SMI_S)
+    parts: dict[str, list[Card]] = {}
+    whole = {card.uuid: card for card in cards}
+    of = None
+    for line in done.text.splitlines():
+        if match := CARD_LINE.match(line):
+            of = whole.get(match[2])
+        elif (match := PART_LINE.match(line)) and of is not None:
+            size = int(found[1]) * 10**9 if (found := PART_SIZE.search(match[1])) else 0
+            parts.setdefault(of.uuid, []).append(
+                Card(of.index, match[2], f"{of.name} MIG {match[1]}", size, size, of.users, of.fault))
+    return [part for card in cards for part in (parts.get(card.uuid, []) if card.uuid in divided else [card])]

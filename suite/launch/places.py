@@ -1,0 +1,178 @@
+"""Where the runs of a launch compute: on which GPUs or processors, and how many at a time."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from suite import machine
+from suite.config.fields import CLASSICAL
+from suite.errors import MachineFault
+from suite.launch import gpus
+from suite.launch.gpus import Chosen
+from suite.launch.options import Gpu
+from suite.store.folder import checkpoints
+from suite.store.records import Provenance
+from suite.store.store import Store
+
+if TYPE_CHECKING:
+    from suite.grid.model import GridRun
+
+MOST = 4  # runs at a time on a GPU: more of them share its arithmetic, and end no sooner
+CONTEXT = 600 * 10**6  # bytes that CUDA takes for each process
+SPARE = 1.25  # of the memory that a run of this shape took: libraries choose other algorithms now and then
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where runs compute: `jobs` at a time, on each of `gpus` if there are any, and `cpu_jobs` of the runs `on_cpu`.
+
+    only: the GPUs that a run may use, if not all. waiting: runs that began on a device that is not here, with its name.
+    told: lines for the user. model: of the first GPU.
+    """
+
+    jobs: int
+    gpus: tuple[Gpu, ...] = ()
+    cpu_jobs: int = 0
+    on_cpu: frozenset[str] = frozenset()
+    only: Mapping[str, tuple[Gpu, ...]] = field(default_factory=dict)
+    waiting: Mapping[str, str] = field(default_factory=dict)
+    told: tuple[str, ...] = ()
+    model: str = ""
+
+    @property
+    def at_once(self) -> int:
+        """Runs at a time, in all."""
+        return self.jobs * max(1, len(self.gpus)) + self.cpu_jobs
+
+
+@dataclass(frozen=True)
+class Began:
+    """Where a run began: the model of its device, and whether that is a processor. Its bits depend on it."""
+
+    device: str
+    on_cpu: bool
+
+
+def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, jobs: int | None,
+         threads: int) -> Places:
+    """Where these runs are to compute. `asked`: GPUs, () for the processor, None for what is free.
+
+    Raises UserError if what was asked for is not there, or nothing is free.
+    """
+    began = {run.run_id: one for run in runs if (one := _began(store, run.run_id)) is not None}
+    auto = asked is None
+    at_home = {run.run_id for run in runs if run.config.model.name in CLASSICAL
+               or (run.config.kind == "bench" and run.config.bench.device == "cpu")}
+    kept = {run_id for run_id, one in began.items() if one.on_cpu} if auto else set()
+    if auto and runs and {run.run_id for run in runs} <= at_home | kept:
+        chosen = Chosen(why="these runs began on the processor" if kept else "these runs are for the processor")
+    else:
+        chosen = gpus.free() if asked is None else gpus.named(asked) if asked else Chosen(why="--gpus none")
+    if any(run.config.kind == "bench" for run in runs):  # a measurement is alone
+        chosen = Chosen(chosen.gpus[:1] if auto else chosen.gpus, chosen.cards, chosen.why)
+    only = _homes(began, chosen) if auto else {}
+    waiting = {run_id: began[run_id].device for run_id, homes in only.items() if not homes}
+    told = [_waits(device, count) for device, count in Counter(waiting.values()).items()]
+    told += [] if auto else _moved(began, chosen)
+    ready = [run for run in runs if run.run_id not in waiting]
+    peaks = _peaks(ready, store)
+    cores = max(1, machine.usable_cpus() // threads)
+    if not chosen.gpus:
+        count, line = _on_processor(jobs, cores, peaks, chosen.why)
+        return Places(count, waiting=waiting, told=(line, *told))
+    on_cpu = frozenset(run.run_id for run in ready if run.run_id in at_home | kept)
+    each, line = _on_gpus(jobs, cores, chosen, peaks)
+    beside = max(1, cores - each * len(chosen.gpus)) if on_cpu else 0
+    if beside:
+        told.append(f"{len(on_cpu)} runs are for the processor, or began there: {beside} of them at a time beside")
+    model = next((chosen.cards[gpu].name for gpu in chosen.gpus if gpu in chosen.cards), "")
+    return Places(each, chosen.gpus, beside, on_cpu, {key: homes for key, homes in only.items() if homes}, waiting,
+                  (line, *told), model)
+
+
+def _began(store: Store, run_id: str) -> Began | None:
+    """Where a run began that goes on from a checkpoint; one without begins again, anywhere."""
+    try:
+        if not checkpoints(store.folder(run_id)):
+            return None
+    except OSError:
+        return None
+    known = (store.provenance(run_id) or Provenance()).environment
+    device = str(known.get("device") or "")
+    return Began(device, device.startswith(str(known.get("cpu")))) if device else None
+
+
+def _homes(began: Mapping[str, Began], chosen: Chosen) -> dict[str, tuple[Gpu, ...]]:
+    """The GPUs on which each run that began on one may go on: those of the same model."""
+    return {run_id: tuple(gpu for gpu in chosen.gpus if gpu in chosen.cards and chosen.cards[gpu].name == one.device)
+            for run_id, one in began.items() if not one.on_cpu}
+
+
+def _waits(device: str, count: int) -> str:
+    return (f"{count} runs began on {device}, and wait for one that is free: only there they end with the same bits "
+            "(--gpus with a number, or none, moves them, and their records say so)")
+
+
+def _moved(began: Mapping[str, Began], chosen: Chosen) -> list[str]:
+    """What was asked for and changes the device of runs under way."""
+    here = {card.name for card in chosen.cards.values()}
+    moved = [one for one in began.values() if one.on_cpu == bool(chosen.gpus) or (here and one.device not in here)]
+    if not moved:
+        return []
+    return [f"{len(moved)} runs began on {', '.join(sorted({one.device for one in moved}))} and go on elsewhere, as "
+            "--gpus asks: their last bits may differ, and their records say so"]
+
+
+@dataclass(frozen=True)
+class Peaks:
+    """The most memory in bytes that runs of these shapes took, on a GPU and beside; 0 where nobody knows."""
+
+    device: float = 0.0
+    host: float = 0.0
+
+
+def _peaks(runs: Sequence[GridRun], store: Store) -> Peaks:
+    """From the attempts of the store at runs of the same shapes. A shape that is not known makes it unknown."""
+    wanted = {run.config.shape: run.run_id for run in runs}
+    device: dict[str, float] = {}
+    host: dict[str, float] = {}
+    there = set(store.run_ids()) if wanted else set()
+    for run in runs:
+        record = store.provenance(run.run_id) if run.run_id in there else None
+        for attempt in record.attempts if record else ():
+            shape = run.config.shape
+            device[shape] = max(device.get(shape, 0.0), (attempt.peak_device_memory_mb or 0.0) * 2**20)
+            host[shape] = max(host.get(shape, 0.0), (attempt.peak_memory_mb or 0.0) * 2**20)
+    return Peaks(*(max(known.values()) if wanted and known.keys() == wanted.keys() and all(known.values()) else 0.0
+                   for known in (device, host)))
+
+
+def _on_processor(jobs: int | None, cores: int, peaks: Peaks, why: str) -> tuple[int, str]:
+    """Runs at a time, and the line about it. Raises MachineFault if a single run does not fit."""
+    memory = machine.memory()
+    if memory is not None and peaks.host > memory.total:
+        raise MachineFault(f"a run like these took {machine.gigabytes(int(peaks.host))} of memory, and there are "
+                           f"{machine.gigabytes(memory.total)} here", "memory", "write a smaller train.batch_size, add "
+                           "--recompute, or use a larger machine")
+    fitting = max(1, int(memory.free / (SPARE * peaks.host))) if memory is not None and peaks.host else cores
+    count = jobs or min(cores, fitting)
+    reason = f", since each took up to {machine.gigabytes(int(peaks.host))} of memory" \
+        if not jobs and fitting < cores else ""
+    return count, f"on the processor ({why}): {count} at a time{reason}"
+
+
+def _on_gpus(jobs: int | None, cores: int, chosen: Chosen, peaks: Peaks) -> tuple[int, str]:
+    """Runs at a time on each GPU, and the line about it."""
+    names = ", ".join(chosen.cards[gpu].words if gpu in chosen.cards else f"GPU {gpu}" for gpu in chosen.gpus)
+    if jobs:
+        return jobs, f"on {names}: {jobs} at a time on each"
+    if not peaks.device or len(chosen.cards) < len(chosen.gpus):
+        return 1, f"on {names}: 1 at a time on each, since how much memory such a run takes is not known yet (--jobs N)"
+    least = min(chosen.cards[gpu].free for gpu in chosen.gpus)
+    needs = SPARE * peaks.device + CONTEXT
+    each = max(1, min(MOST, int(least / needs), cores // len(chosen.gpus)))
+    return each, (f"on {names}: {each} at a time on each, at up to {machine.gigabytes(int(needs))} of "
+                  f"{machine.gigabytes(least)} free")

@@ -1,0 +1,73 @@
+"""A run under way: its process, and how that ended where it did not say so itself."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerProcess
+
+from suite import machine
+from suite.launch import server
+from suite.launch.turns import Turn
+from suite.store import attempt
+from suite.store.state import Reason, State
+
+GRACE_S = 20.0  # from the request to stop until the kill
+MEMORY = ("the system ended its process for lack of memory: run fewer at a time (--jobs 1), write a smaller "
+          "train.batch_size, or add --recompute")
+
+
+@dataclass
+class Child:
+    """A run under way. `ticks` is when its process started, `before` the step of its newest checkpoint then.
+
+    `oom_kills` is how many processes the system had ended for lack of memory then.
+    """
+
+    turn: Turn
+    process: ForkServerProcess
+    outcome: Connection
+    ticks: int | None
+    before: int
+    began: float = field(default_factory=time.monotonic)
+    overdue: bool = False
+    oom_kills: int = field(default_factory=lambda: machine.oom_kills())
+
+    def owns(self, tenure: attempt.Tenure) -> bool:
+        """Whether this process made that attempt."""
+        mine = (self.process.pid, self.ticks)
+        return tenure.claim is not None and (tenure.claim.pid, tenure.claim.started) == mine
+
+    def kill(self) -> None:
+        """End it and all that it has started, now."""
+        self.process.kill()
+        if self.process.pid:
+            with suppress(ProcessLookupError):  # it has no process group of its own yet
+                os.killpg(self.process.pid, signal.SIGKILL)
+
+    def await_death(self) -> None:
+        """Return when the process is gone: the word of a fork server that was killed comes before its children die."""
+        pid = self.process.pid or 0
+        while self.ticks is not None and attempt.process_start(pid) == self.ticks:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+            time.sleep(0.005)
+
+    def how_it_died(self, stopping: bool, log: object) -> tuple[State, Reason, str]:
+        """Why the process is gone without a word. `stopping`: the whole launch ends. `log`: of the run."""
+        code = self.process.exitcode or 0
+        if self.overdue:
+            return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its time-out; the next start goes on"
+        if stopping:
+            return State.PARTIAL, Reason.INTERRUPTED, "killed, since it did not stop in time; the next start goes on"
+        if code == -signal.SIGKILL and machine.oom_kills() > self.oom_kills:
+            return State.FAILED, Reason.OOM, MEMORY
+        if code < 0:
+            return State.FAILED, Reason.KILLED, f"killed by {signal.Signals(-code).name}"
+        if code == server.GONE:
+            return State.FAILED, Reason.KILLED, "killed with its fork server"
+        return State.FAILED, Reason.ERROR, f"its process ended with exit code {code}; see {log}"

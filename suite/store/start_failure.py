@@ -1,0 +1,101 @@
+"""The last start of a run that failed for a reason outside the run: a full disk, no GPU, data that cannot be read.
+
+Such a start says nothing about the run, which stays as it was. A record of it lies in `<store>/starts/<run id>.json`,
+so that `status`, `why` and `logs` can show it, and so that a run is not started again and again in vain. Whoever starts
+runs writes the record, in a process of this machine or in a job of a cluster. It holds until the next attempt begins:
+nobody needs to remove it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from suite.files import atomic
+from suite.files.record import Record
+from suite.store.folder import FROZEN
+
+FOLDER = "starts"
+IN_VAIN = 2  # equal failures, after which a run waits for `retry`
+FILE = re.compile(r"([0-9a-f]{16})\.json")
+
+
+class StartFailure(Record):
+    """`starts/<run id>.json`. `attempts` is how many the run had then, `count` how often the same has happened.
+
+    `holder` is who tried, as `process 12 on host` or `job 7_3`; `when` is for people.
+    """
+
+    reason: str
+    holder: str
+    attempts: int = 0
+    count: int = 1
+    when: str = ""
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has failed so often in the same way that only `retry` starts the run again."""
+        return self.count >= IN_VAIN
+
+    @property
+    def told(self) -> str:
+        """For a reader, in a line."""
+        often = f", {self.count} times" if self.count > 1 else ""
+        then = "; it waits for `retry --reason start`" if self.waits else ""
+        return f"last start failed{often}: {self.reason} ({self.holder}){then}"
+
+    def is_like(self, reason: str) -> bool:
+        """Whether this is the same failure: numbers in it, as of processes or of bytes, may differ."""
+        return _plain(self.reason) == _plain(reason)
+
+
+def here(job: str = "") -> str:
+    """Who tries, if that is this process; `job` is that of a cluster."""
+    return f"job {job}" if job else f"process {os.getpid()} on {socket.gethostname()}"
+
+
+def record(root: Path, run_id: str, reason: str, attempts: int, holder: str = "") -> StartFailure:
+    """Leave the record that a start of a run has failed, in the store at `root`. A record that cannot be written, as on
+    a full disk, is returned all the same.
+
+    `attempts`: how many the run has had, the one that failed included. `holder`: who tried (default: `here()`).
+    """
+    before = read(root, run_id)
+    count = before.count + 1 if before is not None and before.is_like(reason) else 1
+    made = StartFailure(reason=reason, holder=holder or here(), attempts=attempts, count=count,
+                        when=time.strftime("%Y-%m-%d %H:%M:%S %z"))
+    if (root / FROZEN).exists():  # nothing is ever written to it, this neither
+        return made
+    with suppress(OSError):
+        (root / FOLDER).mkdir(parents=True, exist_ok=True)
+        atomic.replace(_path(root, run_id), made.sealed(), atomic.nobody())
+    return made
+
+
+def read(root: Path, run_id: str) -> StartFailure | None:
+    """The record of a run. None if there is none, or none that can be read: it would keep nothing from starting."""
+    try:
+        return StartFailure.read(_path(root, run_id))
+    except (OSError, atomic.Corrupt):
+        return None
+
+
+def run_ids(root: Path) -> frozenset[str]:
+    """The runs of a store that have a record, with one look at the folder."""
+    try:
+        with os.scandir(root / FOLDER) as entries:
+            return frozenset(match[1] for entry in entries if (match := FILE.fullmatch(entry.name)))
+    except OSError:
+        return frozenset()
+
+
+def _path(root: Path, run_id: str) -> Path:
+    return root / FOLDER / f"{run_id}.json"
+
+
+def _plain(reason: str) -> str:
+    return re.sub(r"\d+(\.\d+)?", "#", reason)

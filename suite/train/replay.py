@@ -1,0 +1,92 @@
+"""Steps as CUDA graphs where that can be had, and eagerly where not: no bit depends on which.
+
+A step that cannot be recorded is done eagerly from then on, as are those after it. A step with the user's own code is
+replayed only after some replayed steps have left the same bits as the eager ones on the same batches.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from suite.errors import UserError, is_no_memory
+from suite.train.cuda_graphs import Recording
+from suite.train.mode import Mode
+
+if TYPE_CHECKING:
+    from suite.data.prepared import Batch
+
+LOG = logging.getLogger(__name__)
+PROOFS = 3  # replayed steps, each on another batch, that must be equal to eager ones
+
+
+class Replay:
+    """`work(batch)` as a CUDA graph. Of `mode` GRAPHS: or an error; AUTO: or eagerly; PROVED: once it is proved.
+
+    state: all tensors that a step changes. seed: seeds the generator of the step's dropout, again.
+    """
+
+    def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device,
+                 mode: Mode, state: Callable[[], Sequence[Tensor]], seed: Callable[[], None]) -> None:
+        self.work, self.optimizer, self.device, self.mode = work, optimizer, device, mode
+        self.state, self.seed = state, seed
+        self.recording: Recording | None = Recording(work, optimizer, device)
+        self.proofs = PROOFS if mode is Mode.PROVED else 0
+        self.why = ""  # it is eager, if it is
+
+    @property
+    def recorded(self) -> bool:
+        """Whether steps are replayed now."""
+        return self.recording is not None and self.recording.graph is not None and not self.proofs
+
+    def step(self, batch: Batch) -> None:
+        """Do the work. Raises UserError where only a graph will do and cannot be had."""
+        if self.recording is None:
+            self.work(batch)
+        elif self.mode is Mode.GRAPHS:
+            self.recording.step(batch)
+        else:
+            self._try(self.recording, batch)
+
+    def _try(self, recording: Recording, batch: Batch) -> None:
+        before = [tensor.clone() for tensor in self.state()] if self.proofs and not recording.left else []
+        try:
+            recording.step(batch)
+        except (UserError, RuntimeError) as error:
+            if not isinstance(error, UserError) and not (is_no_memory(error) and recording.graph is None):
+                raise
+            problem = error.problems[0].what if isinstance(error, UserError) else "too little memory to record a step"
+            self._give_up(problem)
+            self.seed()
+            self.work(batch)
+            return
+        if before:
+            self._prove(recording, batch, before)
+
+    def _prove(self, recording: Recording, batch: Batch, before: Sequence[Tensor]) -> None:
+        """Do the step again, eagerly, and compare. What it leaves is what the eager step leaves."""
+        replayed = [tensor.clone() for tensor in self.state()]
+        for tensor, old in zip(self.state(), before, strict=True):
+            tensor.detach().copy_(old)
+        self.seed()
+        recording.eagerly(batch)
+        if all(torch.equal(one, other) for one, other in zip(self.state(), replayed, strict=True)):
+            self.proofs -= 1
+            if not self.proofs:
+                LOG.info("%d replayed steps were equal to eager ones to the bit: steps are CUDA graphs from now on",
+                         PROOFS)
+        else:
+            self._give_up("a replayed step was not equal to an eager one")
+
+    def _give_up(self, why: str) -> None:
+        self.why, self.recording = f"eager steps: {' '.join(why.split())}", None
+        LOG.warning("%s", self.why)
+        self.optimizer.zero_grad(set_to_none=True)  # those of the recording are in memory of its own
+        if self.device.type == "cuda":  # after a recording that failed, the generator believes that it goes on
+            index = torch.cuda.current_device() if self.device.index is None else self.device.index
+            fresh = torch.Generator(self.device)
+            torch.cuda.default_generators[index].graphsafe_set_state(fresh.graphsafe_get_state())
