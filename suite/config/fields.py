@@ -79,7 +79,7 @@ class SSM(Group):
                             "random_law", "b_init", "dt_min", "dt_max", "c_variance", "re_clamp", "relu_floor",
                             "kernel_source", "discretization_source", "re_constraint_source", "real_zero", "dt_law",
                             "dt_scope", "gain", "inverse_b", "ring_min", "ring_max", "ring_phase", "ptd_eps",
-                            "free_init", "free_squash", "free_dropout"})
+                            "ptd_steps", "free_init", "free_squash", "free_dropout"})
     priced_later = frozenset({"kernel_length", "sobolev"})
     structure: Literal["dplr", "diagonal"] = Field("diagonal", description="form of the state matrix A")
     kernel: Literal["cauchy", "softmax", "vandermonde", "free", "rational"] | UserFunction = Field(
@@ -100,7 +100,7 @@ class SSM(Group):
         "", description=FILLED_IN)
     init_args: Annotated[Arguments, Legacy({})] = Field(
         {}, description="settings of a user's init by name: ssm.init_args.NAME")
-    imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), after the law of any init")
+    imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), of any init")
     imag_random: Bool = Field(False, description="Im(A) at random places of the law (lin and inv)")
     real_random: Bool = Field(False, description="Re(A) = -U[0, 1) per mode (lin and inv)")
     lin_law: Literal["formula", "prose"] = Field("formula", description="largest Im of lin: pi(N/2-1) or pi N (AMB-2)")
@@ -135,6 +135,8 @@ class SSM(Group):
         6.283185307179586, description="ring: largest angle at init, in rad per step (AMB-31)")
     ptd_eps: Annotated[Real, Field(gt=0), Legacy(1e-3)] = Field(
         1e-3, description="ptd: size of the perturbation, in spectral norms of LegS (AMB-32)")
+    ptd_steps: Annotated[Int, Field(ge=0), Legacy(0)] = Field(
+        0, description="ptd: steps that optimize the perturbation (minutes for the code's 10,000); 0: a random one")
     kernel_length: Annotated[Annotated[Int, Field(ge=1)] | None, Legacy(None)] = Field(
         None, description="K: the kernel is cut after K steps, as a control; default: the sequence's length")
     sobolev: Annotated[Literal["off", "trained"], Legacy("off")] = Field(

@@ -72,6 +72,8 @@ RULES = (
             lambda c: c.init in DFOUT and c.dt_scope != "real"),
     SSMRule(("init", "dt_min", "dt_max", "dt_law"), "ring is drawn in steps of 1: it needs dt_min: 1 and dt_max: 1",
             lambda c: c.init == "ring" and not (c.dt_min == c.dt_max == 1 and c.dt_law == "given")),
+    SSMRule(("ptd_steps", "ptd_eps"), "ptd_eps is for a random perturbation, and ptd_steps optimize another one",
+            lambda c: c.ptd_steps > 0 and c.ptd_eps != SSM().ptd_eps),
     SSMRule(("ring_min", "ring_max"), "ssm.ring_min must be less than ssm.ring_max", mistake=True,
             broken=lambda c: c.ring_min >= c.ring_max),
     SSMRule(("dt_scope", "discretization"), "angles per step (dt_scope: real) need zoh",

@@ -16,7 +16,7 @@ from suite.config.fields import SSM
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
-Law = Callable[[SSM, np.random.Generator], Complex]
+Draw = Callable[[SSM, np.random.Generator], Complex]
 LEAST = 1e-12  # of the uniform number of a ring that begins at 0, whose logarithm would be infinite
 
 
@@ -61,5 +61,5 @@ def ring(config: SSM, rng: np.random.Generator) -> Complex:
     return np.asarray(-nu + 1j * config.ring_phase * (1 - rng.uniform(0, 1, shape)))
 
 
-LAWS: dict[str, Law] = {"dfout": dfout, "dfout_token": token, "dfout_random": random, "dfout_batched": batched,
+INITS: dict[str, Draw] = {"dfout": dfout, "dfout_token": token, "dfout_random": random, "dfout_batched": batched,
                         "ring": ring}

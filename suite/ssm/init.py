@@ -71,7 +71,7 @@ def initialize(config: SSM, rng: np.random.Generator) -> Initialization:
         A, B = perturbed.modes(config, rng)
         found = Initialization(A, B, _no_rank(A))
     else:
-        A = circle.LAWS[config.init](config, rng) if config.init in circle.LAWS else _of_formula(config, rng)
+        A = circle.INITS[config.init](config, rng) if config.init in circle.INITS else _of_formula(config, rng)
         found = Initialization(A, np.ones_like(A), _no_rank(A))
     A = found.A.real + 1j * (found.A.imag * config.imag_scale)
     return Initialization(A, _b(config, found), _p(config, found), found.paired)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from suite.config.fields import SSM
 from suite.errors import UserError
-from suite.ssm import hippo
+from suite.ssm import conditioned, hippo
 
 Complex = NDArray[np.complex128]
 
@@ -30,16 +30,27 @@ class Perturbed:
 
 def perturbed(modes: int, eps: float, rng: np.random.Generator) -> Perturbed:
     """LegS of size M = `modes` minus a complex Gaussian E, whose spectral norm is `eps` times LegS's."""
-    legs = hippo.legs(modes)
     draw = rng.standard_normal((modes, modes)) + 1j * rng.standard_normal((modes, modes))
-    matrix = legs.a - draw * (eps * np.linalg.norm(legs.a, 2) / np.linalg.norm(draw, 2))
-    a, v = np.linalg.eig(matrix)
-    return Perturbed(matrix, a, v, np.linalg.solve(v, legs.b))
+    return diagonalized(draw * (eps * np.linalg.norm(hippo.legs(modes).a, 2) / np.linalg.norm(draw, 2)))
+
+
+def diagonalized(E: Complex) -> Perturbed:
+    """LegS minus E (M, M), and its modes."""
+    legs = hippo.legs(len(E))
+    a, v = np.linalg.eig(legs.a - E)
+    return Perturbed(legs.a - E, a, v, np.linalg.solve(v, legs.b))
 
 
 def modes(config: SSM, rng: np.random.Generator) -> tuple[Complex, Complex]:
-    """A and B, (S, M) each; every copy has an E of its own. Raises UserError if a mode would grow."""
-    found = [perturbed(config.state_size // 2, config.ptd_eps, rng) for _ in range(config.copies)]
+    """A and B, (S, M) each. Every copy has an E of its own; with `ptd_steps`, all have the optimized one.
+
+    Raises UserError if a mode would grow; with `ptd_steps` it is reflected, Re := -|Re|, as the authors do.
+    """
+    size = config.state_size // 2
+    if config.ptd_steps:
+        one = diagonalized(conditioned.perturbation(size, config.ptd_steps))
+        return np.tile(-np.abs(one.a.real) + 1j * one.a.imag, (config.copies, 1)), np.tile(one.b, (config.copies, 1))
+    found = [perturbed(size, config.ptd_eps, rng) for _ in range(config.copies)]
     A, B = np.stack([one.a for one in found]), np.stack([one.b for one in found])
     growing = int((A.real > 0).sum())
     if growing:

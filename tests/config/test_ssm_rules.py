@@ -34,6 +34,7 @@ REFUSED = [  # settings of `ssm`, and the reason
     ("init: ptd, structure: dplr, kernel: cauchy", "a DPLR matrix starts from"),
     ("inverse_b: 0.1", "ssm.inverse_b has an effect with ssm.re_constraint: inverse only"),
     ("ring_min: 0.1", "with ssm.init: ring only"), ("ptd_eps: 0.1", "with ssm.init: ptd only"),
+    ("init: ptd, ptd_eps: 0.1, ptd_steps: 9", "ptd_steps optimize another one"),
     ("free_squash: 0", "with ssm.kernel: free only"),
     ("kernel: free, train_a: false", "leave ssm.train_a at true"),
     ("kernel: free, discretization: zoh", "leave ssm.discretization at bilinear"),

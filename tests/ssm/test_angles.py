@@ -11,7 +11,7 @@ import torch
 
 from suite.config.fields import SSM
 from suite.errors import UserError
-from suite.ssm import S4D, gains, perturbed
+from suite.ssm import S4D, conditioned, gains, perturbed
 from suite.ssm.size import kernel_size
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -178,3 +178,15 @@ def test_perturbed_legs_is_diagonalized_and_its_kernel_is_that_of_the_dense_syst
 def test_a_perturbation_that_makes_modes_grow_is_refused() -> None:
     with pytest.raises(UserError, match=r"ssm.ptd_eps: \d+ of 64 eigenvalues have a positive real part"):
         layer(init="ptd", state_size=128, ptd_eps=0.1)
+
+
+def test_an_optimized_perturbation_is_better_conditioned_and_its_modes_do_not_grow() -> None:
+    E = conditioned.perturbation(8, 60)
+    found = perturbed.diagonalized(E)
+    back = found.v * found.a @ np.linalg.inv(found.v)
+    assert np.linalg.norm(back - found.matrix) / np.linalg.norm(found.matrix, 2) < 1e-12
+    assert np.linalg.cond(found.v) < 3 < 100 < np.linalg.cond(perturbed.perturbed(8, 1e-3, np.random.default_rng(0)).v)
+    assert (found.a.real > 0).any()  # which the layer reflects
+    made = layer(4, init="ptd", state_size=16, copies=2, ptd_steps=60)
+    assert np.allclose(made.discrete().lam.detach().numpy(), -np.abs(found.a.real) + 1j * found.a.imag, atol=1e-12)
+    assert conditioned.perturbation(8, 60) is E and not E.flags.writeable

@@ -64,7 +64,7 @@ def test_the_share_of_values_that_are_alive(squash: float, dead: float) -> None:
     assert torch.equal(layer.k.grad != 0, layer.k.detach().abs() > squash)
 
 
-def test_the_second_law_decays_at_a_pace_of_its_own_for_each_feature() -> None:
+def test_the_second_init_decays_at_a_pace_of_its_own_for_each_feature() -> None:
     layer = free(64, 1000, free_init="double_exp")
     scale = layer.k.detach()[0].reshape(64, 10, 100).std(-1)
     for h in (0, 32):

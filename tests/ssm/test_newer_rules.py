@@ -123,7 +123,7 @@ def test_the_symplectic_rule_has_no_use_for_re_a_and_holds_what_becomes_too_fast
 @pytest.mark.parametrize(("fields", "words"), [
     ({"init": "lin", "state_size": 64}, "lower ssm.imag_scale or ssm.dt_max"),
     ({"init": "lin", "state_size": 64, "dt_law": "length", "length": 64}, r"dt \|Im\(A\)\| is .* at init")])
-def test_a_start_beyond_the_symplectic_limit_is_refused(fields: dict[str, Any], words: str) -> None:
+def test_an_init_beyond_the_symplectic_limit_is_refused(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(UserError, match=words):
         layer(**{"discretization": "symplectic"} | ZERO | fields)
 
@@ -142,10 +142,10 @@ def test_constraints_and_back(rule: str, given: float, largest: float) -> None:
         assert torch.allclose(slope / constraints.constrain(x, rule, given) ** 2, 2 * x)
 
 
-@pytest.mark.parametrize(("b", "start"), [(0.5, 1.22474), (0.1, 1.37840)])
-def test_the_start_of_inverse(b: float, start: float) -> None:
+@pytest.mark.parametrize(("b", "theta"), [(0.5, 1.22474), (0.1, 1.37840)])
+def test_theta_of_inverse_at_init(b: float, theta: float) -> None:
     made = layer(init="lin", re_constraint="inverse", inverse_b=b)
-    assert np.allclose(made.theta.detach(), start, atol=5e-6)
+    assert np.allclose(made.theta.detach(), theta, atol=5e-6)
     assert np.allclose(made.discrete().lam.detach().real, -0.5, atol=1e-15)
 
 
