@@ -29,7 +29,8 @@ class KernelLayer(nn.Module):
         seed: an int or a sequence of ints for NumPy's generator. Default: drawn from torch's, so that
             `torch.manual_seed` decides.
         rng: a NumPy generator, in place of `seed`. Draws are made in the order A and B, dt, C, D.
-        device, dtype: of the parameters, as in torch. The dtype is float32 or float64.
+        device: of the parameters, as in torch.
+        dtype: of the parameters, float32 or float64.
         config: all settings as an `SSM`, in place of keywords.
         **fields: the settings, which are the fields of `suite.config.fields.SSM`: `state_size` (N), `init`,
             `discretization`, `re_constraint`, `copies` (S), `dt_min`, `dt_max`, `train_a` and others.
