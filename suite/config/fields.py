@@ -53,7 +53,8 @@ class Legacy:
 class Group(BaseModel):
     """A frozen group of fields. Unknown fields and values of another type are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=(), defer_build=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=(),
+                              defer_build=True)
 
     same_price: ClassVar[frozenset[str]] = frozenset()  # fields that cannot change what an epoch costs
     priced_later: ClassVar[frozenset[str]] = frozenset()  # fields that are no part of earlier runs' prices

@@ -103,9 +103,8 @@ def _spectra(x: Tensor, size: int, dtype: torch.dtype) -> Iterator[tuple[slice, 
     batch, features, length = x.shape
     across, each = features, batch
     if x.device.type == "cpu":
-        if x.numel() // length * size > 2 * TILE:  # an array that is hardly more than a tile is not worth two
-            across = min(features, max(1, TILE // size))
-            each = max(1, TILE // (size * across))
+        across = min(features, max(1, TILE // size))
+        each = max(1, TILE // (size * across))
     padded = torch.zeros(min(each, batch), across, size, dtype=dtype, device=x.device)
     for b in range(0, batch, each):
         for h in range(0, features, across):

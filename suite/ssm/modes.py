@@ -52,8 +52,9 @@ class _Bilinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, log: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        dw, dunit = bilinear_back(log, gain, *ctx.saved_tensors)
-        return dw, dunit.sum_to_size(ctx.saved_tensors[2].shape)
+        plus, inverse, unit = ctx.saved_tensors  # once: what is computed again can be unpacked once only
+        dw, dunit = bilinear_back(log, gain, plus, inverse, unit)
+        return dw, dunit.sum_to_size(unit.shape)
 
 
 def bilinear(w: Tensor, unit: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -1,4 +1,4 @@
-"""The kernel of S4D from the stored parameters in one function, for the commonest settings (paper section 3, listing 1).
+"""The kernel of S4D from the stored parameters in one function, for the commonest settings (paper, listing 1).
 
 Each of its arrays is small, so an operation costs what it takes to start it: here are half as many as torch's autograd
 needs, which records each and makes more for its gradient. The numbers are those of `S4D`, to the last digits.
@@ -55,7 +55,7 @@ def alike(layers: Sequence[object]) -> bool:
         for layer in layers)
 
 
-def kernels(layers: Sequence[StateSpaceLayer], length: int, rate: float) -> tuple[Tensor, ...]:
+def kernels(layers: Sequence[Any], length: int, rate: float) -> tuple[Tensor, ...]:
     """K (Ch, H, length) of each of the layers, which are `alike`, for inputs of `length` steps."""
     checks.check_rate(rate)
     checks.check_dtype(layers[0].log_dt.dtype)
