@@ -72,7 +72,7 @@ def _triangle(log_A_bar: Tensor, T: int, dtype: torch.dtype) -> Tensor:
     """A_bar^(t-j) at row j and column t >= j, else 0: (2, M, T, T)."""
     place = torch.arange(T, device=log_A_bar.device)
     lag = place - place[:, None]
-    return planes(powers(log_A_bar, T)[:, lag.clamp(min=0)] * (lag >= 0), dtype)
+    return planes(powers(log_A_bar, T), dtype)[..., lag.clamp(min=0)] * (lag >= 0)
 
 
 def _times(x: Tensor, table: Tensor) -> Tensor:
@@ -103,10 +103,10 @@ class _Shared(torch.autograd.Function):
         batch, length, features = u.shape
         rows = u.reshape(-1, features)
         v = (B.flatten(0, 1) @ rows.t()).view(2, -1, batch, length)
-        y, states = rows.new_zeros(len(rows), features), []
-        for reverse, weight in zip((False, True), C, strict=False):
-            states.append(scan(v, log_A_bar, reverse).reshape(-1, len(rows)))
-            y.addmm_(states[-1].t(), weight.flatten(0, 1))
+        states = [scan(v, log_A_bar, reverse).reshape(-1, len(rows)) for reverse in (False, True)[: len(C)]]
+        y = states[0].t() @ C[0].flatten(0, 1)
+        for x, weight in zip(states[1:], C[1:], strict=True):
+            y.addmm_(x.t(), weight.flatten(0, 1))
         ctx.save_for_backward(u, B, C, log_A_bar, *states)
         ctx.scan = scan
         return y.view(batch, length, features)
