@@ -16,6 +16,7 @@ from suite.errors import UserError
 from suite.ssm import cauchy, checks, dense, init, kernels, modes, own_parts, recurrence, whole
 from suite.ssm.blocked import SHORT
 from suite.ssm.free import FreeKernel
+from suite.ssm.mimo import SharedState
 from suite.ssm.rational import RationalKernel
 from suite.ssm.state_space import StateSpaceLayer
 from suite.ssm.stored import complex_of, pairs
@@ -62,6 +63,11 @@ class S4D(StateSpaceLayer):
         # A short kernel is a sum that may cancel at every step; in float64 it costs next to nothing.
         work = torch.complex128 if taps <= SHORT else self.c.dtype.to_complex()
         return kernels.power_sum(weight.to(work), discrete.log_A_bar, taps, shift=shift).to(self.c.dtype)
+
+    def forward(self, u: Tensor, rate: float = 1.0, kernel: Tensor | None = None) -> Tensor:
+        """See `KernelLayer.forward`. `kernel`: what `self.kernel(length, rate)` returns, if it is known."""
+        self._check_input(u)
+        return self._convolved(u, self.kernel(u.shape[1], rate) if kernel is None else kernel, rate)
 
     def recurrence(self, rate: float = 1.0) -> recurrence.Diagonal:
         """See `KernelLayer.recurrence`."""
@@ -113,15 +119,16 @@ class S4(StateSpaceLayer):
         return recurrence.LowRank(discrete.lam, P, self._B(), C[0], 2 / discrete.dt, self.d.double())
 
 
-Layer = S4D | S4 | FreeKernel | RationalKernel
+Layer = S4D | S4 | FreeKernel | RationalKernel | SharedState
+FORMS: dict[str, type[Layer]] = {"diagonal": S4D, "dplr": S4, "mimo": SharedState}
 
 
 def SSMLayer(config: SSM, features: int, length: int, bidirectional: bool,
              rng: np.random.Generator) -> Layer:
-    """The layer of a run's configuration, with parameters in float32: that of its kernel, `S4` for dplr, else `S4D`.
+    """The layer of a run's configuration, with parameters in float32: that of its kernel or its structure.
 
     Defaults are filled in by `config.resolved()`, as in a run. Raises UserError: see `KernelLayer`.
     """
     own: dict[str, type[Layer]] = {"free": FreeKernel, "rational": RationalKernel}
-    kind = own.get(config.kernel, S4 if config.structure == "dplr" else S4D)
+    kind = own.get(config.kernel, FORMS[config.structure])
     return kind(features, length=length, bidirectional=bidirectional, rng=rng, dtype=torch.float32, config=config)

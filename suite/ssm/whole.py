@@ -27,9 +27,9 @@ SMALL = 2**12  # modes of all layers: beyond, an operation takes longer than it 
 
 def serves(config: ResolvedSSM) -> bool:
     """Whether the settings are those of `kernel`: all that is beyond them, the layer does step by step."""
-    return (config.kernel, config.discretization, config.re_constraint, config.dt_scope, config.gain, config.c_tilde,
-            config.real_zero, config.real_law) == ("vandermonde", "bilinear", "exp", "both", "rule", False, False,
-                                                   "modes")
+    return (config.structure, config.kernel, config.discretization, config.re_constraint, config.dt_scope, config.gain,
+            config.c_tilde, config.real_zero) == ("diagonal", "vandermonde", "bilinear", "exp", "both", "rule", False,
+                                                  False)
 
 
 def can() -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 
+from suite.config.fields import SSM
 from suite.ssm import S4D, whole
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -59,5 +60,6 @@ def test_kernels_of_several_layers_at_once(name: str) -> None:
 
 
 def test_layers_that_differ_are_not_computed_at_once() -> None:
+    assert not whole.serves(SSM(structure="mimo").resolved()) and not whole.serves(SSM(structure="dplr").resolved())
     one, same, other = S4D(6, state_size=16, seed=0), S4D(6, state_size=16, seed=1), S4D(6, state_size=8, seed=2)
     assert whole.alike([one, same]) and not whole.alike([one, other]) and not whole.alike([one])
