@@ -104,7 +104,8 @@ def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
     if any(one.config.kind == "bench" for one in plan.todo):
         raise UserError("a grid that measures this machine cannot be sent to others", "--executor slurm",
                         "start it with the local executor, in an allocation of its own")
-    fitted = partition.fit(load(request.cluster, request.changes), plan.todo, Store(request.store), request.threads)
+    fitted = partition.fit(load(request.cluster, request.changes), plan.todo, Store(request.store), request.threads,
+                           isinstance(request, RunRequest))
     check_graphs((one.config for one in plan.todo), request.mode, fitted.cluster.gpus > 0, request.recompute)
     options = Options(request.store, request.compute, retry=retry, on_cpu=fitted.on_cpu)
     return Asked(fitted.cluster, options, fitted.told)

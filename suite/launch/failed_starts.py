@@ -23,7 +23,7 @@ OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd): ")
 
 def find(submitted: Submitted, states: Mapping[str, RunState],
          jobs: Mapping[str, Sequence[Job]] | None) -> dict[str, StartFailure]:
-    """The runs whose last job ended so, and the failure. `jobs` are those in the queue; without them nothing is known."""
+    """The runs whose last job ended so, and the failure. `jobs`: those in the queue; without them nothing is known."""
     found: dict[str, StartFailure] = {}
     for run_id, state in states.items() if jobs is not None else ():
         waits = state.name in WITHOUT_OWNER or (state.name == State.FAILED and not state.failed_for_good)
@@ -54,7 +54,8 @@ def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str
 def _reason(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> str:
     """Why the job of this label did not begin its runs; "" if it did, or has not run, or was cancelled."""
     lines = ended_with(submitted.log_of(label))
-    if not lines or any(CANCELLED.search(line) and not NODE.search(line) and not TIME.search(line) for line in lines):
+    _, told = words_of(lines)
+    if not lines or (CANCELLED.search(told) and not NODE.search(told) and not TIME.search(told)):
         return ""
     ids = one.tasks[submitted.task_of[one.name, run_id]]
     others = submitted.store.states(ids) if len(ids) > 1 else {run_id: state}

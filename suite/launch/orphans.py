@@ -19,8 +19,9 @@ def jobs_of(grids: Sequence[Grid], submitted: Submitted) -> dict[str, list[Job]]
     except UserError:  # a record of a start that cannot be read: `gc` says so
         return {}
     states = submitted.store.states(ids)
-    return {run_id: jobs for run_id, jobs in (submitted.jobs(states) or {}).items()
-            if states[run_id].name not in (State.DONE, State.CANCELLED)} if states else {}
+    open_ids = {run_id for run_id, state in states.items() if state.name not in (State.DONE, State.CANCELLED)}
+    jobs = submitted.jobs({run_id: states[run_id] for run_id in open_ids}) or {}
+    return {run_id: mine for run_id, mine in jobs.items() if run_id in open_ids}  # a job may have others, too
 
 
 def remarks(grids: Sequence[Grid], submitted: Submitted) -> list[str]:

@@ -30,18 +30,21 @@ class Fitted:
     told: tuple[str, ...]
 
 
-def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int) -> Fitted:
+def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, starts: bool) -> Fitted:
     """Decide on GPUs where the user has not: one a job if the partition has any and a run can use it.
 
-    Raises UserError for GPUs or processors that would be idle or missing.
+    Raises UserError for GPUs or processors that would be idle or missing; where nothing `starts`, a torch that cannot
+    use them is a warning, since a plan may be made on a laptop.
     """
     at_home = {run.run_id for run in runs if run.config.model.name in CLASSICAL}
     if cluster.gpus_per_job is not None:
         _check(cluster, threads)
-        if cluster.gpus and nvidia.cuda_of_torch() == 0:
-            raise UserError(f"{NO_CUDA}, and the jobs would have it, too", "--gpus-per-job",
-                            "install a CUDA build of torch, as https://pytorch.org shows, or write --gpus-per-job 0")
-        return Fitted(cluster, frozenset(at_home), ())
+        if not cluster.gpus or nvidia.cuda_of_torch() != 0:
+            return Fitted(cluster, frozenset(at_home), ())
+        if not starts:
+            return Fitted(cluster, frozenset(at_home), (f"warning: {NO_CUDA}; `run` with it would be refused",))
+        raise UserError(f"{NO_CUDA}, and the jobs would have it, too", "--gpus-per-job",
+                        "install a CUDA build of torch, as https://pytorch.org shows, or write --gpus-per-job 0")
     began = {run.run_id for run in runs if (one := places.began_on(store, run.run_id)) is not None and one.on_cpu}
     stay = at_home | began
     count, told = _by_default(cluster, len(runs) - len(stay))

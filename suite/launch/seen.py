@@ -59,8 +59,9 @@ def _note(submitted: Submitted, job: Job, state: RunState) -> str:
 def remarks(submitted: Submitted, found: Seen) -> list[str]:
     """What keeps runs from starting, and what to type: canaries that failed, and jobs that are gone."""
     canaries = failed_canaries(submitted, found.states)
-    held = Counter(run_id for one in _waiting(submitted, found).values() for run_id in one if run_id in canaries)
-    told = [_of_canary(submitted, run_id, canaries[run_id], held[run_id]) for run_id in canaries]
+    held = Counter(canary for run_id, behind in _waiting(submitted, found).items() for canary in behind
+                   if canary in canaries and canary != run_id)
+    told = [_of_canary(submitted, run_id, canaries[run_id], held[run_id]) for run_id in canaries if held[run_id]]
     gone: Counter[str] = Counter()
     for run_id, behind in _waiting(submitted, found).items():
         number = submitted.number(submitted.newest[run_id][0].name)
@@ -100,4 +101,5 @@ def _of_canary(submitted: Submitted, run_id: str, state: RunState, held: int) ->
         else "failed"
     then = "the same command tries again" if state.start is not None and not state.start.waits else \
         "`retry --reason start` tries again" if state.start is not None else "once that is mended, `retry` starts them"
-    return f"the canary {run_id}{job} {how}, and so the {held} runs behind it were not started: {state.detail}; {then}"
+    detail = state.start.reason if state.start is not None else state.detail
+    return f"the canary {run_id}{job} {how}, and so the {held} runs behind it were not started: {detail}; {then}"

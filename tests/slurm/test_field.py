@@ -195,7 +195,7 @@ def test_gpus_have_a_type_and_may_be_asked_for_by_gres(cluster: Fake, store: Sto
 
 
 @pytest.mark.parametrize(("text", "size"), [("16g", "16G"), ("16000", "16000M"), (16000, "16000M"), ("0", "0"),
-                                            (0, "0"), ("1.5GB", "1536M"), ("1.5", "1536K"), ("16GB", "16G"),
+                                            (0, "0"), ("1.5GB", "1536M"), ("700", "700M"), ("16GB", "16G"),
                                             ("2T", "2T")])
 def test_sizes_of_memory(text: object, size: str) -> None:
     assert memory(text) == size
