@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from suite.cli import settings
 from suite.cli.standing import Standings
 from suite.grid.model import Grid
 from suite.launch import orphans
@@ -77,12 +78,12 @@ def look(grids: Sequence[Grid], store: Store, until: int | None, queue: Queue, s
     """What the files and the queue say now."""
     made = make_plan(grids, store, until)
     if not os.path.lexists(store.root / FOLDER):
-        return Seen(made, {}, [], standings)
+        return Seen(made, {}, settings.remarks(grids, store), standings)
     submitted = Submitted(store, queue)
     found = queued.seen(submitted, made.states)
     made = replace(made, states=found.states)
-    told = queued.remarks(submitted, found) + orphans.remarks(grids, submitted) + _too_long(made, submitted)
-    return Seen(made, found.notes, told, standings)
+    told = [*settings.remarks(grids, store), *queued.remarks(submitted, found), *orphans.remarks(grids, submitted)]
+    return Seen(made, found.notes, told + _too_long(made, submitted), standings)
 
 
 def _too_long(made: Plan, submitted: Submitted) -> list[str]:

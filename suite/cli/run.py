@@ -43,6 +43,9 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     # A run that another runner holds is waited for: the report at the end is then whole, whoever made it. Not where
     # only what ended for a reason is asked for: one whose owner dies would be taken over, and it did not end so.
     held = [] if narrowed(retry) else held_by_others(plan_)
+    cancelled = sum(plan_.states[run_.run_id].name == State.CANCELLED for run_ in plan_.runs)
+    if cancelled and not retry:
+        print(f"{cancelled} runs were cancelled and are left alone; `retry --reason cancelled` starts them")
     if narrowed(retry) and not plan_.todo:
         print(f"no run ended for this reason: {', '.join(retry)}; nothing is started")
     start = checked(plan_, held, request) if plan_.todo or held else None

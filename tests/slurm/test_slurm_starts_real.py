@@ -78,6 +78,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Scene
     subprocess.run(["scontrol", "create", "partitionname=short", "nodes=ALL", "maxtime=5"], check=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", str(TESTS))
+        patch.setattr(queue, "EVERY_S", 2.0)
         root = tmp_path_factory.mktemp("starts")
         made = {"setup": Scene(Store(root / "setup"), grid(4)), "memory": Scene(Store(root / "memory"), grid(1)),
                 "kinds": Scene(Store(root / "kinds"), two_kinds(), ("fake_kinds:training", {"bad": "softmax"})),
@@ -171,7 +172,7 @@ def test_what_will_never_start_is_said_and_not_waited_for(scenes: dict[str, Scen
     assert {state.name for state in ended.states.values()} == {"failed"} and len(ended.waiting) == 2
     held = scenes["held"]
     number = batch.job_of(held.store.root, batch.all_of(held.store.root)[0].name) or ""
-    subprocess.run(["scontrol", "hold", number], check=True)
+    subprocess.run(["scontrol", "uhold", number], check=True)
     notes = seen(held.submitted(), held.store.states([held.runs[0].run_id])).notes
     assert "will not start: you hold it; `scontrol release` lets it start" in notes[held.runs[0].run_id]
     subprocess.run(["scancel", number], check=True)
