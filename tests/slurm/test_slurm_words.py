@@ -247,10 +247,12 @@ def test_a_submission_is_claimed_and_taken_over(cluster: Fake, store: Store, mon
 
 
 def test_names_tell_the_grids_apart(cluster: Fake, store: Store) -> None:
-    slurm.launch(grid(1), Options(store.root), Ear(), cluster=Cluster(), canaries=False, grids="my/own grid " + "x" * 80)
+    long = "my/own grid " + "x" * 80
+    slurm.launch(grid(1), Options(store.root), Ear(), cluster=Cluster(), canaries=False, grids=long)
     [one] = batch.all_of(store.root)
     assert re.fullmatch(r"s4d-my-own-grid-x+-[0-9a-f]{6}-1", one.name) and len(one.name) <= 60
-    assert f"--job-name={one.name}" in cluster.scripts()["100"] and "--comment='my/own grid xx" in cluster.scripts()["100"]
+    script = cluster.scripts()["100"]
+    assert f"--job-name={one.name}" in script and f"--comment='{long}'" in script
     old = one.model_copy(update={"name": "s4d-20260101-101010-123456-abcd-1", "when": 0.0})
     old.write(store.root)
     assert [two.name for two in batch.all_of(store.root)] == [old.name, one.name]
@@ -284,10 +286,11 @@ def test_run_after_cancel_names_retry(cluster: Fake, tmp_path: Path, capsys: pyt
     assert main(["cancel", *where[:3]]) == 0
     capsys.readouterr()
     main(["run", *where, "--executor", "slurm"])
-    assert "3 runs were cancelled and are left alone; `retry --reason cancelled` starts them" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "3 runs were cancelled and are left alone; `retry --reason cancelled` starts them" in told
     assert main(["status", *where[:3], "--set", "optim.lr=0.1"]) == 0
-    assert "pair was started here with other settings (none): without --set optim.lr=0.1, `status` shows those runs" in \
-        capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "pair was started here with other settings (none): without --set optim.lr=0.1, `status`" in told
 
 
 def test_a_command_that_hangs_is_named(cluster: Fake, monkeypatch: pytest.MonkeyPatch,
