@@ -1,9 +1,11 @@
 # make run: the quickstart grid, with seeds added until its claims are decided. make tables-mini: every table of the paper, small. make test: the tests.
 # make check: lint, types and the fast tests of what changed, in a minute. make slow: tests that start trainings.
+# make docs: the documentation. make release, make oldest: see there; they publish nothing, and are no part of CI.
 # They make the virtual environment that they need.
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 READY := $(VENV)/.ready
+OLDEST := tests/config tests/grid tests/store tests/ssm tests/models tests/plan tests/report/claims tests/report/statistics tests/test_api.py
 
 run: $(READY)
 	$(VENV)/bin/python run_grid.py grids/quickstart.yaml --decide
@@ -31,15 +33,35 @@ bench: $(READY)
 	$(VENV)/bin/python run_grid.py grids/kernels.yaml --only 'L=1,024' --only 'size=N 64, H 128'
 	$(VENV)/bin/python run_grid.py grids/step.yaml --only task=sCIFAR
 
-# What a user gets: the wheel in a new environment, with the pinned packages, and the study of `init` run to the end.
+# The documentation, into build/site. It fails on a warning: a link that leads nowhere, a page in no menu.
+docs: $(READY)
+	$(VENV)/bin/python -m mkdocs build --strict
+
+# The pictures of README and documentation, drawn from kept results.
+pictures: $(READY)
+	$(VENV)/bin/python tools/docs_pictures.py
+
+# What a user gets: source archive and wheel, checked; then the wheel in a new environment with the pinned packages, and
+# the study of `init` run to the end. Publishes nothing.
 release: $(READY)
-	$(VENV)/bin/python -m pytest -q tests/cli/test_wheel.py
-	rm -rf build && mkdir -p build/release
-	$(VENV)/bin/python -m pip wheel --quiet --no-deps --wheel-dir build/release .
+	$(VENV)/bin/python -m pytest -q tests/cli/test_wheel.py tests/docs/test_project.py
+	rm -rf build/release && mkdir -p build/release
+	$(PYTHON) -m venv build/release/tools
+	build/release/tools/bin/python -m pip install --quiet build twine
+	build/release/tools/bin/python -m build --outdir build/release .
+	build/release/tools/bin/python -m twine check --strict build/release/*.whl build/release/*.tar.gz
 	$(PYTHON) -m venv build/release/venv
 	build/release/venv/bin/python -m pip install --quiet --constraint constraints.txt build/release/*.whl
 	cd build/release && venv/bin/s4d-suite plan suite:quickstart.yaml && venv/bin/s4d-suite init study
 	cd build/release/study && ../venv/bin/s4d-suite grids/mine.yaml
+
+# The oldest packages that pyproject.toml allows, in an environment of their own (torch stays at its pin).
+oldest:
+	rm -rf build/oldest && mkdir -p build/oldest
+	$(PYTHON) tools/oldest.py > build/oldest/constraints.txt
+	$(PYTHON) -m venv build/oldest/venv
+	build/oldest/venv/bin/python -m pip install --quiet --constraint build/oldest/constraints.txt --editable . pytest hypothesis
+	build/oldest/venv/bin/python -m pytest -q -m "not slow and not gpu and not slurm" $(OLDEST)
 
 lint: $(READY)
 	$(VENV)/bin/ruff check .
@@ -57,4 +79,4 @@ $(READY): pyproject.toml constraints.txt
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run tables-mini test slow check slurm gpu bench release lint exactness clean
+.PHONY: run tables-mini test slow check slurm gpu bench docs pictures release oldest lint exactness clean

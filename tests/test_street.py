@@ -12,7 +12,7 @@ GROUND = "errors machine version"
 MAY_USE = {
     "api": "report store grid",
     "cli": "theory report launch job train plan store grid data config own files",
-    "theory": "report ssm files",
+    "theory": "report ssm config files",
     "launch": "job train plan store grid config own files",
     "job": "train store config own files",
     "plan": "store grid data config own files",

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from suite.cli.requests import Executor
+from suite.report.trackers import Tracker
 from suite.train.mode import Mode
 from suite.version import VERSION
 
@@ -124,8 +125,11 @@ def _verbs_that_look(verb: AddVerb) -> None:
     _grid_options(export)
     export.add_argument("--out", type=Path, default=Path("reports/export"), metavar="DIR",
                         help="default: reports/export")
-    export.add_argument("--tensorboard", action="store_true", help="event files for TensorBoard, too; needs the extra: "
-                        "pip install 's4d-suite[tensorboard]'")
+    export.add_argument("--to", dest="to", action="append", default=[], type=Tracker, choices=list(Tracker),
+                        help="files for this program, too, written without a network; needs the extra of its name: "
+                        "pip install 's4d-suite[wandb]'; may be repeated")
+    export.add_argument("--tensorboard", dest="to", action="append_const", const=Tracker.TENSORBOARD,
+                        help="the same as --to tensorboard")
     freeze = verb("freeze", "cli.freeze:freeze", "keep finished and stopped runs with their report for good, small")
     _grid_options(freeze)
     freeze.add_argument("--out", type=Path, metavar="DIR", help="new folder (default: results/ and the grid's name)")

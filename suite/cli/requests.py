@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from suite.errors import UserError
 from suite.job.compute import Compute
+from suite.report.trackers import Tracker
 from suite.train.mode import Mode
 
 R = TypeVar("R")
@@ -159,7 +160,7 @@ class ExportRequest(StoreRequest):
     """`export`."""
 
     out: Path = Path("reports/export")
-    tensorboard: bool = False
+    to: tuple[Tracker, ...] = ()
 
 
 @dataclass(frozen=True)

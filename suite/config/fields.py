@@ -33,7 +33,8 @@ UserFunction: TypeAlias = Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTI
 SOURCES = {"model.name": "model.name_source", "ssm.init": "ssm.init_source",  # names of own code, and its identity
            "ssm.discretization": "ssm.discretization_source", "ssm.re_constraint": "ssm.re_constraint_source",
            "ssm.kernel": "ssm.kernel_source"}
-InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real"]
+InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real",
+                   "dfout", "dfout_token", "dfout_random", "dfout_batched", "ring", "ptd"]
 
 ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50", "lstm", "transformer",
                     "mean", "ridge", "random_forest", "boosting", "xgboost"]
@@ -53,6 +54,7 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=())
 
     same_price: ClassVar[frozenset[str]] = frozenset()  # fields that cannot change what an epoch costs
+    priced_later: ClassVar[frozenset[str]] = frozenset()  # fields that are no part of earlier runs' prices
 
     @cached_property
     def canonical(self) -> str:
@@ -63,7 +65,9 @@ class Group(BaseModel):
     def price_key(self) -> str:
         """JSON of the fields that can change what an epoch costs."""
         values = self.model_dump(mode="json")  # a run without arguments is known by its shape without these fields
-        return canonical({k: v for k, v in values.items() if k not in self.same_price and v != {}})
+        known = without_legacy(self)
+        return canonical({k: v for k, v in values.items() if k not in self.same_price and v != {}
+                          and (k not in self.priced_later or k in known)})
 
 
 class SSM(Group):
@@ -71,13 +75,16 @@ class SSM(Group):
 
     same_price = frozenset({"init", "init_source", "init_args", "imag_scale", "imag_random", "real_random", "lin_law",
                             "random_law", "b_init", "dt_min", "dt_max", "c_variance", "re_clamp", "relu_floor",
-                            "kernel_source", "discretization_source", "re_constraint_source"})
+                            "kernel_source", "discretization_source", "re_constraint_source", "real_zero", "dt_law",
+                            "dt_scope", "gain", "inverse_b", "ring_min", "ring_max", "ring_phase", "ptd_eps",
+                            "ptd_steps", "free_init", "free_squash", "free_dropout"})
+    priced_later = frozenset({"kernel_length", "sobolev"})
     structure: Literal["dplr", "diagonal"] = Field("diagonal", description="form of the state matrix A")
-    kernel: Literal["cauchy", "softmax", "vandermonde"] | UserFunction = Field(
+    kernel: Literal["cauchy", "softmax", "vandermonde", "free", "rational"] | UserFunction = Field(
         "vandermonde", description="algorithm of the kernel, or a user's function as module:function")
-    discretization: Literal["bilinear", "zoh"] | UserFunction = Field(
+    discretization: Literal["bilinear", "zoh", "backward", "symplectic", "euler_exp"] | UserFunction = Field(
         "bilinear", description="rule that makes A and B discrete, or a user's function as module:function")
-    re_constraint: Literal["exp", "relu", "none", "softplus"] | UserFunction = Field(
+    re_constraint: Literal["exp", "relu", "none", "softplus", "inverse", "square"] | UserFunction = Field(
         "exp", description="how Re(A) is kept negative, or a user's function as module:function")
     kernel_source: Annotated[str, Strict(), Legacy("")] = Field("", description=FILLED_IN)
     discretization_source: Annotated[str, Strict(), Legacy("")] = Field("", description=FILLED_IN)
@@ -91,7 +98,7 @@ class SSM(Group):
         "", description=FILLED_IN)
     init_args: Annotated[Arguments, Legacy({})] = Field(
         {}, description="settings of a user's init by name: ssm.init_args.NAME")
-    imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), after the law")
+    imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), of any init")
     imag_random: Bool = Field(False, description="Im(A) at random places of the law (lin and inv)")
     real_random: Bool = Field(False, description="Re(A) = -U[0, 1) per mode (lin and inv)")
     lin_law: Literal["formula", "prose"] = Field("formula", description="largest Im of lin: pi(N/2-1) or pi N (AMB-2)")
@@ -109,6 +116,35 @@ class SSM(Group):
     rank: Annotated[Int, Field(ge=0)] | None = Field(None, description="rank of P; default 0 (diagonal), 2 (legt), 1")
     dt_min: Annotated[Real, Field(gt=0)] = Field(1e-3, description="least step size at init")
     dt_max: Annotated[Real, Field(gt=0)] = Field(1e-1, description="largest step size at init (AMB-21)")
+    dt_law: Annotated[Literal["given", "length"], Legacy("given")] = Field(
+        "given", description="length: dt_min, dt_max are those of 1024 steps, times sqrt(1024/L) (AMB-29)")
+    dt_scope: Annotated[Literal["both", "real"], Legacy("both")] = Field(
+        "both", description="what the step size multiplies: A, or Re(A) alone, with Im(A) as angles per step (AMB-26)")
+    gain: Annotated[Literal["rule", "dt", "one", "gamma"], Legacy("rule")] = Field(
+        "rule", description="B_bar / B: the rule's, the step size, 1, or sqrt(1 - |A_bar|^2) at init, trained (AMB-25)")
+    real_zero: Annotated[Bool, Legacy(False)] = Field(
+        False, description="Re(A) = 0 at init (lin and inv); with re_constraint none and re_clamp 0")
+    inverse_b: Annotated[Real, Field(gt=0), Legacy(0.5)] = Field(
+        0.5, description="b of the constraint inverse, -Re(A) = 1/(w^2 + b) (AMB-30)")
+    ring_min: Annotated[Real, Field(ge=0, lt=1), Legacy(0.9)] = Field(0.9, description="ring: least |A_bar| at init")
+    ring_max: Annotated[Real, Field(gt=0, lt=1), Legacy(0.999)] = Field(
+        0.999, description="ring: largest |A_bar| at init")
+    ring_phase: Annotated[Real, Field(gt=0), Legacy(6.283185307179586)] = Field(
+        6.283185307179586, description="ring: largest angle at init, in rad per step (AMB-31)")
+    ptd_eps: Annotated[Real, Field(gt=0), Legacy(1e-3)] = Field(
+        1e-3, description="ptd: size of the perturbation, in spectral norms of LegS (AMB-32)")
+    ptd_steps: Annotated[Int, Field(ge=0), Legacy(0)] = Field(
+        0, description="ptd: steps that optimize the perturbation (minutes for the code's 10,000); 0: a random one")
+    kernel_length: Annotated[Annotated[Int, Field(ge=1)] | None, Legacy(None)] = Field(
+        None, description="K: the kernel is cut after K steps, as a control; default: the sequence's length")
+    sobolev: Annotated[Literal["off", "trained"], Legacy("off")] = Field(
+        "off", description="trained: the output's spectrum times (1 + f)^s, s trained for each feature (AMB-33)")
+    free_init: Annotated[Literal["random", "double_exp"], Legacy("random")] = Field(
+        "random", description="free kernel: 0.002 N(0,1), or 0.02 N(0,1) with a decay of its own for each feature")
+    free_squash: Annotated[Real, Field(ge=0), Legacy(1e-3)] = Field(
+        1e-3, description="free kernel: every value is shrunk towards 0 by so much, and smaller ones are 0")
+    free_dropout: Annotated[Real, Field(ge=0, lt=1), Legacy(0.0)] = Field(
+        0.0, description="free kernel: probability with which a value is left out in training")
     softmax_factor: Literal[1, 2] = Field(2, description="Re or 2 Re in the softmax kernel (AMB-6)")
     softmax_eps: Annotated[Real, Field(ge=0)] = Field(0.0, description="epsilon of the softmax reciprocal (AMB-24)")
     softmax_detach: Bool = Field(False, description="no gradient through the subtracted maximum, as in DSS")
@@ -122,7 +158,8 @@ class SSM(Group):
     def defaults(structure: object, init: object) -> Flat:
         """The defaults that depend on other fields. The only place that knows them."""
         dplr = structure == "dplr"
-        return {"re_clamp": 1e-3 if dplr else 1e-4, "b_init": "hippo" if dplr else "ones", "c_tilde": dplr,
+        own_b = dplr or init == "ptd"
+        return {"re_clamp": 1e-3 if dplr else 1e-4, "b_init": "hippo" if own_b else "ones", "c_tilde": dplr,
                 "rank": 0 if not dplr else 2 if init == "legt" else 1}
 
     def resolved(self) -> ResolvedSSM:

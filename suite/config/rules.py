@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from suite.config import ssm_rules
 from suite.config.fields import CLASSICAL, Bench
 from suite.config.run_config import RunConfig, fields
 from suite.data import cards
@@ -37,7 +38,9 @@ class Rule:
 def violations(config: RunConfig) -> list[Rule]:
     """The rules that a configuration breaks. A measurement of a kernel chooses the fields that it needs itself."""
     rules = RULES if config.kind == "train" else BENCH_RULES
-    return [rule for rule in (*rules, *_without_effect(config)) if rule.broken(config)]
+    broken = [rule for rule in (*rules, *_without_effect(config)) if rule.broken(config)]
+    return broken + [Rule(tuple(f"ssm.{name}" for name in rule.fields), rule.because, lambda c: True, rule.mistake)
+                     for rule in (ssm_rules.broken(config.ssm) if config.kind == "train" else ())]
 
 
 def _without_effect(c: RunConfig) -> Iterator[Rule]:
@@ -52,7 +55,11 @@ def _without_effect(c: RunConfig) -> Iterator[Rule]:
 
 
 def _modified(c: RunConfig) -> bool:
-    return c.ssm.imag_random or c.ssm.real_random or c.ssm.imag_scale != 1.0
+    return c.ssm.imag_random or c.ssm.real_random
+
+
+def _at_other_rates(c: RunConfig) -> bool:
+    return any("@" in split for split in c.train.evaluate)
 
 
 def _select_is_evaluated(c: RunConfig) -> bool:
@@ -91,11 +98,10 @@ RULES = (
          lambda c: c.ssm.structure == "dplr" and c.ssm.init not in DPLR_INITS and not c.ssm.init_is_custom),
     Rule(("ssm.structure", "ssm.init"), "legt, fout and legs+fout are for DPLR only: their diagonal part has Re(A) = 0",
          lambda c: c.ssm.structure == "diagonal" and c.ssm.init in DPLR_ONLY),
-    Rule(("ssm.init", "ssm.imag_scale", "ssm.imag_random", "ssm.real_random"),
-         "scale and random draws modify lin and inv only",
+    Rule(("ssm.init", "ssm.imag_random", "ssm.real_random"), "random draws modify lin and inv only",
          lambda c: _modified(c) and c.ssm.init not in MODIFIED_INITS),
-    Rule(("ssm.b_init", "ssm.init"), "HiPPO's B belongs to legs, legt, fout and legs+fout",
-         lambda c: c.ssm.b_init != "ones" and c.ssm.init not in DPLR_INITS and not c.ssm.init_is_custom),
+    Rule(("ssm.b_init", "ssm.init"), "HiPPO's B belongs to legs, legt, fout, legs+fout and ptd",
+         lambda c: c.ssm.b_init != "ones" and c.ssm.init not in (*DPLR_INITS, "ptd") and not c.ssm.init_is_custom),
     Rule(("ssm.c_tilde", "ssm.structure"), "C(1 - A^L) is trained with DPLR only",
          lambda c: bool(c.ssm.c_tilde) and c.ssm.structure != "dplr"),
     Rule(("ssm.rank", "ssm.structure"), "a diagonal A has rank 0, DPLR at least 1, LegT at least 2",
@@ -104,8 +110,15 @@ RULES = (
          broken=lambda c: c.ssm.init == "legs+fout" and c.ssm.copies % 2 == 1),
     Rule(("ssm.copies", "model.features"), "model.features must be a multiple of ssm.copies", mistake=True,
          broken=lambda c: c.model.features % c.ssm.copies != 0),
-    Rule(("ssm.dt_min", "ssm.dt_max"), "ssm.dt_min must be less than ssm.dt_max", mistake=True,
-         broken=lambda c: c.ssm.dt_min >= c.ssm.dt_max),
+    Rule(("ssm.kernel", "train.evaluate"),
+         "a free or rational kernel is made of numbers at the training's sampling rate, which no other rate can use",
+         mistake=True, broken=lambda c: c.ssm.kernel in ssm_rules.STATELESS and _at_other_rates(c)),
+    Rule(("ssm.discretization", "train.evaluate"),
+         "at half the sampling rate dt doubles, and the symplectic rule is unstable from dt |Im(A)| = 2 on",
+         mistake=True, broken=lambda c: c.ssm.discretization == "symplectic" and _at_other_rates(c)
+         and not ssm_rules.slow_enough(c.ssm, rate=2)),
+    Rule(("ssm.sobolev", "model.bidirectional"), "the filter of ssm.sobolev looks ahead: it needs model.bidirectional",
+         lambda c: c.ssm.sobolev != "off" and not c.model.bidirectional),
     Rule(("model.name", "task"), "sc_ar is autoregressive, and a convolutional network looks ahead",
          lambda c: c.model.name in CNNS and c.task == "sc_ar"),
     Rule(("model.name", "task"), "classical models are for the vital signs",

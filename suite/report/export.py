@@ -1,7 +1,7 @@
 """Export: every finished epoch of every run, with its settings, for other programs.
 
 `runs.csv` and `runs.parquet` have a row per grid, run and epoch: grid, the label of each axis, run_id, seed, state,
-epoch, every metric, and every field of the run by dotted name. Event files for TensorBoard are an extra.
+epoch, every metric, and every field of the run by dotted name. Trackers are extras (`suite.report.trackers`).
 """
 
 from __future__ import annotations
@@ -18,22 +18,23 @@ from suite.config.compare import settings
 from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.model import Grid, GridRun
-from suite.report.places import file_stem
+from suite.report import trackers
 from suite.report.tables.results import FIXED, Results, axis_column, read_results
+from suite.report.trackers import Tracker
 from suite.store.store import Store
 
 
 @dataclass(frozen=True)
 class Exported:
-    """How many epochs and runs the tables have, and of how many runs there are event files."""
+    """How many epochs and runs the tables have, and how many runs each tracker got."""
 
     epochs: int
     runs: int
-    events: int
+    tracked: Mapping[Tracker, int]
 
 
-def export(grids: Sequence[Grid], store: Store, out: Path, tensorboard: bool) -> Exported:
-    """Write the tables into `out`, and with `tensorboard` the event files. Raises UserError."""
+def export(grids: Sequence[Grid], store: Store, out: Path, to: Sequence[Tracker] = ()) -> Exported:
+    """Write the tables into `out`, and the files of each tracker into a folder of its name. Raises UserError."""
     states = store.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
     results = [read_results(grid, store, states) for grid in grids]
     table = tidy(grids, results)
@@ -41,12 +42,12 @@ def export(grids: Sequence[Grid], store: Store, out: Path, tensorboard: bool) ->
         out.mkdir(parents=True, exist_ok=True)
         table.to_csv(out / "runs.csv", index=False, lineterminator="\n")
         table.to_parquet(out / "runs.parquet", index=False)
-        written = [_events(grid, one, out / "tensorboard") for grid, one in zip(grids, results, strict=True)
-                   if tensorboard]
+        tracked = {tracker: sum(trackers.write(tracker, grid, one, out / tracker)
+                                for grid, one in zip(grids, results, strict=True)) for tracker in to}
     except OSError as error:
         raise atomic.explain(error) or UserError(f"cannot be written: {error.strerror}", str(out),
                                                  "name another folder with --out") from None
-    return Exported(len(table), table["run_id"].nunique(), sum(written))
+    return Exported(len(table), table["run_id"].nunique(), tracked)
 
 
 def tidy(grids: Sequence[Grid], results: Sequence[Results]) -> pd.DataFrame:
@@ -97,31 +98,3 @@ def _column(values: Sequence[object]) -> np.ndarray:
     texts = [value if value is None or isinstance(value, str) else json.dumps(value, ensure_ascii=False)
              for value in values]
     return np.array(texts, dtype=object)
-
-
-def _events(grid: Grid, results: Results, out: Path) -> int:
-    """An event file per run, `<grid>/<labels>/seed-<n>`, with each metric by epoch; how many were written."""
-    try:
-        from tensorboard.compat.proto.event_pb2 import Event
-        from tensorboard.compat.proto.summary_pb2 import Summary
-        from tensorboard.summary.writer.event_file_writer import EventFileWriter
-    except ImportError:
-        raise UserError("the package tensorboard is not installed", "--tensorboard",
-                        "pip install 's4d-suite[tensorboard]', or leave the option out") from None
-    written = 0
-    for run in grid.runs:
-        names = sorted(name for name in results.measured[run.run_id] if "/" in name)
-        if not names:
-            continue
-        labels = "-".join(file_stem(label) for label in run.labels.values()) or "run"
-        folder = out / file_stem(grid.name) / labels / f"seed-{run.config.seed}"
-        for old in folder.glob("events.out.tfevents.*"):
-            old.unlink()  # TensorBoard would show both
-        writer = EventFileWriter(str(folder))
-        values = {name: results.series(run.run_id, name) for name in names}
-        for i, epoch in enumerate(results.series(run.run_id, "epoch")):
-            scalars = [Summary.Value(tag=name, simple_value=float(values[name][i])) for name in names]
-            writer.add_event(Event(step=int(epoch), wall_time=float(epoch), summary=Summary(value=scalars)))
-        writer.close()
-        written += 1
-    return written

@@ -12,9 +12,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from suite.ssm.free import FreeKernel
     from suite.ssm.layer import S4, S4D
+    from suite.ssm.rational import RationalKernel
 
-__all__ = ["S4", "S4D"]
+__all__ = ["S4", "S4D", "FreeKernel", "RationalKernel"]
 
 
 def __getattr__(name: str) -> Any:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -169,7 +169,7 @@ def _job(kernel: str, backend: str, length: int, features: int, state_size: int,
     layer = SSMLayer(SSM(**fields), features, length, False, np.random.default_rng(0)).to(device)
     grad = torch.randn(1, features, length, generator=torch.Generator().manual_seed(0)).to(device)
     run = _dplr(layer, backend, length) if isinstance(layer, S4) else \
-        {"power_sum": _power_sum, "softmax": _softmax}[kernel](layer, backend, length)
+        {"power_sum": _power_sum, "softmax": _softmax}[kernel](cast(S4D, layer), backend, length)
 
     def both() -> Any:
         k, leaves = run()

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from suite.config import plugin
-from suite.config.fields import SSM, ResolvedSSM
+from suite.config import plugin, ssm_rules
+from suite.config.fields import SSM, InitName, ResolvedSSM
 from suite.errors import UserError, nearest
-from suite.ssm import hippo, user
+from suite.ssm import circle, hippo, perturbed, user
 
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
@@ -66,16 +67,23 @@ def initialize(config: SSM, rng: np.random.Generator) -> Initialization:
     elif config.init == "real" and config.real_law == "spectrum":
         A = np.broadcast_to(-np.arange(1.0, config.state_size + 1), (config.copies, config.state_size)) + 0j
         found = Initialization(A, np.ones_like(A), _no_rank(A), paired=False)
+    elif config.init == "ptd":
+        A, B = perturbed.modes(config, rng)
+        found = Initialization(A, B, _no_rank(A))
     else:
-        A = _of_formula(config, rng)
+        A = circle.INITS[config.init](config, rng) if config.init in circle.INITS else _of_formula(config, rng)
         found = Initialization(A, np.ones_like(A), _no_rank(A))
     A = found.A.real + 1j * (found.A.imag * config.imag_scale)
     return Initialization(A, _b(config, found), _p(config, found), found.paired)
 
 
-def log_dt(config: SSM, features: int, rng: np.random.Generator) -> Array:
-    """log dt, (H,): one for each feature, uniform between log dt_min and log dt_max."""
-    return rng.uniform(np.log(config.dt_min), np.log(config.dt_max), features)
+def log_dt(config: SSM, features: int, rng: np.random.Generator, length: int | None = None) -> Array:
+    """log dt, (H,): one for each feature, uniform between log dt_min and log dt_max.
+
+    With `dt_law: length` both are multiplied by sqrt(1024/L), L = `length`.
+    """
+    drawn = rng.uniform(np.log(config.dt_min), np.log(config.dt_max), features)
+    return drawn + 0.5 * np.log(1024 / length) if config.dt_law == "length" and length else drawn
 
 
 def _no_rank(A: Complex) -> Complex:
@@ -98,6 +106,8 @@ def _of_formula(config: SSM, rng: np.random.Generator) -> Complex:
         imag = np.broadcast_to(FORMULAS[config.init](n, places), shape)
         if config.init == "lin" and config.lin_law == "prose":  # even steps up to pi N, as the text says
             imag = imag * (n / max(n / 2 - 1, 1))
+    if config.real_zero:
+        real = np.zeros(shape)
     if config.real_random:
         real = -rng.uniform(0, 1, shape)
     return np.asarray(real + 1j * imag)
@@ -148,10 +158,9 @@ def check(config: SSM) -> None:
         raise UserError(f"the state size is {n}", "ssm.state_size", "give an even number, at least 2")
     if config.copies < 1:
         raise UserError(f"there are {config.copies} copies", "ssm.copies", "give at least 1")
-    if not 0 < config.dt_min < config.dt_max:
-        raise UserError(f"the step sizes run from {config.dt_min} to {config.dt_max}", "ssm.dt_min",
-                        "they need 0 < dt_min < dt_max")
-    known = [*FORMULAS, *hippo.RANK, "random", "real"]
+    if config.dt_min <= 0:
+        raise UserError(f"the least step size is {config.dt_min}", "ssm.dt_min", "give a positive number")
+    known = get_args(InitName)
     if ":" not in config.init and config.init not in known:
         raise UserError(f"unknown init {config.init!r}", "ssm.init", nearest(config.init, known))
     if config.init == "legs+fout" and config.copies % 2:
@@ -159,6 +168,9 @@ def check(config: SSM) -> None:
     for field in ("imag_random", "real_random"):
         if getattr(config, field) and config.init not in MODIFIED:
             raise UserError(f"{field} with init {config.init}", f"ssm.{field}", "it is defined for lin and inv")
+    for rule in ssm_rules.broken(config):
+        names = [f"ssm.{name}" for name in rule.fields]
+        raise UserError(rule.because, names[0], f"it concerns {', '.join(names)}")
     _check_combination(config)
 
 
@@ -176,7 +188,7 @@ def _check_combination(config: ResolvedSSM) -> None:
                         "leave it out")
     if ":" in config.kernel and config.c_tilde:
         raise UserError("c_tilde with a kernel of one's own", "ssm.c_tilde", "leave it out")
-    own_b = config.init in hippo.RANK or ":" in config.init
+    own_b = config.init in hippo.RANK or config.init == "ptd" or ":" in config.init
     if config.b_init in ("hippo", "half") and not own_b:
         raise UserError(f"init {config.init} has no HiPPO B", "ssm.b_init", "write ones")
     if dplr and config.rank and config.init not in hippo.RANK and ":" not in config.init:

@@ -1,23 +1,23 @@
-"""Modes in continuous and discrete time, differentiable: the constraint on Re(A), dt, and the two rules.
+"""Modes in continuous and discrete time, differentiable: dt, and the rules, each a function and a line of `RULES`.
 
 All of it is complex128 on small (H, M) arrays, whatever the precision of the model: the phases of a long kernel are
-lost in less (paper section 2.1 gives the rules, section 3.3 the constraints).
+lost in less (paper section 2.1).
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from suite.ssm import own_parts
 
 TINY = 1e-150  # stands for an A_bar of 0, whose logarithm would not be finite
+NEAR_ONE = 1 - 1e-6  # the largest |Im(s)|/2 of the symplectic rule in training, with no gradient beyond
 
 
 @dataclass(frozen=True)
@@ -34,32 +34,6 @@ class Discrete:
     B_gain: Tensor
     dt: Tensor
     grows: bool = False
-
-
-def unconstrain(a: NDArray[np.float64], rule: str, least: float) -> NDArray[np.float64]:
-    """The stored θ of a real part `a` = Re(A), of any shape: clamp -a from below, then invert the constraint `rule`."""
-    positive = np.maximum(-a, least)
-    if ":" in rule:
-        return own_parts.unconstrain(rule, -positive)
-    with np.errstate(divide="ignore"):  # a real part of 0 has no finite theta; the layer says so
-        if rule == "exp":
-            return np.asarray(np.log(positive))
-        if rule == "softplus":
-            return np.asarray(positive + np.log(-np.expm1(-positive)))
-    return positive
-
-
-def constrain(theta: Tensor, rule: str, floor: float) -> Tensor:
-    """Re(A) of the stored θ, same shape, under the constraint `rule`. relu alone adds `floor` to -Re(A)."""
-    if ":" in rule:
-        return own_parts.constrain(rule, theta)
-    if rule == "exp":
-        return -torch.exp(theta)
-    if rule == "relu":
-        return -torch.relu(theta) - floor
-    if rule == "softplus":
-        return -torch.nn.functional.softplus(theta, threshold=40.0)  # at its default of 20 it is off by 1e-10
-    return -theta
 
 
 class _LogBilinear(torch.autograd.Function):
@@ -100,22 +74,66 @@ def phi(s: Tensor) -> Tensor:
     return torch.where(near, series, torch.expm1(safe) / safe)
 
 
-def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool = False) -> Discrete:
+@dataclass(frozen=True)
+class Steps:
+    """What a rule is given: s, the `step` times Λ, (H, M) complex128, and the step itself as `unit`, (H, 1) or (1, 1).
+
+    The step is rate * dt. If dt multiplies Re(A) alone it is the rate, and s = rate * (dt Re(Λ) + i Im(Λ)).
+    """
+
+    s: Tensor
+    unit: Tensor
+
+
+Rule = Callable[[Steps], tuple[Tensor, Tensor]]  # to log A_bar and B_bar / B
+
+
+def _bilinear(step: Steps) -> tuple[Tensor, Tensor]:
+    half = step.s / 2
+    return _LogBilinear.apply(half), step.unit / (1 - half)
+
+
+def _zoh(step: Steps) -> tuple[Tensor, Tensor]:
+    return _Principal.apply(step.s), step.unit * phi(step.s)
+
+
+def _euler_exp(step: Steps) -> tuple[Tensor, Tensor]:
+    """The A_bar of ZOH, with dt B (Mamba, 2312.00752)."""
+    return _Principal.apply(step.s), (step.unit + 0j).expand_as(step.s)
+
+
+def _backward(step: Steps) -> tuple[Tensor, Tensor]:
+    """A_bar = 1/(1 - s): Re(1 - s) >= 1 if A decays, so that the logarithm has no cut (LinOSS-IM, 2410.03943)."""
+    return -torch.log1p(-step.s), step.unit / (1 - step.s)
+
+
+def _symplectic(step: Steps) -> tuple[Tensor, Tensor]:
+    """A_bar = e^(i φ), φ = 2 asin(Im(s)/2), for Re(A) = 0 and |Im(s)| < 2 (LinOSS-IMEX, 2410.03943)."""
+    half = torch.asin((step.s.imag / 2).clamp(-NEAR_ONE, NEAR_ONE))
+    log = torch.complex(torch.zeros_like(half), 2 * half)
+    return log, step.unit * torch.exp(log) / torch.cos(half)
+
+
+RULES: dict[str, Rule] = {"bilinear": _bilinear, "zoh": _zoh, "euler_exp": _euler_exp, "backward": _backward,
+                          "symplectic": _symplectic}
+
+
+def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool = False,
+               scope: str = "both") -> Discrete:
     """The modes in steps of rate * dt (paper section 2.1): Λ `lam` (H, M) complex128, `log_dt` (H,).
 
-    Raises KeyError for an unknown rule, UserError for a fault of the user's own.
+    `scope`: what dt multiplies, A (`both`) or Re(A) alone (`real`), where Im(A) is an angle per step. Raises KeyError
+    for an unknown rule, UserError for a fault of the user's own.
     """
     dt = (rate * torch.exp(log_dt.double()))[:, None]
-    step = dt * lam
-    if rule == "bilinear":
-        half = step / 2
-        return Discrete(lam, _LogBilinear.apply(half), dt / (1 - half), dt, grows)
-    if rule == "zoh":
-        return Discrete(lam, _Principal.apply(step), dt * phi(step), dt, grows)
     if ":" in rule:
         A_bar, gain = own_parts.discretize(rule, lam, dt)
         return Discrete(lam, torch.log(torch.where(A_bar.abs() < TINY, TINY, A_bar)), gain, dt, grows=True)
-    raise KeyError(rule)
+    if scope == "both":
+        log, gain = RULES[rule](Steps(dt * lam, dt))
+    else:
+        log, gain = RULES[rule](Steps(torch.complex(dt * lam.real, rate * lam.imag), torch.full_like(dt[:1], rate)))
+    return Discrete(lam, log, gain, dt, grows)
 
 
 def period(discrete: Discrete, length: int) -> tuple[Tensor, Tensor | None]:

@@ -76,3 +76,24 @@ def diagonal(discrete: Discrete, weight: Tensor, shift: Tensor | None, D: Tensor
     if shift is not None:
         weight = weight * torch.exp(-discrete.log_A_bar * shift)
     return Diagonal(torch.exp(discrete.log_A_bar), weight, D)
+
+
+@dataclass(frozen=True)
+class Companion:
+    """w_t = u_t - sum over k of a_k w_{t-k}, y_t = sum over k of C_k w_{t-k} + D u_t, for a rational kernel.
+
+    `a`, `C` (H, N) and `D` (H,), all float64. The state holds w_{t-1} … w_{t-N}.
+    """
+
+    a: Tensor
+    C: Tensor
+    D: Tensor
+
+    def start(self, batch: int) -> Tensor:
+        """The state before the first input, zeros of shape (batch, H, N)."""
+        return self.a.new_zeros(batch, *self.a.shape)
+
+    def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One input u (batch, H) and the state -> the output y (batch, H) and the next state."""
+        w = u - (self.a * state).sum(-1)
+        return ((self.C * state).sum(-1) + self.D * u).to(u.dtype), torch.cat([w[..., None], state[..., :-1]], -1)

@@ -5,7 +5,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.polynomial import Legendre
 
+from suite.config.fields import SSM
 from suite.ssm import discretize, hippo
+from suite.ssm.size import kernel_size
+
+SIZE_LENGTH = 1024
+ANGLES = {"dt_scope": "real", "copies": 64}
+AT_INIT: dict[str, dict[str, object]] = {  # as a grid has them, without `ssm.`
+    "lin": {"init": "lin"}, "inv": {"init": "inv"}, "legs": {"init": "legs"}, "real": {"init": "real"},
+    "lin, real_zero": {"init": "lin", "real_zero": True, "re_constraint": "none", "re_clamp": 0.0},
+    "dfout": {"init": "dfout"} | ANGLES, "dfout, gain dt": {"init": "dfout", "gain": "dt"} | ANGLES,
+    "dfout, gain gamma": {"init": "dfout", "gain": "gamma"} | ANGLES, "dfout_token": {"init": "dfout_token"} | ANGLES,
+    "dfout_random": {"init": "dfout_random"} | ANGLES, "dfout_batched": {"init": "dfout_batched"} | ANGLES,
+    "ring, gain gamma": {"init": "ring", "gain": "gamma", "dt_min": 1.0, "dt_max": 1.0, "copies": 64},
+    "ptd": {"init": "ptd"},
+}
 
 
 def basis_distance(n: int, kept: int = 4, until: float = 2.5) -> tuple[float, float]:
@@ -53,3 +67,9 @@ def constant_answer(name: str, n: int) -> float:
     found = hippo.HIPPOS[name](n)
     state = np.linalg.lstsq(found.a, found.b, rcond=None)[0]  # FouT's state 1 is never excited, and A is 0 there
     return float(np.linalg.norm(state))
+
+
+def kernel_sizes() -> dict[str, float]:
+    """sqrt(E ||K||²) at init under ZOH, N = 64, `SIZE_LENGTH` steps, by the settings in words."""
+    return {name: kernel_size(SSM.model_validate(fields | {"discretization": "zoh"}), SIZE_LENGTH)
+            for name, fields in AT_INIT.items()}

@@ -16,7 +16,8 @@ NAME = "theory.md"
 
 def section() -> str:
     """The section, computed anew in about a second."""
-    return "\n\n".join(["# The theory in numbers", _theorem_3(), _real_parts(), _frequencies(), _windows()]) + "\n"
+    return "\n\n".join(["# The theory in numbers", _theorem_3(), _real_parts(), _frequencies(), _windows(),
+                        _sizes()]) + "\n"
 
 
 def rates(distances: list[float], sizes: tuple[int, ...] = SIZES) -> list[float]:
@@ -55,6 +56,16 @@ def _windows() -> str:
     return _part("Scale and window", heads, rows,
                  "A unit state and E|C|² = 1 give outputs of variance 1 at init (N = 64). The bases of LegT and "
                  "FouT end at t = 2 (N = 256, root mean squares).")
+
+
+def _sizes() -> str:
+    sizes = numbers.kernel_sizes()
+    lin = sizes["lin"]
+    rows = [[name, f"{size:.2f}", f"{size / lin:.1f}{' †' if not 0.1 <= size / lin <= 10 else ''}"]
+            for name, size in sizes.items()]
+    return _part("Size of kernels at init", ["settings beside ZOH", "√E‖K‖²", "over S4D-Lin's"], rows,
+                 f"N = 64, {numbers.SIZE_LENGTH} steps, dt from 0.001 to 0.1, E|C|² = 1. † More than a factor of 10: "
+                 "such an initialization also changes how large a layer's output is, which normalization may hide.")
 
 
 def _part(title: str, heads: list[str], rows: Sequence[Sequence[object]], words: str) -> str:

@@ -26,7 +26,7 @@ from suite.config.run_config import RunConfig
 from suite.data import cards
 from suite.data.prepared import bucketed
 from suite.errors import UserError
-from suite.ssm.layer import StateSpaceLayer
+from suite.ssm.base import KernelLayer
 from suite.train import optim
 from suite.train.mode import Mode
 from suite.train.replay import Replay
@@ -261,7 +261,7 @@ def _steps_per_epoch(config: RunConfig, data: TaskData) -> int:
 def _compiled(model: nn.Module) -> Callable[..., Tensor]:
     """The model compiled, but for the sequence layers: kernels and transforms are complex, which is not compiled."""
     for layer in model.modules():
-        if isinstance(layer, StateSpaceLayer):
+        if isinstance(layer, KernelLayer):
             layer.forward = torch.compiler.disable(layer.forward)  # type: ignore[method-assign]
     return torch.compile(model)
 

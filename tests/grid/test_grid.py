@@ -278,7 +278,7 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
      ["axes 'a' and 'b' both set 'ssm.init', to different values"]),
     ("zip: {ssm.dt_min: [1e-4], ssm.dt_max: [0.1, 0.2]}\n", ["differ in length: ssm.dt_min has 1, ssm.dt_max has 2"]),
     ("axes: {ssm.copies: [3]}\n", ["g.yaml:3: ssm.copies", "multiple of ssm.copies", "ssm.copies is 3"]),
-    ("axes: {ssm.dt_min: [0.5]}\n", ["ssm.dt_min must be less than ssm.dt_max", "ssm.dt_min is 0.5"]),
+    ("axes: {ssm.dt_min: [0.5]}\n", ["ssm.dt_min must be at most ssm.dt_max", "ssm.dt_min is 0.5"]),
     ("axes: {data.variant: [sampel]}\n",
      ["g.yaml:3", "has no variant 'sampel'", "did you mean 'sample'", "--set data.variant=jpeg"]),
     ("axes: {data.name: [mnist]}\n", ["there is no data set 'mnist'", "allowed: aan, bidmc"]),

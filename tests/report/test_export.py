@@ -1,15 +1,20 @@
 """The tidy export, read back: CSV, Parquet, and TensorBoard's event files."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
 from big_store import EPOCHS, write_grids, write_runs
-from report_store import write_partial
+from report_store import fill, make_grid, write_partial
 
 from suite.cli.main import main
 from suite.grid.expand import load_grid
+from suite.report import trackers
+from suite.report.tables.results import read_results
+from suite.report.trackers import Tracker
+from suite.store.store import Store
 
 
 @pytest.fixture(scope="module")
@@ -23,8 +28,6 @@ def place(tmp_path_factory):
         for path in [*(tmp / "runs" / run.run_id / "attempts").iterdir(), *(tmp / "runs" / run.run_id).iterdir()]:
             if path.is_file():
                 path.unlink()
-    from suite.store.store import Store
-
     write_partial(Store(tmp / "runs"), runs[0], [0.3, 0.4])
     assert main(["export", *map(str, paths), "--store", str(tmp / "runs"), "--out", str(tmp / "out"),
                  "--tensorboard"]) == 0
@@ -89,6 +92,19 @@ def test_event_files_read_back(place):
         assert [one.value for one in scalars] == pytest.approx([row[name] for row in stored], rel=1e-6)
 
 
+def test_event_files_have_the_times_at_which_epochs_ended(place):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator",
+                                      reason="the extra [tensorboard] is not installed: event files are NOT tested")
+    tmp, paths = place
+    run = load_grid(paths[0]).runs[-1]
+    events = accumulator.EventAccumulator(str(tmp / "out/tensorboard/big00" / "-".join(run.labels.values())
+                                              / f"seed-{run.config.seed}"))
+    events.Reload()
+    begun = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+    ends = [begun + epoch * (10.123456 + 1.23456) for epoch in range(1, EPOCHS + 1)]
+    assert [one.wall_time for one in events.Scalars("train/loss")] == pytest.approx(ends, abs=1e-3)
+
+
 def test_exported_again_the_event_files_are_not_doubled(place):
     pytest.importorskip("tensorboard", reason="the extra [tensorboard] is not installed: event files are NOT tested")
     tmp, paths = place
@@ -111,17 +127,11 @@ def test_a_place_that_cannot_be_written(place, tmp_path, capsys):
     assert "cannot be written" in capsys.readouterr().err
 
 
-def test_names_stay_in_their_folder(tmp_path: Path, monkeypatch):
+def test_names_stay_in_their_folder(tmp_path: Path):
     pytest.importorskip("tensorboard", reason="the extra [tensorboard] is not installed: event files are NOT tested")
-    from report_store import fill, make_grid
-
-    from suite.report import export
-    from suite.report.tables.results import read_results
-    from suite.store.store import Store
-
     grid = make_grid(["../../escape", "/etc"], ["a/b"], seeds=1, name="..")
     store = Store(tmp_path / "store")
     fill(store, grid)
     results = read_results(grid, store, store.states([run.run_id for run in grid.runs]))
-    assert export._events(grid, results, tmp_path / "out" / "deep") == 2
+    assert trackers.write(Tracker.TENSORBOARD, grid, results, tmp_path / "out" / "deep") == 2
     assert {path.relative_to(tmp_path).parts[:2] for path in tmp_path.rglob("events.*")} == {("out", "deep")}

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 from suite import models
 from suite.models import backbone
-from suite.ssm import cauchy, direct, kernels, layer
+from suite.ssm import base, cauchy, direct, kernels
 from suite.ssm.dplr import squaring
 from suite.train import optim
 
@@ -53,7 +53,7 @@ def test_losses_of_fifty_steps_are_equal(monkeypatch: pytest.MonkeyPatch, form: 
     monkeypatch.setattr(squaring, "pays", lambda *_: form == "DPLR, batch norm")
     fast = losses(**FORMS[form])
     kernels.use_backend("naive")
-    monkeypatch.setattr(layer, "convolve", convolve)
+    monkeypatch.setattr(base, "convolve", convolve)
     monkeypatch.setattr(cauchy, "dplr", direct.cauchy)
     monkeypatch.setattr(backbone.Linear, "forward", lambda self, x: F.linear(x, self.weight, self.bias))
     plain = losses(**FORMS[form])

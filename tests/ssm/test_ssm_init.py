@@ -144,7 +144,7 @@ def test_dense_and_diagonal_rules_agree(rule: str) -> None:
 
 BAD = [
     ({"state_size": 7}, "ssm.state_size"), ({"state_size": 0}, "ssm.state_size"), ({"copies": 0}, "ssm.copies"),
-    ({"copies": 3}, "ssm.copies"), ({"dt_min": 0.0}, "ssm.dt_min"), ({"dt_min": 0.1, "dt_max": 0.1}, "ssm.dt_min"),
+    ({"copies": 3}, "ssm.copies"), ({"dt_min": 0.0}, "ssm.dt_min"), ({"dt_min": 0.2, "dt_max": 0.1}, "ssm.dt_min"),
     (DPLR | {"init": "legs+fout"}, "ssm.copies"), ({"init": "lim"}, "ssm.init"), ({"kernel": "cauchy"}, "ssm.kernel"),
     ({"kernel": "softmax"}, "ssm.discretization"), (DPLR | {"kernel": "vandermonde"}, "ssm.kernel"),
     (DPLR | {"discretization": "zoh"}, "ssm.discretization"), ({"real_random": True}, "ssm.real_random"),

@@ -18,9 +18,12 @@ from suite.errors import UserError
 from suite.ssm import blocked, cauchy, dense, direct, keops, kernels
 from suite.ssm.conv import convolve, transform_size
 from suite.ssm.dplr import squaring
-from suite.ssm.layer import SSMLayer, StateSpaceLayer
+from suite.ssm.layer import SSMLayer
+from suite.ssm.state_space import StateSpaceLayer
 
 DPLR = {"structure": "dplr", "kernel": "cauchy", "b_init": "hippo", "rank": 1}
+ZERO = {"init": "lin", "real_zero": True, "re_constraint": "none", "re_clamp": 0.0}
+ANGLES = {"dt_scope": "real", "discretization": "zoh"}
 MODELS = {
     "bilinear": {"init": "inv"}, "zoh": {"init": "lin", "discretization": "zoh"}, "grows": {"re_constraint": "none"},
     "softmax": {"kernel": "softmax", "discretization": "zoh"}, "c tilde": {"c_tilde": True},
@@ -28,6 +31,13 @@ MODELS = {
     "spectrum": {"init": "real", "real_law": "spectrum"}, "legs": DPLR, "legt": DPLR | {"init": "legt", "rank": 2},
     "fout": DPLR | {"init": "fout"}, "both": DPLR | {"init": "legs+fout", "copies": 2},
     "plain C": DPLR | {"c_tilde": False}, "rank 0": DPLR | {"rank": 0},
+    "backward": {"discretization": "backward"}, "euler": {"discretization": "euler_exp", "re_constraint": "inverse"},
+    "symplectic": ZERO | {"discretization": "symplectic", "dt_max": 0.02}, "zero": ZERO | {"discretization": "zoh"},
+    "square": {"re_constraint": "square", "gain": "dt"}, "dfout": ANGLES | {"init": "dfout", "copies": 4},
+    "random": ANGLES | {"init": "dfout_random", "gain": "one"}, "ptd": {"init": "ptd"},
+    "softmax of angles": ANGLES | {"init": "dfout", "kernel": "softmax"},
+    "ring": {"init": "ring", "discretization": "zoh", "gain": "gamma", "dt_min": 1.0, "dt_max": 1.0, "copies": 2},
+    "S4 inverse": DPLR | {"re_constraint": "inverse"},
 }
 
 

@@ -11,7 +11,8 @@ import ssm_twin as twin
 import torch
 
 from suite.config.fields import SSM
-from suite.ssm.layer import SSMLayer, StateSpaceLayer
+from suite.ssm.layer import SSMLayer
+from suite.ssm.state_space import StateSpaceLayer
 
 LENGTHS = (1, 2, 3, 16, 1000, 1024, 4000, 16384)
 SIZES = (2, 4, 64, 256)
@@ -25,6 +26,14 @@ INITS: dict[str, dict[str, dict[str, Any]]] = {
                  "lin x100": {"init": "lin", "imag_scale": 100.0}, "inv x100": {"init": "inv", "imag_scale": 100.0},
                  "inv x0.01": {"init": "inv", "imag_scale": 0.01},
                  "both random": {"init": "lin", "imag_random": True, "real_random": True}}}
+ANGLES = {"dt_scope": "real"}
+ZERO = {"init": "lin", "real_zero": True, "re_clamp": 0}
+NEWER: dict[str, dict[str, Any]] = {  # initializations since 2022
+    "dfout": ANGLES, "dfout_token": ANGLES | {"gain": "dt"}, "dfout_random": ANGLES, "dfout_batched": ANGLES,
+    "dfout one": {"init": "dfout", "gain": "one", "copies": 4} | ANGLES,
+    "dfout gamma": {"init": "dfout", "gain": "gamma", "copies": 2} | ANGLES,
+    "ring": {"gain": "gamma", "dt_min": 1.0, "dt_max": 1.0, "copies": 4}, "ptd": {"b_init": "hippo", "ptd_eps": 3e-4},
+    "zero": ZERO, "zero slow": ZERO | {"imag_scale": 0.04}, "lin dt": {"init": "lin", "gain": "dt"}}
 BOUNDS = {("diagonal", "float64"): (1e-11, 1e-9), ("diagonal", "float32"): (1e-6, 1e-5),
           ("dplr", "float64"): (1e-11, 1e-6), ("dplr", "float32"): (1e-5, 1e-4)}  # kernel, gradient
 # In a softmax, a mode is divided by its sum over all steps, (e^(xL) - 1) / (e^x - 1). Here one of 512 has Im(xL) = 679
@@ -49,7 +58,8 @@ class Case(NamedTuple):
     @property
     def config(self) -> SSM:
         structure, kernel, rule = self.form
-        fields = {"init": self.init, "b_init": "hippo" if structure == "dplr" else "ones"} | INITS[structure][self.init]
+        known = INITS[structure] | (NEWER if structure == "diagonal" else {})
+        fields = {"init": self.init, "b_init": "hippo" if structure == "dplr" else "ones"} | known[self.init]
         return SSM(structure=structure, kernel=kernel, discretization=rule, re_constraint=self.constraint,
                    state_size=self.size, **fields)
 
@@ -57,7 +67,7 @@ class Case(NamedTuple):
         """Four features; with the constraint `none`, one mode grows, by a factor of up to e³ over the length."""
         seed = [self.length, self.size, *map(ord, str(self))]
         layer = SSMLayer(self.config, 4, self.length, bidirectional, np.random.default_rng(seed))
-        if self.constraint == "none" and self.length > 1:
+        if self.constraint == "none" and self.length > 1 and self.form[2] != "symplectic":
             with torch.no_grad():
                 layer.theta[:, 0] = -3.0 / (float(layer.log_dt.max().exp()) * self.length)
         return layer
@@ -68,6 +78,24 @@ def everything() -> Iterator[Case]:
     for form, constraint in itertools.product(FORMS, CONSTRAINTS):
         for init, length, size in itertools.product(INITS[form[0]], LENGTHS, SIZES):
             yield Case(form, constraint, init, length, size)
+    for (form, constraint, init), length, size in itertools.product(newer(), LENGTHS, SIZES):
+        yield Case(form, constraint, init, length, size)
+
+
+def newer() -> Iterator[tuple[tuple[str, str, str], str, str]]:
+    """Form, constraint and initialization of the cases with what came after S4D, beside the full product."""
+    def rule(name: str) -> tuple[str, str, str]:
+        return "diagonal", "vandermonde", name
+
+    yield from itertools.product([rule("backward"), rule("euler_exp")], ["exp", "none"],
+                                 ["legs", "inv", "lin", "spectrum", "both random"])
+    yield rule("symplectic"), "none", "zero slow"
+    yield from itertools.product([rule("bilinear"), rule("zoh"), rule("backward")], ["none"], ["zero"])
+    yield from itertools.product(FORMS[:1], ["inverse", "square"], ["legs", "legt"])
+    yield from itertools.product(FORMS[1:], ["inverse", "square"], ["inv", "lin", "both random"])
+    yield from itertools.product([rule("zoh")], ["exp"], [name for name in NEWER if not name.startswith("zero")])
+    yield from itertools.product([rule("bilinear")], ["exp"], ["ptd", "lin dt"])
+    yield from itertools.product(FORMS[3:], ["exp"], ["dfout", "dfout_random"])
 
 
 def covering() -> list[Case]:
@@ -122,6 +150,8 @@ def compare(case: Case, directions: Sequence[str] = DIRECTIONS, device: str = "c
         slopes = [x[:, : len(layer.c)] if name == "c" else x for name, x in zip(inputs, slopes, strict=True)]
         for precision in (torch.float64, torch.float32):
             layer = layer.to(device, precision)
+            for key in inputs:  # also what is a buffer, as Re(A) under the symplectic rule
+                getattr(layer, key).requires_grad_()
             kernel = layer.kernel(case.length)
             mine = _gradients(kernel, [getattr(layer, key) for key in inputs], along.to(kernel))
             pairs = zip([x.cpu() for x in mine], slopes, strict=True)

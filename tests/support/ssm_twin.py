@@ -12,9 +12,9 @@ import torch
 from torch import Tensor
 
 from suite.config.fields import SSM
-from suite.ssm.layer import StateSpaceLayer
+from suite.ssm.state_space import StateSpaceLayer
 
-INPUTS = ("log_dt", "theta", "imag", "b", "p", "c")
+INPUTS = ("log_dt", "theta", "imag", "b", "p", "log_gamma", "c")
 
 
 class System(NamedTuple):
@@ -35,6 +35,10 @@ def real_part(config: SSM, theta: Tensor) -> Tensor:
         return -theta.clamp(min=0) - (config.relu_floor if config.structure == "diagonal" else 0)
     if config.re_constraint == "softplus":
         return -torch.log1p(theta.exp())
+    if config.re_constraint == "inverse":
+        return -1 / (theta**2 + config.inverse_b)
+    if config.re_constraint == "square":
+        return -(theta**2)
     return -theta
 
 
@@ -63,6 +67,54 @@ def held(re: Tensor, im: Tensor) -> tuple[Tensor, Tensor]:
     return mean.real, mean.imag
 
 
+def matrix(layer: StateSpaceLayer, x: dict[str, Tensor]) -> Tensor:
+    """A (H, N, N)."""
+    a = rotations(*eigenvalues(layer, x))
+    if "p" in x:
+        p = spread(layer, x["p"], 1)
+        p = torch.cat([p[..., 0], p[..., 1]], -1)
+        a = a - 2 * torch.einsum("rhi,rhj->hij", p, p)
+    return a
+
+
+Pair = tuple[Tensor, Tensor]  # Abar and what turns B into Bbar, (H, N, N) each
+
+
+def bilinear(layer: StateSpaceLayer, x: dict[str, Tensor], dt: Tensor, rate: float) -> Pair:
+    a = matrix(layer, x)
+    eye = torch.eye(a.shape[-1], dtype=torch.float64)
+    half = dt[..., None] * a / 2
+    return torch.linalg.solve(eye - half, eye + half), torch.linalg.solve(eye - half, dt[..., None] * eye)
+
+
+def backward(layer: StateSpaceLayer, x: dict[str, Tensor], dt: Tensor, rate: float) -> Pair:
+    a = dt[..., None] * matrix(layer, x)
+    inverse = torch.linalg.inv(torch.eye(a.shape[-1], dtype=torch.float64) - a)
+    return inverse, dt[..., None] * inverse
+
+
+def euler(layer: StateSpaceLayer, x: dict[str, Tensor], dt: Tensor, rate: float) -> Pair:
+    re, im = eigenvalues(layer, x)
+    step = exponential(dt * re, dt * im, dt)[0]
+    return step, dt[..., None] * torch.eye(step.shape[-1], dtype=torch.float64)
+
+
+def symplectic(layer: StateSpaceLayer, x: dict[str, Tensor], dt: Tensor, rate: float) -> Pair:
+    """cos φ = 1 - s²/2: the trace of the scheme's matrix [[1, -w²dt], [dt, 1 - w²dt²]], which has these eigenvalues."""
+    s = dt * eigenvalues(layer, x)[1]
+    cosine, sine = 1 - s**2 / 2, s * torch.sqrt(1 - s**2 / 4)
+    step = rotations(cosine, sine)
+    return step, step * (dt / torch.sqrt(1 - s**2 / 4)).repeat(1, 2)[..., None, :]
+
+
+def exponential(re: Tensor, im: Tensor, unit: Tensor) -> Pair:
+    size = re.exp()
+    return rotations(size * torch.cos(im), size * torch.sin(im)), unit[..., None] * rotations(*held(re, im))
+
+
+RULES = {"bilinear": bilinear, "backward": backward, "euler_exp": euler, "symplectic": symplectic}
+
+
 def system(layer: StateSpaceLayer, x: dict[str, Tensor], rate: float = 1.0) -> System:
     """Abar, Bbar and C as dense real arrays; C~ undone for `whole(rate)` steps."""
     config, dt = layer.config, (rate * x["log_dt"].exp())[:, None]
@@ -70,18 +122,16 @@ def system(layer: StateSpaceLayer, x: dict[str, Tensor], rate: float = 1.0) -> S
     b = spread(layer, x["b"])
     b = torch.cat([b[..., 0], b[..., 1] if layer.paired else torch.zeros_like(b[..., 0])], -1)
     eye = torch.eye(b.shape[-1], dtype=torch.float64)
-    if config.discretization == "bilinear":
-        a = rotations(re, im)
-        if "p" in x:
-            p = spread(layer, x["p"], 1)
-            p = torch.cat([p[..., 0], p[..., 1]], -1)
-            a = a - 2 * torch.einsum("rhi,rhj->hij", p, p)
-        half = dt[..., None] * a / 2
-        step, b = torch.linalg.solve(eye - half, eye + half), torch.linalg.solve(eye - half, dt * b)
-    else:
-        size = (dt * re).exp()
-        step = rotations(size * torch.cos(dt * im), size * torch.sin(dt * im))
-        b = torch.einsum("hij,hj->hi", rotations(*held(dt * re, dt * im)), dt * b)
+    step, gain = RULES[config.discretization](layer, x, dt, rate) if config.discretization in RULES else \
+        exponential(dt * re, (dt if config.dt_scope == "both" else rate) * im,
+                    dt if config.dt_scope == "both" else torch.full_like(dt, rate))
+    if config.gain == "dt":
+        gain = dt[..., None] * eye
+    elif config.gain == "one":
+        gain = rate * eye.expand_as(step)
+    elif config.gain == "gamma":
+        gain = torch.diag_embed(rate * torch.cat([x["log_gamma"].exp()] * 2, -1))
+    b = torch.einsum("hij,hj->hi", gain, b)
     c = x["c"]
     c = torch.cat([c[..., 0], -c[..., 1]], -1) * 2 if layer.paired else torch.cat([c[..., 0], 0 * c[..., 0]], -1)
     if layer.tilde:
@@ -111,7 +161,8 @@ def softmax(layer: StateSpaceLayer, x: dict[str, Tensor], length: int, rate: flo
     """W / lam times the softmax over all steps of lam dt l, materialised."""
     re, im = eigenvalues(layer, x)
     dt = (rate * x["log_dt"].exp())[:, None]
-    ratio = torch.polar((-dt * re.abs()).exp(), torch.where(re > 0, -dt * im, dt * im))  # of modulus below 1
+    angle = (dt if layer.config.dt_scope == "both" else rate) * im
+    ratio = torch.polar((-dt * re.abs()).exp(), torch.where(re > 0, -angle, angle))  # of modulus below 1
     rows = torch.ones_like(ratio)[..., None]
     power = ratio[..., None]
     while rows.shape[-1] < layer.whole(rate):

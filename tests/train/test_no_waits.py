@@ -25,6 +25,12 @@ FORMS: dict[str, dict[str, Any]] = {
     "S4": {"ssm__structure": "dplr", "ssm__kernel": "cauchy", "ssm__init": "legs"},
     "S4, rank 2": {"ssm__structure": "dplr", "ssm__kernel": "cauchy", "ssm__init": "legt", "ssm__rank": 2},
     "S4, growing": {"ssm__structure": "dplr", "ssm__kernel": "cauchy", "ssm__re_constraint": "none"},
+    "angles": {"ssm__init": "dfout", "ssm__dt_scope": "real", "ssm__discretization": "zoh", "ssm__gain": "gamma"},
+    "backward": {"ssm__discretization": "backward", "ssm__sobolev": "trained", "ssm__kernel_length": 9},
+    "symplectic": {"ssm__discretization": "symplectic", "ssm__init": "lin", "ssm__real_zero": True, "ssm__re_clamp": 0,
+                   "ssm__re_constraint": "none", "ssm__dt_max": 0.01},
+    "free": {"ssm__kernel": "free", "ssm__state_size": 64, "ssm__free_dropout": 0.1}, "rational": {
+        "ssm__kernel": "rational"},
     "dropout": {"model__dropout": 0.1}, "ordinary dropout": {"model__dropout": 0.1, "model__tie_dropout": False}}
 
 

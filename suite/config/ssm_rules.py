@@ -1,0 +1,128 @@
+"""Rules between the fields `ssm.*` alone, for grids and for layers made by hand. All but the oldest ones are here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from suite.config.fields import SSM
+
+DFOUT = ("dfout", "dfout_token", "dfout_random", "dfout_batched")
+PER_STEP = (*DFOUT, "ring")  # initializations that give angles per step, not frequencies
+MODIFIED = ("lin", "inv")
+OWNED = {  # what has an effect beside one value of another field only, by the beginning of its name
+    "inverse_b": ("re_constraint", "inverse"), "ring_": ("init", "ring"), "ptd_": ("init", "ptd"),
+    "free_": ("kernel", "free")}
+STATELESS: dict[str, tuple[str, ...]] = {  # kernels that are no state space model, and what they have of its fields
+    "free": ("free_init", "free_squash", "free_dropout"), "rational": ("state_size", "copies", "train_a")}
+ALL = ("kernel", "kernel_length", "structure", "sobolev")
+
+
+@dataclass(frozen=True)
+class SSMRule:
+    """As `suite.config.rules.Rule`, of the resolved state space settings alone. `fields` are without the `ssm.`."""
+
+    fields: tuple[str, ...]
+    because: str
+    broken: Callable[[SSM], bool]
+    mistake: bool = False
+
+
+def fastest(c: SSM) -> float:
+    """The largest Im(A) of `lin` and `inv` at init, in rad per unit time; 0 for other initializations."""
+    n, largest = c.state_size, 0.0
+    if c.init == "lin":
+        largest = math.pi * (n / 2 if c.imag_random else n / 2 - 1)
+        largest = largest * (n / max(n / 2 - 1, 1) if c.lin_law == "prose" else 1)
+    elif c.init == "inv":
+        largest = n / math.pi * (n - 1)
+    return largest * c.imag_scale
+
+
+def slow_enough(c: SSM, rate: float = 1.0) -> bool:
+    """Whether the symplectic rule is stable for every mode at init: dt |Im(A)| < 2."""
+    return c.dt_law == "length" or rate * c.dt_max * fastest(c) < 2
+
+
+def _largest_decay(c: SSM) -> float:
+    """The largest -Re(A) at init, as far as it is known without drawing A."""
+    if c.init == "real":
+        return c.state_size / (1 if c.real_law == "spectrum" else 2)
+    if c.init == "ring":
+        return -math.log(max(c.ring_min, 1e-6))
+    if c.init == "ptd":
+        return math.inf
+    return 1.0 if c.real_random or c.init == "random" and c.random_law == "re" else 0.5
+
+
+def _in_real_zero(c: SSM, *constraints: str) -> bool:
+    return c.real_zero and c.re_constraint in constraints
+
+
+RULES = (
+    SSMRule(("dt_min", "dt_max"), "ssm.dt_min must be at most ssm.dt_max", mistake=True,
+            broken=lambda c: c.dt_min > c.dt_max),
+    SSMRule(("init", "imag_scale"), "every Im(A) of real is 0: there is nothing to scale",
+            lambda c: c.init == "real" and c.imag_scale != 1.0),
+    SSMRule(("init", "discretization"),
+            "dfout and ring give angles per step, which another rule than zoh would move",
+            lambda c: c.init in PER_STEP and c.discretization != "zoh"),
+    SSMRule(("init", "dt_scope"), "the angles of dfout are per step: it needs dt_scope: real",
+            lambda c: c.init in DFOUT and c.dt_scope != "real"),
+    SSMRule(("init", "dt_min", "dt_max", "dt_law"), "ring is drawn in steps of 1: it needs dt_min: 1 and dt_max: 1",
+            lambda c: c.init == "ring" and not (c.dt_min == c.dt_max == 1 and c.dt_law == "given")),
+    SSMRule(("ptd_steps", "ptd_eps"), "ptd_eps is for a random perturbation, and ptd_steps optimize another one",
+            lambda c: c.ptd_steps > 0 and c.ptd_eps != SSM().ptd_eps),
+    SSMRule(("ring_min", "ring_max"), "ssm.ring_min must be less than ssm.ring_max", mistake=True,
+            broken=lambda c: c.ring_min >= c.ring_max),
+    SSMRule(("dt_scope", "discretization"), "angles per step (dt_scope: real) need zoh",
+            lambda c: c.dt_scope == "real" and c.discretization != "zoh"),
+    SSMRule(("gain", "kernel"), "softmax divides by its sum, and every gain with it: leave ssm.gain at rule",
+            lambda c: c.gain != "rule" and c.kernel == "softmax"),
+    SSMRule(("gain", "structure"), "the Cauchy kernel of DPLR has the gain of its rule: leave ssm.gain at rule",
+            lambda c: c.gain != "rule" and c.structure == "dplr"),
+    SSMRule(("gain", "real_zero"), "gamma, sqrt(1 - |A_bar|^2), is 0 where Re(A) = 0",
+            lambda c: c.gain == "gamma" and c.real_zero),
+    SSMRule(("real_zero", "init"), "real_zero is for lin and inv, without real_random",
+            lambda c: c.real_zero and (c.init not in MODIFIED or c.real_random)),
+    SSMRule(("real_zero", "re_constraint"),
+            "under exp, softplus and inverse no finite parameter gives Re(A) = 0: write none",
+            lambda c: _in_real_zero(c, "exp", "softplus", "inverse")),
+    SSMRule(("real_zero", "re_constraint"),
+            "under relu and square, Re(A) = 0 has the gradient 0 for ever: write none",
+            lambda c: _in_real_zero(c, "relu", "square")),
+    SSMRule(("real_zero", "re_clamp"), "real_zero needs re_clamp: 0, for a clamp moves Re(A) away from 0",
+            lambda c: c.real_zero and c.re_clamp != 0),
+    SSMRule(("real_zero", "kernel"), "softmax divides by A, which is 0 for a mode of lin with Re(A) = 0",
+            lambda c: c.real_zero and c.kernel == "softmax"),
+    SSMRule(("real_zero", "c_tilde"), "C(1 - A_bar^L) is 0 for a mode with A_bar = 1, so that C cannot be had back",
+            lambda c: c.real_zero and bool(c.c_tilde)),
+    SSMRule(("discretization", "real_zero"), "the symplectic rule is for Re(A) = 0: it needs real_zero: true",
+            lambda c: c.discretization == "symplectic" and not c.real_zero and not c.init_is_custom),
+    SSMRule(("discretization", "dt_max", "imag_scale"),
+            "the symplectic rule is unstable from dt |Im(A)| = 2 on: lower ssm.imag_scale or ssm.dt_max",
+            lambda c: c.discretization == "symplectic" and not slow_enough(c)),
+    SSMRule(("re_constraint", "inverse_b", "init"),
+            "the constraint inverse ends at -Re(A) = 1/b, which the init goes beyond: lower ssm.inverse_b",
+            lambda c: c.re_constraint == "inverse" and 1 / _largest_decay(c) - c.inverse_b < 1e-6),
+)
+
+
+def without_effect(c: SSM) -> Iterator[SSMRule]:
+    """The rules that what has no effect beside another field's value is at its default, for those that it breaks."""
+    default = SSM().resolved()
+    changed = [name for name in SSM.model_fields if getattr(c, name) != getattr(default, name)]
+    for name in changed:
+        for start, (field, value) in OWNED.items():
+            if name.startswith(start) and getattr(c, field) != value:
+                yield SSMRule((name, field), f"ssm.{name} has an effect with ssm.{field}: {value} only", lambda c: True)
+    idle = [name for name in changed if name not in (*ALL, *STATELESS.get(c.kernel, ()))]
+    if c.kernel in STATELESS and idle:
+        at = ", ".join(f"ssm.{name} at {str(getattr(default, name)).lower()}" for name in idle)
+        yield SSMRule(("kernel", *idle), f"a {c.kernel} kernel has no such choice: leave {at}", lambda c: True)
+
+
+def broken(c: SSM) -> list[SSMRule]:
+    """The rules that resolved settings break."""
+    return [rule for rule in (*RULES, *without_effect(c)) if rule.broken(c)]

@@ -1,0 +1,69 @@
+"""A free kernel: its values are the parameters (Long Convs, 2302.06646). A control without any state."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from suite.errors import UserError
+from suite.ssm.base import KernelLayer
+
+
+class FreeKernel(KernelLayer):
+    """A convolution with kernels (Ch, H, L) that are trained: (batch, length, features) to the same.
+
+        layer = FreeKernel(features=64, length=1024)
+
+    Every value is shrunk by `free_squash` towards 0, sign(k) max(|k| - λ, 0), and left out with the probability
+    `free_dropout` in training. A value of at most λ has the gradient 0, and stays 0: see `alive`. The parameter is `k`
+    (Ch, H, L), or (Ch, H, K) with `kernel_length` K, without weight decay. There is no other rate and no step mode.
+    Arguments and errors: see `KernelLayer`.
+    """
+
+    defaults: ClassVar[dict[str, Any]] = {"kernel": "free"}
+    parameter_groups: ClassVar = KernelLayer.parameter_groups | {"k": "ssm"}
+    k: Tensor
+
+    @property
+    def needs_length(self) -> bool:
+        """Always: a kernel has so many values."""
+        return True
+
+    def _depends(self) -> str:
+        return "the number of the kernel's values"
+
+    def _add_parameters(self, rng: np.random.Generator, dtype: torch.dtype) -> None:
+        L, H = self.whole(), self.features
+        shape = (2 if self.bidirectional else 1, H, self._taps(L, 1.0))
+        if self.config.free_init == "random":
+            scale = np.full((H, 1), 0.002)
+        else:
+            decay = (H / 2) ** (np.arange(H)[:, None] / H)
+            scale = 0.02 * np.exp(-np.arange(shape[2]) / L * decay)
+        self._add("k", rng.standard_normal(shape) * scale, True, dtype)
+
+    @property
+    def alive(self) -> float:
+        """The share of the kernel's values that are not 0, and so can still learn."""
+        return float((self.k.detach().abs() > self.config.free_squash).double().mean())
+
+    def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
+        if rate != 1:
+            raise UserError(f"a free kernel at rate {rate:g}", "rate",
+                            "it is a list of values at the training data's rate, and means nothing at another")
+        k = self.k[..., :taps]
+        if self.config.free_squash:
+            k = F.softshrink(k, self.config.free_squash)
+        return F.dropout(k, self.config.free_dropout, self.training) if self.config.free_dropout else k
+
+    def recurrence(self, rate: float = 1.0) -> NoReturn:
+        """Raises UserError: a free kernel has no state."""
+        raise UserError("a free kernel has no step mode, as it has no state", "ssm.kernel", "write vandermonde")
+
+    def extra_repr(self) -> str:
+        """What `print(layer)` shows: the share of values that are alive, too."""
+        return f"{super().extra_repr()}, alive={self.alive:.2f}"

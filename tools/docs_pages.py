@@ -1,0 +1,215 @@
+"""The generated parts of the documentation: Markdown made of parsers, models, kept results and the code itself.
+
+A page says `<!-- insert: NAME -->` where the part NAME of `PARTS` goes. `tools/docs_hooks.py` puts them in at build.
+"""
+
+from __future__ import annotations
+
+import argparse
+import html
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from street import levels, read_street
+
+from suite.cli.arguments import make_parser
+from suite.config.run_config import fields
+from suite.grid import grammar
+from suite.grid.schema import grid_schema
+from suite.report.records import ReportRecord, read_record
+from suite.report.statistics.looks import Looks
+from suite.store.store import Store
+
+ROOT = Path(__file__).parents[1]
+KEPT = ROOT / "results"
+MARK = re.compile(r"^<!-- insert: ([\w-]+) -->$", re.MULTILINE)
+
+
+def filled_in(markdown: str) -> str:
+    """A page with its generated parts. Raises KeyError for a name that there is no part of."""
+    return MARK.sub(lambda found: PARTS[found[1]](), markdown)
+
+
+def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
+    """A Markdown table; what a cell holds is Markdown."""
+    lines = [list(heads), ["---"] * len(list(heads)), *rows]
+    return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
+                     for line in lines)
+
+
+def code(text: object) -> str:
+    """A text as code; empty stays empty."""
+    return f"`{text}`" if str(text) else ""
+
+
+def command_line() -> str:
+    """Every command with its arguments and options, from the parsers."""
+    _, verbs = make_parser()
+    parts = []
+    for name, parser in verbs.items():
+        shown = [action for action in parser._actions if action.help != argparse.SUPPRESS and action.dest != "help"]
+        rows = [(_flags(action), html.escape(_help(parser, action), quote=False)) for action in shown]
+        parts.append(f"## {name}\n\n{_sentence(parser.description or '')}\n\n{table(('option', 'meaning'), rows)}\n")
+        if parser.epilog:
+            parts.append(f"{html.escape(parser.epilog, quote=False)}\n")
+    return "\n".join(parts)
+
+
+def _flags(action: argparse.Action) -> str:
+    value = action.metavar or (action.choices and "{" + ",".join(map(str, action.choices)) + "}") or ""
+    value = value if isinstance(value, str) else " ".join(value)
+    takes = action.nargs != 0
+    names = [f"{flag} {value}".strip() if takes else flag for flag in action.option_strings] or [value or action.dest]
+    return ", ".join(map(code, names))
+
+
+def _help(parser: argparse.ArgumentParser, action: argparse.Action) -> str:
+    return parser._get_formatter()._expand_help(action) if action.help else ""
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def grid_fields() -> str:
+    """Every field of a run, by group, from the models."""
+    properties = grid_schema()["$defs"]["Settings"]["properties"]
+    infos = fields()
+    groups: dict[str, list[tuple[str, str, str, str]]] = {}
+    for name, schema in properties.items():
+        group = name.partition(".")[0] if "." in name else "run"
+        if schema.get("type") == "object" and name in properties and "." not in name or name.endswith("_source"):
+            continue
+        default = "" if name not in infos or infos[name].is_required() else _plain(infos[name].default)
+        about = html.escape(schema.get("description", ""), quote=False)
+        groups.setdefault(group, []).append((code(name), _values(schema), code(default), about))
+    return "\n\n".join(f"## {name if name == 'run' else name + '.'}\n\n"
+                       + table(("field", "values", "default", "meaning"), rows) for name, rows in groups.items())
+
+
+def _plain(value: object) -> str:
+    return "" if value is None else json.dumps(value, ensure_ascii=False, default=str).strip('"')
+
+
+def _values(schema: Mapping[str, Any]) -> str:
+    if "enum" in schema:
+        return ", ".join(code(_plain(value)) for value in schema["enum"])
+    if "anyOf" in schema:
+        return ", ".join(dict.fromkeys(filter(None, (_values(part) for part in schema["anyOf"]))))
+    if "pattern" in schema:
+        return code("module:name") if ":" in schema["pattern"] else "text"
+    names = {"boolean": "`true`, `false`", "integer": "whole number", "number": "number", "string": "text",
+             "array": "list", "object": "mapping", "null": ""}
+    kind = schema.get("type", "")
+    return " or ".join(names[one] for one in kind) if isinstance(kind, list) else names.get(kind, "")
+
+
+def grid_keys() -> str:
+    """The keys of a grid file and of its parts, from the grammar."""
+    parts = []
+    for model in (grammar.GridFile, grammar.Exclude, grammar.Override, grammar.Ablate, grammar.Profile, grammar.Expect):
+        rows = [(code(name), html.escape(info.description or "", quote=False), code(_default(info)))
+                for name, info in model.model_fields.items()]
+        about = (model.__doc__ or "").strip().splitlines()[0]
+        parts.append(f"## {model.__name__}\n\n{about}\n\n{table(('key', 'meaning', 'default'), rows)}")
+    return "\n\n".join(parts)
+
+
+def _default(info: Any) -> str:
+    if info.is_required():
+        return "must be given"
+    value = info.default
+    return "" if value in ("", None) or not isinstance(value, str | int | float | list) else _plain(value)
+
+
+def street() -> str:
+    """The packages in their order, what each uses, and their size."""
+    found = read_street()
+    packages = found.packages
+    heights = levels(packages)
+    rows = []
+    for name in sorted(packages, key=lambda one: (-heights[one], one)):
+        mine = [module for module in found.lines if module.startswith(f"suite.{name}.") or module == f"suite.{name}"]
+        if (ROOT / "suite" / name).is_dir():
+            rows.append((heights[name], code(f"suite/{name}"), " ".join(sorted(packages[name])), len(mine),
+                         f"{sum(found.lines[module] for module in mine):,}"))
+    return table(("level", "package", "uses", "modules", "lines"), rows)
+
+
+@cache
+def kept() -> dict[str, tuple[ReportRecord, ...]]:
+    """The records of every kept report, by its name."""
+    return {folder.name: tuple(read_record(ReportRecord, path.read_bytes())
+                               for path in sorted((folder / "report").glob("*.cells.json")))
+            for folder in sorted(KEPT.iterdir()) if (folder / "report").is_dir()}
+
+
+def kept_results() -> str:
+    """A row for each kept result: runs, hours, devices, verdicts, and its page."""
+    rows = []
+    for name, records in kept().items():
+        words: dict[str, int] = {}
+        for record in records:
+            for claim in record.claims:
+                word = claim.verdict if isinstance(claim.verdict, str) else str(claim.verdict)
+                words[word] = words.get(word, 0) + 1
+        runs, hours, devices = _cost(Store(KEPT / name / "store"))
+        title = (KEPT / name / "report" / f"{records[0].grid}.md").read_text(encoding="utf-8").splitlines()[0][2:]
+        rows.append((f"[{title}](gallery/{name}/index.html)", runs, f"{hours:.1f}", ", ".join(devices),
+                     ", ".join(f"{count} {word}" for word, count in words.items()) or "none asked"))
+    return table(("kept result", "runs", "hours", "computed on", "claims"), rows)
+
+
+def _cost(store: Store) -> tuple[int, float, list[str]]:
+    """Runs, hours of all their attempts together, and devices."""
+    records = [record for run_id in store.run_ids() if (record := store.provenance(run_id))]
+    hours = sum(attempt.wall_s or 0.0 for record in records for attempt in record.attempts) / 3600
+    return len(records), hours, sorted({str(record.environment.get("device", "")) for record in records})
+
+
+def against() -> str:
+    """Every kept cell beside the published number."""
+    rows = []
+    for name, records in kept().items():
+        for record in records:
+            for cell in record.cells:
+                rows += [(name, cell.row, cell.text, published.text if hasattr(published, "text") else published.value,
+                          published.verdict) for published in cell.published]
+    return table(("kept result", "row", "ours", "published", "verdict"), rows)
+
+
+def error_rates() -> str:
+    """The kept output of `tools/simulate_verdicts.py` as a table."""
+    rows = []
+    for line in (ROOT / "docs/error-rates.txt").read_text(encoding="utf-8").splitlines()[1:]:
+        found = re.match(r"(.*?) {2,}([\d.]+) +([\d.]+) +([\d.]+) {2}(.*?)(?: {2}\(\d+ s\))?$", line)
+        assert found, line
+        rows.append((found[1], f"{100 * float(found[2]):.1f} %", f"{100 * float(found[3]):.1f} %", found[4]))
+    return table(("scenario", "all real effects found", "any false verdict", "runs on average"), rows)
+
+
+def look_levels() -> str:
+    """The level of each look of the declared plan, for a single claim."""
+    plan = Looks(3, 10)
+    return table(["seeds", *map(str, plan.seeds)], [["level", *(f"{level:.4f}" for level in plan.levels(0.05))]])
+
+
+def changelog() -> str:
+    """The changelog of the repository, without its title."""
+    return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("\n")[2]
+
+
+def open_questions() -> str:
+    """The readings that the paper leaves open."""
+    text = (ROOT / "grids/AMBIGUITIES.md").read_text(encoding="utf-8")
+    return text[text.index("| |"):]
+
+
+PARTS: Mapping[str, Callable[[], str]] = {
+    "command-line": command_line, "grid-fields": grid_fields, "grid-keys": grid_keys, "street": street,
+    "kept-results": kept_results, "against": against, "error-rates": error_rates, "look-levels": look_levels,
+    "changelog": changelog, "open-questions": open_questions}
