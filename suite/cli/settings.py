@@ -26,12 +26,13 @@ def remarks(grids: Sequence[Grid], store: Store) -> list[str]:
 
 
 def _told(now: Launch, others: Sequence[Launch]) -> str:
-    known = "; ".join(dict.fromkeys(_words(launch) or "none" for launch in others))
-    asked = _words(now)
+    known = "; ".join(dict.fromkeys(_words(launch, now.profile) or "none" for launch in others))
+    asked = _words(now, now.profile)
     how = f"without {asked}" if asked and known == "none" else "with those"
     return f"{now.grid} was started here with other settings ({known}): {how}, `status` shows those runs"
 
 
-def _words(launch: Launch) -> str:
-    profile = [] if launch.profile == "paper" else [f"--profile {launch.profile}"]
+def _words(launch: Launch, usual: str) -> str:
+    """The settings, with the profile if it is not the usual one."""
+    profile = [] if launch.profile == usual else [f"--profile {launch.profile}"]
     return " ".join([*profile, *launch.sets])
