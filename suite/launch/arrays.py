@@ -61,7 +61,7 @@ class Maker:
     def all(self, wanted: Wanted, largest: int) -> list[Batch]:
         """The batches in the order of their submission, in arrays of `largest` jobs at most.
 
-        In what they wait for, the names of batches stand for the numbers that sbatch has yet to give (`numbered`).
+        In what they wait for, names of batches are in place of numbers that sbatch has yet to give (`numbered`).
         """
         canaries = [self._batch(part, batch.Kind.CANARY, tuple((run.run_id,) for run in runs), wanted.states, on_gpu)
                     for part, (on_gpu, runs) in enumerate(self._by_device(wanted.probes).items())]

@@ -129,7 +129,7 @@ def _release(queued: Sequence[queue.Job], alone: Sequence[queue.Job], submitted:
             raise UserError(f"job {number} waits for a canary that is to be cancelled, and cannot be taken off it: "
                             f"{error}", "scontrol update", "nothing was cancelled; ask again, or name all of its runs"
                             ) from None
-        tell(f"job {number} goes on without its canary, which is cancelled")
+        tell(f"job {number} no longer waits for its canary, which is cancelled")
 
 
 def _proofs(one: batch.Batch, submitted: queue.Submitted) -> set[str]:

@@ -103,7 +103,7 @@ def cancel_the_canary(scene: Scene) -> None:
     assert {submitted.batches[job.batch].kind for job in alone} == {"canary", "main"} and len(alone) == 2
     cancel._release(queued, alone, submitted, scene.ear.told)
     queue.cancel(alone, scene.store.root)
-    assert "goes on without its canary" in scene.ear.messages[-1]
+    assert "no longer waits for its canary" in scene.ear.messages[-1]
     assert len(slurm_cli.squeue([rest.name])) == 3
 
 

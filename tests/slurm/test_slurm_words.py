@@ -1,4 +1,4 @@
-"""What a user is told of a cluster before and after a submission: GPUs, options that do not fit, jobs that will not
+"""What a user reads of a cluster before and after a submission: GPUs, options that do not fit, jobs that will not
 start, canaries, dead jobs. Also what submitit's public interface cannot keep."""
 
 from __future__ import annotations
@@ -213,7 +213,7 @@ def test_a_cancelled_canary_is_taken_off_what_waits_for_it(cluster: Fake, store:
     told: list[str] = []
     cancel._release(queued, alone, submitted, told.append)
     assert cluster.lines("updated") == ["jobid=102 dependency=afterany:101"]  # its turn is kept
-    assert told == ["job 102 goes on without its canary, which is cancelled"]
+    assert told == ["job 102 no longer waits for its canary, which is cancelled"]
     cluster.set("refuse", "Access denied")
     with pytest.raises(UserError, match="nothing was cancelled"):
         cancel._release(queued, alone, submitted, told.append)
