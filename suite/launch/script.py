@@ -13,6 +13,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from suite.errors import UserError
 from suite.launch.batch import FOLDER, Batch
 from suite.launch.cluster import Cluster
 
@@ -21,7 +22,7 @@ FAILED = "a setup line failed"  # begins the job's last line then
 
 
 def script(batch: Batch, store: Path, cluster: Cluster) -> str:
-    """The script for sbatch. It needs no SLURM on this machine.
+    """The script for sbatch. It needs no SLURM on this machine. Raises UserError without submitit.
 
     The batch shell outlives a SIGTERM, so that it can say in the end how runs ended whose process could not.
     """
@@ -59,9 +60,12 @@ def _setup(lines: tuple[str, ...]) -> list[str]:
 
 
 def _rendered(command: str, **parameters: object) -> str:
-    """The text as submitit has it. The one private call of the suite into another package."""
-    from submitit.slurm.slurm import _make_sbatch_string
-
+    """The text as submitit has it, by a private function of it. Raises UserError if it is not there."""
+    try:
+        from submitit.slurm.slurm import _make_sbatch_string
+    except ImportError as error:
+        raise UserError(f"submitit, which writes the script for sbatch, cannot be used: {error}", "--executor slurm",
+                        "python -m pip install 'submitit>=1.5.4,<1.6'") from None
     text: str = _make_sbatch_string(command=command, folder=LOGS, **parameters)
     return text
 

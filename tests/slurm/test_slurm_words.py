@@ -321,3 +321,9 @@ def test_submitit_takes_a_greeting_for_the_number(cluster: Fake, tmp_path: Path)
     jobs = executor.map_array(abs, [1, 2])
     assert [job.job_id for job in jobs] == ["7_0", "7_1"] and list(cluster.scripts()) == ["100"]
     assert not list((tmp_path / "logs").glob("100_*_submitted.pkl"))  # so the two jobs of 100 find nothing to do
+
+
+def test_another_submitit_is_refused_in_a_sentence(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr("submitit.slurm.slurm._make_sbatch_string")
+    with pytest.raises(UserError, match="submitit, which writes the script for sbatch, cannot be used"):
+        slurm.Submission(store, Options(store.root), Ear(), Cluster()).scripts(grid(1), {})
