@@ -327,3 +327,22 @@ def test_another_submitit_is_refused_in_a_sentence(store: Store, monkeypatch: py
     monkeypatch.delattr("submitit.slurm.slurm._make_sbatch_string")
     with pytest.raises(UserError, match="submitit, which writes the script for sbatch, cannot be used"):
         slurm.Submission(store, Options(store.root), Ear(), Cluster()).scripts(grid(1), {})
+
+
+def test_jobs_of_an_edited_grid(cluster: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "pair.yaml"
+    path.write_text(GRID)
+    where = [str(path), "--store", str(tmp_path / "runs")]
+    assert main(["run", *where, "--executor", "slurm", "--no-canary", "--memory", "600M"]) == 0
+    assert main(["run", *where, "--executor", "slurm", "--no-canary", "--memory", "2G"]) == 0
+    assert "3 runs are queued with --memory 600M; `cancel` them, then `retry`, to use --memory 2G" in \
+        capsys.readouterr().err
+    path.write_text(GRID.replace(", real]", "]"))
+    assert main(["status", *where]) == 0
+    assert "a job of an earlier form of these grids in the queue: `cancel --orphans`" in capsys.readouterr().out
+    assert main(["gc", *where, "--yes"]) == 0
+    assert "stays, job 100_2 waits (Priority); `cancel --orphans` ends it" in capsys.readouterr().out
+    assert main(["cancel", *where, "--orphans"]) == 0
+    assert capsys.readouterr().out == "1 cancelled\n" and cluster.lines("cancelled") == ["100_2"]
+    assert main(["cancel", *where, "--orphans"]) == 0
+    assert "no job of an earlier form of these grids is under way here" in capsys.readouterr().out
