@@ -94,6 +94,8 @@ def _verbs_that_end(verb: AddVerb) -> None:
     cancel = verb("cancel", "cli.cancel:cancel",
                   "end the runs that these grids have started, and that compute or wait")
     _grid_options(cancel)
+    cancel.add_argument("--orphans", action="store_true", help="only what these grids started and, since they were "
+                        "edited, no longer name")
     gc = verb("gc", "cli.gc:gc", "list the runs that these grids have started and no longer name")
     _grid_options(gc, choose=False)  # what is not chosen would look as if it were no longer named
     gc.add_argument("--yes", action="store_true", help="move them to the trash, a folder of the store")
@@ -255,7 +257,7 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--time", metavar="LIMIT", help="of a job: minutes, H:MM:SS or D-HH:MM:SS (default: 60); longer "
                        "runs are requeued, and go on")
     group.add_argument("--gpus-per-job", metavar="N", help="with their type if there are several: 2, a100:1; a run "
-                       "uses one (default: none)")
+                       "uses one (default: one where the partition has any; 0 for the processor)")
     group.add_argument("--gpus-as-gres", action="store_const", const=True, help="ask for GPUs by --gres, for sites "
                        "that want it so")
     group.add_argument("--cpus-per-job", type=_count, metavar="N", help="default: what the threads of its runs need")
@@ -266,8 +268,10 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--side-by-side", type=_count, metavar="N", help="runs of a job at a time, on each of its GPUs "
                        "where it has any (default: 1)")
     group.add_argument("--setup", action="append", metavar="LINE", help="a shell line before the runs; may be repeated")
-    group.add_argument("--extra", action="append", type=_pair, metavar="KEY=VALUE", help="another option of sbatch, "
-                       "e.g. qos=long; may be repeated")
+    group.add_argument("--signal-s", type=_count, metavar="S", help="seconds before the time limit at which a job "
+                       "writes its last checkpoint and is requeued (default: 90, or half of a shorter limit)")
+    group.add_argument("--extra", action="append", type=_pair, metavar="KEY[=VALUE]", help="another option of sbatch, "
+                       "e.g. qos=long or exclusive; may be repeated")
 
 
 def _count(text: str) -> int:
@@ -276,11 +280,11 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(text: str) -> tuple[str, str | bool]:
     key, equals, value = text.partition("=")
-    if not key or not equals or not value:
-        raise argparse.ArgumentTypeError(f"{text!r}: write KEY=VALUE, e.g. qos=long")
-    return key, value
+    if not key or (equals and not value):
+        raise argparse.ArgumentTypeError(f"{text!r}: write KEY=VALUE, e.g. qos=long, or KEY, e.g. exclusive")
+    return key, value if equals else True
 
 
 def _positive(text: str) -> float:

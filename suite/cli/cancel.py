@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from suite.cli.requests import StoreRequest
+from suite.cli.requests import CancelRequest
 from suite.grid.model import Grid
 from suite.launch import cancel as cancelling
 from suite.report.added import with_added
@@ -14,12 +14,13 @@ from suite.store.store import Store
 OVER = (State.DONE, State.FAILED, State.CANCELLED)
 
 
-def cancel(grids: Sequence[Grid], request: StoreRequest) -> int:
+def cancel(grids: Sequence[Grid], request: CancelRequest) -> int:
     """Cancels the runs, and prints what became of them. Returns 1 if one has not stopped yet."""
     store = Store(request.store)
-    made = cancelling.cancel(with_added(grids, store), store, print)
+    made = cancelling.cancel(with_added(grids, store), store, print, request.orphans)
     if not made.runs:
-        print("nothing of these grids alone is under way here")
+        print("no job of an earlier form of these grids is under way here" if request.orphans
+              else "nothing of these grids alone is under way here")
         return 0
     counts = {name: sum(state.name == name for state in made.states.values()) for name in OVER}
     print(", ".join(f"{n} {name}" for name, n in counts.items() if n) or "no run was left to cancel")

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from suite.cli.requests import TrashRequest
 from suite.grid.model import Grid
+from suite.launch import orphans
+from suite.launch.queue import Submitted
 from suite.report.added import with_added
 from suite.store.state import State
 from suite.store.store import Store
@@ -16,13 +18,17 @@ from suite.store.trash import FOLDER, move, unnamed
 def gc(grids: Sequence[Grid], request: TrashRequest) -> int:
     """Lists the runs; moves them with `--yes`. Returns 1 where one could not be moved."""
     store = Store(request.store)
-    found = unnamed(with_added(grids, store), store)
-    states = {run_id: state for run_id, state in store.states(found).items() if state.name != State.TODO}
-    busy = [run_id for run_id, state in states.items() if state.is_held]
+    grids = with_added(grids, store)
+    found = unnamed(grids, store)
+    queued = orphans.jobs_of(grids, Submitted(store))
+    states = {run_id: state for run_id, state in store.states(found).items()
+              if state.name != State.TODO or run_id in queued}
+    busy = [run_id for run_id, state in states.items() if state.is_held or run_id in queued]
     for run_id, state in states.items():
         size = _size(store.folder(run_id)) / 1e6
         print(f"  {run_id}  {state.label:<18} {state.epochs} epochs, {size:.1f} MB  {found[run_id]}"
-              + (": stays, somebody is at it" if run_id in busy else ""))
+              + (f": stays, {queued[run_id][-1].told}; `cancel --orphans` ends it" if run_id in queued else
+                 ": stays, somebody is at it" if run_id in busy else ""))
     going = [run_id for run_id in states if run_id not in busy]
     if not request.yes or not going:
         print(f"{len(going)} runs were started by these grids and are no longer named by any"

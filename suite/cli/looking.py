@@ -8,8 +8,11 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from suite.cli import settings
 from suite.cli.standing import Standings
 from suite.grid.model import Grid
+from suite.launch import orphans
+from suite.launch import seen as queued
 from suite.launch.batch import FOLDER
 from suite.launch.queue import WITHOUT_OWNER, Queue, Submitted
 from suite.plan.estimate import clock, left
@@ -19,6 +22,7 @@ from suite.store.store import Store
 
 NEAR_S, WHOLE_S = 5.0, 30.0  # seconds between two looks at runs under way, and at all
 SHOWN = 32  # runs that are named
+NEVER = "will not start:"  # in the note of a job
 NOT_TOLD = (State.TODO, State.DONE)
 
 
@@ -34,7 +38,8 @@ class Seen:
     @property
     def active(self) -> bool:
         """Whether anything may change without a new start."""
-        return bool(self.queue) or any(state.name == State.CLAIMED for state in self.plan.states.values())
+        waits = any(NEVER not in note for note in self.queue.values())
+        return waits or any(state.name == State.CLAIMED for state in self.plan.states.values())
 
 
 class Looks:
@@ -73,17 +78,12 @@ def look(grids: Sequence[Grid], store: Store, until: int | None, queue: Queue, s
     """What the files and the queue say now."""
     made = make_plan(grids, store, until)
     if not os.path.lexists(store.root / FOLDER):
-        return Seen(made, {}, [], standings)
+        return Seen(made, {}, settings.remarks(grids, store), standings)
     submitted = Submitted(store, queue)
-    states, notes = submitted.seen(made.states)
-    remarks = []
-    for run_id, state in submitted.failed_canaries(states).items():
-        remarks.append(f"the canary {run_id} failed, and so the runs behind it were not started: {state.detail}")
-    for number, count in submitted.vanished(states).items() if not remarks else ():
-        remarks.append(f"job {number} has left the queue without starting {count} runs: cancelled, or see its logs in "
-                       f"{store.root / FOLDER / 'logs'}")
-    made = replace(made, states=states)
-    return Seen(made, notes, remarks + _too_long(made, submitted), standings)
+    found = queued.seen(submitted, made.states)
+    made = replace(made, states=found.states)
+    told = [*settings.remarks(grids, store), *queued.remarks(submitted, found), *orphans.remarks(grids, submitted)]
+    return Seen(made, found.notes, told + _too_long(made, submitted), standings)
 
 
 def _too_long(made: Plan, submitted: Submitted) -> list[str]:
@@ -101,7 +101,7 @@ def _too_long(made: Plan, submitted: Submitted) -> list[str]:
 def lines(grids: Sequence[Grid], seen: Seen) -> list[str]:
     """For a reader."""
     made = seen.plan
-    names = [_name(made.states[run.run_id], run.run_id in seen.queue) for run in made.runs]
+    names = [_name(made.states[run.run_id], seen.queue.get(run.run_id, "")) for run in made.runs]
     told = [f"{', '.join(grid.name for grid in grids)}: {len(made.runs)} runs: "
             + ", ".join(f"{n} {name}" for name, n in Counter(names).most_common())]
     shown = [(run, name) for run, name in zip(made.runs, names, strict=True) if name not in NOT_TOLD]
@@ -117,8 +117,10 @@ def lines(grids: Sequence[Grid], seen: Seen) -> list[str]:
     return told + [f"  {remark}" for remark in seen.remarks] + _times(made)
 
 
-def _name(state: RunState, in_queue: bool) -> str:
-    return "queued" if in_queue and state.name in (*WITHOUT_OWNER, State.FAILED) else state.label
+def _name(state: RunState, note: str) -> str:
+    if not note or state.name not in (*WITHOUT_OWNER, State.FAILED):
+        return state.label
+    return "starting" if note.endswith("is starting") else "will not start" if NEVER in note else "queued"
 
 
 def _times(made: Plan) -> list[str]:

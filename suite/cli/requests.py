@@ -81,7 +81,8 @@ class ClusterRequest(ComputeRequest):
     runs_per_job: int | None = None
     side_by_side: int | None = None
     setup: list[str] | None = None
-    extra: list[tuple[str, str]] | None = None
+    signal_s: int | None = None
+    extra: list[tuple[str, str | bool]] | None = None
 
     @property
     def changes(self) -> Mapping[str, Any]:
@@ -127,6 +128,13 @@ class PlanRequest(ClusterRequest):
 
     json: bool = False
     probe: bool = False
+
+
+@dataclass(frozen=True)
+class CancelRequest(StoreRequest):
+    """`cancel`. With `orphans`, only what the grids have started and no longer name."""
+
+    orphans: bool = False
 
 
 @dataclass(frozen=True)

@@ -43,6 +43,9 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     # A run that another runner holds is waited for: the report at the end is then whole, whoever made it. Not where
     # only what ended for a reason is asked for: one whose owner dies would be taken over, and it did not end so.
     held = [] if narrowed(retry) else held_by_others(plan_)
+    cancelled = sum(plan_.states[run_.run_id].name == State.CANCELLED for run_ in plan_.runs)
+    if cancelled and not retry:
+        print(f"{cancelled} runs were cancelled and are left alone; `retry --reason cancelled` starts them")
     if narrowed(retry) and not plan_.todo:
         print(f"no run ended for this reason: {', '.join(retry)}; nothing is started")
     start = checked(plan_, held, request) if plan_.todo or held else None
@@ -138,8 +141,18 @@ def _check_device(configs: Sequence[RunConfig], gpus: bool) -> None:
 def told_of_jobs(plan_: Plan, ended: Launched, store: Store) -> int:
     """Tells which runs failed before their job began, where the jobs run on by themselves. Returns the exit status."""
     # The files of a run that is to be retried tell of its earlier failure until its job begins.
-    fresh = tuple(run_ for run_ in plan_.todo if plan_.states[run_.run_id].name != State.FAILED)
-    return max(_tell_failures(replace(plan_, runs=fresh), ended.states, store), 1 if ended.idle else 0)
+    states = {**plan_.states, **ended.states}
+    todo = {run_.run_id for run_ in plan_.todo}
+    waits = [run_ for run_ in plan_.runs if _waits(states[run_.run_id])
+             and (run_.run_id not in todo or not _waits(plan_.states[run_.run_id]))]
+    fresh = [run_ for run_ in plan_.todo if plan_.states[run_.run_id].name != State.FAILED
+             and states[run_.run_id].start is None]
+    plan_ = replace(plan_, states={**plan_.states, **{run_.run_id: states[run_.run_id] for run_ in waits}})
+    return max(_tell_failures(replace(plan_, runs=(*fresh, *waits)), ended.states, store), 1 if ended.idle else 0)
+
+
+def _waits(state: RunState) -> bool:
+    return state.start is not None and state.start.waits
 
 
 def finish(grids: Sequence[Grid], store: Store, request: RunRequest, ended: Mapping[str, RunState]) -> int:

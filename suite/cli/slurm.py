@@ -10,6 +10,7 @@ from suite.cli.progress import Progress
 from suite.cli.requests import ClusterRequest, PlanRequest, RunRequest
 from suite.errors import UserError
 from suite.grid.model import GridRun
+from suite.launch import partition
 from suite.launch.batch import Kind
 from suite.launch.cluster import Cluster, load
 from suite.launch.options import Launched, Options
@@ -44,11 +45,11 @@ def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) 
     """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt.
     """
     cluster, options = asked.cluster, asked.options
-    for warning in too_long(plan, cluster):
-        print(f"warning: {warning}", file=sys.stderr)
+    for line in (*asked.told, *(f"warning: {warning}" for warning in too_long(plan, cluster))):
+        print(line, file=sys.stderr)
     runs = [*plan.todo, *held]
     if not request.wait:
-        launched = launch(runs, options, Printer(), cluster=cluster, canaries=request.canary)
+        launched = launch(runs, options, Printer(), cluster=cluster, canaries=request.canary, grids=names(plan))
         if launched.idle:
             print("nothing was submitted: this account may have no jobs in the queue; name another with --account",
                   file=sys.stderr)
@@ -56,7 +57,8 @@ def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) 
             print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
         return launched
     with Progress(plan, slots(plan, cluster), store=Store(request.store)) as progress:
-        return launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True)
+        return launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True,
+                      grids=names(plan))
 
 
 def plan(made: Plan, request: PlanRequest) -> None:
@@ -73,9 +75,9 @@ def plan(made: Plan, request: PlanRequest) -> None:
         print(f"{len(made.todo) - len(fresh)} of them are in the queue already")
     if not fresh:
         return
-    for warning in too_long(made, cluster):
-        print(f"warning: {warning}")
-    submission = Submission(store, options, Printer(), cluster, canaries=request.canary)
+    for line in (*asked.told, *(f"warning: {warning}" for warning in too_long(made, cluster))):
+        print(line)
+    submission = Submission(store, options, Printer(), cluster, canaries=request.canary, grids=names(made))
     scripts = submission.scripts(fresh, made.speeds)
     for kind in dict.fromkeys(one.kind for one, _ in scripts):
         alike = [(one, text) for one, text in scripts if one.kind == kind]
@@ -90,6 +92,7 @@ class Asked:
 
     cluster: Cluster
     options: Options
+    told: tuple[str, ...] = ()
 
 
 def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
@@ -101,9 +104,16 @@ def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
     if any(one.config.kind == "bench" for one in plan.todo):
         raise UserError("a grid that measures this machine cannot be sent to others", "--executor slurm",
                         "start it with the local executor, in an allocation of its own")
-    cluster = load(request.cluster, request.changes)
-    check_graphs((one.config for one in plan.todo), request.mode, cluster.gpus > 0, request.recompute)
-    return Asked(cluster, Options(request.store, request.compute, retry=retry))
+    fitted = partition.fit(load(request.cluster, request.changes), plan.todo, Store(request.store), request.threads,
+                           isinstance(request, RunRequest))
+    check_graphs((one.config for one in plan.todo), request.mode, fitted.cluster.gpus > 0, request.recompute)
+    options = Options(request.store, request.compute, retry=retry, on_cpu=fitted.on_cpu)
+    return Asked(fitted.cluster, options, fitted.told)
+
+
+def names(plan: Plan) -> str:
+    """The names of the grids, for the names of their jobs."""
+    return " ".join(dict.fromkeys(grid.name for grid in plan.grids))
 
 
 def slots(plan: Plan, cluster: Cluster) -> int:
@@ -115,7 +125,7 @@ def slots(plan: Plan, cluster: Cluster) -> int:
 
 def too_long(plan: Plan, cluster: Cluster) -> list[str]:
     """Which runs, or rows of runs that share a job, do not end within its time limit, as far as speeds are known."""
-    limit = 60 * cluster.time - cluster.signal_s
+    limit = 60 * cluster.time - cluster.signal
     seconds = [left(one, plan.states[one.run_id], plan.until, plan.speeds) or 0.0 for one in plan.todo]
     long = [one for one in seconds if one > limit]
     told = []

@@ -14,6 +14,7 @@ from suite.config.own import named
 from suite.errors import UserError, nearest
 from suite.files.yaml import one_form
 from suite.grid.model import Grid, GridRun
+from suite.launch import job_logs
 from suite.own import fault
 from suite.report.added import with_added
 from suite.store.state import State
@@ -103,7 +104,7 @@ def _print_cells(grid: Grid, store: Store, ids: set[str]) -> None:
 
 
 def _print_run(run: GridRun, store: Store) -> None:
-    state = store.state(run.run_id)
+    state = job_logs.states([run.run_id], store)[run.run_id]
     folder = store.root / run.run_id
     print(f"  seed {run.config.seed}  {run.run_id}  {state.label}, {state.epochs} of "
           f"{run.config.train.epochs} epochs" + (f": {state.detail}" if state.detail else ""))
@@ -118,6 +119,8 @@ def _print_run(run: GridRun, store: Store) -> None:
     for name in ("config.json", "log.txt", "provenance.json"):
         if (folder / name).exists():
             print(f"      {folder / name}")
+    if not (folder / "log.txt").exists() and (path := job_logs.of_runs([run.run_id], store).get(run.run_id)):
+        print(f"      {path}")
 
 
 def _print_best(metric: str, best: Callable[[list[float]], float], rows: Sequence[Mapping[str, Any]]) -> None:
@@ -137,10 +140,14 @@ def logs(grids: Sequence[Grid], request: CellRequest) -> int:
     """Prints the end of the logs of the chosen runs, newest last."""
     store = Store(request.store)
     (grid,) = with_added(grids, store)
-    found = [(run, store.root / run.run_id / "log.txt") for run in find_runs(grid, request.cell)]
-    found = sorted(((run, path) for run, path in found if path.is_file()
-                    and not path.is_symlink()), key=lambda item: item[1].stat().st_mtime)
-    starts = [state.detail for state in store.states(run.run_id for run in find_runs(grid, request.cell)).values()
+    runs = find_runs(grid, request.cell)
+    of_jobs = job_logs.of_runs([run.run_id for run in runs], store)
+    found = [(run, store.root / run.run_id / "log.txt") for run in runs]
+    found = [(run, path) for run, path in found if path.is_file() and not path.is_symlink()]
+    there = {run.run_id for run, _ in found}
+    found += [(run, of_jobs[run.run_id]) for run in runs if run.run_id in of_jobs and run.run_id not in there]
+    found = sorted(found, key=lambda item: item[1].stat().st_mtime)
+    starts = [state.detail for state in job_logs.states([run.run_id for run in runs], store).values()
               if state.start is not None]
     print("\n".join(dict.fromkeys(starts)), end="\n" if starts else "")
     if not found:

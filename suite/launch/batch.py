@@ -11,10 +11,8 @@ from __future__ import annotations
 
 import re
 import secrets
-import shlex
-import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import StrEnum
 from pathlib import Path
@@ -24,11 +22,10 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.files.record import Record
 from suite.job.order import Order
-from suite.launch.cluster import Cluster
 
-NAME = re.compile(r"s4d-\d{8}-\d{6}-\d{6}-[0-9a-f]{4}-\d+")
+OLD_NAME = re.compile(r"s4d-(\d{8}-\d{6}-\d{6})-[0-9a-f]{4}-\d+")  # of batches before the grid was in the name
+NAME = re.compile(r"s4d-[A-Za-z0-9_.-]{1,40}-[0-9a-f]{6}-\d+")
 FOLDER = "slurm"
-LOGS = "/logs-of-the-jobs"  # what submitit is given: it changes a path that has %t or %j in it
 
 
 class Kind(StrEnum):
@@ -52,7 +49,9 @@ class JobRecord(Record):
 class Batch(Record):
     """An array of jobs. `tasks` has the runs of each job. `at_once` of them are computed at a time (on each GPU).
 
-    attempts: of each run, how many attempts there were at submission. cluster: that is asked for, "" for the default.
+    when: its submission, in seconds since 1970, by which batches are sorted. grids: the names of its grids. after: what
+    must happen before it starts, as sbatch takes it (`afterok:7_0`). asked: the options of the cluster that are not the
+    default. attempts: of each run, how many there were at submission. cluster: that is asked for, "" for the default.
     training: makes the parts of a job, for tests (`module:function` and its keywords). studies: folders of the grids,
     where modules are found that `code` lacks.
     """
@@ -70,6 +69,21 @@ class Batch(Record):
     cluster: str = ""
     training: tuple[str, dict[str, Any]] | None = None
     studies: tuple[str, ...] = ()
+    when: float = 0.0
+    grids: str = ""
+    after: tuple[str, ...] = ()
+    asked: Mapping[str, Any] = {}
+
+    @property
+    def start(self) -> str:
+        """What its name shares with those of all batches that were submitted together."""
+        return self.name.rpartition("-")[0]
+
+    @property
+    def place(self) -> tuple[str, float, int]:
+        """By which batches are sorted: the oldest first."""
+        old = OLD_NAME.fullmatch(self.name)
+        return (old[1] if old else "new"), self.when, int(self.name.rpartition("-")[2])
 
     @property
     def runs(self) -> list[str]:
@@ -97,10 +111,10 @@ def all_of(store: Path) -> list[Batch]:
     """All batches of a store, the oldest first. Records that are not whole are left out."""
     found = []
     for path in sorted((store / FOLDER).glob("s4d-*.json")):
-        if NAME.fullmatch(path.stem):
+        if NAME.fullmatch(path.stem) or OLD_NAME.fullmatch(path.stem):
             with suppress(UserError):
                 found.append(read(path))
-    return found
+    return sorted(found, key=lambda one: one.place)
 
 
 def settle(store: Path, name: str, job: str, cluster: str = "") -> str:
@@ -143,13 +157,13 @@ def _seen(store: Path, name: str) -> Path:
 
 def new_name(part: int, start: str) -> str:
     """The name of a batch and of its jobs. `start` is the same for all that are submitted together (`new_start`)."""
-    return f"s4d-{start}-{part}"
+    return f"{start}-{part}"
 
 
-def new_start() -> str:
-    """A text that no other submission has, and that sorts by time."""
-    now = time.time()
-    return f"{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now))}-{int(now % 1 * 1e6):06d}-{secrets.token_hex(2)}"
+def new_start(grid: str, token: str = "") -> str:
+    """The first part of the names of batches: with the grid's name, and a text that no other submission has."""
+    plain = re.sub(r"[^A-Za-z0-9_.-]", "-", grid)[:40] or "runs"
+    return f"s4d-{plain}-{token or secrets.token_hex(3)}"
 
 
 def in_tasks(runs: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
@@ -160,46 +174,3 @@ def in_tasks(runs: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
 def split(tasks: Sequence[tuple[str, ...]], largest: int) -> list[tuple[tuple[str, ...], ...]]:
     """Jobs in arrays of `largest` at most."""
     return [tuple(tasks[i:i + largest]) for i in range(0, len(tasks), largest)]
-
-
-def script(batch: Batch, store: Path, cluster: Cluster, dependencies: Iterable[str] = ()) -> str:
-    """The script for sbatch, as submitit renders it. Raises UserError where SLURM is not here.
-
-    The batch shell outlives a SIGTERM, so that it can say in the end how runs ended whose process could not.
-    """
-    from submitit import SlurmExecutor
-
-    after = ",".join(dependencies)
-    gres = {"gres": f"gpu:{cluster.gpus_per_job}"} if cluster.gpus_as_gres and cluster.gpus else {}
-    waits = {"dependency": after, "kill-on-invalid-dep": "yes"} if after else {}
-    flags = {"requeue": True, **cluster.extra, **gres, **waits}
-    record = store.absolute() / FOLDER / f"{batch.name}.json"
-    python = f"{shlex.quote(sys.executable)} -u -m suite.launch.node"
-    cpus = cluster.needed_cpus(batch.order.compute.threads)
-    try:
-        executor = SlurmExecutor(folder=LOGS)
-    except RuntimeError:
-        raise UserError("there is no SLURM on this machine: srun is not found", "--executor slurm",
-                        "run this on a login node of the cluster") from None
-    executor.update_parameters(
-        job_name=batch.name, partition=cluster.partition, account=cluster.account, constraint=cluster.constraint,
-        time=cluster.time, gpus_per_node=None if cluster.gpus_as_gres else cluster.gpus_per_job or None,
-        cpus_per_task=cpus, mem=cluster.memory,
-        wckey=None, array_parallelism=cluster.max_parallel or len(batch.tasks), signal_delay_s=cluster.signal_s,
-        additional_parameters=flags, stderr_to_stdout=True, srun_args=["--cpus-per-task", str(cpus)],
-        setup=["trap : TERM", *cluster.setup, "export PYTHONSAFEPATH=1 OPENBLAS_NUM_THREADS=1 SUITE_SPENT_S=$SECONDS",
-               f"export PYTHONPATH={shlex.quote(batch.code)}${{PYTHONPATH:+:$PYTHONPATH}}"],
-        teardown=["code=$?", f'[ "$code" -le 1 ] || {python} after {shlex.quote(str(record))} "$code"',
-                  'exit "$code"'])
-    executor.parameters["map_count"] = len(batch.tasks)
-    text: str = executor._make_submission_file_text(f"{python} run {shlex.quote(str(record))}", "")
-    return _with_logs(text, str(record.parent / "logs")) + "\n"
-
-
-def _with_logs(text: str, folder: str) -> str:
-    """The script with the folder of the logs in it, in which SLURM fills in what follows a single %."""
-    for option, name in (("--output=", "%A_%a_0_log.out"), ("--output ", "%A_%a_%t_log.out")):
-        text = text.replace(f"{option}{LOGS}/{name}", option + shlex.quote(f"{folder.replace('%', '%%')}/{name}"))
-    if LOGS in text:
-        raise RuntimeError("submitit names the logs in a way that is not known here")
-    return text

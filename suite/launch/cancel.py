@@ -10,13 +10,16 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
+from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.model import Grid, GridRun
-from suite.launch import batch, queue
+from suite.launch import batch, orphans, queue, slurm_cli
+from suite.launch.slurm_cli import SlurmError
 from suite.store import attempt, requests
-from suite.store.folder import check_folder
+from suite.store.folder import check_folder, read_config
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
@@ -36,23 +39,41 @@ class Cancelled:
         return [run_id for run_id, state in self.states.items() if not state.is_over]
 
 
-def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> Cancelled:
-    """Cancel what these grids alone have started. `tell` hears, at once, what is left alone. Raises UserError."""
-    mine, shared = started(grids, store)
-    states = store.states([*mine, *shared])
-    mine = {run_id: run for run_id, run in mine.items() if not states[run_id].is_over}
-    for path, count in Counter(path for run_id, paths in shared.items() if not states[run_id].is_over
-                               for path in paths).items():
-        tell(f"{count} runs stay, since {path} has started them, too; name it as well to cancel them")
-    queued, alone = _jobs(mine, store, tell)
-    if not queued and not any(states[run_id].name == State.CLAIMED for run_id in mine):
+def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None], orphaned: bool = False) -> Cancelled:
+    """Cancel what these grids alone have started; with `orphaned`, only what they no longer name. `tell` hears, at
+    once, what is left alone. Raises UserError."""
+    mine = _orphans(grids, store) if orphaned else _own(grids, store, tell)
+    submitted = queue.Submitted(store)
+    queued, alone = _jobs(mine, submitted, tell)
+    states = store.states(mine)
+    if not queued and not any(state.name == State.CLAIMED for state in states.values()):
         return Cancelled({}, {})
-    queue.cancel([job for job in alone if job.state == "PENDING"], store.root)  # first, so that none starts meanwhile
+    _release(queued, alone, submitted, tell)
+    queue.cancel([job for job in alone if job.state != "RUNNING"], store.root)  # first, so that none starts meanwhile
     try:
         _ask(mine, store)
     except OSError as error:
         raise atomic.explain(error) or error from None
     return Cancelled(mine, store.states(mine))
+
+
+def _own(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> dict[str, GridRun]:
+    """The runs of these grids alone that have not ended."""
+    mine, shared = started(grids, store)
+    states = store.states([*mine, *shared])
+    for path, count in Counter(path for run_id, paths in shared.items() if not states[run_id].is_over
+                               for path in paths).items():
+        tell(f"{count} runs stay, since {path} has started them, too; name it as well to cancel them")
+    return {run_id: run for run_id, run in mine.items() if not states[run_id].is_over}
+
+
+def _orphans(grids: Sequence[Grid], store: Store) -> dict[str, GridRun]:
+    """The runs that these grids started and no longer name, and that compute or wait."""
+    found = {}
+    for run_id in orphans.run_ids(grids, store):
+        with suppress(OSError, UserError, atomic.Corrupt):  # no config.json: it was never to be computed
+            found[run_id] = GridRun(read_config(store.folder(run_id)), run_id, {})
+    return found
 
 
 def started(grids: Sequence[Grid], store: Store) -> tuple[dict[str, GridRun], dict[str, list[str]]]:
@@ -72,12 +93,12 @@ def started(grids: Sequence[Grid], store: Store) -> tuple[dict[str, GridRun], di
             {run_id: sorted(set(paths)) for run_id, paths in others.items() if run_id in mine})
 
 
-def _jobs(mine: Mapping[str, GridRun], store: Store,
+def _jobs(mine: Mapping[str, GridRun], submitted: queue.Submitted,
           tell: Callable[[str], None]) -> tuple[list[queue.Job], list[queue.Job]]:
     """The jobs of a cluster that do these runs, and of those the ones that do no others that are still wanted."""
+    store = submitted.store
     if not (store.root / batch.FOLDER).is_dir():
         return [], []
-    submitted = queue.Submitted(store)
     found = submitted.jobs(store.states(mine))
     if found is None:
         tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their files alone")
@@ -86,6 +107,37 @@ def _jobs(mine: Mapping[str, GridRun], store: Store,
                           if run_id not in mine] for job in jobs}
     states = store.states(run_id for runs in others.values() for run_id in runs)
     return jobs, [job for job in jobs if all(states[run_id].is_over for run_id in others[job.label])]
+
+
+def _release(queued: Sequence[queue.Job], alone: Sequence[queue.Job], submitted: queue.Submitted,
+             tell: Callable[[str], None]) -> None:
+    """Let jobs that are not to be cancelled start without the canaries that are. Raises UserError if SLURM says no."""
+    canaries = {label for job in alone if submitted.batches[job.batch].kind == batch.Kind.CANARY
+                for label in (job.label, job.array)}
+    ours = {job.label for job in alone}
+    behind = {name: one for name, one in submitted.batches.items()
+              if one.kind == batch.Kind.MAIN and canaries & _proofs(one, submitted)}
+    if not canaries or not behind:
+        return
+    stay = submitted.queue.jobs({name: one.cluster for name, one in behind.items()}) or ()
+    for name in sorted({job.batch for job in stay if job.label not in ours and job.state == "PENDING"}):
+        one, number = behind[name], submitted.number(name)
+        after = [text for text in one.after if text.removeprefix("afterok:") not in canaries]
+        try:
+            slurm_cli.wait_for(number, after, one.cluster)
+        except SlurmError as error:
+            raise UserError(f"job {number} waits for a canary that is to be cancelled, and cannot be taken off it: "
+                            f"{error}", "scontrol update", "nothing was cancelled; ask again, or name all of its runs"
+                            ) from None
+        tell(f"job {number} no longer waits for its canary, which is cancelled")
+
+
+def _proofs(one: batch.Batch, submitted: queue.Submitted) -> set[str]:
+    """The labels of the canaries that a batch waits for; in an older record, the number of its submission's."""
+    if one.when:
+        return {text.removeprefix("afterok:") for text in one.after}
+    return {submitted.number(other.name) for other in submitted.batches.values()
+            if other.start == one.start and other.kind == batch.Kind.CANARY}
 
 
 def _ask(runs: Mapping[str, GridRun], store: Store) -> None:

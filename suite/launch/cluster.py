@@ -29,6 +29,8 @@ REFUSED = {"export": "jobs need the environment of the submission", "export-file
                            "it is set by the suite")}
 MEMORY = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGT]?)B?", re.IGNORECASE)
 KIB = {"K": 1, "M": 2**10, "": 2**10, "G": 2**20, "T": 2**30}
+LEAST_M = 512  # megabytes without a unit that are taken at their word: fewer mean gigabytes
+SIGNAL_S = 90
 GPUS = re.compile(r"(?:([A-Za-z][A-Za-z0-9_.-]*):)?(\d+)")
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\x00]+$")]
 Count = Annotated[int, Field(strict=True, ge=1)]
@@ -43,8 +45,9 @@ class Cluster(BaseModel):
     constraint: Text | None = Field(None, description="features of the nodes, e.g. a100")
     time: int = Field(60, ge=1, description="time limit of a job: minutes, H:MM:SS or D-HH:MM:SS. A run that needs "
                       "longer is requeued, and goes on")
-    gpus_per_job: int | str = Field(0, description="GPUs of a job, with their type if there are several: 2, a100:1; a "
-                                    "run uses one")
+    gpus_per_job: int | str | None = Field(None, description="GPUs of a job, with their type if there are several: 2, "
+                                           "a100:1; a run uses one (default: one where the partition has any; 0 for "
+                                           "the processor)")
     gpus_as_gres: bool = Field(False, description="ask for GPUs by --gres, for sites that want it so")
     cpus_per_job: Count | None = Field(None, description="processors of a job (default: those that its threads need)")
     memory: Text | None = Field(None, description="memory of a job: a size such as 16GB, 16000M, or 0 for all of a "
@@ -52,8 +55,9 @@ class Cluster(BaseModel):
     max_parallel: Count | None = Field(None, description="jobs of a launch at a time (default: as many as start)")
     runs_per_job: Count = Field(1, description="runs that share a job, one after the other")
     side_by_side: Count = Field(1, description="runs of a job at a time, on each of its GPUs where it has any")
-    signal_s: Annotated[int, Field(strict=True, ge=1, lt=65536)] = Field(
-        90, description="seconds before the time limit at which a job writes its last checkpoint and is requeued")
+    signal_s: Annotated[int, Field(strict=True, ge=1, lt=65536)] | None = Field(
+        None, description="seconds before the time limit at which a job writes its last checkpoint and is requeued "
+        "(default: 90, or half of a shorter time limit)")
     setup: tuple[Text, ...] = Field((), description="shell lines before the runs, e.g. module load cuda")
     extra: Mapping[str, Text | int | bool] = Field({}, description="other options of sbatch, e.g. qos: long")
 
@@ -76,7 +80,9 @@ class Cluster(BaseModel):
 
     @field_validator("gpus_per_job", mode="before")
     @classmethod
-    def _gpus(cls, value: Any) -> int | str:
+    def _gpus(cls, value: Any) -> int | str | None:
+        if value is None:
+            return None
         match = GPUS.fullmatch(str(value)) if not isinstance(value, bool) else None
         if match is None:
             raise ValueError(f"{value!r} is not a number of GPUs: write 2, or with their type a100:2")
@@ -90,17 +96,31 @@ class Cluster(BaseModel):
     @property
     def gpus(self) -> int:
         """How many GPUs a job has."""
-        return int(str(self.gpus_per_job).rpartition(":")[2])
+        return int(str(self.gpus_per_job or 0).rpartition(":")[2])
+
+    @property
+    def signal(self) -> int:
+        """Seconds before the time limit at which a job is asked to end."""
+        return self.signal_s or min(SIGNAL_S, 30 * self.time)
+
+    @property
+    def asked(self) -> dict[str, Any]:
+        """The settings that are not the default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     @model_validator(mode="after")
     def _time_to_work(self) -> Cluster:
-        if self.signal_s >= 60 * self.time:
-            raise ValueError(f"signal_s, {self.signal_s} s, leaves nothing of the time limit, {self.time} min")
+        if self.signal >= 60 * self.time:
+            raise ValueError(f"signal_s, {self.signal} s, leaves nothing of the time limit, {self.time} min")
         return self
 
     def needed_cpus(self, threads: int) -> int:
         """Processors of a job whose runs have so many threads."""
-        return self.cpus_per_job or threads * self.side_by_side * max(1, self.gpus)
+        return self.cpus_per_job or self.needed(threads)
+
+    def needed(self, threads: int) -> int:
+        """Processors for all runs of a job that are computed at a time."""
+        return threads * self.side_by_side * max(1, self.gpus)
 
 
 def memory(value: Any) -> str:
@@ -112,6 +132,9 @@ def memory(value: Any) -> str:
     if match is None:
         raise ValueError(f"{value!r} is not a size: write one such as 16GB, 16000M, or 0 for all memory of a node")
     unit = match[3].upper()
+    if not unit and 0 < float(str(value).strip().upper().rstrip("B")) < LEAST_M:
+        raise ValueError(f"{value} without a unit is {value} MB for SLURM, which no run fits in: write {value}G, or "
+                         f"{value}M if that is meant")
     if match[2] is None:
         return "0" if int(match[1]) == 0 else f"{int(match[1])}{unit or 'M'}"
     kib = round(float(f"{match[1]}.{match[2]}") * KIB[unit])
@@ -156,7 +179,7 @@ def _read(path: Path) -> tuple[Node, dict[str, Any]]:
     node = load_yaml(path)
     for key, value in node.value.items():
         if key != "cluster":
-            raise UserError(f"unknown key {key!r}", value.at.key(key), "all settings stand below the key cluster:")
+            raise UserError(f"unknown key {key!r}", value.at.key(key), "all settings go below the key cluster:")
     settings = node.value.get("cluster", node)
     if not isinstance(settings.value, dict):
         raise UserError("must be a mapping (`key: value` lines)", settings.at.key("cluster"))
@@ -172,6 +195,8 @@ def _problem(error: Any, node: Node | None, own: Mapping[str, Any]) -> Problem:
         (known.description or "" if known else "give a job more time, or the last checkpoint less")
     if error["type"] == "extra_forbidden":
         message = f"unknown key {key!r}"
+    elif not error["type"].startswith("value_error"):
+        message = f"{error['input']!r} is not what this key takes"
     if not key:
         return Problem(message, str(node.at) if node else "--time", fix)
     if node is None or (key in own and key not in ("setup", "extra")):

@@ -113,8 +113,18 @@ class Node:
         states = self.compute(runs, stop)
         if stop.asked:
             return self.stopped(stop, before)
-        failed = [state for state in states.values() if state.name == State.FAILED]
-        return FAILED if failed else OK
+        if any(state.name == State.FAILED for state in states.values()):
+            return FAILED
+        return self.proven(states) if self.batch.kind == batch.Kind.CANARY else OK
+
+    def proven(self, states: Mapping[str, RunState]) -> int:
+        """The exit status of a canary: 0, which lets the others start, if its run has got as far as a checkpoint."""
+        without = [run_id for run_id in self.ids if self.store.state(run_id).name != State.DONE
+                   and not checkpoints(self.store.folder(run_id))]
+        for run_id in without:
+            say(f"{run_id} has no checkpoint, so that nothing shows yet that others of its kind can start: "
+                f"{states[run_id].label} {states[run_id].detail}".strip())
+        return FAILED if without else OK
 
     def runs(self) -> list[GridRun]:
         """What is to be computed: a run that failed in this job already is not tried again."""

@@ -62,7 +62,7 @@ def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, j
 
     Raises UserError if what was asked for is not there, or nothing is free.
     """
-    began = {run.run_id: one for run in runs if (one := _began(store, run.run_id)) is not None}
+    began = {run.run_id: one for run in runs if (one := began_on(store, run.run_id)) is not None}
     auto = asked is None
     at_home = {run.run_id for run in runs if run.config.model.name in CLASSICAL
                or (run.config.kind == "bench" and run.config.bench.device == "cpu")}
@@ -93,7 +93,7 @@ def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, j
                   (line, *told), model)
 
 
-def _began(store: Store, run_id: str) -> Began | None:
+def began_on(store: Store, run_id: str) -> Began | None:
     """Where a run began that goes on from a checkpoint; one without begins again, anywhere."""
     try:
         if not checkpoints(store.folder(run_id)):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from suite.errors import UserError
-from suite.launch import batch, slurm_cli
+from suite.launch import batch, slurm_cli, stuck
 from suite.launch.slurm_cli import SlurmError
+from suite.launch.stuck import Stuck
 from suite.store import attempt
 from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
@@ -50,8 +51,15 @@ class Job:
         return int(place) if place.isdecimal() else -1
 
     @property
+    def stuck(self) -> Stuck | None:
+        """Why it will not start; None if it may, or has."""
+        return stuck.stuck(self.state, self.reason)
+
+    @property
     def told(self) -> str:
         """What it does, in words; a state that is not known here by its name."""
+        if (found := self.stuck) is not None:
+            return f"job {self.label} {found.told} ({self.reason})"
         why = f" ({self.reason})" if self.state == "PENDING" and self.reason not in ("None", "") else ""
         return f"job {self.label} {WAITING.get(self.state, f'is {self.state}')}{why}"
 
@@ -104,17 +112,31 @@ class Submitted:
         self.batches = {one.name: one for one in batch.all_of(store.root)}
         self.newest: dict[str, tuple[batch.Batch, int]] = {}
         self.of_run: dict[str, list[str]] = {}
+        self.task_of: dict[tuple[str, str], int] = {}  # batch and run -> place of the job in the array
+        self._records: dict[str, batch.JobRecord] = {}
         for one in self.batches.values():
             for task, runs in enumerate(one.tasks):
                 for run_id in runs:
                     self.newest[run_id] = (one, task)
                     self.of_run.setdefault(run_id, []).append(one.name)
+                    self.task_of[one.name, run_id] = task
+
+    def record(self, name: str) -> batch.JobRecord | None:
+        """Which array does a batch; None if nobody has said yet. What was said once does not change."""
+        if name not in self._records and (found := batch.record_of(self.store.root, name)) is not None:
+            self._records[name] = found
+        return self._records.get(name)
+
+    def number(self, name: str) -> str:
+        """The number of a batch's array; "" if it is not known, or it was given up."""
+        record = self.record(name)
+        return record.job if record else ""
 
     def jobs(self, states: Mapping[str, RunState]) -> dict[str, list[Job]] | None:
         """The jobs in the queue that will do, or do, each run that is not done; None where nobody knows."""
         open_runs = [run_id for run_id, state in states.items() if state.name != State.DONE]
         every = dict.fromkeys(name for run_id in open_runs for name in self.of_run.get(run_id, ()))
-        records = {name: batch.record_of(self.store.root, name) for name in every}
+        records = {name: self.record(name) for name in every}
         found = self.queue.jobs({name: record.cluster if record else self.batches[name].cluster
                                  for name, record in records.items() if record is None or record.job})
         if found is None:
@@ -137,34 +159,13 @@ class Submitted:
             if run_id in jobs or run_id not in self.newest or state.name not in WITHOUT_OWNER:
                 continue
             name = self.newest[run_id][0].name
-            record = batch.record_of(self.store.root, name)
+            record = self.record(name)
             if record is None or not record.job or record.when is None or batch.was_seen(self.store.root, name):
                 continue
             if 0 <= (age := time.time() - record.when) < ACCEPTED_S:
                 found[run_id] = (f"job {record.job} was accepted {max(1, round(age / 60))} min ago, and the queue has "
                                  "not shown it yet: what it does is not known")
         return found
-
-    def seen(self, states: Mapping[str, RunState]) -> tuple[dict[str, RunState], dict[str, str]]:
-        """The states with what the queue adds to them (lost runs), and a note about each run that is in a job."""
-        jobs = self.jobs(states)
-        told: dict[str, RunState] = {}
-        notes: dict[str, str] = {}
-        for run_id, state in states.items():
-            mine = (jobs or {}).get(run_id, [])
-            told[run_id] = state
-            if mine and state.name != State.DONE:
-                notes[run_id] = mine[-1].told
-            elif state.name == State.CLAIMED and (label := self.holder(run_id)):
-                if jobs is None:
-                    notes[run_id] = f"whether job {label} lives is not known: {self.queue.fault}"
-                else:
-                    told[run_id] = replace(state, name=State.LOST, progress=None,
-                                           detail=f"job {label} is no longer in the queue; the next start takes the "
-                                           "run over")
-            elif jobs is None and run_id in self.newest and state.name in WITHOUT_OWNER:
-                notes[run_id] = f"whether a job waits for it is not known: {self.queue.fault}"
-        return told, notes if jobs is None else notes | self.unseen(told, jobs)
 
     def holder(self, run_id: str) -> str:
         """The job that has a run; "" where none has, or its process is on this machine, which knows better."""
@@ -175,26 +176,28 @@ class Submitted:
         known = tenure is not None and tenure.status in (attempt.Status.ELSEWHERE, attempt.Status.DEAD)
         return tenure.job if known and tenure else ""
 
-    def failed_canaries(self, states: Mapping[str, RunState]) -> dict[str, RunState]:
-        """Canaries that failed, and so keep others from starting: those of the newest batch of any wanted run."""
-        waiting = [run_id for run_id, state in states.items() if state.name not in (State.DONE, State.FAILED)]
-        starts = {self.newest[run_id][0].name.rpartition("-")[0] for run_id in waiting if run_id in self.newest}
-        canaries = [run_id for one in self.batches.values() if one.kind == batch.Kind.CANARY
-                    and one.name.rpartition("-")[0] in starts for run_id in one.runs]
-        known = self.store.states(canaries)
-        return {run_id: state for run_id, state in known.items() if state.name == State.FAILED}
+    def canaries_of(self, one: batch.Batch) -> list[str]:
+        """The canaries that a batch waits for: those of its kind, or all of its submission in an older record."""
+        labels = [text.removeprefix("afterok:") for text in one.after if text.startswith("afterok:")]
+        found = []
+        for other in self.batches.values() if labels or one.kind == batch.Kind.MAIN else ():
+            if other.kind != batch.Kind.CANARY or not (labels or other.start == one.start):
+                continue
+            number = self.number(other.name) if labels else ""
+            found += [run_id for place, (run_id, *_) in enumerate(other.tasks)
+                      if (number and {number, f"{number}_{place}"} & set(labels))
+                      or (not labels and not one.when and other.start == one.start)]
+        return found
 
-    def vanished(self, states: Mapping[str, RunState]) -> dict[str, int]:
-        """Numbers of arrays that are in the queue no more, with how many of these runs they have not even started."""
-        jobs = self.jobs(states)
-        waiting = [run_id for run_id, state in states.items() if state.name == State.TODO and run_id in self.newest]
-        counts: dict[str, int] = {}
-        for run_id in waiting if jobs is not None else ():
-            name = self.newest[run_id][0].name
-            number = batch.job_of(self.store.root, name)
-            if number and run_id not in (jobs or {}) and batch.was_seen(self.store.root, name):
-                counts[number] = counts.get(number, 0) + 1
-        return counts
+    def together(self, run_id: str) -> list[batch.Batch]:
+        """The batches with this run that were submitted together the last time: a canary's, and the one for all."""
+        start = self.newest[run_id][0].start
+        return [self.batches[name] for name in self.of_run[run_id] if self.batches[name].start == start]
+
+    def label(self, one: batch.Batch, run_id: str) -> str:
+        """The job of a batch that has this run; "" if its number is not known, or it was given up."""
+        number = self.number(one.name)
+        return f"{number}_{self.task_of[one.name, run_id]}" if number else ""
 
     def log_of(self, label: str) -> Path:
         """Where a job prints."""
@@ -203,14 +206,23 @@ class Submitted:
 
 def epitaph(log: Path) -> tuple[Reason, str]:
     """Why SLURM ended a job, by its log: the reason of a failed run, and SLURM's own words."""
+    return words_of(ended_with(log))
+
+
+def ended_with(log: Path) -> list[str]:
+    """The last lines of a job's log, from where it began the last time; none if there is no log."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 20_000))
             lines = file.read().decode(errors="replace").splitlines()
     except OSError:
-        lines = []
+        return []
     begins = [place for place, line in enumerate(lines) if BEGINS in line]
-    lines = lines[begins[-1]:] if begins else lines  # what was before an earlier end explains nothing
+    return lines[begins[-1]:] if begins else lines  # what was before an earlier end explains nothing
+
+
+def words_of(lines: Sequence[str]) -> tuple[Reason, str]:
+    """What SLURM says of the end of a job in the lines of its log: the reason of a failed run, and its words."""
     for pattern, reason in ((MEMORY, Reason.OOM), (TIME, Reason.TIMEOUT), (NODE, Reason.KILLED),
                             (CANCELLED, Reason.KILLED)):
         for line in reversed(lines):

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Sequence
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +21,7 @@ DROP = ("SLURM_*", "SBATCH_*", "SQUEUE_*", "SCANCEL_*", "SALLOC_*", "SRUN_*", "S
 KEEP = ("SLURM_CONF", "SLURM_JWT", "SLURM_TIME_FORMAT")
 OF_SITE = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
 ANSWER_S, SUBMIT_S, SHORT_S = 60.0, 120.0, 30.0
+WORD_S = 5.0  # without an answer, after which the user hears of it
 NUMBER = re.compile(r"(?:Submitted batch job )?(\d+)(?:;(\S+)| on cluster (\S+))?")
 UNSURE = ("timed out", "timeout", "communication")  # in what sbatch says although the job may have been accepted
 AT_ONCE = 500  # labels on one command line
@@ -94,7 +98,9 @@ def sbatch(script: Path, cluster: str = "") -> Accepted:
     own = {"LC_ALL": os.environ.get("LC_ALL", "")}  # the job gets our environment, and shall find the user's language
     own |= {"SLURM_CLUSTERS": cluster} if cluster else {}
     try:
-        done = call(["sbatch", "--parsable", script], timeout_s=SUBMIT_S, drop=DROP, keep=(*KEEP, *OF_SITE), add=own)
+        with _patience("sbatch", SUBMIT_S):
+            done = call(["sbatch", "--parsable", script], timeout_s=SUBMIT_S, drop=DROP, keep=(*KEEP, *OF_SITE),
+                        add=own)
     except OuterError as error:
         # Ended by us in mid-answer, it may have handed the job over before.
         raise SlurmError(str(error), unsure="did not end" in str(error), missing=error.missing) from None
@@ -128,6 +134,26 @@ def state_of(label: str) -> str:
     return done.text.strip().partition("\n")[0]
 
 
+def partitions(cluster: str = "") -> list[tuple[str, str]]:
+    """The partitions of a cluster, the default one with a `*`, each with what its nodes have beside processors.
+
+    Raises SlurmError.
+    """
+    done = _asked(["sinfo", "--noheader", *_on(cluster), "--format=%P|%G"], SHORT_S)
+    return [(name.strip(), gres.strip()) for name, bar, gres in
+            (line.partition("|") for line in done.text.splitlines()) if bar]
+
+
+def of_site(name: str) -> str:
+    """What the site has set for sbatch in the environment, "" if nothing."""
+    return os.environ.get(name, "") if name in OF_SITE else ""
+
+
+def wait_for(array: str, after: Sequence[str], cluster: str = "") -> None:
+    """Replace what the jobs of an array wait for; nothing if `after` is empty. Raises SlurmError."""
+    _asked(["scontrol", *_on(cluster), "update", f"jobid={array}", f"dependency={','.join(after)}"], ANSWER_S)
+
+
 def settings(cluster: str = "") -> list[str]:
     """The lines of the cluster's configuration; none if it does not say."""
     return _lines(["scontrol", *_on(cluster), "show", "config"])
@@ -154,12 +180,28 @@ def _on(cluster: str) -> list[str]:
 
 def _asked(command: Sequence[str], timeout_s: float) -> Completed:
     try:
-        done = call(command, timeout_s=timeout_s, drop=DROP, keep=KEEP)
+        with _patience(command[0], timeout_s):
+            done = call(command, timeout_s=timeout_s, drop=DROP, keep=KEEP)
     except OuterError as error:
         raise SlurmError(str(error), missing=error.missing) from None
     if not done.ok:
         raise SlurmError(_words(done))
     return done
+
+
+@contextmanager
+def _patience(name: str, most_s: float) -> Iterator[None]:
+    """Say that a command takes long, once it does."""
+    def say() -> None:
+        print(f"{name} has not answered for {WORD_S:g} s; it has {most_s:g} s", file=sys.stderr, flush=True)
+
+    timer = threading.Timer(WORD_S, say)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _words(done: Completed) -> str:

@@ -64,16 +64,23 @@ def record(root: Path, run_id: str, reason: str, attempts: int, holder: str = ""
 
     `attempts`: how many the run has had, the one that failed included. `holder`: who tried (default: `here()`).
     """
-    before = read(root, run_id)
-    count = before.count + 1 if before is not None and before.is_like(reason) else 1
-    made = StartFailure(reason=reason, holder=holder or here(), attempts=attempts, count=count,
-                        when=time.strftime("%Y-%m-%d %H:%M:%S %z"))
+    made = next_of(root, run_id, reason, attempts, holder)
     if (root / FROZEN).exists():  # nothing is ever written to it, this neither
         return made
     with suppress(OSError):
         (root / FOLDER).mkdir(parents=True, exist_ok=True)
         atomic.replace(_path(root, run_id), made.sealed(), atomic.nobody())
     return made
+
+
+def next_of(root: Path, run_id: str, reason: str, attempts: int, holder: str = "") -> StartFailure:
+    """The record that `record` would leave. A failure of the same holder is the one that is on record, if it is."""
+    before = read(root, run_id)
+    if before is not None and holder and before.holder == holder and before.attempts == attempts:
+        return before
+    count = before.count + 1 if before is not None and before.is_like(reason) else 1
+    return StartFailure(reason=reason, holder=holder or here(), attempts=attempts, count=count,
+                        when=time.strftime("%Y-%m-%d %H:%M:%S %z"))
 
 
 def read(root: Path, run_id: str) -> StartFailure | None:

@@ -24,6 +24,7 @@ from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
+from suite.launch.seen import failed_canaries
 from suite.store import attempt
 from suite.store.folder import checkpoints
 from suite.store.records import Beat
@@ -243,7 +244,7 @@ def test_a_canary_that_fails_keeps_the_others_from_starting(scenes: dict[str, Sc
         time.sleep(0.3)
     states = scene.store.states([run.run_id for run in scene.runs])
     assert Counter(state.name for state in states.values()) == {"failed": 1, "todo": 3}
-    failed = Submitted(scene.store).failed_canaries(states)
+    failed = failed_canaries(Submitted(scene.store), states)
     assert list(failed) == probe.runs and "a batch of 50 is more than 3" in failed[probe.runs[0]].detail
     assert max(state.attempts for state in states.values()) == 1
 

@@ -19,6 +19,7 @@ from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster, load, minutes
 from suite.launch.options import Options
 from suite.launch.queue import Queue, Submitted, epitaph
+from suite.launch.seen import seen
 from suite.store import attempt, provenance
 from suite.store.records import Beat, Origin
 from suite.store.store import Store
@@ -76,7 +77,7 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     ("cluster:\n  setup:\n    - a\n    - 3\n", ["lab.yaml:4: cluster.setup.1"]),
     ("cluster:\n  extra: {output: x}\n", ["lab.yaml:2: cluster.extra", "output cannot be used: it is set by the"]),
     ("cluster:\n  extra: {gpus-per-node: 3}\n", ["use the key gpus_per_job"]),
-    ("cluster:\n  time: 1\n", ["lab.yaml:1: signal_s, 90 s, leaves nothing of the time limit, 1 min"]),
+    ("cluster:\n  time: 1\n  signal_s: 90\n", ["lab.yaml:1: signal_s, 90 s, leaves nothing of the time limit, 1 min"]),
     ("time: 3\n", ["lab.yaml:1: time: unknown key", "below the key cluster:"]),
     ("cluster: [1]\n", ["lab.yaml:1: cluster", "must be a mapping"]),
 ])
@@ -99,6 +100,7 @@ def test_the_plan_shows_what_sbatch_would_get(cluster: Fake, grid_file: Path, tm
                                               monkeypatch: pytest.MonkeyPatch,
                                               capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SUITE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("suite.launch.nvidia.cuda_of_torch", lambda: 12)
     (tmp_path / "lab.yaml").write_text(LAB)
     assert main(["plan", str(grid_file), "--store", str(tmp_path / "the runs"), "--executor", "slurm", "--cluster",
                  str(tmp_path / "lab.yaml"), "--runs-per-job", "2", "--max-parallel", "8", "--extra", "nice=5"]) == 0
@@ -163,9 +165,9 @@ def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Pa
     slurm.launch(runs, Options(store.root), Quiet(), canaries=False)
     claimed_elsewhere(store.folder(runs[0].run_id), "100_0")
     cluster.set("silent", "slurm_load_jobs error: Socket timed out on send/recv operation")
-    seen = Submitted(store)
-    states, notes = seen.seen(store.states([run.run_id for run in runs]))
-    assert [state.name for state in states.values()] == ["claimed", "todo"]
+    found = seen(Submitted(store), store.states([run.run_id for run in runs]))
+    notes = found.notes
+    assert [state.name for state in found.states.values()] == ["claimed", "todo"]
     assert "whether job 100_0 lives is not known: slurm_load_jobs error: Socket timed out" in notes[runs[0].run_id]
     assert "not known" in notes[runs[1].run_id]
 
@@ -195,7 +197,8 @@ def test_the_status_names_the_canary_that_failed(cluster: Fake, grid_file: Path,
     capsys.readouterr()
     assert main(["status", *where]) == 0
     told = capsys.readouterr().out
-    assert f"the canary {probe.runs[0]} failed, and so the runs behind it were not started: ValueError" in told
+    assert (f"the canary {probe.runs[0]} (job 100_0) failed, and so the 2 runs behind it were not started: ValueError: "
+            "no such file; once that is mended, `retry` starts them") in told
     assert "2 todo" in told and len(main_batch.runs) == 3
 
 

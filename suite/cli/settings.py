@@ -1,0 +1,38 @@
+"""Whether the grids that are looked at were started with other settings, so that `status` shows none of those runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from suite.errors import UserError
+from suite.grid.model import Grid
+from suite.store import requests
+from suite.store.requests import Launch
+from suite.store.store import Store
+
+
+def remarks(grids: Sequence[Grid], store: Store) -> list[str]:
+    """A line for each grid that was started here, and never with the profile and settings that it has now."""
+    try:
+        launches = requests.all_of(store)
+    except UserError:  # `cancel` and `gc` say so
+        return []
+    told = []
+    for now in (requests.of_grid(grid) for grid in grids):
+        others = [launch for launch in launches if launch.origin == now.origin and launch.starts]
+        if others and not any(launch.question == now.question or launch.starts & now.runs.keys() for launch in others):
+            told.append(_told(now, others))
+    return told
+
+
+def _told(now: Launch, others: Sequence[Launch]) -> str:
+    known = "; ".join(dict.fromkeys(_words(launch, now.profile) or "none" for launch in others))
+    asked = _words(now, now.profile)
+    how = f"without {asked}" if asked and known == "none" else "with those"
+    return f"{now.grid} was started here with other settings ({known}): {how}, `status` shows those runs"
+
+
+def _words(launch: Launch, usual: str) -> str:
+    """The settings, with the profile if it is not the usual one."""
+    profile = [] if launch.profile == usual else [f"--profile {launch.profile}"]
+    return " ".join([*profile, *launch.sets])

@@ -1,0 +1,85 @@
+"""Jobs that ended before they began any of their runs: no memory to import, a setup line that fails, no Python.
+
+Nobody is left to say so, so whoever looks finds out: such a job has left the queue, has printed something, and none of
+its runs has an attempt since. `find` only looks; `note` leaves the records (`suite.store.start_failure`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+
+from suite.launch import batch
+from suite.launch.batch import Batch
+from suite.launch.queue import BEGINS, CANCELLED, NODE, TIME, WITHOUT_OWNER, Job, Submitted, ended_with, words_of
+from suite.store import attempt, start_failure
+from suite.store.start_failure import StartFailure
+from suite.store.state import RunState, State
+
+ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|cannot|failed|not found|denied", re.IGNORECASE)
+STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* ")  # of our own lines
+OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd): ")
+
+
+def find(submitted: Submitted, states: Mapping[str, RunState],
+         jobs: Mapping[str, Sequence[Job]] | None) -> dict[str, StartFailure]:
+    """The runs whose last job ended so, and the failure. `jobs`: those in the queue; without them nothing is known."""
+    found: dict[str, StartFailure] = {}
+    for run_id, state in states.items() if jobs is not None else ():
+        waits = state.name in WITHOUT_OWNER or (state.name == State.FAILED and not state.failed_for_good)
+        if not waits or run_id in (jobs or {}) or run_id not in submitted.newest:
+            continue
+        for one in submitted.together(run_id):
+            label = submitted.label(one, run_id)
+            reason = _reason(submitted, one, label, run_id, state) if label else ""
+            if reason:
+                found[run_id] = start_failure.next_of(submitted.store.root, run_id, reason, state.attempts,
+                                                      start_failure.here(label))
+    return found
+
+
+def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]] | None,
+         tell: Callable[[str], None]) -> None:
+    """Leave the records of such failures, and tell of them."""
+    alike: dict[tuple[str, str], int] = {}
+    for run_id, failure in find(submitted, states, jobs).items():
+        known = states[run_id].start
+        if known is None or known.holder != failure.holder:
+            start_failure.record(submitted.store.root, run_id, failure.reason, failure.attempts, failure.holder)
+            alike[failure.holder, failure.reason] = alike.get((failure.holder, failure.reason), 0) + 1
+    for (holder, reason), count in alike.items():
+        tell(f"{holder} ended before it began {'its run' if count == 1 else f'any of {count} runs'}: {reason}")
+
+
+def _reason(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> str:
+    """Why the job of this label did not begin its runs; "" if it did, or has not run, or was cancelled."""
+    lines = ended_with(submitted.log_of(label))
+    _, told = words_of(lines)
+    if not lines or (CANCELLED.search(told) and not NODE.search(told) and not TIME.search(told)):
+        return ""
+    ids = one.tasks[submitted.task_of[one.name, run_id]]
+    others = submitted.store.states(ids) if len(ids) > 1 else {run_id: state}
+    begun = any(_began(submitted, one, label, key, other) for key, other in others.items())
+    return "" if begun else words(lines)
+
+
+def _began(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> bool:
+    """Whether the job began this run, or somebody else has had it since."""
+    probed = one.kind == batch.Kind.MAIN and any(
+        other.kind == batch.Kind.CANARY and run_id in other.runs for other in submitted.together(run_id))
+    tenure = attempt.latest(submitted.store.folder(run_id)) if state.attempts else None
+    mine = tenure is not None and tenure.job == label
+    return mine or state.is_held or state.attempts > one.attempts.get(run_id, 0) + probed
+
+
+def words(lines: Sequence[str]) -> str:
+    """What the log of a job says of its end: SLURM's own word on memory or time, else the last line about an error; ""
+    if it began and says nothing of the kind."""
+    _, told = words_of(lines)
+    if told:
+        return told
+    begun = BEGINS in lines[0]
+    plain = [line for line in lines if line.strip() and not OF_SLURM.match(line)] or list(lines)
+    errors = [line for line in plain if ERROR.search(line)]
+    said = errors or ([] if begun else plain)
+    return " ".join(STAMP.sub("", said[-1]).split())[:300] if said else ""

@@ -1,0 +1,89 @@
+"""The GPUs of a partition, and whether the jobs ask for what they can use."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from suite.config.fields import CLASSICAL
+from suite.errors import UserError
+from suite.launch import nvidia, places, slurm_cli
+from suite.launch.cluster import Cluster
+from suite.launch.slurm_cli import SlurmError
+from suite.store.store import Store
+
+if TYPE_CHECKING:
+    from suite.grid.model import GridRun
+
+GRES = re.compile(r"\bgpu(?::[^:,()]+)?:(\d+)")
+NO_CUDA = "this torch is built without CUDA"
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """The cluster with its GPUs decided, the runs that stay on the processor, and lines for the user."""
+
+    cluster: Cluster
+    on_cpu: frozenset[str]
+    told: tuple[str, ...]
+
+
+def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, starts: bool) -> Fitted:
+    """Decide on GPUs where the user has not: one a job if the partition has any and a run can use it.
+
+    Raises UserError for GPUs or processors that would be idle or missing; where nothing `starts`, a torch that cannot
+    use them is a warning, since a plan may be made on a laptop.
+    """
+    at_home = {run.run_id for run in runs if run.config.model.name in CLASSICAL}
+    if cluster.gpus_per_job is not None:
+        _check(cluster, threads)
+        if not cluster.gpus or nvidia.cuda_of_torch() != 0:
+            return Fitted(cluster, frozenset(at_home), ())
+        if not starts:
+            return Fitted(cluster, frozenset(at_home), (f"warning: {NO_CUDA}; `run` with it would be refused",))
+        raise UserError(f"{NO_CUDA}, and the jobs would have it, too", "--gpus-per-job",
+                        "install a CUDA build of torch, as https://pytorch.org shows, or write --gpus-per-job 0")
+    began = {run.run_id for run in runs if (one := places.began_on(store, run.run_id)) is not None and one.on_cpu}
+    stay = at_home | began
+    count, told = _by_default(cluster, len(runs) - len(stay))
+    made = cluster.model_copy(update={"gpus_per_job": count})
+    _check(made, threads)
+    if count and stay:
+        told += f"; {len(stay)} runs stay on the processor, which they are for or began on"
+    return Fitted(made, frozenset(stay) if count else frozenset(), (told,) if told else ())
+
+
+def _by_default(cluster: Cluster, able: int) -> tuple[int, str]:
+    """GPUs of a job that nobody has asked for, and what to say of it."""
+    if not able:
+        return 0, ""
+    name = cluster.partition or slurm_cli.of_site("SBATCH_PARTITION")
+    try:
+        found = [(partition.rstrip("*"), partition.endswith("*"), sum(map(int, GRES.findall(gres))))
+                 for partition, gres in slurm_cli.partitions(slurm_cli.chosen_cluster(cluster.extra.get("clusters")))]
+    except SlurmError as error:
+        return 0, f"no GPU is asked for: whether the partition has any is not known ({error}); --gpus-per-job 1 asks"
+    ours = [gpus for one, default, gpus in found if (one in name.split(",") if name else default)]
+    if not any(ours):
+        return 0, ""
+    if nvidia.cuda_of_torch() == 0:
+        return 0, f"the partition has GPUs, and none is asked for: {NO_CUDA}"
+    return 1, "one GPU is asked for by each job, since the partition has some (--gpus-per-job 0 for the processor)"
+
+
+def _check(cluster: Cluster, threads: int) -> None:
+    """Raises UserError for what would be idle, or too small."""
+    size, gpus = cluster.runs_per_job, cluster.gpus
+    if gpus > size:
+        raise UserError(f"a run uses one GPU, and a job of {size} run{'s' if size > 1 else ''} would leave "
+                        f"{gpus - size} of {gpus} idle", "--gpus-per-job", f"write --gpus-per-job {size}, or "
+                        f"--runs-per-job {gpus}")
+    at_once = cluster.side_by_side * max(1, gpus)
+    if cluster.side_by_side > 1 and at_once > size:
+        raise UserError(f"{at_once} runs side by side, and a job has {size}", "--side-by-side",
+                        f"write --runs-per-job {at_once}, or fewer --side-by-side")
+    if cluster.cpus_per_job is not None and cluster.cpus_per_job < threads:
+        raise UserError(f"a run has {threads} threads, and a job {cluster.cpus_per_job} processors", "--cpus-per-job",
+                        f"write --cpus-per-job {cluster.needed(threads)}, or fewer --threads")

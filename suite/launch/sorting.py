@@ -1,0 +1,145 @@
+"""Which runs are to be submitted: those that no job and no owner has. On the way, the records are brought up to date
+with the queue."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from suite.errors import UserError
+from suite.launch import batch, canary, failed_starts
+from suite.launch.batch import Batch
+from suite.launch.cluster import Cluster
+from suite.launch.listener import Listener
+from suite.launch.options import Options
+from suite.launch.queue import Job, Submitted, epitaph
+from suite.plan.decision import Decision, wanted
+from suite.store import attempt
+from suite.store.folder import check_folder
+from suite.store.state import RunState, State
+from suite.store.store import Store
+
+if TYPE_CHECKING:
+    from suite.grid.model import GridRun
+
+STILL_S = 6.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
+
+
+@dataclass
+class Sorted:
+    """Runs that are to be submitted; kinds that have a canary in the queue, and the label of its job."""
+
+    fresh: list[GridRun] = field(default_factory=list)
+    covered: dict[canary.Kind, str] = field(default_factory=dict)
+
+
+def sort_out(runs: Sequence[GridRun], submitted: Submitted, options: Options, cluster: Cluster,
+             listener: Listener) -> Sorted:
+    """Which of the runs are to be submitted. Raises UserError if the queue cannot be read."""
+    store = submitted.store
+    states = store.states([run.run_id for run in runs])
+    jobs = submitted.jobs(states)
+    if jobs is None:
+        raise UserError(f"the queue cannot be read: {submitted.queue.fault}", "squeue",
+                        "nothing was submitted; start again when SLURM answers")
+    unseen = _look_at(submitted, states, jobs, listener)
+    states = store.states([run.run_id for run in runs])
+    found, counts = Sorted(), Counter[str]()
+    for run in runs:
+        check_folder(store.folder(run.run_id))
+        mine = jobs.get(run.run_id, ())
+        decision = wanted(states[run.run_id], run.config.train.epochs, options.selection)
+        probe = next((job for job in mine if submitted.batches[job.batch].kind == batch.Kind.CANARY), None)
+        if run.run_id in unseen or (not mine and decision == Decision.WAIT):
+            counts["others"] += 1
+        elif mine and any(submitted.batches[job.batch].kind == batch.Kind.MAIN for job in mine):
+            counts["queued"] += 1
+        elif mine or decision == Decision.START:
+            found.fresh.append(run)
+            found.covered |= {canary.kind(run.config): probe.label} if probe else {}
+    if counts["queued"]:
+        listener.told(f"{counts['queued']} runs are in the queue already")
+    if counts["others"]:
+        listener.told(f"{counts['others']} runs are left to their owners, who are at work on them")
+    for line in other_options(submitted, jobs, cluster):
+        listener.told(line)
+    return found
+
+
+def other_options(submitted: Submitted, jobs: Mapping[str, Sequence[Job]], cluster: Cluster) -> list[str]:
+    """Runs that wait in jobs which were asked for with other options than these."""
+    counts: Counter[tuple[str, str]] = Counter()
+    for mine in jobs.values():
+        waiting = [job for job in mine if job.state == "PENDING"]
+        if waiting and (told := _differences(submitted.batches[waiting[-1].batch], cluster)) is not None:
+            counts[told] += 1
+    return [f"{count} runs are queued with {before}; `cancel` them, then `retry`, to use {now}"
+            for (before, now), count in counts.items()]
+
+
+def _differences(one: Batch, cluster: Cluster) -> tuple[str, str] | None:
+    if not one.when:  # a batch of an older release does not say what it was asked for
+        return None
+    now = cluster.asked
+    keys = [key for key in sorted({*one.asked, *now}) if one.asked.get(key) != now.get(key)]
+    return (_words(one.asked, keys), _words(now, keys)) if keys else None
+
+
+def _words(asked: Mapping[str, Any], keys: Sequence[str]) -> str:
+    return ", ".join(f"--{key.replace('_', '-')} {_plain(asked[key])}" if key in asked
+                     else f"no --{key.replace('_', '-')}" for key in keys)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ",".join(f"{key}={one}" for key, one in value.items())
+    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _look_at(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]],
+             listener: Listener) -> set[str]:
+    """Bring the records up to date with the queue. Returns the runs of jobs that it has not shown yet."""
+    there = {job.batch: job.label for some in jobs.values() for job in some}
+    _find_interrupted(submitted, states, there, listener)
+    for name in there:
+        batch.note_seen(submitted.store.root, name)
+    unseen = submitted.unseen(states, jobs)
+    for told in sorted(set(unseen.values())):
+        listener.told(f"{told}; start again in a few minutes")
+    _bury(submitted, states, jobs)
+    failed_starts.note(submitted, states, jobs, listener.told)
+    return set(unseen)
+
+
+def _find_interrupted(submitted: Submitted, states: Mapping[str, RunState], there: Mapping[str, str],
+                      listener: Listener) -> None:
+    """Finish the records of submissions that were interrupted: what is in the queue belongs to them."""
+    for name in dict.fromkeys(name for run_id in states for name in submitted.of_run.get(run_id, ())):
+        if submitted.record(name) is None:
+            number = there.get(name, "").partition("_")[0]
+            batch.settle(submitted.store.root, name, number, submitted.batches[name].cluster)
+            if number:
+                listener.told(f"job {number} belongs to a submission that was interrupted; it is kept")
+
+
+def _bury(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Any]) -> None:
+    """Say how runs ended whose job has left the queue without a word."""
+    gone = {run_id: label for run_id, state in states.items() if state.name in (State.CLAIMED, State.LOST)
+            and run_id not in jobs and (label := submitted.holder(run_id))}
+    before = {run_id: _beats(submitted.store, run_id) for run_id in gone}
+    if gone:
+        time.sleep(STILL_S)
+    for run_id, label in gone.items():
+        if _beats(submitted.store, run_id) != before[run_id]:
+            continue  # it lives, whatever the queue says
+        reason, words = epitaph(submitted.log_of(label))
+        attempt.end_for_job(submitted.store.folder(run_id), label, State.FAILED, reason,
+                            f"job {label} left the queue without a word{': ' if words else ''}{words}")
+
+
+def _beats(store: Store, run_id: str) -> attempt.Pulse | None:
+    tenure = attempt.latest(store.folder(run_id))
+    return tenure.pulse if tenure else None

@@ -1,0 +1,56 @@
+"""Jobs in the queue that will never start, by the reason that squeue gives, and what to do about each."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stuck:
+    """`why` a job does not start, and what to `do`. `for_good`: time alone does not change that."""
+
+    why: str
+    do: str
+    for_good: bool = True
+
+    @property
+    def told(self) -> str:
+        """For a reader, after the job's name."""
+        return f"will not start{'' if self.for_good else ' yet'}: {self.why}; {self.do}"
+
+
+AGAIN = "`cancel` it, then `retry --reason cancelled`"
+KNOWN = [(re.compile(pattern), stuck) for pattern, stuck in (
+    (r"PartitionTimeLimit", Stuck("its time limit is more than its partition allows",
+                                  f"{AGAIN} with a shorter --time, or another --partition")),
+    (r"PartitionNodeLimit|PartitionConfig|BadConstraints", Stuck(
+        "its partition has no node that it fits on", f"{AGAIN} with another --partition, or ask for less")),
+    (r"PartitionInactive", Stuck("its partition is switched off", f"{AGAIN} with another --partition")),
+    (r"JobHeldAdmin", Stuck("the administrators hold it", "ask them")),
+    (r"JobHeldUser", Stuck("you hold it", "`scontrol release` lets it start")),
+    (r"(?i)launch.failed.requeued.held", Stuck(
+        "its node could not start it, and SLURM holds it", "look at the node, then `scontrol release` it")),
+    (r"(?i)(job )?requeued (in )?held( state)?|JobHoldMaxRequeue", Stuck("it was requeued too often, and SLURM holds "
+                                                                       "it", "`scontrol release` lets it start")),
+    (r"DependencyNeverSatisfied", Stuck("the job that it waits for has failed", "see what is said of its canary; "
+                                        "`cancel` takes it out of the queue")),
+    (r"Invalid(Account|QOS)|AccountNotAllowed|QOSNotAllowed", Stuck(
+        "its account or quality of service is not allowed there", f"{AGAIN} with another --account or --extra qos=")),
+    (r"(Assoc|QOS)Grp\w*(Minutes|Wall)", Stuck("the account has used up the time that it may use",
+                                               f"ask for more, or {AGAIN} with another --account")),
+    (r"(Assoc|QOS)(Max|Min)\w*PerJob|(Assoc|QOS)MaxWall", Stuck(
+        "it asks for more than the account may give to a job", f"{AGAIN} and ask for less, or use another --account")),
+    (r"(Assoc|QOS)(Grp|Max)", Stuck("the account is at its limit", "it starts when others of the account end, if the "
+                                    "limit is not below what it asks for", for_good=False)),
+)]
+
+
+def stuck(state: str, reason: str) -> Stuck | None:
+    """Why a job that waits with this reason will not start; None if it may."""
+    if state not in ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT"):
+        return None
+    found = next((one for pattern, one in KNOWN if pattern.match(reason)), None)
+    if found is None and state != "PENDING":
+        return Stuck("SLURM holds it", "`scontrol release` lets it start")
+    return found

@@ -1,0 +1,60 @@
+"""One submission at a time for a store: whoever is about to call sbatch claims it first, so that two starts at the same
+second do not submit the same runs twice. The claim is an attempt (`suite.store.attempt`) in `<store>/slurm/submission`.
+It is taken over when its owner is gone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+
+from suite.errors import UserError
+from suite.job.stop import Stop
+from suite.launch import batch
+from suite.launch.listener import Listener
+from suite.store import attempt
+from suite.store.attempt import Attempt
+from suite.store.records import Beat
+from suite.store.state import State
+from suite.store.store import Store
+
+LOOK_S = 0.5
+PATIENCE_S = 300.0  # longer than any call between two beats
+
+
+class Turnstile:
+    """A claim on the submissions of a store. `pass_` before each call of sbatch."""
+
+    def __init__(self, own: Attempt) -> None:
+        self._own = own
+
+    def pass_(self) -> None:
+        """Show that we are at work. Raises UserError if another start has taken over, since we seemed to be gone."""
+        try:
+            self._own.beat(Beat())
+        except attempt.Overtaken:
+            raise UserError("another start has taken over this submission, since this one stood still for so long",
+                            "--executor slurm", "see `status`, and start again; nothing is submitted twice") from None
+
+
+@contextmanager
+def turnstile(store: Store, listener: Listener, stop: Stop) -> Iterator[Turnstile]:
+    """Wait for our turn to submit, and have it. Raises KeyboardInterrupt if asked to stop meanwhile; OSError."""
+    folder = store.root / batch.FOLDER / "submission"
+    folder.mkdir(parents=True, exist_ok=True)
+    watch = attempt.Watch(PATIENCE_S)
+    still, waits = None, ""
+    while (own := attempt.claim(folder, still)) is None:
+        tenure = attempt.latest(folder)
+        still = watch.still(str(folder), tenure) if tenure else None
+        if tenure and waits != tenure.holder:
+            waits = tenure.holder
+            listener.told(f"{waits} is submitting runs of this store; this start waits until it has")
+        stop.sleep(LOOK_S)
+        if stop.asked:
+            raise KeyboardInterrupt
+    try:
+        yield Turnstile(own)
+    finally:
+        with suppress(attempt.Overtaken, OSError):
+            own.end(State.DONE)
