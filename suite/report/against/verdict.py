@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from suite.report.tables.results import Results
 
 MARGIN = MARGINS | {"parameters": 500.0}  # in the printed unit; of parameters, what rounding hides
+OTHER_PROTOCOL = "its models have another size or training"
 NOT_PRINTED = {"missing": "lost in the source text", "absent": "the paper has a dash here"}
 CAREFUL = {"ocr": "its reading was rebuilt from garbled text", "suspicious": "it is printed, but odd",
            "unsigned": "it is printed without a sign"}
@@ -50,8 +51,10 @@ def judged_table(placed: Placed, grid: Grid, results: Results, published: Publis
                    for table in (name, *placed.layout.also)]
         if cell.state == "published":
             return cell
+        other = placed.layout.other_protocol
         return replace(cell, judged=tuple(one for number in numbers if number is not None
-                                          for one in judge(cell, head, number, published, grid, parts, spreads)))
+                                          for one in judge(cell, head, number, published, grid, parts, spreads,
+                                                           OTHER_PROTOCOL if number.table in other else "")))
 
     spreads = Spreads(table, grid)
     made = []
@@ -83,15 +86,15 @@ def judged_settings(placed: PlacedSettings, grid: Grid, published: Published) ->
 
 
 def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Grid,
-          parts: Sequence[Cell] = (), spreads: Spreads | None = None) -> tuple[Judged, ...]:
+          parts: Sequence[Cell] = (), spreads: Spreads | None = None, barred: str = "") -> tuple[Judged, ...]:
     """The cell against that number, and against each other one that the paper prints for the same configuration.
 
     An average is made of `parts`: what keeps one of them from being compared keeps the average. `spreads`: of the table
-    that the cell is in; without, the cell is judged by its own.
+    that the cell is in; without, the cell is judged by its own. `barred`: why the number is not for comparison, or ''.
     """
     ids = {run_id for part in parts or [cell] for run_id in part.run_ids}
     runs = [run for run in grid.runs if run.run_id in ids]
-    why = incomparable(runs, grid, number.table) or _other_split(head.metric, number)
+    why = barred or incomparable(runs, grid, number.table) or _other_split(head.metric, number)
     remark = "; ".join(remarks(runs, grid))
     numbers = (number,) if cell.base else published.same(number)
     spread = (spreads or Spreads()).of(cell)
