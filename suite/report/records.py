@@ -14,7 +14,8 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-LATER = ("over_examples", "over_examples_df", "for_such_examples")  # fields that earlier releases did not write
+# Fields that earlier releases did not write: without a value they are left out.
+LATER = ("over_examples", "over_examples_df", "for_such_examples", "so_far", "p_from_best", "near_best")
 SEEDS = ("seeds", "added")
 MORE = ConfigDict(extra="allow")
 
@@ -188,4 +189,4 @@ def _plain(record: object) -> dict[str, object]:
     In a manifest these are `seeds` and `added`, left out if there are none.
     """
     return {name: value for name, value in vars(record).items()
-            if not (name in LATER and value is None or isinstance(record, Manifest) and name in SEEDS and not value)}
+            if not (name in LATER and value in (None, False) or isinstance(record, Manifest) and name in SEEDS and not value)}

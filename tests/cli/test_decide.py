@@ -205,7 +205,7 @@ def test_a_grid_with_gaps_in_its_seeds_goes_on_after_the_largest(faked: Faked) -
     for _ in range(2):
         look = next_look(grid, faked.store)
         asked.append(look.wanted)
-        faked.launch(SimpleNamespace(todo=look.wanted), [], None, None)
+        faked.launch(SimpleNamespace(todo=look.wanted), [], None, None, None)
     assert {run.config.seed for run in asked[0]} == {0, 5, 7}
     assert {run.config.seed for run in asked[1]} == {0, 5, 7, 8}
 

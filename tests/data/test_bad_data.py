@@ -16,7 +16,7 @@ from PIL import Image
 
 from datasets import Features
 from suite.config.run_config import RunConfig
-from suite.data import cards
+from suite.data import cards, parquet
 from suite.data.prepared import load
 from suite.data.tasks import TASKS
 from suite.errors import UserError
@@ -65,7 +65,7 @@ class TestBadFiles:
         table = pq.read_table(make_samples.SAMPLES / f"{name}-test.parquet").slice(0, 30)
         columns = table.to_pydict()
         change(columns)
-        self.replace(name, make_samples.parquet_bytes(columns, Features.from_arrow_schema(table.schema)))
+        self.replace(name, parquet.content(columns, Features.from_arrow_schema(table.schema)))
 
     def test_environment_variable_not_set(self) -> None:
         self.patch.delenv("SUITE_DATA", raising=False)

@@ -19,6 +19,7 @@ from suite.grid.expand import load_grid
 from suite.job.job import run
 from suite.report.places import SOURCES
 from suite.report.report import write_report
+from suite.store.state import Reason
 from suite.store.store import Store
 
 OUT = ("../evil", "/evil", "..", "a/../../evil", "a/b", "evil\n", "")
@@ -68,7 +69,7 @@ def test_names_in_layouts_and_claims_lead_nowhere(tmp_path: Path, name: str) -> 
 
 @pytest.mark.parametrize(("old", "new", "where"), [
     ("name: cifar10", "name: ../cifar10", "name"), ("  sample:", "  ../sample:", "variants"),
-    ("path: datasets/", "path: ../datasets/", "path")])
+    ("path: [datasets/", "path: [../datasets/", "path")])
 def test_names_in_cards_lead_nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: str, new: str,
                                      where: str) -> None:
     shutil.copytree(cards.CARDS, tmp_path / "datasets", ignore=shutil.ignore_patterns("samples"))
@@ -136,7 +137,8 @@ def test_whatever_stands_in_a_run_s_files_there_is_no_traceback(tmp_path: Path, 
         assert "secret" not in state.detail
         store.rows(RUN.run_id) if what != "a folder" else None
         after = run(folder, OFTEN, training())
-        assert after.name == "done" or (after.name in ("failed", "claimed") and after.detail), (what, after)
+        faulty = after.name in ("failed", "claimed") or after.reason is Reason.START
+        assert after.name == "done" or (faulty and after.detail), (what, after)
         if after.name == "done":
             assert scores(store.rows(RUN.run_id)) == ROWS
         if what == "a link":

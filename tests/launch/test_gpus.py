@@ -92,6 +92,7 @@ def test_a_machine_without_gpus_uses_its_processor(tmp_path: Path, monkeypatch: 
 
 
 def test_gpus_that_are_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(UserError, match="there is no GPU here"):
         gpus.named((0,))
