@@ -97,7 +97,9 @@ def test_the_numbers_of_other_papers_find_their_rows(name: str) -> None:
     assert isinstance(layout, Layout)
     assert [layout.published, *layout.also] == TABLES[name]
     assert set(layout.other_protocol) == set(layout.also)  # S4D's large models, and other papers'
-    rows = {row for group in layout.rows.groups for row in group.rows or ()}
+    listed = [row for group in layout.rows.groups for row in group.rows or ()]
+    rows = set(listed)
+    assert len(listed) == len(rows)  # a row that is listed twice would count twice in the variance of its column
     for table in TABLES[name]:
         found = {(row, column.label) for row in rows for column in layout.columns
                  if (number := published.find(table, row, column.label)) is not None and number.mean is not None}
