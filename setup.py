@@ -15,6 +15,7 @@ PATTERNS = {  # what goes along; the samples of CIFAR-10 and IMDB have no formal
     "datasets": ["*.yaml", "LICENSES.md", "samples/speech_commands-*.parquet", "samples/bidmc-*.parquet"],
     "grids": ["*.yaml", "schema.json", "AMBIGUITIES.md", "_base/*.yaml", "_profiles/*.yaml"],
     "reports": ["claims.yaml", "published/*.yaml", "tables/*.yaml", "templates/*"],
+    "examples": ["README.md", "*.py", "grids/*.yaml", "reports/tables/*.yaml"],
     "study": ["README.md", "my_methods.py", "grids/*.yaml", "reports/*.yaml", "reports/*/*.yaml"],
 }
 

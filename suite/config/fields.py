@@ -6,12 +6,14 @@ declares, with `Legacy(value)`, what runs did before it existed, and is left out
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema
 
+from suite.data.card import ADDED
 from suite.data.tasks import TASKS
 from suite.files.atomic import canonical
 from suite.files.yaml_model import NAME
@@ -65,7 +67,7 @@ class Group(BaseModel):
     def price_key(self) -> str:
         """JSON of the fields that can change what an epoch costs."""
         values = self.model_dump(mode="json")  # a run without arguments is known by its shape without these fields
-        known = without_legacy(self)
+        known = json.loads(self.canonical)
         return canonical({k: v for k, v in values.items() if k not in self.same_price and v != {}
                           and (k not in self.priced_later or k in known)})
 
@@ -212,6 +214,7 @@ class Data(Group):
 
     model_config = ConfigDict(extra="allow")
     same_price = frozenset({"name_source"})
+    priced_later = ADDED
     name: Name = Field(description="card in datasets/; default: the task's")
     variant: Name = Field("original", description="form of the data: original, jpeg, cut, generated, subset, sample, …")
     preparation: Annotated[Int, Field(ge=1)] = Field(1, description="version of the preparation; from the card")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from suite.config import ssm_rules
 from suite.config.fields import CLASSICAL, Bench
@@ -56,6 +57,15 @@ def _without_effect(c: RunConfig) -> Iterator[Rule]:
 
 def _modified(c: RunConfig) -> bool:
     return c.ssm.imag_random or c.ssm.real_random
+
+
+def _option(c: RunConfig, name: str) -> Any:
+    """The value of an option of the data set; 0 if it has no such option."""
+    return c.data.options.get(name, 0)
+
+
+def _is_padded(c: RunConfig) -> bool:
+    return _option(c, "pad_form") in ("rows", "pixels")
 
 
 def _at_other_rates(c: RunConfig) -> bool:
@@ -136,6 +146,31 @@ RULES = (
          broken=lambda c: c.task == "sc_ar" and c.model.bidirectional),
     Rule(("data.name", "task"), "the data set's card does not name this task", mistake=True,
          broken=lambda c: c.task != "none" and c.task not in cards.load(c.data.name).tasks),
+    Rule(("data.pad_form", "model.decoder"), "the mean over time sees the image, as if no noise came after it: an "
+         "image that is padded needs model.decoder: last", mistake=True,
+         broken=lambda c: _is_padded(c) and c.model.decoder == "pool"),
+    Rule(("data.pad_form", "model.bidirectional"), "a kernel that looks ahead carries the noise back: an image that is "
+         "padded needs model.bidirectional: false", mistake=True,
+         broken=lambda c: _is_padded(c) and c.model.bidirectional),
+    Rule(("data.pad_steps", "data.pad_form"), "the steps and the law of noise are for images that are padded: write "
+         "data.pad_form: rows, or pixels", mistake=True,
+         broken=lambda c: not _is_padded(c) and (_option(c, "pad_steps") > 0 or _option(c, "pad_noise") == "uniform")),
+    Rule(("data.permute_seed", "data.permute"), "data.permute_seed needs data.permute: true", mistake=True,
+         broken=lambda c: not _option(c, "permute") and _option(c, "permute_seed") > 0),
+    Rule(("data.pad_form", "data.permute"), "permuted pixels are no rows: write data.pad_form: pixels", mistake=True,
+         broken=lambda c: bool(_option(c, "permute")) and _option(c, "pad_form") == "rows"),
+    Rule(("data.length", "data.delay"), "the sequence is too short for its delay: data.length must be more than "
+         "data.delay", mistake=True,
+         broken=lambda c: c.data.name == "delay" and _option(c, "length") <= _option(c, "delay")),
+    Rule(("data.length", "data.pairs"), "the sequence is too short for its pairs: data.length must be at least "
+         "2 data.pairs + 1", mistake=True,
+         broken=lambda c: c.data.name == "mqar1" and _option(c, "length") < 2 * _option(c, "pairs") + 1),
+    Rule(("data.vocabulary", "data.pairs"), "data.vocabulary must be even, and have more keys than data.pairs: at "
+         "least 2 data.pairs + 2", mistake=True, broken=lambda c: c.data.name == "mqar1"
+         and (_option(c, "vocabulary") % 2 == 1 or _option(c, "vocabulary") < 2 * _option(c, "pairs") + 2)),
+    Rule(("data.length", "data.marked"), "the sequence is too short for its symbols: data.length must be more than "
+         "data.marked", mistake=True,
+         broken=lambda c: c.data.name == "selcopy" and _option(c, "length") <= _option(c, "marked")),
     Rule(("train.buckets", "task"), "buckets are for tokens: the sequences of this task are all of one length",
          mistake=True,
          broken=lambda c: c.train.buckets > 0 and c.task != "none" and cards.task(c.task).inputs == "values"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 import numpy as np
 
+from suite.data.padding import Padding
 from suite.data.prepared_types import Facts, Prepared
 from suite.data.tasks import Task
 from suite.errors import UserError
@@ -47,7 +49,9 @@ def check(made: Prepared, place: str) -> None:
         raise UserError(f"no array {', '.join(lacking)}; there are {', '.join(sorted(arrays)) or 'none'}", place, FORM)
     if inputs == "documents":
         _texts(arrays, facts, place)
-    _statistics(arrays, facts, place)
+    padding = Padding.of(arrays)
+    stored = facts if padding is None else replace(facts, length=facts.length - padding.steps)
+    _statistics(arrays, stored, place)
     for split in SPLITS:
         where = f"{place}, {split}"
         x, y = arrays[f"{split}/{inputs}"], arrays[f"{split}/y"]
@@ -55,7 +59,7 @@ def check(made: Prepared, place: str) -> None:
             raise UserError(f"{len(x)} rows of {inputs} and {len(y)} of y", where, "both need as many, at least one")
         _targets(y, facts.classes, where)
         if inputs == "x":
-            _values(x, facts, where)
+            _values(x, stored, where)
         else:
             _documents(x, arrays["starts"], facts.length, where)
 

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 # Steps of a sequence with the default options. Of texts, what the longest of a batch has, which the others are padded
 # to: a tenth of the reviews have 2,600 characters or more.
-LENGTHS = {"cifar10": 1024, "speech_commands": 16000, "bidmc": 4000, "listops": 2000, "imdb": 4096, "aan": 4000}
+LENGTHS = {"cifar10": 1024, "speech_commands": 16000, "bidmc": 4000, "listops": 2000, "imdb": 4096, "aan": 4000,
+           "delay": 4000, "mqar1": 512, "selcopy": 4096}
 SHORTER = {("speech_commands", "sc17-2khz"): 2000, ("bidmc", "sample"): 1000}
 PIXELS = {"pathfinder": 32, "pathx": 128}  # a side
 REVIEWS = 3500  # characters, of the longest in a batch
+NOISE = {"none": 0, "rows": 968, "pixels": 1024}  # steps behind a padded image, in the original tasks
 HEADER = 128  # bytes of a .npy file before its values
 GUESS = {"train": 10_000, "val": 1000, "test": 1000}  # of a set of the user's own that is not prepared yet
 
@@ -69,7 +71,15 @@ def _length(name: str, variant: str, task: str, options: Mapping[str, Any]) -> i
     length = min(length, options.get("max_length", length))
     if name in ("imdb", "aan") and (name, variant) != ("aan", "original"):
         length = min(length, REVIEWS)
-    return -(-length // (options.get("decimate", 1) * options.get("pool", 1) ** 2))
+    length = options.get("length", length)  # of what is generated
+    length = -(-length // (options.get("decimate", 1) * options.get("pool", 1) ** 2))
+    rows = options.get("pad_form") == "rows"
+    return (round(length**0.5) if rows else length) + noise_steps(options)
+
+
+def noise_steps(options: Mapping[str, Any]) -> int:
+    """Steps of noise behind each example (`suite.data.padding`) that the options of a card ask for."""
+    return int(options.get("pad_steps") or NOISE[options.get("pad_form", "none")])
 
 
 def _of_arrays(data: Choice, task: str) -> Extent:

@@ -26,6 +26,9 @@ FAMILIES = {
     "imdb": "suite.data.text",
     "aan": "suite.data.retrieval",
     "pathfinder": "suite.data.pathfinder",
+    "delay": "suite.data.delay",
+    "mqar1": "suite.data.recall",
+    "selcopy": "suite.data.copying",
 }
 
 

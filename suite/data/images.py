@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from suite.data import cifar_binary, splits
+from suite.data import cifar_binary, padding, splits
+from suite.data.extent import noise_steps
 from suite.data.prepared_types import Facts, Prepared
 from suite.data.progress_bar import track
 from suite.data.source import Source
@@ -23,8 +24,9 @@ VALIDATION = 5000
 def prepare(source: Source, view: str) -> Prepared:
     """Images as (n, (32/pool)^2, 3 or 1) sums of pool^2 bytes, normalised by the statistics of raw pixels.
 
-    Options: `pool`, `train_count`. A variant without a validation file has 5,000 training images drawn for it, by
-    PyTorch's permutation with seed 42. Raises UserError for images of another size or mode.
+    Options: `pool`, `train_count`, and those of `suite.data.padding.arranged`. A variant without a validation file has
+    5,000 training images drawn for it, by PyTorch's permutation with seed 42. Raises UserError for images of another
+    size or mode.
     """
     pool = source.options["pool"]
     files, labels = images_and_labels(source)
@@ -35,7 +37,8 @@ def prepare(source: Source, view: str) -> Prepared:
     for split, (file, rows) in divide(labels, source.options["train_count"], classes).items():
         arrays[f"{split}/x"] = decode(files[file], rows, view, pool, f"{source.place}, {file}")
         arrays[f"{split}/y"] = labels[file][rows]
-    return Prepared(Facts(length=(SIZE // pool) ** 2, channels=mean.size, classes=classes), arrays)
+    made = Prepared(Facts(length=(SIZE // pool) ** 2, channels=mean.size, classes=classes), arrays)
+    return padding.arranged(made, source.options, noise_steps(source.options))
 
 
 def images_and_labels(source: Source) -> tuple[Mapping[str, Any], Mapping[str, np.ndarray]]:

@@ -109,5 +109,7 @@ def _to_prepare(card: Variant, configs: Iterable[lacking.Config]) -> Iterator[in
 
 def _is_prepared(data: Choice, view: str, options: Mapping[str, Any]) -> bool:
     """Whether the cache has arrays that were made so, of whichever source. Reads their descriptions only."""
-    return any(meta["key"].get("view") == view and all(meta["key"].get(k) == v for k, v in options.items())
+    legacy = cards.legacy(data.name, data.variant)  # those that were added later may not be in the description
+    return any(meta["key"].get("view") == view
+               and all(meta["key"].get(k, legacy.get(k)) == v for k, v in options.items())
                for meta in prepared(data.name, data.variant))

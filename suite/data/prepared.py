@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from suite.data import cache, download, lacking
+from suite.data.padding import Padding
 from suite.data.source import Source
 from suite.data.wanted import Choice, wanted
 from suite.errors import UserError, nearest
@@ -59,8 +60,10 @@ class TaskData:
         lengths = np.asarray(self.arrays["starts"][documents + 1]) - self.arrays["starts"][documents]
         return lengths.reshape(len(lengths), -1).max(axis=1).astype(np.int64)
 
-    def batch(self, split: str, indices: np.ndarray, rate: int = 1) -> Batch:
+    def batch(self, split: str, indices: np.ndarray, rate: int = 1, epoch: int = 0) -> Batch:
         """The examples at `indices`; of values every `rate`-th sample, from the first on.
+
+        `epoch`: of training, in which examples that are padded with noise have noise of their own.
 
         Raises UserError where tokens are asked for at another rate.
         """
@@ -68,7 +71,7 @@ class TaskData:
 
         y = torch.from_numpy(np.asarray(self.arrays[f"{split}/y"][indices]))
         if "tokens" not in self.arrays:
-            return Batch(torch.from_numpy(values(self.arrays, split, indices, rate)), y)
+            return Batch(torch.from_numpy(values(self.arrays, split, indices, rate, epoch)), y)
         if rate != 1:
             raise UserError(f"the tokens of {self.task} have no sampling rate to change", "train.evaluate")
         x, lengths = tokens(self.arrays, split, indices)
@@ -87,14 +90,18 @@ def bucketed(order: np.ndarray, lengths: np.ndarray, size: int, batches: int, rn
     return ordered.reshape(-1, size)[rng.permutation(len(whole) // size)].ravel()
 
 
-def values(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray, rate: int) -> np.ndarray:
+def values(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray, rate: int,
+           epoch: int = 0) -> np.ndarray:
     """Normalised values (B, L/rate, channels) float32. Statistics are those of rate 1."""
+    padding = Padding.of(arrays)
+    if padding is not None and rate != 1:
+        raise UserError("a sequence that is padded with noise has no other sampling rate", "train.evaluate")
     x = np.ascontiguousarray(np.asarray(arrays[f"{split}/x"])[indices][:, ::rate], np.float32)
     if "offset" in arrays:
         flat = x.reshape(len(x), -1)  # a view; NumPy is ten times as slow where the last axis is as short as channels
         for name, change in (("offset", np.subtract), ("scale", np.multiply)):
             change(flat, np.broadcast_to(arrays[name][::rate], x.shape[1:]).reshape(-1), out=flat)
-    return x
+    return x if padding is None else padding.added(x, split, indices, epoch)
 
 
 def tokens(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -24,7 +24,8 @@ class Prepared:
     """Facts and arrays of one task. `{split}` is train, val and test; `{split}/y` is (n,) int64 or float32.
 
     Values: `{split}/x` (n, L, channels) of any number type; the model sees (x - offset) * scale where the arrays
-    `offset` and `scale`, each (L or 1, channels) float32, are given, else x.
+    `offset` and `scale`, each (L or 1, channels) float32, are given, else x. With an array `padding`, L of these is
+    shorter than `Facts.length` by the steps of noise that each batch gets (`suite.data.padding`).
     Tokens: `tokens`, all documents end to end, and `starts` (documents + 1,), where each begins and the last ends;
     `{split}/documents` (n,) names the document of each example, or (n, 2) those of a pair.
     """

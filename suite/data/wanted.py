@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, Protocol
 
 from suite.data import cache, cards, checks, stamps
+from suite.data.card import ADDED
 from suite.data.families import Family, family
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source
@@ -59,8 +60,14 @@ class Wanted:
         """All that decides what the arrays are. Raises UserError where a user's own file is missing."""
         card = self.source.card
         key = {"name": self.source.name, "variant": self.source.variant, "preparation": card.preparation,
-               **self.source.options, "view": self.view, "files": stamps.contents(self.source)}
+               **self._options, "view": self.view, "files": stamps.contents(self.source)}
         return key | ({"hub": card.hub.model_dump()} if card.hub else {}) | ({"own": self.own} if self.own else {})
+
+    @property
+    def _options(self) -> dict[str, Any]:
+        """The options, without those that were added later and have no effect: what is prepared stays as it was."""
+        legacy = cards.legacy(self.source.name, self.source.variant)
+        return {k: v for k, v in self.source.options.items() if k not in ADDED or v != legacy.get(k)}
 
     def make(self) -> Prepared:
         """Prepare the arrays. Raises UserError, also for what the family raises and for arrays that nothing can use."""

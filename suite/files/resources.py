@@ -1,4 +1,4 @@
-"""The suite's own files beside its code: cards of data sets, grids, sources of reports, a study to begin with.
+"""The suite's own files beside its code: cards of data sets, grids, sources of reports, examples, a first study.
 
 They are the top-level folders of a clone. A wheel carries a copy in `suite/_data`, which `setup.py` makes.
 """
@@ -16,7 +16,7 @@ PREFIX = "suite:"  # before the name of a grid of the suite, wherever a path of 
 
 
 def root() -> Path:
-    """The folder that holds datasets/, grids/, reports/ and study/: the clone, or a folder of the installed package."""
+    """The folder that holds datasets/, examples/, grids/, …: the clone, or a folder of the installed package."""
     return IN_WHEEL if is_installed() else PACKAGE.parent
 
 
@@ -25,7 +25,7 @@ def is_installed() -> bool:
     return IN_WHEEL.is_dir()
 
 
-def folder(name: Literal["datasets", "grids", "reports", "study"]) -> Path:
+def folder(name: Literal["datasets", "examples", "grids", "reports", "study"]) -> Path:
     """One of the folders, wherever the suite runs from."""
     return root() / name
 

@@ -24,6 +24,12 @@ def of_grid(path: Path) -> Path:
     return folder.parent if folder.name == "grids" else folder
 
 
+def with_examples(path: Path) -> list[Path]:
+    """The study of a grid; of the suite's own grids also `examples/`, whose methods they may name."""
+    found = of_grid(path)
+    return [found] if is_own(found) else [found, resources.folder("examples")]
+
+
 def is_own(folder: Path) -> bool:
     """Whether a folder is a user's, and not the one that the suite's own grids lie in."""
     return folder.resolve() != resources.root().resolve()

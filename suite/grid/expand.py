@@ -40,7 +40,7 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     Raises UserError with every problem of the file at once.
     """
     path = resources.grid_path(path, GRIDS)
-    if study.add([study.of_grid(path)]):
+    if study.add(study.with_examples(path)):
         cards.load.cache_clear()  # a card of the study may have the name that another one had
     node = read_grid(path)
     profile = profile or str(node.get("profile", "paper"))

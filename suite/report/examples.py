@@ -49,7 +49,8 @@ def kind_of(data: TaskData) -> str:
     """What the examples look like."""
     if "tokens" in data.arrays:
         return "tokens"
-    return "signals" if data.rate_hz else "images"
+    square = math.isqrt(data.length) ** 2 == data.length
+    return "images" if square and data.classes and not data.rate_hz and "padding" not in data.arrays else "signals"
 
 
 def spread(y: np.ndarray, count: int, classes: int | None) -> np.ndarray:

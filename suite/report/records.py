@@ -188,5 +188,7 @@ def _plain(record: object) -> dict[str, object]:
 
     In a manifest these are `seeds` and `added`, left out if there are none.
     """
-    return {name: value for name, value in vars(record).items()
-            if not (name in LATER and value in (None, False) or isinstance(record, Manifest) and name in SEEDS and not value)}
+    def left_out(name: str, value: object) -> bool:
+        return name in LATER and value in (None, False) or isinstance(record, Manifest) and name in SEEDS and not value
+
+    return {name: value for name, value in vars(record).items() if not left_out(name, value)}

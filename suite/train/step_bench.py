@@ -30,6 +30,7 @@ SHAPES: dict[str, tuple[int, int | None, int | None, int | None]] = {
     "sc_bi": (16000, 1, None, 35), "bidmc_hr": (4000, 2, None, None), "bidmc_rr": (4000, 2, None, None),
     "bidmc_spo2": (4000, 2, None, None), "listops": (2048, None, 18, 10), "text": (4096, None, 135, 2),
     "retrieval": (4000, None, 98, 2), "pathfinder": (1024, 1, None, 2), "pathx": (16384, 1, None, 2),
+    "delay": (4000, 1, None, None), "mqar1": (512, None, 8192, 4096), "selcopy": (4096, None, 33, 16),
 }
 # The first part whose words occur in an operation's name has its time.
 PARTS = {"fft": ("fft",), "products": ("mm", "bmm", "addmm", "baddbmm"), "norms": ("norm",),

@@ -128,7 +128,7 @@ class Trainer:
         """The examples of the next step, on the device."""
         size = self.config.train.batch_size
         start = self.step % self.steps_per_epoch * size
-        return self._on_device(self.data.batch("train", self._permutation()[start:start + size]))
+        return self._on_device(self.data.batch("train", self._permutation()[start:start + size], epoch=self.epoch))
 
     def train_step(self) -> None:
         """What a step does to the parameters; `advance` counts it."""

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PARTS = ("suite", "datasets", "grids", "reports", "study", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md",
-         "LICENSE")
+PARTS = ("suite", "datasets", "examples", "grids", "reports", "study", "pyproject.toml", "setup.py", "MANIFEST.in",
+         "README.md", "LICENSE")
 ONE_RUN = ("--only", "task=SC", "--only", "method=S4D-Lin", "--only", "seed=0", "--set", "train.epochs=1")
 COPIED = """
 import sys

@@ -31,7 +31,7 @@ class FakeData:
     def count(self, split: str) -> int:
         return len(self.arrays[split][0])
 
-    def batch(self, split: str, indices: np.ndarray, rate: int = 1) -> Batch:
+    def batch(self, split: str, indices: np.ndarray, rate: int = 1, epoch: int = 0) -> Batch:
         x, y, lengths = self.arrays[split]
         i = torch.from_numpy(indices)
         return Batch(x[i][:, ::rate], y[i], None if lengths is None else lengths[i])

@@ -136,7 +136,7 @@ def test_texts_that_differ_in_length_are_an_error_where_nobody_has_asked_before(
     texts = torch.from_numpy(rng.integers(1, 9, (40, 30)))
 
     class Texts(FakeData):
-        def batch(self, split: str, indices: np.ndarray, rate: int = 1) -> Batch:
+        def batch(self, split: str, indices: np.ndarray, rate: int = 1, epoch: int = 0) -> Batch:
             chosen = torch.from_numpy(indices)
             return Batch(texts[chosen, : int(lengths[chosen].max())], lengths[chosen] % 2, lengths[chosen])
 

@@ -153,9 +153,9 @@ def test_it_learns_and_reports_the_schedule_of_rows() -> None:
 class Spy(FakeData):
     """Remembers which examples were asked for."""
 
-    def batch(self, split: str, indices: np.ndarray, rate: int = 1) -> Any:
+    def batch(self, split: str, indices: np.ndarray, rate: int = 1, epoch: int = 0) -> Any:
         self.arrays.setdefault("asked", []).append((split, indices.tolist(), rate))  # type: ignore[arg-type]
-        return super().batch(split, indices, rate)
+        return super().batch(split, indices, rate, epoch)
 
 
 def test_training_drops_the_last_batch_and_evaluation_none() -> None:

@@ -1,0 +1,37 @@
+"""Selective copying with one query: D symbols at random places among blanks. Which one was the q-th?
+
+After 2312.00752 (appendix E.1), which asks for all of them; here a sequence has one answer. Tokens: 0 is the blank, 1
+to V are symbols, V + 1 to V + D the queries.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from suite.data import draws
+from suite.data.prepared_types import Prepared
+from suite.data.source import Source
+
+VIEWS = {"selcopy": "selcopy"}
+
+
+def prepare(source: Source, view: str) -> Prepared:
+    """Sequences of `length` tokens whose last one is the query q; the label is the q-th symbol, V classes.
+
+    Options: `symbols` (V), `marked` (D), `length`, `train_count`, `test_count`, `seed`.
+    """
+    options = source.options
+    symbols, marked = options["symbols"], options["marked"]
+    draw = partial(_draw, length=options["length"], symbols=symbols, marked=marked)
+    return draws.sequences_of_tokens(options, draw, 1 + symbols + marked, symbols)
+
+
+def _draw(rng: np.random.Generator, length: int, symbols: int, marked: int) -> tuple[np.ndarray, int]:
+    tokens = np.zeros(length, np.int64)
+    data = rng.integers(symbols, size=marked)
+    tokens[np.sort(rng.choice(length - 1, marked, replace=False))] = 1 + data
+    asked = rng.integers(marked)
+    tokens[-1] = 1 + symbols + asked
+    return tokens, int(data[asked])

@@ -1,0 +1,41 @@
+"""Delay: what was the value of a noise signal, `delay` steps before its end? (continuous copying, 2206.12037)
+
+The noise is band-limited, with frequencies up to a quarter of the sampling rate. So it can be extrapolated: from the
+last `delay` samples alone the value is nearly known (RMSE below 0.02), from three quarters of them it is not (0.48 of
+0.5, for 128 of 512 steps). A control must see less than these.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from suite.data import draws
+from suite.data.prepared_types import Prepared
+from suite.data.source import Source
+
+VIEWS = {"delay": "delay"}
+RMS = 0.5  # of the signal in expectation, and so the RMSE of predicting 0
+
+
+def prepare(source: Source, view: str) -> Prepared:
+    """Signals (n, length, 1), and the value at step length - 1 - delay of each.
+
+    Options: `length`, `delay`, `train_count`, `test_count`, `seed`.
+    """
+    draw = partial(_draw, length=source.options["length"], delay=source.options["delay"])
+    return draws.sequences_of_values(source.options, draw)
+
+
+def _draw(rng: np.random.Generator, length: int, delay: int) -> tuple[np.ndarray, float]:
+    u = noise(rng, length)
+    return u, float(u[length - 1 - delay])
+
+
+def noise(rng: np.random.Generator, length: int) -> np.ndarray:
+    """White noise (length,) in the band of the first length/4 frequencies, without a mean; its RMS is 0.5."""
+    band = length // 4
+    spectrum = np.zeros(length // 2 + 1, np.complex128)
+    spectrum[1:band + 1] = rng.standard_normal(2 * band).view(np.complex128)
+    return np.fft.irfft(spectrum, length) * RMS * length / (2 * np.sqrt(band))

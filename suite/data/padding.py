@@ -1,0 +1,68 @@
+"""Images in another order of pixels, or followed by noise: what no model that looks at the last steps alone can solve.
+
+Permuted: one permutation of the pixels of all images (2508.20441, C.2). Padded: the image first, then noise, of which
+no two examples have the same (rows: 1902.09689, section 5.3; pixels: the noisy sCIFAR of 2405.13975).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from suite.data import draws
+from suite.data.prepared_types import Facts, Prepared
+
+NOISES = ("normal", "uniform")
+SEED = 0
+NAME = "padding"  # of the array
+
+
+@dataclass(frozen=True)
+class Padding:
+    """`steps` of noise after each example, of the number `noise` of NOISES. The prepared arrays hold it."""
+
+    steps: int
+    noise: int
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, np.ndarray]) -> Padding | None:
+        """What prepared arrays say; None if examples are not padded."""
+        return cls(*map(int, arrays[NAME])) if NAME in arrays else None
+
+    def added(self, x: np.ndarray, split: str, indices: np.ndarray, epoch: int) -> np.ndarray:
+        """`x` (B, L, channels) float32 with noise behind, (B, L + steps, channels).
+
+        Noise is a function of split and index, in training also of the epoch.
+        """
+        count, length, channels = x.shape
+        out = np.empty((count, length + self.steps, channels), np.float32)
+        out[:, :length] = x
+        for row, index in zip(out, np.asarray(indices).tolist(), strict=True):
+            rng = draws.generator(SEED, split, index, epoch if split == "train" else 0)
+            row[length:] = rng.random((self.steps, channels), np.float32) if self.noise else \
+                rng.standard_normal((self.steps, channels), np.float32)
+        return out
+
+
+def arranged(made: Prepared, options: Mapping[str, Any], more: int) -> Prepared:
+    """Images (n, pixels, channels) as the options `permute`, `permute_seed`, `pad_form` and `pad_noise` say.
+
+    `more`: steps of noise behind each. Noise itself is not stored: `Padding.added` draws it for each batch. Rows have a
+    side's pixels in one step.
+    """
+    facts, arrays = made.facts, dict(made.arrays)
+    length, channels = facts.length, facts.channels or 1
+    if options["permute"]:
+        order = np.random.default_rng(options["permute_seed"]).permutation(length)
+        arrays |= {f"{split}/x": arrays[f"{split}/x"][:, order] for split in draws.SPLITS}
+    if options["pad_form"] == "rows":
+        side = round(length**0.5)
+        arrays |= {f"{split}/x": arrays[f"{split}/x"].reshape(-1, side, side * channels) for split in draws.SPLITS}
+        arrays |= {name: np.tile(arrays[name], side) for name in ("offset", "scale")}
+        length, channels = side, side * channels
+    if more:
+        arrays[NAME] = np.array([more, NOISES.index(options["pad_noise"])])
+    return Prepared(Facts(length + more, channels, classes=facts.classes), arrays)
