@@ -79,9 +79,10 @@ class SSM(Group):
                             "random_law", "b_init", "dt_min", "dt_max", "c_variance", "re_clamp", "relu_floor",
                             "kernel_source", "discretization_source", "re_constraint_source", "real_zero", "dt_law",
                             "dt_scope", "gain", "inverse_b", "ring_min", "ring_max", "ring_phase", "ptd_eps",
-                            "ptd_steps", "free_init", "free_squash", "free_dropout"})
+                            "ptd_steps", "blocks", "dt_per", "free_init", "free_squash", "free_dropout"})
     priced_later = frozenset({"kernel_length", "sobolev"})
-    structure: Literal["dplr", "diagonal"] = Field("diagonal", description="form of the state matrix A")
+    structure: Literal["dplr", "diagonal", "mimo"] = Field(
+        "diagonal", description="form of A; mimo: diagonal, one state for all features, with dense B and C")
     kernel: Literal["cauchy", "softmax", "vandermonde", "free", "rational"] | UserFunction = Field(
         "vandermonde", description="algorithm of the kernel, or a user's function as module:function")
     discretization: Literal["bilinear", "zoh", "backward", "symplectic", "euler_exp"] | UserFunction = Field(
@@ -106,18 +107,23 @@ class SSM(Group):
     lin_law: Literal["formula", "prose"] = Field("formula", description="largest Im of lin: pi(N/2-1) or pi N (AMB-2)")
     random_law: Literal["v3", "v4", "re"] = Field("v3", description="random: Im N(0,1), exp N(0,1), or Re too (AMB-3)")
     real_law: Literal["modes", "spectrum"] = Field("modes", description="real: N/2 modes, or all N real ones (AMB-4)")
-    b_init: Literal["ones", "hippo", "half"] | None = Field(
-        None, description="start of B: ones, HiPPO's B, or half of it (AMB-5); default ones (diagonal), hippo (dplr)")
+    b_init: Literal["ones", "hippo", "half", "lecun"] | None = Field(
+        None, description="start of B: ones, HiPPO's B, or half of it (AMB-5), lecun: drawn, for mimo; "
+                          "default ones (diagonal), hippo (dplr), lecun (mimo)")
     train_a: Bool = Field(True, description="train A (and P)")
     train_b: Bool = Field(True, description="train B")
     train_dt: Bool = Field(True, description="train the step size (AMB-16)")
     c_tilde: Bool | None = Field(None, description="train C(1 - A^L) in place of C; default true for dplr only")
-    c_variance: Annotated[Real, Field(gt=0)] = Field(1.0, description="E|C|^2 at init (AMB-1)")
+    c_variance: Annotated[Real, Field(gt=0)] = Field(1.0, description="E|C|^2 at init (AMB-1); of mimo, N E|C|^2")
     state_size: Annotated[Int, Field(ge=2, multiple_of=2)] = Field(64, description="N, the real state size")
     copies: Annotated[Int, Field(ge=1)] = Field(1, description="S, independent copies of A, B, P (AMB-10, AMB-23)")
     rank: Annotated[Int, Field(ge=0)] | None = Field(None, description="rank of P; default 0 (diagonal), 2 (legt), 1")
     dt_min: Annotated[Real, Field(gt=0)] = Field(1e-3, description="least step size at init")
     dt_max: Annotated[Real, Field(gt=0)] = Field(1e-1, description="largest step size at init (AMB-21)")
+    blocks: Annotated[Annotated[Int, Field(ge=1)], Legacy(1)] = Field(
+        1, description="J: A of mimo is made of J blocks, each an initialization of size N/J")
+    dt_per: Annotated[Literal["mode", "one"], Legacy("mode")] = Field(
+        "mode", description="mimo has a step size for each mode (S5), or one for all (LinOSS)")
     dt_law: Annotated[Literal["given", "length"], Legacy("given")] = Field(
         "given", description="length: dt_min, dt_max are those of 1024 steps, times sqrt(1024/L) (AMB-29)")
     dt_scope: Annotated[Literal["both", "real"], Legacy("both")] = Field(
@@ -160,8 +166,8 @@ class SSM(Group):
     def defaults(structure: object, init: object) -> Flat:
         """The defaults that depend on other fields. The only place that knows them."""
         dplr = structure == "dplr"
-        own_b = dplr or init == "ptd"
-        return {"re_clamp": 1e-3 if dplr else 1e-4, "b_init": "hippo" if own_b else "ones", "c_tilde": dplr,
+        b = "lecun" if structure == "mimo" else "hippo" if dplr or init == "ptd" else "ones"
+        return {"re_clamp": 1e-3 if dplr else 1e-4, "b_init": b, "c_tilde": dplr,
                 "rank": 0 if not dplr else 2 if init == "legt" else 1}
 
     def resolved(self) -> ResolvedSSM:
@@ -175,7 +181,7 @@ class ResolvedSSM(SSM):
     """State space parameters with no default left open. Made by `SSM.resolved`."""
 
     re_clamp: Annotated[Real, Field(ge=0)]
-    b_init: Literal["ones", "hippo", "half"]
+    b_init: Literal["ones", "hippo", "half", "lecun"]
     c_tilde: Bool
     rank: Annotated[Int, Field(ge=0)]
 

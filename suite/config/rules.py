@@ -111,7 +111,8 @@ RULES = (
     Rule(("ssm.init", "ssm.imag_random", "ssm.real_random"), "random draws modify lin and inv only",
          lambda c: _modified(c) and c.ssm.init not in MODIFIED_INITS),
     Rule(("ssm.b_init", "ssm.init"), "HiPPO's B belongs to legs, legt, fout, legs+fout and ptd",
-         lambda c: c.ssm.b_init != "ones" and c.ssm.init not in (*DPLR_INITS, "ptd") and not c.ssm.init_is_custom),
+         lambda c: c.ssm.b_init in ("hippo", "half") and not c.ssm.init_is_custom
+         and c.ssm.init not in (*DPLR_INITS, "ptd")),
     Rule(("ssm.c_tilde", "ssm.structure"), "C(1 - A^L) is trained with DPLR only",
          lambda c: bool(c.ssm.c_tilde) and c.ssm.structure != "dplr"),
     Rule(("ssm.rank", "ssm.structure"), "a diagonal A has rank 0, DPLR at least 1, LegT at least 2",
@@ -180,6 +181,6 @@ RULES = (
 
 
 def _rank_fits(c: RunConfig) -> bool:
-    if c.ssm.structure == "diagonal":
+    if c.ssm.structure != "dplr":
         return c.ssm.rank == 0
     return (c.ssm.rank or 0) >= (2 if c.ssm.init == "legt" else 1)

@@ -13,7 +13,7 @@ PER_STEP = (*DFOUT, "ring")  # initializations that give angles per step, not fr
 MODIFIED = ("lin", "inv")
 OWNED = {  # what has an effect beside one value of another field only, by the beginning of its name
     "inverse_b": ("re_constraint", "inverse"), "ring_": ("init", "ring"), "ptd_": ("init", "ptd"),
-    "free_": ("kernel", "free")}
+    "free_": ("kernel", "free"), "blocks": ("structure", "mimo"), "dt_per": ("structure", "mimo")}
 STATELESS: dict[str, tuple[str, ...]] = {  # kernels that are no state space model, and what they have of its fields
     "free": ("free_init", "free_squash", "free_dropout"), "rational": ("state_size", "copies", "train_a")}
 ALL = ("kernel", "kernel_length", "structure", "sobolev")
@@ -31,7 +31,7 @@ class SSMRule:
 
 def fastest(c: SSM) -> float:
     """The largest Im(A) of `lin` and `inv` at init, in rad per unit time; 0 for other initializations."""
-    n, largest = c.state_size, 0.0
+    n, largest = c.state_size // c.blocks, 0.0
     if c.init == "lin":
         largest = math.pi * (n / 2 if c.imag_random else n / 2 - 1)
         largest = largest * (n / max(n / 2 - 1, 1) if c.lin_law == "prose" else 1)
@@ -48,7 +48,7 @@ def slow_enough(c: SSM, rate: float = 1.0) -> bool:
 def _largest_decay(c: SSM) -> float:
     """The largest -Re(A) at init, as far as it is known without drawing A."""
     if c.init == "real":
-        return c.state_size / (1 if c.real_law == "spectrum" else 2)
+        return c.state_size // c.blocks / (1 if c.real_law == "spectrum" else 2)
     if c.init == "ring":
         return -math.log(max(c.ring_min, 1e-6))
     if c.init == "ptd":
@@ -60,7 +60,37 @@ def _in_real_zero(c: SSM, *constraints: str) -> bool:
     return c.real_zero and c.re_constraint in constraints
 
 
+def _mimo(*fields: str, because: str, broken: Callable[[SSM], bool], mistake: bool = False) -> SSMRule:
+    """A rule of one state for all features."""
+    return SSMRule((*fields, "structure"), because, lambda c: c.structure == "mimo" and broken(c), mistake)
+
+
+MIMO = (
+    _mimo("kernel", because="mimo has one state for all features, which is scanned: leave ssm.kernel at vandermonde",
+          broken=lambda c: c.kernel != "vandermonde"),
+    _mimo("kernel_length", because="mimo has no kernel of each feature that could be cut: leave out ssm.kernel_length",
+          broken=lambda c: c.kernel_length is not None),
+    _mimo("sobolev", because="the filter of ssm.sobolev is for the convolution with a kernel, which mimo has not",
+          broken=lambda c: c.sobolev != "off"),
+    _mimo("copies", because="the features of mimo share one A and B, of which ssm.blocks are parts: leave ssm.copies",
+          broken=lambda c: c.copies != 1),
+    _mimo("rank", because="the A of mimo is diagonal, without a low rank: leave out ssm.rank",
+          broken=lambda c: bool(c.rank)),
+    _mimo("c_tilde", because="C(1 - A_bar^L) is for kernels of one length, and mimo is scanned: leave out ssm.c_tilde",
+          broken=lambda c: bool(c.c_tilde)),
+    _mimo("b_init", because="another B than lecun would give every feature of mimo the same column",
+          broken=lambda c: c.b_init != "lecun"),
+    _mimo("init", because="B and C of mimo with ptd need its eigenvectors, which are not kept",
+          broken=lambda c: c.init == "ptd"),
+    _mimo("init", because="the diagonal part of legt and fout has Re(A) = 0: mimo begins with legs, or a formula",
+          broken=lambda c: c.init in ("legt", "fout", "legs+fout")),
+    _mimo("blocks", "state_size", because="ssm.state_size / ssm.blocks must be even: each block is of conjugate pairs",
+          mistake=True, broken=lambda c: c.state_size % (2 * c.blocks) != 0),
+    SSMRule(("b_init", "structure"), "lecun draws a dense B, which only mimo has",
+            lambda c: c.b_init == "lecun" and c.structure != "mimo"),
+)
 RULES = (
+    *MIMO,
     SSMRule(("dt_min", "dt_max"), "ssm.dt_min must be at most ssm.dt_max", mistake=True,
             broken=lambda c: c.dt_min > c.dt_max),
     SSMRule(("init", "imag_scale"), "every Im(A) of real is 0: there is nothing to scale",

@@ -16,6 +16,7 @@ from suite.data import cards
 from suite.data.extent import Extent, extent
 
 TRAIN = 3  # a forward pass, and the gradients of both factors of each product
+CHUNK = 32  # steps of a chunk of the scan, as in suite.ssm.mimo_scan
 WINDOW = 25  # of the convolutions of the ConvNet
 WINDOWS = 39 + 19 + 9  # of an Inception module
 # Of a classical model: seconds of its fit on the windows of BIDMC, 5,564 of 8,000 numbers.
@@ -110,11 +111,23 @@ def _ssm(config: RunConfig, batch: int, length: int) -> Operations:
     kernel = 2 * model.features * ssm.state_size * length * (2 if model.bidirectional else 1)
     if ssm.structure == "dplr":  # (1 + rank)^2 power sums, in float64
         kernel *= 2 * (1 + ssm.resolved().rank) ** 2
+    if ssm.structure == "mimo":
+        return _shared(config, batch, length, mixing)
     size = 2 * length
     transforms = 4 * batch * model.features * 2.5 * size * math.log2(size)  # there and back, forward and backward
     moved = 4 * points * (6 + 9 + 4)  # see step_bench.least
     n = model.layers
     return Operations(n * TRAIN * (mixing + kernel), n * transforms, n * moved, n)
+
+
+def _shared(config: RunConfig, batch: int, length: int, mixing: float) -> Operations:
+    """One state for all features: products with B and C, and for each mode those of a chunk of the scan."""
+    model, size = config.model, config.ssm.state_size
+    points, ways = batch * length, 2 if model.bidirectional else 1
+    products = 2 * points * size * (model.features * (1 + ways) + 2 * CHUNK * ways)
+    moved = 4 * points * (model.features * 19 + 6 * size * ways)
+    n = model.layers
+    return Operations(n * TRAIN * (mixing + products), 0.0, n * moved, n)
 
 
 def _lstm(config: RunConfig, batch: int, length: int) -> Operations:

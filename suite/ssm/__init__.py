@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from suite.ssm.free import FreeKernel
     from suite.ssm.layer import S4, S4D
+    from suite.ssm.mimo import SharedState
     from suite.ssm.rational import RationalKernel
 
-__all__ = ["S4", "S4D", "FreeKernel", "RationalKernel"]
+__all__ = ["S4", "S4D", "FreeKernel", "RationalKernel", "SharedState"]
 
 
 def __getattr__(name: str) -> Any:

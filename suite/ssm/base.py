@@ -80,7 +80,7 @@ class KernelLayer(nn.Module):
             raise UserError(Problem(e["msg"], f"ssm.{e['loc'][0]}") for e in error.errors()) from error
         if config.structure != cls.structure:
             raise UserError(f"structure {config.structure} for {cls.__name__}", "ssm.structure",
-                            "S4D is diagonal, and S4 is dplr")
+                            "S4D is diagonal, S4 is dplr, and SharedState is mimo")
         own = cls.defaults.get("kernel")
         if config.kernel != own and {config.kernel, own} & {*STATELESS}:
             raise UserError(f"kernel {config.kernel} for {cls.__name__}", "ssm.kernel",
@@ -170,7 +170,7 @@ class KernelLayer(nn.Module):
         """The first `taps` values of the kernel of period L, (Ch, H, taps)."""
         raise NotImplementedError
 
-    def recurrence(self, rate: float = 1.0) -> recurrence.Diagonal | recurrence.LowRank | recurrence.Companion:
+    def recurrence(self, rate: float = 1.0) -> recurrence.Steps:
         """The layer in step mode, x' = A_bar x + B_bar u, equal to `forward` to rounding (paper section 2.3).
 
         Raises UserError for a layer without step mode (bidirectional, or with a kernel that is cut or free), and for
@@ -194,6 +194,10 @@ class KernelLayer(nn.Module):
             raise UserError(f"values that are not finite in {', '.join(broken)}", "parameters of the layer",
                             "the training diverged, or the file is damaged: go back to an earlier checkpoint")
 
+    def _check_input(self, u: Tensor) -> None:
+        if u.ndim != 3 or u.shape[1] < 1 or u.shape[2] != self.features:
+            raise UserError(f"an input of shape {tuple(u.shape)}", "u", f"give (batch, length, {self.features})")
+
     def forward(self, u: Tensor, rate: float = 1.0) -> Tensor:
         """The convolution of u with K, plus D u (paper section 2).
 
@@ -207,8 +211,7 @@ class KernelLayer(nn.Module):
         Raises:
             UserError: u has another shape, or is longer than the layer's length and its parameters depend on that.
         """
-        if u.ndim != 3 or u.shape[1] < 1 or u.shape[2] != self.features:
-            raise UserError(f"an input of shape {tuple(u.shape)}", "u", f"give (batch, length, {self.features})")
+        self._check_input(u)
         kernel = self.kernel(u.shape[1], rate)
         y = convolve(u, kernel, self.d)
         return y if self.config.sobolev == "off" else y + sobolev.change(u, kernel, self.s, rate)

@@ -60,7 +60,7 @@ def number(config: ResolvedSSM) -> float:
     """What the constraint is given beside θ. The floor of relu is for a diagonal A alone."""
     if config.re_constraint == "inverse":
         return config.inverse_b
-    return config.relu_floor if config.structure == "diagonal" else 0.0
+    return config.relu_floor if config.structure != "dplr" else 0.0
 
 
 def grows(rule: str) -> bool:

@@ -195,6 +195,6 @@ def _check_combination(config: ResolvedSSM) -> None:
         raise UserError(f"init {config.init} has no low-rank part", "ssm.init",
                         "use structure: diagonal, or rank: 0 for a P of zero")
     if not dplr and config.rank:
-        raise UserError(f"structure diagonal with rank {config.rank}", "ssm.rank", "leave it out")
+        raise UserError(f"structure {config.structure} with rank {config.rank}", "ssm.rank", "leave it out")
     if config.init == "real" and config.real_law == "spectrum" and dplr:
         raise UserError("the N real modes of real_law spectrum have no dplr form", "ssm.real_law", "write modes")

@@ -16,6 +16,7 @@ from suite.errors import UserError
 from suite.ssm import cauchy, dense, init, kernels, modes, own_parts, recurrence
 from suite.ssm.blocked import SHORT
 from suite.ssm.free import FreeKernel
+from suite.ssm.mimo import SharedState
 from suite.ssm.rational import RationalKernel
 from suite.ssm.state_space import StateSpaceLayer
 from suite.ssm.stored import complex_of, pairs
@@ -110,15 +111,16 @@ class S4(StateSpaceLayer):
         return recurrence.LowRank(discrete.lam, P, self._B(), C[0], 2 / discrete.dt, self.d.double())
 
 
-Layer = S4D | S4 | FreeKernel | RationalKernel
+Layer = S4D | S4 | FreeKernel | RationalKernel | SharedState
+FORMS: dict[str, type[Layer]] = {"diagonal": S4D, "dplr": S4, "mimo": SharedState}
 
 
 def SSMLayer(config: SSM, features: int, length: int, bidirectional: bool,
              rng: np.random.Generator) -> Layer:
-    """The layer of a run's configuration, with parameters in float32: that of its kernel, `S4` for dplr, else `S4D`.
+    """The layer of a run's configuration, with parameters in float32: that of its kernel or its structure.
 
     Defaults are filled in by `config.resolved()`, as in a run. Raises UserError: see `KernelLayer`.
     """
     own: dict[str, type[Layer]] = {"free": FreeKernel, "rational": RationalKernel}
-    kind = own.get(config.kernel, S4 if config.structure == "dplr" else S4D)
+    kind = own.get(config.kernel, FORMS[config.structure])
     return kind(features, length=length, bidirectional=bidirectional, rng=rng, dtype=torch.float32, config=config)

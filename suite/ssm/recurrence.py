@@ -6,6 +6,7 @@ States are complex128: a state lives for thousands of steps, over which the roun
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import torch
 from torch import Tensor
@@ -79,6 +80,28 @@ def diagonal(discrete: Discrete, weight: Tensor, shift: Tensor | None, D: Tensor
 
 
 @dataclass(frozen=True)
+class Shared:
+    """x' = A_bar x + B_bar u, y = Re(C x') + D u, for one state of all features.
+
+    `A_bar` (M,), `B_bar` (M, H) and `C` (H, M) complex128, `D` (H,). C has the factor 2 of conjugate pairs.
+    """
+
+    A_bar: Tensor
+    B_bar: Tensor
+    C: Tensor
+    D: Tensor
+
+    def start(self, batch: int) -> Tensor:
+        """The state before the first input, zeros of shape (batch, M)."""
+        return self.A_bar.new_zeros(batch, *self.A_bar.shape)
+
+    def step(self, u: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """One input u (batch, H) and the state -> the output y (batch, H) and the next state."""
+        state = self.A_bar * state + u.to(self.B_bar.dtype) @ self.B_bar.t()
+        return ((state @ self.C.t()).real + self.D * u).to(u.dtype), state
+
+
+@dataclass(frozen=True)
 class Companion:
     """w_t = u_t - sum over k of a_k w_{t-k}, y_t = sum over k of C_k w_{t-k} + D u_t, for a rational kernel.
 
@@ -97,3 +120,6 @@ class Companion:
         """One input u (batch, H) and the state -> the output y (batch, H) and the next state."""
         w = u - (self.a * state).sum(-1)
         return ((self.C * state).sum(-1) + self.D * u).to(u.dtype), torch.cat([w[..., None], state[..., :-1]], -1)
+
+
+Steps: TypeAlias = Diagonal | LowRank | Shared | Companion

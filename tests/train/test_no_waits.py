@@ -31,6 +31,8 @@ FORMS: dict[str, dict[str, Any]] = {
                    "ssm__re_constraint": "none", "ssm__dt_max": 0.01},
     "free": {"ssm__kernel": "free", "ssm__state_size": 64, "ssm__free_dropout": 0.1}, "rational": {
         "ssm__kernel": "rational"},
+    "shared state": {"ssm__structure": "mimo", "ssm__blocks": 2}, "shared, growing": {
+        "ssm__structure": "mimo", "ssm__re_constraint": "none", "ssm__dt_per": "one", "ssm__gain": "gamma"},
     "dropout": {"model__dropout": 0.1}, "ordinary dropout": {"model__dropout": 0.1, "model__tie_dropout": False}}
 
 
