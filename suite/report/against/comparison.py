@@ -99,7 +99,7 @@ def remarks(table: Table) -> list[str]:
 
 def _told(cell: Cell) -> Iterator[str]:
     for one in cell.judged[:1]:
-        if one.verdict in ("not comparable", "not printed"):
+        if one.verdict in ("not comparable", "not printed", "other protocol"):
             yield f"{one.verdict[0].upper()}{one.verdict[1:]}: {one.reason}"
         elif one.verdict in COMPARED and one.remark:
             yield f"{one.remark[0].upper()}{one.remark[1:]}"

@@ -51,7 +51,8 @@ def judged_table(placed: Placed, grid: Grid, results: Results, published: Publis
         if cell.state == "published":
             return cell
         return replace(cell, judged=tuple(one for number in numbers if number is not None
-                                          for one in judge(cell, head, number, published, grid, parts, spreads)))
+                                          for one in judge(cell, head, number, published, grid, parts, spreads,
+                                                           number.table not in placed.layout.other_protocol)))
 
     spreads = Spreads(table, grid)
     made = []
@@ -83,23 +84,24 @@ def judged_settings(placed: PlacedSettings, grid: Grid, published: Published) ->
 
 
 def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Grid,
-          parts: Sequence[Cell] = (), spreads: Spreads | None = None) -> tuple[Judged, ...]:
+          parts: Sequence[Cell] = (), spreads: Spreads | None = None, alike: bool = True) -> tuple[Judged, ...]:
     """The cell against that number, and against each other one that the paper prints for the same configuration.
 
     An average is made of `parts`: what keeps one of them from being compared keeps the average. `spreads`: of the table
-    that the cell is in; without, the cell is judged by its own.
+    that the cell is in; without, the cell is judged by its own. `alike`: whether the published number's models
+    have our size and training; if not, it is shown whatever its split, without a verdict.
     """
     ids = {run_id for part in parts or [cell] for run_id in part.run_ids}
     runs = [run for run in grid.runs if run.run_id in ids]
-    why = incomparable(runs, grid, number.table) or _other_split(head.metric, number)
+    why = incomparable(runs, grid, number.table) or (_other_split(head.metric, number) if alike else "")
     remark = "; ".join(remarks(runs, grid))
     numbers = (number,) if cell.base else published.same(number)
     spread = (spreads or Spreads()).of(cell)
-    return tuple(_judge(cell, head.metric, one, published, why, remark, spread) for one in numbers)
+    return tuple(_judge(cell, head.metric, one, published, why, remark, spread if alike else None) for one in numbers)
 
 
 def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why: str, remark: str,
-           spread: Spread) -> Judged:
+           spread: Spread | None) -> Judged:
     unit = metric.factor / (100 if number.metric == "accuracy" else 1)  # what a printed value is multiplied by
     printed = _printed(number, cell.base, published)
     value = None if printed is None else printed * unit
@@ -119,6 +121,8 @@ def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why
         return told("no number", cell.reason)
     if why:
         return told("not comparable", why)
+    if spread is None:
+        return told("other protocol", "its models have another size or training")
     if value is None or cell.chance:  # without a value, an X is printed
         reason = "X in the paper" if value is None else "X here"
         if cell.interval is None:

@@ -81,6 +81,10 @@ def _row_misfits(placed: Placed, grid: Grid, published: Published) -> Iterator[P
         if name not in known or table is None:
             yield Problem(f"there is no published table {name!r}" if table else "`also` adds to `published`, which is "
                           "not given", placed.where("also", i), nearest(name, known))
+    for i, name in enumerate(placed.layout.other_protocol):
+        if name not in (table, *placed.layout.also):
+            yield Problem(f"{name!r} is neither `published` nor in `also`", placed.where("other_protocol", i),
+                          nearest(name, placed.layout.also))
     yield from _unknown_rows(rows.order, placed, grid, "rows", "order")
     for i, group in enumerate(rows.groups):
         here = ("rows", "groups", i)

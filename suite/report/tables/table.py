@@ -12,9 +12,10 @@ if TYPE_CHECKING:
     from suite.grid.model import GridRun
     from suite.report.tables.layout import Epoch
 
-Verdict = Literal["match", "off", "compatible", "undecided", "one seed", "not comparable", "not printed", "no number"]
+Verdict = Literal["match", "off", "compatible", "undecided", "one seed", "not comparable", "not printed", "no number",
+                  "other protocol"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-SHOWN = (*VERDICTS[:5], "no number")  # verdicts of published numbers that a cell may show
+SHOWN = (*VERDICTS[:5], "no number", "other protocol")  # verdicts of published numbers that a cell may show
 NEAR = 0.05  # level of the test against the best cell of a column
 
 
