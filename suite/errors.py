@@ -55,7 +55,7 @@ NO_MEMORY = ("can't allocate memory", "out of memory")  # in errors that torch g
 
 
 def is_no_memory(error: BaseException) -> bool:
-    """Whether memory, of a processor or a GPU, did not suffice. torch's own class is a RuntimeError that says so."""
+    """Whether memory, of a CPU or a GPU, did not suffice. torch's own class is a RuntimeError that says so."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY))
 

@@ -1,4 +1,4 @@
-"""Facts about this computer: versions of packages, processor, GPUs, memory. Light to import."""
+"""Facts about this computer: versions of packages, CPU, GPUs, memory. Light to import."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def versions() -> dict[str, str]:
 
 @lru_cache(maxsize=1)
 def cpu() -> str:
-    """The model of this machine's processor."""
+    """The model of this machine's CPU."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
@@ -89,7 +89,7 @@ def _quota_of(group: Path) -> float | None:
 
 
 def machine() -> str:
-    """A fingerprint of what a measurement depends on: processor, cores, and GPUs where the driver tells them."""
+    """A fingerprint of what a measurement depends on: CPU, cores, and GPUs where the driver tells them."""
     cards = sorted(path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information"))
     lines = [line for text in cards for line in text.splitlines() if line.startswith("Model")]
     gpus = [line.partition(":")[2].strip() for line in lines]

@@ -1,7 +1,7 @@
 """Writes suite/plan/speeds.yaml from the runs that are kept in results/. `python tools/make_speeds.py`
 
-`--measured DEVICE` runs the speed test here and records it for that processor, by the name that the runs' provenance
-has (`AMD EPYC (AVX512)`): do so on a machine of the same processor. Runs of processors without such a number are left
+`--measured DEVICE` runs the speed test here and records it for that CPU, by the name that the runs' provenance
+has (`AMD EPYC (AVX512)`): do so on a machine of the same CPU. Runs of CPUs without such a number are left
 out, since their speeds cannot be scaled to another machine.
 """
 
@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 HEAD = """\
 # Seconds an epoch of kept runs, by shape and device: median, least and most of so many runs, with one thread.
 # Made by tools/make_speeds.py. Sources are folders of the repository. pass_seconds is what suite/plan/speed_test.py
-# gave on a machine of the same processor when this file was made: the runs' own machines did not record it.
+# gave on a machine of the same CPU when this file was made: the runs' own machines did not record it.
 """
 
 

@@ -1,6 +1,6 @@
 """Mutated grid files: `python tools/mutants.py --count 10000` damages the real grids at random and runs each.
 
-Fails where one gives a traceback, takes more than a second of processor time, or starts a job in spite of an error.
+Fails where one gives a traceback, takes more than a second of CPU time, or starts a job in spite of an error.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Runs:
         if refused and self.launched > before:
             return f"started {self.launched - before} jobs in spite of an error"
         if "Traceback" in told or seconds > SLOW_S:
-            return f"{seconds:.1f} s of processor time, and said: {told[:500]}"
+            return f"{seconds:.1f} s of CPU time, and said: {told[:500]}"
         return ""
 
 

@@ -83,7 +83,7 @@ def _verbs_that_run(verb: AddVerb) -> None:
         _decide_option(parser, "cli.decide:decide", "add seeds, of the rows of undecided claims only, until each claim "
                        "has a final word")
         parser.add_argument("--hours", type=_positive, metavar="H", help="with --decide: stop after this time; the "
-                            "cheapest claims come first, and the next call goes on")
+                            "cheapest claims come first, and the next call continues")
     parser.set_defaults(retry=True)
     parser.add_argument("--reason", action="append", choices=["error", "diverged", "oom", "cancelled", "start"],
                         help="only runs that ended for this reason, and nothing else that is missing; may be repeated "
@@ -113,7 +113,7 @@ def _verbs_that_look(verb: AddVerb) -> None:
     _run_options(plan)
     _cluster_options(plan)
     _budget_options(status)
-    status.add_argument("--watch", action="store_true", help="a live table until nothing goes on any more; q ends the "
+    status.add_argument("--watch", action="store_true", help="a live table until nothing runs any more; q ends the "
                         "watching; without a terminal, lines at each change")
     report = verb("report", "cli.report:report", "tables, plots and verdicts of what there is so far")
     _grid_options(report, "*")
@@ -207,12 +207,12 @@ def _decide_option(parser: argparse.ArgumentParser, do: str, about: str) -> None
 
 def _budget_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="epoch=K", type=_budget, help="go to the end of epoch K, under the full "
-                        "schedule; a later call goes on from there")
+                        "schedule; a later call continues from there")
     parser.add_argument("--jobs", type=_jobs, metavar="N", help="runs at a time, on each GPU where there are any "
                         "(default: auto, as many as cores and free memory allow)")
     parser.add_argument("--threads", type=_count, default=1, metavar="N", help="threads of a run (default: 1)")
     parser.add_argument("--gpus", type=_gpus, metavar="IDS", help="GPUs to use: auto, those with half of their "
-                        "memory free that nobody else uses (default); none, for the processor; 0,1, counted within "
+                        "memory free that nobody else uses (default); none, for the CPU; 0,1, counted within "
                         "CUDA_VISIBLE_DEVICES if that is set; or their UUIDs")
 
 
@@ -222,7 +222,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
                         help="local: a process for each run (default); slurm: jobs of a cluster; debug: in this "
                         "process, for breakpoints")
     parser.add_argument("--timeout", type=_positive, metavar="MINUTES", help="stop a run after this time; "
-                        "the next call goes on with it")
+                        "the next call continues with it")
     parser.add_argument("--checkpoint", type=_positive, default=5.0, metavar="MINUTES", help="at most this much of "
                         "a run is lost when it is killed (default: 5)")
     parser.add_argument("--recompute", action="store_true", help="keep a third of the activations, for a third more "
@@ -255,9 +255,9 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
     for name in ("partition", "account", "constraint"):
         group.add_argument(f"--{name}", metavar="NAME", help="as sbatch has it")
     group.add_argument("--time", metavar="LIMIT", help="of a job: minutes, H:MM:SS or D-HH:MM:SS (default: 60); longer "
-                       "runs are requeued, and go on")
+                       "runs are requeued, and continue")
     group.add_argument("--gpus-per-job", metavar="N", help="with their type if there are several: 2, a100:1; a run "
-                       "uses one (default: one where the partition has any; 0 for the processor)")
+                       "uses one (default: one where the partition has any; 0 for the CPU)")
     group.add_argument("--gpus-as-gres", action="store_const", const=True, help="ask for GPUs by --gres, for sites "
                        "that want it so")
     group.add_argument("--cpus-per-job", type=_count, metavar="N", help="default: what the threads of its runs need")

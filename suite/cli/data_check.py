@@ -14,7 +14,7 @@ from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import atomic
 
-ANEW = "remove the folder, and it is made anew"
+ANEW = "remove the folder, and it is made again"
 
 
 def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:

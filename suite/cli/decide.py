@@ -2,7 +2,7 @@
 
 A look costs one more seed of the rows of undecided claims, base rows included. What is decided when is in the claims
 (`looks`), and the verdicts are replayed from the store, so the loop keeps no state of its own: it can be stopped, and
-the next call goes on, here or on a cluster.
+the next call continues, here or on a cluster.
 """
 
 from __future__ import annotations
@@ -63,12 +63,12 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
         if not fresh:
             break
         if until is not None and not (request := _within(request, until)).hours:
-            print("the time is over; the same command goes on from here")
+            print("the time is over; the same command continues from here")
             break
         tried |= fresh if until is None else set()
         launched = _start(looks, made, held, request, store)
         if request.executor is Executor.SLURM and not request.wait:
-            return told_of_jobs(made, launched, store)  # the jobs run by themselves, and the next call goes on
+            return told_of_jobs(made, launched, store)  # the jobs run by themselves, and the next call continues
         ended |= launched.states
         waiting |= launched.waiting
     return max(finish(grids, store, request, ended), 1 if waiting else 0)

@@ -94,7 +94,7 @@ def _too_long(made: Plan, submitted: Submitted) -> list[str]:
         seconds = left(run, state, made.until, {}) if state.name == State.CLAIMED and state.progress else None
         if job and seconds and seconds > 60 * job[0].minutes:
             told.append(f"{run.run_id} needs {clock(seconds)} more, and a job has {clock(60 * job[0].minutes)}: it is "
-                        "requeued on the way, and goes on")
+                        "requeued on the way, and continues")
     return told
 
 

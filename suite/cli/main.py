@@ -39,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _refused(error)
     except KeyboardInterrupt:
-        print("interrupted; the same command goes on from here", file=sys.stderr)
+        print("interrupted; the same command continues from here", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         streams.discard()

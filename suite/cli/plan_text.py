@@ -19,7 +19,7 @@ from suite.plan.operations import Device
 from suite.plan.plan import Plan
 from suite.plan.speeds import shipped
 
-LONG_S = 24 * 3600  # of a plan on processors: how long it would take on a GPU is said as well
+LONG_S = 24 * 3600  # of a plan on CPUs: how long it would take on a GPU is said as well
 SMALL = 50e6  # bytes that are prepared in seconds
 
 
@@ -76,7 +76,7 @@ def _bytes(size: float) -> str:
 
 
 def times(seen: Forecast, made: Plan, slots: int) -> list[str]:
-    """The estimated time, where it is from, the longest run, one more seed; and on a GPU, if processors take long."""
+    """The estimated time, where it is from, the longest run, one more seed; and on a GPU, if CPUs take long."""
     more = f"one more seed: {seen.seed_runs} runs, {rough(seen.seed)} in all"
     if not made.todo:
         return ["estimated time: nothing is left to compute", f"  {more}"]

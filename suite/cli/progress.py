@@ -134,7 +134,7 @@ class Progress:
         if spent > min(SURE, self.timeout_s / 10) and needs > self.timeout_s - spent:
             self.warned.add(shape)
             self.told(f"warning: {run.name} needs about {clock(needs)} more, and --timeout leaves it "
-                      f"{clock(max(0.0, self.timeout_s - spent))}: it stops on the way, and the next start goes on")
+                      f"{clock(max(0.0, self.timeout_s - spent))}: it stops on the way, and the next start continues")
 
     def _tell_total(self, quiet: bool = False) -> None:
         done = f"{len(self.ended_runs)}/{len(self.target)} runs, {self._left()}"

@@ -36,5 +36,5 @@ def _check(folder: Path) -> int:
         print(f"{len(checked.differences) - SHOWN} more")
     print(f"{folder}: the report is " + ("not what the store gives" if checked.differences else "what the store gives"))
     if checked.differences:
-        print(f"to write it anew: {checked.command}")
+        print(f"to write it again: {checked.command}")
     return 1 if checked.differences else 0

@@ -42,7 +42,7 @@ class DoctorRequest(StoreRequest):
 class ComputeRequest(StoreRequest):
     """How runs are to be computed. `timeout` and `checkpoint` in minutes; `jobs` None for as many as fit.
 
-    `gpus`: () for the processor, None for what is free. `max_failures` None: the local executor's `MOST_FAILURES`.
+    `gpus`: () for the CPU, None for what is free. `max_failures` None: the local executor's `MOST_FAILURES`.
     """
 
     until: int | None = None

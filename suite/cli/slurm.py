@@ -131,7 +131,7 @@ def too_long(plan: Plan, cluster: Cluster) -> list[str]:
     told = []
     if long:
         told.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
-                    f"{clock(60 * cluster.time)}: they are requeued on the way, and go on; --time gives them more")
+                    f"{clock(60 * cluster.time)}: they are requeued on the way, and continue; --time gives them more")
     size = cluster.runs_per_job
     at_once = cluster.side_by_side * max(1, cluster.gpus)
     jobs = [sum(seconds[i:i + size]) / min(at_once, size) for i in range(0, len(seconds), size)]

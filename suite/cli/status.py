@@ -15,11 +15,11 @@ from suite.report.added import with_added
 from suite.store.store import Store
 
 TICK_S = 1.0  # seconds between two questions whether anything has changed
-ENDED = "the runs go on; only the watching has ended"
+ENDED = "the runs continue; only the watching has ended"
 
 
 def status(grids: Sequence[Grid], request: StatusRequest) -> int:
-    """Prints how far the runs are, once or, with `--watch`, until nothing goes on. Ctrl-C ends the watching only."""
+    """Prints how far the runs are, once or, with `--watch`, until nothing runs. Ctrl-C ends the watching only."""
     store = Store(request.store)
     grids = with_added(grids, store)
     looks = Looks(grids, store, request.until)

@@ -132,7 +132,7 @@ class Keyboard:
 
 
 def watch(looks: Looks) -> bool:
-    """Shows the table until nothing goes on any more, `q` or Ctrl-C. Returns whether runs still go on."""
+    """Shows the table until nothing runs any more, `q` or Ctrl-C. Returns whether some still run."""
     view, devices = View(), dict[str, str]()
     with Stop(signal.SIGINT) as stop, Keyboard() as keyboard, Live(screen=True, auto_refresh=False) as live:
         while looks.again().active and not stop.asked:

@@ -284,7 +284,7 @@ class Bench(Group):
     subject: Annotated[Literal["kernel", "step"], Legacy("kernel")] = Field(
         "kernel", description="a kernel alone, or a step of training: model, optimiser and batch of the run's fields")
     device: Annotated[Literal["cpu", "cuda"], Legacy("cpu")] = Field(
-        "cpu", description="what is measured: the processor, or (cuda, with --gpus) a GPU")
+        "cpu", description="what is measured: the CPU, or (cuda, with --gpus) a GPU")
     kernel: Literal["power_sum", "softmax", "dplr"] = Field("power_sum", description="kernel to measure")
     length: Annotated[Int, Field(ge=1)] = Field(1024, description="L, values of the kernel")
     backends: tuple[Literal["blocked", "naive", "keops"], ...] = Field(

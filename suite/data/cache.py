@@ -31,7 +31,7 @@ from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
 from suite.files import atomic
 
-LAYOUT = 1  # of an entry; another number makes every entry anew
+LAYOUT = 1  # of an entry; another number makes every entry again
 META = "meta.json"
 log = logging.getLogger(__name__)
 _parts: ContextVar[Path] = ContextVar("parts")
@@ -73,7 +73,7 @@ def folder() -> Path:
 def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> Entry:
     """The entry for `key` (plain values; `label` only makes its name readable), made by `make` where there is none.
 
-    A damaged entry is made anew. Raises UserError where the folder cannot be written, and what `make` raises.
+    A damaged entry is made again. Raises UserError where the folder cannot be written, and what `make` raises.
     """
     path = place(label, key)
     entry = read_entry(path)
@@ -145,7 +145,7 @@ def read_entry(path: Path) -> Entry | None:
         return Entry(Facts(**outer["meta"]["facts"]), arrays, meta["fingerprint"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         if path.exists():
-            log.warning("%s is damaged and will be made anew: %s", path, error)
+            log.warning("%s is damaged and will be made again: %s", path, error)
         return None
 
 

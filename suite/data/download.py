@@ -38,7 +38,7 @@ def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserErr
     """Bring what has a public address and is not here, and tell (`say`) what was done.
 
     What an interrupted call has left is not fetched again; the library `datasets` brings what is from the hub. Where
-    `failed` is given, it is called with the error of a download that fails, and the others go on.
+    `failed` is given, it is called with the error of a download that fails, and the others continue.
 
     Raises UserError within a job of a cluster, and, with what, where and how to mend it, where a download fails.
     """

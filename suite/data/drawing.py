@@ -10,7 +10,7 @@ import numpy as np
 
 from suite.data.snakes import Snakes, unit
 
-AT_ONCE = 64  # images, so that they stay in a processor's cache
+AT_ONCE = 64  # images, so that they stay in a CPU's cache
 
 
 def render(snakes: Snakes) -> np.ndarray:

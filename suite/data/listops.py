@@ -116,11 +116,11 @@ def released(source: Source, path: Path) -> Expressions:
         if not tab or len(value) != 1 or value not in "0123456789" or not symbols or unknown:
             what = f"the symbol {unknown[0][:20]!r}" if unknown else f"the text {text[:60]!r}"
             raise UserError(f"{path}, line {line} has {what}; a line has an expression, a tab and a digit",
-                            source.place, "get the file anew")
+                            source.place, "get the file again")
         codes.append(np.array([code[symbol] for symbol in symbols[:LONGEST - 1]], np.uint8))
         values.append(int(value))
     if not values:
-        raise UserError(f"{path} is empty", source.place, "get the file anew")
+        raise UserError(f"{path} is empty", source.place, "get the file again")
     return Expressions(np.concatenate(codes), ends([len(part) for part in codes]), np.array(values))
 
 

@@ -174,7 +174,7 @@ def metadata(source: Source, path: Path) -> list[tuple[str, int]]:
         if len(row) < 4 or row[3] not in ("0", "1") or ".." in Path(row[0], row[1]).parts \
                 or Path(row[0], row[1]).is_absolute():
             raise UserError(f"{path}, row {number} is {' '.join(row)[:80]!r}, not the folder and file of an image, a "
-                            "number, and a label of 0 or 1", source.place, "get the file anew")
+                            "number, and a label of 0 or 1", source.place, "get the file again")
     return [(f"{row[0]}/{row[1]}", int(row[3])) for row in rows]
 
 
@@ -190,10 +190,10 @@ def picture(source: Source, path: Path, size: int) -> np.ndarray:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("L"))
     except (OSError, ValueError, SyntaxError) as error:
-        raise UserError(f"{path} cannot be read: {error}", source.place, "get the release anew") from None
+        raise UserError(f"{path} cannot be read: {error}", source.place, "get the release again") from None
     if pixels.shape != (size, size):
         raise UserError(f"{path} has {pixels.shape[1]}x{pixels.shape[0]} pixels, not {size}x{size}", source.place,
-                        "get the release anew")
+                        "get the release again")
     return pixels
 
 

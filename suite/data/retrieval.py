@@ -61,11 +61,11 @@ def citations(source: Source) -> tuple[list[str], dict[str, Pairs]]:
             if len(fields) != len(COLUMNS) or fields[0] not in LABELS:
                 what = f"{len(fields)} columns" if len(fields) != len(COLUMNS) else f"the label {fields[0][:20]!r}"
                 raise UserError(f"{path}, line {line} has {what}; a line has {len(COLUMNS)}, separated by tabs: "
-                                + ", ".join(COLUMNS) + "; the label is 0 or 1", source.place, "get the file anew")
+                                + ", ".join(COLUMNS) + "; the label is 0 or 1", source.place, "get the file again")
             labels.append(LABELS[fields[0]])
             documents.append([numbers.setdefault(part[:limit], len(numbers)) for part in fields[3:]])
         if not labels:
-            raise UserError(f"{path} is empty", source.place, "get the file anew")
+            raise UserError(f"{path} is empty", source.place, "get the file again")
         pairs[split] = Pairs(np.array(documents), np.array(labels))
     return [*numbers], pairs
 

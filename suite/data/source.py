@@ -126,7 +126,7 @@ class Source:
                         yield line.decode("utf-8").rstrip("\r\n")
                     except UnicodeDecodeError as error:
                         raise UserError(f"{path}, line {number}: not UTF-8 ({error.reason} at byte {error.start})",
-                                        self.place, "get the file anew, or convert it to UTF-8") from None
+                                        self.place, "get the file again, or convert it to UTF-8") from None
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
 

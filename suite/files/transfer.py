@@ -31,7 +31,7 @@ log = logging.getLogger(__name__)
 Tell = Callable[[int, int | None], None]  # bytes that are here, and bytes in all where the server says so
 MIRROR = "SUITE_MIRROR"
 CHUNK = 1 << 20
-STALL_S = 60.0  # without an answer, or with fewer than SLOWEST bytes a second for as long, it is asked anew
+STALL_S = 60.0  # without an answer, or with fewer than SLOWEST bytes a second for as long, it is asked again
 SLOWEST = 100.0
 TRIES = 6  # in a row without a MiB of progress
 PAUSE_S = 1.0  # before the second try; twice as long before each further one, at most LONGEST_PAUSE_S
@@ -113,7 +113,7 @@ class _State:
             self.forget()
 
     def forget(self) -> None:
-        """Begin anew."""
+        """Begin again."""
         self.part.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
         self.here, self.digest, self.validator, self.total = 0, hashlib.sha256(), "", None
@@ -283,7 +283,7 @@ def told(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in atomic.FULL:
-            what, fix = "the disk is full", "free some space: the same command goes on where it was"
+            what, fix = "the disk is full", "free some space: the same command continues where it was"
         elif error.errno in atomic.REFUSED:
             what, fix = "downloads cannot be written: read-only, or not yours", \
                 "set SUITE_CACHE to a folder that you can write"

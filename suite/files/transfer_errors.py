@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 AGAIN = {408, 425, 429, 500, 502, 503, 504}
 NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN}
-LATER = "try again later; the same command goes on where it was"
+LATER = "try again later; the same command continues where it was"
 BY_HAND = "get the file by hand, or name a mirror: export SUITE_MIRROR=https://host"
 LOGIN = "a network may ask you to log in first: open the address in a browser"
 

@@ -50,7 +50,7 @@ def save(attempt: Attempt, step: int, content: Checkpoint) -> None:
 def save_outcomes(attempt: Attempt, outcomes: Outcomes) -> str:
     """Write what became of each example, for reports. Returns the file's SHA-256, or '' if there is nothing to write.
 
-    Call it before `save`: a run that ends between the two goes on from an older step, and writes the file again.
+    Call it before `save`: a run that ends between the two continues from an older step, and writes the file again.
     Raises Overtaken, OSError.
     """
     if not outcomes:

@@ -35,7 +35,7 @@ def failure(error: BaseException, step: int | None = None) -> Ending:
     """
     text = one_line(error)
     if isinstance(error, KeyboardInterrupt):
-        return Ending(State.PARTIAL, Reason.INTERRUPTED, "stopped by the keyboard; the next start goes on from here")
+        return Ending(State.PARTIAL, Reason.INTERRUPTED, "stopped by the keyboard; the next start continues from here")
     if (fault_of := _fault_of_machine(error, step)) is not None:
         return Ending(State.PARTIAL if step else State.TODO, Reason.START, one_line(fault_of))
     if isinstance(error, UserError):
@@ -46,7 +46,7 @@ def failure(error: BaseException, step: int | None = None) -> Ending:
         return Ending(State.FAILED, Reason.OOM, no_memory(error))
     if is_lost_gpu(error):
         return Ending(State.PARTIAL if step else State.TODO, Reason.GPU,
-                      f"its GPU is lost: {gpu_words(text)}; the next start goes on from the last checkpoint")
+                      f"its GPU is lost: {gpu_words(text)}; the next start continues from the last checkpoint")
     told, place = f"{type(error).__name__}: {text}" if text else type(error).__name__, fault.place(error)
     return Ending(State.FAILED, Reason.ERROR, f"{told} ({place})" if place else told)
 

@@ -17,7 +17,7 @@ class Heartbeat:
     """Within its `with`, writes `progress` into the attempt's beat file. `overtaken` is set where it lost the folder,
     `cancelled` where somebody asked it to stop.
 
-    `fault` is the last error of a write; the run goes on, since whoever watches has patience, and disks recover.
+    `fault` is the last error of a write; the run continues, since whoever watches has patience, and disks recover.
     """
 
     def __init__(self, attempt: Attempt, every_s: float = EVERY_S) -> None:

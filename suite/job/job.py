@@ -1,7 +1,7 @@
-"""One attempt at one run: the only thing that computes. It claims a run folder, goes on from the newest whole
+"""One attempt at one run: the only thing that computes. It claims a run folder, continues from the newest whole
 checkpoint, trains, and leaves rows, checkpoints and at last the result behind.
 
-What is killed at any instant goes on, in a later attempt, from its newest checkpoint, and ends with the same bits.
+What is killed at any instant continues, in a later attempt, from its newest checkpoint, and ends with the same bits.
 """
 
 from __future__ import annotations
@@ -167,7 +167,7 @@ def _mend(attempt: Attempt) -> None:
 
 def _record(attempt: Attempt, order: Order, steps: Steps, old: Provenance, restored: Checkpoint | None,
             trajectory: Trajectory, threads: int, data: DataRecord, backend: str) -> Provenance:
-    """The record with this attempt. A trajectory that starts anew has nothing of the environments before it."""
+    """The record with this attempt. A trajectory that starts again has nothing of the environments before it."""
     compiled = Mode.COMPILED.value if steps.mode is Mode.COMPILED else False  # CUDA graphs change no bit
     now = provenance.environment(threads, device.model(order.device), backend, compiled)
     now["data"] = f"{data.variant} {data.fingerprint[:16]}"
@@ -240,12 +240,12 @@ class Job:
     def _asked_to_stop(self) -> Ending | None:
         limit = self.order.compute.timeout_s
         if limit is not None and time.monotonic() - self.began >= limit:
-            return Ending(State.FAILED, Reason.TIMEOUT, f"took more than {limit:g} s; the next start goes on from here")
+            return Ending(State.FAILED, Reason.TIMEOUT, f"took more than {limit:g} s; the next start continues from here")
         if self.heart.cancelled:
-            return Ending(State.CANCELLED, detail="by `cancel`; `retry` goes on from here")
+            return Ending(State.CANCELLED, detail="by `cancel`; `retry` continues from here")
         if self.stop.asked:
             name = self.stop.last.name if self.stop.last else "the runner"
-            return Ending(State.PARTIAL, Reason.INTERRUPTED, f"stopped by {name}; the next start goes on from here")
+            return Ending(State.PARTIAL, Reason.INTERRUPTED, f"stopped by {name}; the next start continues from here")
         return None
 
     def _write_rows(self) -> None:

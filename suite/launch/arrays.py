@@ -1,6 +1,6 @@
 """The batches for runs that are to be submitted: the canaries first, then an array for all that wait for the same one.
 
-So a canary that fails holds back its own kind only. Runs for the processor are in arrays of their own, which ask for no
+So a canary that fails holds back its own kind only. Runs for the CPU are in arrays of their own, which ask for no
 GPU.
 """
 

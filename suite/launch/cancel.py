@@ -1,4 +1,4 @@
-"""Cancelling: ends what the grids have started, wherever it computes or waits; `retry` goes on with it later.
+"""Cancelling: ends what the grids have started, wherever it computes or waits; `retry` continues with it later.
 
 A run under way is asked by a file in its folder, which its heartbeat sees, on whatever machine it is. One that waits in
 a runner or a queue is marked as cancelled, which whoever comes to it respects.

@@ -21,7 +21,7 @@ OWNERS = {"array": "max_parallel", "signal": "signal_s", "time": "time", "time-m
 ONE_PROCESS = "a job of the suite is one process on one node"
 REFUSED = {"export": "jobs need the environment of the submission", "export-file": "jobs need that environment",
            "wait": "a submission does not wait; use --wait", "test-only": "then nothing would be submitted",
-           "no-requeue": "jobs are requeued to go on", "requeue": "jobs are requeued anyhow",
+           "no-requeue": "jobs are requeued to continue", "requeue": "jobs are requeued anyhow",
            **dict.fromkeys(("ntasks", "ntasks-per-node", "ntasks-per-socket", "ntasks-per-core", "ntasks-per-gpu",
                             "nodes", "distribution"), ONE_PROCESS),
            **dict.fromkeys(("job-name", "output", "error", "input", "open-mode", "dependency", "kill-on-invalid-dep",
@@ -44,12 +44,12 @@ class Cluster(BaseModel):
     account: Text | None = Field(None, description="who is charged")
     constraint: Text | None = Field(None, description="features of the nodes, e.g. a100")
     time: int = Field(60, ge=1, description="time limit of a job: minutes, H:MM:SS or D-HH:MM:SS. A run that needs "
-                      "longer is requeued, and goes on")
+                      "longer is requeued, and continues")
     gpus_per_job: int | str | None = Field(None, description="GPUs of a job, with their type if there are several: 2, "
                                            "a100:1; a run uses one (default: one where the partition has any; 0 for "
-                                           "the processor)")
+                                           "the CPU)")
     gpus_as_gres: bool = Field(False, description="ask for GPUs by --gres, for sites that want it so")
-    cpus_per_job: Count | None = Field(None, description="processors of a job (default: those that its threads need)")
+    cpus_per_job: Count | None = Field(None, description="CPUs of a job (default: those that its threads need)")
     memory: Text | None = Field(None, description="memory of a job: a size such as 16GB, 16000M, or 0 for all of a "
                                 "node (default: the cluster's)")
     max_parallel: Count | None = Field(None, description="jobs of a launch at a time (default: as many as start)")

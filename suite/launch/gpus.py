@@ -32,7 +32,7 @@ class Chosen:
 def free() -> Chosen:
     """The GPUs that CUDA shows, that have half of their memory free and that no other process computes on.
 
-    Raises MachineFault if there are GPUs and none can be used: nothing is computed on a processor unasked then.
+    Raises MachineFault if there are GPUs and none can be used: nothing is computed on a CPU unasked then.
     """
     found, mask = nvidia.look(), os.environ.get(MASK)
     if mask is not None and not _left(mask):

@@ -1,4 +1,4 @@
-"""Runs on this machine: a process for each, forked from a warm server, in slots of processors or GPUs.
+"""Runs on this machine: a process for each, forked from a warm server, in slots of CPUs or GPUs.
 
 A failed run never stops the others. One that is killed starts again at once, as long as it makes progress. Ctrl-C stops
 cleanly. Runs that somebody else owns are waited for, and taken over when their owner is gone.
@@ -211,10 +211,10 @@ class Runner:
             self._stop_kind(run, state)
 
     def _lose_gpu(self, gpu: Gpu, run: GridRun, state: RunState) -> None:
-        """A GPU broke down: its run goes on elsewhere, or waits where there is no other GPU like it."""
+        """A GPU broke down: its run continues elsewhere, or waits where there is no other GPU like it."""
         self.turns.queue.appendleft(run)
         waiting = self.turns.lose(gpu)
-        then = "it waits for another GPU of its kind" if run in waiting else "it goes on elsewhere"
+        then = "it waits for another GPU of its kind" if run in waiting else "it continues elsewhere"
         why = state.detail.partition(": ")[2].partition(";")[0]
         self.listener.told(f"GPU {gpu} is lost: {why}; no run starts on it any more. Run {run.run_id} had it: {then}, "
                            "from its last checkpoint")

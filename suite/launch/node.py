@@ -2,7 +2,7 @@
 `config.json` of its runs, and computes them as the local executor does.
 
 Before it ends without having finished, it asks SLURM to start it again, as long as it makes progress. However SLURM
-starts it again, each run goes on from its newest checkpoint. `after RECORD CODE` is what the batch shell calls where
+starts it again, each run continues from its newest checkpoint. `after RECORD CODE` is what the batch shell calls where
 the process of `run` was killed.
 """
 

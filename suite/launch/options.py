@@ -20,7 +20,7 @@ Gpu = int | str  # as in CUDA_VISIBLE_DEVICES: a number, or a UUID
 class Options:
     """What holds for a launch.
 
-    jobs: runs at a time, on each of `gpus` if there are any; cpu_jobs: beside these, on the processor, of the runs
+    jobs: runs at a time, on each of `gpus` if there are any; cpu_jobs: beside these, on the CPU, of the runs
     `on_cpu`. only: the GPUs that a run may use, if not all. canary: the cheapest run of each kind goes first, to its
     first checkpoint. max_failures: of one kind, after which no more of it start. probe: stop each run after its first
     checkpoint. retry: start failed and cancelled runs, too. wait: for runs that somebody else owns; one is taken over

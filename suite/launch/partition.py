@@ -23,7 +23,7 @@ NO_CUDA = "this torch is built without CUDA"
 
 @dataclass(frozen=True)
 class Fitted:
-    """The cluster with its GPUs decided, the runs that stay on the processor, and lines for the user."""
+    """The cluster with its GPUs decided, the runs that stay on the CPU, and lines for the user."""
 
     cluster: Cluster
     on_cpu: frozenset[str]
@@ -33,7 +33,7 @@ class Fitted:
 def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, starts: bool) -> Fitted:
     """Decide on GPUs where the user has not: one a job if the partition has any and a run can use it.
 
-    Raises UserError for GPUs or processors that would be idle or missing; where nothing `starts`, a torch that cannot
+    Raises UserError for GPUs or CPUs that would be idle or missing; where nothing `starts`, a torch that cannot
     use them is a warning, since a plan may be made on a laptop.
     """
     at_home = {run.run_id for run in runs if run.config.model.name in CLASSICAL}
@@ -51,7 +51,7 @@ def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, s
     made = cluster.model_copy(update={"gpus_per_job": count})
     _check(made, threads)
     if count and stay:
-        told += f"; {len(stay)} runs stay on the processor, which they are for or began on"
+        told += f"; {len(stay)} runs stay on the CPU, which they are for or began on"
     return Fitted(made, frozenset(stay) if count else frozenset(), (told,) if told else ())
 
 
@@ -70,7 +70,7 @@ def _by_default(cluster: Cluster, able: int) -> tuple[int, str]:
         return 0, ""
     if nvidia.cuda_of_torch() == 0:
         return 0, f"the partition has GPUs, and none is asked for: {NO_CUDA}"
-    return 1, "one GPU is asked for by each job, since the partition has some (--gpus-per-job 0 for the processor)"
+    return 1, "one GPU is asked for by each job, since the partition has some (--gpus-per-job 0 for the CPU)"
 
 
 def _check(cluster: Cluster, threads: int) -> None:
@@ -85,5 +85,5 @@ def _check(cluster: Cluster, threads: int) -> None:
         raise UserError(f"{at_once} runs side by side, and a job has {size}", "--side-by-side",
                         f"write --runs-per-job {at_once}, or fewer --side-by-side")
     if cluster.cpus_per_job is not None and cluster.cpus_per_job < threads:
-        raise UserError(f"a run has {threads} threads, and a job {cluster.cpus_per_job} processors", "--cpus-per-job",
+        raise UserError(f"a run has {threads} threads, and a job {cluster.cpus_per_job} CPUs", "--cpus-per-job",
                         f"write --cpus-per-job {cluster.needed(threads)}, or fewer --threads")

@@ -1,4 +1,4 @@
-"""Where the runs of a launch compute: on which GPUs or processors, and how many at a time."""
+"""Where the runs of a launch compute: on which GPUs or CPUs, and how many at a time."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Began:
-    """Where a run began: the model of its device, and whether that is a processor. Its bits depend on it."""
+    """Where a run began: the model of its device, and whether that is a CPU. Its bits depend on it."""
 
     device: str
     on_cpu: bool
@@ -58,7 +58,7 @@ class Began:
 
 def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, jobs: int | None,
          threads: int) -> Places:
-    """Where these runs are to compute. `asked`: GPUs, () for the processor, None for what is free.
+    """Where these runs are to compute. `asked`: GPUs, () for the CPU, None for what is free.
 
     Raises UserError if what was asked for is not there, or nothing is free.
     """
@@ -87,14 +87,14 @@ def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, j
     each, line = _on_gpus(jobs, cores, chosen, peaks)
     beside = max(1, cores - each * len(chosen.gpus)) if on_cpu else 0
     if beside:
-        told.append(f"{len(on_cpu)} runs are for the processor, or began there: {beside} of them at a time beside")
+        told.append(f"{len(on_cpu)} runs are for the CPU, or began there: {beside} of them at a time beside")
     model = next((chosen.cards[gpu].name for gpu in chosen.gpus if gpu in chosen.cards), "")
     return Places(each, chosen.gpus, beside, on_cpu, {key: homes for key, homes in only.items() if homes}, waiting,
                   (line, *told), model)
 
 
 def began_on(store: Store, run_id: str) -> Began | None:
-    """Where a run began that goes on from a checkpoint; one without begins again, anywhere."""
+    """Where a run began that continues from a checkpoint; one without begins again, anywhere."""
     try:
         if not checkpoints(store.folder(run_id)):
             return None
@@ -106,7 +106,7 @@ def began_on(store: Store, run_id: str) -> Began | None:
 
 
 def _homes(began: Mapping[str, Began], chosen: Chosen) -> dict[str, tuple[Gpu, ...]]:
-    """The GPUs on which each run that began on one may go on: those of the same model."""
+    """The GPUs on which each run that began on one may continue: those of the same model."""
     return {run_id: tuple(gpu for gpu in chosen.gpus if gpu in chosen.cards and chosen.cards[gpu].name == one.device)
             for run_id, one in began.items() if not one.on_cpu}
 
@@ -122,7 +122,7 @@ def _moved(began: Mapping[str, Began], chosen: Chosen) -> list[str]:
     moved = [one for one in began.values() if one.on_cpu == bool(chosen.gpus) or (here and one.device not in here)]
     if not moved:
         return []
-    return [f"{len(moved)} runs began on {', '.join(sorted({one.device for one in moved}))} and go on elsewhere, as "
+    return [f"{len(moved)} runs began on {', '.join(sorted({one.device for one in moved}))} and continue elsewhere, as "
             "--gpus asks: their last bits may differ, and their records say so"]
 
 
@@ -161,7 +161,7 @@ def _on_processor(jobs: int | None, cores: int, peaks: Peaks, why: str) -> tuple
     count = jobs or min(cores, fitting)
     reason = f", since each took up to {machine.gigabytes(int(peaks.host))} of memory" \
         if not jobs and fitting < cores else ""
-    return count, f"on the processor ({why}): {count} at a time{reason}"
+    return count, f"on the CPU ({why}): {count} at a time{reason}"
 
 
 def _on_gpus(jobs: int | None, cores: int, chosen: Chosen, peaks: Peaks) -> tuple[int, str]:

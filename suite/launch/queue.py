@@ -91,7 +91,7 @@ class Queue:
         return None if self.fault else tuple(job for job in self._jobs if job.batch in wanted)
 
     def forget(self) -> None:
-        """Ask anew the next time."""
+        """Ask again the next time."""
         self._asked = None
 
     def _ask(self, names: Mapping[str, Sequence[str]]) -> None:

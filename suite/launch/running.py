@@ -61,9 +61,9 @@ class Child:
         """Why the process is gone without a word. `stopping`: the whole launch ends. `log`: of the run."""
         code = self.process.exitcode or 0
         if self.overdue:
-            return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its time-out; the next start goes on"
+            return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its time-out; the next start continues"
         if stopping:
-            return State.PARTIAL, Reason.INTERRUPTED, "killed, since it did not stop in time; the next start goes on"
+            return State.PARTIAL, Reason.INTERRUPTED, "killed, since it did not stop in time; the next start continues"
         if code == -signal.SIGKILL and machine.oom_kills() > self.oom_kills:
             return State.FAILED, Reason.OOM, MEMORY
         if code < 0:

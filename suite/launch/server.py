@@ -23,7 +23,7 @@ from suite.launch import child, preload
 
 TRIES = 5
 # Freed memory stays with its process, in large pages. As glibc has it, a large array goes back to the system and is
-# fetched anew, page by page, each time: with two runs at a time, a step took 1.44 times as long on SC, 1.33 on BIDMC,
+# fetched again, page by page, each time: with two runs at a time, a step took 1.44 times as long on SC, 1.33 on BIDMC,
 # 1.04 on sCIFAR; of a run alone, the difference was less than the noise. SC holds a fifth more for it. Without the last
 # two, scraps kept aside for small things keep the space before them from being whole.
 KEPT = ("glibc.malloc.hugetlb=1", "glibc.malloc.mmap_max=0", f"glibc.malloc.trim_threshold={2**40}",

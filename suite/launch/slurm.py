@@ -1,4 +1,4 @@
-"""Runs on a SLURM cluster: job arrays are submitted, and go on whatever becomes of this process.
+"""Runs on a SLURM cluster: job arrays are submitted, and continue whatever becomes of this process.
 
 The files say how far each run is; the queue is only a hint, so that nothing is submitted twice. A submission that is
 interrupted at any instant is found by the next one, by the names of its jobs (`suite.launch.batch`).

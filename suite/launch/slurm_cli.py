@@ -135,7 +135,7 @@ def state_of(label: str) -> str:
 
 
 def partitions(cluster: str = "") -> list[tuple[str, str]]:
-    """The partitions of a cluster, the default one with a `*`, each with what its nodes have beside processors.
+    """The partitions of a cluster, the default one with a `*`, each with what its nodes have beside CPUs.
 
     Raises SlurmError.
     """

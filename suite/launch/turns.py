@@ -1,7 +1,7 @@
 """Whose turn it is: which of the runs that wait starts next, in which slot.
 
 The cheapest run of each kind goes first, as a canary: the others of its kind start when it has written a checkpoint. A
-kind of which too many runs fail is stopped. A run that began on a processor or on a GPU goes on there.
+kind of which too many runs fail is stopped. A run that began on a CPU or on a GPU goes on there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ COUNTED = frozenset({Reason.ERROR, Reason.START})  # failures that others of the
 
 @dataclass(frozen=True)
 class Turn:
-    """A run that is to start on a GPU (None: on the processor). `early`: others wait for its first checkpoint."""
+    """A run that is to start on a GPU (None: on the CPU). `early`: others wait for its first checkpoint."""
 
     run: GridRun
     gpu: Gpu | None

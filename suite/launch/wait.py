@@ -33,7 +33,7 @@ def watch(runs: Sequence[GridRun], queue: Queue, options: Options, listener: Lis
         if watching.left:
             stop.sleep(LOOK_S)
     if stop.asked:
-        listener.told("the jobs go on; `status` shows how far they are, and `cancel` ends them")
+        listener.told("the jobs continue; `status` shows how far they are, and `cancel` ends them")
     return watching.never
 
 

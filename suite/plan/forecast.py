@@ -1,7 +1,7 @@
 """How long a plan takes: a number for every shape, from the best source there is, with how far it may be off.
 
 Sources, the best first: this store; a probe on this machine; speeds that the suite ships, of the same shape; those of
-other shapes, of this store or shipped, scaled by counted operations. Shipped speeds of processors are scaled by the
+other shapes, of this store or shipped, scaled by counted operations. Shipped speeds of CPUs are scaled by the
 speed test (`suite.plan.speed_test`), too, which runs only if they are needed.
 """
 
@@ -52,7 +52,7 @@ class Speed:
 class Place:
     """What computes: `name` of a GPU ("" for one that is not known), threads of a run, and runs at a time on a GPU.
 
-    pass_seconds: what the speed test gives here; it is called only if a shipped speed of a processor is scaled. None on
+    pass_seconds: what the speed test gives here; it is called only if a shipped speed of a CPU is scaled. None on
     another machine.
     """
 
@@ -176,7 +176,7 @@ def _shipped(place: Place, configs: Mapping[str, RunConfig], own: Mapping[str, f
 
 def _from_others(config: RunConfig, place: Place, references: Sequence[Reference]) -> Speed:
     """The speed of a shape from those of others: of the same shape, else of those that are nearest in their time."""
-    device = Device.CPU if config.model.name in FITS else place.device  # a classical model is fitted on the processor
+    device = Device.CPU if config.model.name in FITS else place.device  # a classical model is fitted on the CPU
     nominal = seconds_per_epoch(config, device)
     if config.kind == "bench" or config.model.name in FITS:
         return Speed(nominal, Origin.COUNTED, 5.0)
@@ -204,7 +204,7 @@ def _strangeness(reference: Reference, config: RunConfig) -> int:
 
 
 def _doubt(place: Place) -> float:
-    """How much less sure a shipped speed is elsewhere: of a GPU, of another one, or of another machine's processor."""
+    """How much less sure a shipped speed is elsewhere: of a GPU, of another one, or of another machine's CPU."""
     if place.device is Device.GPU:
         known = any(one.device == place.name for one in shipped().of(Device.GPU))
         return 1.5 if known else 2.0

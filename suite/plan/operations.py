@@ -27,7 +27,7 @@ BENCH_S = 60.0  # of a measurement of a kernel
 
 
 class Device(StrEnum):
-    """What computes: a processor's core, or a GPU."""
+    """What computes: a CPU's core, or a GPU."""
 
     CPU = "cpu"
     GPU = "gpu"

@@ -1,4 +1,4 @@
-"""How fast this machine's processor is: a test of one second, whose result is kept for the next plans."""
+"""How fast this machine's CPU is: a test of one second, whose result is kept for the next plans."""
 
 from __future__ import annotations
 

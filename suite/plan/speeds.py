@@ -17,7 +17,7 @@ PATH = Path(__file__).with_name("speeds.yaml")
 
 
 class MeasuredDevice(Part):
-    """A processor or GPU that speeds are known of. pass_seconds: what `speed_test` gives on such a processor."""
+    """A CPU or GPU that speeds are known of. pass_seconds: what `speed_test` gives on such a CPU."""
 
     kind: Device
     pass_seconds: float | None = Field(None, gt=0)
@@ -52,7 +52,7 @@ class Shipped(Part):
     speeds: tuple[ShippedSpeed, ...]
 
     def of(self, kind: Device) -> list[ShippedSpeed]:
-        """Those of processors, or of GPUs."""
+        """Those of CPUs, or of GPUs."""
         return [one for one in self.speeds if self.devices[one.device].kind is kind]
 
 

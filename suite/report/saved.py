@@ -75,7 +75,7 @@ def load_saved(kind: type[Saved], path: Path, wanted: str) -> Saved | None:
     """The record with this fingerprint, if all its files are as they were written. Returns None if it must be made."""
     try:
         record = read_record(kind, path.read_bytes())
-    except (OSError, ValueError):  # writing it anew tells why it cannot be read
+    except (OSError, ValueError):  # writing it again tells why it cannot be read
         return None
     if record.fingerprint != wanted:
         return None

@@ -74,7 +74,7 @@ def interleaved(jobs: dict[str, Callable[[], Any]], repeats: int, device: torch.
     """Median seconds of each job, all of them taking turns, after one untimed pass of each.
 
     In each turn a job of less than a second first does a pass that does not count: memory that a large job has given
-    back to the system would have to be fetched anew, as it never is in a training, which repeats one job.
+    back to the system would have to be fetched again, as it never is in a training, which repeats one job.
     """
     first = {name: timed(job, device) for name, job in jobs.items()}
     times: dict[str, list[float]] = {name: [] for name in jobs}

@@ -16,7 +16,7 @@ from suite.ssm.dplr import squaring
 from suite.ssm.kernels import power_sum
 from suite.ssm.modes import Discrete, period
 
-CHUNK = 2**20  # values of sums at a time: what stays in a CPU's caches, and is not mapped anew each time
+CHUNK = 2**20  # values of sums at a time: what stays in a CPU's caches, and is not mapped again each time
 
 
 def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
@@ -80,7 +80,7 @@ class _Resolve(torch.autograd.Function):
             solved = [_dot(row, qb) for row in m]
             for a in range(rank):
                 cb = torch.addcmul(cb, cp[:, :, a], solved[a][:, None], value=-1)
-            # Conjugates with a sign are made once here; in products they would be made anew each time.
+            # Conjugates with a sign are made once here; in products they would be made again each time.
             slopes = [x.conj_physical_().neg_() for row in m for x in row]
             ctx.save_for_backward(cp.conj_physical_(), *slopes, *(x.conj_physical_().neg_() for x in solved))
         ctx.sizes = (length, rank, kernels)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Status(StrEnum):
-    """Whether an attempt goes on, as far as this machine can tell. ELSEWHERE: on another machine, so nobody knows."""
+    """Whether an attempt is alive, as far as this machine can tell. ELSEWHERE: on another machine, so nobody knows."""
 
     ENDED = "ended"
     ALIVE = "alive"
@@ -101,7 +101,7 @@ class Tenure:
 
     @property
     def status(self) -> Status:
-        """Whether it goes on, as far as this machine can tell."""
+        """Whether it is alive, as far as this machine can tell."""
         if self.ended:
             return Status.ENDED
         if self.claim is None:

@@ -15,7 +15,7 @@ NAME = "theory.md"
 
 
 def section() -> str:
-    """The section, computed anew in about a second."""
+    """The section, computed again in about a second."""
     return "\n\n".join(["# The theory in numbers", _theorem_3(), _real_parts(), _frequencies(), _windows(),
                         _sizes()]) + "\n"
 

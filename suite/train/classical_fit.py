@@ -24,7 +24,7 @@ ESTIMATOR = 3  # last word of the seed, beside those of `suite.train.trainer`
 
 
 class Fit:
-    """Interface of `suite.train.trainer.Trainer`. What is kept is the row: a fit that was cut short begins anew.
+    """Interface of `suite.train.trainer.Trainer`. What is kept is the row: a fit that was cut short begins again.
 
     Raises UserError for a GPU, several epochs, other rates than the training's, and a task that is no regression.
     """

@@ -26,7 +26,7 @@ class Recording:
     """`work(batch)`, a step of forward, backward and optimiser, eagerly at first and then as a graph.
 
     All that differs between steps is the batch, learning rates, and what the default generator is seeded with: a graph
-    reads all three anew each time. Invariant: outside `step`, the optimiser's learning rates are plain numbers.
+    reads all three again each time. Invariant: outside `step`, the optimiser's learning rates are plain numbers.
     """
 
     def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device) -> None:

@@ -1,4 +1,4 @@
-"""The processor or GPU that a process computes on, and how it is made to compute the same bits again."""
+"""The CPU or GPU that a process computes on, and how it is made to compute the same bits again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def settle(threads: int, device: str, mode: Mode) -> torch.device:
 
 def keep_memory() -> None:
     """Make the C library keep what is freed, where it is glibc: it would give large blocks back to the system, whose
-    pages then have to be zeroed anew in each step (a fifth of a step's time at the paper's size)."""
+    pages then have to be zeroed again in each step (a fifth of a step's time at the paper's size)."""
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -50,7 +50,7 @@ def keep_memory() -> None:
 
 
 def model(device: str) -> str:
-    """The model of the processor or GPU that computes."""
+    """The model of the CPU or GPU that computes."""
     if device == "cpu":
         return f"{machine.cpu()} ({torch.backends.cpu.get_cpu_capability()})"
     return torch.cuda.get_device_name()

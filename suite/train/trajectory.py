@@ -42,7 +42,7 @@ class Trajectory(Protocol):
         """Do a step; the epoch's row after its last one."""
 
     def state(self) -> Memory:
-        """All that is needed to go on."""
+        """All that is needed to continue."""
 
     def restore(self, state: Memory) -> None:
         """Go on from there."""

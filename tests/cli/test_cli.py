@@ -136,7 +136,7 @@ def test_looking_is_quick_and_imports_no_torch(folder: Path, verb: str) -> None:
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-c", code], cwd=folder, check=True, env=environment, capture_output=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5  # of processor time; 0.3 if quiet
+    assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 1.5  # of CPU time; 0.3 if quiet
 
 
 def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: pytest.MonkeyPatch,

@@ -169,7 +169,7 @@ def test_what_does_not_finish_is_not_started_for_ever(faked: Faked) -> None:
     first = len(faked.launches)
     assert first < 3
     faked.most = 10**6
-    assert decide() == 0  # the next call goes on
+    assert decide() == 0  # the next call continues
     assert sum(map(len, faked.launches)) >= 30
 
 
@@ -177,7 +177,7 @@ def test_hours_bound_it(faked: Faked, capsys: pytest.CaptureFixture[str]) -> Non
     assert decide("--hours", "1", "--jobs", "4") == 0
     assert {len(launch) for launch in faked.launches[:7]} == {4}  # as many as run at once, then the clock is asked
     assert decide("--hours", "0.0000001", "--jobs", "4", "--store", "empty") == 0
-    assert "the time is over; the same command goes on from here" in capsys.readouterr().out
+    assert "the time is over; the same command continues from here" in capsys.readouterr().out
     assert main([QUICKSTART, "--hours", "1"]) == 2
     assert "only --decide reads this" in capsys.readouterr().err
 

@@ -129,7 +129,7 @@ def test_damage_is_seen_logged_and_mended(damage: str, maker: Maker, tmp_path: P
     DAMAGES[damage](path)
     after = cache.obtain("toy", KEY, maker)
     assert maker.calls == 2
-    assert "damaged and will be made anew" in caplog.text
+    assert "damaged and will be made again" in caplog.text
     assert after.fingerprint == before.fingerprint
     np.testing.assert_array_equal(after.arrays["train/x"], maker().arrays["train/x"])
     assert entries(tmp_path) == [path]

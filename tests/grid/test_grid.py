@@ -80,7 +80,7 @@ exclude:
 
 
 def test_an_axis_of_the_state_space_multiplies_no_other_model(grid) -> None:
-    """The identity of a run has every field, so each would be computed anew. A user's factory may read them all."""
+    """The identity of a run has every field, so each would be computed again. A user's factory may read them all."""
     own = grid("axes: {model.name: ['suite.models.backbone:Backbone'], ssm.discretization: [bilinear, zoh]}\n")
     assert len(own.runs) == 2
     g = grid("axes: {model.name: [ssm, lstm], ssm.discretization: [bilinear, zoh]}\nseeds: [0, 1]\n")

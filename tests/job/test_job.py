@@ -1,4 +1,4 @@
-"""One attempt at a run: that it goes on from anywhere with the same bits, and says how it ended."""
+"""One attempt at a run: that it continues from anywhere with the same bits, and says how it ended."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_budget_ends_partial_and_later_calls_go_on(folder: Path, store: Store)
 
 
 def test_rows_without_a_checkpoint_are_not_lost(folder: Path) -> None:
-    """Kept results that were brought into a store have none: the run begins anew, beside what is told."""
+    """Kept results that were brought into a store have none: the run begins again, beside what is told."""
     run(folder, Order(compute=Compute(until=2)), training())
     told = (folder / "metrics.jsonl").read_bytes()
     for _, name in checkpoints(folder):

@@ -121,7 +121,7 @@ def test_doctor_and_plan_name_an_idle_gpu(tmp_path: Path, monkeypatch: pytest.Mo
     assert f"on GPU 0 ({H100}): 1 at a time on each" in capsys.readouterr().out
     assert main(["plan", "g.yaml", "--gpus", "none"]) == 0
     told = capsys.readouterr().out
-    assert "on the processor (--gpus none)" in told and "leave --gpus none out to use it" in told
+    assert "on the CPU (--gpus none)" in told and "leave --gpus none out to use it" in told
     install(tmp_path, monkeypatch, row(0, free="1"))
     assert main(["plan", "g.yaml"]) == 0 and "warning: --gpus auto: no GPU is free" in capsys.readouterr().out
     assert main(["run", "g.yaml"]) == 2 and "no GPU is free" in capsys.readouterr().err

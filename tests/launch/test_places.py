@@ -86,7 +86,7 @@ def test_memory_of_the_machine_limits_runs_too(store: Store, tmp_path: Path, mon
     took = (store.provenance(one.run_id) or Provenance()).attempts[0].peak_memory_mb or 0
     monkeypatch.setattr(machine, "memory", lambda: Memory(10**12, int(3 * 1.25 * took * 2**20) + 2**20))
     found = places.find(runs, store, None, None, 1)
-    assert found.jobs == 3 and found.told[0].startswith("on the processor (these runs began on the processor): 3 at a")
+    assert found.jobs == 3 and found.told[0].startswith("on the CPU (these runs began on the CPU): 3 at a")
     monkeypatch.setattr(machine, "memory", lambda: Memory(1000, 1000))
     with pytest.raises(MachineFault, match=r"a run like these took .* of memory, and there are 0 MB here"):
         places.find(runs, store, None, None, 1)

@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cpu(times: float = 1.0, threads: int = 1) -> Place:
-    """A processor that takes so many times as long as that of the shipped speeds."""
+    """A CPU that takes so many times as long as that of the shipped speeds."""
     return Place(Device.CPU, "", threads, lambda: times * EPYC)
 
 

@@ -75,7 +75,7 @@ def test_every_run_with_code_of_its_own_is_no_matter_of_seeds(tmp_path: Path) ->
 
 
 def test_the_kept_first_epoch_says_so(tmp_path: Path) -> None:
-    """Seeds 0, 1 and 2 were run by three commits, seed 2 on another processor."""
+    """Seeds 0, 1 and 2 were run by three commits, seed 2 on another CPU."""
     folder = ROOT / "results/table3b-scifar-epoch1"
     store = Store(folder / "store")
     grid = load_grid(ROOT / "grids/first-epoch.yaml")

@@ -106,7 +106,7 @@ def test_a_changed_result_is_named_by_its_cells(kept, capsys):
     assert len(cells) == 1
     assert f"cell big00, {run.labels['method']}, {run.labels['task']}: mean" in cells[0]
     assert "values" in cells[0]
-    assert "to write it anew: report" in told
+    assert "to write it again: report" in told
 
 
 def test_the_command_that_it_names_writes_the_report_of_the_same_runs(made, tmp_path, capsys, monkeypatch):
@@ -119,7 +119,7 @@ def test_the_command_that_it_names_writes_the_report_of_the_same_runs(made, tmp_
     (tmp_path / "kept here/report/big00.md").write_text("edited")
     capsys.readouterr()
     assert main(["report", "--check", "kept here"]) == 1
-    words = shlex.split(capsys.readouterr().out.rpartition("to write it anew: ")[2])
+    words = shlex.split(capsys.readouterr().out.rpartition("to write it again: ")[2])
     assert words[2:len(asked) + 2] == asked
     assert main(words) == 0
     assert main(["report", "--check", "kept here"]) == 0
@@ -234,7 +234,7 @@ def test_the_kept_reports_of_the_repository(folder):
 
 
 def test_kept_runs_can_be_added_to_and_kept_again(tmp_path):
-    """Results grow by a seed: kept runs are merged into a store, which has no attempts of theirs, and frozen anew."""
+    """Results grow by a seed: kept runs are merged into a store, which has no attempts of theirs, and frozen again."""
     [kept] = [folder for folder in KEPT if folder.name == "table3b-scifar-epoch1"]
     assert main(["merge", str(kept), str(tmp_path / "runs")]) == 0
     grid = str(Path(__file__).parents[2] / "grids/first-epoch.yaml")

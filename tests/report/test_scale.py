@@ -1,4 +1,4 @@
-"""A store of many finished runs: what status and report take of processor time and memory, and how that grows.
+"""A store of many finished runs: what status and report take of CPU time and memory, and how that grows.
 
 Seconds depend on the machine, so the quick test compares one command with another. The slow test has limits in
 seconds, too. `python tools/big_store.py` makes the store, for a quiet machine.
@@ -65,7 +65,7 @@ def test_ten_thousand_runs(tmp_path: Path) -> None:
     assert used[1000][0]["s"] < 1
     assert used[1000][1]["s"] < 5
     status, report = used[10_000]
-    assert status["s"] < 2  # twice what is wanted: processor time grows where others compute
+    assert status["s"] < 2  # twice what is wanted: CPU time grows where others compute
     assert report["s"] < 10
     assert max(status["mb"], report["mb"]) < 500
     assert all(ten["s"] < 11 * one["s"] for one, ten in zip(*used.values(), strict=True))  # linear

@@ -137,7 +137,7 @@ def test_ctrl_c_ends_the_waiting_and_touches_no_job(cluster: Fake, tmp_path: Pat
         time.sleep(0.1)  # those are looks for what was just submitted
     waiting.send_signal(signal.SIGINT)
     told = waiting.communicate(timeout=30)[1]
-    assert waiting.returncode == 130 and "the jobs go on" in told and "submitted job 101: 4 jobs, 4 runs" in told
+    assert waiting.returncode == 130 and "the jobs continue" in told and "submitted job 101: 4 jobs, 4 runs" in told
     assert not cluster.lines("cancelled") and len(cluster.lines("queue")) == 5
 
 

@@ -109,13 +109,13 @@ def test_gpus_that_nobody_can_see_are_said(cluster: Fake, store: Store, monkeypa
     monkeypatch.setattr("suite.launch.nvidia.cuda_of_torch", lambda: 12)
     monkeypatch.setattr("suite.launch.places.began_on",
                         lambda store, run_id: partition.places.Began("a processor", True))
-    assert partition.fit(Cluster(), grid(2), store, 1, True).cluster.gpus == 0  # all of them began on a processor
+    assert partition.fit(Cluster(), grid(2), store, 1, True).cluster.gpus == 0  # all of them began on a CPU
 
 
 @pytest.mark.parametrize(("settings", "threads", "message"), [
     ({"gpus_per_job": 4}, 1, "a job of 1 run would leave 3 of 4 idle"),
     ({"side_by_side": 4}, 1, "4 runs side by side, and a job has 1"),
-    ({"cpus_per_job": 1}, 4, "a run has 4 threads, and a job 1 processors"),
+    ({"cpus_per_job": 1}, 4, "a run has 4 threads, and a job 1 CPUs"),
 ])
 def test_what_would_be_idle_or_missing_is_refused(cluster: Fake, store: Store, settings: dict[str, Any], threads: int,
                                                   message: str) -> None:

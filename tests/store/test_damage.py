@@ -92,7 +92,7 @@ def test_a_truncated_result_is_made_again_from_the_last_checkpoint(folder: Path,
     for damaged in (b"", whole[:1], whole[:len(whole) // 2], whole[:-2], other):
         (folder / "result.json").write_bytes(damaged)
         assert store.state(RUN.run_id).name == "partial" and "result.json" in store.state(RUN.run_id).detail
-        state = run(folder, OFTEN, training(fault="error", at=0))  # would fail if it started anew
+        state = run(folder, OFTEN, training(fault="error", at=0))  # would fail if it started again
         assert state.name == "done" and scores(store.rows(RUN.run_id)) == ROWS
     assert {f"result.json.corrupt-{n}" for n in range(1, 6)} < names(folder)
 

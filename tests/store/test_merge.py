@@ -117,7 +117,7 @@ def test_what_is_hostile_or_damaged_is_left_out(stores: tuple[Store, Store], tmp
     assert "is a symbolic link" in told and "extra in it is no plain file" in told
     assert "holds the configuration of run" in told
     assert target.run_ids() == [damaged] and target.state(damaged).name == "partial"
-    run(target.folder(damaged), OFTEN, training(fault="error", at=0))  # would fail if it started anew
+    run(target.folder(damaged), OFTEN, training(fault="error", at=0))  # would fail if it started again
     assert scores(target.rows(damaged)) == undisturbed(config(3))
 
 

@@ -222,7 +222,7 @@ def test_the_head_of_a_result_is_the_result_without_its_rows(tmp_path: Path, row
 
 
 def test_what_to_do_is_not_cut_off_an_error_and_others_end_with_a_sentence_or_a_word() -> None:
-    ways = "get the file anew. " * 60 + "Or choose another variant: --set data.variant=sample"
+    ways = "get the file again. " * 60 + "Or choose another variant: --set data.variant=sample"
     assert one_line(UserError("it is damaged", "train.parquet", ways)) == f"train.parquet: it is damaged, {ways}"
     assert one_line(ValueError("A sentence. " * 60)) == "A sentence. " * (LONGEST // 12) + "…"
     assert one_line(ValueError("word " * 150)) == "word " * (LONGEST // 5 - 1) + "word …"

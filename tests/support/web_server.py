@@ -40,7 +40,7 @@ class Web(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.pages: dict[str, Page] = {}
         self.asked: list[tuple[str, str, int]] = []
-        self.free = threading.Event()  # set at the end: stalled answers go on
+        self.free = threading.Event()  # set at the end: stalled answers continue
         super().__init__(("127.0.0.1", 0), Handler)
 
     @property

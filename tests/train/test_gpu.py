@@ -1,4 +1,4 @@
-"""On a GPU: kernels, trajectories, launches and measurements, as on a processor. `make gpu` runs these alone."""
+"""On a GPU: kernels, trajectories, launches and measurements, as on a CPU. `make gpu` runs these alone."""
 
 from __future__ import annotations
 

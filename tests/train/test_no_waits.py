@@ -1,4 +1,4 @@
-"""A step on a GPU takes nothing from the processor: shown on the meta device, which has shapes and no values.
+"""A step on a GPU takes nothing from the CPU: shown on the meta device, which has shapes and no values.
 
 There a number that is read is an error, and an operation that mixes devices is seen; on a GPU either would wait.
 What only a GPU shows (a number assigned to a single element, say) is left to `test_gpu.py`.
@@ -37,7 +37,7 @@ FORMS: dict[str, dict[str, Any]] = {
 
 
 class Mixtures(TorchDispatchMode):
-    """Notes each operation that takes tensors of the processor beside others, or brings one from there."""
+    """Notes each operation that takes tensors of the CPU beside others, or brings one from there."""
 
     def __init__(self) -> None:
         super().__init__()

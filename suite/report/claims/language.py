@@ -153,7 +153,7 @@ def _twice(claims: Sequence[Claim], node: Node) -> Iterator[Problem]:
     seen: set[str] = set()
     for i, claim in enumerate(claims):
         if claim.id in seen:
-            yield Problem(f"the id {claim.id!r} stands twice", _place(node, i, "id"))
+            yield Problem(f"the id {claim.id!r} is there twice", _place(node, i, "id"))
         seen.add(claim.id)
         same = next(c for c in claims if c.family == claim.family)
         if claim.family and claim.alpha != same.alpha:

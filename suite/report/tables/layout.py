@@ -32,7 +32,7 @@ def _label_list(value: Any) -> Any:
 def _once(labels: tuple[str, ...]) -> tuple[str, ...]:
     twice = [label for label in labels if labels.count(label) > 1]
     if twice:
-        raise ValueError(f"the row {twice[0]!r} stands twice in its block")
+        raise ValueError(f"the row {twice[0]!r} is there twice in its block")
     return labels
 
 

@@ -18,7 +18,7 @@ ROUNDS = 400
 
 
 class Drawn(Given):
-    """Numbers drawn anew for each cell: `means` by row, and by column if given; deviations of a, and of the others."""
+    """Numbers drawn again for each cell: `means` by row, and by column if given; deviations of a, and of the others."""
 
     def __init__(self, generator, means, n=3, deviations=(1.0, 1.0)):
         super().__init__({})

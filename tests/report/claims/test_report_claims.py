@@ -145,7 +145,7 @@ def test_bad_claims_name_line_and_key(tmp_path, change, line, what):
 
 
 def test_an_id_stands_once(tmp_path):
-    with pytest.raises(UserError, match="the id 'one' stands twice"):
+    with pytest.raises(UserError, match="the id 'one' is there twice"):
         load(tmp_path, CLAIM, CLAIM)
 
 

@@ -1,6 +1,6 @@
 """The forms of a report: golden files, names that try to be markup, and figures.
 
-`UPDATE_GOLDEN=1 pytest tests/report/render` writes the golden files anew: look at what changed.
+`UPDATE_GOLDEN=1 pytest tests/report/render` writes the golden files again: look at what changed.
 """
 
 import json

@@ -303,7 +303,7 @@ def test_a_turned_table_has_one_line(tmp_path):
 
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("rows: [S4D-Real,", "rows: [S4D-Reel,", "yaml:6: rows.groups.0.rows.0: the grid 'demo' makes no row 'S4D-Reel'"),
-    ("[S4D-Inv]", "[S4D-Inv, S4D-Inv]", "yaml:7: rows.groups.1.rows: the row 'S4D-Inv' stands twice in its block"),
+    ("[S4D-Inv]", "[S4D-Inv, S4D-Inv]", "yaml:7: rows.groups.1.rows: the row 'S4D-Inv' is there twice in its block"),
     ("base: S4D-Lin", "base: S4D-Inv", "demo.yaml:6: rows.groups.0.base: the base row 'S4D-Inv' is not in its block"),
     ("label: others,", "label: others, where: {task: CS},", "rows.groups.1.where.task: the axis 'task' of the grid"),
     ("label: others,", "published: [LSTM],", "yaml:7: rows.groups.1.published.0: the paper's table '3a' has no row"),
