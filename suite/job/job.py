@@ -240,7 +240,7 @@ class Job:
     def _asked_to_stop(self) -> Ending | None:
         limit = self.order.compute.timeout_s
         if limit is not None and time.monotonic() - self.began >= limit:
-            return Ending(State.FAILED, Reason.TIMEOUT, f"took more than {limit:g} s; the next start continues from here")
+            return Ending(State.FAILED, Reason.TIMEOUT, f"took more than {limit:g} s; the next start continues")
         if self.heart.cancelled:
             return Ending(State.CANCELLED, detail="by `cancel`; `retry` continues from here")
         if self.stop.asked:

@@ -1,8 +1,9 @@
 """One trajectory of training, step by step, without any files (paper section 5, appendix D).
 
 Everything random is a function of the seed and of the place in the trajectory: parameters of (seed, layer), the order
-of the data of (seed, epoch), dropout of (seed, step). So a trajectory that was stopped after any step and continues from
-its state gives the same bits as one that was not. Dropout draws from torch's default generator, which each step seeds.
+of the data of (seed, epoch), dropout of (seed, step). So a trajectory that was stopped after any step and continues
+from its state gives the same bits as one that was not. Dropout draws from torch's default generator, which each
+step seeds.
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class Trainer:
         return self._end_epoch() if self.step == end else None
 
     def state(self) -> Memory:
-        """A copy, on the CPU, of all that is needed to continue bit-identically; call it between two calls of `advance`.
+        """A copy, on the CPU, of all that is needed to continue to the same bits; call it between two `advance`.
 
         Holds tensors, numbers, text, lists and dicts only, so `torch.load(weights_only=True)` reads it back.
         """
