@@ -83,35 +83,33 @@ def next_look(grid: Grid, store: Store, declares: bool = False) -> Look:
     start = min((one.start for one in _plans(document)), default=0)
     first = [at_seed(run, seed) for seed in in_order(grid.seeds, start) for run in configurations(grid.runs)]
     wanted = {run.run_id: run for run in first}
-    rest = 0
+    order = in_order(grid.seeds, most)
+    rest: set[str] = set()
     for verdict in sorted(document.verdicts, key=lambda one: len(one.claim.cells)):
-        runs = _next_seed(verdict, document, in_order(grid.seeds, most))
-        wanted |= {run.run_id: run for run in runs}
-        rest += len(runs) * (_most(verdict, document) - (verdict.seeds or start) - 1) if runs else 0
+        if verdict.final or verdict.claim.family not in document.plans:
+            continue
+        if verdict.seeds is not None:
+            wanted |= {run.run_id: run for run in _of_seeds(verdict, document, order[verdict.seeds:][:1])}
+        later = order[start if verdict.seeds is None else verdict.seeds + 1:]
+        rest |= {run.run_id for run in _of_seeds(verdict, document, later)}
     there = {run.run_id: run for run in whole.runs}
     chosen = tuple(there.get(run_id, run) for run_id, run in wanted.items())
-    return Look(with_runs(whole, chosen), chosen, max(rest, 0))
+    return Look(with_runs(whole, chosen), chosen, len(rest - wanted.keys()))
 
 
 def _plans(document: Document) -> list[Looks]:
     return [plan for plan in document.plans.values() if plan is not None]
 
 
-def _most(verdict: Verdict, document: Document) -> int:
+def _of_seeds(verdict: Verdict, document: Document, seeds: Sequence[int]) -> list[GridRun]:
+    """These seeds of every cell that a claim names, up to the last seed that its family declares."""
     plan = document.plans.get(verdict.claim.family)
-    return plan.most if plan else 0
-
-
-def _next_seed(verdict: Verdict, document: Document, order: Sequence[int]) -> list[GridRun]:
-    """One more seed of every cell that an undecided claim names."""
-    if verdict.final or verdict.seeds is None or verdict.seeds >= min(_most(verdict, document), len(order)):
-        return []
-    seed = order[verdict.seeds]
+    last = in_order(document.grid.seeds, plan.most) if plan else ()
     runs = {run.run_id: run for run in document.grid.runs}
     table = next(table for table in document.tables if table.name == verdict.claim.table)
     cells = {(cell.row, cell.column): cell for row in table.cells for cell in row}
-    return [at_seed(runs[cells[place].run_ids[0]], seed) for place in verdict.claim.cells
-            if place in cells and cells[place].run_ids]
+    return [at_seed(runs[cells[place].run_ids[0]], seed) for seed in seeds if seed in last
+            for place in verdict.claim.cells if place in cells and cells[place].run_ids]
 
 
 def _plan_of(looks: Sequence[Look], store: Store, request: RunRequest | PlanRequest) -> Plan:

@@ -85,8 +85,9 @@ class Runner:
             self.seen[run_id] = state.attempts
             self._place(unique[run_id], state)
         if self.options.canary and (first := self.turns.order(states, self.store.prices())):
-            self.listener.told(f"{first} runs go first, the cheapest of each task, model and kernel; the others of "
-                               "their kind start when they have written a checkpoint (--no-canary)")
+            go = "run goes" if first == 1 else "runs go"
+            self.listener.told(f"{first} {go} first, the cheapest of each task, model and kernel; the others of their "
+                               "kind start when it has written a checkpoint (--no-canary)")
         try:
             while (self.turns.queue or self.waiting or self.children) and not self.stop.asked:
                 while not self.stop.asked and (turn := self.turns.next()) is not None:

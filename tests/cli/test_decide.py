@@ -185,7 +185,7 @@ def test_hours_bound_it(faked: Faked, capsys: pytest.CaptureFixture[str]) -> Non
 def test_plan_decide_says_what_the_next_look_costs(faked: Faked, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", QUICKSTART, "--decide"]) == 0
     told = capsys.readouterr().out
-    assert "quickstart: the next look runs 30, the rest at most 0 more" in told
+    assert "quickstart: the next look runs 30, the rest at most 42 more" in told
     assert "estimated time of the next look: " in told and " at a time, within a factor of 2\n" in told
     faked.effects["S4D-Real"] = -0.4
     assert main([QUICKSTART]) == 0

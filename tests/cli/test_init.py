@@ -70,7 +70,7 @@ def test_its_folder_is_appended_to_the_import_path(made: Path) -> None:
     load_grid(made / "grids/mine.yaml")
     assert sys.path == [*before, str(made)] and study.folders() == (made,)
     load_grid(Path("suite:quickstart"))
-    assert study.folders() == (made,) and str(resources.IN_WHEEL) not in sys.path
+    assert study.folders() == (made, ROOT / "examples") and str(resources.IN_WHEEL) not in sys.path
 
 
 def test_two_studies_with_a_module_of_one_name(made: Path, tmp_path: Path) -> None:

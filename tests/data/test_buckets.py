@@ -63,11 +63,11 @@ def test_training_sees_the_buckets(monkeypatch: pytest.MonkeyPatch) -> None:
         trainer = Trainer(small(task="text", train__buckets=buckets, train__epochs=2, model__layers=1,
                                 optim__warmup_epochs=0.0), data, torch.device("cpu"))
         with monkeypatch.context() as patch:
-            def recorded(self: TaskData, split: str, indices: np.ndarray, rate: int = 1,
+            def recorded(self: TaskData, split: str, indices: np.ndarray, rate: int = 1, epoch: int = 0,
                          batches: list[list[int]] = batches, batch: Any = TaskData.batch) -> object:
                 if split == "train":
                     batches.append(indices.tolist())
-                return batch(self, split, indices, rate)
+                return batch(self, split, indices, rate, epoch)
             patch.setattr(TaskData, "batch", recorded)
             while not trainer.finished:
                 trainer.advance()

@@ -75,7 +75,7 @@ def test_a_kind_that_fails_is_stopped_and_its_canary_goes_alone(store: Store) ->
     states = launch(runs, Options(store.root, jobs=3, canary=True, max_failures=2), ear, training(fault="error"))
     assert sorted(state.name for state in states.values()) == ["failed"] * 2 + ["todo"] * 4
     assert [what for what, _ in ear.heard if what == "started"] == ["started"] * 2
-    assert ear.messages[0].startswith("1 runs go first, the cheapest of each task, model and kernel")
+    assert ear.messages[0].startswith("1 run goes first, the cheapest of each task, model and kernel")
     assert ear.messages[1:] == ["4 more runs of scifar, ssm, vandermonde do not start, since 2 have failed; "
                                 "--max-failures sets how many may"]
     launch(runs, Options(store.root, jobs=3, canary=True, max_failures=2, retry=True), Ear(), training())

@@ -81,7 +81,7 @@ def test_the_tables_against_the_papers_name_each(report: Path) -> None:
 
 def test_numbers_so_far_are_in_no_mark_and_no_comparison(report: Path) -> None:
     cell = cells(report)["S4D-Real", "sCIFAR"]
-    assert (cell["mean"], cell["n"], cell["p_from_best"], cell["near_best"]) == (None, 0, None, False)
+    assert (cell["mean"], cell["n"]) == (None, 0) and not {"p_from_best", "near_best"} & cell.keys()
     assert cell["so_far"] == {"mean": pytest.approx(20.0), "epoch": 2, "epochs": 4, "n": 3}
     assert {one["verdict"] for one in cell["published"]} == {"no number"}
 
@@ -91,7 +91,7 @@ def test_near_the_best_is_marked_after_selection(tmp_path: Path) -> None:
     fill(store, grid)  # two points apart, half a point between seeds
     write_report([grid], store, tmp_path / "out", sources(tmp_path, ALONE), figures=False)
     first = cells(tmp_path / "out")["S4D-Lin", "sCIFAR"]
-    assert first["p_from_best"] == pytest.approx(0.0299, abs=1e-3) and not first["near_best"]
+    assert first["p_from_best"] == pytest.approx(0.0299, abs=1e-3) and "near_best" not in first
     for run in grid.runs:
         best = 0.400 + 0.002 * (run.labels["method"] == "S4D-Inv") + 0.01 * run.config.seed
         write_done(store, run, [best] * 4)
