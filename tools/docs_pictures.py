@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from suite.grid.expand import load_grid
+from suite.report.added import with_added
 from suite.report.document import Document, document_of
 from suite.report.figures import scatter
 from suite.report.figures.curves import Panel
@@ -19,13 +20,15 @@ LARGEST = 150_000  # bytes of a picture
 
 
 def kept(name: str, grid: str) -> Document:
-    """The document on a kept result, as its report has it."""
-    return document_of(load_grid(ROOT / "grids" / grid), Store(ROOT / "results" / name / "store"))
+    """The document on a kept result, as its report has it; `grid`: the path of its grid."""
+    store = Store(ROOT / "results" / name / "store")
+    whole, = with_added([load_grid(ROOT / grid)], store)
+    return document_of(whole, store)
 
 
 def quickstart() -> Any:
     """The table of the quickstart with its verdicts, above its learning curves."""
-    document = kept("quickstart", "quickstart.yaml")
+    document = kept("quickstart-decided", "results/quickstart-decided/quickstart.yaml")
     with style(**{"svg.fonttype": "none", "font.family": "sans-serif"}):
         made = canvas(8.6, 5.2)
         above, below = made.subfigures(2, 1, height_ratios=(1.0, 1.25))
@@ -46,16 +49,16 @@ def _table(axes: Any, document: Document) -> None:
     for x, head in zip((23, 36), table.heads, strict=True):
         axes.text(x, -0.7, head.label, ha="center", weight="bold")
     axes.text(0, -0.7, "validation accuracy, %", weight="bold")
-    axes.text(48, -0.7, f"claims, at {document.verdicts[0].seeds} seeds", weight="bold")
+    axes.text(46, -0.7, "claims", weight="bold")
     for y, (row, cells) in enumerate(zip(table.rows, table.cells, strict=True)):
         axes.text(0, y + 0.3, row)
         for x, cell, column in zip((23, 36), cells, zip(*table.cells, strict=True), strict=True):
             best = round(cell.mean, 1) == max(round(one.mean, 1) for one in column)  # as the report: by what is shown
             axes.text(x, y + 0.3, f"{cell.mean:.1f} ± {cell.std:.1f}", ha="center", weight="bold" if best else "normal")
     for y, verdict in enumerate(document.verdicts):
-        word, claim = str(verdict.verdict), verdict.claim
-        axes.text(48, y + 0.3, word, color=WORDS[word], weight="bold")
-        axes.text(63, y + 0.3, f"{claim.left[0]} is worse than {claim.right[0]} on {claim.columns[0]}")
+        claim = verdict.claim
+        axes.text(46, y + 0.3, verdict.words, color=WORDS[str(verdict.verdict)], weight="bold")
+        axes.text(67, y + 0.3, f"{claim.left[0]} is worse than {claim.right[0]} on {claim.columns[0]}")
     axes.axhline(-0.35, color=TEXT, linewidth=0.8)
 
 
@@ -72,7 +75,7 @@ def _curves(axes: Any, panel: Panel) -> None:
 
 def first_epoch() -> Any:
     """Our means of the first epoch against the published ones."""
-    made = scatter.figure(kept("table3b-scifar-epoch1", "first-epoch.yaml").tables[0])
+    made = scatter.figure(kept("table3b-scifar-epoch1", "grids/first-epoch.yaml").tables[0])
     made.set_size_inches(4.4, 4.8)
     return made
 
