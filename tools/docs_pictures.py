@@ -48,7 +48,7 @@ def _table(axes: Any, document: Document) -> None:
     axes.set(xlim=(0, 100), ylim=(len(table.rows) + 0.6, -1.6))
     for x, head in zip((23, 36), table.heads, strict=True):
         axes.text(x, -0.7, head.label, ha="center", weight="bold")
-    axes.text(0, -0.7, "validation accuracy, %", weight="bold")
+    axes.text(0, -0.7, "accuracy, %", weight="bold")
     axes.text(46, -0.7, "claims", weight="bold")
     for y, (row, cells) in enumerate(zip(table.rows, table.cells, strict=True)):
         axes.text(0, y + 0.3, row)
