@@ -235,7 +235,7 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     compiled.add_argument("--compile", dest="mode", action="store_const", const=Mode.COMPILED,
                           default=Mode.AUTO,
                           help="compile models with torch.compile: minutes at the start, other last bits, no gain on a "
-                          "processor")
+                          "CPU")
     compiled.add_argument("--cuda-graphs", dest="mode", action="store_const", const=Mode.GRAPHS, help="record a "
                           "step once on a GPU, and start it as a whole from then on: the same bits, less waiting; "
                           "also for a model of yours, which must do the same operations at each step (default: where "

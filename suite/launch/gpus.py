@@ -14,7 +14,7 @@ from suite.launch.options import Gpu
 
 MASK, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 UUID = ("GPU-", "MIG-")
-INSTEAD = "name GPUs with --gpus, or write --gpus none for the processor"
+INSTEAD = "name GPUs with --gpus, or write --gpus none for the CPU"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def named(asked: Sequence[Gpu]) -> Chosen:
     gpus, found = own(asked), nvidia.look()
     if not found.all and not found.devices:
         raise MachineFault("there is no GPU here" + (f": nvidia-smi says {found.silence!r}" if found.silence else ""),
-                           f"--gpus {','.join(map(str, asked))}", "write --gpus none for the processor")
+                           f"--gpus {','.join(map(str, asked))}", "write --gpus none for the CPU")
     cards = {gpu: card for gpu in gpus if (card := _card(gpu, found)) is not None}
     for gpu in gpus:
         if found.all and gpu not in cards:

@@ -68,7 +68,7 @@ def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, j
                or (run.config.kind == "bench" and run.config.bench.device == "cpu")}
     kept = {run_id for run_id, one in began.items() if one.on_cpu} if auto else set()
     if auto and runs and {run.run_id for run in runs} <= at_home | kept:
-        chosen = Chosen(why="these runs began on the processor" if kept else "these runs are for the processor")
+        chosen = Chosen(why="these runs began on the CPU" if kept else "these runs are for the CPU")
     else:
         chosen = gpus.free() if asked is None else gpus.named(asked) if asked else Chosen(why="--gpus none")
     if any(run.config.kind == "bench" for run in runs):  # a measurement is alone

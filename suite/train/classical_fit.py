@@ -34,7 +34,7 @@ class Fit:
     def __init__(self, config: RunConfig, data: TaskData, device: torch.device) -> None:
         name = config.model.name
         if device.type != "cpu":
-            raise UserError(f"model.name is {name}, which runs on the processor", "--gpus", "leave --gpus out")
+            raise UserError(f"model.name is {name}, which runs on the CPU", "--gpus", "leave --gpus out")
         if config.train.epochs != 1:
             raise UserError(f"{name} is fitted once, and cannot have {config.train.epochs} epochs", "train.epochs",
                             "write 1")
