@@ -25,8 +25,7 @@ def status(grids: Sequence[Grid], request: StatusRequest) -> int:
     looks = Looks(grids, store, request.until)
     if not request.watch:
         seen = looks.seen
-        content = as_json(seen)
-        print(json.dumps(content, indent=1, ensure_ascii=False) if request.json else "\n".join(lines(grids, seen)))
+        print(json.dumps(as_json(seen), indent=1, ensure_ascii=False) if request.json else "\n".join(lines(grids, seen)))
         return 0
     if not request.json and sys.stdin.isatty() and sys.stdout.isatty():
         from suite.cli import watch
