@@ -25,7 +25,9 @@ def status(grids: Sequence[Grid], request: StatusRequest) -> int:
     looks = Looks(grids, store, request.until)
     if not request.watch:
         seen = looks.seen
-        print(json.dumps(as_json(seen), indent=1, ensure_ascii=False) if request.json else "\n".join(lines(grids, seen)))
+        whole = "\n".join(lines(grids, seen)) if not request.json else \
+            json.dumps(as_json(seen), indent=1, ensure_ascii=False)
+        print(whole)
         return 0
     if not request.json and sys.stdin.isatty() and sys.stdout.isatty():
         from suite.cli import watch
