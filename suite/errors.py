@@ -67,7 +67,7 @@ NO_GPU_ANY_MORE = ("uncorrectable ECC error", "CUDA error: unknown error", "no C
 def is_lost_gpu(error: BaseException) -> bool:
     """Whether the GPU broke down under the process, so that nothing more can be computed on it.
 
-    A memory error of a kernel (an illegal access) is none: it may be the program's.
+    An illegal memory access of a kernel does not count: the program may be at fault.
     """
     return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_GPU_ANY_MORE)
 

@@ -229,8 +229,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
                         "time and the same bits: layers are computed again in the backward pass")
     parser.add_argument("--no-canary", dest="canary", action="store_false", help="do not wait for the cheapest run of "
                         "each task, model and kernel to write its first checkpoint")
-    parser.add_argument("--max-failures", type=_count, metavar="N", help="start no more runs of a task, model and "
-                        "kernel of which so many have failed by an error, or could not start (default: 3)")
+    parser.add_argument("--max-failures", type=_count, metavar="N", help="once N runs of a task, model and kernel "
+                        "have failed with an error or could not start, start no more of them (default: 3)")
     compiled = parser.add_mutually_exclusive_group()
     compiled.add_argument("--compile", dest="mode", action="store_const", const=Mode.COMPILED,
                           default=Mode.AUTO,

@@ -29,7 +29,7 @@ class Option(Part):
 class Variant(Part):
     """One form of a data set: from files, from the hub, or, with neither, made by its family's own generator.
 
-    `close` says that results may be held against published ones, with a remark.
+    `close` says that results may be compared with published ones, with a remark.
     """
 
     about: str = Field(description="what it is, and what differs from the original")

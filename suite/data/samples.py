@@ -77,7 +77,7 @@ def short_reviews(rows: Mapping[str, Any], known: set[str]) -> list[int]:
 
 
 def equal_classes(chosen: list[int], rows: Mapping[str, Any]) -> list[int]:
-    """The rows without so many of the commoner class that both are equal; films keep two reviews."""
+    """The rows, with the larger class cut down to the size of the other; each film keeps at least two reviews."""
     surplus = 2 * sum(rows["label"][i] for i in chosen) - len(chosen)
     count = Counter(rows["title"][i] for i in chosen)
     dropped: set[int] = set()

@@ -59,7 +59,7 @@ class Card:
 
 @dataclass(frozen=True)
 class Cards:
-    """What was found: the GPUs, the version of their driver, and why there is no answer, if there is none.
+    """What was found: the GPUs, the version of their driver, and the reason if there is no answer.
 
     `devices` is whether the system has device files of such GPUs, whatever nvidia-smi says.
     """

@@ -56,7 +56,7 @@ def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, s
 
 
 def _by_default(cluster: Cluster, able: int) -> tuple[int, str]:
-    """GPUs of a job that nobody has asked for, and what to say of it."""
+    """How many GPUs a job asks for if the user did not say, and the line that tells the user."""
     if not able:
         return 0, ""
     name = cluster.partition or slurm_cli.of_site("SBATCH_PARTITION")

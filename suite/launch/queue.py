@@ -122,7 +122,7 @@ class Submitted:
                     self.task_of[one.name, run_id] = task
 
     def record(self, name: str) -> batch.JobRecord | None:
-        """Which array does a batch; None if nobody has said yet. What was said once does not change."""
+        """The number of the array that has a batch, None if it is not known yet. Once known, it does not change."""
         if name not in self._records and (found := batch.record_of(self.store.root, name)) is not None:
             self._records[name] = found
         return self._records.get(name)

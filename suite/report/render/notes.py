@@ -88,7 +88,7 @@ def _average(head: Head, table: Table) -> str:
 
 
 def profile_note(profile: str) -> str:
-    """Whether the numbers may be held against published ones."""
+    """Whether the numbers may be compared with published ones."""
     return "Profile: paper." if profile == "paper" else f"Not comparable with published numbers: profile {profile}."
 
 
