@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import argparse
 import re
-import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from suite.cli.requests import Executor
+from suite.files import program
 from suite.report.trackers import Tracker
 from suite.train.mode import Mode
 from suite.version import VERSION
 
-SCRIPT, INSTALLED = "run_grid.py", "s4d-suite"
 ABOUT = """\
 Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
 
@@ -29,25 +27,15 @@ AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its functi
 GPU = re.compile(r"(GPU|MIG)-[A-Za-z0-9/-]+")  # a UUID, or its beginning
 
 
-def program() -> str:
-    """The name by which this program was called: that of the installed command, or of the script in a clone."""
-    return INSTALLED if Path(sys.argv[0]).stem == INSTALLED else SCRIPT
-
-
-def command() -> str:
-    """What to type in the place of a program's name, from the folder in which it was typed before."""
-    return INSTALLED if program() == INSTALLED else f"python {shlex.quote(str(Path(sys.argv[0]).absolute()))}"
-
-
 def make_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
     """The parser, and those of its verbs by name. `args.verb` is the verb's function, `module:name` within `suite`.
 
     The function takes a request (`suite.cli.requests`), or, if the command has grid files, the loaded grids and a
     request; it returns the exit status.
     """
-    called = {"command": INSTALLED, "grid": "suite:quickstart.yaml"} if program() == INSTALLED else \
-        {"command": f"python {SCRIPT}", "grid": "grids/quickstart.yaml"}
-    parser = argparse.ArgumentParser(prog=program(), description=ABOUT.format_map(called),
+    installed = program.name() == program.INSTALLED
+    called = {"command": program.typed(), "grid": "suite:quickstart.yaml" if installed else "grids/quickstart.yaml"}
+    parser = argparse.ArgumentParser(prog=program.name(), description=ABOUT.format_map(called),
                                      epilog=MORE.format_map(called),
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version=f"s4d-suite {VERSION}")
@@ -149,7 +137,7 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     theory.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     init = verb("init", "cli.init:init", "write a study that runs as it is: a grid, a layer, a layout, claims")
     init.add_argument("folder", type=Path, metavar="DIR", help="of the new study; nothing in it is overwritten")
-    init.set_defaults(command=command())
+    init.set_defaults(command=program.from_anywhere())
     merge = verb("merge", "cli.merge:merge", "bring the runs of one store into another; the same id is the same run")
     merge.add_argument("source", type=Path, metavar="FROM", help="store that is read, or a folder that freeze has "
                        "made; it is not changed")
@@ -174,31 +162,34 @@ def _data_verb(verb: AddVerb) -> None:
     data.add_argument("--variant", metavar="NAME", help="only this form of the data (default: all that are here; "
                       "prepare: and original; show: the first that is here)")
     data.add_argument("--task", metavar="NAME", help="only for this task (default: all)")
-    data.add_argument("--profile", metavar="NAME", help="of the grid files (default: their own)")
     data.add_argument("--from", dest="origin", type=Path, metavar="PATH", help="prepare: folder, .zip or .tar.gz that "
                       "the variant is built from, e.g. cifar10 --variant jpeg (default: it is downloaded)")
     data.add_argument("--verbose", action="store_true", help="list: also sources, licences, places, and what "
                       "is prepared")
-    data.add_argument("--set", dest="sets", action="append", default=[], metavar="OPTION=VALUE",
-                      help="an option of the data set's card, e.g. pool=2; may be repeated")
     data.add_argument("--out", type=Path, default=Path("reports/figures"), metavar="DIR", help="of the pictures "
                       "(default: reports/figures)")
+    _choice_options(data, "; of a data set that is named, an option of its card, e.g. pool=2")
 
 
 def _grid_options(parser: argparse.ArgumentParser, count: str | int = "+", choose: bool = True) -> None:
     parser.add_argument("grids", nargs=count, type=Path, metavar="GRID", help="grid file" + "s" * (count != 1))
+    _choice_options(parser, choose=choose)
+    parser.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="folder of the runs "
+                        "(default: runs)")
+
+
+def _choice_options(parser: argparse.ArgumentParser, more: str = "", choose: bool = True) -> None:
+    """Which runs of the grids are meant, and with which settings. `more`: what else --set may set."""
     parser.add_argument("--profile", metavar="NAME", help="overlay that changes the size: paper, mini, … "
                         "(default: the grid's own)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="FIELD=VALUE",
-                        help="replace a setting in every run, e.g. ssm.state_size=32; may be repeated")
+                        help=f"replace a setting in every run, e.g. ssm.state_size=32{more}; may be repeated")
     parser.add_argument("--seeds", type=_count, metavar="N", help="seeds 0 to N - 1 in place of the grid's")
     if choose:
         parser.add_argument("--only", action="append", default=[], metavar="AXIS=LABEL", help="only runs with this "
                             "label or field value, e.g. task=scifar, seed=0 or method='S4D-*'; may be repeated")
     else:
         parser.set_defaults(only=[])
-    parser.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="folder of the runs "
-                        "(default: runs)")
 
 
 def _decide_option(parser: argparse.ArgumentParser, do: str, about: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from suite.cli.data_check import check
 from suite.cli.data_choice import chosen_data, tasks, variants
@@ -11,8 +12,11 @@ from suite.cli.data_list import list_
 from suite.cli.data_prepare import prepare
 from suite.cli.requests import DataRequest
 from suite.data import cards, prepared, progress_bar
-from suite.errors import UserError
+from suite.errors import Problems, UserError
 from suite.files import resources, study
+
+if TYPE_CHECKING:
+    from suite.grid.model import Grid
 
 GRID = (".yaml", ".yml")
 
@@ -32,8 +36,23 @@ def main(request: DataRequest) -> int:
     chosen = [(name, variant) for name in names or ([] if grids else cards.names())
               for variant in variants(name, request.variant)]
     if request.action == "prepare":
-        return prepare(chosen, request, [Path(grid) for grid in grids])
+        return prepare(chosen, request, loaded(grids, request))
     return ACTIONS[request.action](chosen, request)
+
+
+def loaded(names: Sequence[str], request: DataRequest) -> list[Grid]:
+    """The grids with the runs that the request chooses. Raises UserError with the problems of all of them."""
+    from suite.grid.expand import load_grid
+
+    problems = Problems()
+    grids: list[Grid] = []
+    for name in dict.fromkeys(names):
+        try:
+            grids.append(load_grid(Path(name), request.profile, request.sets, request.only, request.seeds))
+        except UserError as error:
+            problems.add(*error.problems)
+    problems.raise_if_any()
+    return grids
 
 
 def is_grid(name: str) -> bool:
@@ -52,9 +71,15 @@ def _check_request(request: DataRequest) -> None:
         raise UserError("--set goes with prepare and show", where, "leave it out")
     if grids and request.action != "prepare":
         raise UserError(f"{grids[0]} is a grid file", where, "name data sets, or `data prepare` it")
-    if grids and (request.variant or request.sets or request.task):
-        raise UserError("--variant, --task and --set go with names of data sets: a grid says what its runs need", where,
-                        "leave them out, or name data sets")
+    if grids and (request.variant or request.task):
+        raise UserError("--variant and --task go with names of data sets: a grid says what its runs need", where,
+                        "choose runs with --only, or name data sets")
+    of_grids = {"--profile": request.profile, "--only": request.only, "--seeds": request.seeds}
+    if given := [option for option, value in of_grids.items() if value and not grids]:
+        raise UserError("chooses runs of a grid, and no grid file is named", ", ".join(given),
+                        "leave it out, or `data prepare` a grid file")
+    if grids and request.sets and len(grids) < len(request.names):
+        raise UserError("--set means another thing for a grid than for a data set", where, "name one kind at a time")
     if request.origin and (request.action != "prepare" or not request.variant or len(request.names) != 1):
         raise UserError("--from needs one data set and its variant", where,
                         "e.g. data prepare cifar10 --variant jpeg --from PATH")

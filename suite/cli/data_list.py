@@ -12,6 +12,7 @@ from suite.cli.requests import DataRequest
 from suite.data import cache, cards, hub, lacking, places
 from suite.data.source import Source
 from suite.errors import UserError
+from suite.files import program
 
 WIDTH = 120  # of a line of the list
 
@@ -25,7 +26,7 @@ class Group(Enum):
 
     def heading(self, how: str = "") -> str:
         """The first line of the group."""
-        return self.value.format(program=places.program(), how=how)
+        return self.value.format(program=program.typed(), how=how)
 
 
 @dataclass(frozen=True)

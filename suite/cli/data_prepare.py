@@ -3,36 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.cli.data_choice import chosen_data, tasks
 from suite.cli.requests import DataRequest
 from suite.config.fields import Data
-from suite.data import download, originals, parquet, prepared, progress_bar
+from suite.data import download, lacking, originals, parquet, prepared, progress_bar
 from suite.data.source import Source
 from suite.data.wanted import wanted as of_run
 from suite.errors import UserError
 
 if TYPE_CHECKING:
-    from suite.config.run_config import RunConfig
+    from suite.grid.model import Grid
 
 
-def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence[Path]) -> int:
+def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence[Grid]) -> int:
     """Downloads and prepares what the grids and the chosen variants need; names what cannot be had.
 
     Of a data set without a variant: downloads only `original`, and prepares every variant that is here. Raises
     UserError where just one variant was asked for, or a grid; else returns 1 where nothing could be prepared.
     """
-    wanted = {(config.data.canonical, config.task): (config.data, config.task) for config in configs(grids, request)}
-    needed = list(wanted.values())
+    needed = data_of(grids)
     asked = [(chosen_data(name, variant, task, request.sets), task)
              for name, variant in chosen for task in tasks(name, request.task)]
     if request.origin:
         build(request.origin, *chosen[0])
     failed = fetched(needed + [(data, task) for data, task in asked if request.variant or data.variant == "original"])
     missing: dict[tuple[str, str], UserError] = {}
+    other: list[UserError] = []  # of what is missing, for another reason than a download that failed
     for data, task in needed + asked:
         if (data.name, data.variant) in missing:
             continue
@@ -40,8 +40,12 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence
             made(data, task)
         except UserError as error:
             missing[data.name, data.variant] = error
+            if not failed or not lacking.to_download(of_run(data, task).source):
+                other.append(error)
     if missing and (grids or request.variant or request.sets):  # just this was asked for
-        raise UserError(dict.fromkeys(p for error in failed or missing.values() for p in error.problems))
+        raise UserError(dict.fromkeys(p for error in [*failed, *other] for p in error.problems))
+    if grids:
+        print(f"all data of these runs are here; this runs them: {lacking.command_of(grids, '')}")
     for text in map(str, failed):
         print(f"not downloaded: {text}")
     for text in map(str, missing.values()):
@@ -49,12 +53,10 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence
     return 1 if missing and len(missing) == len({(data.name, data.variant) for data, _ in needed + asked}) else 0
 
 
-def configs(grids: Sequence[Path], request: DataRequest) -> list[RunConfig]:
-    """The configurations of the runs of grid files. Raises UserError with the problems of the first that has some."""
-    from suite.grid.expand import load_grid
-
-    found = [run.config for path in grids for run in load_grid(path, request.profile).runs]
-    return [config for config in found if config.kind == "train"]
+def data_of(grids: Iterable[Grid]) -> list[tuple[Data, str]]:
+    """The data and the tasks of the trainings of these grids, each once."""
+    configs = [run.config for grid in grids for run in grid.runs if run.config.kind == "train"]
+    return list({(config.data.canonical, config.task): (config.data, config.task) for config in configs}.values())
 
 
 def fetched(wanted: Sequence[tuple[Data, str]]) -> list[UserError]:

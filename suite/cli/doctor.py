@@ -184,16 +184,16 @@ def _data() -> Iterator[Finding]:
 def _variant(variant: Variant) -> Finding:
     """What is found of a variant; the text is for what is wrong with it."""
     if not variant.files:  # from the hub, which is not asked, or made when a run needs it
-        return Finding(Word.ABSENT if variant.hub else Word.OK, "", variant.get)
+        return Finding(Word.ABSENT if variant.hub else Word.OK, "", variant.way)
     for file in variant.files.values():
         # Only what lies in a clone must be there; the rest is the user's choice, or has no licence to go along.
         try:
             path = file.find()
         except UserError as error:
             word = Word.MISSING if file.ours and not resources.is_installed() else Word.ABSENT
-            return Finding(word, "its files are not here", f"not here: {error.problems[0].what}. {variant.get}")
+            return Finding(word, "its files are not here", f"not here: {error.problems[0].what}. {variant.way}")
         if file.sha256 and atomic.sha256_of(path) != file.sha256 and not same_rows(path, file):
             return Finding(Word.MISSING if file.ours else Word.WARNING,
                            f"{path.name} is not the file that the card describes",
-                           f"{path} is not the file that the card describes (sha256 differs). {variant.get}")
+                           f"{path} is not the file that the card describes (sha256 differs). {variant.way}")
     return Finding(Word.OK, "", "found")

@@ -9,6 +9,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from suite.data import places
+from suite.data.lacking import command_of
 from suite.data.needs import Need, Standing
 from suite.errors import UserError
 from suite.files.atomic import Content
@@ -36,7 +37,7 @@ def data(needed: Sequence[Need], grids: Sequence[Grid]) -> list[str]:
     told += ["some minutes to prepare" if arrays and disk > SMALL else "prepared in seconds" if arrays else ""]
     told += [f"{_bytes(disk)} of disk" if disk else ""]
     lines = [f"data: {', '.join(filter(None, told))}"] if any(told) else []
-    lines += [f"  {line}" for line in _commands(remote, grids)]
+    lines += [f"  {command_of(grids)}"] if remote else []
     lines += [f"data missing: {one.name}, variant {one.variant}, needs you: {one.fix}" for one in by_hand]
     free = _free()
     if free is not None and free < disk:
@@ -48,17 +49,6 @@ def _named(one: Need) -> str:
     parts = f", of {' and '.join(one.tasks)} only" if one.tasks else ""
     return f"{one.name} {one.variant}{parts} {_bytes(one.download_bytes)}" if one.download_bytes else \
         f"{one.name} {one.variant} of the same archive"
-
-
-def _commands(remote: Sequence[Need], grids: Sequence[Grid]) -> list[str]:
-    """What brings them: one command for the grids as they are, else one for each form of the data."""
-    if not remote:
-        return []
-    if not any(grid.changes for grid in grids) and len({grid.profile for grid in grids}) == 1:
-        profile = "" if grids[0].profile == "paper" else f" --profile {grids[0].profile}"
-        return [f"python run_grid.py data prepare {' '.join(str(grid.path) for grid in grids)}{profile}"]
-    return [f"python run_grid.py data prepare {one.name} --variant {one.variant}"
-            + (f" --task {one.tasks[0]}" if len(one.tasks) == 1 else "") for one in remote]
 
 
 def _free() -> int | None:
@@ -99,7 +89,7 @@ def _on_gpu(made: Plan) -> list[str]:
     name = next((name for name, one in shipped().devices.items() if one.kind is Device.GPU), "")
     runs = replace(made, speeds={})
     seen = forecast(runs, Place(Device.GPU, name, 1, None))
-    return [f"  on one {name} (--gpus 0): {rough(seen.seconds)}, within a factor of {_factor(seen.factor)} (shipped "
+    return [f"  on one {name}: {rough(seen.seconds)}, within a factor of {_factor(seen.factor)} (shipped "
             "speeds, scaled by counted operations)"]
 
 

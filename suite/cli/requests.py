@@ -201,7 +201,8 @@ class MergeRequest:
 class DataRequest:
     """`data`: list, prepare, check or show; `sets` are `option=value` texts.
 
-    `names` are data sets or, to prepare, grid files, which `profile` is for; `origin` is what a variant is built from.
+    `names` are data sets or, to prepare, grid files, of which `profile`, `sets`, `only` and `seeds` choose runs;
+    `origin` is what a variant is built from.
     """
 
     action: str
@@ -212,6 +213,8 @@ class DataRequest:
     variant: str | None = None
     task: str | None = None
     sets: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    seeds: int | None = None
     out: Path = Path("reports/figures")
 
 

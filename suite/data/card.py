@@ -8,6 +8,7 @@ from pydantic import BeforeValidator, Field, model_validator
 
 from suite.data.card_file import Download, File, Hub
 from suite.errors import UserError, nearest
+from suite.files import program
 from suite.files.yaml_model import NAME, Part
 
 FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"  # of a user, as module:function
@@ -55,6 +56,11 @@ class Variant(Part):
     def address(self, file: str) -> Download | None:
         """The public address of one of its files, or of the archive that it is built from."""
         return self.files[file].download or self.archive
+
+    @property
+    def way(self) -> str:
+        """How to get it, in a line, with commands as they are typed here."""
+        return " ".join(self.get.split()).replace(f"python {program.SCRIPT}", program.typed())
 
     @property
     def first_line(self) -> str:

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from suite.data import originals, places, transfer_bar
+from suite.data import hub, originals, places, transfer_bar
 from suite.data.card_file import Download
 from suite.data.lacking import absent_of, command, missing
 from suite.data.source import Source
@@ -58,12 +58,20 @@ def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserErr
         with _or(failed):
             _fetch(files, say)
     for source in from_hub:
-        assert source.card.hub  # noqa: S101  # that is how they were chosen
-        say(f"downloading {source.card.download_mb:,.0f} MB for {source.name} {source.variant} from the Hugging Face "
-            f"hub: {source.card.hub.repo}")
         with _or(failed):
-            for split in source.splits:
-                source.rows(split, {})
+            _fetch_from_hub(source, say)
+
+
+def _fetch_from_hub(source: Source, say: Say) -> None:
+    """Have the library `datasets` bring the splits of a source."""
+    assert source.card.hub  # noqa: S101  # that is how they were chosen
+    say(f"downloading {source.card.download_mb:,.0f} MB for {source.name} {source.variant} from the Hugging Face hub: "
+        f"{source.card.hub.repo}")
+    started = time.monotonic()
+    for split in source.splits:
+        source.rows(split, {})
+    say(f"  in {time.monotonic() - started:.0f} s, revision {source.card.hub.revision[:12]}, in "
+        f"{hub.folder(source.card.hub)}")
 
 
 @contextmanager

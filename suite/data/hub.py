@@ -40,10 +40,15 @@ def check(hub: Hub, place: str, ways: str) -> None:
 
 def is_here(hub: Hub) -> bool:
     """Whether this revision of the data set is in the local cache of the hub; looks at the folder only."""
+    return (folder(hub) / "snapshots" / hub.revision).is_dir()
+
+
+def folder(hub: Hub) -> Path:
+    """Where the local cache of the hub has the files of a data set."""
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  # no home: no error
     home = Path(os.environ.get("HF_HOME") or Path(caches, "huggingface"))
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
-    return (cache / f"datasets--{hub.repo.replace('/', '--')}" / "snapshots" / hub.revision).is_dir()
+    return cache / f"datasets--{hub.repo.replace('/', '--')}"
 
 
 @contextmanager
@@ -88,6 +93,8 @@ def library() -> Any:
             os.environ["HF_HUB_OFFLINE"] = "1"  # it is read when `datasets` is imported
     import datasets
 
+    if not sys.stderr.isatty():
+        datasets.disable_progress_bars()  # a log file is no terminal
     return datasets
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +14,12 @@ from suite.data.card import Variant
 from suite.data.card_file import Download
 from suite.data.source import Source
 from suite.errors import Problem, UserError
+from suite.files import program, resources
 
 if TYPE_CHECKING:
     from suite.data.wanted import Choice
 
 SMALL = 200_000_000  # bytes that a run may fetch unasked
-
-
-class Unasked(UserError):
-    """So much is to be downloaded that no run does it unasked."""
 
 
 class Config(Protocol):
@@ -52,8 +50,12 @@ class GridFile(Protocol):
         """The name of its profile; '': none."""
 
     @property
+    def usual_profile(self) -> str:
+        """The profile that it has where the command line names none."""
+
+    @property
     def changes(self) -> tuple[str, ...]:
-        """What `--set` and `--only` change."""
+        """What `--set`, `--only` and `--seeds` change, as `--set FIELD=VALUE`."""
 
 
 @dataclass(frozen=True)
@@ -135,12 +137,11 @@ def absent(card: Variant, files: Iterable[str]) -> dict[str, Download | None]:
     return found
 
 
-def unasked(source: Source) -> int:
-    """Bytes to download for a source, where they are too many for a run to fetch unasked; else 0."""
-    size = size_of(missing(source))
+def to_download(source: Source) -> int:
+    """Bytes to download for a source, about; 0: it is here, or has no public address."""
     if source.card.hub and absent_of(source):
-        size = int(source.card.download_mb * 1e6)
-    return 0 if size <= SMALL else size
+        return int(source.card.download_mb * 1e6)
+    return size_of(missing(source))
 
 
 def missing(source: Source) -> dict[str, Download]:
@@ -155,20 +156,26 @@ def size_of(addresses: Mapping[str, Download]) -> int:
 
 def command(name: str, variant: str) -> str:
     """The command that downloads and prepares a variant."""
-    return f"{places.program()} data prepare {name} --variant {variant}"
+    return f"{program.typed()} data prepare {name} --variant {variant}"
+
+
+def command_of(grids: Sequence[GridFile], verb: str = "data prepare") -> str:
+    """The command that downloads and prepares what the runs of these grids need, with the same choice of runs; or what
+    another verb does with them."""
+    profiles = {grid.profile for grid in grids if grid.profile != grid.usual_profile}
+    changes = dict.fromkeys(change for grid in grids for change in grid.changes)
+    options = [*(f"--profile {profile}" for profile in sorted(profiles)), *changes]
+    words = [shlex.quote(word) for option in options for word in option.split(" ", 1)]
+    paths = [shlex.quote(resources.shown(grid.path)) for grid in grids]
+    return " ".join([program.typed(), *([verb] if verb else []), *paths, *words])
 
 
 def consent(configs: Iterable[Config], grids: Sequence[GridFile]) -> Problem:
-    """What the runs of these grids lack and are not to download unasked, in one sentence, with the one command.
-
-    Where the command line changes a grid (`changes`), only that command with --download is sure to get what it needs.
-    """
-    lacking = [one for one in needed(configs) if not one.here]
+    """What the runs of these grids lack and are not to download unasked, in one sentence, with the one command."""
+    lacking = [one for one in needed(configs) if one.bytes or not (one.here or one.by_hand)]
     names = ", ".join(f"{one.name} {one.variant} ({one.bytes / 1e6:,.0f} MB)" if one.bytes
                       else f"{one.name} {one.variant} (of the same archive)" for one in lacking)
     total, paths = sum(one.bytes for one in lacking) / 1e6, [str(grid.path) for grid in grids]
-    words = [*paths, *{f"--profile {grid.profile}" for grid in grids if grid.profile}]
-    prepare = f"`{places.program()} data prepare {' '.join(words)}` downloads and prepares them, or "
-    fix = ("" if any(grid.changes for grid in grids) else prepare) + "repeat this command with --download"
+    fix = f"`{command_of(grids)}` downloads and prepares them, or repeat this command with --download"
     return Problem(f"{total:,.0f} MB of data are not here, and no run downloads so much unasked: {names}",
                    ", ".join(paths), fix)

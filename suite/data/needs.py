@@ -81,7 +81,7 @@ def _need(needed: lacking.Needed, configs: Sequence[lacking.Config], unpacked: s
     others = any(file.tasks and not set(file.tasks) & set(tasks) for file in card.files.values())
     return Need(needed.name, needed.variant, standing, needed.bytes,
                 sum(arrays) + _files(needed, card, unpacked), bool(arrays), tasks if others and not needed.here else (),
-                " ".join(card.get.split()) if standing is Standing.USER else "")
+                card.way if standing is Standing.USER else "")
 
 
 def _files(needed: lacking.Needed, card: Variant, unpacked: set[str]) -> int:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from suite.files import resources
 from suite.files.variables import cache_folder
-
-SCRIPT, INSTALLED = "python run_grid.py", "s4d-suite"
 
 
 def cache() -> Path:
@@ -21,8 +18,3 @@ def cache() -> Path:
 def downloads() -> Path:
     """Where downloaded files go, with the layout of SUITE_DATA, which is looked at first."""
     return cache() / "downloads"
-
-
-def program() -> str:
-    """How the suite is called on this machine, for messages that name a command."""
-    return INSTALLED if resources.is_installed() else SCRIPT

@@ -115,6 +115,13 @@ def tokens(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray) ->
     return x.reshape(*documents.shape, -1), lengths.astype(np.int64)
 
 
+def to_download(config: lacking.Config) -> int:
+    """Bytes, about, that a run with this configuration lacks and that have a public address. Uses no network."""
+    want = wanted(config.data, config.task)
+    size = lacking.to_download(want.source)
+    return 0 if size and want.is_prepared() else size
+
+
 def check(config: Choice, task: str, allow_download: bool = False) -> None:
     """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing.
 
@@ -126,10 +133,10 @@ def check(config: Choice, task: str, allow_download: bool = False) -> None:
     if want.is_prepared():
         return
     source = want.source
-    if (size := lacking.unasked(source)) and not allow_download:
-        raise lacking.Unasked(f"it is not here: {size / 1e6:,.0f} MB to download, which no run does unasked",
-                            source.place, f"`{lacking.command(config.name, config.variant)} --task {task}` downloads "
-                            f"and prepares it.{source.others()}")
+    if (size := lacking.to_download(source)) > lacking.SMALL and not allow_download:
+        raise UserError(f"it is not here: {size / 1e6:,.0f} MB to download, which no run does unasked",
+                        source.place, f"`{lacking.command(config.name, config.variant)} --task {task}` downloads "
+                        f"and prepares it.{source.others()}")
     if not download.on_node():
         try:
             download.fetch([source], download.told_on_stderr)

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from suite.data import cards, hub, parquet, places
+from suite.data import cards, hub, parquet
 from suite.data.card import Variant
 from suite.data.card_file import File
 from suite.errors import UserError
@@ -76,7 +76,7 @@ class Source:
         if wrong:
             where = f"{self.card.hub.repo}, split {file}," if self.card.hub else self.path(file)
             raise UserError(f"{where} lacks the columns {', '.join(wrong)}; it has "
-                            + ", ".join(f"{name} ({kind})" for name, kind in kinds.items()), self.place, self.card.get)
+                            + ", ".join(f"{name} ({kind})" for name, kind in kinds.items()), self.place, self.card.way)
         return rows
 
     def _parquet(self, path: Path) -> Any:
@@ -92,7 +92,7 @@ class Source:
                 return datasets.Dataset.from_parquet(str(path), cache_dir=scratch, keep_in_memory=True)
             except (pa.ArrowException, DatasetGenerationError, ValueError, OSError) as error:
                 raise UserError(f"{path} is not a Parquet file that can be read: {hub.cause(error)}", self.place,
-                                self.card.get) from error
+                                self.card.way) from error
 
     def find(self, file: str) -> Path:
         """Where the card's file or folder is. Raises UserError where it is missing, with every way to get it."""
@@ -143,7 +143,7 @@ class Source:
     def ways(self) -> str:
         """How to get this variant, and how to choose another."""
         size = f" ({self.card.download_mb:,.0f} MB to get)" if self.card.download_mb else ""
-        return " ".join(self.card.get.split()).replace(places.SCRIPT, places.program()) + size + self.others()
+        return self.card.way + size + self.others()
 
     def others(self) -> str:
         """How to choose another variant; nothing where there is none."""

@@ -68,7 +68,7 @@ def text_columns(source: Source, split: str, kinds: Mapping[str, str]) -> dict[s
             read[name] = list(rows[name])
         except UnicodeDecodeError as error:
             raise UserError(f"{split}: the column {name} is not UTF-8: {error.reason}", source.place,
-                            source.card.get) from None
+                            source.card.way) from None
         if None in read[name]:
-            raise UserError(f"{split}, row {read[name].index(None)} has no {name}", source.place, source.card.get)
+            raise UserError(f"{split}, row {read[name].index(None)} has no {name}", source.place, source.card.way)
     return read

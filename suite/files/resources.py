@@ -30,6 +30,11 @@ def folder(name: Literal["datasets", "examples", "grids", "reports", "study"]) -
     return root() / name
 
 
+def shown(path: Path) -> str:
+    """A grid's file as a user names it: `suite:NAME` for one that was installed with the suite."""
+    return f"{PREFIX}{path.relative_to(folder('grids'))}" if path.is_relative_to(IN_WHEEL) else str(path)
+
+
 def grid_path(path: Path, grids: Path, where: str = "") -> Path:
     """The file that `path` names: a grid of the suite, in the folder `grids`, for `suite:NAME`; else `path` itself.
 

@@ -43,7 +43,8 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     if study.add(study.with_examples(path)):
         cards.load.cache_clear()  # a card of the study may have the name that another one had
     node = read_grid(path)
-    profile = profile or str(node.get("profile", "paper"))
+    usual = str(node.get("profile", "paper"))
+    profile = profile or usual
     overlay = read_profile(profile, node)
     command = CommandLine.read(sets, only, seeds)
     blocks = _read_blocks(node, overlay, command)
@@ -58,7 +59,7 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
                 seeds=tuple(dict.fromkeys(seed for block in blocks for seed in block.seeds)),
                 expect=Expect.model_validate(Node(node.get("expect", {}), node.at).plain()), changes=command.changes,
                 resized=tuple(dict.fromkeys(old.at.key(key) for key, old in replaced)), zipped=_zipped(blocks),
-                places={key: at for one in reversed(expansions) for key, at in one.places.items()})
+                usual_profile=usual, places={key: at for one in reversed(expansions) for key, at in one.places.items()})
 
 
 def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:

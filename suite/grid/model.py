@@ -49,7 +49,7 @@ class Grid:
     the `--set` and `--only` of the command line, which a report must tell; `left_out` are runs not asked for. `resized`
     are settings of the grid's own file that the profile replaced, with their places; `zipped` are axes that vary
     together, with the number of their steps. `places` says where own code, by its name and "", and its arguments, by
-    its name and theirs, stand in the grid."""
+    its name and theirs, stand in the grid. `usual_profile` is the one that the file names, if not the command line."""
 
     name: str
     title: str
@@ -65,6 +65,7 @@ class Grid:
     left_out: tuple[GridRun, ...] = ()
     zipped: Mapping[tuple[str, ...], int] = field(default_factory=dict)
     places: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    usual_profile: str = "paper"
 
     @property
     def whole(self) -> Grid:

@@ -96,7 +96,7 @@ def missing_data(runs: Iterable[GridRun]) -> list[MissingData]:
 
     So `check_data` may find more: a file that is damaged, and a hub that cannot be reached.
     """
-    from suite.data import cards
+    from suite.data import cards, lacking
 
     found: dict[tuple[str, str], MissingData] = {}
     for config in _data_of(runs):
@@ -108,7 +108,7 @@ def missing_data(runs: Iterable[GridRun]) -> list[MissingData]:
             except UserError as error:
                 if not _is_prepared(config):
                     found[name, variant] = MissingData(name, variant, error.problems[0].what, error.problems[0].fix,
-                                                       f"python run_grid.py data prepare {name} --variant {variant}")
+                                                       lacking.command(name, variant))
     return list(found.values())
 
 
@@ -132,20 +132,23 @@ def _data_of(runs: Iterable[GridRun]) -> Iterable[RunConfig]:
 def check_data(runs: Iterable[GridRun], grids: Sequence[Grid] = (), download: bool = False) -> None:
     """Raises UserError, for all data sets at once, where data are not prepared and the source is missing or damaged.
 
-    Downloads what is small, and with `download` all that has a public address; else it says how to get the rest.
+    Downloads what is small, and with `download` all that has a public address. If something larger is missing it
+    downloads nothing, and says how to get all of it.
     """
     from suite.data import lacking, prepared
 
     problems: dict[tuple[str, str], Problem] = {}
-    large: list[RunConfig] = []
-    for config in _data_of(runs):
+    configs = list(_data_of(runs))
+    sizes = [prepared.to_download(config) for config in configs]
+    refused = not download and max(sizes, default=0) > lacking.SMALL
+    if refused:
+        problems["", ""] = lacking.consent(configs, grids)
+    for config, size in zip(configs, sizes, strict=True):
+        if refused and size:
+            continue
         try:
             prepared.check(config.data, config.task, download)
-        except lacking.Unasked:
-            large.append(config)
         except UserError as error:
             problems.setdefault((config.data.name, config.data.variant), error.problems[0])
-    if large:
-        problems["", ""] = lacking.consent(large, grids)
     if problems:
         raise UserError(problems.values())

@@ -174,14 +174,17 @@ def test_run_names_all_data_that_are_missing_and_plan_needs_none(made: Cards, tm
     assert "would run: 3" in capsys.readouterr().out
     assert main(["run", *arguments]) == 2
     text = capsys.readouterr().err
-    assert "data set cifar10, variant jpeg: " in text and text.count("error: ") == 2
-    assert "variant sample: " not in text and text.endswith("2 errors; nothing was started\n")
-    assert "(18 MB to get)" in text
-    assert ("both.yaml: 1,067 MB of data are not here, and no run downloads so much unasked: bidmc original "
-            f"(1,067 MB)\n    `python run_grid.py data prepare {tmp_path}/both.yaml --profile paper` downloads and "
-            "prepares them, or repeat this command with --download\n") in text
-    assert main(["run", *arguments, "--only", "task=HR"]) == 2
-    assert "\n    repeat this command with --download\n" in capsys.readouterr().err
+    command = f"python run_grid.py data prepare {tmp_path}/both.yaml"
+    assert ("both.yaml: 1,087 MB of data are not here, and no run downloads so much unasked: cifar10 jpeg (20 MB), "
+            f"bidmc original (1,067 MB)\n    `{command}` downloads and prepares them, or repeat this command with "
+            "--download\n") in text and text.count("error: ") == 1
+    assert main(["run", *arguments, "--only", "task=HR", "--profile", "mini", "--set", "data.variant=original"]) == 2
+    assert f"    `{command} --profile mini --set data.variant=original --only task=HR` downl" in capsys.readouterr().err
+    assert main(["run", *arguments, "--only", "task=sCIFAR"]) == 2  # small: it is tried, and nobody is there
+    assert "data set cifar10, variant jpeg: " in capsys.readouterr().err
+    made.change("bidmc", "sample", lambda fields: fields["files"]["val"].update(sha256="0" * 64))
+    assert main(["run", *arguments]) == 2  # what is wrong with other data is said as well
+    assert "variant sample: " in (text := capsys.readouterr().err) and text.endswith("2 errors; nothing was started\n")
     assert not (tmp_path / "runs").exists()
 
 
