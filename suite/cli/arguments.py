@@ -221,7 +221,8 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-canary", dest="canary", action="store_false", help="do not wait for the cheapest run of "
                         "each task, model and kernel to write its first checkpoint")
     parser.add_argument("--max-failures", type=_count, metavar="N", help="once N runs of a task, model and kernel "
-                        "have failed with an error or could not start, start no more of them (default: 3)")
+                        "have failed with an error or could not start, start no more of them (default: 3; on a cluster "
+                        "those of one array)")
     compiled = parser.add_mutually_exclusive_group()
     compiled.add_argument("--compile", dest="mode", action="store_const", const=Mode.COMPILED,
                           default=Mode.AUTO,

@@ -42,7 +42,7 @@ class DoctorRequest(StoreRequest):
 class ComputeRequest(StoreRequest):
     """How runs are to be computed. `timeout` and `checkpoint` in minutes; `jobs` None for as many as fit.
 
-    `gpus`: () for the CPU, None for what is free. `max_failures` None: the local executor's `MOST_FAILURES`.
+    `gpus`: () for the CPU, None for what is free. `max_failures` None: `MOST_FAILURES`.
     """
 
     until: int | None = None
@@ -95,8 +95,8 @@ class ClusterRequest(ComputeRequest):
         """Raises UserError for options of a cluster if the runs are to start here, and the other way round: they would
         do nothing."""
         given = [name for name, value in {"cluster": self.cluster, **self.changes}.items() if value is not None]
-        if self.max_failures is not None and self.executor is not Executor.LOCAL:
-            raise UserError("only --executor local reads this", "--max-failures", "leave it out")
+        if self.max_failures is not None and self.executor is Executor.DEBUG:
+            raise UserError("--executor debug ends at the first failure", "--max-failures", "leave it out")
         if given and self.executor is not Executor.SLURM:
             options = ", ".join("--" + name.replace("_", "-") for name in given)
             raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")

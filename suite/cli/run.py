@@ -15,7 +15,7 @@ from suite.errors import UserError
 from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
 from suite.launch import places
-from suite.launch.options import Launched, Options
+from suite.launch.options import MOST_FAILURES, Launched, Options
 from suite.launch.places import Places
 from suite.own import fault
 from suite.plan.estimate import late
@@ -26,7 +26,6 @@ from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 from suite.train.mode import Mode, check_graphs
 
-MOST_FAILURES = 3  # of one kind, if --max-failures does not say
 SHOWN = 8  # lines of a kind that plan and status print before they say how many more there are
 
 

@@ -13,7 +13,7 @@ from suite.grid.model import GridRun
 from suite.launch import partition
 from suite.launch.batch import Kind
 from suite.launch.cluster import Cluster, load
-from suite.launch.options import Launched, Options
+from suite.launch.options import MOST_FAILURES, Launched, Options
 from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch
 from suite.plan.estimate import clock, left
@@ -107,7 +107,8 @@ def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
     fitted = partition.fit(load(request.cluster, request.changes), plan.todo, Store(request.store), request.threads,
                            isinstance(request, RunRequest))
     check_graphs((one.config for one in plan.todo), request.mode, fitted.cluster.gpus > 0, request.recompute)
-    options = Options(request.store, request.compute, retry=retry, on_cpu=fitted.on_cpu)
+    options = Options(request.store, request.compute, retry=retry, on_cpu=fitted.on_cpu,
+                      max_failures=request.max_failures or MOST_FAILURES)
     return Asked(fitted.cluster, options, fitted.told)
 
 

@@ -90,7 +90,8 @@ class Maker:
                      attempts={run_id: states[run_id].attempts for task in tasks for run_id in task},
                      training=self.source.training, asked=self.cluster.asked,
                      cluster=slurm_cli.chosen_cluster(self.cluster.extra.get("clusters")),
-                     studies=tuple(map(str, study.folders())), when=time.time(), grids=self.source.grids)
+                     studies=tuple(map(str, study.folders())), when=time.time(), grids=self.source.grids,
+                     max_failures=self.options.max_failures)
 
     def _on_gpu(self, run: GridRun) -> bool:
         return self.cluster.gpus > 0 and run.run_id not in self.options.on_cpu

@@ -53,7 +53,7 @@ class Batch(Record):
     must happen before it starts, as sbatch takes it (`afterok:7_0`). asked: the options of the cluster that are not the
     default. attempts: of each run, how many there were at submission. cluster: that is asked for, "" for the default.
     training: makes the parts of a job, for tests (`module:function` and its keywords). studies: folders of the grids,
-    where modules are found that `code` lacks.
+    where modules are found that `code` lacks. max_failures: of one kind, after which jobs start no more of it.
     """
 
     name: str
@@ -73,6 +73,7 @@ class Batch(Record):
     grids: str = ""
     after: tuple[str, ...] = ()
     asked: Mapping[str, Any] = {}
+    max_failures: int | None = None
 
     @property
     def start(self) -> str:

@@ -26,7 +26,7 @@ from suite.files import study
 from suite.files.record import Record
 from suite.job.log import to_stdout
 from suite.job.stop import Stop
-from suite.launch import batch, local, preload, slurm_cli
+from suite.launch import batch, failing, local, preload, slurm_cli
 from suite.launch.batch import Batch
 from suite.launch.options import Options
 from suite.launch.queue import BEGINS, WITHOUT_OWNER, epitaph
@@ -135,7 +135,8 @@ class Node:
                  and states[run_id].attempts > self.batch.attempts.get(run_id, 0)]
         folders = [self.store.folder(run_id) for run_id in self.ids if run_id not in tried]
         configs = [read_config(folder) for folder in folders]
-        return [GridRun(config, config.run_id, {}) for config in configs]
+        runs = [GridRun(config, config.run_id, {}) for config in configs]
+        return failing.leave_out(self.store, self.batch, runs, self.place.label)
 
     def compute(self, runs: Sequence[GridRun], stop: Stop) -> dict[str, RunState]:
         """As the local executor does, with a slot for each GPU that SLURM gave to this job."""
@@ -145,7 +146,7 @@ class Node:
             raise UserError("SLURM has given no GPU to this job", "CUDA_VISIBLE_DEVICES", "see gpus_per_job")
         options = Options(self.store.root, order.compute, jobs=self.batch.at_once,
                           gpus=gpus if order.device != "cpu" else (), probe=order.probe, retry=self.batch.retry,
-                          wait=False)
+                          wait=False, max_failures=self.batch.max_failures)
         if len(runs) == 1:
             os.environ[preload.FEW] = "1"
         code = order.launch.model_copy(update={"job": self.place.label, "batch": self.batch.name})

@@ -15,6 +15,8 @@ from suite.store.state import RunState
 
 Gpu = int | str  # as in CUDA_VISIBLE_DEVICES: a number, or a UUID
 
+MOST_FAILURES = 3  # of one kind, if --max-failures does not say
+
 
 @dataclass(frozen=True)
 class Options:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import shutil
 import subprocess
 import wave
 from collections.abc import Iterator
@@ -74,8 +75,15 @@ def images(path: Path, count: int) -> bytes:
 
 
 def clone(folder: Path, archive: bytes) -> Path:
-    """A clone of the last commit, whose card of Speech Commands expects the archive."""
+    """A clone, with what is not committed yet, whose card of Speech Commands expects the archive."""
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(folder)], check=True, capture_output=True)
+    changed = subprocess.run(["git", "ls-files", "-z", "--modified", "--others", "--exclude-standard"], cwd=ROOT,
+                             check=True, capture_output=True, text=True).stdout.split("\0")
+    for name in filter(None, changed):
+        (folder / name).unlink(missing_ok=True)
+        if (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
     path = folder / "datasets" / "speech_commands.yaml"
     card = yaml.safe_load(path.read_text())
     original = card["variants"]["original"]
