@@ -36,15 +36,15 @@ def read_archive(source: Source) -> dict[str, tuple[list[dict[str, Image]], np.n
                 if stream := tar.extractfile(member):
                     found[PurePosixPath(member.name).name] = stream.read()
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise UserError(f"{path} is cut short or damaged: {error}", source.place, source.ways()) from error
+        raise UserError(f"{path} is cut short or damaged: {error}", source.place, source.mend(path)) from error
     made = {}
     for split, names in FILES.items():
         bad = [name for name in names if not found.get(name) or len(found[name]) % RECORD]
         if bad:
-            raise UserError(f"{path} holds no whole records in {bad[0]}", source.place, source.ways())
+            raise UserError(f"{path} holds no whole records in {bad[0]}", source.place, source.mend(path))
         records = np.frombuffer(b"".join(found[name] for name in names), np.uint8).reshape(-1, RECORD)
         if records[:, 0].max() >= CLASSES:
-            raise UserError(f"{path} holds a label {records[:, 0].max()} in {split}", source.place, source.ways())
+            raise UserError(f"{path} holds a label {records[:, 0].max()} in {split}", source.place, source.mend(path))
         pixels = records[:, 1:].reshape(-1, 3, SIDE, SIDE).transpose(0, 2, 3, 1)
         made[split] = [{"image": fromarray(np.ascontiguousarray(image))} for image in pixels], \
             records[:, 0].astype(np.int64)

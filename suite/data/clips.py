@@ -110,7 +110,7 @@ def told(source: Source, path: Path) -> Iterator[None]:
         yield
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
         raise UserError(f"{path} is cut short or damaged, as where its download stopped: {error}", source.place,
-                        f"get it again. {source.ways()}") from error
+                        source.mend(path)) from error
 
 
 def decoded(content: bytes, name: str, source: Source) -> str:

@@ -196,8 +196,8 @@ def _alone(path: Path, say: Say) -> Iterator[bool]:
     from filelock import FileLock, Timeout
 
     lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
+    transfer.make_folder(path.parent)
     with transfer.told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         try:
             lock.acquire(timeout=0)
         except Timeout:

@@ -9,7 +9,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
-from suite.data import cards, hub, parquet
+from suite.data import cards, hub, parquet, places
 from suite.data.card import Variant
 from suite.data.card_file import File
 from suite.errors import UserError
@@ -114,7 +114,7 @@ class Source:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
         if found != expected and not parquet.same_rows(path, self.card.files[file]):
             raise UserError(f"{path} is damaged or another file: sha256 {found}, the card expects {expected}",
-                            self.place, self.ways())
+                            self.place, self.mend(path))
         return path
 
     def lines(self, path: Path) -> Iterator[str]:
@@ -144,6 +144,12 @@ class Source:
         """How to get this variant, and how to choose another."""
         size = f" ({self.card.download_mb:,.0f} MB to get)" if self.card.download_mb else ""
         return self.card.way + size + self.others()
+
+    def mend(self, path: Path) -> str:
+        """What to do about a file that is not as it should be: one that was downloaded is not fetched again by itself.
+        """
+        again = f"remove {path}, which was downloaded, and start the same command again. "
+        return (again if path.is_relative_to(places.downloads()) else "") + self.ways()
 
     def others(self) -> str:
         """How to choose another variant; nothing where there is none."""

@@ -22,17 +22,18 @@ def read_files(source: Source, files: list[str], channels: int, length: int) -> 
     """
     values, targets = [], []
     for path in map(source.path, files):
+        fix = source.mend(path)
         for number, line in track(examples(source, path), f"reading {path.name}"):
             where = f"{source.place}: {path}, line {number}"
             *dimensions, target = line.split(":")
             if len(dimensions) != channels:
-                raise UserError(f"{len(dimensions)} dimensions and a target, not {channels}", where, source.ways())
-            window = [parse_numbers(text, where, source) for text in dimensions]
+                raise UserError(f"{len(dimensions)} dimensions and a target, not {channels}", where, fix)
+            window = [parse_numbers(text, where, fix) for text in dimensions]
             if any(len(one) != length for one in window):
                 raise UserError(f"series of {', '.join(str(len(one)) for one in window)} values, not {length}: the "
-                                "file is cut short, or of another data set", where, source.ways())
+                                "file is cut short, or of another data set", where, fix)
             values.append(np.stack(window, axis=1).astype(np.float32))
-            targets.append(parse_numbers(target, where, source).item())
+            targets.append(parse_numbers(target, where, fix).item())
     return np.stack(values), np.asarray(targets)
 
 
@@ -42,17 +43,17 @@ def examples(source: Source, path: Path) -> list[tuple[int, str]]:
     starts = [k for k, (_, line) in enumerate(lines) if line.lower() == "@data"]
     found = [(number, line) for number, line in lines[starts[0] + 1:] if line] if starts else []
     if not found:
-        raise UserError(f"{path} holds no examples after a line @data", source.place, source.ways())
+        raise UserError(f"{path} holds no examples after a line @data", source.place, source.mend(path))
     return found
 
 
-def parse_numbers(text: str, where: str, source: Source) -> np.ndarray:
+def parse_numbers(text: str, where: str, fix: str) -> np.ndarray:
     """Comma-separated numbers (n,) float64. Raises UserError for what is no finite number, as `?` or NaN."""
     try:
         parsed = np.array(text.split(","), dtype=np.float64)
     except ValueError as error:
-        raise UserError(f"{error}: not a number", where, source.ways()) from None
+        raise UserError(f"{error}: not a number", where, fix) from None
     if not np.isfinite(parsed).all():
         raise UserError(f"value {int(np.flatnonzero(~np.isfinite(parsed))[0]) + 1} is no finite number", where,
-                        source.ways())
+                        fix)
     return parsed

@@ -134,8 +134,8 @@ def get(remote: Remote, path: Path, tell: Tell = lambda here, total: None, priva
     """
     _check_scheme(remote)
     state = _State(path.with_name(f"{path.name}{private}.part"), remote.shown)
+    make_folder(path.parent)
     with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
         state.read()
     tries, begin, mark = 0, state.here, state.here
     with client() as http:
@@ -168,6 +168,11 @@ def client() -> httpx2.Client:
     try:
         return httpx2.Client(follow_redirects=True, timeout=STALL_S,
                              headers={"Accept-Encoding": "identity", "User-Agent": "s4d-suite"})
+    except OSError as error:  # it has no name of a file
+        named = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+        raise UserError(f"the certificates cannot be read: {error.strerror or error}",
+                        ", ".join(f"{name}={os.environ[name]}" for name in named),
+                        "name a file that is there, or unset it") from None
     except (ValueError, ImportError) as error:
         raise UserError(f"the proxy of the environment cannot be used: {error}", "HTTPS_PROXY",
                         "write it as http://host:port, or unset it") from None
@@ -274,6 +279,16 @@ def _take(answer: httpx2.Response, state: _State, tell: Tell) -> None:
                 if come < SLOWEST * waited:
                     raise Again(f"it came with {come / waited:.0f} bytes a second only")
                 since, come = time.monotonic(), 0
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for downloads. Raises UserError if that is not possible."""
+    with told(folder / "file"):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except FileNotFoundError:  # as below /proc
+            raise UserError("this folder cannot be made", str(folder), "set SUITE_CACHE to a folder that you can "
+                            "write") from None
 
 
 @contextmanager

@@ -156,6 +156,10 @@ def _tar_opener(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Callable[[], I
 def _told(archive: Path) -> Iterator[None]:
     try:
         yield
+    except tarfile.ReadError as error:
+        if "file could not be opened" not in str(error):  # else it lists, in five lines, what it tried
+            raise BadArchive(f"the archive is cut short or damaged: {error}", str(archive), DAMAGED) from error
+        raise BadArchive("this is no archive, neither .tar.gz nor .zip", str(archive), DAMAGED) from error
     except BROKEN as error:
         raise BadArchive(f"the archive is cut short or damaged: {error}", str(archive), DAMAGED) from error
     except OSError as error:
