@@ -169,7 +169,7 @@ def client() -> httpx2.Client:
         return httpx2.Client(follow_redirects=True, timeout=STALL_S,
                              headers={"Accept-Encoding": "identity", "User-Agent": "s4d-suite"})
     except OSError as error:  # it has no name of a file
-        named = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)]
+        named = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if not Path(os.environ.get(name) or "/").exists()]
         raise UserError(f"the certificates cannot be read: {error.strerror or error}",
                         ", ".join(f"{name}={os.environ[name]}" for name in named),
                         "name a file that is there, or unset it") from None

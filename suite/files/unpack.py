@@ -157,9 +157,9 @@ def _told(archive: Path) -> Iterator[None]:
     try:
         yield
     except tarfile.ReadError as error:
-        if "file could not be opened" not in str(error):  # else it lists, in five lines, what it tried
-            raise BadArchive(f"the archive is cut short or damaged: {error}", str(archive), DAMAGED) from error
-        raise BadArchive("this is no archive, neither .tar.gz nor .zip", str(archive), DAMAGED) from error
+        listed = "file could not be opened" in str(error)  # and then, in five lines, each way that was tried
+        why = ", or is neither a .tar.gz nor a .zip" if listed else f": {error}"
+        raise BadArchive(f"the archive is cut short or damaged{why}", str(archive), DAMAGED) from error
     except BROKEN as error:
         raise BadArchive(f"the archive is cut short or damaged: {error}", str(archive), DAMAGED) from error
     except OSError as error:

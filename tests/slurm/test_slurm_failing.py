@@ -20,26 +20,24 @@ from suite.store.state import State
 from suite.store.store import Store
 
 
-@pytest.mark.parametrize(("most", "failed"), [(2, 2), (None, 4)])
-def test_a_kind_of_which_too_many_fail_is_stopped(cluster: Fake, tmp_path: Path, most: int | None, failed: int,
-                                                  monkeypatch: pytest.MonkeyPatch,
-                                                  capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_kind_of_which_too_many_fail_is_stopped(cluster: Fake, tmp_path: Path,
+                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None))
     store, runs = Store(tmp_path / "runs"), grid(4)
-    slurm.launch(runs, Options(store.root, max_failures=most), Ear(), ("fake_training:training", {"fault": "error"}),
+    slurm.launch(runs, Options(store.root, max_failures=2), Ear(), ("fake_training:training", {"fault": "error"}),
                  cluster=Cluster(time=30), canaries=False)
     made = batch.all_of(store.root)[0]
-    assert made.max_failures == most and len(made.tasks) == 4
+    assert made.max_failures == 2 and len(made.tasks) == 4
     for task in range(4):
         with Stop() as stop:
             job = node.Node(store.root / "slurm" / f"{made.name}.json", node.Place("100", task, 0))
-            assert job.work(stop) == (node.FAILED if task < failed else node.OK)
+            assert job.work(stop) == (node.FAILED if task < 2 else node.OK)
     states = [store.state(run_id) for run_id in made.runs]
-    assert [state.name for state in states] == [State.FAILED] * failed + [State.TODO] * (4 - failed)
-    told = {state.start.told for state in states[failed:] if state.start}
+    assert [state.name for state in states] == [State.FAILED] * 2 + [State.TODO] * 2
+    told = {state.start.told for state in states[2:] if state.start}
     assert told == {f"last start failed: too many runs of its kind have failed in this array: 2 of "
                     f"scifar, ssm, vandermonde; --max-failures sets how many may (job 100_{task})"
-                    for task in range(failed, 4)}
+                    for task in (2, 3)}
     submitted = Submitted(store)
     failed_starts.note(submitted, store.states(made.runs), {}, pytest.fail)  # nothing is added to what the job said
 
