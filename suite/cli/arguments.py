@@ -152,8 +152,8 @@ def _verbs_without_grids(verb: AddVerb) -> None:
 def _data_verb(verb: AddVerb) -> None:
     data = verb("data", "cli.data:main", "lists, prepares, checks or shows the data sets")
     data.epilog = ("Downloads go to SUITE_CACHE/downloads (default: ~/.cache/s4d-suite/downloads); SUITE_DATA is "
-                   "looked at first. SUITE_MIRROR=https://host/path replaces the hosts of the addresses, HF_ENDPOINT that "
-                   "of the Hugging Face hub; HTTPS_PROXY and SSL_CERT_FILE as usual.")
+                   "looked at first. SUITE_MIRROR=https://host/path replaces the hosts of the addresses, HF_ENDPOINT "
+                   "that of the Hugging Face hub; HTTPS_PROXY and SSL_CERT_FILE as usual.")
     data.add_argument("action", choices=["list", "prepare", "check", "show"], help="list: what is "
                       "here, and what can be; prepare: download and prepare, ahead of the runs; check: every byte; "
                       "show: a picture of examples")

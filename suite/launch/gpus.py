@@ -14,6 +14,7 @@ from suite.launch.options import Gpu
 
 MASK, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 UUID = ("GPU-", "MIG-")
+HIDES = {"", "-1", "none", "void", "nodevfiles"}  # values of the variable that are meant to hide every GPU
 INSTEAD = "name GPUs with --gpus, or write --gpus none for the CPU"
 
 
@@ -36,6 +37,8 @@ def free() -> Chosen:
     """
     found, mask = nvidia.look(), os.environ.get(MASK)
     if mask is not None and not _left(mask):
+        if mask.strip().lower() not in HIDES:
+            raise UserError(f"{mask!r} names no GPU", MASK, "write numbers or UUIDs, as 0,1; or -1 for the CPU")
         return Chosen(why=f"{MASK} is {mask!r}, which hides every GPU")
     if not found.all:
         if found.devices:
