@@ -53,7 +53,7 @@ class Replay:
             self._try(self.recording, batch)
 
     def _try(self, recording: Recording, batch: Batch) -> None:
-        before = [tensor.clone() for tensor in self.state()] if self.proofs and not recording.left else []
+        before = [tensor.detach().clone() for tensor in self.state()] if self.proofs and not recording.left else []
         try:
             recording.step(batch)
         except (UserError, RuntimeError) as error:
@@ -69,7 +69,7 @@ class Replay:
 
     def _prove(self, recording: Recording, batch: Batch, before: Sequence[Tensor]) -> None:
         """Do the step again, eagerly, and compare. What it leaves is what the eager step leaves."""
-        replayed = [tensor.clone() for tensor in self.state()]
+        replayed = [tensor.detach().clone() for tensor in self.state()]
         for tensor, old in zip(self.state(), before, strict=True):
             tensor.detach().copy_(old)
         self.seed()
