@@ -38,7 +38,7 @@ def free() -> Chosen:
     found, mask = nvidia.look(), os.environ.get(MASK)
     if mask is not None and not _left(mask):
         if mask.strip().lower() not in HIDES:
-            raise UserError(f"{mask!r} names no GPU", MASK, "write numbers or UUIDs, as 0,1; or -1 for the CPU")
+            raise MachineFault(f"{mask!r} names no GPU", MASK, "write numbers or UUIDs, as 0,1; or -1 for the CPU")
         return Chosen(why=f"{MASK} is {mask!r}, which hides every GPU")
     if not found.all:
         if found.devices:

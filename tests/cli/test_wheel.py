@@ -87,7 +87,11 @@ def test_it_plans_a_grid_of_the_suite(installed: Installed) -> None:
     done = installed.call("plan", "suite:quickstart.yaml")
     assert done.returncode == 0, done.stderr
     assert "30 runs" in done.stdout and not [*installed.folder.iterdir()]
-    assert installed.call("plan", "suite:table3a").returncode == 0
+    words = ("suite:table3a", "--only", "task=SC")
+    command = "s4d-suite data prepare suite:table3a.yaml --only task=SC"
+    assert f"\n  {command}\n" in installed.call("plan", *words).stdout
+    assert f"    `{command}` downloads and prepares them" in installed.call(*words).stderr
+    assert "run_grid.py" not in installed.call("data", "list", "--verbose").stdout
     assert "quickstart.yaml" in installed.call("plan", "suite:quickstrat.yaml").stderr
     assert "s4d-suite suite:quickstart.yaml" in installed.call("--help").stdout
 
