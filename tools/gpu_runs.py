@@ -3,7 +3,7 @@
     python tools/gpu_runs.py --minutes 9 --store runs/gpu --keep results
 
 Every call continues the stages that are not finished. At the end of the time a stage is interrupted as by Ctrl-C: its
-runs write a checkpoint. With --keep, the finished and stopped runs of each stage are frozen there. With --mps, several
+runs write a checkpoint. With --keep, finished and stopped runs are frozen there. With --mps, several
 processes share the GPU through NVIDIA's MPS, if it can be started: one computes while another would leave the GPU idle.
 """
 
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,7 @@ LEAST_S = 20.0  # no stage is started with less
 
 @dataclass(frozen=True)
 class Stage:
-    """Runs of a grid: its selection, how many at a time, and up to which epoch ("" to the end)."""
+    """Some runs of a grid: its selection, how many at a time, and up to which epoch ("" to the end)."""
 
     name: str
     grid: str
@@ -43,10 +43,12 @@ class Stage:
         return [sys.executable, "run_grid.py", verb, self.grid, *options, "--store", str(store)]
 
 
+FULL = "grids/full-length.yaml"
+# Of each line, all stages at once: next to two runs on images, one at a time on windows of SpO2.
 STAGES = (
-    Stage("successors-epoch1", "grids/successors-epoch1.yaml", (), 5, "epoch=1"),
-    Stage("full-length", "grids/full-length.yaml", ("seed=0", "method=S4D-Lin", "method=S4D-Real"), 4),
-    Stage("full-length", "grids/full-length.yaml", ("seed=0", "method=S4D-Inv"), 2),
+    (Stage("successors-epoch1", "grids/successors-epoch1.yaml", (), 5, "epoch=1"),),
+    (Stage("full-length", FULL, ("seed=0", "task=sCIFAR", "method=S4D-Lin", "method=S4D-Real"), 2),
+     Stage("full-length", FULL, ("seed=0", "task=BIDMC"), 1)),
 )
 
 
@@ -68,26 +70,28 @@ def shared_gpu(wanted: bool) -> Iterator[None]:
                 del os.environ[name]
 
 
-def run(stage: Stage, store: Path, out: Path, seconds: float) -> None:
-    """Continue a stage; after so many seconds, interrupt it and wait until its checkpoints are written."""
-    command = [*stage.command("run", store), "--gpus", "0", "--jobs", str(stage.jobs), "--no-canary", "--out", str(out)]
-    command += ["--until", stage.until] if stage.until else []
-    print(f"== {stage.name}, {', '.join(stage.select) or 'all'}: at most {seconds:.0f} s", flush=True)
-    with subprocess.Popen(command, cwd=ROOT) as process:
+def run(stages: Sequence[Stage], store: Path, out: Path, seconds: float) -> None:
+    """Continue stages; after so many seconds, interrupt them and wait until their checkpoints are written."""
+    end, started = time.monotonic() + seconds, []
+    for number, stage in enumerate(stages):
+        command = [*stage.command("run", store), "--gpus", "0", "--jobs", str(stage.jobs), "--no-canary"]
+        command += ["--out", str(out / str(number)), *(["--until", stage.until] if stage.until else [])]
+        print(f"== {stage.name}, {', '.join(stage.select) or 'all'}: at most {seconds:.0f} s", flush=True)
+        started.append(subprocess.Popen(command, cwd=ROOT))
+    for process in started:
         try:
-            process.wait(seconds)
+            process.wait(max(0.0, end - time.monotonic()))
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
-            process.wait(120)
+    for process in started:
+        process.wait(120)
 
 
 def keep(store: Path, into: Path) -> None:
-    """Freeze the stages, each under its name; one that was frozen before is replaced."""
-    for name in dict.fromkeys(stage.name for stage in STAGES):
-        stages = [stage for stage in STAGES if stage.name == name]
-        selects = dict.fromkeys(one for stage in stages for one in stage.select)
+    """Freeze the grids' finished and stopped runs, each grid under its name; what was frozen before is replaced."""
+    for name, grid in dict.fromkeys((stage.name, stage.grid) for group in STAGES for stage in group):
         shutil.rmtree(into / name, ignore_errors=True)
-        command = Stage(name, stages[0].grid, tuple(selects), 0).command("freeze", store)
+        command = Stage(name, grid, (), 0).command("freeze", store)
         subprocess.run([*command, "--out", str(into / name)], cwd=ROOT, check=False)
 
 
@@ -96,15 +100,15 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=9.0, help="of all stages together (default: 9)")
     parser.add_argument("--store", type=Path, default=Path("runs/gpu"), help="folder of the runs")
     parser.add_argument("--out", type=Path, default=Path("reports/gpu"), help="folder of the reports")
-    parser.add_argument("--keep", type=Path, help="folder in which the stages are frozen at the end")
+    parser.add_argument("--keep", type=Path, help="folder in which the runs are frozen at the end")
     parser.add_argument("--mps", action="store_true", help="share the GPU through MPS")
     options = parser.parse_args()
     end = time.monotonic() + 60 * options.minutes
     with shared_gpu(options.mps):
-        for stage in STAGES:
+        for stages in STAGES:
             left = end - time.monotonic()
             if left > LEAST_S:
-                run(stage, options.store, options.out, left)
+                run(stages, options.store, options.out, left)
     if options.keep:
         keep(options.store, options.keep)
 

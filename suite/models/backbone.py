@@ -163,7 +163,9 @@ class _Linear(torch.autograd.Function):
             dx = torch.matmul(grad, weight)
         elif ctx.needs_input_grad[0]:
             dx = torch.bmm(weight.t().expand(len(x), -1, -1), grad.transpose(1, 2)).transpose(1, 2)
-        return dx, torch.bmm(grad.transpose(1, 2), x).sum(0), grad.flatten(0, 1).sum(0)
+        rows = grad.flatten(0, 1)
+        fast = rows.is_contiguous() and rows.dtype != torch.float64 and fused.serves(rows)
+        return dx, torch.bmm(grad.transpose(1, 2), x).sum(0), fused.sum_rows(rows) if fast else rows.sum(0)
 
 
 class FeatureLayerNorm(nn.LayerNorm):

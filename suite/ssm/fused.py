@@ -71,6 +71,16 @@ def multiply_back(grad: Tensor, filters: Tensor, signal: Tensor | None, on_input
     return total
 
 
+def sum_rows(x: Tensor) -> Tensor:
+    """Sum of x (R, H) over its rows, (H,), in x's precision; x is contiguous, of at most float32."""
+    rows, width = x.shape
+    high, wide = _tile(min(width, 128))
+    programs = min(triton.cdiv(rows, high), 4 * _processors(x.device))
+    parts = x.new_empty(programs, width, dtype=torch.float32)
+    passes.sum_rows[(programs, triton.cdiv(width, wide))](x, parts, rows, width, high, wide)
+    return parts.sum(0).to(x.dtype)
+
+
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
     """Layer norm over the last axis of x (…, H) float32: weight and bias (H,), H at most `WIDEST`."""
     y: Tensor = _LayerNorm.apply(x, weight, bias, eps)

@@ -85,3 +85,15 @@ def norm_back(x, grad, weight, mean, rstd, dx, parts, rows, width, HIGH: tl.cons
     row = parts + tl.program_id(0) * 2 * width + c
     tl.store(row, tl.sum(dweight, 0), mask=c < width)
     tl.store(row + width, tl.sum(dbias, 0), mask=c < width)
+
+
+@triton.jit
+def sum_rows(x, parts, rows, width, HIGH: tl.constexpr, WIDE: tl.constexpr):
+    """The sum over the rows of each program, (programs, width)."""
+    c = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
+    total = tl.zeros((HIGH, WIDE), tl.float32)
+    for first in range(tl.program_id(0) * HIGH, rows, tl.num_programs(0) * HIGH):
+        r = first + tl.arange(0, HIGH)
+        inside = (r[:, None] < rows) & (c[None, :] < width)
+        total += tl.load(x + r[:, None].to(tl.int64) * width + c[None, :], mask=inside, other=0.0).to(tl.float32)
+    tl.store(parts + tl.program_id(0) * width + c, tl.sum(total, 0), mask=c < width)

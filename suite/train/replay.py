@@ -86,7 +86,3 @@ class Replay:
         self.why, self.recording = f"eager steps: {' '.join(why.split())}", None
         LOG.warning("%s", self.why)
         self.optimizer.zero_grad(set_to_none=True)  # those of the recording are in memory of its own
-        if self.device.type == "cuda":  # after a recording that failed, the generator believes that it continues
-            index = torch.cuda.current_device() if self.device.index is None else self.device.index
-            fresh = torch.Generator(self.device)
-            torch.cuda.default_generators[index].graphsafe_set_state(fresh.graphsafe_get_state())
