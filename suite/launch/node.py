@@ -26,7 +26,7 @@ from suite.files import study
 from suite.files.record import Record
 from suite.job.log import to_stdout
 from suite.job.stop import Stop
-from suite.launch import batch, failing, local, preload, slurm_cli
+from suite.launch import batch, failing, local, preload, shell, slurm_cli
 from suite.launch.batch import Batch
 from suite.launch.options import Options
 from suite.launch.queue import BEGINS, WITHOUT_OWNER, epitaph
@@ -304,7 +304,10 @@ def main(argv: Sequence[str]) -> int:
         with Stop(*SIGNALS) as stop:
             node = Node(Path(argv[1]), Place.here())
             check_code(node.batch)
-            return node.after(int(argv[2])) if argv[0] == "after" else node.work(stop)
+            if argv[0] == "after":
+                return node.after(int(argv[2]))
+            shell.end_with_shell(os.environ.get(shell.SHELL, ""))
+            return node.work(stop)
     except (UserError, OSError) as error:
         say(f"error: {one_line(error)}")
         return FAILED

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.errors import UserError
-from suite.launch import batch, slurm_cli, stuck
+from suite.launch import batch, over_limit, slurm_cli, stuck
 from suite.launch.slurm_cli import SlurmError
 from suite.launch.stuck import Stuck
 from suite.store import attempt
@@ -32,12 +32,16 @@ WITHOUT_OWNER = (State.TODO, State.PARTIAL, State.LOST)
 
 @dataclass(frozen=True)
 class Job:
-    """A job in the queue: `label` is `<array>_<task>`, `batch` the name of its batch, `state` as SLURM says it."""
+    """A job in the queue: `label` is `<array>_<task>`, `batch` the name of its batch, `state` as SLURM says it.
+
+    `over`: what it asks for beyond a limit of its account, so that it never starts.
+    """
 
     label: str
     batch: str
     state: str
     reason: str
+    over: str = ""
 
     @property
     def array(self) -> str:
@@ -53,7 +57,7 @@ class Job:
     @property
     def stuck(self) -> Stuck | None:
         """Why it will not start; None if it may, or has."""
-        return stuck.stuck(self.state, self.reason)
+        return stuck.stuck(self.state, self.reason, self.over)
 
     @property
     def told(self) -> str:
@@ -95,13 +99,19 @@ class Queue:
         self._asked = None
 
     def _ask(self, names: Mapping[str, Sequence[str]]) -> None:
-        self.fault, found = "", []
+        self.fault, found = "", list[Job]()
         for cluster, some in names.items():
             try:
-                found += slurm_cli.squeue(some, cluster)
+                rows = slurm_cli.squeue(some, cluster)
             except SlurmError as error:
                 self.fault = str(error)
-        self._jobs = tuple(Job(f"{row.array}_{row.task}", row.name, row.state, row.reason) for row in found)
+                continue
+            at_limit = {row.array: f"{row.array}_{row.task}" for row in rows
+                        if row.state == "PENDING" and over_limit.REASON.match(row.reason)}
+            over = {array: over_limit.over(label, cluster) for array, label in at_limit.items()}
+            found += [Job(f"{row.array}_{row.task}", row.name, row.state, row.reason,
+                          over.get(row.array, "") if row.state == "PENDING" else "") for row in rows]
+        self._jobs = tuple(found)
 
 
 class Submitted:

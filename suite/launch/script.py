@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 from suite.errors import UserError
+from suite.launch import shell
 from suite.launch.batch import FOLDER, Batch
 from suite.launch.cluster import Cluster
 
@@ -43,7 +44,8 @@ def script(batch: Batch, store: Path, cluster: Cluster) -> str:
         array_parallelism=cluster.max_parallel or len(batch.tasks), signal_delay_s=cluster.signal,
         additional_parameters={"requeue": True, **comment, **cluster.extra, **gres, **waits}, stderr_to_stdout=True,
         srun_args=["--cpus-per-task", str(cpus)],
-        setup=["trap : TERM", *_setup(cluster.setup),
+        setup=[shell.GUARD, *_setup(cluster.setup),
+               shell.EXPORT,
                "export PYTHONSAFEPATH=1 OPENBLAS_NUM_THREADS=1 SUITE_SPENT_S=$SECONDS",
                f"export PYTHONPATH={shlex.quote(batch.code)}${{PYTHONPATH:+:$PYTHONPATH}}"],
         teardown=["code=$?", f'[ "$code" -le 1 ] || {python} after {shlex.quote(str(record))} "$code"',

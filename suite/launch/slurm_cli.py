@@ -159,6 +159,11 @@ def settings(cluster: str = "") -> list[str]:
     return _lines(["scontrol", *_on(cluster), "show", "config"])
 
 
+def shown(words: Sequence[str], cluster: str = "") -> list[str]:
+    """The records that `scontrol show` prints, each in a line; none if it does not answer."""
+    return _lines(["scontrol", "--oneliner", *_on(cluster), "show", *words])
+
+
 def accounts(*words: str, cluster: str = "") -> list[str]:
     """The lines that `sacctmgr show` prints; none without accounting, or if it does not answer."""
     where = [f"cluster={cluster}"] if cluster and "assoc" in words else []

@@ -37,19 +37,21 @@ KNOWN = [(re.compile(pattern), stuck) for pattern, stuck in (
                                         "`cancel` takes it out of the queue")),
     (r"Invalid(Account|QOS)|AccountNotAllowed|QOSNotAllowed", Stuck(
         "its account or quality of service is not allowed there", f"{AGAIN} with another --account or --extra qos=")),
-    (r"(Assoc|QOS)Grp\w*(Minutes|Wall)", Stuck("the account has used up the time that it may use",
+    (r"(Assoc|QOS)Grp(?!\w*RunMin)\w*(Minutes|Wall)", Stuck("the account has used up the time that it may use",
                                                f"ask for more, or {AGAIN} with another --account")),
     (r"(Assoc|QOS)(Max|Min)\w*PerJob|(Assoc|QOS)MaxWall", Stuck(
         "it asks for more than the account may give to a job", f"{AGAIN} and ask for less, or use another --account")),
-    (r"(Assoc|QOS)(Grp|Max)", Stuck("the account is at its limit", "it starts when others of the account end, if the "
-                                    "limit is not below what it asks for", for_good=False)),
+    (r"(Assoc|QOS)(Grp|Max)", Stuck("the account is at its limit", "it starts when other jobs of the account have "
+                                    "ended", for_good=False)),
 )]
 
 
-def stuck(state: str, reason: str) -> Stuck | None:
-    """Why a job that waits with this reason will not start; None if it may."""
+def stuck(state: str, reason: str, over: str = "") -> Stuck | None:
+    """Why a job that waits with this reason will not start; None if it may. `over`: what it asks for beyond a limit."""
     if state not in ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT"):
         return None
+    if over:
+        return Stuck(f"it asks for {over}", f"{AGAIN} and ask for less, or use another --account")
     found = next((one for pattern, one in KNOWN if pattern.match(reason)), None)
     if found is None and state != "PENDING":
         return Stuck("SLURM holds it", "`scontrol release` lets it start")

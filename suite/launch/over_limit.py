@@ -1,0 +1,98 @@
+"""Whether a job is over a limit of its account or quality of service by itself.
+
+SLURM takes such a job, and gives the same reason as for one that only waits until others have ended
+(`AssocGrpCpuLimit`, `QOSMaxMemoryPerUser`, …). The first never starts, as the limit is on all jobs together. So what
+the job asks for is compared with the limits, as `scontrol show assoc_mgr` has them: of the association, of the accounts
+above it, and of the quality of service.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from suite.launch import slurm_cli
+
+REASON = re.compile(r"(Assoc|QOS)(Grp\w*RunMin|Grp(?!\w*(Min|Wall))|Max(?!\w*PerJob|Wall))")
+UNITS = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2, "P": 1024.0**3}
+AMOUNTS = ("GrpTRES", "MaxTRESPU", "MaxTRESPA")  # of all jobs together: of an account, a user, an account in a QOS
+JOBS = ("GrpJobs", "MaxJobs", "MaxJobsPU", "MaxJobsPA")
+RUN_MINUTES = "GrpTRESRunMins"
+MOST_ACCOUNTS = 20  # above each other
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a job asks for: amounts by the name of the resource (memory in MB), and its time limit in minutes."""
+
+    amounts: Mapping[str, float]
+    minutes: float
+
+
+def over(label: str, cluster: str = "") -> str:
+    """What the job of this label asks for beyond a limit, and the limit; "" if it is over none, or nobody says."""
+    job = next(map(_fields, slurm_cli.shown(["job", label], cluster)), {})
+    if "Account" not in job:
+        return ""
+    asked = Asked(_amounts(job.get("ReqTRES") or job.get("TRES", "")), _minutes(job.get("TimeLimit", "")))
+    return next((told for limits in _limits(job, cluster) if (told := beyond(asked, limits))), "")
+
+
+def beyond(asked: Asked, limits: Mapping[str, str]) -> str:
+    """The first limit of one record that what is asked for is above, in words; "" if there is none."""
+    for key in JOBS:
+        if _limit(limits.get(key, "")) == 0:
+            return "to run, and no job of the account may"
+    for key in (*AMOUNTS, RUN_MINUTES):
+        factor = asked.minutes if key == RUN_MINUTES else 1.0
+        for name, _, text in (part.partition("=") for part in limits.get(key, "").split(",")):
+            most, wanted = _limit(text), asked.amounts.get(name, 0.0) * factor
+            if most is not None and wanted > most:
+                unit = " MB" if name == "mem" else ""
+                minutes = " minutes" if factor != 1.0 else ""
+                return f"{name}{minutes} {wanted:g}{unit}, and the limit of all jobs together is {most:g}{unit}"
+    return ""
+
+
+def _limits(job: Mapping[str, str], cluster: str) -> Iterator[dict[str, str]]:
+    """The records with limits on this job, as SLURM prints them."""
+    user, account = job.get("UserId", "").partition("(")[0], job["Account"]
+    for _ in range(MOST_ACCOUNTS):
+        above = ""
+        for one in map(_fields, slurm_cli.shown(["assoc_mgr", "flags=assoc", f"accounts={account}"], cluster)):
+            mine = one.get("UserName", "").partition("(")[0] in ("", user)
+            if one.get("Account") == account and mine and one.get("Partition", "") in ("", job.get("Partition")):
+                above = above or one.get("ParentAccount", "").partition("(")[0]
+                yield one
+        if not above:
+            break
+        account = above
+    for one in map(_fields, slurm_cli.shown(["assoc_mgr", "flags=qos", f"qos={job.get('QOS', '')}"], cluster)):
+        if "QOS" in one:
+            yield one
+
+
+def _fields(line: str) -> dict[str, str]:
+    return dict(re.findall(r"([\w/:]+)=(\S*)", re.sub(r"\w+=\{|\}", " ", line)))
+
+
+def _limit(text: str) -> float | None:
+    """Of `4(2)`, which is the limit and what is used of it; None for `N(2)`, no limit."""
+    number = text.partition("(")[0]
+    return float(number) if number.isdecimal() else None
+
+
+def _amounts(text: str) -> dict[str, float]:
+    pairs = re.findall(r"([\w/:.-]+)=([\d.]+)([KMGTP]?)", text)
+    return {name: float(number) * UNITS.get(unit, 1.0) for name, number, unit in pairs}
+
+
+def _minutes(text: str) -> float:
+    """Of `1-02:30:00`; infinity if it is without limit."""
+    match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", text)
+    if match is None:
+        return math.inf
+    days, hours, minutes, seconds = (int(part or 0) for part in match.groups())
+    return (days * 24 + hours) * 60 + minutes + seconds / 60

@@ -1,0 +1,63 @@
+"""The batch shell of a job, where slurmd may be killed and started again (seen with SLURM 22.05).
+
+SLURM then takes the node for dead and requeues the job, whose shell ends. Its processes continue, as nobody is there to
+end them. When slurmd is back, SLURM ends them by the number of the job, and may hit the job that it has just started
+again under this number. So a job ends with its shell, and a shell that is asked to end (SIGTERM) while SLURM says that
+the job runs has it started again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import signal
+import threading
+from collections.abc import Callable
+
+from suite.store.attempt import process_start
+
+SHELL = "SUITE_SHELL"  # environment variable with the id of the shell's process, and when it began, in ticks
+EXPORT = f'export {SHELL}="$$ $(sed "s/.*) //" /proc/$$/stat | cut -d " " -f 20)"'
+GUARD = """\
+suite_job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
+suite_again() {
+    kill "$!" 2>/dev/null
+    [ "$(squeue --noheader --all --jobs="$suite_job" --format=%T)" = RUNNING ] || exit 0
+    echo "job $suite_job was asked to end while SLURM says RUNNING: it is to be started again"
+    scontrol requeue "$suite_job"
+    exit 0
+}
+( trap suite_again TERM; tail --pid=$$ -f /dev/null & wait ) &
+suite_guard=$!
+trap 'kill "$suite_guard" 2>/dev/null; wait "$suite_guard"' TERM"""
+LOG = logging.getLogger("suite.launch.node")
+
+
+def end_with_shell(told: str, end: Callable[[], None] | None = None) -> bool:
+    """Ask this process to stop (SIGTERM) when the shell that is named in `told` is gone; whether it can be watched.
+
+    It cannot where the shell is not seen, as in a container with processes of its own.
+    """
+    pid, _, ticks = told.partition(" ")
+    if not (pid.isdecimal() and ticks.isdecimal()) or process_start(int(pid)) != int(ticks):
+        return False
+    try:
+        handle = os.pidfd_open(int(pid))
+    except OSError:  # an old kernel, or it ended just now
+        return False
+    threading.Thread(target=_watch, args=(handle, end or _ask_to_stop), daemon=True).start()
+    return True
+
+
+def _watch(handle: int, end: Callable[[], None]) -> None:
+    gone = select.poll()
+    gone.register(handle, select.POLLIN)
+    gone.poll()
+    os.close(handle)
+    LOG.info("the shell of this job is gone: SLURM has given the job up, or starts it again")
+    end()
+
+
+def _ask_to_stop() -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
