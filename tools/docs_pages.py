@@ -185,7 +185,8 @@ def against() -> str:
 def error_rates() -> str:
     """The kept output of `tools/simulate_verdicts.py` as a table."""
     rows = []
-    for line in (ROOT / "docs/error-rates.txt").read_text(encoding="utf-8").splitlines()[1:]:
+    decided = (ROOT / "docs/error-rates.txt").read_text(encoding="utf-8").partition("\n\n")[0]
+    for line in decided.splitlines()[1:]:
         found = re.match(r"(.*?) {2,}([\d.]+) +([\d.]+) +([\d.]+) {2}(.*?)(?: {2}\(\d+ s\))?$", line)
         assert found, line
         rows.append((found[1], f"{100 * float(found[2]):.1f} %", f"{100 * float(found[3]):.1f} %", found[4]))
