@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 import resource
 import sys
 from dataclasses import dataclass
@@ -34,8 +33,12 @@ def cpu() -> str:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
         lines = []
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")),
-                platform.processor() or platform.machine())
+    found = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
+    if not found:
+        import platform  # which starts a process to answer
+
+        found = platform.processor() or platform.machine()
+    return found
 
 
 def usable_cpus(root: Path = Path("/")) -> int:

@@ -57,6 +57,16 @@ def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "LOOK_S", 0.2)
     monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None, command=["a test"]))
 
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports get small files in place of figures, which take most of their time. tests/report/figures draws them."""
+    from suite.report.render import drawing
+
+    monkeypatch.setattr(drawing.Drawing, "files", lambda one: {f"{one.path}.{kind}": one.title.encode()
+                                                               for kind in ("png", "svg")})
+
+
 @pytest.fixture(autouse=True)
 def no_studies() -> Iterator[None]:
     """The folders of a test's grids are forgotten when it ends: the next one has its own modules and cards."""

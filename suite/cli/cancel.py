@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from suite.cli.requests import CancelRequest
+from suite.cli.other_requests import CancelRequest
 from suite.grid.model import Grid
 from suite.launch import cancel as cancelling
 from suite.report.added import with_added

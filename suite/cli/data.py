@@ -10,7 +10,7 @@ from suite.cli.data_check import check
 from suite.cli.data_choice import chosen_data, tasks, variants
 from suite.cli.data_list import list_
 from suite.cli.data_prepare import prepare
-from suite.cli.requests import DataRequest
+from suite.cli.other_requests import DataRequest
 from suite.data import cards, prepared, progress_bar
 from suite.errors import Problems, UserError
 from suite.files import resources, study

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from suite.cli.data_list import told_options, whereabouts
-from suite.cli.requests import DataRequest
+from suite.cli.other_requests import DataRequest
 from suite.data import cache, checks, download, lacking, progress_bar, stamps
 from suite.data.prepared_types import Prepared
 from suite.data.source import Source

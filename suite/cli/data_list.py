@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
-from suite.cli.requests import DataRequest
+from suite.cli.other_requests import DataRequest
 from suite.data import cache, cards, hub, lacking, places
 from suite.data.source import Source
 from suite.errors import UserError

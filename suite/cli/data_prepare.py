@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite.cli.data_choice import chosen_data, tasks
-from suite.cli.requests import DataRequest
+from suite.cli.other_requests import DataRequest
 from suite.config.fields import Data
 from suite.data import download, lacking, originals, parquet, prepared, progress_bar
 from suite.data.source import Source

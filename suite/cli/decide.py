@@ -11,8 +11,9 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from suite.cli.compute_requests import PlanRequest, RunRequest
 from suite.cli.plan import at_a_time, forecast_of, where_of
-from suite.cli.requests import Executor, PlanRequest, RunRequest
+from suite.cli.requests import Executor
 from suite.cli.run import checked, finish, held_by_others, places_of, told_of_jobs
 from suite.errors import UserError
 from suite.files.output import check_folder

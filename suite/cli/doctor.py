@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from suite import machine
 from suite.cli.data_list import Group, standing
-from suite.cli.requests import DoctorRequest
+from suite.cli.other_requests import DoctorRequest
 from suite.data import cards, places
 from suite.data.card import Variant
 from suite.data.parquet import same_rows

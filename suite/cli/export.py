@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from suite.cli.requests import ExportRequest
+from suite.cli.other_requests import ExportRequest
 from suite.grid.model import Grid
 from suite.report.added import with_added
 from suite.report.export import export as export_tables

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.cli.requests import FreezeRequest
+from suite.cli.other_requests import FreezeRequest
 from suite.grid.model import Grid
 from suite.report import frozen
 from suite.report.added import with_added

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.cli.requests import TrashRequest
+from suite.cli.other_requests import TrashRequest
 from suite.grid.model import Grid
 from suite.launch import orphans
 from suite.launch.queue import Submitted

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from suite.cli.requests import InitRequest
+from suite.cli.other_requests import InitRequest
 from suite.errors import UserError
 from suite.files import resources
 

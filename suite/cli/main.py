@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_type_hints
 
 from suite.cli import streams
-from suite.cli.arguments import make_parser
-from suite.cli.requests import request
 from suite.errors import Problem, UserError, nearest
 
 if TYPE_CHECKING:
@@ -29,7 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status: 0, 1 (failed runs), 2 (bad input), 130 (interrupted)."""
     streams.prepare()
     _name_user()
-    gc.set_threshold(50_000)  # grids and stores are thousands of objects that stay
+    gc.set_threshold(200_000)  # modules, grids and stores are thousands of objects that stay
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some, it reads about all packages
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's eigenvectors have other last bits with more threads
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -88,6 +87,9 @@ def _check_no_verb(word: str, verbs: Iterable[str]) -> None:
 
 def _call(arguments: list[str]) -> int:
     """Calls the verb's function; only then its module is imported, so that looking needs nothing heavy."""
+    from suite.cli.arguments import make_parser  # after `main` has said how objects are collected
+    from suite.cli.requests import request
+
     parser, verbs = make_parser()
     if arguments and arguments[0] not in verbs and arguments[0] not in ("-h", "--help", "--version"):
         _check_no_verb(arguments[0], verbs)

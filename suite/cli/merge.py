@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite.cli.requests import MergeRequest
+from suite.cli.other_requests import MergeRequest
 from suite.store.merge import NEW, NOTHING, SAME
 from suite.store.merge import merge as merge_stores
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 
 from suite.cli import plan_text
-from suite.cli.requests import Executor, PlanRequest
+from suite.cli.compute_requests import PlanRequest
+from suite.cli.requests import Executor
 from suite.cli.run import SHOWN, places_of
 from suite.data.needs import needs
 from suite.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.cli.requests import ReportRequest
+from suite.cli.other_requests import ReportRequest
 from suite.errors import UserError
 from suite.grid.model import Grid
 from suite.report import frozen

@@ -9,7 +9,8 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from suite.cli.requests import ComputeRequest, Executor, RunRequest
+from suite.cli.compute_requests import ComputeRequest, RunRequest
+from suite.cli.requests import Executor
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.files.output import check_folder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from suite.cli.requests import WriteRequest
+from suite.cli.other_requests import WriteRequest
 from suite.grid.schema import text
 
 

@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from suite.cli.compute_requests import ClusterRequest, PlanRequest, RunRequest
 from suite.cli.progress import Progress
-from suite.cli.requests import ClusterRequest, PlanRequest, RunRequest
 from suite.errors import UserError
 from suite.grid.model import GridRun
 from suite.launch import partition

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from suite.cli.looking import Looks, as_json, lines
-from suite.cli.requests import StatusRequest
+from suite.cli.other_requests import StatusRequest
 from suite.grid.model import Grid
 from suite.job.stop import Stop
 from suite.report.added import with_added

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from suite.cli.requests import WriteRequest
+from suite.cli.other_requests import WriteRequest
 from suite.files.output import check_folder, write_file
 from suite.theory.section import NAME, section
 

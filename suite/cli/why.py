@@ -7,7 +7,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
-from suite.cli.requests import CellRequest
+from suite.cli.other_requests import CellRequest
 from suite.config import plugin
 from suite.config.compare import differences, settings, usual
 from suite.config.own import named

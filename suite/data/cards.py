@@ -6,6 +6,8 @@ the tasks that the suite does not have.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -15,35 +17,60 @@ from suite.data import tasks
 from suite.data.card import Card, Variant
 from suite.errors import Problem, UserError, nearest
 from suite.files import resources, study
-from suite.files.clutter import files_in
 from suite.files.yaml import Node, load_yaml
 from suite.files.yaml_model import validated
 
 CARDS = resources.folder("datasets")
+OPTIONS = re.compile(r"^( *)options:.*\n((\1 +)\S.*\n(?:\3.*\n| *\n)*)", re.MULTILINE)  # in a card, by its indentation
 FIXED = ("name", "variant", "preparation", "name_source")  # fields of data that are no options
 
 
 def folders() -> list[Path]:
     """Where cards are: the suite's own, and `datasets/` of each study."""
+    ours = CARDS.resolve()
     own = [folder / "datasets" for folder in study.folders()]
-    return [CARDS, *(folder for folder in own if folder.resolve() != CARDS.resolve())]
+    return [CARDS, *(folder for folder in own if folder.resolve() != ours)]
 
 
 def names() -> list[str]:
     """The data sets that have a card."""
-    return sorted({path.stem for folder in folders() for path in files_in(folder, "*.yaml")
-                   if path.name[0] != "." and path.is_file()})
+    found: set[str] = set()
+    for folder in filter(os.path.isdir, folders()):
+        with os.scandir(folder) as entries:
+            found |= {entry.name.removesuffix(".yaml") for entry in entries
+                      if entry.name.endswith(".yaml") and entry.name[0] != "." and entry.is_file()}
+    return sorted(found)
 
 
 def place(name: str) -> Path:
     """The card of a data set. Raises UserError if there is none, or more than one."""
-    if name not in names():
+    found = _cards(name)
+    if not found:
         raise UserError(f"there is no data set {name!r}", where="data.name",
                         fix=f"{nearest(name, names())}. A data set is added by a card in {CARDS.name}/")
-    found = [folder / f"{name}.yaml" for folder in folders() if (folder / f"{name}.yaml").is_file()]
     if len(found) > 1:
         raise UserError(f"there is another data set {name!r}: {found[0]}", str(found[1]), "rename one of them")
     return found[0]
+
+
+def _cards(name: str) -> list[Path]:
+    """The files that are cards of this name."""
+    paths = [folder / f"{name}.yaml" for folder in folders()]
+    return [path for path in paths if path.name[0] != "." and path.is_file() and path.name == f"{name}.yaml"]
+
+
+def written_options() -> frozenset[str]:
+    """The options that cards seem to have, found by their lines alone: to read them all as YAML takes its time."""
+    return _written(tuple(path for name in names() for path in _cards(name)))
+
+
+@lru_cache(maxsize=None)
+def _written(paths: tuple[Path, ...]) -> frozenset[str]:
+    found: set[str] = set()
+    for path in paths:
+        for _, block, indent in OPTIONS.findall(path.read_text("utf-8", "replace")):
+            found.update(re.findall(rf"^{indent}(\w+):", block, re.MULTILINE))
+    return frozenset(found)
 
 
 @lru_cache(maxsize=None)
@@ -135,5 +162,5 @@ def check_option(name: str, variant: Variant, key: str, value: Any) -> list[Prob
 
 def legacy(name: str, variant: str) -> dict[str, Any]:
     """Options of a variant that are left out of the hash at the value given here."""
-    options = load(name).variants[variant].options if name in names() and variant in load(name).variants else {}
+    options = load(name).variants[variant].options if _cards(name) and variant in load(name).variants else {}
     return {key: option.legacy for key, option in options.items() if option.legacy is not None}

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 from suite.data import places
 from suite.data.card_file import DATA, File
 from suite.errors import UserError
-from suite.files import transfer
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,6 +120,8 @@ def write(table: pa.Table, path: Path, rows_of_a_group: int) -> Path:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A place of this process alone to write a file, which then goes to `path`. Raises UserError if it cannot."""
+    from suite.files import transfer  # here: only what is written needs it
+
     half = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
         with transfer.told(path):

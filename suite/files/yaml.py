@@ -19,6 +19,7 @@ from suite.errors import Problem, Problems, UserError
 
 LARGEST, DEEPEST = 50_000, 50  # nodes after aliases are expanded: far above any real grid, far below a YAML bomb
 TAG = "tag:yaml.org,2002:"
+USUAL = {TAG + kind for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")}
 INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
 FLOAT = re.compile(r"[-+]?(\.[0-9]+|(0|[1-9][0-9]*)(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 ODD_FLOAT = re.compile(r"[-+]?\.?(inf|nan)", re.IGNORECASE)
@@ -122,9 +123,10 @@ def shown(path: Path) -> str:
 
 def parse_yaml(text: str, name: str) -> Node:
     """The mapping in `text`; errors call the file `name`. Raises UserError with every problem of the text."""
-    tab = next((i for i, line in enumerate(text.splitlines(), 1) if re.match(r" *\t", line) and line.strip()), 0)
-    if tab:
-        raise UserError("tab in the indentation", str(Where(name, tab)), "indent with spaces")
+    if "\t" in text:
+        tab = next((i for i, line in enumerate(text.splitlines(), 1) if re.match(r" *\t", line) and line.strip()), 0)
+        if tab:
+            raise UserError("tab in the indentation", str(Where(name, tab)), "indent with spaces")
     kind = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
         _check_size(yaml.parse(text, kind), name)
@@ -162,22 +164,25 @@ def _check_size(events: Iterator[Any], name: str) -> None:
     open_nodes: list[_Open] = []
     sizes: dict[str | None, int] = {}  # nodes below each anchor
     for event in events:
-        at = Where(name, event.start_mark.line + 1)
         if isinstance(event, yaml.AliasEvent):
             if any(node.anchor == event.anchor for node in open_nodes):
-                raise UserError(f"the alias *{event.anchor} refers to itself", str(at))
+                raise UserError(f"the alias *{event.anchor} refers to itself", _place(name, event))
             count += sizes.get(event.anchor, 1)
         elif isinstance(event, yaml.NodeEvent):
             count += 1
-        if isinstance(event, yaml.CollectionStartEvent):
-            open_nodes.append(_Open(event.anchor, count - 1))
-            if len(open_nodes) > DEEPEST:
-                raise UserError("nested too deeply", str(at))
+            if isinstance(event, yaml.CollectionStartEvent):
+                open_nodes.append(_Open(event.anchor, count - 1))
+                if len(open_nodes) > DEEPEST:
+                    raise UserError("nested too deeply", _place(name, event))
         elif isinstance(event, yaml.CollectionEndEvent):
             closed = open_nodes.pop()
             sizes[closed.anchor] = count - closed.before
         if count > LARGEST:
-            raise UserError(f"more than {LARGEST:,} values once aliases are expanded", str(at))
+            raise UserError(f"more than {LARGEST:,} values once aliases are expanded", _place(name, event))
+
+
+def _place(name: str, event: Any) -> str:
+    return str(Where(name, event.start_mark.line + 1))
 
 
 class _Reader:
@@ -199,8 +204,7 @@ class _Reader:
         return Node(self.scalar(node, at) if self.usual(node, at) else None, at)
 
     def usual(self, node: yaml.Node, at: Where) -> bool:
-        known = ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")
-        if node.tag in {TAG + kind for kind in known}:
+        if node.tag in USUAL:
             return True
         tag = node.tag.replace(TAG, "!!")
         self.problems.add(Problem(f"the tag {tag} is not allowed", str(at), "remove it: only plain values are read"))

@@ -67,8 +67,8 @@ def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
     elif key.startswith(tuple(f"{field}." for field in ARGUMENTS)):
         yield Problem(f"{key.rpartition('.')[0]} is no plain value, but a mapping", where, NO_PLAIN)
     elif key not in fields():
-        options = _options_of_cards()
-        if key not in options:
+        option = key.removeprefix("data.")
+        if (option == key or option not in cards.written_options()) and key not in (options := _options_of_cards()):
             every = [*fields(), *sorted(options)]
             near = [name for name in every if name.startswith(key.partition(".")[0] + ".")]
             yield Problem(f"unknown field {key!r}", where, nearest(key, near or every))

@@ -38,7 +38,7 @@ def most_seeds(grid: Grid, sources: Path = SOURCES) -> int:
     declared = _declared(path, path.read_bytes()) if path.is_file() else {}
     if not declared:
         return 0
-    from suite.report.tables.layout_files import layout_files, table_name
+    from suite.report.tables.layout_names import layout_files, table_name
 
     names = [table_name(path) for path in layout_files(sources / "tables", grid.name)] or [grid.name]
     return max((declared.get(name, 0) for name in names), default=0)

@@ -6,9 +6,9 @@ The tables of the S4D paper go by their numbers, `3a`; those of any other paper 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -305,9 +305,19 @@ def paper_of(table: str) -> tuple[str, str]:
 
 def load_published(*folders: Path) -> Published:
     """What the files of these folders say, of the suite's own without one. Raises UserError: file, line, key."""
+    paths = tuple(published_files(folders or [FOLDER]))
+    try:
+        return _load(paths, tuple(path.read_bytes() for path in paths))
+    except OSError:  # which reading it as YAML tells in words
+        return _load.__wrapped__(paths, ())
+
+
+@lru_cache(maxsize=4)
+def _load(paths: Sequence[Path], contents: Sequence[bytes]) -> Published:
+    """The same. Every look of `--decide` and every report asks for it, and the files are long: known by content."""
     papers: dict[str, tuple[File, Node]] = {}
     problems: list[Problem] = []
-    for path in published_files(folders or [FOLDER]):
+    for path in paths:
         node = load_yaml(path)
         file = validated(node, File)
         problems += _problems(file, node)

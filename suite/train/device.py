@@ -54,3 +54,10 @@ def model(device: str) -> str:
     if device == "cpu":
         return f"{machine.cpu()} ({torch.backends.cpu.get_cpu_capability()})"
     return torch.cuda.get_device_name()
+
+
+def passes(device: str) -> str:
+    """What computes the fused passes of a step on a GPU: Triton and its version, or torch. Bits depend on it."""
+    from suite.ssm import fused
+
+    return "" if device == "cpu" else fused.backend() or "torch"

@@ -56,6 +56,9 @@ def faked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faked:
     return made
 
 
+pytestmark = pytest.mark.usefixtures("no_figures")
+
+
 def decide(*more: str) -> int:
     return main([QUICKSTART, "--decide", *more])
 

@@ -25,8 +25,8 @@ def test_what_is_refused_leaves_no_record(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_commands_are_functions_that_python_can_call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                      capsys: pytest.CaptureFixture[str]) -> None:
+    from suite.cli.compute_requests import PlanRequest
     from suite.cli.plan import plan
-    from suite.cli.requests import PlanRequest
     from suite.grid.expand import load_grid
 
     monkeypatch.chdir(tmp_path)

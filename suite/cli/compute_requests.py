@@ -1,0 +1,105 @@
+"""What the commands are asked for that compute, or say what would be computed: run, retry and plan."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from suite.cli.requests import Executor, StoreRequest
+from suite.errors import UserError
+from suite.job.compute import Compute
+from suite.train.mode import Mode
+
+
+@dataclass(frozen=True)
+class ComputeRequest(StoreRequest):
+    """How runs are to be computed. `timeout` and `checkpoint` in minutes; `jobs` None for as many as fit.
+
+    `gpus`: () for the CPU, None for what is free. `max_failures` None: `MOST_FAILURES`.
+    """
+
+    until: int | None = None
+    jobs: int | None = None
+    threads: int = 1
+    gpus: tuple[int | str, ...] | None = None
+    executor: Executor = Executor.LOCAL
+    timeout: float | None = None
+    checkpoint: float = 5.0
+    recompute: bool = False
+    mode: Mode = Mode.AUTO
+    max_failures: int | None = None
+    canary: bool = True
+
+    @property
+    def compute(self) -> Compute:
+        """The same, as a launch is asked for it."""
+        return Compute(threads=self.threads, until=self.until, timeout_s=self.timeout * 60 if self.timeout else None,
+                       checkpoint_s=self.checkpoint * 60, mode=self.mode, recompute=self.recompute)
+
+
+@dataclass(frozen=True)
+class ClusterRequest(ComputeRequest):
+    """The options of a cluster. Each but `cluster` and `extra` replaces a setting of the cluster: file."""
+
+    cluster: Path | None = None
+    partition: str | None = None
+    account: str | None = None
+    constraint: str | None = None
+    time: str | None = None
+    gpus_per_job: int | str | None = None
+    gpus_as_gres: bool | None = None
+    cpus_per_job: int | None = None
+    memory: str | None = None
+    max_parallel: int | None = None
+    runs_per_job: int | None = None
+    side_by_side: int | None = None
+    setup: list[str] | None = None
+    signal_s: int | None = None
+    extra: list[tuple[str, str | bool]] | None = None
+
+    @property
+    def changes(self) -> Mapping[str, Any]:
+        """The settings of the cluster: file that the options replace; None for those that they leave alone."""
+        own = [field.name for field in fields(ClusterRequest) if field.name not in
+               {"cluster", "extra", *(field.name for field in fields(ComputeRequest))}]
+        return {name: getattr(self, name) for name in own} | {"extra": dict(self.extra) if self.extra else None}
+
+    def check_executor(self) -> None:
+        """Raises UserError for options of a cluster if the runs are to start here, and the other way round: they would
+        do nothing."""
+        given = [name for name, value in {"cluster": self.cluster, **self.changes}.items() if value is not None]
+        if self.max_failures is not None and self.executor is Executor.DEBUG:
+            raise UserError("--executor debug ends at the first failure", "--max-failures", "leave it out")
+        if given and self.executor is not Executor.SLURM:
+            options = ", ".join("--" + name.replace("_", "-") for name in given)
+            raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")
+
+
+@dataclass(frozen=True)
+class RunRequest(ClusterRequest):
+    """`run`; and, with `retry`, what is to run again, too: all, or only what ended for one of these reasons.
+
+    `decide` adds seeds until each claim has a final word, for `hours` at most.
+    """
+
+    out: Path = Path("reports")
+    wait: bool = False
+    download: bool = False
+    hours: float | None = None
+    retry: bool = False
+    reason: tuple[str, ...] | None = None
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Nothing, "all", or the reasons."""
+        return (self.reason or ("all",)) if self.retry else ()
+
+
+@dataclass(frozen=True)
+class PlanRequest(ClusterRequest):
+    """`plan`. With `probe`, some steps of each shape are measured first."""
+
+    json: bool = False
+    probe: bool = False
