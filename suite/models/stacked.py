@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from suite.models.backbone import Backbone, Block, FeatureBatchNorm, LastStep, TiedDropout
+from suite.models.backbone import Backbone, Block, LastStep, TiedDropout
 from suite.ssm import whole
 from suite.ssm.conv import convolve
 from suite.ssm.layer import S4, S4D
@@ -44,13 +44,15 @@ def why_not(model: nn.Module) -> str:
     return ""
 
 
-def shape(model: nn.Module) -> list[tuple[str, tuple[int, ...]]]:
-    """What members of a stack must share: names and sizes of all but the layers' own parameters, and kernels' number."""
-    own = [(name, tuple(value.shape)) for name, value in model.state_dict().items()
-           if ".sequence." not in name or name.endswith(".d")]
-    layers = [block.sequence for block in cast(Any, model).blocks]
-    return [*own, *((f"kernels of {n}", (1 + layer.bidirectional, layer.config.kernel_length or 0))
-                    for n, layer in enumerate(layers))]
+def shape(model: nn.Module) -> list[str]:
+    """What members of a stack share: names and sizes of all but the layers' own parameters, kernels, and settings."""
+    network = cast(Backbone, model)
+    sizes = [f"{name} {tuple(value.shape)}" for name, value in network.state_dict().items()
+             if ".sequence." not in name or name.endswith(".d")]
+    blocks = [cast(Any, block) for block in network.blocks]
+    kernels = [f"{block.sequence.bidirectional} {block.sequence.config.kernel_length}" for block in blocks]
+    settings = [f"{block.prenorm} {block.glu} {block.norm} {block.drop}" for block in blocks]
+    return [*sizes, *kernels, *settings, str(network.norm), str(network.pool)]
 
 
 class Stacked(nn.Module):
@@ -70,7 +72,7 @@ class Stacked(nn.Module):
         `generators`: of each member's dropout; they draw what the default one would if the member were alone.
         """
         first = self.members[0]
-        # A product with many zeros, but a small one: few channels come in. One by member would have to be laid out anew.
+        # A product with many zeros, but a small one, as few channels come in; its result lies as it is needed.
         encoders = [cast(nn.Linear, one.encoder) for one in self.members]
         y = F.linear(x.flatten(2), torch.block_diag(*(one.weight for one in encoders)),
                      torch.cat([one.bias for one in encoders])).unflatten(2, (len(encoders), -1))
@@ -168,8 +170,8 @@ def _dropped(drop: nn.Module, x: Tensor, generators: Sequence[torch.Generator]) 
     """Dropout of x (B, L, K, H), each member with its own generator, as `drop` would draw it."""
     if isinstance(drop, nn.Identity):
         return x
-    tied = isinstance(drop, TiedDropout)
-    p = cast(Any, drop).p
-    size = (x.shape[0], 1 if tied else x.shape[1], x.shape[3])
-    masks = [x.new_empty(size).bernoulli_(1 - p, generator=generator) for generator in generators]
+    p, like = cast(Any, drop).p, x[:, :1] if isinstance(drop, TiedDropout) else x
+    # In the order of memory: so torch fills the mask of a single network, too.
+    masks = [torch.empty_like(like.select(2, place)).bernoulli_(1 - p, generator=generator)
+             for place, generator in enumerate(generators)]
     return x * torch.stack(masks, dim=2).div_(1 - p)
