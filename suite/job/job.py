@@ -132,7 +132,7 @@ def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
     restored = checkpoint.newest(attempt)
     old = Store(folder.parent).provenance(folder.name) or Provenance()
     threads = _threads(config, (restored or old).environment.get("threads"), order)
-    steps = steps_of(config, order.compute.mode, order.device, order.compute.recompute)
+    steps = steps_of(config, order.compute.mode, order.device, order.compute.recompute, bool(order.stack))
     place = device.settle(threads, order.device, steps.mode)
     data = _load(config, training)
     trajectory = training.make(config, data, place, steps.mode, order.compute.recompute)
@@ -242,7 +242,7 @@ class Job:
             self.heart.progress = Beat(
                 epoch=len(trajectory.rows), step=trajectory.step, epochs=target,
                 steps_per_epoch=trajectory.steps_per_epoch,
-                seconds_per_step=(now - started) / max(1, trajectory.step - start))
+                seconds_per_step=(now - started) / max(1, trajectory.step - start) / max(1, len(self.order.stack)))
             if row is not None:
                 self._write_rows()
                 LOG.info(", ".join(f"{k} {v:.5g}" for k, v in row.items()))

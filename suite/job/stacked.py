@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -56,7 +57,7 @@ def run(orders: Mapping[Path, Order], training: Training | None = None,
         members = {folder.name: Member(attempted(folder, order, training, stop), logs.enter_context(_log(folder)))
                    for folder, order in orders.items()}
         for member in members.values():
-            member.proceed(lambda member=member: next(member.work))
+            member.proceed(partial(next, member.work))
         places = next(iter(orders.values())).stack
         root = next(iter(orders)).parent
         try:
@@ -97,7 +98,7 @@ def _after(member: Member) -> Any:
 def _all(members: Mapping[str, Member], go: Callable[[Member], Any]) -> None:
     for member in members.values():
         if member.trainer is not None:
-            member.proceed(lambda member=member: go(member))
+            member.proceed(partial(go, member))
 
 
 def _stack(root: Path, places: tuple[str, ...], members: Mapping[str, Member], training: Training) -> Stack | None:

@@ -10,7 +10,7 @@ length), as in `suite.models.backbone`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 import torch
@@ -36,7 +36,7 @@ def why_not(model: nn.Module) -> str:
     for block in model.blocks:
         if type(block) is not Block or type(block.sequence) not in (S4D, S4):
             return "only S4D and S4 layers can be stacked"
-        config = block.sequence.config
+        config = cast(Layer, block.sequence).config
         if config.sobolev != "off" or any(":" in name for name in (config.kernel, config.discretization)):
             return "a layer with ssm.sobolev, or with parts of your own, cannot be stacked"
         if block.recompute:
@@ -81,11 +81,8 @@ class Stacked(nn.Module):
         if not isinstance(first.norm, nn.Identity):
             y = _norm([one.norm for one in self.members], y)
         pooled = y[:, -1] if isinstance(first.pool, LastStep) else y.mean(dim=1)
-        weight, bias = (self._of(lambda one, name=name: getattr(one.head, name)) for name in ("weight", "bias"))
+        weight, bias = (torch.stack([getattr(one.head, name) for one in self.members]) for name in ("weight", "bias"))
         return torch.baddbmm(bias[:, None], pooled.transpose(0, 1), weight.transpose(1, 2)).transpose(0, 1)
-
-    def _of(self, get: Callable[[Any], Tensor]) -> Tensor:
-        return torch.stack([get(member) for member in self.members])
 
     def _kernels(self, length: int) -> list[Tensor]:
         """K of all layers, each (Ch, K H, taps): in one pass of those whose settings allow it."""
