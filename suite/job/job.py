@@ -30,6 +30,7 @@ from suite.job.heartbeat import Heartbeat
 from suite.job.order import Order
 from suite.job.stop import Stop
 from suite.own import fault
+from suite.ssm import fused
 from suite.store import provenance
 from suite.store.attempt import Attempt, Overtaken, claim
 from suite.store.folder import check_folder, encode_rows, read_config, read_result, read_rows
@@ -191,6 +192,8 @@ def _record(attempt: Attempt, order: Order, steps: Steps, old: Provenance, resto
     compiled = Mode.COMPILED.value if steps.mode is Mode.COMPILED else False  # CUDA graphs change no bit
     now = provenance.environment(threads, device.model(order.device), backend, compiled)
     now["data"] = f"{data.variant} {data.fingerprint[:16]}"
+    if order.device != "cpu":
+        now["passes"] = fused.backend() or "torch"
     if order.stack:
         now["stack"] = " ".join(order.stack)
     first, mixed = (restored.environment, list(restored.mixed)) if restored else (now, [])

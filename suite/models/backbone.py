@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from suite.config.fields import SSM, Model
 from suite.config.run_config import RunConfig
 from suite.data import cards
-from suite.ssm import whole
+from suite.ssm import fused, whole
 from suite.ssm.layer import SSMLayer
 
 if TYPE_CHECKING:
@@ -79,8 +79,8 @@ class Backbone(nn.Module):
         x = _wide(self.encoder(x))  # and so the residual stream, if the mixing is bfloat16
         if lengths is not None:
             valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).unsqueeze(-1).to(x.dtype)
-        if self.alike and whole.can():
-            layers = [block.sequence for block in self.blocks]
+        layers = [block.sequence for block in self.blocks] if self.alike else []
+        if layers and whole.can_together(layers):
             for block, kernel in zip(self.blocks, whole.kernels(layers, x.shape[1], rate), strict=True):
                 x = block(x, valid, rate, kernel)
         else:
@@ -163,7 +163,19 @@ class _Linear(torch.autograd.Function):
             dx = torch.matmul(grad, weight)
         elif ctx.needs_input_grad[0]:
             dx = torch.bmm(weight.t().expand(len(x), -1, -1), grad.transpose(1, 2)).transpose(1, 2)
-        return dx, torch.bmm(grad.transpose(1, 2), x).sum(0), grad.flatten(0, 1).sum(0)
+        rows = grad.flatten(0, 1)
+        fast = rows.is_contiguous() and rows.dtype != torch.float64 and fused.serves(rows)
+        return dx, torch.bmm(grad.transpose(1, 2), x).sum(0), fused.sum_rows(rows) if fast else rows.sum(0)
+
+
+class FeatureLayerNorm(nn.LayerNorm):
+    """Layer norm over the features. (batch, length, features)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalise each position."""
+        if x.dtype == torch.float32 and x.shape[-1] <= fused.WIDEST and fused.serves(x):
+            return fused.layer_norm(x, self.weight, self.bias, self.eps)
+        return super().forward(x)
 
 
 class FeatureBatchNorm(nn.BatchNorm1d):
@@ -243,7 +255,9 @@ def _encoder(data: TaskData, width: int) -> nn.Module:
 
 
 def _norm(config: Model) -> nn.Module:
-    return nn.LayerNorm(config.features) if config.norm == "layer" else FeatureBatchNorm(config.features, momentum=0.1)
+    if config.norm == "layer":
+        return FeatureLayerNorm(config.features)
+    return FeatureBatchNorm(config.features, momentum=0.1)
 
 
 def _dropout(config: Model) -> nn.Module:

@@ -24,7 +24,6 @@ from suite.ssm.conv import convolve
 from suite.ssm.layer import S4, S4D
 
 Layer = S4D | S4
-MODES = 2**13  # of the kernels that are made in one pass: beyond, an operation takes longer than it takes to start
 
 
 def why_not(model: nn.Module) -> str:
@@ -89,7 +88,8 @@ class Stacked(nn.Module):
         layers = [cast(Any, member.blocks[n]).sequence for n in range(self.depth) for member in self.members]
         made: dict[int, Tensor] = {}
         quick = [n for n, layer in enumerate(layers) if _quick(layer)] if whole.can() else []
-        size = max(1, MODES // layers[0].c[0, ..., 0].numel())
+        c = layers[0].c
+        size = max(1, whole.SMALL.get(c.device.type, 0) // c[0, ..., 0].numel())
         for group in _alike(layers, quick):
             for start in range(0, len(group), size):
                 part = group[start:start + size]

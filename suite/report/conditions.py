@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 OF_TASKS = ("prepared data",)  # which differ along a row by nature
 ONLY_TOLD = ("cpu", "system")  # listed, but no cause for a warning: where it matters, `device` differs too
 Count = tuple[str, int]  # a value, and how many runs have it
-NAMES = {"kernel_backend": "kernel back end", "python": "Python", "data": "prepared data", "stack": "stacking"}
+NAMES = {"kernel_backend": "kernel back end", "passes": "fused passes", "python": "Python", "data": "prepared data",
+         "stack": "stacking"}
 ABSENT = {"stacking": "alone"}  # what it means that a condition is not recorded, if anything
 
 

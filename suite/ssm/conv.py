@@ -2,7 +2,8 @@
 
 The gradient of the kernel is summed over the batch while still in the frequency domain, and everything is a real
 transform: torch's own backward of rfft and irfft would run full complex ones. On a CPU the work goes tile by
-tile, a few examples and features at a time, so that what lies between two transforms stays in the caches.
+tile, a few examples and features at a time, so that what lies between two transforms stays in the caches. On a GPU
+it is done for the whole batch at once, in few passes over memory.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import torch
 from scipy.fft import next_fast_len
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from suite.ssm import fused
 
 TILE = 2**18  # values of a tile on a CPU: a transform is twice as fast if they stay in its own cache
 SMALL = 2**14  # values of an example in a tile: below, an operation on all examples costs less than one on each
@@ -40,13 +43,7 @@ class _Convolution(torch.autograd.Function):
         length, taps = u.shape[1], kernel.shape[2]
         size = transform_size(length, taps)
         with torch.autocast(u.device.type, enabled=False):
-            # D is the kernel's value at lag 0 as well; lag -1-j of the second kernel sits at the end of the circle.
-            wide = kernel.new_zeros(kernel.shape[1], size)
-            wide[:, :taps] = kernel[0]
-            wide[:, 0] += d
-            if kernel.shape[0] == 2:
-                wide[:, size - taps :] = kernel[1].flip(-1)
-            filters = torch.fft.rfft(wide)
+            filters = torch.fft.rfft(_circle(kernel, d, size))
             y = kernel.new_empty(u.shape[0], u.shape[2], length)
             signals = []
             for b, h, spectrum in _spectra(u.transpose(1, 2), size, kernel.dtype):
@@ -75,9 +72,61 @@ class _Convolution(torch.autograd.Function):
                 _correlate(signals[k], spectrum.conj_physical_(), total[h])
         if not signals:
             return du, None, None
-        wide = torch.fft.irfft(total.conj_physical_(), n=size)
-        parts = [wide[:, :taps]] + ([wide[:, size - taps :].flip(-1)] if kernels == 2 else [])
-        return du, torch.stack(parts), wide[:, 0]
+        return du, *_from_circle(torch.fft.irfft(total.conj_physical_(), n=size), taps, kernels)
+
+
+class _OnGpu(torch.autograd.Function):
+    """As `_Convolution`, for the whole batch at once and with `fused` between the transforms."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, kernel: Tensor, d: Tensor) -> Tensor:
+        (batch, length, features), taps = u.shape, kernel.shape[2]
+        size = transform_size(length, taps)
+        with torch.autocast(u.device.type, enabled=False):
+            # The inverse's factor is in the filters: torch applies it to the result, in a pass of its own.
+            filters = torch.fft.rfft(_circle(kernel, d, size)).div_(size)
+            padded = fused.move(u.transpose(1, 2), kernel.new_empty(batch, features, size), length)
+            signal = torch.fft.rfft(padded)
+            wide = torch.fft.irfft(signal * filters, n=size, norm="forward")
+            y = fused.move(wide, wide.new_empty(batch, features, length), length)
+        ctx.save_for_backward(filters, signal if ctx.needs_input_grad[1] or ctx.needs_input_grad[2] else None)
+        ctx.sizes = (length, taps, kernel.shape[0], size, u.dtype)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        filters, signal = ctx.saved_tensors
+        length, taps, kernels, size, dtype = ctx.sizes
+        batch, features = grad.shape[:2]
+        on_input = ctx.needs_input_grad[0]
+        padded = fused.move(grad, filters.real.new_empty(batch, features, size), length)
+        spectrum = torch.fft.rfft(padded)
+        total = fused.multiply_back(spectrum, filters, signal, on_input)
+        du = None
+        if on_input:
+            du = grad.new_empty(batch, length, features, dtype=dtype)
+            fused.move(torch.fft.irfft(spectrum, n=size, norm="forward"), du.transpose(1, 2), length)
+        if total is None:
+            return du, None, None
+        return du, *_from_circle(torch.fft.irfft(total, n=size), taps, kernels)
+
+
+def _circle(kernel: Tensor, d: Tensor, size: int) -> Tensor:
+    """Values at each lag of a circle, (H, size): D is at lag 0 as well, lag -1-j of the second kernel at the end."""
+    taps = kernel.shape[2]
+    wide = kernel.new_zeros(kernel.shape[1], size)
+    wide[:, :taps] = kernel[0]
+    wide[:, 0] += d
+    if kernel.shape[0] == 2:
+        wide[:, size - taps :] = kernel[1].flip(-1)
+    return wide
+
+
+def _from_circle(wide: Tensor, taps: int, kernels: int) -> tuple[Tensor, Tensor]:
+    """The other way round, for gradients: of the kernel, and of d."""
+    parts = [wide[:, :taps]] + ([wide[:, wide.shape[1] - taps :].flip(-1)] if kernels == 2 else [])
+    return torch.stack(parts), wide[:, 0]
 
 
 def _transpose(x: Tensor, into: Tensor) -> None:
@@ -120,5 +169,5 @@ def convolve(u: Tensor, kernel: Tensor, d: Tensor) -> Tensor:
     `u` (B, L, H), `kernel` (1 or 2, H, K) with K at most L, `d` (H,). Returns (B, L, H) in the kernel's precision. In
     memory the result is (B, H, L), as the transform leaves it (paper section 2).
     """
-    y: Tensor = _Convolution.apply(u, kernel, d)
+    y: Tensor = (_OnGpu if fused.serves(u) else _Convolution).apply(u, kernel, d)
     return y.transpose(1, 2)

@@ -22,7 +22,7 @@ from suite.ssm.state_space import StateSpaceLayer
 from suite.ssm.stored import complex_of
 
 NAMES = ("log_dt", "theta", "imag", "b", "c")  # of the parameters that the kernel is made of
-SMALL = 2**12  # modes of all layers: beyond, an operation takes longer than it takes to start
+SMALL = {"cpu": 2**12, "cuda": 2**17}  # modes of all layers: beyond, an operation takes longer than it takes to start
 
 
 def serves(config: ResolvedSSM) -> bool:
@@ -42,17 +42,22 @@ def kernel(layer: StateSpaceLayer, length: int, rate: float) -> Tensor:
     return _Kernel.apply(*(getattr(layer, name)[None] for name in NAMES), length, rate)[0]
 
 
+def can_together(layers: Sequence[Any]) -> bool:
+    """Whether this way is open now, and the layers, which are `alike`, are small enough for one pass to be faster."""
+    c = layers[0].c
+    return can() and c[0, ..., 0].numel() * len(layers) <= SMALL.get(c.device.type, 0)
+
+
 def alike(layers: Sequence[object]) -> bool:
-    """Whether there are several layers, small, and with the same settings and shapes: then one pass makes all kernels.
+    """Whether there are several layers with the same settings and shapes: then one pass can make all kernels.
 
     They depend on no data, so that all of a network's can be made before its first layer is needed.
     """
     first = layers[0] if len(layers) > 1 else None
     if not isinstance(first, StateSpaceLayer) or not first.paired or not serves(first.config):
         return False
-    return first.c[0, ..., 0].numel() * len(layers) <= SMALL and all(
-        type(layer) is type(first) and layer.config == first.config and layer.c.shape == first.c.shape
-        for layer in layers)
+    return all(type(layer) is type(first) and layer.config == first.config and layer.c.shape == first.c.shape
+               for layer in layers)
 
 
 def kernels(layers: Sequence[Any], length: int, rate: float) -> tuple[Tensor, ...]:

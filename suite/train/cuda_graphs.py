@@ -70,6 +70,7 @@ class Recording:
             with self._rates(), torch.cuda.graph(graph, stream=self.stream):
                 self.work(kept)
         except RuntimeError as error:
+            self._wake_generator()
             cause = error.__context__ or error  # the end of a recording fails, too, where something in it has
             for either in (cause, error):
                 if is_no_memory(either):
@@ -77,6 +78,12 @@ class Recording:
             raise UserError(f"a step of this model cannot be recorded: {' '.join(str(cause).split())[:300]}",
                             "--cuda-graphs", "leave the option out; nothing in it may wait for the GPU") from error
         return graph, kept
+
+    def _wake_generator(self) -> None:
+        """After a recording that failed, the default generator believes that it continues: it gets a fresh state."""
+        device = self.stream.device
+        fresh = torch.Generator(device)
+        torch.cuda.default_generators[device.index].graphsafe_set_state(fresh.graphsafe_get_state())
 
     @contextmanager
     def _rates(self) -> Iterator[None]:

@@ -53,7 +53,7 @@ class Replay:
             self._try(self.recording, batch)
 
     def _try(self, recording: Recording, batch: Batch) -> None:
-        before = [tensor.clone() for tensor in self.state()] if self.proofs and not recording.left else []
+        before = [tensor.detach().clone() for tensor in self.state()] if self.proofs and not recording.left else []
         try:
             recording.step(batch)
         except (UserError, RuntimeError) as error:
@@ -69,7 +69,7 @@ class Replay:
 
     def _prove(self, recording: Recording, batch: Batch, before: Sequence[Tensor]) -> None:
         """Do the step again, eagerly, and compare. What it leaves is what the eager step leaves."""
-        replayed = [tensor.clone() for tensor in self.state()]
+        replayed = [tensor.detach().clone() for tensor in self.state()]
         for tensor, old in zip(self.state(), before, strict=True):
             tensor.detach().copy_(old)
         self.seed()
@@ -86,7 +86,3 @@ class Replay:
         self.why, self.recording = f"eager steps: {' '.join(why.split())}", None
         LOG.warning("%s", self.why)
         self.optimizer.zero_grad(set_to_none=True)  # those of the recording are in memory of its own
-        if self.device.type == "cuda":  # after a recording that failed, the generator believes that it continues
-            index = torch.cuda.current_device() if self.device.index is None else self.device.index
-            fresh = torch.Generator(self.device)
-            torch.cuda.default_generators[index].graphsafe_set_state(fresh.graphsafe_get_state())

@@ -34,7 +34,9 @@ SHAPES: dict[str, tuple[int, int | None, int | None, int | None]] = {
 }
 # The first part whose words occur in an operation's name has its time.
 PARTS = {"fft": ("fft",), "products": ("mm", "bmm", "addmm", "baddbmm"), "norms": ("norm",),
-         "optimizer": ("adam", "Optimizer"), "copies": ("copy_", "fill_", "zero_")}
+         "optimizer": ("adam", "Optimizer"), "copies": ("copy_", "fill_", "zero_", "move")}
+
+OWN = ("move", "multiply_back", "norm", "norm_back", "sum_rows")  # kernels of `suite.ssm.passes`
 
 
 def measure(config: RunConfig, device: torch.device = CPU) -> dict[str, float]:
@@ -118,7 +120,7 @@ def _on_gpu(step: Callable[[], None]) -> dict[str, float]:
         torch.cuda.synchronize()
     spent = dict.fromkeys((*PARTS, "other"), 0.0)
     for entry in profile.key_averages():
-        if entry.key.startswith("aten::"):  # it lists kernels by their own names as well
+        if entry.key.startswith("aten::") or entry.key in OWN:  # it lists all kernels by their own names as well
             spent[_part(entry.key)] += entry.self_device_time_total / 3 / 1e3
     return {part: spent[part] for part in PARTS}
 
