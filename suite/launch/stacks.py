@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
 MOST = 8  # runs of a stack, if their number is left open
-WIDE = 64  # features from which on a CPU gains nothing: operations take far longer than they take to start
+WIDE = 32  # features from which on a CPU gains nothing: operations take far longer than they take to start
 Stack = tuple[str, ...]  # the ids of its runs, by their places
 
 
@@ -55,7 +55,7 @@ class Stacks:
         wanted = shape(lead.config)
         alike = [run for run in able if run.run_id not in self.known and shape(run.config) == wanted
                  and not why_alone(run.config, on_gpu)]
-        return alike[:self._size(lead.config, 1 + len(alike), on_gpu, free) - 1]
+        return alike[:self._size(lead.config, 1 + len(alike), free) - 1]
 
     def places(self, runs: Iterable[GridRun]) -> Stack:
         """The stack of runs that start together, () for one that is alone."""
@@ -77,10 +77,10 @@ class Stacks:
             return "it continues as it began" if why_alone(run.config, on_gpu) == "" else ""
         return why_alone(run.config, on_gpu)
 
-    def _size(self, config: RunConfig, runs: int, on_gpu: bool, free: int) -> int:
+    def _size(self, config: RunConfig, runs: int, free: int) -> int:
         """How many of so many runs of one shape go into the next stack: all stacks are of about one size, so that none
         of the runs is left alone. If it is left open, no `free` slot stays empty for it."""
-        if self.size is None and not on_gpu and config.model.features >= WIDE:
+        if self.size is None and config.model.features >= WIDE:
             return 1
         most = self.size or MOST
         stacks = max(-(-runs // most), free if self.size is None else 1)

@@ -164,7 +164,10 @@ def _norm(norms: Sequence[Any], x: Tensor) -> Tensor:
 
 
 def _dropped(drop: nn.Module, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """Dropout of x (B, L, K, H), each member with its own generator, as `drop` would draw it."""
+    """Dropout of x (B, L, K, H), each member with its own generator, as `drop` would draw it (on a CPU).
+
+    On a GPU, torch draws an ordinary dropout in an order of its own, so that only a tied one is that of a single run.
+    """
     if isinstance(drop, nn.Identity):
         return x
     p, like = cast(Any, drop).p, x[:, :1] if isinstance(drop, TiedDropout) else x

@@ -43,7 +43,7 @@ def trainers(rows: list[dict[str, Any]], data: FakeData) -> list[Trainer]:
 
 
 def losses(members: list[Trainer]) -> torch.Tensor:
-    return torch.stack([member._loss for member in members])
+    return torch.stack([member.state()["loss"] for member in members])
 
 
 def same(one: Any, other: Any) -> bool:
