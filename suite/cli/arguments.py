@@ -223,6 +223,9 @@ def _run_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--max-failures", type=_count, metavar="N", help="once N runs of a task, model and kernel "
                         "have failed with an error or could not start, start no more of them (default: 3; on a cluster "
                         "those of one array)")
+    parser.add_argument("--stack", type=_stack, default=1, metavar="K", help="compute K runs of one shape in one "
+                        "process as one, or auto, for as many as it pays: less waiting, other last bits, which are "
+                        "recorded (default: 1, each run alone)")
     compiled = parser.add_mutually_exclusive_group()
     compiled.add_argument("--compile", dest="mode", action="store_const", const=Mode.COMPILED,
                           default=Mode.AUTO,
@@ -297,6 +300,10 @@ def _budget(text: str) -> int:
 
 
 def _jobs(text: str) -> int | None:
+    return None if text == "auto" else _count(text)
+
+
+def _stack(text: str) -> int | None:
     return None if text == "auto" else _count(text)
 
 

@@ -17,7 +17,8 @@ from suite.train.mode import Mode
 class ComputeRequest(StoreRequest):
     """How runs are to be computed. `timeout` and `checkpoint` in minutes; `jobs` None for as many as fit.
 
-    `gpus`: () for the CPU, None for what is free. `max_failures` None: `MOST_FAILURES`.
+    `gpus`: () for the CPU, None for what is free. `stack`: runs that are computed as one; None for as many as it pays.
+    `max_failures` None: `MOST_FAILURES`.
     """
 
     until: int | None = None
@@ -31,6 +32,7 @@ class ComputeRequest(StoreRequest):
     mode: Mode = Mode.AUTO
     max_failures: int | None = None
     canary: bool = True
+    stack: int | None = 1
 
     @property
     def compute(self) -> Compute:
@@ -72,9 +74,19 @@ class ClusterRequest(ComputeRequest):
         given = [name for name, value in {"cluster": self.cluster, **self.changes}.items() if value is not None]
         if self.max_failures is not None and self.executor is Executor.DEBUG:
             raise UserError("--executor debug ends at the first failure", "--max-failures", "leave it out")
+        if self.stack != 1:
+            self._check_stack()
         if given and self.executor is not Executor.SLURM:
             options = ", ".join("--" + name.replace("_", "-") for name in given)
             raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")
+
+    def _check_stack(self) -> None:
+        """Raises UserError for what does not go with stacked runs."""
+        for option, given in ((f"--executor {self.executor}", self.executor is not Executor.LOCAL),
+                              ("--recompute", self.recompute), ("--compile", self.mode is Mode.COMPILED),
+                              ("--cuda-graphs", self.mode is Mode.GRAPHS)):
+            if given:
+                raise UserError(f"runs are not stacked with {option}", "--stack", f"leave out --stack, or {option}")
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,8 @@ def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[
     check_graphs(configs, request.mode, bool(where.gpus), request.recompute)
     options = Options(request.store, request.compute, jobs=1 if measures else where.jobs, gpus=where.gpus,
                       cpu_jobs=where.cpu_jobs, on_cpu=where.on_cpu, only=where.only, retry=bool(request.reasons),
-                      canary=request.canary and not measures, max_failures=request.max_failures or MOST_FAILURES)
+                      canary=request.canary and not measures, max_failures=request.max_failures or MOST_FAILURES,
+                      stack=1 if measures else request.stack)
     faults.check(plan_.todo, options)
     ready = tuple(run_ for run_ in plan_.todo if run_.run_id not in where.waiting)
     return partial(_launch, replace(plan_, todo=ready), held, options, request.executor, where)

@@ -11,7 +11,7 @@ import os
 import signal
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from suite import machine
+from suite.config.rows import Row
 from suite.config.run_config import RunConfig
 from suite.errors import MachineFault, UserError
 from suite.files import atomic
@@ -42,6 +43,7 @@ from suite.train.trajectory import Training, Trajectory
 
 LOG = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
+Work = Generator[Trajectory, Row | None, RunState]  # an attempt, that asks for steps of its trajectory
 EARLY_S = 3.0  # after which a run that others wait for writes its first checkpoint
 
 
@@ -52,6 +54,24 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
     `stop` is asked between steps. Errors become a state, with the traceback in the log; with `debug` they are raised.
     If somebody else owns the run, nothing is done, and the state says who does.
     """
+    work = attempted(folder, order, training or Training(), stop or Stop(), debug)
+    try:
+        trajectory = next(work)
+        while True:
+            try:
+                row = trajectory.advance()
+            except BaseException as error:  # noqa: BLE001 - the attempt decides what it means
+                trajectory = work.throw(error)
+            else:
+                trajectory = work.send(row)
+    except StopIteration as over:
+        state: RunState = over.value
+        return state
+
+
+def attempted(folder: Path, order: Order, training: Training, stop: Stop, debug: bool = False) -> Work:
+    """The attempt of `run`, which yields its trajectory whenever that is to `advance`, and is sent what came of it: the
+    row, or the error. Returns how far the run is."""
     store, attempt, job = Store(folder.parent), None, None
     try:
         check_folder(folder)
@@ -61,8 +81,8 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
         if attempt is None:
             return replace(store.state(folder.name), name=State.CLAIMED)
         with Heartbeat(attempt, order.beat_s) as heart:
-            job = Job(prepare(attempt, order, training or Training()), stop or Stop(), heart)
-            ending = job.work()
+            job = Job(prepare(attempt, order, training), stop, heart)
+            ending = yield from job.work()
     except Overtaken as error:
         return RunState(State.CLAIMED, detail=str(error))
     except BaseException as error:
@@ -112,7 +132,7 @@ def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
     restored = checkpoint.newest(attempt)
     old = Store(folder.parent).provenance(folder.name) or Provenance()
     threads = _threads(config, (restored or old).environment.get("threads"), order)
-    steps = steps_of(config, order.compute.mode, order.device, order.compute.recompute)
+    steps = steps_of(config, order.compute.mode, order.device, order.compute.recompute, bool(order.stack))
     place = device.settle(threads, order.device, steps.mode)
     data = _load(config, training)
     trajectory = training.make(config, data, place, steps.mode, order.compute.recompute)
@@ -173,6 +193,8 @@ def _record(attempt: Attempt, order: Order, steps: Steps, old: Provenance, resto
     now["data"] = f"{data.variant} {data.fingerprint[:16]}"
     if fused := device.passes(order.device):
         now["passes"] = fused
+    if order.stack:
+        now["stack"] = " ".join(order.stack)
     first, mixed = (restored.environment, list(restored.mixed)) if restored else (now, [])
     mixed += [change for change in provenance.differences(first, now) if change not in mixed]
     mine = AttemptRecord(number=attempt.number, when=time.strftime("%Y-%m-%d %H:%M:%S %z"), host=os.uname().nodename,
@@ -194,17 +216,17 @@ class Job:
         self.began = time.monotonic()
         self.outcomes = ""  # the digest of their file
 
-    def work(self) -> Ending:
-        """Train as far as ordered, and leave how it ended. Raises whatever goes wrong."""
+    def work(self) -> Generator[Trajectory, Row | None, Ending]:
+        """Train as far as ordered, and leave how it ended. Raises whatever goes wrong. For steps see `attempted`."""
         self._write_record(self.session.record)
-        ending = self._train()
+        ending = yield from self._train()
         self._write_record(self._closed(ending))
         if self.heart.fault is not None:
             LOG.warning("a heartbeat could not be written: %s", self.heart.fault)
         self.attempt.end(ending.state, ending.reason, ending.detail)
         return ending
 
-    def _train(self) -> Ending:
+    def _train(self) -> Generator[Trajectory, Row | None, Ending]:
         trajectory, epochs, compute = self.trajectory, self.config.train.epochs, self.order.compute
         target = min(compute.until or epochs, epochs)
         start, started = trajectory.step, time.monotonic()
@@ -216,13 +238,13 @@ class Job:
             if stopped:
                 self._save()
                 return stopped
-            row = trajectory.advance()
+            row = yield trajectory
             now = time.monotonic()
             self.heart.check()
             self.heart.progress = Beat(
                 epoch=len(trajectory.rows), step=trajectory.step, epochs=target,
                 steps_per_epoch=trajectory.steps_per_epoch,
-                seconds_per_step=(now - started) / max(1, trajectory.step - start))
+                seconds_per_step=(now - started) / max(1, trajectory.step - start) / max(1, len(self.order.stack)))
             if row is not None:
                 self._write_rows()
                 LOG.info(", ".join(f"{k} {v:.5g}" for k, v in row.items()))
@@ -240,7 +262,7 @@ class Job:
         return Ending(State.DONE)
 
     def _asked_to_stop(self) -> Ending | None:
-        limit = self.order.compute.timeout_s
+        limit = self.order.limit_s
         if limit is not None and time.monotonic() - self.began >= limit:
             return Ending(State.FAILED, Reason.TIMEOUT, f"took more than {limit:g} s; the next start continues")
         if self.heart.cancelled:

@@ -20,7 +20,8 @@ class Order(Record):
 
     device: cpu or cuda. probe: stop after the first checkpoint. early: write the first one soon. beat_s:
     seconds between two heartbeats. still: the pulse of an attempt that may be overtaken although it has not ended
-    (`suite.store.attempt.claim`). launch: who started it, with which code.
+    (`suite.store.attempt.claim`). launch: who started it, with which code. stack: the ids of the runs that are computed
+    as one with it, itself included, by their places (`suite.job.stacked`); empty for a run that is computed alone.
     """
 
     compute: Compute = Compute()
@@ -30,6 +31,13 @@ class Order(Record):
     beat_s: float = 1.0
     still: Pulse | None = None
     launch: Origin = Origin()
+    stack: tuple[str, ...] = ()
+
+    @property
+    def limit_s(self) -> float | None:
+        """Seconds after which to stop. A stack has those of all its runs: that is what they would take alone."""
+        limit = self.compute.timeout_s
+        return None if limit is None else limit * max(1, len(self.stack))
 
     @model_validator(mode="before")
     @classmethod

@@ -1,4 +1,5 @@
-"""The process of one run: forked from the warm server, it does one job, tells its runner the outcome, and ends."""
+"""The process of one run, or of a stack of runs: forked from the warm server, it does one job, tells its runner the
+outcome, and ends."""
 
 from __future__ import annotations
 
@@ -6,7 +7,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,25 +23,27 @@ from suite.store.state import Reason, RunState, State, one_line
 if TYPE_CHECKING:
     from suite.train.trajectory import Training
 
-Outcome = TypeAdapter(RunState)  # what a child sends
+Outcome = TypeAdapter(dict[str, RunState])  # what a child sends, by run id
 
 
-def main(folder: str, order: str, gpu: int | str | None, outcome: Connection, training: Training | None,
+def main(orders: Mapping[Path, str], gpu: int | str | None, outcome: Connection, training: Training | None,
          studies: Sequence[Path] = ()) -> None:
-    """Do the job that `order` (JSON) asks for, with stdout and stderr in the run's log, and send the state."""
+    """Do the job that the orders (JSON, by the run's folder) ask for, and send the states. Stdout and stderr go to the
+    log of the first run; in a stack, each run's own messages go to its own."""
     study.add(studies)
     for number in (signal.SIGTERM, signal.SIGUSR2):  # which its server lives through
         signal.signal(number, signal.SIG_DFL)
     try:
-        _redirect(Path(folder) / "log.txt")
+        _redirect(next(iter(orders)) / "log.txt")
         to_stdout()
-        state = _work(Path(folder), Order.from_json(order), gpu, training)
+        states = _work({folder: Order.from_json(order) for folder, order in orders.items()}, gpu, training)
     except OSError as error:  # before the run began: the log cannot be written, or there are no more processes
         state = RunState(State.TODO, reason=Reason.START, detail=one_line(atomic.explain(error) or error))
-    outcome.send_bytes(Outcome.dump_json(state))
+        states = {folder.name: state for folder in orders}
+    outcome.send_bytes(Outcome.dump_json(states))
 
 
-def _work(folder: Path, order: Order, gpu: int | str | None, training: Training | None) -> RunState:
+def _work(orders: Mapping[Path, Order], gpu: int | str | None, training: Training | None) -> dict[str, RunState]:
     from suite.launch import preload
 
     if os.getpid() == preload.SERVER:
@@ -52,15 +55,20 @@ def _work(folder: Path, order: Order, gpu: int | str | None, training: Training 
     from suite.job import job
 
     with Stop(*job.SIGNALS) as stop:
-        return job.run(folder, order, training, stop)
+        folder, order = next(iter(orders.items()))
+        if not order.stack:
+            return {folder.name: job.run(folder, order, training, stop)}
+        from suite.job import stacked
+
+        return stacked.run(orders, training, stop)
 
 
-def received(connection: Connection) -> RunState | None:
-    """What a child has sent, None if it died without a word."""
+def received(connection: Connection) -> dict[str, RunState]:
+    """What a child has sent, nothing if it died without a word."""
     try:
-        return Outcome.validate_json(connection.recv_bytes()) if connection.poll() else None
+        return Outcome.validate_json(connection.recv_bytes()) if connection.poll() else {}
     except (EOFError, OSError):
-        return None
+        return {}
 
 
 def _redirect(log: Path) -> None:

@@ -84,6 +84,8 @@ class Runner:
         for run_id, state in states.items():
             self.seen[run_id] = state.attempts
             self._place(unique[run_id], state)
+        for words in self.turns.stacks.told(self.turns.queue, bool(self.options.gpus)):
+            self.listener.told(words)
         if self.options.canary and (first := self.turns.order(states, self.store.prices())):
             go = "run goes" if first == 1 else "runs go"
             self.listener.told(f"{first} {go} first, the cheapest of each task, model and kernel; the others of their "
@@ -112,11 +114,16 @@ class Runner:
         if state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]:
             decision = Decision.LEAVE  # it was cancelled while it waited here, and `retry` is about what was so before
         if decision == Decision.START:
-            self.turns.queue.append(run)
+            self._queue(run)
         elif decision == Decision.WAIT and self.options.wait:
             self.waiting.append(run)
         else:
             self._finish(run, state)
+
+    def _queue(self, run: GridRun, first: bool = False) -> None:
+        """A run waits for its turn."""
+        self.turns.stacks.note(self.store, run)
+        (self.turns.queue.appendleft if first else self.turns.queue.append)(run)
 
     def _finish(self, run: GridRun, state: RunState) -> None:
         self.final[run.run_id] = state
@@ -141,27 +148,37 @@ class Runner:
             self._finish(other, self.store.state(other.run_id))
 
     def _start(self, turn: Turn) -> None:
-        run = turn.run
-        still = self.still.pop(run.run_id, None)
+        """Start a run, or a stack of runs, in one process."""
+        stills = {run.run_id: self.still.pop(run.run_id, None) for run in turn.runs}
+        ready = [run for run in turn.runs if self._may_start(run, stills[run.run_id])]
+        if not ready:
+            self.turns.give_back(turn)
+            return
+        try:
+            stack = self.turns.stacks.places(ready)
+            orders = {self.store.add(run.config): self.options.order(
+                turn.gpu, self.code, stills[run.run_id], turn.early, stack).to_json() for run in ready}
+            before = {run.run_id: _newest_step(self.store, run) for run in ready}
+            process, outcome = server.start(orders, turn.gpu, self.training)
+        except (UserError, OSError) as error:
+            self.turns.give_back(turn)
+            for run in ready:
+                self._no_start(run, error)
+            return
+        ticks = attempt.process_start(process.pid) if process.pid else None
+        self.children.append(Child(turn, tuple(ready), process, outcome, ticks, before))
+        for run in ready:
+            self.listener.started(run)
+
+    def _may_start(self, run: GridRun, still: attempt.Pulse | None) -> bool:
+        """Whether a run is still to start; if not, what becomes of it is decided here."""
         state = self.store.state(run.run_id)  # another runner may have been faster
         cancelled = state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]
         decision = wanted(state, run.config.train.epochs, self.options.selection)
         if cancelled or (still is None and decision != Decision.START):
-            self.turns.give_back(turn)
             self._place(run, state)
-            return
-        try:
-            folder = self.store.add(run.config)
-            before = _newest_step(self.store, run)
-            order = self.options.order(turn.gpu, self.code, still, turn.early).to_json()
-            process, outcome = server.start(folder, order, turn.gpu, self.training)
-        except (UserError, OSError) as error:
-            self.turns.give_back(turn)
-            self._no_start(run, error)
-            return
-        ticks = attempt.process_start(process.pid) if process.pid else None
-        self.children.append(Child(turn, process, outcome, ticks, before))
-        self.listener.started(run)
+            return False
+        return True
 
     def _pass_time(self) -> None:
         """Wait for something to happen, not for long; then see who has ended, and how far the others are."""
@@ -180,23 +197,28 @@ class Runner:
 
     def _see_progress(self, one: Child) -> None:
         limit = self.options.compute.timeout_s
-        if limit is not None and time.monotonic() - one.began > limit + GRACE_S:  # it should have stopped by itself
+        # A stack has the time of all its runs. It should have stopped by itself.
+        if limit is not None and time.monotonic() - one.began > limit * one.size + GRACE_S:
             one.kill()
             one.overdue = True
-        run = one.turn.run
-        with suppress(OSError):  # a folder that cannot be read now has no news
-            tenure = attempt.latest(self.store.folder(run.run_id))
-            if tenure and tenure.beat and one.owns(tenure):
-                self.listener.progress(run, tenure.beat)
-            if one.turn.early and _newest_step(self.store, run) > one.before:
-                self.turns.prove(run)
+        for run in one.runs:
+            with suppress(OSError):  # a folder that cannot be read now has no news
+                tenure = attempt.latest(self.store.folder(run.run_id))
+                if tenure and tenure.beat and one.owns(tenure):
+                    self.listener.progress(run, tenure.beat)
+                if one.turn.early and _newest_step(self.store, run) > one.before[run.run_id]:
+                    self.turns.prove(run)
 
     def _ended(self, one: Child) -> None:
-        run = one.turn.run
-        state = child.received(one.outcome) or self._died(one)
+        states = child.received(one.outcome)
+        for run in reversed(one.runs):  # those that start again go to the front of the queue, in their order
+            self._ended_with(one, run, states.get(run.run_id) or self._died(one, run))
         one.outcome.close()
         one.process.close()
-        if _newest_step(self.store, run) > one.before:
+
+    def _ended_with(self, one: Child, run: GridRun, state: RunState) -> None:
+        """What becomes of a run whose process is over."""
+        if _newest_step(self.store, run) > one.before[run.run_id]:
             self.turns.prove(run)
         if state.reason == Reason.GPU and one.turn.gpu is not None:
             self._lose_gpu(one.turn.gpu, run, state)
@@ -204,16 +226,16 @@ class Runner:
             self._no_start(run, state.detail)
         elif state.name == State.CLAIMED:
             self._place(run, state)
-        elif state.reason == Reason.KILLED and not self.stop.asked and self._may_restart(one):
+        elif state.reason == Reason.KILLED and not self.stop.asked and self._may_restart(one, run):
             self.listener.told(f"run {run.run_id}: {state.detail}; it starts again")
-            self.turns.queue.appendleft(run)
+            self._queue(run, first=True)
         else:
             self._finish(run, state)
             self._stop_kind(run, state)
 
     def _lose_gpu(self, gpu: Gpu, run: GridRun, state: RunState) -> None:
         """A GPU broke down: its run continues elsewhere, or waits where there is no other GPU like it."""
-        self.turns.queue.appendleft(run)
+        self._queue(run, first=True)
         waiting = self.turns.lose(gpu)
         then = "it waits for another GPU of its kind" if run in waiting else "it continues elsewhere"
         why = state.detail.partition(": ")[2].partition(";")[0]
@@ -222,17 +244,17 @@ class Runner:
         for other in waiting:
             self._no_start(other, f"no GPU of its kind is left: GPU {gpu} is lost: {why}", False)
 
-    def _may_restart(self, one: Child) -> bool:
-        run_id = one.turn.run.run_id
-        if _newest_step(self.store, one.turn.run) > one.before:
+    def _may_restart(self, one: Child, run: GridRun) -> bool:
+        run_id = run.run_id
+        if _newest_step(self.store, run) > one.before[run_id]:
             self.barren[run_id] = 0
         else:
             self.barren[run_id] += 1
         return self.barren[run_id] < BARREN
 
-    def _died(self, one: Child) -> RunState:
+    def _died(self, one: Child, run: GridRun) -> RunState:
         """The state of a run whose process is gone without a word, said in its place."""
-        run_id = one.turn.run.run_id
+        run_id = run.run_id
         folder = self.store.folder(run_id)
         name, reason, detail = one.how_it_died(bool(self.stop.asked), self.store.log(run_id))
         one.await_death()
@@ -282,7 +304,7 @@ class Runner:
             self.listener.progress(run, tenure.beat or Beat())
         else:
             self.still[run.run_id] = still
-            self.turns.queue.append(run)
+            self._queue(run)
 
     def _stop_children(self) -> None:
         if self.children:

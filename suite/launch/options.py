@@ -26,7 +26,8 @@ class Options:
     `on_cpu`. only: the GPUs that a run may use, if not all. canary: the cheapest run of each kind goes first, to its
     first checkpoint. max_failures: of one kind, after which no more of it start. probe: stop each run after its first
     checkpoint. retry: start failed and cancelled runs, too. wait: for runs that somebody else owns; one is taken over
-    when its heartbeat stands still for `patience_s`.
+    when its heartbeat stands still for `patience_s`. stack: runs of one shape that are computed as one, None for as
+    many as it pays (`suite.launch.stacks`); a stack takes one slot.
     """
 
     store: Path
@@ -42,16 +43,20 @@ class Options:
     retry: bool = False
     wait: bool = True
     patience_s: float = PATIENCE_S
+    stack: int | None = 1
 
     @property
     def selection(self) -> Selection:
         """Which runs a start takes up."""
         return Selection(self.compute.until, self.retry)
 
-    def order(self, gpu: Gpu | None, launch: Origin, still: Pulse | None = None, early: bool = False) -> Order:
-        """What a job in the slot of `gpu` (None: the CPU) is asked to do; `early`: with a checkpoint soon."""
+    def order(self, gpu: Gpu | None, launch: Origin, still: Pulse | None = None, early: bool = False,
+              stack: tuple[str, ...] = ()) -> Order:
+        """What a job in the slot of `gpu` (None: the CPU) is asked to do; `early`: with a checkpoint soon; `stack`:
+        the ids of the runs that it is computed with."""
         order = Order(compute=self.compute, device="cpu" if gpu is None else "cuda", probe=self.probe, still=still,
                       launch=launch)
+        order = order.model_copy(update={"stack": stack}) if stack else order
         return order.model_copy(update={"early": True}) if early else order
 
 

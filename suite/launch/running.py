@@ -5,16 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerProcess
+from typing import TYPE_CHECKING
 
 from suite import machine
 from suite.launch import server
 from suite.launch.turns import Turn
 from suite.store import attempt
 from suite.store.state import Reason, State
+
+if TYPE_CHECKING:
+    from suite.grid.model import GridRun
 
 GRACE_S = 20.0  # from the request to stop until the kill
 MEMORY = ("the system ended its process for lack of memory: run fewer at a time (--jobs 1), write a smaller "
@@ -23,19 +28,26 @@ MEMORY = ("the system ended its process for lack of memory: run fewer at a time 
 
 @dataclass
 class Child:
-    """A run under way. `ticks` is when its process started, `before` the step of its newest checkpoint then.
+    """A run under way, or a stack of `runs`, in one process. `ticks` is when that started, `before` the step of the
+    newest checkpoint then, by run.
 
     `oom_kills` is how many processes the system had ended for lack of memory then.
     """
 
     turn: Turn
+    runs: tuple[GridRun, ...]
     process: ForkServerProcess
     outcome: Connection
     ticks: int | None
-    before: int
+    before: Mapping[str, int]
     began: float = field(default_factory=time.monotonic)
     overdue: bool = False
     oom_kills: int = field(default_factory=lambda: machine.oom_kills())
+
+    @property
+    def size(self) -> int:
+        """How many runs it computes."""
+        return len(self.runs)
 
     def owns(self, tenure: attempt.Tenure) -> bool:
         """Whether this process made that attempt."""

@@ -7,7 +7,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from multiprocessing.connection import Connection
@@ -40,20 +40,19 @@ def check_system() -> None:
                         "use --executor debug, which runs one after the other in this process")
 
 
-def start(folder: Path, *args: Any) -> tuple[ForkServerProcess, Connection]:
-    """Fork a process that does `child.main(folder, …)`; with it, the connection that it will send its outcome on.
+def start(orders: Mapping[Path, str], *args: Any) -> tuple[ForkServerProcess, Connection]:
+    """Fork a process that does `child.main(orders, …)`; with it, the connection that it will send its outcome on.
 
     The server is started where none is running. Raises UserError where it dies again and again.
     """
     _choose_socket_folder()
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["suite.launch.preload"])
-    order, gpu, training = args
+    gpu, training = args
     for left in reversed(range(TRIES)):
         receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=child.main, args=(str(folder), order, gpu, sender, training,
-                                                           study.folders()),
-                                  name=f"run {folder.name}", daemon=False)
+        process = context.Process(target=child.main, args=(orders, gpu, sender, training, study.folders()),
+                                  name=f"run {next(iter(orders)).name}", daemon=False)
         try:
             with _environment():
                 process.start()

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from suite.launch import canary
 from suite.launch.canary import Kind, kind
 from suite.launch.options import Gpu, Options
+from suite.launch.stacks import Stacks
 from suite.store.state import Reason, RunState, State
 
 if TYPE_CHECKING:
@@ -24,11 +26,18 @@ COUNTED = frozenset({Reason.ERROR, Reason.START})  # failures that others of the
 
 @dataclass(frozen=True)
 class Turn:
-    """A run that is to start on a GPU (None: on the CPU). `early`: others wait for its first checkpoint."""
+    """A run that is to start on a GPU (None: on the CPU), with `others` in its stack. `early`: others wait for its
+    first checkpoint."""
 
     run: GridRun
     gpu: Gpu | None
     early: bool = False
+    others: tuple[GridRun, ...] = ()
+
+    @property
+    def runs(self) -> tuple[GridRun, ...]:
+        """All of them."""
+        return (self.run, *self.others)
 
 
 class Turns:
@@ -39,6 +48,7 @@ class Turns:
         gpus: Sequence[Gpu | None] = options.gpus or (None,)
         self.free: list[Gpu | None] = [gpu for _ in range(options.jobs) for gpu in gpus] + [None] * options.cpu_jobs
         self.slots = list(self.free)  # all that there are
+        self.stacks = Stacks(options.stack)
         self.queue: deque[GridRun] = deque()
         self.proven: set[Kind] = set()
         self.trying: dict[Kind, str] = {}  # kind -> its canary
@@ -61,11 +71,14 @@ class Turns:
             waits = self.watched and one not in self.proven
             if not fitting or (waits and one in self.trying):
                 continue
-            self.queue.remove(run)
-            self.free.remove(fitting[0])
+            gpu = fitting[0]
+            others = self.stacks.others(run, self.queue, partial(self._fits, gpu=gpu), gpu is not None,
+                                        len(fitting))
+            self._take_out([run, *others])
+            self.free.remove(gpu)
             if waits:
                 self.trying[one] = run.run_id
-            return Turn(run, fitting[0], waits)
+            return Turn(run, gpu, waits, tuple(others))
         return None
 
     def give_back(self, turn: Turn) -> None:

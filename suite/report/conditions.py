@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 OF_TASKS = ("prepared data",)  # which differ along a row by nature
 ONLY_TOLD = ("cpu", "system")  # listed, but no cause for a warning: where it matters, `device` differs too
 Count = tuple[str, int]  # a value, and how many runs have it
-NAMES = {"kernel_backend": "kernel back end", "passes": "fused passes", "python": "Python", "data": "prepared data"}
+NAMES = {"kernel_backend": "kernel back end", "passes": "fused passes", "python": "Python", "data": "prepared data",
+         "stack": "stacking"}
+ABSENT = {"stacking": "alone"}  # what it means that a condition is not recorded, if anything
 
 
 def data_words(run: GridRun) -> str:
@@ -109,7 +111,7 @@ def _mixed(ids: Iterable[str], provenance: Mapping[str, Mapping[str, Any]], left
     records = {id(one): one for run_id in ids if (one := provenance.get(run_id)) is not None}  # most are equal
     told = [conditions(one) for one in records.values()]
     names = dict.fromkeys(name for one in told for name in one if name not in ONLY_TOLD and name not in left_out)
-    values = {name: sorted({one.get(name, "not recorded") for one in told}) for name in names}
+    values = {name: sorted({one.get(name, ABSENT.get(name, "not recorded")) for one in told}) for name in names}
     return [f"code: {len(there)} versions." if name == "code" else f"{name}: {'; '.join(there)}."
             for name, there in values.items() if len(there) > 1]
 
@@ -138,7 +140,7 @@ def conditions(record: Mapping[str, Any]) -> dict[str, str]:
     """The conditions that a run's numbers may depend on, by their name: code, device, torch, …"""
     environment = record.get("environment", {})
     return {"code": str(record.get("code", "not recorded"))} | {
-        NAMES.get(key, key): str(value) for key, value in environment.items()}
+        NAMES.get(key, key): "in a stack" if key == "stack" else str(value) for key, value in environment.items()}
 
 
 def counted(runs: Iterable[GridRun], provenance: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Count]]]:
@@ -152,7 +154,7 @@ def counted(runs: Iterable[GridRun], provenance: Mapping[str, Mapping[str, Any]]
     for name in dict.fromkeys(name for one in told.values() for name in one):
         values: dict[str, list[int]] = {}
         for run_id, one in told.items():
-            values.setdefault(one.get(name, "not recorded"), []).append(seeds[run_id])
+            values.setdefault(one.get(name, ABSENT.get(name, "not recorded")), []).append(seeds[run_id])
         most_first = sorted(values.items(), key=lambda item: -len(item[1]))
         found.append((name, [(value + (_seeds(there) if len(values) > 1 else ""), len(there))
                              for value, there in most_first]))

@@ -22,7 +22,7 @@ TEXT = ("*.py", "*.yaml", "*.yml", "*.toml", "*.txt", "*.md", "*.j2", "*.cpp", "
 GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")  # whatever the user's configuration says
 PLAIN_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 GIT_S = 60.0  # seconds that a command of git may take
-EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "passes", "compile", "data")  # may change bits
+EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "passes", "compile", "data", "stack")  # of bits
 
 
 def of_launch(root: Path) -> Origin:

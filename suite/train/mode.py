@@ -39,8 +39,10 @@ class Steps:
     why: str = ""
 
 
-def steps_of(config: RunConfig, mode: Mode, device: str, recompute: bool) -> Steps:
-    """How a run computes its steps on a device (cpu or cuda), where it was left open."""
+def steps_of(config: RunConfig, mode: Mode, device: str, recompute: bool, stacked: bool = False) -> Steps:
+    """How a run computes its steps on a device (cpu or cuda), where it was left open; `stacked`: with others."""
+    if stacked:
+        return Steps(Mode.EAGER)
     if mode is Mode.GRAPHS and device == "cpu":  # a run that began there, beside others on a GPU
         return Steps(Mode.EAGER, "eager steps: only a GPU has CUDA graphs")
     if mode is not Mode.AUTO:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,12 @@ def adamw(model: nn.Module, config: Optim) -> torch.optim.AdamW:
     Each group keeps its learning rate at factor 1 under `base_lr`. The fused form does one pass over each parameter,
     element by element, so its result depends on no reduction order or thread count.
     """
-    groups = parameter_groups(model, config)
-    return torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.999), eps=1e-8, fused=True)
+    return over(parameter_groups(model, config))
+
+
+def over(groups: Sequence[dict[str, Any]]) -> torch.optim.AdamW:
+    """AdamW as in `adamw`, over groups that have their own learning rates and decay."""
+    return torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
 def parameter_groups(model: nn.Module, config: Optim) -> list[dict[str, Any]]:

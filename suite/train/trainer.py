@@ -72,7 +72,7 @@ class Trainer:
         self.rows: list[Row] = []
         self.outcomes: Outcomes = {}  # of the best and the last epoch
         self._call = _compiled(self.model) if mode is Mode.COMPILED else self.model
-        self._optimizer = optim.adamw(self.model, config.optim)
+        self.optimizer = optim.adamw(self.model, config.optim)
         self._mode = mode
         self.replay: Replay | None = None  # made with the first step, if steps are to be CUDA graphs
         self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
@@ -97,13 +97,25 @@ class Trainer:
         """
         if self.finished:
             raise RuntimeError(f"the trajectory ends with epoch {self.config.train.epochs}")
-        end = (self.epoch + 1) * self.steps_per_epoch
-        if self.step < end:  # not so where an earlier call was interrupted while it evaluated
+        if self.due:
             began = time.perf_counter()
             self.train_step()
-            self.step += 1
-            self._seconds += time.perf_counter() - began
-        return self._end_epoch() if self.step == end else None
+            self.count_step(time.perf_counter() - began)
+        return self.end_step()
+
+    @property
+    def due(self) -> bool:
+        """Whether a step comes next: not so where an earlier call was interrupted while it evaluated."""
+        return not self.finished and self.step < (self.epoch + 1) * self.steps_per_epoch
+
+    def count_step(self, seconds: float) -> None:
+        """A step has been done, here or in a stack, and took so long."""
+        self.step += 1
+        self._seconds += seconds
+
+    def end_step(self) -> Row | None:
+        """What follows a step: see `advance`."""
+        return None if self.due else self._end_epoch()
 
     def state(self) -> Memory:
         """A copy, on the CPU, of all that is needed to continue to the same bits; call it between two `advance`.
@@ -112,13 +124,13 @@ class Trainer:
         """
         return {"step": self.step, "rows": [dict(row) for row in self.rows], "seconds": self._seconds,
                 "outcomes": to_memory(self.outcomes), "loss": _on_cpu(self._loss),
-                "model": _on_cpu(dict(self.model.state_dict())), "optimizer": _on_cpu(self._optimizer.state_dict())}
+                "model": _on_cpu(dict(self.model.state_dict())), "optimizer": _on_cpu(self.optimizer.state_dict())}
 
     def restore(self, state: Memory) -> None:
         """Go on from `state`, of a trajectory with the same configuration and data. `state` is not changed."""
         self.model.load_state_dict(state["model"])
         # The optimiser keeps the very tensors that it is given, and would write into them.
-        self._optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.replay = None  # it knows the old state's memory
         self._loss.copy_(state["loss"])
         self.step, self._seconds = state["step"], state["seconds"]
@@ -133,29 +145,37 @@ class Trainer:
 
     def train_step(self) -> None:
         """What a step does to the parameters; `advance` counts it."""
-        batch = self.next_batch()
-        factor = optim.factor(self.config.optim, self.step, self.steps_per_epoch, self.config.train.epochs)
-        optim.set_factor(self._optimizer, factor)
+        batch = self.begin_step()
         self._seed_dropout()
-        if not self.model.training:
-            self.model.train()
         if self._mode in (Mode.GRAPHS, Mode.AUTO, Mode.PROVED):
-            self.replay = self.replay or Replay(self._work, self._optimizer, self.device, self._mode, self._changing,
+            self.replay = self.replay or Replay(self._work, self.optimizer, self.device, self._mode, self._changing,
                                                 self._seed_dropout)
             self.replay.step(batch)
         else:
             self._work(batch)
 
+    def begin_step(self) -> Batch:
+        """Make learning rates and model ready for the next step; its examples."""
+        factor = optim.factor(self.config.optim, self.step, self.steps_per_epoch, self.config.train.epochs)
+        optim.set_factor(self.optimizer, factor)
+        if not self.model.training:
+            self.model.train()
+        return self.next_batch()
+
+    def add_loss(self, loss: Tensor) -> None:
+        """Count the loss of a step, which stays on the device: reading it here would wait for the step to end."""
+        self._loss += loss
+
     def _work(self, batch: Batch) -> None:
         loss = self._criterion(self._forward(batch, 1), batch.y)
         loss.backward()
-        self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
-        self._loss += loss.detach()  # stays on the device: reading it here would wait for the step to end
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.add_loss(loss.detach())
 
     def _changing(self) -> list[Tensor]:
         """All tensors that a step changes."""
-        moments = [value for state in self._optimizer.state.values() for value in state.values()]
+        moments = [value for state in self.optimizer.state.values() for value in state.values()]
         return [*self.model.parameters(), *self.model.buffers(), *filter(torch.is_tensor, moments), self._loss]
 
     def _end_epoch(self) -> Row:
@@ -228,13 +248,17 @@ class Trainer:
             self._order = (self.epoch, order)
         return self._order[1]
 
+    @property
+    def dropout_seed(self) -> int:
+        """The seed of the next step's dropout."""
+        return int(np.random.SeedSequence([self.config.seed, self.step, DROPOUT]).generate_state(1, np.uint64)[0])
+
     def _seed_dropout(self) -> None:
-        words = np.random.SeedSequence([self.config.seed, self.step, DROPOUT]).generate_state(1, np.uint64)
         if self.device.type == "cuda":
             index = torch.cuda.current_device() if self.device.index is None else self.device.index
-            torch.cuda.default_generators[index].manual_seed(int(words[0]))
+            torch.cuda.default_generators[index].manual_seed(self.dropout_seed)
         else:
-            torch.default_generator.manual_seed(int(words[0]))
+            torch.default_generator.manual_seed(self.dropout_seed)
 
 
 def evaluation(entry: str, data: TaskData) -> Evaluation:

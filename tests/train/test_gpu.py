@@ -29,6 +29,7 @@ from suite.ssm.conv import convolve
 from suite.store.store import Store
 from suite.train import cuda_graphs, device, measurement, step_bench
 from suite.train.mode import Mode
+from suite.train.stack import Stack
 from suite.train.trainer import Trainer
 from suite.train.trajectory import Training
 
@@ -195,6 +196,20 @@ def test_too_little_memory_is_named() -> None:
 
 def load(config: RunConfig) -> FakeData:
     return waves(COUNTS)
+
+
+@pytest.mark.parametrize("kind", ["tied", "dplr", "growing"])
+def test_a_stack_loses_as_single_runs_do(kind: str) -> None:
+    rows = [KINDS_HERE[kind] | {"seed": seed} for seed in range(3)]
+    alone, members = ([Trainer(small(**row), waves(COUNTS), GPU) for row in rows] for _ in range(2))
+    stack = Stack(members)
+    for _ in range(10):
+        stack.step([True] * 3)
+        for member, single in zip(members, alone, strict=True):
+            member.end_step()
+            single.advance()
+        losses = [torch.stack([one.state()["loss"] for one in ones]) for ones in (members, alone)]
+        torch.testing.assert_close(*losses, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("quick_looks")

@@ -76,7 +76,7 @@ def test_batches_and_rates_reach_the_recorded_step(monkeypatch: pytest.MonkeyPat
     while not plain.finished:
         plain.advance()
         recorded.advance()
-        for group in recorded._optimizer.param_groups:
+        for group in recorded.optimizer.param_groups:
             assert isinstance(group["lr"], float) and group["capturable"] is False
     assert recorded.replay is not None and recorded.replay.recorded
     for name, value in plain.model.state_dict().items():

@@ -1,0 +1,87 @@
+"""Which runs are computed together, as a stack in one process (`--stack`, `suite.job.stacked`).
+
+Runs of one shape can: those that have the same data, network and training, and differ in seed, in the settings of the
+state space layers or of the optimiser. A run that has a checkpoint continues as it began, alone or in its stack: its
+last bits depend on that.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from suite.config.run_config import RunConfig
+from suite.store.folder import checkpoints
+from suite.store.store import Store
+from suite.train.stackable import shape, why_alone
+
+if TYPE_CHECKING:
+    from suite.grid.model import GridRun
+
+MOST = 8  # runs of a stack, if their number is left open
+WIDE = 32  # features from which on a CPU gains nothing: operations take far longer than they take to start
+Stack = tuple[str, ...]  # the ids of its runs, by their places
+
+
+class Stacks:
+    """Puts runs together. `size`: of a stack at most; None: up to `MOST`, as it pays; 1: all are computed alone."""
+
+    def __init__(self, size: int | None) -> None:
+        self.size = size
+        self.known: dict[str, Stack] = {}  # run with a checkpoint -> the stack that it began in, () for none
+
+    def note(self, store: Store, run: GridRun) -> None:
+        """Look up how a run began that is about to wait for its turn."""
+        if self.size == 1:
+            return
+        self.known.pop(run.run_id, None)
+        if store.folder(run.run_id).exists() and checkpoints(store.folder(run.run_id)):
+            record = store.provenance(run.run_id)
+            stack = tuple(str(record.environment.get("stack") or "").split()) if record else ()
+            whole = all((store.folder(other) / "config.json").exists() for other in stack)
+            self.known[run.run_id] = stack if whole else ()
+
+    def others(self, lead: GridRun, queue: Iterable[GridRun], fits: Callable[[GridRun], bool], on_gpu: bool,
+               free: int) -> list[GridRun]:
+        """The runs of the queue that are to start together with `lead`; `free` slots are there for them."""
+        if self.size == 1:
+            return []
+        able = [run for run in queue if run is not lead and fits(run)]
+        if (stack := self.known.get(lead.run_id)) is not None:
+            return [run for run in able if self.known.get(run.run_id) == stack != ()]
+        if why_alone(lead.config, on_gpu):
+            return []
+        wanted = shape(lead.config)
+        alike = [run for run in able if run.run_id not in self.known and shape(run.config) == wanted
+                 and not why_alone(run.config, on_gpu)]
+        return alike[:self._size(lead.config, 1 + len(alike), free) - 1]
+
+    def places(self, runs: Iterable[GridRun]) -> Stack:
+        """The stack of runs that start together, () for one that is alone."""
+        ids = [run.run_id for run in runs]
+        if (stack := self.known.get(ids[0])) is not None:
+            return stack
+        return tuple(ids) if len(ids) > 1 else ()
+
+    def told(self, runs: Iterable[GridRun], on_gpu: bool) -> list[str]:
+        """A sentence for each reason for which some of the runs are computed alone."""
+        if self.size == 1:
+            return []
+        reasons = Counter(reason for run in runs if (reason := self._why(run, on_gpu)))
+        return [f"{count} run{'s are' if count > 1 else ' is'} computed alone: {reason}"
+                for reason, count in reasons.items()]
+
+    def _why(self, run: GridRun, on_gpu: bool) -> str:
+        if self.known.get(run.run_id) == ():
+            return "it continues as it began" if why_alone(run.config, on_gpu) == "" else ""
+        return why_alone(run.config, on_gpu)
+
+    def _size(self, config: RunConfig, runs: int, free: int) -> int:
+        """How many of so many runs of one shape go into the next stack: all stacks are of about one size, so that none
+        of the runs is left alone. If it is left open, no `free` slot stays empty for it."""
+        if self.size is None and config.model.features >= WIDE:
+            return 1
+        most = self.size or MOST
+        stacks = max(-(-runs // most), free if self.size is None else 1)
+        return min(most, -(-runs // max(1, min(stacks, runs // 2))))

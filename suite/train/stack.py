@@ -1,0 +1,99 @@
+"""Several trainings of one shape, step by step in one computation.
+
+Each member is a `Trainer` of its own: batches, schedule, dropout, moments of the optimiser, rows and state are what it
+would have alone. Its numbers do not depend on those of the others, but their last bits depend on how many there are
+and on its place among them. So a stack keeps its shape: a member that is over, or not to be trained, is computed on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from suite.models.stacked import Stacked
+from suite.train import optim
+from suite.train.trainer import Trainer, allow_tf32
+
+if TYPE_CHECKING:
+    from suite.data.prepared import Batch
+
+
+class Stack:
+    """Trainers in the order of their places. Raises ValueError if they cannot be computed as one.
+
+    Nobody else may load a member's state from now on.
+    """
+
+    def __init__(self, members: Sequence[Trainer]) -> None:
+        self.members = list(members)
+        self.model = Stacked([member.model for member in members])
+        self.device = members[0].device
+        self._generators = [torch.Generator(self.device) for _ in members]
+        self._batches: list[Batch] = [member.next_batch() for member in members]
+        self._trained: list[bool] = []  # which members the optimiser is for
+        self._optimizer: torch.optim.AdamW
+
+    def step(self, trained: Sequence[bool]) -> None:
+        """A step of those members that are to be trained, each of them `due`; at least one."""
+        began = time.perf_counter()
+        if list(trained) != self._trained:
+            self._trained = list(trained)
+            self._optimizer = self._joined()
+        due = self._due()
+        for place in due:
+            self._batches[place] = self.members[place].begin_step()
+            self._generators[place].manual_seed(self.members[place].dropout_seed)
+        for group in self._optimizer.param_groups:
+            group["lr"] = group["rates"]["lr"]
+        losses = self._losses()
+        losses.sum().backward()
+        self._optimizer.step()
+        for member in self.members:
+            member.model.zero_grad(set_to_none=True)
+        losses = losses.detach()
+        for place in due:
+            self.members[place].add_loss(losses[place])
+        share = (time.perf_counter() - began) / len(due)
+        for place in due:
+            self.members[place].count_step(share)
+
+    def _due(self) -> list[int]:
+        return [place for place, trained in enumerate(self._trained) if trained]
+
+    def _losses(self) -> Tensor:
+        """The loss of each member on its batch, (K,)."""
+        first = self.members[0]
+        allow_tf32(self.device, first.config.train.precision == "tf32")
+        x = torch.stack([batch.x for batch in self._batches], dim=2)
+        y = torch.stack([batch.y for batch in self._batches], dim=1)
+        output = self.model(x, self._generators)
+        if first.task.has_classes:
+            each = F.cross_entropy(output.flatten(0, 1), y.flatten(), reduction="none").view(y.shape)
+        else:
+            each = F.mse_loss(output.squeeze(-1), y, reduction="none")
+        return each.mean(dim=0)
+
+    def _joined(self) -> torch.optim.AdamW:
+        """An optimiser over all trained members, on the very moments of theirs. Groups that share rates are one."""
+        groups: dict[tuple[object, ...], dict[str, object]] = {}
+        members = [self.members[place] for place in self._due()]
+        for member in members:
+            when = (member.config.optim.canonical, member.step)
+            for group in member.optimizer.param_groups:
+                key = (*when, group["name"])
+                if key in groups:
+                    groups[key]["params"] = [*groups[key]["params"], *group["params"]]  # type: ignore[misc]
+                else:
+                    groups[key] = {"params": list(group["params"]), "weight_decay": group["weight_decay"],
+                                   "lr": group["lr"], "rates": group}
+        joined = optim.over(list(groups.values()))
+        for member in members:
+            for group in member.optimizer.param_groups:
+                for parameter in group["params"]:
+                    joined.state[parameter] = member.optimizer.state[parameter]  # made here if it is not there yet
+        return joined

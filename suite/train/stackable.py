@@ -1,0 +1,33 @@
+"""Which runs can be computed as one, as far as their configurations say (`suite.train.stack`). Needs no torch."""
+
+from __future__ import annotations
+
+from suite.config import own
+from suite.config.run_config import RunConfig
+from suite.data import cards
+
+
+def why_alone(config: RunConfig, on_gpu: bool) -> str:
+    """Why a run is computed alone, in words; empty if it can be in a stack."""
+    model, ssm = config.model, config.ssm
+    if config.kind == "bench":
+        return "measurements are never stacked"
+    if code := [one.name for one in own.named(config)]:
+        return f"{', '.join(code)} is your own code"
+    if model.name != "ssm":
+        return f"only networks of state space layers are stacked, not {model.name}"
+    if cards.task(config.task).inputs != "values":
+        return f"batches of {config.task} differ in length"
+    if ssm.structure == "mimo" or ssm.kernel in ("free", "rational") or ssm.sobolev != "off":
+        return "only S4D and S4 layers without ssm.sobolev are stacked"
+    if config.train.precision == "bf16":
+        return "only float32 and tf32 are stacked"
+    if on_gpu:
+        return "no stack has been tried on a GPU yet"
+    return ""
+
+
+def shape(config: RunConfig) -> tuple[object, ...]:
+    """What runs of a stack share."""
+    return (config.task, config.data.canonical, config.model.canonical, config.train.canonical, config.ssm.kernel,
+            config.ssm.kernel_length)
