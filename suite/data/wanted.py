@@ -75,6 +75,9 @@ class Wanted:
             made = self.module.prepare(self.source, self.view)
         except (UserError, MemoryError):  # a run ends for another reason where memory is short
             raise
+        except ImportError as error:
+            raise UserError(f"its family cannot import what it needs: {error} ({self.line(error)})", self.source.place,
+                            "install the missing package") from error
         except Exception as error:
             if isinstance(error, OSError) and error.errno in atomic.FULL:
                 raise
