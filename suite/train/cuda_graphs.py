@@ -31,6 +31,7 @@ class Recording:
 
     def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device) -> None:
         self.work, self.groups = work, optimizer.param_groups
+        self.device = device
         self.stream: Any = torch.cuda.Stream(device)
         self.rates = [torch.zeros((), device=device) for _ in self.groups]
         self.left = WARM
@@ -81,9 +82,11 @@ class Recording:
 
     def _wake_generator(self) -> None:
         """After a recording that failed, the default generator believes that it continues: it gets a fresh state."""
-        device = self.stream.device
-        fresh = torch.Generator(device)
-        torch.cuda.default_generators[device.index].graphsafe_set_state(fresh.graphsafe_get_state())
+        if self.device.type != "cuda":
+            return
+        index = torch.cuda.current_device() if self.device.index is None else self.device.index
+        fresh = torch.Generator(self.device)
+        torch.cuda.default_generators[index].graphsafe_set_state(fresh.graphsafe_get_state())
 
     @contextmanager
     def _rates(self) -> Iterator[None]:
