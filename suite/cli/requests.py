@@ -32,6 +32,6 @@ class StoreRequest:
 
 def request(kind: type[R], values: Mapping[str, Any]) -> R:
     """The request with those of the values that it has fields for; lists become tuples where the field is one."""
-    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]
+    known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # all kinds are dataclasses
     return kind(**{name: tuple(value) if isinstance(value, list) and str(known[name].type).startswith("tuple")
                    else value for name, value in values.items() if name in known})
