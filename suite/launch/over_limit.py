@@ -41,7 +41,7 @@ def over(label: str, cluster: str = "") -> str:
 
 
 def beyond(asked: Asked, limits: Mapping[str, str]) -> str:
-    """The first limit of one record that what is asked for is above, in words; "" if there is none."""
+    """In words, the first limit of a record that the request exceeds; "" if it exceeds none."""
     for key in JOBS:
         if _limit(limits.get(key, "")) == 0:
             return "to run, and no job of the account may"

@@ -78,8 +78,8 @@ class Stacks:
         return why_alone(run.config, on_gpu)
 
     def _size(self, config: RunConfig, runs: int, free: int) -> int:
-        """How many of so many runs of one shape go into the next stack: all stacks are of about one size, so that none
-        of the runs is left alone. If it is left open, no `free` slot stays empty for it."""
+        """How many of `runs` runs of one shape go into the next stack. Stacks are of about equal size, so that no run is
+        left alone. If the size is not given, there are enough stacks for all `free` slots."""
         if self.size is None and config.model.features >= WIDE:
             return 1
         most = self.size or MOST

@@ -1,7 +1,7 @@
 """Whose turn it is: which of the runs that wait starts next, in which slot.
 
 The cheapest run of each kind goes first, as a canary: the others of its kind start when it has written a checkpoint. A
-kind of which too many runs fail is stopped. A run that began on a CPU or on a GPU goes on there.
+kind of which too many runs fail is stopped. A run continues on the kind of device on which it began.
 """
 
 from __future__ import annotations

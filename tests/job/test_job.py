@@ -76,7 +76,7 @@ def test_a_budget_ends_partial_and_later_calls_go_on(folder: Path, store: Store)
 
 
 def test_rows_without_a_checkpoint_are_not_lost(folder: Path) -> None:
-    """Kept results that were brought into a store have none: the run begins again, beside what is told."""
+    """Kept results that were brought into a store have none: the run begins again, and keeps their rows in a file."""
     run(folder, Order(compute=Compute(until=2)), training())
     told = (folder / "metrics.jsonl").read_bytes()
     for _, name in checkpoints(folder):

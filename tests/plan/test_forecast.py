@@ -43,7 +43,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def cpu(times: float = 1.0, threads: int = 1) -> Place:
-    """A CPU that takes so many times as long as that of the shipped speeds."""
+    """A CPU that is slower than that of the shipped speeds, by this factor."""
     return Place(Device.CPU, "", threads, lambda: times * EPYC)
 
 

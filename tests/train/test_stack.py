@@ -107,7 +107,7 @@ def test_a_regression_is_stacked_too() -> None:
 
 @pytest.mark.parametrize("kind", ["inits and rates", "tied dropout, glu, after the sum", "S4D and S4"])
 def test_a_member_has_the_same_bits_whatever_becomes_of_the_others(kind: str) -> None:
-    """The first member ends, or diverges, or is another one that was made anew: the last one does not see it."""
+    """The first member ends, diverges or is replaced: nothing of that reaches the last one."""
     data, rows = waves(COUNTS), ROWS[kind]
     whole = Stack(trainers(rows, data))
     everyone = [True] * len(rows)

@@ -119,7 +119,7 @@ def unique(columns: tuple[L, ...]) -> tuple[L, ...]:
 class Layout(Part):
     """A table: `name` names it, `grid` the grid that it shows (default: the name), `published` the paper's table.
 
-    `also` names tables of further papers, whose numbers of the same rows and columns are told beside it;
+    `also` names tables of further papers, whose numbers of the same rows and columns are shown beside it;
     `other_protocol` those of them whose models have another size or training, so that no verdict compares them.
     `spread` is what stands behind ± (AMB-20). `transpose` turns rows into columns, for tables of one line.
     """
