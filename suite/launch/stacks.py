@@ -78,8 +78,8 @@ class Stacks:
         return why_alone(run.config, on_gpu)
 
     def _size(self, config: RunConfig, runs: int, free: int) -> int:
-        """How many of `runs` runs of one shape go into the next stack. Stacks are of about equal size, so that no run is
-        left alone. If the size is not given, there are enough stacks for all `free` slots."""
+        """How many of `runs` runs of one shape go into the next stack. Stacks are of about equal size, so that no run
+        is left alone. If the size is not given, there are enough stacks for all `free` slots."""
         if self.size is None and config.model.features >= WIDE:
             return 1
         most = self.size or MOST
