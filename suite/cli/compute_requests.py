@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -93,15 +94,22 @@ class ClusterRequest(ComputeRequest):
 class RunRequest(ClusterRequest):
     """`run`; and, with `retry`, what is to run again, too: all, or only what ended for one of these reasons.
 
-    `decide` adds seeds until each claim has a final word, for `hours` at most.
+    `decide` adds seeds until each claim has a final word, for `hours` at most; `over_at` is when they are over, by
+    `time.monotonic()`.
     """
 
     out: Path = Path("reports")
     wait: bool = False
     download: bool = False
     hours: float | None = None
+    over_at: float | None = None
     retry: bool = False
     reason: tuple[str, ...] | None = None
+
+    @property
+    def left(self) -> float | None:
+        """The seconds that are left of `hours`, at least 0; None if nothing bounds them."""
+        return None if self.over_at is None else max(self.over_at - time.monotonic(), 0.0)
 
     @property
     def reasons(self) -> tuple[str, ...]:

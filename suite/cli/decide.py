@@ -7,6 +7,7 @@ the next call continues, here or on a cluster.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from dataclasses import dataclass, replace
 from suite.cli.compute_requests import PlanRequest, RunRequest
 from suite.cli.plan import at_a_time, forecast_of, where_of
 from suite.cli.requests import Executor
-from suite.cli.run import checked, finish, held_by_others, places_of, told_of_jobs
+from suite.cli.run import checked, finish, held_by_others, told_of_jobs
 from suite.errors import UserError
 from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
@@ -44,29 +45,30 @@ class Look:
 def decide(grids: Sequence[Grid], request: RunRequest) -> int:
     """Runs look by look until every claim has a final word, then writes the report. Returns 1 if a run failed.
 
-    Raises UserError if no claim about the grids declares looks.
+    Raises UserError if no claim about any of the grids declares looks.
     """
     request.check_executor()
     check_names(grids)
     check_folder(request.out)
-    _check_declared(grids)
+    declared = _with_looks(grids)
     store = Store(request.store)
-    until = None if request.hours is None else time.monotonic() + request.hours * 3600
+    if request.hours is not None:
+        request = replace(request, over_at=time.monotonic() + request.hours * 3600)
     tried: set[str] = set()
     waiting: frozenset[str] = frozenset()  # for a device that is not here
     ended: dict[str, RunState] = {}
     while True:
-        looks = [next_look(grid, store, declares=True) for grid in grids]
+        looks = [next_look(grid, store, declares=True) for grid in declared]
         made = _plan_of(looks, store, request)
         made = replace(made, todo=tuple(run for run in made.todo if run.run_id not in waiting))
         held = held_by_others(made)
+        if (made.todo or held) and request.left == 0:
+            print("the time is over; the same command continues from here")
+            break
         fresh = {run.run_id for run in (*made.todo, *held)} - tried
         if not fresh:
             break
-        if until is not None and not (request := _within(request, until)).hours:
-            print("the time is over; the same command continues from here")
-            break
-        tried |= fresh if until is None else set()
+        tried |= fresh
         launched = _start(looks, made, held, request, store)
         if request.executor is Executor.SLURM and not request.wait:
             return told_of_jobs(made, launched, store)  # the jobs run by themselves, and the next call continues
@@ -126,34 +128,33 @@ def _plan_of(looks: Sequence[Look], store: Store, request: RunRequest | PlanRequ
 
 def _start(looks: Sequence[Look], made: Plan, held: list[GridRun], request: RunRequest,
            store: Store) -> Launched:
-    """Starts the runs of a look, or, within a time, as many as run at once."""
-    if request.hours is not None and request.executor is not Executor.SLURM:
-        made = replace(made, todo=made.todo[:places_of(made, request).at_once])
+    """Starts the runs of a look. Jobs of a cluster get the time that is left as the limit of a run."""
+    if request.left is not None and request.executor is Executor.SLURM:
+        request = replace(request, timeout=min(request.left / 60, request.timeout or math.inf))
     start = checked(made, held, request)
     requests.record([look.grid for look in looks], {run.run_id for run in made.todo}, store)
     print(f"next look: {len(made.todo)} runs" + (f", and {len(held)} that are under way" if held else ""), flush=True)
     return start()
 
 
-def _within(request: RunRequest, until: float) -> RunRequest:
-    """The request with the time that is left, as `hours` (0 if none is) and as the limit of a run."""
-    left = max((until - time.monotonic()) / 60, 0.0)
-    return replace(request, hours=left / 60, timeout=min(left, request.timeout or left) or None)
-
-
-def _check_declared(grids: Sequence[Grid]) -> None:
-    for grid in grids:
-        if not most_seeds(grid):
-            raise UserError("no family of claims about this grid declares looks", str(grid.path),
-                            "add `looks: {start: 3, most: 10}` to one in reports/claims.yaml, or leave --decide out")
+def _with_looks(grids: Sequence[Grid]) -> list[Grid]:
+    """The grids whose claims declare looks; says which others are reported only."""
+    declared = [grid for grid in grids if most_seeds(grid)]
+    others = [grid.name for grid in grids if grid not in declared]
+    if not declared:
+        raise UserError("no family of claims about this grid declares looks", str(grids[0].path),
+                        "add `looks: {start: 3, most: 10}` to one in reports/claims.yaml, or leave --decide out")
+    if others:
+        print(f"{', '.join(others)}: no claims that declare looks, so that no run is started for "
+              f"{'them' if len(others) > 1 else 'it'}", flush=True)
+    return declared
 
 
 def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     """Prints what the next look at each grid costs, and what may follow. Starts nothing."""
     request.check_executor()
-    _check_declared(grids)
     store = Store(request.store)
-    looks = [next_look(grid, store) for grid in grids]
+    looks = [next_look(grid, store) for grid in _with_looks(grids)]
     made = _plan_of(looks, store, request)
     for look in looks:
         ids = {run.run_id for run in look.wanted}

@@ -89,7 +89,7 @@ def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[
     options = Options(request.store, request.compute, jobs=1 if measures else where.jobs, gpus=where.gpus,
                       cpu_jobs=where.cpu_jobs, on_cpu=where.on_cpu, only=where.only, retry=bool(request.reasons),
                       canary=request.canary and not measures, max_failures=request.max_failures or MOST_FAILURES,
-                      stack=1 if measures else request.stack)
+                      stack=1 if measures else request.stack, over_at=request.over_at)
     faults.check(plan_.todo, options)
     ready = tuple(run_ for run_ in plan_.todo if run_.run_id not in where.waiting)
     return partial(_launch, replace(plan_, todo=ready), held, options, request.executor, where)

@@ -22,6 +22,8 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
            training: Training | None = None) -> dict[str, RunState]:
     """Run what is to be run, in order, and return the states by id. What others own is left to them.
 
+    No run starts after the time of the launch.
+
     Raises whatever a run raises; its state tells of it, too.
     """
     gpu = options.gpus[0] if options.gpus else None
@@ -37,7 +39,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     code = snapshot.origin(store.root, [run.config for run in runs])
     for run in {run.run_id: run for run in runs}.values():
         state = store.state(run.run_id)
-        if wanted(state, run.config.train.epochs, options.selection) == Decision.START:
+        if not options.over and wanted(state, run.config.train.epochs, options.selection) == Decision.START:
             listener.started(run)
             place = None if run.run_id in options.on_cpu else gpu
             state = job.run(store.add(run.config), options.order(place, code), training, debug=True)

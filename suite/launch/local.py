@@ -78,7 +78,7 @@ class Runner:
         self.told_waiting = False
 
     def run(self, runs: Sequence[GridRun]) -> dict[str, RunState]:
-        """Go on until every run is in `final`, or until asked to stop."""
+        """Continue until every run is in `final`, until asked to stop, or until the time is over."""
         unique = {run.run_id: run for run in runs}
         states = self.store.states(unique)
         for run_id, state in states.items():
@@ -91,17 +91,21 @@ class Runner:
             self.listener.told(f"{first} {go} first, the cheapest of each task, model and kernel; the others of their "
                                "kind start when it has written a checkpoint (--no-canary)")
         try:
-            while (self.turns.queue or self.waiting or self.children) and not self.stop.asked:
-                while not self.stop.asked and (turn := self.turns.next()) is not None:
+            while (self.turns.queue or self.waiting or self.children) and not self._is_over:
+                while not self._is_over and (turn := self.turns.next()) is not None:
                     self._start(turn)
                 self._pass_time()
                 self._look_at_waiting()
-            if self.stop.asked:
+            if self._is_over:
                 self._stop_children()
         finally:
             for one in self.children:  # only where something unforeseen was raised
                 one.kill()
         return {run_id: self.final.get(run_id) or self.store.state(run_id) for run_id in unique}
+
+    @property
+    def _is_over(self) -> bool:
+        return bool(self.stop.asked) or self.options.over
 
     def _place(self, run: GridRun, state: RunState) -> None:
         """Decide what becomes of a run that nobody here computes."""
@@ -226,7 +230,7 @@ class Runner:
             self._no_start(run, state.detail)
         elif state.name == State.CLAIMED:
             self._place(run, state)
-        elif state.reason == Reason.KILLED and not self.stop.asked and self._may_restart(one, run):
+        elif state.reason == Reason.KILLED and not self._is_over and self._may_restart(one, run):
             self.listener.told(f"run {run.run_id}: {state.detail}; it starts again")
             self._queue(run, first=True)
         else:
@@ -256,7 +260,7 @@ class Runner:
         """The state of a run whose process is gone without a word, said in its place."""
         run_id = run.run_id
         folder = self.store.folder(run_id)
-        name, reason, detail = one.how_it_died(bool(self.stop.asked), self.store.log(run_id))
+        name, reason, detail = one.how_it_died(self._is_over, self.store.log(run_id))
         one.await_death()
         try:
             tenure = attempt.latest(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +28,8 @@ class Options:
     first checkpoint. max_failures: of one kind, after which no more of it start. probe: stop each run after its first
     checkpoint. retry: start failed and cancelled runs, too. wait: for runs that somebody else owns; one is taken over
     when its heartbeat stands still for `patience_s`. stack: runs of one shape that are computed as one, None for as
-    many as it pays (`suite.launch.stacks`); a stack takes one slot.
+    many as it pays (`suite.launch.stacks`); a stack takes one slot. over_at: by `time.monotonic()`, when the time of
+    the whole launch is over: runs stop with a checkpoint, as on Ctrl-C, and no other starts.
     """
 
     store: Path
@@ -44,6 +46,12 @@ class Options:
     wait: bool = True
     patience_s: float = PATIENCE_S
     stack: int | None = 1
+    over_at: float | None = None
+
+    @property
+    def over(self) -> bool:
+        """Whether the time of the launch is over."""
+        return self.over_at is not None and time.monotonic() >= self.over_at
 
     @property
     def selection(self) -> Selection:

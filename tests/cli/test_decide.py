@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,7 +17,7 @@ from suite.cli.decide import next_look
 from suite.cli.main import main
 from suite.grid.expand import load_grid
 from suite.grid.seeds import at_seed, configurations, in_order, with_runs
-from suite.launch.options import Launched
+from suite.launch.options import Launched, Options
 from suite.report.added import most_seeds, with_added
 from suite.store import declaration
 from suite.store.merge import merge
@@ -33,11 +34,13 @@ class Faked:
 
     def __init__(self, store: Path) -> None:
         self.store, self.launches, self.effects = Store(store), [], dict(EFFECTS)  # type: ignore[var-annotated]
+        self.over_at = []  # type: ignore[var-annotated]
         self.most = 10**6
 
     def launch(self, plan_, held, options, executor, where):  # type: ignore[no-untyped-def]
         runs = [*plan_.todo, *held][:self.most]
         self.launches.append([run.name for run in runs])
+        self.over_at.append(options.over_at)
         for run in runs:
             noise = np.random.default_rng(int(run.run_id[:8], 16)).normal() / 2
             top = (40 + self.effects.get(run.labels["method"], 0.0) + noise) / 100
@@ -177,8 +180,10 @@ def test_what_does_not_finish_is_not_started_for_ever(faked: Faked) -> None:
 
 
 def test_hours_bound_it(faked: Faked, capsys: pytest.CaptureFixture[str]) -> None:
+    started = time.monotonic()
     assert decide("--hours", "1", "--jobs", "4") == 0
-    assert {len(launch) for launch in faked.launches[:7]} == {4}  # as many as run at once, then the clock is asked
+    assert len(faked.launches[0]) == 30  # a look is started whole: the launcher looks at the clock
+    assert {3590 < over_at - started < 3660 for over_at in faked.over_at} == {True}
     assert decide("--hours", "0.0000001", "--jobs", "4", "--store", "empty") == 0
     assert "the time is over; the same command continues from here" in capsys.readouterr().out
     assert main([QUICKSTART, "--hours", "1"]) == 2
@@ -199,6 +204,14 @@ def test_plan_decide_says_what_the_next_look_costs(faked: Faked, capsys: pytest.
     assert "no family of claims about this grid declares looks" in capsys.readouterr().err
 
 
+def test_of_several_grids_those_without_looks_are_reported_only(
+        faked: Faked, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([QUICKSTART, str(ROOT / "grids/step.yaml"), "--decide"]) == 0
+    assert "step: no claims that declare looks, so that no run is started for it\n" in capsys.readouterr().out
+    assert not [name for launch in faked.launches for name in launch if not name.startswith(("sCIFAR", "SC"))]
+    assert (tmp_path / "reports/index.html").is_file()  # of all the grids that were named
+
+
 def test_a_grid_with_gaps_in_its_seeds_goes_on_after_the_largest(faked: Faked) -> None:
     grid = load_grid(ROOT / "grids/quickstart.yaml", None, (), ())
     runs = tuple(at_seed(run, seed) for run in configurations(grid.runs) for seed in (0, 5, 7))
@@ -208,7 +221,7 @@ def test_a_grid_with_gaps_in_its_seeds_goes_on_after_the_largest(faked: Faked) -
     for _ in range(2):
         look = next_look(grid, faked.store)
         asked.append(look.wanted)
-        faked.launch(SimpleNamespace(todo=look.wanted), [], None, None, None)
+        faked.launch(SimpleNamespace(todo=look.wanted), [], Options(faked.store.root), None, None)
     assert {run.config.seed for run in asked[0]} == {0, 5, 7}
     assert {run.config.seed for run in asked[1]} == {0, 5, 7, 8}
 

@@ -102,6 +102,19 @@ def test_a_run_that_is_always_killed_is_given_up(store: Store, ear: Ear) -> None
     all_well(store, runs)
 
 
+def test_at_the_end_of_its_time_a_launch_stops_with_checkpoints_and_the_next_one_continues(
+        store: Store, ear: Ear) -> None:
+    runs = grid(3)
+    states = launch(runs, Options(store.root, over_at=time.monotonic() + 2), ear, training(pause=0.3))
+    assert [states[run.run_id].name for run in runs] == ["partial", "todo", "todo"]
+    assert checkpoints(store.folder(runs[0].run_id))
+    assert launch(runs, Options(store.root, over_at=time.monotonic()), Ear(), training()) == states
+    assert debug.launch(runs[1:], Options(store.root, over_at=time.monotonic()), Ear(), training()) \
+        == {run.run_id: states[run.run_id] for run in runs[1:]}
+    launch(runs, Options(store.root, over_at=time.monotonic() + 600), Ear(), training())
+    all_well(store, runs)
+
+
 def test_time_outs(store: Store, ear: Ear, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(local, "GRACE_S", 0.3)
     run, other = runs = grid(2)
