@@ -15,7 +15,7 @@ from suite.report.tables.table import Cell, Head, Line, Table
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid, GridRun
-    from suite.report.published import Published
+    from suite.report.published.papers import Published
     from suite.report.tables.results import Results, Sample
 
 

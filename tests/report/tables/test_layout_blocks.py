@@ -17,7 +17,7 @@ from suite.grid.model import Excluded, Grid
 from suite.report.against.comparison import lines, remarks
 from suite.report.against.verdict import judged_table
 from suite.report.document import document_of
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.render import html, latex, markdown
 from suite.report.render.notes import caption
 from suite.report.render.sheet import sheet
