@@ -18,7 +18,7 @@ TEXTS = {"about", "get", "download_mb", "prepared_mb", "close"}
 def source(name: str, variant: str, task: str) -> str:
     """A digest of card and functions, as far as they concern this variant and task; '' for the suite's own data.
 
-    Raises UserError where a function cannot be found.
+    Raises UserError if a function cannot be found.
     """
     card = cards.load(name)
     if card.prepare is None:
@@ -58,7 +58,7 @@ def card(data: Data) -> tuple[Path, Path] | None:
 
 
 def check(data: Data, task: str) -> None:
-    """Raises UserError where card or function are not those that a run was planned with."""
+    """Raises UserError if card or function are not those that a run was planned with."""
     if data.name_source and data.name_source != source(data.name, data.variant, task):
         raise UserError(f"the data set {data.name} is not the one that the run was planned with", "data.name_source",
                         "plan again, or restore its card and the source of its functions")

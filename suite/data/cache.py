@@ -73,7 +73,7 @@ def folder() -> Path:
 def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> Entry:
     """The entry for `key` (plain values; `label` only makes its name readable), made by `make` where there is none.
 
-    A damaged entry is made again. Raises UserError where the folder cannot be written, and what `make` raises.
+    A damaged entry is made again. Raises UserError if the folder cannot be written, and what `make` raises.
     """
     path = place(label, key)
     entry = read_entry(path)
@@ -116,7 +116,7 @@ def place(label: str, key: Mapping[str, Any]) -> Path:
 
 
 def find(label: str, key: Mapping[str, Any]) -> Entry | None:
-    """The entry for `key`; None where it is not prepared, or damaged."""
+    """The entry for `key`; None if it is not prepared, or damaged."""
     return read_entry(place(label, key))
 
 
@@ -132,7 +132,7 @@ def entries(name: str, variant: str) -> Iterator[tuple[Path, Meta]]:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """The entry at `path`; None where there is none or where it is damaged, which is logged."""
+    """The entry at `path`; None if there is none or where it is damaged, which is logged."""
     try:
         outer = json.loads((path / META).read_text())
         meta: Meta = outer["meta"]

@@ -63,7 +63,7 @@ class File(Part):
 
     @property
     def member(self) -> str | None:
-        """The file or folder of the archive that is downloaded; None where the download is the file."""
+        """The file or folder of the archive that is downloaded; None if the download is the file."""
         return self.download.member if self.download else None
 
     @property
@@ -75,7 +75,7 @@ class File(Part):
 
     @property
     def target(self) -> Path | None:
-        """Where a download of it goes; None where it has no address."""
+        """Where a download of it goes; None if it has no address."""
         return places.downloads() / self._below_data if self.download and self._below_data else None
 
     @property
@@ -94,7 +94,7 @@ class File(Part):
         return self.model_copy(update={"path": places})
 
     def find(self) -> Path:
-        """Its place here. Raises UserError where it is in none, with the environment variables that are not set."""
+        """Its place here. Raises UserError if it is in none, with the environment variables that are not set."""
         problems = []
         for place in self.places:
             unset = [name for name in VARIABLE.findall(place) if not folder_in(name)]

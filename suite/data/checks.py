@@ -19,7 +19,7 @@ ROW = "correct the row in the file that these data come from, or leave it out in
 
 
 def fits(facts: Facts, task: Task, place: str) -> None:
-    """Raises UserError where data with these facts cannot serve `task`."""
+    """Raises UserError if data with these facts cannot serve `task`."""
     given = "values" if facts.vocabulary is None else "tokens"
     if (given == "values") != (task.inputs == "values"):
         raise UserError(f"the task {task.name} has {task.inputs}, and the facts are those of {given}", place,

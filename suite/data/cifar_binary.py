@@ -24,7 +24,7 @@ CLASSES = 10
 def read_archive(source: Source) -> dict[str, tuple[list[dict[str, Image]], np.ndarray]]:
     """For train and test the images, `{"image": …}` in Pillow's RGB, and labels (n,) int64, in the authors' order.
 
-    Raises UserError where the archive is missing, is not the card's, or holds something else.
+    Raises UserError if the archive is missing, is not the card's, or holds something else.
     """
     from PIL.Image import fromarray
 

@@ -25,7 +25,7 @@ ROWS_OF_A_GROUP = 5000
 def build(origin: Path, card: Variant) -> dict[str, Path]:
     """Write the Parquet file of each split of the card into the folder of the downloads; where each is now.
 
-    Raises UserError where `origin` is neither a folder nor an archive, or lacks images or has others than the card's.
+    Raises UserError if `origin` is neither a folder nor an archive, or lacks images or has others than the card's.
     """
     if not origin.exists():
         raise UserError(f"{origin} is not there", "--from", GET)
@@ -35,7 +35,7 @@ def build(origin: Path, card: Variant) -> dict[str, Path]:
 
 
 def rows(images: Mapping[str, bytes], split: str, card: Variant, origin: Path) -> list[tuple[str, bytes, int]]:
-    """Name, bytes and label of each image of a split, in order. Raises UserError where they are not the card's."""
+    """Name, bytes and label of each image of a split, in order. Raises UserError if they are not the card's."""
     by_class: list[list[tuple[str, bytes]]] = []
     for word in card.labels:
         names = sorted(name for name in images if name.split("/")[-3:-1] == [split, word]

@@ -30,7 +30,7 @@ BEST = "the archive must be whole: 105,829 clips of 35 words with validation_lis
 def archive(source: Source, rate: int, factor: int) -> dict[str, np.ndarray]:
     """Samples (n, rate/factor, 1) int16 and labels (n,) of train, val and test, by the official lists.
 
-    Training clips are those in no list; clips go by name. Raises UserError where the release is damaged or not whole.
+    Training clips are those in no list; clips go by name. Raises UserError if the release is damaged or not whole.
     """
     path = source.path("release")
     rows = places(source, path)
@@ -86,7 +86,7 @@ def counted(rows: dict[str, tuple[str, int]]) -> dict[str, int]:
 def entries(source: Source, path: Path, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
     """Every file as its name relative to the release's top, and its content where the name is wanted, else nothing.
 
-    Raises UserError where it cannot be read, as an archive whose download stopped half-way.
+    Raises UserError if it cannot be read, as an archive whose download stopped half-way.
     """
     with told(source, path):
         if path.is_dir():
@@ -114,7 +114,7 @@ def told(source: Source, path: Path) -> Iterator[None]:
 
 
 def decoded(content: bytes, name: str, source: Source) -> str:
-    """Text. Raises UserError where it is not UTF-8."""
+    """Text. Raises UserError if it is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -122,7 +122,7 @@ def decoded(content: bytes, name: str, source: Source) -> str:
 
 
 def pcm(content: bytes, rate: int, name: str, where: str) -> np.ndarray:
-    """The samples (n,) int16 of a WAV file. Raises UserError where it is not 16-bit mono at this rate."""
+    """The samples (n,) int16 of a WAV file. Raises UserError if it is not 16-bit mono at this rate."""
     try:
         with wave.open(io.BytesIO(content)) as file:
             form = file.getnchannels(), 8 * file.getsampwidth(), file.getframerate()

@@ -178,7 +178,7 @@ def _members(path: Path, files: list[tuple[Source, str]]) -> list[Path]:
 
 
 def record_of(path: Path) -> Mapping[str, Any] | None:
-    """What is recorded of a download at this place: url, digest (sha256), bytes and time; None where nothing is."""
+    """What is recorded of a download at this place: url, digest (sha256), bytes and time; None if nothing is."""
     with suppress(OSError, atomic.Corrupt):
         return atomic.read_sealed(path.with_name(path.name + RECORD))
     return None

@@ -38,7 +38,7 @@ class Family(Protocol):
     VIEWS: Mapping[str, str]
 
     def prepare(self, source: Source, view: str) -> Prepared:
-        """All splits of `source` as arrays. Raises UserError where a file is missing, damaged or of another form."""
+        """All splits of `source` as arrays. Raises UserError if a file is missing, damaged or of another form."""
 
 
 class Own:
@@ -60,7 +60,7 @@ class Own:
 
 
 def family(name: str) -> Family:
-    """The module that prepares the data set `name`. Raises UserError where there is none, or for what is no task."""
+    """The module that prepares the data set `name`. Raises UserError if there is none, or for what is no task."""
     own = cards.load(name).prepare if name in cards.names() else None
     if own is not None:
         return Own(name, own)

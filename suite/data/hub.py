@@ -32,7 +32,7 @@ def rows(hub: Hub, split: str, place: str, ways: str) -> Any:
 
 
 def check(hub: Hub, place: str, ways: str) -> None:
-    """Raises UserError where the hub cannot be reached and no copy is here. Downloads a description only."""
+    """Raises UserError if the hub cannot be reached and no copy is here. Downloads a description only."""
     datasets = library()
     with told(hub, place, ways):
         datasets.load_dataset_builder(hub.repo, hub.config, revision=hub.revision)

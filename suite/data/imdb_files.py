@@ -31,7 +31,7 @@ ROWS_OF_A_GROUP = 5000
 def build(origin: Path, card: Variant) -> dict[str, Path]:
     """Write the Parquet file of each split of the card into the folder of the downloads; where each is now.
 
-    Raises UserError where `origin` is neither a folder nor an archive, or lacks reviews or has others than the card's.
+    Raises UserError if `origin` is neither a folder nor an archive, or lacks reviews or has others than the card's.
     """
     if not origin.exists():
         raise UserError(f"{origin} is not there", "--from", GET)
@@ -42,7 +42,7 @@ def build(origin: Path, card: Variant) -> dict[str, Path]:
 
 
 def rows(found: Mapping[str, bytes], split: str, card: Variant, origin: Path) -> dict[str, list[Any]]:
-    """The columns of a split. Raises UserError where they are not the card's."""
+    """The columns of a split. Raises UserError if they are not the card's."""
     films = {match[2]: FILM.findall(content) for name, content in found.items()
              if (match := FILMS.fullmatch(name)) and match[1] == split}
     reviews = sorted((int(match[3]), CLASSES.index(match[2]), int(match[4]), content) for name, content in found.items()

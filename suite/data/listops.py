@@ -59,7 +59,7 @@ def prepare(source: Source, view: str) -> Prepared:
     """Expressions as tokens with an end mark, and their values, 10 classes.
 
     Options of the generator: `train_count`, `test_count` (also of validation), `min_length`, `max_length`, `max_depth`,
-    `max_args`, `seed`. Raises UserError where a file is missing or of another form, and where there are not so many
+    `max_args`, `seed`. Raises UserError if a file is missing or of another form, and where there are not so many
     different expressions.
     """
     if source.card.files:
@@ -82,7 +82,7 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def distinct(seed: int, rules: Rules, count: int) -> Expressions:
-    """The first `count` different expressions of the seed. Raises UserError where it does not find so many."""
+    """The first `count` different expressions of the seed. Raises UserError if it does not find so many."""
     known: set[bytes] = set()
     parts: list[Expressions] = []
     vain = 0

@@ -16,7 +16,7 @@ BUILDERS: dict[str, Callable[[Path, Variant], dict[str, Path]]] = {
 def build(archive: Path, sources: Iterable[Source]) -> list[Path]:
     """Build what these need of an archive, or a folder of the same files; samples are drawn after that.
 
-    Returns the places of all files. Raises UserError where the archive is another, or lacks something.
+    Returns the places of all files. Raises UserError if the archive is another, or lacks something.
     """
     sources = list(sources)
     whole = {(one.name, one.variant): one for one in (source.origin or source for source in sources)}
@@ -27,7 +27,7 @@ def build(archive: Path, sources: Iterable[Source]) -> list[Path]:
 def draw(source: Source) -> list[Path]:
     """Draw a sample that is not here of the files of its origin that are. Returns the places of its files.
 
-    Raises UserError where they are not those of the cards.
+    Raises UserError if they are not those of the cards.
     """
     if source.origin is None or source.is_here() or not source.origin.is_here():
         return []

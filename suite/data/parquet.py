@@ -75,7 +75,7 @@ def add_row(total: Any, content: bytes, label: int) -> None:
 def read(path: Path) -> dict[str, Any]:
     """Columns of a Parquet file as lists, images as they are stored, and its Hugging Face `features`.
 
-    Raises UserError where there is no such file, or where it cannot be read.
+    Raises UserError if there is no such file, or where it cannot be read.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -109,7 +109,7 @@ def content(columns: Columns, features: Any) -> bytes:
 
 
 def write(table: pa.Table, path: Path, rows_of_a_group: int) -> Path:
-    """Write a table to this place, whole or not at all. Raises UserError where that is not possible."""
+    """Write a table to this place, whole or not at all. Raises UserError if that is not possible."""
     import pyarrow.parquet as pq
 
     with whole(path) as half:

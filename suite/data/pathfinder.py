@@ -36,7 +36,7 @@ def prepare(source: Source, view: str) -> Prepared:
     """Images (n, size², 1) uint8, scaled to [0, 1]; labels 1 where the markers are on one path.
 
     Generated: options `count`, `size` (0: the task's) and `seed`; the splits follow one another. Released: the splits
-    are drawn by PyTorch's permutation with seed 42. Raises UserError where files are missing, damaged or of another
+    are drawn by PyTorch's permutation with seed 42. Raises UserError if files are missing, damaged or of another
     form.
     """
     if source.card.files:
@@ -55,7 +55,7 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def divide(count: int) -> dict[str, slice]:
-    """Where each split is among `count` images: 80 %, 10 %, 10 %. Raises UserError where one is empty."""
+    """Where each split is among `count` images: 80 %, 10 %, 10 %. Raises UserError if one is empty."""
     val = int(SHARES[1] * count)
     if val == 0:
         raise UserError(f"{count} images are too few for three splits", "data.count", "give at least 10")
@@ -126,7 +126,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def read_part(path: Path, count: int, size: int) -> np.ndarray | None:
-    """The rows of a part; None where it is not there or not whole."""
+    """The rows of a part; None if it is not there or not whole."""
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -144,7 +144,7 @@ def released(source: Source, folder: Path, size: int) -> tuple[np.ndarray, np.nd
 
 
 def metadata_files(source: Source, folder: Path) -> list[Path]:
-    """The files that list the images, by number. Raises UserError where there are none."""
+    """The files that list the images, by number. Raises UserError if there are none."""
     paths = files_in(folder / "metadata", "*.npy")
     if not paths:
         raise UserError(f"{folder} has no metadata/*.npy", source.place, source.ways())
@@ -183,7 +183,7 @@ def _text(value: object) -> str:
 
 
 def picture(source: Source, path: Path, size: int) -> np.ndarray:
-    """The gray values (size, size) uint8 of a PNG. Raises UserError where it is damaged or of another size."""
+    """The gray values (size, size) uint8 of a PNG. Raises UserError if it is damaged or of another size."""
     from PIL import Image
 
     try:

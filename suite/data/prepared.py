@@ -25,7 +25,7 @@ class Batch:
     x: values (B, L, channels) float32, tokens (B, L) int64, pairs (B, 2, L) int64 with 0 after the end of a text;
        L of tokens is that of the batch's longest text.
     y: classes (B,) int64, or targets (B,) float32 in raw units.
-    lengths: valid steps of tokens (B,) and pairs (B, 2) int64; None where all steps are valid.
+    lengths: valid steps of tokens (B,) and pairs (B, 2) int64; None if all steps are valid.
     """
 
     x: Tensor
@@ -65,7 +65,7 @@ class TaskData:
 
         `epoch`: of training, in which examples that are padded with noise have noise of their own.
 
-        Raises UserError where tokens are asked for at another rate.
+        Raises UserError if tokens are asked for at another rate.
         """
         import torch
 
@@ -123,7 +123,7 @@ def to_download(config: lacking.Config) -> int:
 
 
 def check(config: Choice, task: str, allow_download: bool = False) -> None:
-    """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing.
+    """Raises UserError if the data of `task` are neither prepared nor can be: a file or the network is missing.
 
     So it does where a file is damaged. Files of at most `lacking.SMALL` bytes in all that have a public address are
     fetched; larger ones only if `allow_download`, else the error says their size and the command that fetches them.
@@ -161,7 +161,7 @@ def _tell_both(source: Source, error: UserError) -> None:
 def load(config: Choice, task: str) -> TaskData:
     """The data of `task` as `config` chooses them, prepared and kept under SUITE_CACHE when first asked for.
 
-    Raises UserError where the data set does not serve the task, and where its files are missing or damaged.
+    Raises UserError if the data set does not serve the task, and where its files are missing or damaged.
     """
     want = wanted(config, task)
     entry = cache.obtain(want.label, want.key, want.make)

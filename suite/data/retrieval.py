@@ -33,7 +33,7 @@ class Pairs:
 def prepare(source: Source, view: str) -> Prepared:
     """Pairs of texts as tokens, at most `max_length` characters of each with the end mark.
 
-    Options: `max_length`, `min_freq`, `train_count`. Raises UserError where a file is missing, damaged or of another
+    Options: `max_length`, `min_freq`, `train_count`. Raises UserError if a file is missing, damaged or of another
     form.
     """
     texts, pairs = citations(source) if source.variant == "original" else films(source)

@@ -94,7 +94,7 @@ MAKERS: dict[str, Callable[[Files], Iterator[Part]]] = {"cifar10": images, "imdb
 def draw(source: Source, origin: Source) -> list[Path]:
     """Write the files of a sample into the folder of the downloads; their places.
 
-    Raises UserError where the files of `origin` are damaged, or another sample than the card's comes out.
+    Raises UserError if the files of `origin` are damaged, or another sample than the card's comes out.
     """
     made = []
     for part in MAKERS[source.name]({name: origin.path(name) for name in origin.card.files}):

@@ -67,7 +67,7 @@ class Source:
         """The card's Parquet file, or split of the hub, as a Hugging Face Dataset on which the caller may rely.
 
         `columns` says for each that must be there what kind of feature it is: Image, ClassLabel, List or Value.
-        Raises UserError where it is missing, is not the card's (sha256), or cannot be read. Files use no network.
+        Raises UserError if it is missing, is not the card's (sha256), or cannot be read. Files use no network.
         """
         rows = hub.rows(self.card.hub, file, self.place, self.ways()) if self.card.hub else \
             self._parquet(self.path(file))
@@ -95,7 +95,7 @@ class Source:
                                 self.card.way) from error
 
     def find(self, file: str) -> Path:
-        """Where the card's file or folder is. Raises UserError where it is missing, with every way to get it."""
+        """Where the card's file or folder is. Raises UserError if it is missing, with every way to get it."""
         try:
             return self.card.files[file].find()
         except UserError as error:
@@ -131,7 +131,7 @@ class Source:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
 
     def check(self) -> None:
-        """Raises UserError where a file is missing or not the card's, or the hub cannot give the data; downloads none.
+        """Raises UserError if a file is missing or not the card's, or the hub cannot give the data; downloads none.
 
         Every byte of the files is read: here a damaged one is told once, and not by each of the runs that need it.
         """

@@ -33,7 +33,7 @@ def reshuffled(count: int) -> dict[str, np.ndarray]:
 def balanced(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
     """Indices of the first count/classes examples of each class, in the order of `labels` (n,); all where count is 0.
 
-    Raises UserError where that many of each class are not there.
+    Raises UserError if that many of each class are not there.
     """
     if count == 0:
         return np.arange(len(labels))
@@ -48,7 +48,7 @@ def balanced(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
 def drawn(count: int, wanted: int) -> np.ndarray:
     """Indices of `wanted` of `count` examples, drawn by `permutation`, in their order; of all where `wanted` is 0.
 
-    Raises UserError where so many are not there.
+    Raises UserError if so many are not there.
     """
     if wanted > count:
         raise UserError(f"{wanted} training examples are more than there are", "data.train_count",

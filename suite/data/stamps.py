@@ -22,7 +22,7 @@ from suite.files.clutter import files_below
 def contents(source: Source) -> dict[str, str]:
     """The sha256 of each of the files that are needed: the card's own, or that of what the user has.
 
-    Raises UserError where a file whose content is not known is missing or cannot be read.
+    Raises UserError if a file whose content is not known is missing or cannot be read.
     """
     return {name: file.sha256 or content(source, name) for name, file in source.files.items()}
 

@@ -17,7 +17,7 @@ class Task:
     """`inputs`: values (batch, length, channels), tokens (batch, length), or pairs of token sequences.
 
     `metric`: accuracy, rmse, or the name of what a user's function `evaluate` gives. `classes` and `better` (direction)
-    are None where the data and the metric tell.
+    are None if the data and the metric tell.
     """
 
     name: str
@@ -62,7 +62,7 @@ TASKS = {
 
 
 def check(names: Iterable[str], data: str, where: str, own: Container[str] = ()) -> None:
-    """Raises UserError where the data set `data` is said to serve what is no task: no grid could name it.
+    """Raises UserError if the data set `data` is said to serve what is no task: no grid could name it.
 
     `own` are those that its card declares.
     """

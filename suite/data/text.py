@@ -21,7 +21,7 @@ def prepare(source: Source, view: str) -> Prepared:
     """Characters of reviews as tokens, at most `max_length` with the end mark; labels 0 (against) and 1.
 
     Options: `max_length`, `min_freq`, `train_count`, and, where there is no validation file, `validation`: `test`, as
-    published, or `train`, a tenth of the training reviews. Raises UserError where a file is missing, damaged or of
+    published, or `train`, a tenth of the training reviews. Raises UserError if a file is missing, damaged or of
     another form.
     """
     texts: list[str] = []
@@ -60,7 +60,7 @@ def validation(documents: Mapping[str, np.ndarray], of: str) -> dict[str, np.nda
 
 
 def text_columns(source: Source, split: str, kinds: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Columns of a source, text among them. Raises UserError where a text is missing or not UTF-8."""
+    """Columns of a source, text among them. Raises UserError if a text is missing or not UTF-8."""
     rows = source.rows(split, kinds)
     read = {}
     for name in kinds:

@@ -38,7 +38,7 @@ def read_files(source: Source, files: list[str], channels: int, length: int) -> 
 
 
 def examples(source: Source, path: Path) -> list[tuple[int, str]]:
-    """The lines after `@data`, with their numbers. Raises UserError where there are none."""
+    """The lines after `@data`, with their numbers. Raises UserError if there are none."""
     lines = [(number, line.strip()) for number, line in enumerate(source.lines(path), 1)]
     starts = [k for k, (_, line) in enumerate(lines) if line.lower() == "@data"]
     found = [(number, line) for number, line in lines[starts[0] + 1:] if line] if starts else []

@@ -57,7 +57,7 @@ class Wanted:
 
     @cached_property
     def key(self) -> Mapping[str, Any]:
-        """All that decides what the arrays are. Raises UserError where a user's own file is missing."""
+        """All that decides what the arrays are. Raises UserError if a user's own file is missing."""
         card = self.source.card
         key = {"name": self.source.name, "variant": self.source.variant, "preparation": card.preparation,
                **self._options, "view": self.view, "files": stamps.contents(self.source)}
@@ -102,7 +102,7 @@ class Wanted:
 
 
 def wanted(config: Choice, task: str) -> Wanted:
-    """What `config` chooses for `task`. Raises UserError where the data set does not serve the task."""
+    """What `config` chooses for `task`. Raises UserError if the data set does not serve the task."""
     options = cards.resolve({"name": config.name, "variant": config.variant, "preparation": config.preparation,
                              **config.options})
     chosen = {k: v for k, v in options.items() if k not in ("name", "variant", "preparation")}

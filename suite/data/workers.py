@@ -46,7 +46,7 @@ class Worker:
     pipe: Connection
 
     def give(self, arguments: Sequence[Any]) -> None:
-        """Start the next call. Raises OSError where the process has ended."""
+        """Start the next call. Raises OSError if the process has ended."""
         self.pipe.send(tuple(arguments))
 
     def end(self) -> None:

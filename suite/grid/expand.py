@@ -63,7 +63,7 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
 
 
 def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:
-    """Raises UserError where an own module is not the one of the grid's study, as another of its name comes first."""
+    """Raises UserError if an own module is not the one of the grid's study, as another of its name comes first."""
     names = {value for config in configs for value in (*own_names([config]),
                                                        *own_data.functions(config.data, config.task)) if ":" in value}
     for module in sorted({name.partition(":")[0] for name in names}):

@@ -158,7 +158,7 @@ def _imports(parsed: ast.Module, package: str) -> Iterator[str]:
 
 
 def absolute(node: ast.ImportFrom, package: str) -> str:
-    """What `from …x import` names; "" where the dots lead out of the package."""
+    """What `from …x import` names; "" if the dots lead out of the package."""
     if not node.level:
         return node.module or ""
     parts = package.split(".") if package else []
@@ -251,7 +251,7 @@ def _standard() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _version(top: str) -> str:
-    """The version of an installed package, by the name that is imported; "" where nobody knows."""
+    """The version of an installed package, by the name that is imported; "" if nobody knows."""
     try:
         return importlib.metadata.version(top)
     except importlib.metadata.PackageNotFoundError:

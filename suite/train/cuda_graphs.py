@@ -39,7 +39,7 @@ class Recording:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def step(self, batch: Batch) -> None:
-        """Do the work. Raises UserError where it cannot be recorded, and for a batch of another shape."""
+        """Do the work. Raises UserError if it cannot be recorded, and for a batch of another shape."""
         for rate, group in zip(self.rates, self.groups, strict=True):
             rate.fill_(group["lr"])
         if self.left:

@@ -17,7 +17,7 @@ from suite.train.mode import Mode, check_compiler
 def settle(threads: int, device: str, mode: Mode) -> torch.device:
     """Make this process compute deterministically with so many threads.
 
-    Raises MachineFault where the device, or the compiler that torch.compile calls, is not there. What has no
+    Raises MachineFault if the device, or the compiler that torch.compile calls, is not there. What has no
     deterministic form warns in the log. Memory is not filled before use: nothing here reads it unwritten.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

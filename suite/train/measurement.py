@@ -36,7 +36,7 @@ class Measurement:
     parameters = 0
 
     def __init__(self, config: RunConfig, device: torch.device) -> None:
-        """Raises UserError where the run was planned on another machine, or measures what it does not run on."""
+        """Raises UserError if the run was planned on another machine, or measures what it does not run on."""
         if device.type != config.bench.device:
             fix = "name a GPU: --gpus 0" if device.type == "cpu" else "leave --gpus out, or --set bench.device=cuda"
             raise UserError(f"this run measures {config.bench.device}, and runs on {device.type}", "bench.device", fix)

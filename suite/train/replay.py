@@ -44,7 +44,7 @@ class Replay:
         return self.recording is not None and self.recording.graph is not None and not self.proofs
 
     def step(self, batch: Batch) -> None:
-        """Do the work. Raises UserError where only a graph will do and cannot be had."""
+        """Do the work. Raises UserError if only a graph will do and cannot be had."""
         if self.recording is None:
             self.work(batch)
         elif self.mode is Mode.GRAPHS:

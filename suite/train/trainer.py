@@ -55,7 +55,7 @@ class Evaluation:
 class Trainer:
     """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
 
-    Raises UserError where the configuration does not fit the data or the device.
+    Raises UserError if the configuration does not fit the data or the device.
     """
 
     def __init__(self, config: RunConfig, data: TaskData, device: torch.device, mode: Mode = Mode.EAGER,
@@ -262,7 +262,7 @@ class Trainer:
 
 
 def evaluation(entry: str, data: TaskData) -> Evaluation:
-    """Read an entry of `train.evaluate`: a split, or `split@hz`. Raises UserError where the data has no such rate."""
+    """Read an entry of `train.evaluate`: a split, or `split@hz`. Raises UserError if the data has no such rate."""
     split, at, hertz = entry.partition("@")
     if not at:
         return Evaluation(entry, split, 1)
