@@ -90,7 +90,7 @@ VALUES: list[tuple[Change, str]] = [
     (turn("val/x", lambda x: x[:4]), ", val: 4 rows of x and 6 of y"),
     (turn("test/x", lambda x: x[:, :3]), ", test: x has the shape (6, 3, 1), not (n, 4, 1)"),
     (turn("test/x", lambda x: x.astype(str)), ", test: a value of x is <U32, no number"),
-    (turn("val/y", list), ": no array of NumPy: val/y"),
+    (turn("val/y", list), ": not NumPy arrays: val/y"),
     (lambda arrays: arrays.pop("val/x"), ": no array val/x; there are test/x, "),
     (lambda arrays: arrays.update(offset=np.zeros((1, 1))), ": there is an array offset, but not the other"),
     (lambda arrays: arrays.update(offset=np.zeros(1), scale=np.ones(1)), ": offset has the shape (1,), not (4"),

@@ -137,7 +137,7 @@ def test_a_slow_drip_is_a_stall(server: Web, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(transfer, "SLOWEST", 1000.0)
     monkeypatch.setattr(transfer, "TRIES", 2)
     server.pages["/a"] = Page(BODY, drip=0.04, piece=2)
-    assert "bytes a second only, 2 times" in refused(Remote(f"{server.url}/a"), tmp_path / "a")
+    assert "bytes a second came, 2 times" in refused(Remote(f"{server.url}/a"), tmp_path / "a")
 
 
 def test_lines_of_progress_say_rate_and_rest(capsys: pytest.CaptureFixture[str],
