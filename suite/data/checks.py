@@ -1,4 +1,4 @@
-"""Whether prepared arrays are what training relies on: asked once, before they are kept, in one pass over them."""
+"""Whether prepared arrays are what training relies on: checked once, before they are kept, in one pass."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def check(made: Prepared, place: str) -> None:
     needed = [f"{split}/{part}" for split in SPLITS for part in (inputs, "y")]
     odd = [name for name, array in arrays.items() if not isinstance(array, np.ndarray) or not array.ndim]
     if odd:
-        raise UserError(f"no array of NumPy: {', '.join(odd)}", place, FORM)
+        raise UserError(f"not NumPy arrays: {', '.join(odd)}", place, FORM)
     lacking = [name for name in needed + ["tokens", "starts"] * (inputs == "documents") if name not in arrays]
     if lacking:
         raise UserError(f"no array {', '.join(lacking)}; there are {', '.join(sorted(arrays)) or 'none'}", place, FORM)
@@ -85,10 +85,11 @@ def _values(x: np.ndarray, facts: Facts, where: str) -> None:
 
 
 def _finite(x: np.ndarray, what: str, where: str) -> None:
-    """Least and largest value tell, without a copy of the array; which row it is, is looked for only then."""
+    """Raises UserError for a value that is not finite. Minimum and maximum show it, without a copy of the array; only
+    then is the row looked for."""
     if x.dtype.kind not in "biuf":
         raise UserError(f"{what} is {x.dtype}, no number", where, FORM)
-    if x.dtype.kind != "f" or (x.min() >= -LARGEST and x.max() <= LARGEST):  # NaN is on neither side
+    if x.dtype.kind != "f" or (x.min() >= -LARGEST and x.max() <= LARGEST):  # a comparison with NaN is false
         return
     row, bad = next((k, one[~(np.abs(one) <= LARGEST)]) for k, one in enumerate(np.reshape(x, (len(x), -1)))
                     if not (np.abs(one) <= LARGEST).all())
