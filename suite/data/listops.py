@@ -59,7 +59,7 @@ def prepare(source: Source, view: str) -> Prepared:
     """Expressions as tokens with an end mark, and their values, 10 classes.
 
     Options of the generator: `train_count`, `test_count` (also of validation), `min_length`, `max_length`, `max_depth`,
-    `max_args`, `seed`. Raises UserError if a file is missing or in another format, and if there are not so many
+    `max_args`, `seed`. Raises UserError if a file is missing or in another format, and if there are too few
     different expressions.
     """
     if source.card.files:

@@ -22,7 +22,7 @@ class Record(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The record in a sealed file. Raises FileNotFoundError, OSError; Corrupt if it is damaged or another."""
+        """The record in a sealed file. Raises FileNotFoundError, OSError; Corrupt if damaged or of another kind."""
         return cls.of(atomic.read_sealed(path), path.name)
 
     @classmethod

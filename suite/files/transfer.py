@@ -233,7 +233,7 @@ def _begin(answer: httpx2.Response, remote: Remote, state: _State) -> None:
         state.forget()
         raise Again("the server gave another part of the file than was asked for, or the file has changed")
     if state.here and not start:
-        log.warning("%s has changed, or its server cannot continue in the middle: begins again", state.url)
+        log.warning("%s has changed, or its server cannot continue in the middle: starting again", state.url)
         state.forget()
     if remote.size is not None and total is not None and total != remote.size:
         state.forget()

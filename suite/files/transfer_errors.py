@@ -27,7 +27,7 @@ LOGIN = "a network may ask you to log in first: open the address in a browser"
 class Again(Exception):
     """An error that another try may mend. `after`: seconds to wait, if the server says so.
 
-    `at_once`: another try helps only if something has been received before.
+    `at_once`: give up at once, unless this call has received something.
     """
 
     def __init__(self, what: str, after: float | None = None, at_once: bool = False, fix: str = LATER) -> None:

@@ -154,7 +154,7 @@ def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
 
 
 def _load(config: RunConfig, training: Training) -> Any:
-    """The data. Raises MachineFault if they cannot be had, which is no fault of the run."""
+    """The data. Raises MachineFault if they are not available, which is no fault of the run."""
     try:
         return training.load(config)
     except fault.OwnError:

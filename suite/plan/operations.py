@@ -17,13 +17,13 @@ from suite.data.extent import Extent, extent
 
 TRAIN = 3  # a forward pass, and the gradients of both factors of each product
 CHUNK = 32  # steps of a chunk of the scan, as in suite.ssm.mimo_scan
-WINDOW = 25  # of the convolutions of the ConvNet
-WINDOWS = 39 + 19 + 9  # of an Inception module
-# Of a classical model: seconds of its fit on the windows of BIDMC, 5,564 of 8,000 numbers.
+WINDOW = 25  # kernel length of the ConvNet's convolutions
+WINDOWS = 39 + 19 + 9  # kernel lengths of an Inception module
+# Seconds of a classical model's fit on the windows of BIDMC, 5,564 of 8,000 numbers each.
 FITS = {"mean": 1.0, "ridge": 20.0, "random_forest": 300.0, "boosting": 300.0, "xgboost": 300.0}
 BIDMC = 5564 * 8000
 PLAIN = 0.1  # least time of a layer without a kernel, relative to one with a kernel
-BENCH_S = 60.0  # of a measurement of a kernel
+BENCH_S = 60.0  # seconds of a measurement of a kernel
 
 
 class Device(StrEnum):

@@ -77,7 +77,7 @@ def _answers(configs: Sequence[RunConfig], order: Mapping[str, object], gpu: str
 @contextmanager
 def _started(configs: Sequence[Content], order: Mapping[str, object], gpu: str, said: int
              ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, with its order. At the end it is killed if it still runs: Ctrl-C stops a probe."""
+    """The process, with its order. It has ended afterwards; an exception kills it, so that Ctrl-C stops a probe."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path or "." for path in sys.path)]),
                                 "CUDA_VISIBLE_DEVICES": gpu, "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryFile() as stdin:

@@ -154,7 +154,7 @@ def numbers(folder: Path) -> list[int]:
 def claim(folder: Path, still: Pulse | None = None, job: str = "") -> Attempt | None:
     """Claim a run folder. Returns None if somebody else owns it. Raises OSError.
 
-    `still`: the pulse of an attempt that has not beaten for too long, so that it may be overtaken.
+    `still`: the pulse of an attempt without a new heartbeat for too long, so that it may be overtaken.
     `job`: the id of the cluster job that this process runs in.
     """
     (folder / "attempts").mkdir(exist_ok=True)
@@ -288,7 +288,7 @@ class Watch:
         self._seen: dict[str, tuple[Pulse, float]] = {}
 
     def still(self, run_id: str, tenure: Tenure) -> Pulse | None:
-        """The pulse of the attempt if it has not beaten for longer than `patience_s` seconds; else None."""
+        """The pulse of the attempt if there was no new heartbeat for longer than `patience_s` seconds; else None."""
         now, pulse = self._clock(), tenure.pulse
         seen, since = self._seen.get(run_id, (None, now))
         if seen != pulse:

@@ -109,7 +109,7 @@ class Origin(Record):
 class AttemptRecord(Origin):
     """One attempt in `provenance.json`. The fields from `to_step` on are there when it has ended.
 
-    `steps`: why its steps ran eagerly, if the job was free to choose CUDA graphs; "" otherwise.
+    `steps`: why its steps were eager, or first compared with eager ones, if the job could choose; "" otherwise.
     """
 
     number: int = 0

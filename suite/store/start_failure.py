@@ -60,7 +60,7 @@ def here(job: str = "") -> str:
 
 def record(root: Path, run_id: str, reason: str, attempts: int, holder: str = "") -> StartFailure:
     """Record in the store at `root` that a start of a run has failed. A record that cannot be written, as on a full
-    disk, is returned all the same.
+    disk, is still returned.
 
     `attempts`: how many the run has had, including the failed one. `holder`: who tried (default: `here()`).
     """
