@@ -158,7 +158,7 @@ RULES = (
          broken=lambda c: not _is_padded(c) and (_option(c, "pad_steps") > 0 or _option(c, "pad_noise") == "uniform")),
     Rule(("data.permute_seed", "data.permute"), "data.permute_seed needs data.permute: true", mistake=True,
          broken=lambda c: not _option(c, "permute") and _option(c, "permute_seed") > 0),
-    Rule(("data.pad_form", "data.permute"), "permuted pixels are no rows: write data.pad_form: pixels", mistake=True,
+    Rule(("data.pad_form", "data.permute"), "permuted pixels form no rows: write data.pad_form: pixels", mistake=True,
          broken=lambda c: bool(_option(c, "permute")) and _option(c, "pad_form") == "rows"),
     Rule(("data.length", "data.delay"), "the sequence is too short for its delay: data.length must be more than "
          "data.delay", mistake=True,

@@ -22,7 +22,7 @@ from suite.errors import Problem, UserError, nearest
 from suite.own import modules
 
 Own = Callable[..., Any]
-GIVEN = ("features", "length", "bidirectional", "rate", "args")  # by the suite to a layer
+GIVEN = ("features", "length", "bidirectional", "rate", "args")  # what the suite gives to a layer
 OF_INIT = ("state_size", "copies", "rng")
 ARGS = {"model.name": "model.args", "ssm.init": "ssm.init_args"}
 

@@ -93,7 +93,7 @@ def _finite(x: np.ndarray, what: str, where: str) -> None:
         return
     row, bad = next((k, one[~(np.abs(one) <= LARGEST)]) for k, one in enumerate(np.reshape(x, (len(x), -1)))
                     if not (np.abs(one) <= LARGEST).all())
-    raise UserError(f"row {row} has {what} that is no finite float32: {bad[0]}", where, ROW)
+    raise UserError(f"row {row} has {what} that is not a finite float32: {bad[0]}", where, ROW)
 
 
 def _statistics(arrays: Mapping[str, np.ndarray], facts: Facts, place: str) -> None:

@@ -87,7 +87,7 @@ def _or(failed: Callable[[UserError], None] | None) -> Iterator[None]:
 def check_node(source: Source) -> None:
     """Raises UserError within a cluster job."""
     if on_node():
-        raise UserError(f"nothing is downloaded within a job of a cluster ({NODE} is set)", source.place,
+        raise UserError(f"nothing is downloaded within a cluster job ({NODE} is set)", source.place,
                         f"on a machine with a network: {command(source.name, source.variant)}")
 
 

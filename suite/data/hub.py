@@ -64,7 +64,7 @@ def told(hub: Hub, where: str, ways: str) -> Iterator[None]:
     except (pa.ArrowException, DatasetGenerationError, HTTPError, ValueError, RuntimeError, OSError) as error:
         if isinstance(error, ConnectionError):
             what = (f"{place} is not in the local cache of the Hugging Face hub, which cannot be reached: there is no "
-                    "network, or HF_HUB_OFFLINE is set" + (", as it is in a job of a cluster"
+                    "network, or HF_HUB_OFFLINE is set" + (", as it is in a cluster job"
                                                                if os.environ.get("SLURM_JOB_ID") else ""))
         elif any(isinstance(e, (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError))
                  for e in causes(error)):

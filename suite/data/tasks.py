@@ -68,7 +68,7 @@ def check(names: Iterable[str], data: str, where: str, own: Container[str] = ())
     """
     for name in names:
         if name not in TASKS and name not in own:
-            raise UserError(f"{name!r} is no task of the suite", where,
+            raise UserError(f"{name!r} is not a task of the suite", where,
                             f"declare it in the card, tasks: {{{name}: {{inputs: values, metric: accuracy, "
                             f"classes: 2}}}}; or name one whose inputs and metric the data have, and write in a grid "
                             f"task: scifar, data.name: {data}. {nearest(name, TASKS)}")

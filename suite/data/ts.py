@@ -54,6 +54,6 @@ def parse_numbers(text: str, where: str, fix: str) -> np.ndarray:
     except ValueError as error:
         raise UserError(f"{error}: not a number", where, fix) from None
     if not np.isfinite(parsed).all():
-        raise UserError(f"value {int(np.flatnonzero(~np.isfinite(parsed))[0]) + 1} is no finite number", where,
+        raise UserError(f"value {int(np.flatnonzero(~np.isfinite(parsed))[0]) + 1} is not a finite number", where,
                         fix)
     return parsed

@@ -110,7 +110,8 @@ def signals_of(row: Mapping[str, Any], where: str) -> np.ndarray:
                             f"not {len(row[SIGNALS[0]])}", where)
         if not np.isfinite(row[signal]).all():
             at = int(np.flatnonzero(~np.isfinite(row[signal]))[0])
-            raise UserError(f"{row['id']} has a value of {signal} that is no finite number, at {at / RATE:g} s", where)
+            raise UserError(f"{row['id']} has a value of {signal} that is not a finite number, at {at / RATE:g} s",
+                            where)
     return np.stack([row[signal] for signal in SIGNALS], axis=1).astype(np.float64)
 
 
@@ -147,9 +148,9 @@ def sampled(source: Source, split: str, view: str, rate: float, factor: int) -> 
                 raise UserError(f"{name} has {len(row[signal])} samples of {signal}, not {size}", where)
             x[k, :, c] = row[signal] / row["scale"] if row["scale"] else np.nan
             if not np.isfinite(x[k, :, c]).all():
-                raise UserError(f"{name} has a value of {signal} that is no finite number", where)
+                raise UserError(f"{name} has a value of {signal} that is not a finite number", where)
         if not np.isfinite(row[view]):
-            raise UserError(f"{name} has a value of {view} that is no finite number", where)
+            raise UserError(f"{name} has a value of {view} that is not a finite number", where)
         y[k] = row[view]
     return decimated_signals(x, factor), y
 

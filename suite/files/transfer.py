@@ -69,7 +69,7 @@ class Remote:
         if not mirror:
             return self.url
         if urlsplit(mirror).scheme not in ("http", "https") or not urlsplit(mirror).hostname:
-            raise UserError(f"{mirror!r} is no address", MIRROR, "write it as https://host/path, or unset it")
+            raise UserError(f"{mirror!r} is not an address", MIRROR, "write it as https://host/path, or unset it")
         if not self.known and urlsplit(mirror).hostname not in LOOPBACK:
             return self.url
         base, own = urlsplit(mirror), urlsplit(self.url)

@@ -57,7 +57,7 @@ def other_size(answer: httpx2.Response, url: str, found: int, expected: int) -> 
 
 def portal(url: str) -> UserError:
     """The error for a web page in place of a file."""
-    return UserError("a web page came in the place of the file", url, f"{LOGIN}, or {BY_HAND}")
+    return UserError("a web page came in place of the file", url, f"{LOGIN}, or {BY_HAND}")
 
 
 def check_kind(answer: httpx2.Response, url: str) -> None:

@@ -94,7 +94,7 @@ def _copy(archive: Path, members: list[Member], half: Path, tell: Tell) -> set[i
                 if rest is None:
                     continue
                 if not plain:
-                    raise BadArchive(f"the archive holds a link or a device in the place of {name}", str(archive),
+                    raise BadArchive(f"the archive holds a link or a device in place of {name}", str(archive),
                                     "it was not made by its authors: do not use it")
                 place = half.joinpath(str(k), *rest)
                 found.add(k)

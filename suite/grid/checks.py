@@ -65,7 +65,7 @@ def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
     elif is_argument(key):
         yield from _argument_problems(key, leaf)
     elif key.startswith(tuple(f"{field}." for field in ARGUMENTS)):
-        yield Problem(f"{key.rpartition('.')[0]} is no plain value, but a mapping", where, NO_PLAIN)
+        yield Problem(f"{key.rpartition('.')[0]} is not a plain value, but a mapping", where, NO_PLAIN)
     elif key not in fields():
         option = key.removeprefix("data.")
         if (option == key or option not in cards.written_options()) and key not in (options := _options_of_cards()):
@@ -92,7 +92,7 @@ def _argument_problems(key: str, leaf: Node) -> Iterator[Problem]:
     try:
         field_type(key).validate_python(leaf.plain())
     except ValidationError:
-        yield Problem(f"{leaf.plain()!r} is no plain value", leaf.at.key(key),
+        yield Problem(f"{leaf.plain()!r} is not a plain value", leaf.at.key(key),
                       NO_PLAIN)
 
 

@@ -12,7 +12,7 @@ from suite.grid.grammar import Expect
 
 
 def check_names(grids: Sequence[Grid]) -> None:
-    """Raises UserError if two grids have the same name in any letter case: the files of a report bear it."""
+    """Raises UserError if two grids have the same name in any letter case: it names the files of a report."""
     first: dict[str, Grid] = {}
     for grid in grids:
         if other := first.get(grid.name.lower()):

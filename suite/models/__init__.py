@@ -77,7 +77,7 @@ def find(name: str, args: Mapping[str, Any] | None = None, padded: bool = False)
     if name in MODELS:
         return MODELS[name]
     if name in CLASSICAL:
-        raise UserError(f"{name} is no network", "model.name",
+        raise UserError(f"{name} is not a network", "model.name",
                         "it is fitted by suite.train.classical_fit, in a run on vital signs")
     if ":" not in name:
         raise UserError(f"no model is called {name!r}", "model.name", nearest(name, [*MODELS, "module:Class"]))

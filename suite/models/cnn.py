@@ -70,7 +70,7 @@ def normed(inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool =
 
 
 def he_normal(network: nn.Module) -> None:
-    """Initialize every convolution by He's normal initialization."""
+    """Initialize the weights of every convolution from He's normal distribution."""
     for module in network.modules():
         if isinstance(module, nn.Conv1d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

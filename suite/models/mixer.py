@@ -98,7 +98,7 @@ def _made(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any], con
         raise OwnError(f"{name}({features}) raises {type(error).__name__}: {error}", FIELD, "mend the module",
                        error) from error
     if not isinstance(made, nn.Module):
-        raise UserError(f"{name}({features}) is no torch.nn.Module, but {type(made).__name__}", FIELD)
+        raise UserError(f"{name}({features}) is not a torch.nn.Module but a {type(made).__name__}", FIELD)
     if not any(p.requires_grad for p in made.parameters()):
         raise UserError(f"{name} has no parameters to train", FIELD, "make them nn.Parameter")
     return Mixer(made)

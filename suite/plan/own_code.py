@@ -21,7 +21,7 @@ from suite.files.atomic import Content
 from suite.grid.model import Grid, GridRun
 from suite.own.modules import is_local_file
 
-TAIL = 2000  # of the last letters that a process has printed before it died
+TAIL = 2000  # last letters of a dead process's output that are kept
 ROOT = Path(__file__).resolve().parents[2]
 
 

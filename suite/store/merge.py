@@ -182,7 +182,7 @@ def _check_plain(folder: Path) -> None:
     """Raises UserError if anything in a run's folder is neither a file nor a folder: a link may lead anywhere."""
     for path in folder.rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise UserError(f"{path.relative_to(folder)} in it is no plain file", str(path))
+            raise UserError(f"{path.relative_to(folder)} in it is not a plain file", str(path))
 
 
 def _reach(store: Store, run_id: str, state: RunState) -> Reach:

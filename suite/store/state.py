@@ -139,7 +139,8 @@ def state_of(tenure: Tenure, epochs: int, damage: str) -> RunState:
         return RunState(State.UNKNOWN, detail="the newest file in attempts/ cannot be read", progress=tenure.beat,
                         **common)
     if tenure.end is None:
-        how = "how its last attempt ended cannot be read" if tenure.ended else f"{tenure.holder} died without a word"
+        how = "how its last attempt ended cannot be read" if tenure.ended else \
+            f"{tenure.holder} died without recording how"
         return RunState(State.LOST, detail=damage or how, **common)
     return _ended(tenure.end, damage, common)
 

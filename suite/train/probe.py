@@ -78,7 +78,7 @@ def _measured(config: RunConfig, device: torch.device, steps: int, limit_s: floa
 
 
 def _limit_memory() -> None:
-    """Limit memory to what the machine has left, so that too large a step is an error and does not make it swap."""
+    """Limit memory to what the machine has left: a step that is too large fails, and the machine does not swap."""
     import psutil
 
     with suppress(OSError, ValueError):

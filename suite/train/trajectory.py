@@ -36,7 +36,7 @@ class Trajectory(Protocol):
 
     @property
     def parameters(self) -> int:
-        """Number of trained real scalars."""
+        """Number of trained real scalars; for a fit, as `suite.models.classical.parameters`."""
 
     def advance(self) -> Row | None:
         """Do one step. Returns the epoch's row after its last step, else None."""

@@ -145,7 +145,7 @@ def test_a_run_fetches_small_files_and_asks_for_large_ones(server: Web, release:
 def test_nothing_is_downloaded_in_a_job_of_a_cluster(server: Web, release: Page,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    with pytest.raises(UserError, match="nothing is downloaded within a job of a cluster"):
+    with pytest.raises(UserError, match="nothing is downloaded within a cluster job"):
         download.fetch([Source("listops", "original", {}, "listops")], quiet)
     with pytest.raises(UserError, match="cifar-10-binary.tar.gz is not there"):
         prepared.check(config("scifar", "binary").data, "scifar")
