@@ -23,7 +23,7 @@ from suite.files.yaml import Node
 from suite.grid.axes import Block, read_block, when_problems
 from suite.grid.combinations import Combination, combinations
 from suite.grid.command_line import CommandLine
-from suite.grid.file import GRIDS, merge, read_grid, read_profile
+from suite.grid.file import GRIDS, files_of, merge, read_grid, read_profile
 from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
 from suite.grid.own_arguments import NOT_TAKEN, owner_of
@@ -40,9 +40,10 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     Raises UserError with every problem of the file at once.
     """
     path = resources.grid_path(path, GRIDS)
-    if study.add(study.with_examples(path)):
-        cards.load.cache_clear()  # a card of this study may have the name of an earlier one
     node = read_grid(path)
+    named = sorted(files_of(node) - {path})  # this grid may name what an extended grid may name
+    if study.add(folder for file in (path, *named) for folder in study.with_examples(file)):
+        cards.load.cache_clear()  # a card of this study may have the name of an earlier one
     usual = str(node.get("profile", "paper"))
     profile = profile or usual
     overlay = read_profile(profile, node)

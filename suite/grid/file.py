@@ -28,6 +28,12 @@ def read_grid(path: Path) -> Node:
     return node
 
 
+def files_of(node: Node) -> set[Path]:
+    """The files that the lines of a grid are in: its own, and those that it extends."""
+    inner = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
+    return {Path(node.at.file)}.union(*(files_of(one) for one in inner))
+
+
 def read_profile(name: str, grid: Node) -> Node | None:
     """The overlay of that name: `_profiles/<name>.yaml` and the grid's own, merged. None for an empty `paper`.
 
