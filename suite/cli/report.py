@@ -23,7 +23,8 @@ def report(grids: Sequence[Grid], request: ReportRequest) -> int:
     if not grids:
         raise UserError("no grid is named", "report", "name grid files, or --check DIR")
     store = Store(request.store)
-    print(write_report(with_added(grids, store), store, request.out, figures=request.figures).text)
+    print(write_report(with_added(grids, store), store, request.out, figures=request.figures,
+                       style=request.latex).text)
     return 0
 
 

@@ -16,6 +16,7 @@ from suite.report.published.papers import Published, load_published
 from suite.report.records import IndexRecord, ReportRecord, to_bytes
 from suite.report.render import collection, drawing, html
 from suite.report.render.files import record_of, tables
+from suite.report.render.latex_number import NumberStyle
 from suite.report.saved import Part
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 
 def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, RunState], out: Path, sources: Path,
-         figures: bool) -> list[ReportRecord]:
+         figures: bool, style: NumberStyle) -> list[ReportRecord]:
     """Write what is not there yet. Returns the record of each part. Raises UserError."""
     found = places.folders(sources, [part.grid for part in parts])
     claims, published = sources / "claims.yaml", load_published(*(folder / "published" for folder in found))
@@ -37,7 +38,7 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
     for place, part in enumerate(parts):
         record = part.saved
         if record is None:
-            files, faults = _write_grid(documents[place], figures, printed, out)
+            files, faults = _write_grid(documents[place], figures, printed, style, out)
             documents[place] = made = _warned(documents[place], faults)
             # If a figure is missing, the next report tries again: this one is not what its inputs give.
             fingerprint = f"{part.digest}, without figures" if faults else part.digest
@@ -48,26 +49,27 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
         records.append(record)
         drawn.append({name: data for name, data in files.items() if name.endswith(".svg")})
     whole = {PAGE: html.render(documents, drawn, printed, sources / "templates").encode(),
-             **collection.files(documents, printed)}
+             **collection.files(documents, printed, style)}
     _write(whole, out)
     digests = {name: _sha256(data) for name, data in whole.items()}
     write_file(out, "index.json", to_bytes(IndexRecord(fingerprint=digest, files=digests)))
     return records
 
 
-def _write_grid(made: document.Document, figures: bool, printed: Mapping[str, PrintedVerdict],
+def _write_grid(made: document.Document, figures: bool, printed: Mapping[str, PrintedVerdict], style: NumberStyle,
                 out: Path) -> tuple[dict[str, bytes], list[str]]:
     """Write the tables of a grid, and then its figures. Returns all files, and a warning for each figure that failed.
 
     Whatever happens to a figure, the tables are there.
     """
     wanted = drawing.drawings(made) if figures else []
-    files = tables(made, wanted, printed)
+    files = tables(made, wanted, printed, style)
     _write(files, out)
     drawn, faults = drawing.drawn(wanted)
     _write(drawn, out)
     if faults:  # tables must not refer to what is not there
-        files = tables(_warned(made, faults.values()), [one for one in wanted if one.path not in faults], printed)
+        files = tables(_warned(made, faults.values()), [one for one in wanted if one.path not in faults], printed,
+                       style)
         _write(files, out)
     return files | drawn, list(faults.values())
 

@@ -12,6 +12,7 @@ from suite.files.clutter import files_in
 from suite.grid.model import check_names
 from suite.report.places import COLLECTED, PAGE, SOURCES, file_stem, folders, natural, published_files
 from suite.report.records import IndexRecord, ReportRecord
+from suite.report.render.latex_number import NumberStyle
 from suite.report.saved import Part, digest_of, fingerprint, load_saved
 
 if TYPE_CHECKING:
@@ -29,13 +30,13 @@ class Report:
 
 
 def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path = SOURCES,
-                 figures: bool = True) -> Report:
+                 figures: bool = True, style: NumberStyle = NumberStyle.PLAIN) -> Report:
     """Write the tables, claims and `figures` of each grid, and a page and files of tables on all of them, into `out`.
 
     What was made of the same inputs before is only printed again. Grids stand in the order of the numbers in their
     names. `sources` holds tables/*.yaml, published/*.yaml, claims.yaml and templates/; the first three may also lie in
-    `reports/` of a grid's study. A store that is being written to is read as it was at the start. Raises UserError for
-    layouts and claims that do not fit, and if `out` cannot be written.
+    `reports/` of a grid's study. `style` is that of the numbers in LaTeX. A store that is being written to is read as
+    it was at the start. Raises UserError for layouts and claims that do not fit, and if `out` cannot be written.
     """
     check_names(grids)
     grids = sorted(grids, key=lambda grid: natural(grid.name))
@@ -44,13 +45,13 @@ def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path =
     common = digest_of([*(path for folder in found for path in files_in(folder, "*.yaml")),
                         *published_files(folder / "published" for folder in found),
                         *files_in(sources / "templates", "*.*")])
-    parts = [_part(grid, store, states, out, sources, f"{common} {figures}") for grid in grids]
+    parts = [_part(grid, store, states, out, sources, f"{common} {figures} {style}") for grid in grids]
     digest = hashlib.sha256("\n".join(part.digest for part in parts).encode()).hexdigest()
     made = [part.saved for part in parts if part.saved is not None]
     if load_saved(IndexRecord, out / "index.json", digest) is None or len(made) < len(parts):
         from suite.report import making
 
-        made = making.make(parts, digest, store, states, out, sources, figures)
+        made = making.make(parts, digest, store, states, out, sources, figures, style)
     return _written(parts, made, out)
 
 

@@ -13,11 +13,12 @@ from report_store import fill as fill_demo
 from report_store import make_grid, sources
 
 from suite.report.places import natural
+from suite.report.render.latex_number import PACKAGES, NumberStyle
 from suite.report.report import write_report
 from suite.store.folder import encode_rows
 from suite.store.store import Store
 
-LMODERN = Path("/usr/share/texmf/tex/latex/lm/lmodern.sty")
+PACKAGE_FILES = ("lmodern.sty", "siunitx.sty")
 HOSTILE = ["50 % & more", "a_b^c~d", "\\input{x}", "$x$ #1", "Müller–Straße", "λ ≤ ½ × 10²", "日本 <b>", "[0]",
            "--- ?` 'q' \""]
 
@@ -44,8 +45,9 @@ def test_one_grid_has_no_file_of_several(tmp_path):
 
 def compiled(folder: Path, name: str = "tables") -> str:
     """What pdflatex logs about a file, run twice as references need it."""
-    if shutil.which("pdflatex") is None or not LMODERN.exists():
-        pytest.skip("needs pdflatex with lmodern (Debian: texlive-latex-recommended, lmodern)")
+    if shutil.which("pdflatex") is None or subprocess.run(["kpsewhich", *PACKAGE_FILES], check=False,
+                                                          capture_output=True).returncode:
+        pytest.skip("needs pdflatex (Debian: texlive-latex-recommended, lmodern, texlive-science)")
     for _ in range(2):
         done = subprocess.run(["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"], cwd=folder,
                               capture_output=True, check=False)
@@ -58,15 +60,18 @@ def complaints(log: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_pdflatex_has_nothing_to_say_about_the_tables_of_the_paper(tmp_path):
+@pytest.mark.parametrize("style", NumberStyle)
+def test_pdflatex_has_nothing_to_say_about_the_tables_of_the_paper(tmp_path, style):
     store, grids = Store(tmp_path / "store"), table_grids()
     fill(store, grids)
-    write_report(grids, store, tmp_path / "out", figures=False)
+    write_report(grids, store, tmp_path / "out", figures=False, style=style)
+    assert (r"S[table-format=" in (tmp_path / "out" / "tables.tex").read_text()) == (style is NumberStyle.SIUNITX)
     assert complaints(compiled(tmp_path / "out")) == []
 
 
 @pytest.mark.slow
-def test_the_tables_of_each_grid_fit_a_plain_article_while_some_runs_are_not_finished(tmp_path):
+@pytest.mark.parametrize("style", NumberStyle)
+def test_the_tables_of_each_grid_fit_a_plain_article_while_some_runs_are_not_finished(tmp_path, style):
     store, grids = Store(tmp_path / "store"), table_grids()
     fill(store, grids)
     for run in {run.run_id: run for grid in grids for run in grid.runs}.values():
@@ -75,28 +80,14 @@ def test_the_tables_of_each_grid_fit_a_plain_article_while_some_runs_are_not_fin
             (store.folder(run.run_id) / "result.json").unlink()
             (store.folder(run.run_id) / "metrics.jsonl").write_bytes(encode_rows(rows[:2]))
     out = tmp_path / "out"
-    write_report(grids, store, out, figures=False)
+    write_report(grids, store, out, figures=False, style=style)
     texts = [path for path in sorted(out.glob("*.tex")) if path.name != "tables.tex"]
     assert len(texts) == len(grids)
     (out / "plain.tex").write_text("\n".join([
-        r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{lmodern,textcomp,array,booktabs}",
+        r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{lmodern,textcomp}", *PACKAGES[style],
         r"\begin{document}", *(rf"\input{{{path.name}}}\clearpage" for path in texts), r"\end{document}"]))
     assert complaints(compiled(out, "plain")) == complaints(compiled(out)) == []
     assert "Not finished: at epoch 2 of" in "".join(path.read_text() for path in texts)
-
-
-@pytest.mark.slow
-def test_a_document_may_say_how_numbers_are_printed(tmp_path):
-    store, grid = Store(tmp_path / "store"), make_grid(name="one")
-    fill_demo(store, grid)
-    write_report([grid], store, tmp_path / "out", sources(tmp_path), figures=False)
-    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{lmodern,textcomp,array,booktabs}"
-    own = r"\newcommand{\resultpm}[3][]{\typeout{<#2(#3)>}}\newcommand{\resultnum}[2][]{\typeout{<#2>}}"
-    for name, more in (("as-it-is", ""), ("own", own)):
-        text = "\n".join([head, more, r"\begin{document}", r"\input{one.tex}", r"\end{document}"])
-        (tmp_path / "out" / f"{name}.tex").write_text(text)
-        log = compiled(tmp_path / "out", name)
-        assert complaints(log) == [] and bool(re.search(r"<[\d.]+\([\d.]+\)>", log)) == (name == "own")
 
 
 @pytest.mark.slow

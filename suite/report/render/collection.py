@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from suite.report.render import latex, markdown
 from suite.report.render.latex_claims import claims
 from suite.report.render.latex_fit import OWN
-from suite.report.render.latex_text import NUMBERS
+from suite.report.render.latex_number import PACKAGES, NumberStyle
 
 if TYPE_CHECKING:
     from suite.report.claims.on_the_paper import PrintedVerdict
@@ -18,15 +18,14 @@ HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex a
 \documentclass{article}
 \usepackage[T1]{fontenc}
 \usepackage[utf8]{inputenc}
-\usepackage{lmodern,textcomp,array,booktabs}
+\usepackage{lmodern,textcomp}
 \usepackage[margin=2cm]{geometry}
 \renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}
 \raggedbottom
-""" + NUMBERS + r"""\begin{document}
 """
 
 
-def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict]) -> dict[str, bytes]:
+def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict], style: NumberStyle) -> dict[str, bytes]:
     """The files by name; none for a single grid.
 
     `printed`: verdicts on the published numbers, by the ids of the claims; `claims-published.md` tells their evidence.
@@ -34,12 +33,13 @@ def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict]) 
     if len(documents) < 2:
         return {}
     tables = [(document, table) for document in documents for table in document.tables]
-    tex = [latex.numbered(table, document.grid) for document, table in tables]
+    tex = [latex.numbered(table, document.grid, style) for document, table in tables]
     tex += [latex.named(f"{document.tables[0].name} (claims)", text) for document in documents
             for text in claims(document, OWN)]
     md = [markdown.section(table, document.grid) for document, table in tables]
     verdicts = [verdict for document in documents for verdict in document.verdicts]
     md += [markdown.claims(verdicts, printed)] if verdicts else []
-    return {"tables.tex": (HEAD + "\\clearpage\n".join(tex) + "\\end{document}\n").encode(),
+    head = HEAD + "\n".join([*PACKAGES[style], "\\begin{document}\n"])
+    return {"tables.tex": (head + "\\clearpage\n".join(tex) + "\\end{document}\n").encode(),
             "tables.md": ("# Tables\n\n" + "\n\n".join(md) + "\n").encode(),
             "claims-published.md": markdown.paper_claims(list(printed.values())).encode()}

@@ -2,48 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from suite.report.against import comparison
 from suite.report.render import notes
 from suite.report.render.latex_claims import claims
 from suite.report.render.latex_fit import ARTICLE, OWN, Page
+from suite.report.render.latex_number import PACKAGES, NumberStyle
 from suite.report.render.latex_table import Frame, boxes, compared, environments
-from suite.report.render.latex_text import NUMBERS, escape
+from suite.report.render.latex_text import escape
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
-    from suite.report.claims.on_the_paper import PrintedVerdict
     from suite.report.document import Document
-    from suite.report.render.drawing import Drawing
     from suite.report.tables.table import Table
 
-PREAMBLE = r"""% In the preamble of your document:
-%   \usepackage[T1]{fontenc}
-%   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only
-%   \usepackage{array,booktabs}
-% With siunitx, also, for numbers as its options have them:
-%   \usepackage{siunitx}\sisetup{separate-uncertainty,detect-weight}
-%   \newcommand{\resultpm}[3][]{#1{\num{#2 \pm #3}}}\newcommand{\resultnum}[2][]{#1{\num{#2}}}
-""" + NUMBERS
+PREAMBLE = ("% In the preamble of your document:", r"%   \usepackage[T1]{fontenc}",
+            r"%   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only")
 
 
-def render(document: Document, drawn: Sequence[Drawing] = (),
-           printed: Mapping[str, PrintedVerdict] | None = None) -> str:
+def render(document: Document, style: NumberStyle = NumberStyle.PLAIN) -> str:
     """Each table of a report, and its claims, as a `table` environment with caption and `\\label{tab:<name>}`.
 
     Figures and the verdicts on the published numbers have no place in it.
     """
+    head = [*PREAMBLE, *(f"%   {text}" for text in PACKAGES[style])]
     texts = [text for table in document.tables
-             for text in [*_whole(table, document.grid, ARTICLE), *_against(table, ARTICLE)]]
-    return PREAMBLE + "\n".join([*texts, *claims(document, ARTICLE)])
+             for text in [*_whole(table, document.grid, ARTICLE, style), *_against(table, ARTICLE)]]
+    return "".join(f"{text}\n" for text in head) + "\n".join([*texts, *claims(document, ARTICLE)])
 
 
-def numbered(table: Table, grid: Grid) -> str:
-    """The table as a document of its own calls it: Table 3a is its number, whatever stands before it."""
+def numbered(table: Table, grid: Grid, style: NumberStyle) -> str:
+    """The table as a document of its own calls it: Table 3a is its number, whatever comes before it."""
     name = table.name
-    whole, against = _whole(table, grid, OWN), _against(table, OWN)
+    whole, against = _whole(table, grid, OWN, style), _against(table, OWN)
     names = [name, *[f"{name} (continued)"] * (len(whole) - 1), *[f"{name} (compared)"] * len(against)]
     return "".join(named(one, text) for one, text in zip(names, [*whole, *against], strict=True))
 
@@ -53,11 +45,11 @@ def named(name: str, text: str) -> str:
     return rf"\renewcommand{{\thetable}}{{{escape(name.replace('-', ' '))}}}" + f"\n{text}"
 
 
-def _whole(table: Table, grid: Grid, page: Page) -> list[str]:
+def _whole(table: Table, grid: Grid, page: Page, style: NumberStyle) -> list[str]:
     """The table, in parts that fit the page."""
     made, below = boxes(table)
     caption = " ".join(map(escape, notes.caption(table, grid, "latex")))
-    return environments(made, Frame(caption, _label(table), below, page))
+    return environments(made, Frame(caption, _label(table), below, page, style))
 
 
 def _label(table: Table) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
+from suite.report.render.latex_number import Quantity
 from suite.report.render.latex_text import escape, fold, width
 from suite.report.render.sheet import Sheet, Side
 
@@ -20,12 +21,16 @@ SMALL = 8.0  # points of \footnotesize in a document of 10 points
 
 @dataclass(frozen=True)
 class Piece:
-    """A line of a cell: its plain text, its LaTeX, and the size of its letters in points, if not that of the table."""
+    """A line of a cell: its plain text, its LaTeX, and the size of its letters in points, if not that of the table.
+
+    A number is also there as a `quantity`.
+    """
 
     text: str
     tex: str
     points: float | None = None
     bold: bool = False
+    quantity: Quantity | None = None
 
 
 @dataclass(frozen=True)
@@ -164,6 +169,12 @@ def _cut(made: Sheet[Box], rows: range, columns: range) -> Sheet[Box]:
 def small(text: str) -> Piece:
     """A line in small letters."""
     return Piece(text, rf"{{\footnotesize {escape(text)}}}", SMALL)
+
+
+def number(shown: Quantity) -> Piece:
+    """A number in the letters of the table."""
+    text = f"{shown.mean} ± {shown.deviation}" if shown.deviation else shown.mean
+    return Piece(text + " ≈" * shown.near, shown.tex, bold=shown.mark == r"\textbf", quantity=shown)
 
 
 def plain(text: str) -> Piece:

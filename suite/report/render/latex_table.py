@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate, zip_longest
 from string import ascii_lowercase
 
-from suite.report.render.latex_fit import Box, Fit, Page, Piece, fit, label_lines, plain, small
-from suite.report.render.latex_text import escape, fold, quantity, width
+from suite.report.render.latex_fit import Box, Fit, Page, Piece, fit, label_lines, number, plain, small
+from suite.report.render.latex_number import Column, NumberStyle, Quantity, column
+from suite.report.render.latex_text import escape, fold, width
 from suite.report.render.sheet import Sheet, Side, Top, sheet
 from suite.report.tables.table import Cell, Table
 
@@ -19,12 +21,13 @@ NARROW = 60.0  # points that the head of a column may have in any case
 
 @dataclass(frozen=True)
 class Frame:
-    """What stands around a table: caption (LaTeX), label, notes below it (plain), and the page that it must fit."""
+    """What surrounds a table: caption (LaTeX), label, notes below it (plain), the page to fit, how numbers are set."""
 
     caption: str
     label: str
     below: Sequence[str]
     page: Page
+    style: NumberStyle = NumberStyle.PLAIN
 
 
 def boxes(table: Table) -> tuple[Sheet[Box], list[str]]:
@@ -45,8 +48,8 @@ def _common_n(table: Table) -> int:
 def _box(cell: Cell, table: Table, common: int) -> Box:
     papers = [small(f"{one.paper} {one.text}") for one in cell.papers] if len(table.papers) > 1 else []
     if cell.so_far is not None:
-        number, _, words = cell.rest.partition(" ")
-        return Box((plain(number), *papers), f"Not finished: {words}.")
+        mean, _, words = cell.rest.partition(" ")
+        return Box((number(Quantity(mean)), *papers), f"Not finished: {words}.")
     if not cell.number:
         if len(cell.rest) > LONGEST:
             return Box((plain("–"), *papers), f"{cell.rest[0].upper()}{cell.rest[1:]}.")
@@ -55,9 +58,7 @@ def _box(cell: Cell, table: Table, common: int) -> Box:
         return Box(tuple(plain(line) for line in fold(cell.number + cell.rest, SETTING, 10)))
     spread, paren, count = cell.rest.partition(" (")
     mark = {1: r"\textbf", 2: r"\underline"}.get(cell.rank, "")
-    near = r" \ensuremath{\approx}" if cell.near_best else ""
-    tex = quantity(cell.number, spread.removeprefix(" ± "), mark) + near
-    first = Piece(cell.number + spread + (" ≈" if near else ""), tex, bold=cell.rank == 1)
+    first = number(Quantity(cell.number, spread.removeprefix(" ± "), mark, cell.near_best))
     told = (paren.strip() + count).strip("()")
     if told in ("", f"n={common}"):
         return Box((first, *papers))
@@ -104,7 +105,7 @@ def _unbroken(heading: str) -> str:
 
 
 def _environment(made: Sheet[Box], heads: Sequence[Box], shared: str, found: Fit, frame: Frame, place: int) -> str:
-    letters, size = _letters(made), found.size
+    letters, size, columns = _letters(made), found.size, _columns(made, frame.style)
     caption = frame.caption if not place else "Continued from the table before."
     notes = [*(rf"\textsuperscript{{{letter}}} {escape(note)}" for note, letter in letters.items()),
              *(map(escape, frame.below) if not place else ())]
@@ -115,12 +116,12 @@ def _environment(made: Sheet[Box], heads: Sequence[Box], shared: str, found: Fit
         rf"  \caption{{{caption}}}",
         rf"  \label{{tab:{frame.label}{f'-{place + 1}' if place else ''}}}",
         *([f"  {size.command}", rf"  \setlength{{\tabcolsep}}{{{size.gap:g}pt}}"] if size.command else []),
-        rf"  \begin{{tabular}}{{@{{}}l{'c' * len(heads)}@{{}}}}",
+        rf"  \begin{{tabular}}{{@{{}}l{''.join(one.spec for one in columns)}@{{}}}}",
         r"    \toprule",
-        *_over(made, shared),
-        line([escape(made.corner), *(_stack(head.lines, "b") for head in heads)]),
+        *_over(made, shared, columns),
+        line([escape(made.corner), *(one.text(_stack(head.lines)) for one, head in zip(columns, heads, strict=True))]),
         r"    \midrule",
-        *(text for i in range(len(made.sides)) for text in _side(made, i, letters, found)),
+        *(text for i in range(len(made.sides)) for text in _side(made, i, letters, found, columns)),
         r"    \bottomrule",
         r"  \end{tabular}",
         *([rf"  \par\smallskip\footnotesize\raggedright {' '.join(notes)}"] if notes else []),
@@ -129,47 +130,64 @@ def _environment(made: Sheet[Box], heads: Sequence[Box], shared: str, found: Fit
     return "\n".join(lines) + "\n"
 
 
+def _columns(made: Sheet[Box], style: NumberStyle) -> list[Column]:
+    return [column(style, [piece.quantity for side in made.sides for piece in side.cells[j].lines if piece.quantity])
+            for j in range(len(made.tops))]
+
+
 def _letters(made: Sheet[Box]) -> dict[str, str]:
     """Notes of the cells, each with its letter: a to z, then aa, bb, …"""
     notes = dict.fromkeys(cell.note for side in made.sides for cell in side.cells if cell.note)
     return {note: ascii_lowercase[i % 26] * (1 + i // 26) for i, note in enumerate(notes)}
 
 
-def _over(made: Sheet[Box], shared: str) -> list[str]:
+def _over(made: Sheet[Box], shared: str, columns: Sequence[Column]) -> list[str]:
     """The metric of all columns, and headings over neighbours, with rules below them; nothing if there are none."""
-    width = len(made.tops)
+    edges = list(accumulate((one.width for one in columns), initial=0))
+    width = edges[-1]
     lines = []
     if shared:
         lines += [line(["", rf"\multicolumn{{{width}}}{{c}}{{{small(shared).tex}}}"]),
                   rf"    \cmidrule(l){{2-{width + 1}}}"]
     if not any(top.group for top in made.tops):
         return lines
-    cells, rules, start = [""], [], 2
+    cells, rules, start = [""], [], 0
     for group, count in made.spans():
-        cells.append(rf"\multicolumn{{{count}}}{{c}}{{{escape(group)}}}")
-        rules += [rf"\cmidrule(lr){{{start}-{start + count - 1}}}"] if group else []
+        first, last = edges[start] + 2, edges[start + count] + 1
+        cells.append(rf"\multicolumn{{{last - first + 1}}}{{c}}{{{escape(group)}}}")
+        rules += [rf"\cmidrule(lr){{{first}-{last}}}"] if group else []
         start += count
     return [*lines, line(cells), f"    {''.join(rules)}"]
 
 
-def _side(made: Sheet[Box], i: int, letters: dict[str, str], found: Fit) -> list[str]:
-    """A row, after the rule and the heading of its block if it is the block's first."""
+def _side(made: Sheet[Box], i: int, letters: dict[str, str], found: Fit, columns: Sequence[Column]) -> list[str]:
+    """A row with all its lines, after the rule and the heading of its block if it is the block's first."""
     side = made.sides[i]
     first = i == 0 or made.sides[i - 1].block != side.block
     lines = [r"    \midrule"] if first and i else []
     if first and side.group:
-        lines.append(rf"    \multicolumn{{{len(made.tops) + 1}}}{{@{{}}l}}{{\textit{{{escape(side.group)}}}}} \\")
-    cells = [_stack(cell.lines, "t", letters.get(cell.note, "")) for cell in side.cells]
-    return [*lines, line([_label(side, label_lines(side, found.labels, found.size.points)), *cells])]
+        wide = 1 + sum(one.width for one in columns)
+        lines.append(rf"    \multicolumn{{{wide}}}{{@{{}}l}}{{\textit{{{escape(side.group)}}}}} \\")
+    label = _label(side, label_lines(side, found.labels, found.size.points))
+    cells = [_cell(cell, one, letters.get(cell.note, "")) for one, cell in zip(columns, side.cells, strict=True)]
+    blank = ["", *(one.text("") for one in columns)]
+    return lines + [line([text or empty for text, empty in zip(texts, blank, strict=True)])
+                    for texts in zip_longest(label, *cells, fillvalue="")]
 
 
-def _label(side: Side[Box], lines: list[str]) -> str:
-    """The label with its source in small letters; in italics if the row is as printed in the paper."""
+def _label(side: Side[Box], lines: list[str]) -> list[str]:
+    """The lines of the label, its source in small letters if there is room; in italics if the paper prints the row."""
     form = r"\textit{%s}" if side.constant else "%s"
     if len(lines) > 1:
-        stacked = r"\\".join(form % escape(one) for one in lines)
-        return rf"\begin{{tabular}}[t]{{@{{}}l@{{}}}}{stacked}\end{{tabular}}"
-    return form % escape(side.label) + (rf" {small(side.source).tex}" if side.source else "")
+        return [form % escape(one) for one in lines]
+    return [form % escape(side.label) + (rf" {small(side.source).tex}" if side.source else "")]
+
+
+def _cell(box: Box, column: Column, letter: str) -> list[str]:
+    """The lines of a cell; the letter of its note is at the first."""
+    signs = [rf"\textsuperscript{{{letter}}}" if letter else "", *[""] * len(box.lines)]
+    return [column.number(piece.quantity, sign) if piece.quantity else column.text(piece.tex + sign)
+            for piece, sign in zip(box.lines, signs, strict=False)]
 
 
 def line(cells: Sequence[str]) -> str:
@@ -177,13 +195,10 @@ def line(cells: Sequence[str]) -> str:
     return f"    {' & '.join(cells)} \\\\"
 
 
-def _stack(pieces: Sequence[Piece], place: str, letter: str = "") -> str:
-    """One line as it is, several as a table of their own; the letter of a note stands at the first."""
-    sign = rf"\textsuperscript{{{letter}}}" if letter else ""
-    lines = [piece.tex + (sign if i == 0 else "") for i, piece in enumerate(pieces)]
-    if len(lines) < 2:
-        return "".join(lines)
-    return rf"\begin{{tabular}}[{place}]{{@{{}}c@{{}}}}" + r"\\".join(lines) + r"\end{tabular}"
+def _stack(pieces: Sequence[Piece]) -> str:
+    """One line as it is, several as a table of their own."""
+    text = r"\\".join(piece.tex for piece in pieces)
+    return text if len(pieces) < 2 else rf"\begin{{tabular}}[b]{{@{{}}c@{{}}}}{text}\end{{tabular}}"
 
 
 def compared(corner: str, heads: Sequence[str], rows: Sequence[tuple[str, ...]], page: Page) -> Sheet[Box]:
