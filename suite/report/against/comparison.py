@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from suite.report.against.verdict import apart
@@ -11,6 +11,7 @@ from suite.report.published.number import paper_of
 from suite.report.tables.table import VERDICTS, Cell, Head, Judged, Offset, Table, Verdict
 
 COMPARED = ("match", "off", "compatible", "undecided", "one seed")
+SAID = {"one seed": "with one seed", "no number": "without a number", "other protocol": "of another protocol"}
 RULE = ("The interval of ours − published includes the error of the published mean, as of {seeds} with the deviation "
         "of our column. Let m be the larger of two published standard deviations and 1 point of accuracy or 0.02 "
         "RMSE. Match: the 90 % interval lies within ±m; off: the 95 % interval lies outside; compatible: it contains "
@@ -41,13 +42,28 @@ def compared(table: Table) -> bool:
 
 
 def summary(table: Table) -> str:
-    """`Against table 3a of the paper: 3 match, 1 off.`; '' where the paper has no such table."""
-    found = counts(table)
-    if not found:
-        return ""
-    told = ", ".join(f"{count} {verdict}" for verdict, count in found.items())
+    """`Against table 3a of the paper: 3 cells match, 1 off.`; '' if the paper has no such table."""
+    told = counted(counts(table))
     paper, name = paper_of(table.published)
-    return f"Against table {name.replace('-', ' ')} of {paper or 'the paper'}: {told}."
+    return f"Against table {name.replace('-', ' ')} of {paper or 'the paper'}: {told}." if told else ""
+
+
+def counted(found: Mapping[str, int]) -> str:
+    """`3 cells match, 1 off`; '' for no verdicts."""
+    told = [f"{count} {SAID.get(verdict, verdict)}" for verdict, count in found.items()]
+    return ", ".join(told).replace(" ", " cell " if next(iter(found.values())) == 1 else " cells ", 1) if told else ""
+
+
+def offset_words(table: Table) -> list[str]:
+    """A sentence on each column's mean of ours − published."""
+    metrics = {head.label: head.metric for head in table.heads}
+    found = []
+    for one in table.offsets:
+        mean, low, high = (metrics[one.column].format(number, signed=True) for number in (one.mean, *one.interval))
+        shown = " ".join(filter(None, (mean, metrics[one.column].difference_unit)))
+        found.append(f"Mean of ours − published over {one.cells} cells of {one.column}: {shown} (95 % CI by seed "
+                     f"{low} to {high}), {_offset(one)}.")
+    return found
 
 
 def rule(table: Table) -> str:
@@ -77,8 +93,11 @@ def _line(cell: Cell, head: Head, one: Judged, paper: str) -> Line:
 
 def _whole(one: Offset, head: Head) -> Line:
     difference = head.metric.format(one.mean, signed=True) + _interval(one.interval, head)
-    return Line(f"mean of {one.cells} cells, by seed", "", difference,
-                "offset" if one.established else "offset not established")
+    return Line(f"mean of {one.cells} cells, by seed", "", difference, _offset(one))
+
+
+def _offset(one: Offset) -> str:
+    return "offset" if one.established else "offset not established"
 
 
 def _interval(interval: tuple[float, float] | None, head: Head) -> str:

@@ -112,8 +112,9 @@ def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why
 
     def told(verdict: Verdict, reason: str = "", difference: float | None = None,
              interval: tuple[float, float] | None = None) -> Judged:
-        return Judged(number.table, number.row, number.column, number_text(number, metric, value, std), value, std,
-                      difference, interval, verdict, reason, remark)
+        text = number_text(number, metric, value, std, signed=bool(cell.base))
+        return Judged(number.table, number.row, number.column, text, value, std, difference, interval, verdict, reason,
+                      remark)
 
     if value is None and not number.failed:
         return told("not printed", NOT_PRINTED.get(number.flag, "its reference is not printed"))

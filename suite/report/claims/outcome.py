@@ -21,10 +21,11 @@ RULES = (
     "Supported: the claim is shown, at its level after Holm's correction within its family; contradicted: its opposite "
     "is shown; no difference: the interval at that level lies within the margin (a point of accuracy, 0.02 RMSE); not "
     "by seeds: the declared number of seeds does not decide it, or would with a probability below 5 %; undecided: "
-    "looks are left; untested: there is nothing to test. Families with looks are tested as seeds are added, each look "
-    "at its own level, so that alpha is spent once. 95 % CI: unadjusted confidence interval over seeds; examples are "
-    "taken as they are. Over seeds and examples: the same for other seeds on other examples of this kind; a verdict "
-    "holds for such examples if it would be the same with this error, at its level.")
+    "more seeds may still decide it; untested: there is nothing to test. A family with looks is tested again with each "
+    "seed that is added, each look at a level of its own, so that alpha holds for all of them together. 95 % "
+    "CI: unadjusted confidence interval over seeds; examples are taken as they are. Over seeds and examples: the same "
+    "for other seeds on other examples of this kind; a verdict holds for such examples if it would be the same with "
+    "this error, at its level.")
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Comparison:
         m = self.metric
         if self.difference is None or m is None:
             return ""
-        return m.format(self.difference, signed=True) + (f" {m.difference_unit}" if m.difference_unit else "")
+        return _with_unit(m.format(self.difference, signed=True), m)
 
     @property
     def interval(self) -> str:
@@ -121,11 +122,20 @@ class Comparison:
         return " to ".join(self.metric.format(bound, signed=True) for bound in (self.low, self.high))
 
     def over_examples(self, level: float) -> str:
-        """`over seeds and clips: −0.5 to +4.6`, or why that is not known; '' for what is no mean over examples."""
+        """`over seeds and clips 95 % CI −0.5 to +4.6 points`, or why it is not known; '' for no mean over examples."""
         if self.crossed is None or self.metric is None:
             return f"over seeds and {self.noun}: {self.uncrossed}" if self.uncrossed else ""
         sides = [self.metric.format(side, signed=True) for side in self.crossed.interval(level)]
-        return f"over seeds and {self.noun}: {' to '.join(sides)}"
+        return f"over seeds and {self.noun} {100 * level:g} % CI {_with_unit(' to '.join(sides), self.metric)}"
+
+    @property
+    def margin(self) -> str:
+        """`±1.00 points`; '' if there is none."""
+        finite = [b for b in self.bounds or () if abs(b) != float("inf")]
+        if self.metric is None or not any(finite):
+            return ""
+        return _with_unit(f"±{self.metric.format(abs(finite[0]))}" if len(finite) == 2 else
+                          self.metric.format(finite[0], signed=True), self.metric)
 
     def text(self, level: float) -> str:
         """Estimate, interval, margin, test, effect size, n, in one line."""
@@ -133,17 +143,13 @@ class Comparison:
             return ""
         parts = [f"{self.name} {self.size}"]
         parts += [f"{100 * level:g} % CI {self.interval} (unadjusted)"] if self.interval else []
-        bounds = _bounds(self.bounds, self.metric) if self.bounds else ""
-        parts += [f"margin {bounds}"] if bounds else []
+        parts += [f"margin {self.margin}"] if self.margin else []
         parts += [f"Hedges g {self.g:+.1f}".replace("-", "−")] if self.g is not None else []
         return ", ".join([*parts, *filter(None, (self.test_words, self.seeds, self.evaluated))])
 
 
-def _bounds(bounds: tuple[float, float], m: Metric) -> str:
-    finite = [b for b in bounds if abs(b) != float("inf")]
-    if not any(finite):
-        return ""
-    return f"±{m.format(abs(finite[0]))}" if len(finite) == 2 else m.format(finite[0], signed=True)
+def _with_unit(text: str, m: Metric) -> str:
+    return f"{text} {m.difference_unit}" if m.difference_unit else text
 
 
 @dataclass(frozen=True)
@@ -215,16 +221,24 @@ class Verdict:
         if len(self.parts) > 1 and not any(part.tested for part in self.parts):
             words += self._differences()
         elif shown is not None and text:
-            words.append(text if len(self.parts) == 1 else f"{self._count()}; {shown.words}: {text}")
-        if self.p and self.verdict != "untested":
-            words.append(f"p {equals(self.p)}{self._correction()}")
-        note = shown.note if shown is not None else ""
-        return "; ".join(filter(None, [", ".join(words), self.over_examples, note, self.reason, self.declared,
-                                       *self.notes]))
+            words.append(text if len(self.parts) == 1 else f"{self.count_words}; {shown.words}: {text}")
+        words += [self.p_words] if self.p_words else []
+        return "; ".join(filter(None, [", ".join(words), self.over_examples, *self.remarks]))
+
+    @property
+    def p_words(self) -> str:
+        """`p = 0.002 (level 0.0038 at 3 seeds for 4 claims)`; '' if nothing was tested."""
+        return f"p {equals(self.p)}{self._correction()}" if self.p and self.verdict != "untested" else ""
+
+    @property
+    def remarks(self) -> list[str]:
+        """What must be known of the verdict, sentence by sentence."""
+        note = self.telling.note if self.telling is not None else ""
+        return [text for text in (note, self.reason, self.declared, *self.notes) if text]
 
     @property
     def over_examples(self) -> str:
-        """`over seeds and clips: −0.5 to +4.6: holds for such clips`; '' if nothing is known of examples."""
+        """`over seeds and clips 95 % CI …: holds for such clips`; '' if nothing is known of examples."""
         shown = self.telling
         text = shown.over_examples(1 - self.claim.alpha) if shown is not None else ""
         if shown is None or self.such is None:
@@ -245,7 +259,9 @@ class Verdict:
         more = [f"{len(words) - MOST_SHOWN} more"] if len(words) > MOST_SHOWN else []
         return ["differences " + "; ".join([*words[:MOST_SHOWN], *more])] if words else []
 
-    def _count(self) -> str:
+    @property
+    def count_words(self) -> str:
+        """`2 of 3 comparisons hold, 1 undecided`."""
         holds, fails, rest = self.counts
         untested = sum(not part.tested for part in self.parts)
         words = [f"{holds} of {len(self.parts)} comparisons hold{'s' * (holds == 1)}"]

@@ -44,8 +44,11 @@ def paper_of(table: str) -> tuple[str, str]:
     return paper, name
 
 
-def number_text(number: Number, metric: Metric, value: float | None, std: float | None) -> str:
-    """A published number as it is shown: X, -, or value and deviation with the digits of the paper."""
+def number_text(number: Number, metric: Metric, value: float | None, std: float | None, signed: bool) -> str:
+    """A published number as it is shown: X, -, or value and deviation with the digits of the paper.
+
+    `signed`: the value is a difference.
+    """
     if number.failed:
         return "X"
     if value is None:
@@ -54,4 +57,4 @@ def number_text(number: Number, metric: Metric, value: float | None, std: float 
         return number.text
     digits = metric.with_digits(number.digits)
     spread = f" ± {digits.format(std)}" if std is not None else ""
-    return digits.format(value, signed=number.delta_of is not None) + spread
+    return digits.format(value, signed=signed) + spread

@@ -72,7 +72,7 @@ class GridPart:
     runs: int
     verdicts: tuple[Verdict, ...]
     counts: dict[Word, int]
-    paper: list[Count]
+    paper: str
     warnings: tuple[str, ...]
     profile: str
     provenance: list[tuple[str, list[Count]]]
@@ -135,7 +135,7 @@ def _grid(place: int, document: Document, svgs: Mapping[str, bytes]) -> GridPart
         place=place, grid=grid, tables=list(_tables(document)), figures=list(_figures(document, svgs)),
         states=states.most_common(), runs=sum(states.values()), verdicts=document.verdicts,
         counts=counts(document.verdicts), warnings=document.warnings,
-        paper=[(verdict, paper[verdict]) for verdict in comparison.COMPARED if paper[verdict]],
+        paper=comparison.counted({verdict: paper[verdict] for verdict in comparison.COMPARED if paper[verdict]}),
         profile=notes.profile_note(grid.profile), provenance=conditions.counted(grid.runs, document.provenance),
         data=_data(document))
 

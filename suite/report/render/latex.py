@@ -32,7 +32,7 @@ def render(document: Document, style: NumberStyle = NumberStyle.PLAIN) -> str:
     return "".join(f"{text}\n" for text in head) + "\n".join([*texts, *claims(document, ARTICLE)])
 
 
-def numbered(table: Table, grid: Grid, style: NumberStyle) -> str:
+def numbered(table: Table, grid: Grid, style: NumberStyle = NumberStyle.PLAIN) -> str:
     """The table as a document of its own calls it: Table 3a is its number, whatever comes before it."""
     name = table.name
     whole, against = _whole(table, grid, OWN, style), _against(table, OWN)

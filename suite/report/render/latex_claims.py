@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from suite.report.claims.outcome import RULES, equals
+from suite.report.claims.outcome import RULES
 from suite.report.render.latex_fit import Page, Piece, plain, small
 from suite.report.render.latex_table import line
 from suite.report.render.latex_text import escape, fold, width
@@ -74,15 +74,23 @@ def _paragraphs(pieces: Sequence[Piece], last: bool) -> str:
 
 def _claim(verdict: Verdict) -> Cells:
     """The cells of a claim: what was compared is named if there are several comparisons."""
-    shown = verdict.telling
-    found, seeds, evaluated = [], "", ""
-    if shown is not None and shown.size:
-        several = f"{shown.words}: " if len(verdict.parts) > 1 else ""
-        found = [plain(several + shown.size + (f" [{shown.interval}]" if shown.interval else ""))]
-        if shown.tested and verdict.p is not None:
-            found.append(small(f"{shown.test_words}, p {equals(verdict.p)}"))
-        found += [small(verdict.over_examples)] if verdict.over_examples else []
-        seeds, evaluated = shown.seeds, shown.evaluated
-    words = ", ".join(filter(None, (verdict.words, "" if verdict.seeds else seeds, evaluated)))
-    notes = "; ".join(filter(None, (verdict.declared, *verdict.notes)))
+    found, seeds = _found(verdict), ""
+    if verdict.telling is not None and verdict.telling.size:
+        seeds = ", ".join(filter(None, ("" if verdict.seeds else verdict.telling.seeds, verdict.telling.evaluated)))
+    words = ", ".join(filter(None, (verdict.words, seeds)))
+    notes = "; ".join(verdict.remarks)
     return [plain(verdict.claim.text)], found, [plain(words), *([small(notes)] if notes else [])]
+
+
+def _found(verdict: Verdict) -> list[Piece]:
+    """The estimate with its interval; then, in small letters, how it was tested."""
+    shown = verdict.telling
+    if shown is None or not shown.size:
+        return []
+    several = f"{shown.words}: " if len(verdict.parts) > 1 else ""
+    name = "" if shown.name == "difference" else f"{shown.name} "
+    tested = [f"margin {shown.margin}" if shown.margin else "",
+              shown.test_words if shown.tested else "", verdict.p_words]
+    more = [verdict.count_words if several else "", ", ".join(filter(None, tested)), verdict.over_examples]
+    return [plain(several + name + shown.size + (f" [{shown.interval}]" if shown.interval else "")),
+            *(small(text) for text in more if text)]

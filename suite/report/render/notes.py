@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from suite.report.against import comparison
@@ -14,16 +14,19 @@ from suite.report.tables.table import Head, Table
 if TYPE_CHECKING:
     from suite.grid.model import Grid
 
-SPREAD = {"sample": "± is the sample standard deviation (n − 1 in the denominator) over n seeds.",
+SPREAD = {"sample": "± is the sample standard deviation (n\u00a0−\u00a01 in the denominator) over n seeds.",
           "population": "± is the standard deviation over n seeds as of a population (n in the denominator).",
           "none": "Means over n seeds."}
+ONE_SEED = "Each number is of one seed."
 MARKS = {"latex": "Bold: best of a {}; underlined: second; among cells with all their seeds.",
          "html": "Bold: best of a {}; underlined: second; among cells with all their seeds.",
          "text": "Bold: best of a {}, among cells with all their seeds.",
          "plain": "*: best of a {}, among cells with all their seeds."}
 
+BESIDE = ("latex", "text")  # with a table against the paper of their own
 NEAR_BEST = ("≈: not distinguishable from the best of its {0}, after selection (t tests against the best, with the "
              "variance of the {0} if its cells are alike; Holm, 5 %).")
+OTHERS = "Differences are not among those tested; the best of the others has no mark."
 OPTIMISTIC = ("The best epoch is chosen on the validation split that is reported, so these numbers are optimistic: on "
               "new data they would be somewhat worse.")
 UNFINISHED = ("Runs that are not finished show their mean at the newest epoch that all of these seeds have reached; no "
@@ -42,15 +45,27 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
     machines = dict.fromkeys(run.config.bench.machine for head in heads for run in head.runs)
     if any(machines):
         return [*sentences, f"Measured on {'; '.join(filter(None, machines))}."]
-    sentences += [SPREAD[table.spread], *_columns(heads), _optimism(heads), *_rows(table, form)]
+    sentences += [_spread(table), *_columns(heads), _optimism(heads), *_rows(table, form)]
     if any(cell.rank for row in table.cells for cell in row):
         sentences.append(MARKS[form].format("row" if table.transpose else "column"))
     if table.marked:
         sentences.append(NEAR_BEST.format("row" if table.transpose else "column"))
+        sentences += [OTHERS] if any(line.base for line in table.lines) else []
     sentences += [evaluated_words(heads), f"Data: {'; '.join(_data(heads))}." if heads else ""]
     sentences.append(profile_note(grid.profile))
-    sentences += [comparison.summary(table) if comparison.compared(table) else "", changed]
+    if comparison.compared(table):
+        sentences += [comparison.summary(table), *([] if form in BESIDE else comparison.offset_words(table)),
+                      comparison.rule(table) if form == "html" else ""]
+    sentences.append(changed)
     return [sentence for sentence in sentences if sentence]
+
+
+def _spread(table: Table) -> str:
+    """What ± is, if a cell has one."""
+    cells = [cell for row, line in zip(table.cells, table.lines, strict=True) if not line.constant for cell in row]
+    if any(cell.std is not None for cell in cells):
+        return SPREAD[table.spread]
+    return ONE_SEED if {cell.n for cell in cells if cell.n} == {1} else SPREAD["none"]
 
 
 def _optimism(heads: Iterable[Head]) -> str:
@@ -65,7 +80,9 @@ def _rows(table: Table, form: str) -> list[str]:
     cells = [cell for row in table.cells for cell in row]
     bases = dict.fromkeys(line.base for line in table.lines if line.base)
     row = "Columns" if table.transpose else "Rows"  # as they are printed
-    told = [f"Signed: differences from {' or '.join(bases)}, over the same seeds."] if bases else []
+    *most, last = bases or [""]
+    names = f"{', '.join(most)} or {last}" if most else last
+    told = [f"Signed: differences from {names}, over the same seeds."] if bases else []
     if any(cell.chance for cell in cells):
         told.append("X: most seeds end within the 95 % binomial interval of chance.")
     told += [_average(head, table) for head in table.heads if head.averages]
@@ -92,16 +109,23 @@ def profile_note(profile: str) -> str:
     return "Profile: paper." if profile == "paper" else f"Not comparable with published numbers: profile {profile}."
 
 
-def _columns(heads: Iterable[Head]) -> list[str]:
+def _columns(heads: Sequence[Head]) -> list[str]:
     """What is shown in which unit at which epoch, columns of one kind together."""
     kinds: dict[str, list[str]] = {}
     for head in heads:
         unit = f" in {head.metric.unit}" if head.metric.unit else ""
         kinds.setdefault(f"{head.metric.words}{unit}, {head.epoch_words}", []).append(head.label)
-    if len(kinds) == 1:
+    if len(kinds) == 1 or _by_epoch(heads):
         words = next(iter(kinds))
+        words = words.rpartition(", ")[0] + ", after the epoch that heads the column" if len(kinds) > 1 else words
         return [words[0].upper() + words[1:] + "."]
     return [f"{', '.join(labels)}: {words}." for words, labels in kinds.items()]
+
+
+def _by_epoch(heads: Sequence[Head]) -> bool:
+    """Whether the columns show one metric, each after the epoch that it is called by."""
+    return len({(head.metric.words, head.metric.unit) for head in heads}) == 1 and \
+        all(head.label == f"epoch {head.epoch}" for head in heads)
 
 
 def _data(heads: Iterable[Head]) -> list[str]:

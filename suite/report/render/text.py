@@ -41,7 +41,9 @@ def _table(table: Table) -> str:
 
 
 def _wrapped(text: str, head: str = "") -> str:
-    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head), break_on_hyphens=False)
+    """Lines of the terminal; a no-break space holds its words together, and is shown as any other."""
+    return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head),
+                         break_on_hyphens=False).replace("\u00a0", " ")
 
 
 def clean(text: str) -> str:

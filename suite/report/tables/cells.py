@@ -82,7 +82,8 @@ def published_cell(row: str, head: Head, number: Number | None) -> Cell:
     unit = head.metric.factor / (100 if number.metric == "accuracy" else 1)
     value, std = (None if x is None else x * unit for x in (number.mean, number.std))
     reason = f"printed in table {number.table}" + (f", from {number.citation}" if number.citation else "")
-    return Cell(row, head.label, "published", number_text(number, head.metric, value, std), "", reason, value, std)
+    text = number_text(number, head.metric, value, std, signed=number.delta_of is not None)
+    return Cell(row, head.label, "published", text, "", reason, value, std)
 
 
 def nothing_yet(missing: Sequence[Missing]) -> str:

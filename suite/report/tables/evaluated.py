@@ -35,8 +35,8 @@ def noun(run: GridRun) -> str:
 
 
 def counted(examples: int, name: str) -> str:
-    """`224 clips`, `10 000 images`."""
-    return f"{examples:,} {name}".replace(",", " ")
+    """`224 clips`, `10,000 images`."""
+    return f"{examples:,} {name}"
 
 
 def split_of(metric: str) -> str:

@@ -319,7 +319,7 @@ def test_counts_and_summary():
     table = Table("3b", "", "m", ("a", "b", "c"), (head(made),), tuple((one,) for one in cells),
                   tuple(map(Line, "abc")), published="3b")
     assert comparison.counts(table) == {"match": 2, "off": 1}
-    assert comparison.summary(table) == "Against table 3b of the paper: 2 match, 1 off."
+    assert comparison.summary(table) == "Against table 3b of the paper: 2 cells match, 1 off."
 
 
 def test_incomparable_without_runs_looks_at_profile_and_changes_alone():

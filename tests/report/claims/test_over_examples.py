@@ -71,7 +71,7 @@ def test_the_interval_is_that_of_the_crossed_layout(by: str | None, tmp_path: Pa
     assert (part.crossed.error, part.crossed.df) == pytest.approx((math.sqrt(expected.value), expected.df))
     low, high = (f"{side:+.2f}".replace("-", "−") for side in part.crossed.interval())
     assert found.verdict == "supported" and found.such
-    assert f"; over seeds and images: {low} to {high}: holds for such images" in found.evidence
+    assert f"; over seeds and images 95 % CI {low} to {high} points: holds for such images" in found.evidence
     assert part.crossed.error > part.estimate.error
 
 
@@ -86,7 +86,7 @@ def test_a_difference_on_few_examples_is_one_of_these_alone(tmp_path: Path) -> N
 def test_an_undecided_claim_has_the_interval_and_no_word(tmp_path: Path) -> None:
     found = verdict(tmp_path, {LIN: right(500, 510, 520, of=1000), REAL: right(498, 515, 511, of=1000)})
     assert (found.verdict, found.such) == ("undecided", None)
-    assert "over seeds and images: " in found.evidence and "for such" not in found.evidence
+    assert "over seeds and images 95 % CI " in found.evidence and "for such" not in found.evidence
 
 
 @pytest.mark.parametrize(("difference", "word"), [(0, "no difference"), (2000, "contradicted")])
@@ -159,15 +159,15 @@ def test_every_format_has_it(written: Path) -> None:
     part, = one["comparisons"]
     assert one["verdict"] == "supported" and one["for_such_examples"] is True
     low, high = (f"{side:+.2f}".replace("-", "−") for side in part["over_examples"])
-    told = f"over seeds and images: {low} to {high}: holds for such images"
+    told = f"over seeds and images 95 % CI {low} to {high} points: holds for such images"
     assert part["over_examples_df"] > 2 and told in one["evidence"] and told in record["text"]
     assert told in (written / "demo.md").read_text()
     page = html.unescape((written / "index.html").read_text())
     assert told in page
     latex = (written / "demo.tex").read_text()
-    assert "over seeds and images: " in latex and "holds for such images" in latex
+    assert r"over seeds and images 95 \% CI " in latex and "holds for such images" in latex
     for name in ("demo.md", "index.html", "demo.tex"):
-        assert "1 000 images" in html.unescape((written / name).read_text()).replace("~", " "), name
+        assert "1,000 images" in html.unescape((written / name).read_text()).replace("~", " "), name
 
 
 def test_cells_have_it_too(written: Path) -> None:

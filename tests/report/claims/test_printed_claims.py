@@ -132,7 +132,7 @@ def test_sizes_are_counts_and_need_no_deviation(made):
     one = made["large-s4-and-s4d-of-one-size"]
     assert {v.verdict for v in one.by_seeds.values()} == {"supported"}
     assert [part.difference for part in one.by_seeds[2].parts] == [pytest.approx(1.0)] * 3
-    assert "difference +1 K, margin ±2, a count, the same for every seed" in one.evidence
+    assert "difference +1 K, margin ±2 K, a count, the same for every seed" in one.evidence
 
 
 def test_the_best_s4d_is_held_against_each_baseline(made):

@@ -43,7 +43,7 @@ def test_the_evidence_by_hand(tmp_path):
     assert part.df == pytest.approx(4)
     assert made.evidence == \
         "difference −10.00 points, 95 % CI −12.27 to −7.73 (unadjusted), t with the variance of the column over " \
-        "2 rows, unpaired, df 4, 3 seeds, 1 000 images, p = 0.00026; over seeds and images: not recorded"
+        "2 rows, unpaired, df 4, 3 seeds, 1,000 images, p = 0.00026; over seeds and images: not recorded"
 
 
 def test_a_family_without_looks_does_not_say_how_many_seeds_are_missing(tmp_path):
@@ -75,7 +75,7 @@ def test_untested_with_a_reason(tmp_path, left, right, reason):
 def test_one_seed_only_is_untested_and_shows_the_difference(tmp_path):
     made = verdict(tmp_path, [0.3], [0.4])
     assert made.verdict == "untested"
-    assert made.evidence == ("difference −10.00 points, 1 seed, 1 000 images; "
+    assert made.evidence == ("difference −10.00 points, 1 seed, 1,000 images; "
                              "1 and 1 seeds have a number, and a comparison needs two on either side")
 
 
@@ -88,7 +88,7 @@ def test_a_side_without_spread_is_still_tested(tmp_path):
 def test_missing_seeds_are_told(tmp_path):
     made = verdict(tmp_path, [0.30, 0.31, None], HIGH)
     assert (made.verdict, made.parts[0].n) == ("supported", (2, 3))
-    assert made.evidence.endswith("2 and 3 seeds, 1 000 images, p = 0.0011; over seeds and images: not recorded; "
+    assert made.evidence.endswith("2 and 3 seeds, 1,000 images, p = 0.0011; over seeds and images: not recorded; "
                                   "missing: 1 not run")
 
 

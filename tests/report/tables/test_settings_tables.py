@@ -32,7 +32,7 @@ def test_every_setting_is_the_published_one(number, cells):
     assert [(c.row, c.column, c.text, c.judged[0].text) for row in made.cells for c in row
             if c.judged[0].verdict != "match"] == []
     assert counts(made) == {"match": cells}
-    assert summary(made) == f"Against table {number} of the paper: {cells} match."
+    assert summary(made) == f"Against table {number} of the paper: {cells} cells match."
 
 
 def test_what_table_1_says_of_s4_dss_and_s4d():
