@@ -1,4 +1,4 @@
-"""Claims in LaTeX: claim, difference with its interval and test, verdict with its seeds, in tables that fit a page."""
+"""Claims in LaTeX: verdict with its seeds, claim, difference with its interval and test, in tables that fit a page."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from suite.report.claims.outcome import Verdict
     from suite.report.document import Document
 
-SHARES = (0.39, 0.35, 0.17)  # of the width of the page, for the three columns
-POINTS, SKIP = 9.0, 11.5  # \small
+SHARES = (0.18, 0.31, 0.42)  # of the width of the page, for the three columns
+POINTS, SKIP, APART = 9.0, 11.5, 5.0  # \small, and \addlinespace between claims
 Cells = tuple[list[Piece], list[Piece], list[Piece]]
 
 
@@ -40,7 +40,7 @@ def _caption_height(page: Page, first: bool) -> float:
 def _height(made: Cells, page: Page) -> float:
     lines = [sum(len(fold(piece.text, 0.95 * share * page.width, piece.points or POINTS)) for piece in pieces)
              for pieces, share in zip(made, SHARES, strict=True)]
-    return max(lines) * SKIP
+    return max(lines) * SKIP + APART
 
 
 def _environment(stem: str, rows: Sequence[Cells], place: int) -> str:
@@ -57,9 +57,9 @@ def _environment(stem: str, rows: Sequence[Cells], place: int) -> str:
         r"  \small",
         rf"  \begin{{tabular}}{{@{{}}{columns}@{{}}}}",
         r"    \toprule",
-        line(["Claim", r"Difference [95\,\% CI]", "Verdict, seeds"]),
+        line(["Verdict, seeds", "Claim", r"Difference [95\,\% CI]"]),
         r"    \midrule",
-        *(line([_paragraphs(cell, last=cell is row[-1]) for cell in row]) for row in rows),
+        "\n    \\addlinespace\n".join(line([_paragraphs(cell, last=cell is row[-1]) for cell in row]) for row in rows),
         r"    \bottomrule",
         r"  \end{tabular}",
         r"\end{table}",
@@ -74,12 +74,12 @@ def _paragraphs(pieces: Sequence[Piece], last: bool) -> str:
 
 def _claim(verdict: Verdict) -> Cells:
     """The cells of a claim: what was compared is named if there are several comparisons."""
-    found, seeds = _found(verdict), ""
+    seeds = ""
     if verdict.telling is not None and verdict.telling.size:
         seeds = ", ".join(filter(None, ("" if verdict.seeds else verdict.telling.seeds, verdict.telling.evaluated)))
     words = ", ".join(filter(None, (verdict.words, seeds)))
     notes = "; ".join(verdict.remarks)
-    return [plain(verdict.claim.text)], found, [plain(words), *([small(notes)] if notes else [])]
+    return [plain(words)], [plain(verdict.claim.text)], [*_found(verdict), *([small(notes)] if notes else [])]
 
 
 def _found(verdict: Verdict) -> list[Piece]:
