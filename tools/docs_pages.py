@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import html
 import json
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
@@ -183,14 +184,35 @@ def against() -> str:
 
 
 def error_rates() -> str:
-    """The kept output of `tools/simulate_verdicts.py` as a table."""
-    rows = []
-    decided = (ROOT / "docs/error-rates.txt").read_text(encoding="utf-8").partition("\n\n")[0]
-    for line in decided.splitlines()[1:]:
-        found = re.match(r"(.*?) {2,}([\d.]+) +([\d.]+) +([\d.]+) {2}(.*?)(?: {2}\(\d+ s\))?$", line)
-        assert found, line
-        rows.append((found[1], f"{100 * float(found[2]):.1f} %", f"{100 * float(found[3]):.1f} %", found[4]))
-    return table(("scenario", "all real effects found", "any false verdict", "runs on average"), rows)
+    """The kept output of `tools/simulate_verdicts.py`."""
+    return error_tables((ROOT / "docs/error-rates.txt").read_text(encoding="utf-8"))
+
+
+def error_tables(text: str) -> str:
+    """What `tools/simulate_verdicts.py` prints as two tables, and how many experiments they are of."""
+    decided, once, last = (part.splitlines() for part in text.strip().split("\n\n"))
+    rounds = re.match(r"rounds (\d+), seed (\d+)", last[0])
+    rows = [_columns(line, r"(.*?) {2,}(\S+) +([\d.]+) +([\d.]+) {2}(.*?);") for line in decided[1:]]
+    first = [(name, _percent(found), _percent(false), runs, target if target == "met" else f"missed: {target}")
+             for name, found, false, runs, target in rows]
+    second = [(name, _percent(false), _percent(power)) for name, false, power in
+              (_columns(line, r"(.*?) {2,}([\d.]+) +([\d.]+)$") for line in once[1:])]
+    assert rounds, last
+    error = 100 * math.sqrt(0.05 * 0.95 / int(rounds[1]))
+    return "\n\n".join([
+        table(("scenario", "all real effects found", "any false verdict", "runs on average", "target"), first),
+        table(("tested once, at three seeds", "any false verdict", "a difference of 3 points found"), second),
+        f"{int(rounds[1]):,} experiments for each row: a share of 5 % has a standard error of {error:.1f} points."])
+
+
+def _columns(line: str, pattern: str) -> tuple[str, ...]:
+    found = re.match(pattern, line)
+    assert found, line
+    return found.groups()
+
+
+def _percent(share: str) -> str:
+    return share if share == "–" else f"{100 * float(share):.1f} %"
 
 
 def look_levels() -> str:

@@ -3,8 +3,9 @@
 Each scenario is a family of claims with the spreads and effects of kept runs. An experiment draws every seed of every
 row, shows the first `start`, and then does as `--decide` does: one more seed of the rows of claims without a final
 word. Prints, for each scenario, how often all real effects are supported, how often any verdict is false, how many
-runs it took, and whether that meets its target. A second table has families that are tested once, at three seeds. All
-of both is made by one command, in one process and with one thread; the last line says how long it took.
+runs it took, and whether that meets its target. A second table has families that are tested once, at three seeds. One
+command prints both, as docs/error-rates.txt keeps them: `python tools/simulate_verdicts.py > docs/error-rates.txt`.
+Rates do not depend on `--jobs`: each scenario has a generator of its own. The last line says how long it took.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -239,40 +241,66 @@ ONCE = {  # claims tested once: any false verdict without effects, and the power
     "first-epoch-inits, paired t": (INITS, "cell"), "first-epoch-inits, seeds as blocks": (INITS, "column")}
 
 
+@dataclass(frozen=True)
+class Task:
+    """A scenario to be simulated."""
+
+    scenario: Scenario
+    rounds: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """The rates of a scenario, and how long they took."""
+
+    rates: Rates
+    seconds: float
+
+
+def simulate(task: Task) -> Made:
+    """The rates of a scenario, with one thread."""
+    started = time.monotonic()
+    with threadpool_limits(1):
+        made = rates(task.scenario, task.rounds, task.seed)
+    return Made(made, time.monotonic() - started)
+
+
 def main() -> None:
     """Print both tables, and how long they took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2_000, help="experiments for each scenario (default: 2000)")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--jobs", type=int, default=1, help="processes, of one thread each (default: 1)")
     args = parser.parse_args()
-    if args.rounds < 1:
-        parser.error("--rounds: give at least 1")
+    if min(args.rounds, args.jobs) < 1:
+        parser.error("--rounds, --jobs: give at least 1")
     began = time.monotonic()
-    with threadpool_limits(1):
-        print_decided(args.rounds, args.seed)
-        print_once(args.rounds, args.seed)
-    print(f"\nrounds {args.rounds}, seed {args.seed}, one thread: {time.monotonic() - began:.0f} s in all")
+    once = [one.null().once(variance, points) for one, variance in ONCE.values() for points in (0.0, 3.0)]
+    with ProcessPoolExecutor(args.jobs) as pool:
+        made = pool.map(simulate, [Task(one, args.rounds, args.seed) for one in (*ALL, *once)])
+        print_decided(made)
+        print_once(made)
+    print(f"\nrounds {args.rounds}, seed {args.seed}, processes {args.jobs}: {time.monotonic() - began:.0f} s in all")
 
 
-def print_decided(rounds: int, seed: int) -> None:
+def print_decided(made: Iterator[Made]) -> None:
     """The scenarios that are decided look by look, each with its target."""
     print(f"{'scenario':<62} {'all found':>9} {'any false':>9} {'runs':>6}  against the target; words, share of claims")
-    for scenario in ALL:
-        started = time.monotonic()
-        made = rates(scenario, rounds, seed)
-        words = ", ".join(f"{word} {share:.3f}" for word, share in made.words.items())
-        against = ", ".join(scenario.target.missed(made)) or "met"
-        print(f"{scenario.name:<62} {made.found:>9.3f} {made.false:>9.4f} {made.runs:>6.1f}  {against}; {words}"
-              f"  ({time.monotonic() - started:.0f} s)", flush=True)
+    for scenario, one in zip(ALL, made, strict=False):
+        words = ", ".join(f"{word} {share:.3f}" for word, share in one.rates.words.items())
+        against = ", ".join(scenario.target.missed(one.rates)) or "met"
+        found = f"{one.rates.found:.3f}" if any(map(scenario.effect, scenario.claims)) else "–"
+        print(f"{scenario.name:<62} {found:>9} {one.rates.false:>9.4f} {one.rates.runs:>6.1f}  {against}; "
+              f"{words}  ({one.seconds:.0f} s)", flush=True)
 
 
-def print_once(rounds: int, seed: int) -> None:
-    """The families that are tested once."""
+def print_once(made: Iterator[Made]) -> None:
+    """The families that are tested once: without effects, and with effects of three points."""
     print(f"\n{'tested once, at three seeds':<62} {'any false':>9} {'power':>9}")
-    for name, (scenario, variance) in ONCE.items():
-        false = rates(scenario.null().once(variance), rounds, seed).false
-        power = rates(scenario.null().once(variance, 3.0), rounds, seed).power
-        print(f"{name:<62} {false:>9.4f} {power:>9.3f}", flush=True)
+    for name in ONCE:
+        null, effects = next(made), next(made)
+        print(f"{name:<62} {null.rates.false:>9.4f} {effects.rates.power:>9.3f}", flush=True)
 
 
 if __name__ == "__main__":

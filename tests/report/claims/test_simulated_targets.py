@@ -6,6 +6,7 @@ A rate may miss its target by three standard errors. That this is not too much r
 import re
 from dataclasses import replace
 
+import docs_pages
 import pytest
 import simulate_verdicts as simulated
 
@@ -56,7 +57,20 @@ def test_one_command_prints_every_row_and_how_long_it_took(monkeypatch, capsys):
     lines = capsys.readouterr().out.splitlines()
     assert [line[:62].rstrip() for line in lines[1:1 + len(simulated.ALL)]] == [one.name for one in simulated.ALL]
     assert [line[:62].rstrip() for line in lines[-2 - len(simulated.ONCE):-2]] == [*simulated.ONCE]
-    assert re.fullmatch(r"rounds 2, seed 0, one thread: \d+ s in all", lines[-1])
+    assert re.fullmatch(r"rounds 2, seed 0, processes 1: \d+ s in all", lines[-1])
+
+
+def test_two_processes_print_the_same_and_the_documentation_reads_it(monkeypatch, capsys):
+    printed = []
+    for jobs in ("1", "2"):
+        monkeypatch.setattr("sys.argv", ["simulate_verdicts.py", "--rounds", "2", "--jobs", jobs])
+        simulated.main()
+        printed.append(capsys.readouterr().out)
+    one, two = (re.sub(r" +\(\d+ s\)", "", text).splitlines()[:-1] for text in printed)
+    assert one == two
+    tables = docs_pages.error_tables(printed[0])
+    assert all(f"| {name} |" in tables for name in [*(one.name for one in simulated.ALL), *simulated.ONCE])
+    assert f"| {NULL.name} | – |" in tables and "2 experiments for each row" in tables
 
 
 def test_every_look_at_the_whole_alpha_would_err_too_often(monkeypatch):
