@@ -15,6 +15,7 @@ from suite.report.places import PAGE
 from suite.report.published.papers import Published, load_published
 from suite.report.records import IndexRecord, ReportRecord, to_bytes
 from suite.report.render import collection, drawing, html
+from suite.report.render.beside import Beside
 from suite.report.render.files import record_of, tables
 from suite.report.render.latex_number import NumberStyle
 from suite.report.saved import Part
@@ -38,7 +39,8 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
     for place, part in enumerate(parts):
         record = part.saved
         if record is None:
-            files, faults = _write_grid(documents[place], figures, printed, style, out)
+            wanted = drawing.drawings(documents[place]) if figures else []
+            files, faults = _write_grid(documents[place], Beside(wanted, printed, style), out)
             documents[place] = made = _warned(documents[place], faults)
             # If a figure is missing, the next report tries again: this one is not what its inputs give.
             fingerprint = f"{part.digest}, without figures" if faults else part.digest
@@ -56,20 +58,18 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
     return records
 
 
-def _write_grid(made: document.Document, figures: bool, printed: Mapping[str, PrintedVerdict], style: NumberStyle,
-                out: Path) -> tuple[dict[str, bytes], list[str]]:
+def _write_grid(made: document.Document, beside: Beside, out: Path) -> tuple[dict[str, bytes], list[str]]:
     """Write the tables of a grid, and then its figures. Returns all files, and a warning for each figure that failed.
 
     Whatever happens to a figure, the tables are there.
     """
-    wanted = drawing.drawings(made) if figures else []
-    files = tables(made, wanted, printed, style)
+    files = tables(made, beside)
     _write(files, out)
-    drawn, faults = drawing.drawn(wanted)
+    drawn, faults = drawing.drawn(beside.figures)
     _write(drawn, out)
     if faults:  # tables must not refer to what is not there
-        files = tables(_warned(made, faults.values()), [one for one in wanted if one.path not in faults], printed,
-                       style)
+        kept = [one for one in beside.figures if one.path not in faults]
+        files = tables(_warned(made, faults.values()), replace(beside, figures=kept))
         _write(files, out)
     return files | drawn, list(faults.values())
 

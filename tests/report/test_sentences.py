@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from suite.cli.main import main
 from suite.grid.expand import load_grid
 from suite.report.report import write_report
 from suite.store.store import Store
@@ -66,3 +67,11 @@ def test_a_published_number_has_a_sign_only_as_a_difference(told: dict[str, dict
     """The paper prints S4D-Real as a difference from S4D-Inv; beside our absolute number it is one, too."""
     for end in ("md", "tex", "html"):
         assert "79.34" in told["full-length"][end] and "+79.34" not in told["full-length"][end]
+
+
+@pytest.mark.parametrize(("style", "spec"), [("siunitx", "{@{}lS[table-format=2.2]@{\\,}lS["), ("plain", "{@{}lcc@{}}")])
+def test_the_command_sets_numbers_as_it_is_asked(style: str, spec: str, tmp_path: Path) -> None:
+    asked = ["report", str(ROOT / "grids/full-length.yaml"), "--only", "seed=0", "--no-figures", "--latex", style,
+             "--store", str(ROOT / "results/full-length/store"), "--out", str(tmp_path)]
+    assert main(asked) == 0
+    assert spec in (tmp_path / "full-length.tex").read_text()

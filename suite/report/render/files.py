@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from suite.report.claims.on_the_paper import PrintedVerdict
 from suite.report.claims.outcome import Comparison, Verdict
 from suite.report.document import Document
 from suite.report.records import CellRecord, ClaimRecord, ComparisonRecord, PublishedRecord, ReportRecord, SoFarRecord
 from suite.report.render import latex, markdown, text
-from suite.report.render.drawing import Drawing
-from suite.report.render.latex_number import NumberStyle
+from suite.report.render.beside import Beside
 from suite.report.tables.evaluated import Interval
 from suite.report.tables.table import Cell, Head
 
+Format = Callable[[Document, Beside], str]
+FORMATS: Mapping[str, Format] = {".md": markdown.render, ".tex": latex.render}  # by the ending of the file
 
-def tables(document: Document, figures: Sequence[Drawing], printed: Mapping[str, PrintedVerdict],
-           style: NumberStyle) -> dict[str, bytes]:
-    """The files of tables on a grid, by their path below the report's folder. They refer to these figures.
 
-    `printed`: verdicts on the published numbers, by the ids of the claims. `style` is of the numbers in LaTeX.
-    """
-    texts = {".md": markdown.render(document, figures, printed), ".tex": latex.render(document, style)}
-    return {document.stem + ending: text.encode() for ending, text in texts.items()}
+def tables(document: Document, beside: Beside) -> dict[str, bytes]:
+    """The files of tables on a grid, by their path below the report's folder."""
+    return {document.stem + ending: make(document, beside).encode() for ending, make in FORMATS.items()}
 
 
 def record_of(document: Document, digest: str, files: Mapping[str, str]) -> ReportRecord:

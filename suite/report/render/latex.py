@@ -15,20 +15,21 @@ from suite.report.render.latex_text import escape
 if TYPE_CHECKING:
     from suite.grid.model import Grid
     from suite.report.document import Document
+    from suite.report.render.beside import Beside
     from suite.report.tables.table import Table
 
 PREAMBLE = ("% In the preamble of your document:", r"%   \usepackage[T1]{fontenc}",
             r"%   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only")
 
 
-def render(document: Document, style: NumberStyle = NumberStyle.PLAIN) -> str:
+def render(document: Document, beside: Beside) -> str:
     """Each table of a report, and its claims, as a `table` environment with caption and `\\label{tab:<name>}`.
 
     Figures and the verdicts on the published numbers have no place in it.
     """
-    head = [*PREAMBLE, *(f"%   {text}" for text in PACKAGES[style])]
+    head = [*PREAMBLE, *(f"%   {text}" for text in PACKAGES[beside.style])]
     texts = [text for table in document.tables
-             for text in [*_whole(table, document.grid, ARTICLE, style), *_against(table, ARTICLE)]]
+             for text in [*_whole(table, document.grid, ARTICLE, beside.style), *_against(table, ARTICLE)]]
     return "".join(f"{text}\n" for text in head) + "\n".join([*texts, *claims(document, ARTICLE)])
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from suite.grid.model import Grid
     from suite.report.claims.on_the_paper import PrintedVerdict
     from suite.report.document import Document
-    from suite.report.render.drawing import Drawing
+    from suite.report.render.beside import Beside
 
 SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 AWAY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
@@ -34,14 +34,14 @@ INTRODUCTION = (
     "“Means alone” ignores the error of the printed means.")
 
 
-def render(document: Document, drawn: Sequence[Drawing], printed: Mapping[str, PrintedVerdict]) -> str:
-    """The report with those figures, and the verdicts on the published numbers by the ids of the claims."""
+def render(document: Document, beside: Beside) -> str:
+    """The report with its figures, and the verdicts on the published numbers."""
     grid = document.grid
     parts = [f"# {escape(grid.title or grid.name)}"]
     parts += [section(table, grid) for table in document.tables]
     if document.verdicts:
-        parts.append(claims(document.verdicts, printed))
-    for one in drawn:
+        parts.append(claims(document.verdicts, beside.printed))
+    for one in beside.figures:
         parts += [f"## {escape(one.title)}", f"![{escape(one.title.lower())}]({one.path}.png)", one.words]
     if document.warnings:
         parts += ["## Warnings", "\n".join(f"- {escape(warning)}" for warning in document.warnings)]

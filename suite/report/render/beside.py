@@ -1,0 +1,19 @@
+"""What a format may show beside the document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from suite.report.claims.on_the_paper import PrintedVerdict
+from suite.report.render.drawing import Drawing
+from suite.report.render.latex_number import NumberStyle
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The figures that are there, verdicts on published numbers by the ids of the claims, and the style of numbers."""
+
+    figures: Sequence[Drawing]
+    printed: Mapping[str, PrintedVerdict]
+    style: NumberStyle = NumberStyle.PLAIN
