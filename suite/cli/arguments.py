@@ -110,7 +110,7 @@ def _verbs_that_look(verb: AddVerb) -> None:
                         "report in DIR, as results/quickstart, and what the store beside it gives")
     report.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     report.add_argument("--no-figures", dest="figures", action="store_false", help="tables and verdicts only")
-    report.add_argument("--latex", type=NumberStyle, choices=list(NumberStyle), default=NumberStyle.PLAIN,
+    report.add_argument("--latex", choices=[str(one) for one in NumberStyle], default="plain",
                         help="numbers of LaTeX tables: as text in centred columns, or aligned at the point in columns "
                         "S of the package siunitx (default: plain)")
     export = verb("export", "cli.export:export", "every epoch of every run with its settings, as CSV and Parquet")

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from suite.cli.requests import StoreRequest
-from suite.report.render.latex_number import NumberStyle
 from suite.report.trackers import Tracker
 
 
@@ -40,7 +39,7 @@ class ReportRequest(StoreRequest):
     out: Path = Path("reports")
     check: Path | None = None
     figures: bool = True
-    latex: NumberStyle = NumberStyle.PLAIN
+    latex: str = "plain"
 
 
 @dataclass(frozen=True)

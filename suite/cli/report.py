@@ -10,6 +10,7 @@ from suite.errors import UserError
 from suite.grid.model import Grid
 from suite.report import frozen
 from suite.report.added import with_added
+from suite.report.render.latex_number import NumberStyle
 from suite.report.report import write_report
 from suite.store.store import Store
 
@@ -24,7 +25,7 @@ def report(grids: Sequence[Grid], request: ReportRequest) -> int:
         raise UserError("no grid is named", "report", "name grid files, or --check DIR")
     store = Store(request.store)
     print(write_report(with_added(grids, store), store, request.out, figures=request.figures,
-                       style=request.latex).text)
+                       style=NumberStyle(request.latex)).text)
     return 0
 
 

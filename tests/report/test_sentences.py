@@ -69,7 +69,8 @@ def test_a_published_number_has_a_sign_only_as_a_difference(told: dict[str, dict
         assert "79.34" in told["full-length"][end] and "+79.34" not in told["full-length"][end]
 
 
-@pytest.mark.parametrize(("style", "spec"), [("siunitx", "{@{}lS[table-format=2.2]@{\\,}lS["), ("plain", "{@{}lcc@{}}")])
+@pytest.mark.parametrize(("style", "spec"), [("siunitx", r"{@{}lS[table-format=2.2]@{\,}lS["),
+                                             ("plain", "{@{}lcc@{}}")])
 def test_the_command_sets_numbers_as_it_is_asked(style: str, spec: str, tmp_path: Path) -> None:
     asked = ["report", str(ROOT / "grids/full-length.yaml"), "--only", "seed=0", "--no-figures", "--latex", style,
              "--store", str(ROOT / "results/full-length/store"), "--out", str(tmp_path)]
