@@ -159,17 +159,6 @@ def test_generated_parts_hold_every_command_option_and_field() -> None:
 
 
 @pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)], cwd=ROOT,
-                          capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / "gallery/quickstart/index.html").read_bytes() == \
-        (ROOT / "results/quickstart/report/index.html").read_bytes()
-    assert "<math" in (tmp_path / "verdicts.html").read_text() and "--decide" in \
-        (tmp_path / "reference/command-line.html").read_text()
-
-
-@pytest.mark.slow
 def test_commands_that_run_work_on_a_shortened_quickstart(tmp_path: Path) -> None:
     where, out = ["--store", str(tmp_path / "runs")], ["--out", str(tmp_path / "reports")]
     printed = ""
