@@ -1,7 +1,8 @@
-# make run: the quickstart grid, with seeds added until its claims are decided. make tables-mini: every table of the paper, small. make test: the tests.
-# make check: lint, types and the fast tests of what changed, in a minute. make slow: tests that start trainings.
-# make docs: the documentation. make release, make oldest: see there; they publish nothing, and are no part of CI.
-# They make the virtual environment and install what they need there, and only that.
+# make install: the environment that a run needs. make run: the quickstart grid, with seeds added until its claims are decided.
+# make tables-mini: every table of the paper, small. make test: the tests. make slow: those that start trainings.
+# make check: lint, types and the fast tests of what changed, in a minute. make docs: the documentation.
+# make release, make oldest: see there; they publish nothing, and are no part of CI.
+# Each command makes the virtual environment, and installs what it needs there, and only that.
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # What has been installed: the package itself, and beside it extras of pyproject.toml, each when a command first needs it.
@@ -11,6 +12,8 @@ LINT := $(VENV)/.ready-lint
 DOCS := $(VENV)/.ready-docs
 INSTALL = $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable
 OLDEST := tests/config tests/grid tests/store tests/ssm tests/models tests/plan tests/report/claims tests/report/statistics tests/test_api.py
+
+install: $(READY)
 
 run: $(READY)
 	$(VENV)/bin/python run_grid.py grids/quickstart.yaml --decide
@@ -90,5 +93,5 @@ $(VENV)/bin/pip:  # the last file of a new environment
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run tables-mini test slow check slurm gpu bench docs pictures release oldest lint exactness clean
+.PHONY: install run tables-mini test slow check slurm gpu bench docs pictures release oldest lint exactness clean
 .NOTPARALLEL:  # one pip at a time in an environment
