@@ -10,7 +10,7 @@ READY := $(VENV)/.ready
 TEST := $(VENV)/.ready-test
 LINT := $(VENV)/.ready-lint
 DOCS := $(VENV)/.ready-docs
-INSTALL = $(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable
+INSTALL = $(VENV)/bin/python -m pip install --quiet --use-pep517 --constraint constraints.txt --editable
 OLDEST := tests/config tests/grid tests/store tests/ssm tests/models tests/plan tests/report/claims tests/report/statistics tests/test_api.py
 
 install: $(READY)

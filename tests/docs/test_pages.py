@@ -24,6 +24,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SHORT = ["--set", "train.epochs=1", "--only", "method=S4D-Lin", "--only", "method=S4D-Real", "--only", "seed=0",
          "--only", "seed=1"]
+OWN = "../gated/gated.yaml"  # the reader's own grid
 LOOKS = {"plan", "status", "why", "logs", "report", "export"}  # commands that only look, tried on the kept quickstart
 
 
@@ -49,7 +50,7 @@ def test_its_commands_are_parsed(name: str) -> None:
         mixed = verbs[words[0]].parse_intermixed_args(words[1:]) if words[0] in ("why", "logs") else \
             parser.parse_args(words)
         for path in getattr(mixed, "grids", None) or ():
-            assert any(ROOT.glob(str(path))), words
+            assert str(path) == OWN or any(ROOT.glob(str(path))), words
     for words in re.findall(r"^(?: {4})?make ([a-z-]+)", text(ROOT / name), re.MULTILINE):
         assert re.search(rf"^{words}:", text(ROOT / "Makefile"), re.MULTILINE), words
 
@@ -174,3 +175,22 @@ def test_commands_that_run_work_on_a_shortened_quickstart(tmp_path: Path) -> Non
     for name in ("quickstart.md", "quickstart.tex", "index.html", "quickstart.cells.json"):
         assert (tmp_path / "reports" / name).stat().st_size > 500, name
     assert list((tmp_path / "reports/figures").glob("quickstart*.png"))
+
+
+@pytest.mark.slow
+def test_the_own_layer_of_the_readme_gets_its_rows(tmp_path: Path) -> None:
+    """Its two blocks are files with the names in their first comments, and its command runs them."""
+    readme = ROOT / "README.md"
+    for one in (block for language in ("python", "yaml") for block in blocks(readme, language)):
+        name = re.search(r"# \.\./(gated/\S+)", one)
+        assert name
+        (tmp_path / name[1]).parent.mkdir(exist_ok=True)
+        (tmp_path / name[1]).write_text(one)
+    words, = (words for words in commands(readme) if OWN in words)
+    short = ["--only", "task=SC", "--only", "seed=0", "--only", "method=Gated*", "--set", "train.epochs=1"]
+    done = subprocess.run([sys.executable, "run_grid.py", str(tmp_path / "gated/gated.yaml"), *words[1:], *short,
+                           "--store", str(tmp_path / "runs"), "--out", str(tmp_path / "reports")], cwd=ROOT,
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Gated 3 .*\(n=1", done.stdout, re.MULTILINE) and re.search(r"^Gated 9 .*\(n=1", done.stdout,
+                                                                                   re.MULTILINE), done.stdout
