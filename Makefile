@@ -43,7 +43,7 @@ bench: $(READY)
 
 # The documentation, into build/site. It fails on a warning: a link that leads nowhere, a page in no menu.
 docs: $(DOCS)
-	$(VENV)/bin/python -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 # The pictures of README and documentation, drawn from kept results.
 pictures: $(READY)

@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: generated parts of pages, formulas as MathML, the pages of kept results as they are, and a last look."""
+"""Hooks of mkdocs: generated parts of pages, formulas as MathML, the pages of kept results, a last look."""
 
 from __future__ import annotations
 

@@ -97,7 +97,7 @@ class SSM(Group):
         None, description="least -Re(A) at init; default 1e-4 (diagonal), 1e-3 (dplr)")
     relu_floor: Annotated[Real, Field(ge=0)] = Field(1e-4, description="added to relu's -Re(A), diagonal only (AMB-17)")
     init: InitName | UserFunction = Field(
-        "legs", description="law of A, or a user's function as module:function")
+        "legs", description="initialization of A, or a user's function as module:function")
     init_source: Annotated[str, Strict()] = Field(
         "", description=FILLED_IN)
     init_args: Annotated[Arguments, Legacy({})] = Field(
