@@ -118,7 +118,7 @@ def test_its_grid_expands(name: str, tmp_path: Path) -> None:
     (tmp_path / "my_models.py").write_text(next(one for one in blocks(ROOT / name, "python") if "GatedConv" in one))
     (tmp_path / "mine.yaml").write_text(next(one for one in blocks(ROOT / name, "yaml") if "extends" in one))
     grid = load_grid(tmp_path / "mine.yaml")
-    assert {"Mine", "Gated"} & {*grid.axes["method"]} and "S4D-Lin" in grid.axes["method"] and grid.runs
+    assert {"Mine", "Gated 9"} & {*grid.axes["method"]} and "S4D-Lin" in grid.axes["method"] and grid.runs
 
 
 @pytest.mark.parametrize("name", NAMES)
