@@ -1,11 +1,19 @@
-# make run: the quickstart grid, with seeds added until its claims are decided. make tables-mini: every table of the paper, small. make test: the tests.
-# make check: lint, types and the fast tests of what changed, in a minute. make slow: tests that start trainings.
-# make docs: the documentation. make release, make oldest: see there; they publish nothing, and are no part of CI.
-# They make the virtual environment that they need.
+# make install: the environment that a run needs. make run: the quickstart grid, with seeds added until its claims are decided.
+# make tables-mini: every table of the paper, small. make test: the tests. make slow: those that start trainings.
+# make check: lint, types and the fast tests of what changed, in a minute. make docs: the documentation.
+# make release, make oldest: see there; they publish nothing, and are no part of CI.
+# Each command makes the virtual environment, and installs what it needs there, and only that.
 VENV ?= .venv
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# What has been installed: the package itself, and beside it extras of pyproject.toml, each when a command first needs it.
 READY := $(VENV)/.ready
+TEST := $(VENV)/.ready-test
+LINT := $(VENV)/.ready-lint
+DOCS := $(VENV)/.ready-docs
+INSTALL = $(VENV)/bin/python -m pip install --quiet --use-pep517 --constraint constraints.txt --editable
 OLDEST := tests/config tests/grid tests/store tests/ssm tests/models tests/plan tests/report/claims tests/report/statistics tests/test_api.py
+
+install: $(READY)
 
 run: $(READY)
 	$(VENV)/bin/python run_grid.py grids/quickstart.yaml --decide
@@ -13,20 +21,20 @@ run: $(READY)
 tables-mini: $(READY)
 	$(VENV)/bin/python run_grid.py grids/table*.yaml --profile mini --jobs 2
 
-test: $(READY)
+test: $(TEST)
 	$(VENV)/bin/python -m pytest -q -n auto -m "not slow and not gpu and not slurm"
 	$(VENV)/bin/python -m pytest -q -m "slow and not gpu and not slurm"
 
-slow: $(READY)
+slow: $(TEST)
 	$(VENV)/bin/python -m pytest -q -m "slow and not gpu and not slurm"
 
-check: lint
+check: lint $(TEST)
 	$(VENV)/bin/python -m pytest -q -n auto -m "not slow and not gpu and not slurm" `$(VENV)/bin/python tools/changed_tests.py`
 
-slurm: $(READY)
+slurm: $(TEST)
 	tests/slurm_cluster run $(VENV)/bin/python -m pytest -q -m slurm
 
-gpu: $(READY)
+gpu: $(TEST)
 	$(VENV)/bin/python -m pytest -q -m gpu
 
 bench: $(READY)
@@ -34,8 +42,8 @@ bench: $(READY)
 	$(VENV)/bin/python run_grid.py grids/step.yaml --only task=sCIFAR
 
 # The documentation, into build/site. It fails on a warning: a link that leads nowhere, a page in no menu.
-docs: $(READY)
-	$(VENV)/bin/python -m mkdocs build --strict
+docs: $(DOCS)
+	NO_MKDOCS_2_WARNING=1 $(VENV)/bin/python -m mkdocs build --strict
 
 # The pictures of README and documentation, drawn from kept results.
 pictures: $(READY)
@@ -43,7 +51,7 @@ pictures: $(READY)
 
 # What a user gets: source archive and wheel, checked; then the wheel in a new environment with the pinned packages, and
 # the study of `init` run to the end. Publishes nothing.
-release: $(READY)
+release: $(TEST)
 	$(VENV)/bin/python -m pytest -q tests/cli/test_wheel.py tests/docs/test_project.py
 	rm -rf build/release && mkdir -p build/release
 	$(PYTHON) -m venv build/release/tools
@@ -63,20 +71,27 @@ oldest:
 	build/oldest/venv/bin/python -m pip install --quiet --constraint build/oldest/constraints.txt --editable . pytest hypothesis
 	build/oldest/venv/bin/python -m pytest -q -m "not slow and not gpu and not slurm" $(OLDEST)
 
-lint: $(READY)
+lint: $(LINT)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/mypy
 
 exactness: $(READY)
 	PYTHONPATH=tests/support $(VENV)/bin/python tools/exactness.py
 
-$(READY): pyproject.toml constraints.txt
+$(READY): pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(INSTALL) .
+	touch $@
+
+$(VENV)/.ready-%: pyproject.toml constraints.txt | $(VENV)/bin/pip
+	$(INSTALL) '.[$*]'
+	touch $@ $(READY)
+
+$(VENV)/bin/pip:  # the last file of a new environment
 	$(PYTHON) -c 'import sys; assert sys.version_info >= (3, 11), "Python 3.11 or later is needed: make PYTHON=…"'
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $(READY)
 
 clean:
 	rm -rf $(VENV)
 
-.PHONY: run tables-mini test slow check slurm gpu bench docs pictures release oldest lint exactness clean
+.PHONY: install run tables-mini test slow check slurm gpu bench docs pictures release oldest lint exactness clean
+.NOTPARALLEL:  # one pip at a time in an environment

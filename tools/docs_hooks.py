@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: generated parts of pages, formulas as MathML, and the pages of kept results as they are."""
+"""Hooks of mkdocs: generated parts of pages, formulas as MathML, the pages of kept results, a last look."""
 
 from __future__ import annotations
 
@@ -47,3 +47,16 @@ def on_page_content(content: str, *, page: Any, config: MkDocsConfig, files: Fil
         return f'<div class="formula">{convert(html.unescape(found[2]), display="block")}</div>'
 
     return FORMULA.sub(formula, content)
+
+
+def on_post_build(config: MkDocsConfig, **_: Any) -> None:
+    """Look at what was built. Raises PluginError, which ends the build, if a page lacks what the hooks make."""
+    from mkdocs.exceptions import PluginError
+
+    site = Path(config.site_dir)
+    for page in KEPT.glob("*/report/index.html"):
+        if (site / "gallery" / page.parts[-3] / page.name).read_bytes() != page.read_bytes():
+            raise PluginError(f"the page of {page.parts[-3]} in the gallery is not the kept one")
+    for page, part in (("verdicts.html", "<math"), ("reference/command-line.html", "--decide")):
+        if part not in (site / page).read_text(encoding="utf-8"):
+            raise PluginError(f"{page} has no {part}")

@@ -15,6 +15,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import docs_kernels
 from street import levels, read_street
 
 from suite.cli.arguments import make_parser
@@ -113,10 +114,10 @@ def grid_keys() -> str:
     """The keys of a grid file and of its parts, from the grammar."""
     parts = []
     for model in (grammar.GridFile, grammar.Exclude, grammar.Override, grammar.Ablate, grammar.Profile, grammar.Expect):
-        rows = [(code(name), html.escape(info.description or "", quote=False), code(_default(info)))
+        rows = [(code(name), code(_default(info)), html.escape(info.description or "", quote=False))
                 for name, info in model.model_fields.items()]
         about = (model.__doc__ or "").strip().splitlines()[0]
-        parts.append(f"## {model.__name__}\n\n{about}\n\n{table(('key', 'meaning', 'default'), rows)}")
+        parts.append(f"## {model.__name__}\n\n{about}\n\n{table(('key', 'default', 'meaning'), rows)}")
     return "\n\n".join(parts)
 
 
@@ -221,6 +222,11 @@ def look_levels() -> str:
     return table(["seeds", *map(str, plan.seeds)], [["level", *(f"{level:.4f}" for level in plan.levels(0.05))]])
 
 
+def kernel_speed() -> str:
+    """When and on what the kernels were measured."""
+    return docs_kernels.conditions()
+
+
 def changelog() -> str:
     """The changelog of the repository, without its title."""
     return (ROOT / "CHANGELOG.md").read_text(encoding="utf-8").partition("\n")[2]
@@ -235,4 +241,4 @@ def open_questions() -> str:
 PARTS: Mapping[str, Callable[[], str]] = {
     "command-line": command_line, "grid-fields": grid_fields, "grid-keys": grid_keys, "street": street,
     "kept-results": kept_results, "against": against, "error-rates": error_rates, "look-levels": look_levels,
-    "changelog": changelog, "open-questions": open_questions}
+    "kernel-speed": kernel_speed, "changelog": changelog, "open-questions": open_questions}

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import docs_kernels
+
 from suite.grid.expand import load_grid
 from suite.report.added import with_added
 from suite.report.document import Document, document_of
@@ -97,7 +99,8 @@ def both(figure: Any, name: str, title: str) -> dict[str, bytes]:
 def pictures() -> dict[str, bytes]:
     """All of them, by the name of their file: the same bytes each time."""
     return (both(quickstart(), "quickstart", "The quickstart: table, verdicts, learning curves")
-            | both(first_epoch(), "first-epoch", "Ours against published, first epoch of sequential CIFAR"))
+            | both(first_epoch(), "first-epoch", "Ours against published, first epoch of sequential CIFAR")
+            | both(docs_kernels.picture(), "kernels", "Time and error of the kernels against the length"))
 
 
 def main() -> None:

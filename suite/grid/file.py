@@ -152,8 +152,8 @@ def _with_parents(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
             parent = _extended(file, chain)
         except UserError as error:
             if not file.exists():
-                raise UserError(f"file not found: {name!r}", parents.at.key("extends"),
-                                error.problems[0].fix) from None
+                fix = f"extends: suite:{name}" if (GRIDS / name).is_file() else error.problems[0].fix
+                raise UserError(f"file not found: {name!r}", parents.at.key("extends"), fix) from None
             raise
         merged = merge(merged, parent)
     return merge(merged, Node({k: v for k, v in node.value.items() if k != "extends"}, node.at))

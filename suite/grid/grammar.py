@@ -32,7 +32,7 @@ class Override(Strict):
     """Settings that replace those of base and axes in the runs that match `when` (without it, in all runs)."""
 
     when: Free = Field({}, description="axis: label, or field: value, or a list of them")
-    set: Settings
+    set: Settings = Field(description="fields by dotted name, and their values")
 
 
 class SeedRange(Strict):
@@ -61,9 +61,9 @@ class Block(Strict):
     zip: Axes | list[Axes] = Field({}, description="varied together: the first values of each, the second values of "
                                    "each, …; or a list of such groups")
     ablate: Ablate | None = Field(None, description="one change at a time from a base, in place of the product")
-    overrides: list[Override] = []
-    exclude: list[Exclude] = []
-    seeds: list[Seed] | SeedRange = [0]
+    overrides: list[Override] = Field([], description="settings that depend on others; later ones win")
+    exclude: list[Exclude] = Field([], description="combinations that are left out, each with a reason")
+    seeds: list[Seed] | SeedRange = Field([0], description="a list, or {range: n} for 0 to n - 1")
     extends: str | list[str] = Field([], description="grid files, relative to this one, merged left to right")
 
 
@@ -77,9 +77,9 @@ class Expect(Strict):
 class Profile(Strict):
     """Changes the size of a grid's runs (data, epochs, layers, features, state size, optimiser), never the question."""
 
-    about: str = ""
-    overrides: list[Override] = []
-    seeds: list[Seed] | SeedRange | None = None
+    about: str = Field("", description="one line on the sizes")
+    overrides: list[Override] = Field([], description="the sizes, by what a run's other settings are")
+    seeds: list[Seed] | SeedRange | None = Field(None, description="in place of the grid's")
 
 
 class GridFile(Block):
@@ -87,7 +87,7 @@ class GridFile(Block):
 
     name: str = Field(pattern=NAME, description="names the reports; letters, digits, _ . -")
     title: str = Field("", description="one line for the report")
-    blocks: list[Block] = []
-    expect: Expect = Expect()
+    blocks: list[Block] = Field([], description="sub-grids: the grid is their union")
+    expect: Expect = Field(Expect(), description="what it should cost at most; checked after a run")
     profile: str = Field("paper", description="the profile if the command line names none")
-    profiles: dict[str, Profile] = {}
+    profiles: dict[str, Profile] = Field({}, description="profiles of its own, by name")

@@ -24,6 +24,7 @@ PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 SHORT = ["--set", "train.epochs=1", "--only", "method=S4D-Lin", "--only", "method=S4D-Real", "--only", "seed=0",
          "--only", "seed=1"]
+OWN = "../gated/gated.yaml"  # the reader's own grid
 LOOKS = {"plan", "status", "why", "logs", "report", "export"}  # commands that only look, tried on the kept quickstart
 
 
@@ -49,7 +50,7 @@ def test_its_commands_are_parsed(name: str) -> None:
         mixed = verbs[words[0]].parse_intermixed_args(words[1:]) if words[0] in ("why", "logs") else \
             parser.parse_args(words)
         for path in getattr(mixed, "grids", None) or ():
-            assert any(ROOT.glob(str(path))), words
+            assert str(path) == OWN or any(ROOT.glob(str(path))), words
     for words in re.findall(r"^(?: {4})?make ([a-z-]+)", text(ROOT / name), re.MULTILINE):
         assert re.search(rf"^{words}:", text(ROOT / "Makefile"), re.MULTILINE), words
 
@@ -117,7 +118,7 @@ def test_its_grid_expands(name: str, tmp_path: Path) -> None:
     (tmp_path / "my_models.py").write_text(next(one for one in blocks(ROOT / name, "python") if "GatedConv" in one))
     (tmp_path / "mine.yaml").write_text(next(one for one in blocks(ROOT / name, "yaml") if "extends" in one))
     grid = load_grid(tmp_path / "mine.yaml")
-    assert {"Mine", "Gated"} & {*grid.axes["method"]} and "S4D-Lin" in grid.axes["method"] and grid.runs
+    assert {"Mine", "Gated 9"} & {*grid.axes["method"]} and "S4D-Lin" in grid.axes["method"] and grid.runs
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -159,17 +160,6 @@ def test_generated_parts_hold_every_command_option_and_field() -> None:
 
 
 @pytest.mark.slow
-def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)], cwd=ROOT,
-                          capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert (tmp_path / "gallery/quickstart/index.html").read_bytes() == \
-        (ROOT / "results/quickstart/report/index.html").read_bytes()
-    assert "<math" in (tmp_path / "verdicts.html").read_text() and "--decide" in \
-        (tmp_path / "reference/command-line.html").read_text()
-
-
-@pytest.mark.slow
 def test_commands_that_run_work_on_a_shortened_quickstart(tmp_path: Path) -> None:
     where, out = ["--store", str(tmp_path / "runs")], ["--out", str(tmp_path / "reports")]
     printed = ""
@@ -185,3 +175,22 @@ def test_commands_that_run_work_on_a_shortened_quickstart(tmp_path: Path) -> Non
     for name in ("quickstart.md", "quickstart.tex", "index.html", "quickstart.cells.json"):
         assert (tmp_path / "reports" / name).stat().st_size > 500, name
     assert list((tmp_path / "reports/figures").glob("quickstart*.png"))
+
+
+@pytest.mark.slow
+def test_the_own_layer_of_the_readme_gets_its_rows(tmp_path: Path) -> None:
+    """Its two blocks are files with the names in their first comments, and its command runs them."""
+    readme = ROOT / "README.md"
+    for one in (block for language in ("python", "yaml") for block in blocks(readme, language)):
+        name = re.search(r"# \.\./(gated/\S+)", one)
+        assert name
+        (tmp_path / name[1]).parent.mkdir(exist_ok=True)
+        (tmp_path / name[1]).write_text(one)
+    words, = (words for words in commands(readme) if OWN in words)
+    short = ["--only", "task=SC", "--only", "seed=0", "--only", "method=Gated*", "--set", "train.epochs=1"]
+    done = subprocess.run([sys.executable, "run_grid.py", str(tmp_path / "gated/gated.yaml"), *words[1:], *short,
+                           "--store", str(tmp_path / "runs"), "--out", str(tmp_path / "reports")], cwd=ROOT,
+                          capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert re.search(r"^Gated 3 .*\(n=1", done.stdout, re.MULTILINE) and re.search(r"^Gated 9 .*\(n=1", done.stdout,
+                                                                                   re.MULTILINE), done.stdout

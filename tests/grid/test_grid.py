@@ -312,6 +312,7 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
      ["g.yaml:3: axes.ssm.init.inv", "lstm has no ssm settings: the same model as lstm lin"]),
     ("profile: hueg\n", ["there is no profile 'hueg'", "allowed:", "mini", "paper"]),
     ("extends: nowhere.yaml\n", ["g.yaml:3: extends: file not found: 'nowhere.yaml'"]),
+    ("extends: quickstart.yaml\n", ["file not found: 'quickstart.yaml'", "extends: suite:quickstart.yaml"]),
     ("extends: g.yaml\n", ["the grid extends itself: g.yaml → g.yaml"]),
 ])
 def test_bad_input_is_named(errors, text: str, parts: list[str]) -> None:
