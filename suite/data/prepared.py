@@ -65,8 +65,8 @@ class TaskData:
     def batch(self, split: str, indices: np.ndarray, rate: int = 1, epoch: int = 0) -> Batch:
         """The examples at `indices`; of values every `rate`-th sample, from the first on.
 
-        `epoch`: of training, from 0. Examples that are padded have noise of their own in it, and generated ones with the
-        option `fresh` are others.
+        `epoch`: of training, from 0. In each, examples that are padded have noise of their own, and generated ones with
+        the option `fresh` are others.
 
         Raises UserError where tokens are asked for at another rate.
         """

@@ -40,8 +40,8 @@ def combinations(block: Block, command: CommandLine) -> Iterator[Combination]:
     """All combinations, the last axis fastest. Later settings replace earlier ones: base, axes, overrides, profile,
     `--set`.
 
-    The profile leaves a field that is an axis alone: to vary a size is a question. It may cut a kernel after fewer steps,
-    as sequences are shorter, but whether a kernel is cut is the grid's to say. `--set` leaves combinations alone
+    The profile leaves a field that is an axis alone: to vary a size is a question. It may cut a kernel shorter, as its
+    sequences are, but whether a kernel is cut is the grid's to say. `--set` leaves combinations alone
     that `--only` rules out: a variant of one task's data is no mistake in the others. On the axis of an argument that
     its code does not take, a combination is made once.
     """

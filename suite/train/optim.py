@@ -34,7 +34,7 @@ def parameter_groups(model: nn.Module, config: Optim) -> list[dict[str, Any]]:
     """Groups for the optimiser: keys `params`, `name`, `lr`, `base_lr`, `weight_decay`. Empty groups are left out.
 
     A module with a mapping `parameter_groups` from its own parameters' names to `ssm` or `dt` puts them there; these
-    have their own learning rate and no decay. All other parameters are `default`; without `decay_all`, biases and the
+    have their own learning rate and no decay (`no_decay`: the default's rate, and no decay). All other parameters are `default`; without `decay_all`, biases and the
     affine parameters of norms are `no_decay`. Raises UserError for a parameter in no group or in two.
     """
     dt_lr = config.ssm_lr if config.dt_lr is None else config.dt_lr

@@ -243,7 +243,7 @@ def test_a_kernel_is_not_cut_beyond_its_end_and_the_plan_says_so(grid, errors) -
     told = errors(shorter + cut, profile="tiny")  # 64 pixels
     assert "a kernel is cut after more steps than a sequence has" in told and "a profile with shorter sequences" in told
     assert "in method Cut: ssm.kernel_length is 128" in told and "method Row" not in told
-    mended = "profiles: {tiny: {overrides: [{set: {data.pool: 4}}, {when: {method: Cut}, set: {ssm.kernel_length: 8}}]}}\n"
+    mended = shorter.replace("}}]", "}}, {when: {method: Cut}, set: {ssm.kernel_length: 8}}]")
     assert [r.config.ssm.kernel_length for r in grid(mended + cut, profile="tiny").runs] == [None, 8, 64]
     recall = "task: mqar1, data.length: 16, data.pairs: 3, data.vocabulary: 16"
     head = f"name: g\nseeds: [0]\nbase: {{{recall}, ssm.kernel_length: 16}}\n"

@@ -27,9 +27,9 @@ class Counted:
 
 
 def each_once(cells: Sequence[Counted]) -> list[Counted]:
-    """The cells, those of one column that are made of the same runs as one term: as two they would pass for independent.
+    """The cells, but those of one column that are made of the same runs as one term. Those that cancel are left out.
 
-    Those that cancel are left out.
+    As two terms they would pass for independent, and the error would be wrong.
     """
     found: dict[tuple[str, object], Counted] = {}
     for i, cell in enumerate(cells):

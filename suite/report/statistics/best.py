@@ -14,7 +14,6 @@ from suite.report.statistics.contrast import Summary, Term, combined, summarise
 from suite.report.statistics.multiple import holm
 from suite.report.statistics.variance import Variance, alike, pooled
 
-
 Row = TypeVar("Row", bound=Hashable)
 
 

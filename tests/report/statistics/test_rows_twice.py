@@ -22,7 +22,8 @@ from suite.report.tables.results import read_results
 from suite.report.tables.table import Table
 
 PUBLISHED = load_published()
-VALUES = {"S4D-Lin": [0.40, 0.43, 0.45, 0.44], "S4D-Real": [0.30, 0.35, 0.33, 0.32], "S4D-Inv": [0.43, 0.42, 0.46, 0.44]}
+VALUES = {"S4D-Lin": [0.40, 0.43, 0.45, 0.44], "S4D-Real": [0.30, 0.35, 0.33, 0.32],
+          "S4D-Inv": [0.43, 0.42, 0.46, 0.44]}
 ONCE = "[{rows: [S4D-Lin, S4D-Real, S4D-Inv]}]"
 TWICE = "[{rows: [S4D-Lin, S4D-Real, S4D-Inv]}, {label: again, rows: [S4D-Lin], where: {task: sCIFAR}}]"
 AGAIN = "again, S4D-Lin"
