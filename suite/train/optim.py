@@ -20,7 +20,7 @@ def adamw(model: nn.Module, config: Optim) -> torch.optim.AdamW:
     """AdamW (betas 0.9 and 0.999, eps 1e-8, decoupled decay) over the groups of `parameter_groups`.
 
     Each group keeps its learning rate at factor 1 under `base_lr`. The fused form does one pass over each parameter,
-    element by element, so its result depends on no reduction order or thread count.
+    element by element, so its result does not depend on a reduction order or the number of threads.
     """
     return over(parameter_groups(model, config))
 
@@ -34,8 +34,9 @@ def parameter_groups(model: nn.Module, config: Optim) -> list[dict[str, Any]]:
     """Groups for the optimiser: keys `params`, `name`, `lr`, `base_lr`, `weight_decay`. Empty groups are left out.
 
     A module with a mapping `parameter_groups` from its own parameters' names to `ssm` or `dt` puts them there; these
-    have their own learning rate and no decay (`no_decay`: the default's rate, and no decay). All other parameters are `default`; without `decay_all`, biases and the
-    affine parameters of norms are `no_decay`. Raises UserError for a parameter in no group or in two.
+    have their own learning rate and no decay. It may also name `no_decay`, with the default's learning rate. All other
+    parameters are `default`; without `decay_all`, biases and the affine parameters of norms are `no_decay`. Raises
+    UserError for a parameter in no group or in two.
     """
     dt_lr = config.ssm_lr if config.dt_lr is None else config.dt_lr
     rates = {"default": (config.lr, config.weight_decay), "no_decay": (config.lr, 0.0),
@@ -68,11 +69,11 @@ def _group(module: nn.Module, name: str, decay_all: bool) -> str:
 
 
 def factor(config: Optim, step: int, steps_per_epoch: int, epochs: int) -> float:
-    """What the schedule multiplies every learning rate with, at training step `step` = 0, 1, …
+    """The factor of the schedule on every learning rate, at training step `step` = 0, 1, …
 
-    * cosine: min(1, step/W) over W = `warmup_epochs` epochs, so that the very first step has rate 0, then half a
+    * cosine: min(1, step/W) over W = `warmup_epochs` epochs, so that the first step has rate 0, then half a
       cosine from 1 at step W to 0 at step T = `epochs` epochs.
-    * multistep: `gamma` for each of `milestones` that is not above the number of finished epochs. No warmup.
+    * multistep: `gamma` once for each of `milestones` that is at most the number of finished epochs. No warmup.
     * constant: 1. No warmup.
     """
     if config.schedule == "constant":

@@ -15,7 +15,7 @@ from suite.report.claims.judge import judge
 from suite.report.claims.language import load_claims
 from suite.report.claims.numbers import RunNumbers
 from suite.report.claims.outcome import Verdict
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.tables.layout_files import load_layout
 from suite.report.tables.marks import marked
 from suite.report.tables.results import read_results

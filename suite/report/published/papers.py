@@ -6,178 +6,22 @@ The tables of the S4D paper go by their numbers, `3a`; those of any other paper 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
-
-from pydantic import BeforeValidator, Field
+from typing import Any
 
 from suite.errors import Problem, UserError, nearest
 from suite.files.yaml import Node, load_yaml
-from suite.files.yaml_model import NAME, Part, validated
+from suite.files.yaml_model import validated
 from suite.report.places import SOURCES, published_files
-
-if TYPE_CHECKING:
-    from suite.report.metric import Metric
-
+from suite.report.published.faults import problems_of
+from suite.report.published.file import File, Printed, Seeds, Table
+from suite.report.published.number import OURS, Number
 
 FOLDER = SOURCES / "published"
-OURS = "s4d"  # id of the paper that this suite is after
-CHANCE = 50.0  # what a failed cell counts in an average over Long Range Arena
 LENDERS, BORROWERS = ("7", "8"), ("2-left", "2-right", "3a", "3b")  # small models of one protocol
-Flag = Literal["missing", "absent", "ocr", "suspicious", "unsigned"]
-Source = Literal["paper", "literature"]
-Setting = bool | int | float | str
-
-
-class Printed(Part):
-    """A cell as printed. Without a mean it has a flag that says why, or the status failed (an X)."""
-
-    mean: float | None = None
-    std: float | None = Field(None, ge=0)
-    status: Literal["failed"] | None = None
-    flag: Flag | None = None
-    text: str = ""
-    note: str = ""
-
-
-class Column(Part):
-    """What stands in a column: the task and its metric, at which epoch, and at which sampling rate if not its own.
-
-    `task` is empty for one that the suite does not have.
-    """
-
-    task: str = ""
-    metric: Literal["accuracy", "rmse", "parameters"]
-    digits: int = Field(ge=0)
-    epoch: Literal["best", "first"] = "best"
-    rate: int | None = None
-    note: str = ""
-
-    @property
-    def key(self) -> tuple[str, str, str, int | None]:
-        """Equal for columns of different tables that show the same quantity."""
-        return self.task, self.metric, self.epoch, self.rate
-
-
-def _printed(value: Any) -> Any:
-    return {"mean": value} if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-class Row(Part):
-    """A row: whose numbers they are, and from which row they differ where they are differences.
-
-    `reading` is `secondary` where the paper quotes them, at the place that `via` names, and their own paper was not
-    read. `parameters` is the size of the model as printed.
-    """
-
-    source: Source = "paper"
-    citation: str = ""
-    citation_flag: str = ""
-    reading: Literal["source", "secondary"] = "source"
-    via: str = ""
-    parameters: int | str | None = None
-    note: str = ""
-    delta_of: str | None = None
-    assumed: bool = False
-    cells: dict[str, Annotated[Printed, BeforeValidator(_printed)]]
-
-
-class Seeds(Part):
-    """How many seeds a number is the mean of."""
-
-    least: int
-    most: int
-    note: str = ""
-
-
-class Table(Part):
-    """A table of numbers. `split` and `selection` are None where the paper does not say.
-
-    `seeds` is of this table, where that is not the paper's. `spread` is what is printed after the ±.
-    """
-
-    caption: str
-    split: Literal["val", "test"] | None
-    selection: str | None
-    seeds: Seeds | None = None
-    spread: Literal["deviation", "standard error"] = "deviation"
-    note: str = ""
-    columns: dict[str, Column]
-    rows: dict[str, Row]
-
-
-class Configuration(Part):
-    """A table of settings."""
-
-    caption: str
-    columns: tuple[str, ...]
-    rows: dict[str, dict[str, Setting]]
-
-
-class Same(Part):
-    """Numbers of one configuration: the rows of equal labels in `copies`, or one row of each table in `rows`."""
-
-    because: str
-    copies: tuple[str, ...] = ()
-    rows: dict[str, str] = {}
-
-
-@dataclass(frozen=True)
-class Number:
-    """A published number with its place. `mean` is in the printed unit: percent, or the unit of the target.
-
-    `mean` is None where nothing was printed (`flag` says why) and for X (`failed`). `delta_of` names the row that a
-    difference is taken from. `std` may stand in a copy of the table (7 for 2) and is None where it is printed nowhere.
-    """
-
-    table: str
-    row: str
-    column: str
-    mean: float | None
-    std: float | None
-    digits: int
-    metric: str
-    split: str | None
-    failed: bool = False
-    flag: str = ""
-    note: str = ""
-    text: str = ""
-    delta_of: str | None = None
-    assumed: bool = False
-    source: str = "paper"
-    citation: str = ""
-
-
-class File(Part):
-    """The file of a paper as it stands."""
-
-    schema_version: Literal[1] = 1
-    id: str = Field(pattern=NAME, description="names the paper in layouts")
-    title: str
-    year: int
-    citation: str
-    read: str = ""
-    note: str = ""
-    seeds: Seeds | None = None
-    same: tuple[Same, ...] = ()
-    tables: dict[str, Table] = {}
-    configurations: dict[str, Configuration] = {}
-
-    @property
-    def named(self) -> File:
-        """The same, with its tables by the names that layouts use."""
-        def name(table: str) -> str:
-            return table if self.id == OURS else f"{self.id}/{table}"
-
-        same = [one.model_copy(update={"copies": tuple(map(name, one.copies)),
-                                       "rows": {name(table): row for table, row in one.rows.items()}})
-                for one in self.same]
-        return self.model_copy(update={"same": tuple(same),
-                                       "tables": {name(key): table for key, table in self.tables.items()},
-                                       "configurations": {name(key): one for key, one in self.configurations.items()}})
 
 
 @dataclass(frozen=True)
@@ -297,12 +141,6 @@ class Published:
         return None
 
 
-def paper_of(table: str) -> tuple[str, str]:
-    """The id of the paper that a table is of ('' for the S4D paper), and the table's own name."""
-    paper, _, name = table.rpartition("/")
-    return paper, name
-
-
 def load_published(*folders: Path) -> Published:
     """What the files of these folders say, of the suite's own without one. Raises UserError: file, line, key."""
     paths = tuple(published_files(folders or [FOLDER]))
@@ -320,7 +158,7 @@ def _load(paths: Sequence[Path], contents: Sequence[bytes]) -> Published:
     for path in paths:
         node = load_yaml(path)
         file = validated(node, File)
-        problems += _problems(file, node)
+        problems += problems_of(file, node)
         if file.id in papers:
             first = papers[file.id][1].find(("id",)).key("id")
             problems.append(Problem(f"the paper {file.id!r} has another file, {first}", node.find(("id",)).key("id"),
@@ -329,49 +167,3 @@ def _load(paths: Sequence[Path], contents: Sequence[bytes]) -> Published:
     if problems:
         raise UserError(problems)
     return Published(tuple(file for file, _ in papers.values()))
-
-
-def _problems(file: File, node: Node) -> Iterator[Problem]:
-    def place(*path: str | int) -> str:
-        return node.find(path).key(*path)
-
-    for name, table in file.tables.items():
-        for label, row in table.rows.items():
-            here = ("tables", name, "rows", label)
-            if row.delta_of is not None and row.delta_of not in table.rows:
-                yield Problem(f"table {name} has no row {row.delta_of!r}", place(*here, "delta_of"),
-                              nearest(row.delta_of, table.rows))
-            for column in sorted(set(row.cells) - set(table.columns)):
-                yield Problem(f"{column!r} is no column of table {name}", place(*here, "cells", column),
-                              nearest(column, table.columns))
-            if (row.reading == "secondary") != bool(row.via):
-                yield Problem("a number that another paper quotes has `reading: secondary` and `via`, the place",
-                              place(*here))
-            for column, cell in row.cells.items():
-                if cell.mean is None and cell.status is None and cell.flag not in ("missing", "absent"):
-                    yield Problem("a cell without a mean has `flag: missing`, `flag: absent` or `status: failed`",
-                                  place(*here, "cells", column))
-    for name, settings in file.configurations.items():
-        for label, values in settings.rows.items():
-            for column in sorted(set(settings.columns) ^ set(values)):
-                yield Problem(f"{column!r} is missing, or is no column of table {name}",
-                              place("configurations", name, "rows", label))
-    for i, group in enumerate(file.same):
-        places = [*((name, None) for name in group.copies), *group.rows.items()]
-        for table_name, row_label in places:
-            if table_name not in file.tables or row_label not in (None, *file.tables[table_name].rows):
-                yield Problem(f"there is no row {row_label!r} in a table {table_name!r}", place("same", i),
-                              nearest(table_name, file.tables))
-
-
-def number_text(number: Number, metric: Metric, value: float | None, std: float | None) -> str:
-    """A published number as it is shown: X, -, or value and deviation with the digits of the paper."""
-    if number.failed:
-        return "X"
-    if value is None:
-        return "–"
-    if number.text:
-        return number.text
-    digits = metric.with_digits(number.digits)
-    spread = f" ± {digits.format(std)}" if std is not None else ""
-    return digits.format(value, signed=number.delta_of is not None) + spread
