@@ -81,12 +81,25 @@ def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list
         whole = merge(whole, Node({"seeds": overlay.value["seeds"]}, grid.at))
     seeds = {} if command.seeds is None else {"seeds": Node({"range": Node(command.seeds, grid.at)}, grid.at)}
     problems = Problems()  # a problem that all blocks inherit is reported once
+    parts = [_with_nearest_seeds(part, whole) for part in grid.get("blocks") or [Node({}, grid.at)]]
+    named = whole.value.get("seeds")
+    if named is not None and named.at.file == grid.at.file and all("seeds" in part.value for part in parts):
+        problems.add(Problem("each block has its own seeds, so that these have no effect",
+                             named.at.key("seeds"), "leave them out, or change those of the blocks"))
     blocks = [read_block(Node(merge(whole, part).value | seeds, part.at), command.sets, overlay, problems)
-              for part in grid.get("blocks") or [Node({}, grid.at)]]
+              for part in parts]
     axes = _labels(blocks)
     problems.add(*(problem for block in blocks for when in block.whens for problem in when_problems(when, axes)))
     problems.raise_if_any()
     return blocks
+
+
+def _with_nearest_seeds(block: Node, grid: Node) -> Node:
+    """The block without seeds that it has from another file by `extends`, if the grid names seeds: those are nearer."""
+    inherited = "seeds" in block.value and block.value["seeds"].at.file != block.at.file
+    if not inherited or "seeds" not in grid.value:
+        return block
+    return Node({key: value for key, value in block.value.items() if key != "seeds"}, block.at)
 
 
 def _labels(blocks: Iterable[Block]) -> dict[str, list[str]]:

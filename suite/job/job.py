@@ -8,38 +8,32 @@ bits.
 from __future__ import annotations
 
 import logging
-import os
 import signal
 import statistics
 import time
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from collections.abc import Generator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from suite import machine
 from suite.config.rows import Row
-from suite.config.run_config import RunConfig
-from suite.errors import MachineFault, UserError
-from suite.files import atomic
+from suite.errors import UserError
 from suite.job import checkpoint
 from suite.job.checkpoint import Checkpoint
 from suite.job.ending import Ending, failure
 from suite.job.heartbeat import Heartbeat
 from suite.job.order import Order
+from suite.job.session import Session, prepare
 from suite.job.stop import Stop
 from suite.own import fault
-from suite.store import provenance
 from suite.store.attempt import Attempt, Overtaken, claim
-from suite.store.folder import check_folder, encode_rows, read_config, read_result, read_rows
+from suite.store.folder import check_folder, encode_rows
 from suite.store.migrate import SCHEMA
-from suite.store.records import AttemptRecord, Beat, DataRecord, Provenance, Result
+from suite.store.records import Beat, Provenance, Result
 from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
-from suite.train import device
-from suite.train.mode import Mode, Steps, steps_of
 from suite.train.trajectory import Training, Trajectory
 
 LOG = logging.getLogger(__name__)
@@ -107,104 +101,6 @@ def _state_after(store: Store, run_id: str, attempt: Attempt | None, ending: End
     if said and state.name not in (State.CLAIMED, State.LOST):
         return state
     return RunState(ending.state, state.epochs, ending.reason, ending.detail, state.attempts)
-
-
-@dataclass
-class Session:
-    """All that an attempt works with. `saved` is the step of the newest whole checkpoint, -1 if there is none."""
-
-    attempt: Attempt
-    order: Order
-    config: RunConfig
-    trajectory: Trajectory
-    record: Provenance
-    backend: Callable[[], str]
-    saved: int = -1
-
-
-def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
-    """Mend the folder, load the data, and restore the trajectory from the newest checkpoint.
-
-    Errors of any kind pass through.
-    """
-    folder = attempt.folder
-    _mend(attempt)
-    config = read_config(folder)
-    restored = checkpoint.newest(attempt)
-    old = Store(folder.parent).provenance(folder.name) or Provenance()
-    threads = _threads(config, (restored or old).environment.get("threads"), order)
-    steps = steps_of(config, order.compute.mode, order.device, order.compute.recompute, bool(order.stack))
-    place = device.settle(threads, order.device, steps.mode)
-    data = _load(config, training)
-    trajectory = training.make(config, data, place, steps.mode, order.compute.recompute)
-    saved = -1
-    if restored is not None:
-        trajectory.restore(restored.trainer)
-        saved = trajectory.step
-    elif read_rows(folder)[0]:  # of a run that was brought here without its checkpoints
-        kept = attempt.set_aside("metrics.jsonl", "earlier")
-        LOG.info("no checkpoint has what metrics.jsonl holds; it is now %s, and the run begins again", kept)
-    known = DataRecord(variant=data.variant, fingerprint=data.fingerprint)
-    record = _record(attempt, order, steps, old, restored, trajectory, threads, known, training.backend())
-    LOG.info("attempt %d at %s from step %d, %s, process %d, %d threads on %s", attempt.number, config.run_id,
-             trajectory.step, time.strftime("%Y-%m-%d %H:%M:%S"), os.getpid(), threads, place)
-    if steps.why:
-        LOG.info("%s", steps.why)
-    return Session(attempt, order, config, trajectory, record, training.backend, saved)
-
-
-def _load(config: RunConfig, training: Training) -> Any:
-    """The data. Raises MachineFault if they are not available, which is no fault of the run."""
-    try:
-        return training.load(config)
-    except fault.OwnError:
-        raise
-    except UserError as error:
-        raise MachineFault(error.problems) from error
-
-
-def _threads(config: RunConfig, before: object, order: Order) -> int:
-    """The threads of the trajectory's first attempt, on which its bits depend."""
-    if config.kind == "bench":
-        return config.bench.threads
-    return before if isinstance(before, int) else order.compute.threads
-
-
-def _mend(attempt: Attempt) -> None:
-    """Set damaged files aside. What they held is in the checkpoints."""
-    reads: dict[str, Callable[[Path], object]] = {
-        "result.json": read_result, "provenance.json": lambda folder: Provenance.read(folder / "provenance.json")}
-    for name, read in reads.items():
-        try:
-            read(attempt.folder)
-        except FileNotFoundError:
-            continue
-        except atomic.Corrupt as error:
-            LOG.warning("%s; it is now %s", error, attempt.set_aside(name))
-    problem = read_rows(attempt.folder)[1]
-    if problem:
-        LOG.warning("%s; it is now %s", problem, attempt.set_aside("metrics.jsonl"))
-
-
-def _record(attempt: Attempt, order: Order, steps: Steps, old: Provenance, restored: Checkpoint | None,
-            trajectory: Trajectory, threads: int, data: DataRecord, backend: str) -> Provenance:
-    """The record with this attempt. A trajectory that starts again keeps nothing of earlier environments."""
-    compiled = Mode.COMPILED.value if steps.mode is Mode.COMPILED else False  # CUDA graphs change no bit
-    now = provenance.environment(threads, device.model(order.device), backend, compiled)
-    now["data"] = f"{data.variant} {data.fingerprint[:16]}"
-    if fused := device.passes(order.device):
-        now["passes"] = fused
-    if order.stack:
-        now["stack"] = " ".join(order.stack)
-    first, mixed = (restored.environment, list(restored.mixed)) if restored else (now, [])
-    mixed += [change for change in provenance.differences(first, now) if change not in mixed]
-    mine = AttemptRecord(number=attempt.number, when=time.strftime("%Y-%m-%d %H:%M:%S %z"), host=os.uname().nodename,
-                         from_step=trajectory.step, **order.launch.content())
-    if steps.mode is Mode.GRAPHS or steps.why:
-        mine = mine.model_copy(update={"cuda_graphs": steps.mode is Mode.GRAPHS, "steps": steps.why})
-    attempts = [*old.attempts, mine]
-    return Provenance(environment=first, mixed=mixed, code=provenance.code(attempts), data=data,
-                      parameters=trajectory.parameters, attempts=attempts)
 
 
 class Job:

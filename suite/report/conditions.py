@@ -143,6 +143,11 @@ def conditions(record: Mapping[str, Any]) -> dict[str, str]:
         NAMES.get(key, key): "in a stack" if key == "stack" else str(value) for key, value in environment.items()}
 
 
+def is_stacked(record: Mapping[str, Any]) -> bool:
+    """Whether a run was computed in a stack with others."""
+    return "stack" in record.get("environment", {})
+
+
 def counted(runs: Iterable[GridRun], provenance: Mapping[str, Mapping[str, Any]]) -> list[tuple[str, list[Count]]]:
     """Each condition with its values and how many runs had them; with the seeds of these, if there are several values.
 

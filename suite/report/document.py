@@ -14,6 +14,7 @@ from suite.report.claims import declaring, judge, language
 from suite.report.claims.claim import Stated
 from suite.report.claims.numbers import RunNumbers
 from suite.report.claims.outcome import Verdict
+from suite.report.claims.stacking import with_stacking
 from suite.report.figures import curves as figures
 from suite.report.figures.curves import Curves, Panel
 from suite.report.places import SOURCES, file_stem, folders
@@ -69,8 +70,8 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
     stated = _claims(claims, grid, tables)
     verdicts = judge.judge(stated, RunNumbers(grid, tables, results, published))
     families = declaring.families(stated, tables)
-    verdicts = declaring.with_words(grid, store, families, verdicts)
     provenance = _provenance(grid, store, states)
+    verdicts = with_stacking(declaring.with_words(grid, store, families, verdicts), tables, provenance)
     curves = figures.curves(tables, results)
     return Document(grid, stem, tables, verdicts, figures.panels(tables, results, curves),
                     (*conditions.warnings(tables, provenance), *conditions.unreadable(grid, states)), provenance,

@@ -137,6 +137,20 @@ def test_a_file_that_extends_another_adds_to_it(tmp_path: Path) -> None:
     assert {(r.config.train.epochs, r.config.model.layers) for r in g.runs} == {(9, 1)}
 
 
+def test_seeds_of_a_grid_win_over_those_that_its_blocks_inherit(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text("name: base\n" + BASE + "seeds: {range: 3}\n")
+    (tmp_path / "two.yaml").write_text("name: two\nblocks:\n- {extends: base.yaml, axes: {ssm.init: [lin, inv]}}\n"
+                                       "- {extends: base.yaml, seeds: [9], axes: {ssm.init: [legs]}}\n")
+    assert load_grid(tmp_path / "two.yaml").seeds == (0, 1, 2, 9)
+    (tmp_path / "mine.yaml").write_text("name: mine\nextends: two.yaml\nseeds: [200, 201]\n")
+    mine = load_grid(tmp_path / "mine.yaml")
+    assert [(run.labels["ssm.init"], run.config.seed) for run in mine.runs] == \
+        [("lin", 200), ("lin", 201), ("inv", 200), ("inv", 201), ("legs", 9)]
+    (tmp_path / "in-vain.yaml").write_text("name: a\nblocks: [{extends: base.yaml, seeds: [1]}]\nseeds: [200]\n")
+    with pytest.raises(UserError, match="in-vain.yaml:3: seeds: each block has its own seeds, so that these have no"):
+        load_grid(tmp_path / "in-vain.yaml")
+
+
 def test_a_grid_is_the_union_of_others(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("name: a\ntitle: A\n" + BASE
                                      + "axes: {m: {Lin: {ssm.init: lin}, Inv: {ssm.init: inv}}}\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from report_store import fill, make_grid, sources
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid
 from suite.report import conditions
+from suite.report.claims.stacking import MIXED
 from suite.report.conditions import counted
 from suite.report.document import Document, document_of
 from suite.report.report import write_report
@@ -72,6 +74,25 @@ def test_every_run_with_code_of_its_own_is_no_matter_of_seeds(tmp_path: Path) ->
     grid = make_grid(tasks=["sCIFAR"])
     of = {(run.labels["method"], run.config.seed): {"code": run.run_id} for run in grid.runs}
     assert document(grid, tmp_path, of).warnings == ("sCIFAR: the runs of this column differ in code: 9 versions.",)
+
+
+def test_a_claim_that_mixes_runs_of_a_stack_with_others_says_so_in_every_format(tmp_path: Path) -> None:
+    grid = make_grid(tasks=["sCIFAR"])
+    text = LAYOUT + "  - {label: all, where: {task: sCIFAR}}\n"
+    made = sources(tmp_path, text)
+    (made / "claims.yaml").write_text("\n".join([
+        "claims:", *(f"  - {{id: {left}-{right}, text: One is worse, source: here, table: demo, kind: worse, "
+                     f"columns: sCIFAR, left: S4D-{left}, right: S4D-{right}}}"
+                     for left, right in (("Real", "Inv"), ("Real", "Lin")))]))
+    store = Store(tmp_path / "store")
+    for run in grid.runs:
+        stack = {} if run.labels["method"] == "S4D-Inv" else {"stack": "a b"}
+        fill(store, Grid(**{**vars(grid), "runs": (run,)}), record(**stack))
+    write_report([grid], store, tmp_path / "out", made, figures=False)
+    told = {one["id"]: one["evidence"] for one in json.loads((tmp_path / "out/demo.cells.json").read_text())["claims"]}
+    assert told["Real-Inv"].endswith(MIXED) and MIXED not in told["Real-Lin"]
+    for name in ("demo.md", "demo.tex", "index.html"):
+        assert (tmp_path / "out" / name).read_text().count(MIXED) >= 1, name
 
 
 def test_the_kept_first_epoch_says_so(tmp_path: Path) -> None:
