@@ -22,6 +22,7 @@ class S6(nn.Module):
     """(batch, length, features) to the same. Raises UserError if it is asked to be bidirectional."""
 
     causal = True
+    parameter_groups = {"A_log": "no_decay", "D": "no_decay"}  # as in state-spaces/mamba
 
     def __init__(self, features: int, bidirectional: bool = False, state: int = 16, expand: int = 2, width: int = 4,
                  dt_min: float = 0.001, dt_max: float = 0.1) -> None:

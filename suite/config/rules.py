@@ -10,6 +10,7 @@ from suite.config import ssm_rules
 from suite.config.fields import CLASSICAL, Bench
 from suite.config.run_config import RunConfig, fields
 from suite.data import cards
+from suite.data.extent import extent
 from suite.data.tasks import TASKS
 
 DPLR_INITS = ("legs", "legt", "fout", "legs+fout")
@@ -68,6 +69,14 @@ def _is_padded(c: RunConfig) -> bool:
     return _option(c, "pad_form") in ("rows", "pixels")
 
 
+def _is_cut_beyond_its_end(c: RunConfig) -> bool:
+    """Whether a kernel is cut after more steps than sequences have, where these are of one known length."""
+    longest = c.ssm.kernel_length
+    known = longest is not None and c.task != "none" and not c.data.name_source and (
+        cards.task(c.task).inputs == "values" or "length" in c.data.options)
+    return known and (longest or 0) > extent(c.data, c.task).length
+
+
 def _at_other_rates(c: RunConfig) -> bool:
     return any("@" in split for split in c.train.evaluate)
 
@@ -121,6 +130,8 @@ RULES = (
          broken=lambda c: c.ssm.init == "legs+fout" and c.ssm.copies % 2 == 1),
     Rule(("ssm.copies", "model.features"), "model.features must be a multiple of ssm.copies", mistake=True,
          broken=lambda c: c.model.features % c.ssm.copies != 0),
+    Rule(("ssm.kernel_length", "task"), "a kernel is cut after more steps than a sequence has: write a smaller "
+         "ssm.kernel_length; a profile with shorter sequences may set it", mistake=True, broken=_is_cut_beyond_its_end),
     Rule(("ssm.kernel", "train.evaluate"),
          "a free or rational kernel is made of numbers at the training's sampling rate, which no other rate can use",
          mistake=True, broken=lambda c: c.ssm.kernel in ssm_rules.STATELESS and _at_other_rates(c)),

@@ -61,7 +61,7 @@ def of_file(name: str) -> Signature | None:
 
 
 def _in_module(module: str, attribute: str, depth: int) -> Signature | None:
-    found = modules.find(module) if modules.is_local(module) else None
+    found = modules.find(module) if modules.is_own(module) else None
     tree = modules.read(found).tree if found is not None else None
     if found is None or tree is None or depth > 9:
         return None

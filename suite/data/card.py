@@ -14,7 +14,7 @@ from suite.files.yaml_model import NAME, Part
 FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"  # a user's, as module:function
 Name = Annotated[str, Field(pattern=NAME)]  # it is part of folder names in the cache
 # Options that at their legacy value are neither part of the shape of a run, nor of the name of prepared data.
-ADDED = frozenset({"permute", "permute_seed", "pad_form", "pad_steps", "pad_noise"})
+ADDED = frozenset({"permute", "permute_seed", "pad_form", "pad_steps", "pad_noise", "fresh"})
 
 
 class Option(Part):

@@ -6,7 +6,9 @@ to V are symbols, V + 1 to V + D the queries.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -20,12 +22,17 @@ VIEWS = {"selcopy": "selcopy"}
 def prepare(source: Source, view: str) -> Prepared:
     """Sequences of `length` tokens whose last one is the query q; the label is the q-th symbol, V classes.
 
-    Options: `symbols` (V), `marked` (D), `length`, `train_count`, `test_count`, `seed`.
+    Options: `symbols` (V), `marked` (D), `length`, `train_count`, `test_count`, `seed`; of `fresh`, see
+    `suite.data.draws`.
     """
     options = source.options
-    symbols, marked = options["symbols"], options["marked"]
-    draw = partial(_draw, length=options["length"], symbols=symbols, marked=marked)
-    return draws.sequences_of_tokens(options, draw, 1 + symbols + marked, symbols)
+    symbols = options["symbols"]
+    return draws.sequences_of_tokens(options, drawing(options), 1 + symbols + options["marked"], symbols)
+
+
+def drawing(options: Mapping[str, Any]) -> draws.Draw:
+    """How one example is drawn."""
+    return partial(_draw, length=options["length"], symbols=options["symbols"], marked=options["marked"])
 
 
 def _draw(rng: np.random.Generator, length: int, symbols: int, marked: int) -> tuple[np.ndarray, int]:

@@ -7,7 +7,9 @@ last `delay` samples alone the value is nearly known (RMSE below 0.02), from thr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -22,10 +24,14 @@ RMS = 0.5  # of the signal in expectation, and so the RMSE of predicting 0
 def prepare(source: Source, view: str) -> Prepared:
     """Signals (n, length, 1), and the value at step length - 1 - delay of each.
 
-    Options: `length`, `delay`, `train_count`, `test_count`, `seed`.
+    Options: `length`, `delay`, `train_count`, `test_count`, `seed`; of `fresh`, see `suite.data.draws`.
     """
-    draw = partial(_draw, length=source.options["length"], delay=source.options["delay"])
-    return draws.sequences_of_values(source.options, draw)
+    return draws.sequences_of_values(source.options, drawing(source.options))
+
+
+def drawing(options: Mapping[str, Any]) -> draws.Draw:
+    """How one example is drawn."""
+    return partial(_draw, length=options["length"], delay=options["delay"])
 
 
 def _draw(rng: np.random.Generator, length: int, delay: int) -> tuple[np.ndarray, float]:

@@ -1,8 +1,13 @@
-"""Random numbers of generated examples: each example has its own generator, so that the order does not matter."""
+"""Random numbers of generated examples: each example has its own generator, so that the order does not matter.
+
+With the option `fresh`, each epoch has other training examples; validation and test stay the same. The first epoch has
+the ones that are stored.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -19,6 +24,25 @@ def generator(seed: int, split: str, index: int, epoch: int = 0) -> np.random.Ge
     `epoch` is for numbers that are drawn again in each epoch of training.
     """
     return np.random.default_rng((seed, SPLITS.index(split), index, epoch))
+
+
+@dataclass(frozen=True)
+class Fresh:
+    """Training examples that are drawn when they are asked for: a function of the task's seed, number and epoch."""
+
+    draw: Draw
+    seed: int
+
+    @classmethod
+    def of(cls, family: object, options: Mapping[str, Any]) -> Fresh | None:
+        """What the family's module draws, where `fresh` is true; else None."""
+        drawing = getattr(family, "drawing", None)
+        return cls(drawing(options), options["seed"]) if drawing and options.get("fresh") else None
+
+    def examples(self, indices: np.ndarray, epoch: int) -> tuple[np.ndarray, np.ndarray]:
+        """Inputs (B, L) int64 or float64, and targets (B,)."""
+        made = [self.draw(generator(self.seed, "train", index, epoch)) for index in np.asarray(indices).tolist()]
+        return np.stack([x for x, _ in made]), np.array([y for _, y in made])
 
 
 def counts(options: Mapping[str, Any]) -> dict[str, int]:

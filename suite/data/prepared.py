@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from suite.data import cache, download, lacking
+from suite.data.draws import Fresh
 from suite.data.padding import Padding
 from suite.data.source import Source
 from suite.data.wanted import Choice, wanted
@@ -46,6 +47,7 @@ class TaskData:
     fingerprint: str  # sha256 of the arrays
     variant: str
     arrays: Mapping[str, np.ndarray] = field(repr=False)  # as in suite.data.prepared_types.Prepared
+    fresh: Fresh | None = None  # where each epoch of training has examples of its own
 
     def count(self, split: str) -> int:
         """The number of examples in train, val or test. Raises UserError for another split."""
@@ -63,11 +65,13 @@ class TaskData:
     def batch(self, split: str, indices: np.ndarray, rate: int = 1, epoch: int = 0) -> Batch:
         """The examples at `indices`; of values every `rate`-th sample, from the first on.
 
-        `epoch`: of training; padded examples have other noise in each epoch. Raises UserError if tokens are asked for
-        at another rate.
+        `epoch`: of training, from 0. Padded examples have other noise in each epoch, and generated ones with the option
+        `fresh` are others. Raises UserError if tokens are asked for at another rate.
         """
         import torch
 
+        if self.fresh is not None and split == "train" and epoch:
+            return self._fresh_batch(self.fresh, indices, rate, epoch)
         y = torch.from_numpy(np.asarray(self.arrays[f"{split}/y"][indices]))
         if "tokens" not in self.arrays:
             return Batch(torch.from_numpy(values(self.arrays, split, indices, rate, epoch)), y)
@@ -75,6 +79,14 @@ class TaskData:
             raise UserError(f"the tokens of {self.task} have no sampling rate to change", "train.evaluate")
         x, lengths = tokens(self.arrays, split, indices)
         return Batch(torch.from_numpy(x), y, torch.from_numpy(lengths))
+
+    def _fresh_batch(self, fresh: Fresh, indices: np.ndarray, rate: int, epoch: int) -> Batch:
+        import torch
+
+        x, y = (torch.from_numpy(part) for part in fresh.examples(indices, epoch))
+        if "tokens" in self.arrays:
+            return Batch(x, y, torch.full((len(x),), x.shape[1]))
+        return Batch(x[:, ::rate, None].float(), y.float())
 
 
 def bucketed(order: np.ndarray, lengths: np.ndarray, size: int, batches: int, rng: np.random.Generator) -> np.ndarray:
@@ -166,4 +178,4 @@ def load(config: Choice, task: str) -> TaskData:
     want = wanted(config, task)
     entry = cache.obtain(want.label, want.key, want.make)
     return TaskData(task=task, **asdict(entry.facts), fingerprint=entry.fingerprint, variant=config.variant,
-                    arrays=entry.arrays)
+                    arrays=entry.arrays, fresh=Fresh.of(want.module, want.source.options))

@@ -6,7 +6,9 @@ keys, V/2 to V - 1 values.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -21,13 +23,16 @@ def prepare(source: Source, view: str) -> Prepared:
     """Sequences k1 v1 … kD vD, filler, k of `length` tokens; the label is the value that follows k, V/2 classes.
 
     Keys and values are each drawn without repetition. Options: `vocabulary` (V), `pairs` (D), `length`, `filler`,
-    `train_count`, `test_count`, `seed`.
+    `train_count`, `test_count`, `seed`; of `fresh`, see `suite.data.draws`.
     """
     options = source.options
-    half = options["vocabulary"] // 2
-    draw = partial(_draw, length=options["length"], pairs=options["pairs"], half=half,
+    return draws.sequences_of_tokens(options, drawing(options), options["vocabulary"], options["vocabulary"] // 2)
+
+
+def drawing(options: Mapping[str, Any]) -> draws.Draw:
+    """How one example is drawn."""
+    return partial(_draw, length=options["length"], pairs=options["pairs"], half=options["vocabulary"] // 2,
                    values=options["filler"] == "values")
-    return draws.sequences_of_tokens(options, draw, options["vocabulary"], half)
 
 
 def _draw(rng: np.random.Generator, length: int, pairs: int, half: int, values: bool) -> tuple[np.ndarray, int]:

@@ -16,7 +16,7 @@ from suite.files.yaml import Node
 from suite.grid.grammar import GridFile, Profile
 
 SIZES = re.compile(r"data\..*|optim\..*|train\.(epochs|batch_size|evaluate)|model\.(layers|features)|"
-                   r"ssm\.(state_size|copies)")
+                   r"ssm\.(state_size|copies|kernel_length)")
 NO_PLAIN = "write a number, a text, true, false, null, or a list of these"
 
 
@@ -135,7 +135,8 @@ def _size_problems(profile: Node, prefix: str) -> Iterator[Problem]:
                 where = leaf.at.key(prefix, key) if prefix else leaf.at.key(key)
                 yield Problem(f"a profile cannot set {key!r}: it changes sizes, never what runs compare", where,
                               "allowed: data.*, optim.*, train.epochs, train.batch_size, train.evaluate (its rates "
-                              "depend on the data), model.layers, model.features, ssm.state_size, ssm.copies")
+                              "depend on the data), model.layers, model.features, ssm.state_size, ssm.copies, and "
+                              "ssm.kernel_length of a kernel that the grid cuts")
 
 
 def _line(problem: Problem) -> int:

@@ -13,11 +13,14 @@ from suite.grid.axes import Block, as_field
 from suite.grid.command_line import CommandLine
 from suite.grid.own_arguments import NOT_TAKEN, misplaced, not_taken
 
+KERNEL_LENGTH = "ssm.kernel_length"
+
 
 @dataclass(frozen=True)
 class Combination:
     """One combination of a block. `replaced` are settings of the grid that the profile or `--set` changed, `left_out`
-    arguments that its own code does not take, and `misplaced` those among them that are certainly mistakes."""
+    arguments that its own code does not take, and `misplaced` those among them that are certainly mistakes. `cut` is
+    the profile's `ssm.kernel_length` if it cuts a kernel that the grid does not cut, or the reverse."""
 
     labels: dict[str, str]
     settings: Mapping[str, Node]
@@ -25,6 +28,7 @@ class Combination:
     left_out: Mapping[str, Node]
     misplaced: tuple[str, ...] = ()
     is_repeated: bool = False  # it differs from an earlier one only in left-out arguments
+    cut: Node | None = None
 
     @property
     def name(self) -> str:
@@ -36,9 +40,10 @@ def combinations(block: Block, command: CommandLine) -> Iterator[Combination]:
     """All combinations, the last axis fastest. Later settings replace earlier ones: base, axes, overrides, profile,
     `--set`.
 
-    The profile does not change a field that is an axis: a grid that varies a size asks about it. `--set` does not
-    change combinations that `--only` rules out: a data variant of one task is no mistake in the others. Along the axis
-    of an argument that its code does not take, a combination is made once.
+    The profile does not change a field that is an axis: a grid that varies a size asks about it. It may make a cut
+    kernel shorter, as sequences are, but only the grid says whether a kernel is cut. `--set` does not change
+    combinations that `--only` rules out: a data variant of one task is no mistake in the others. Along the axis of an
+    argument that its code does not take, a combination is made once.
     """
     seen: set[tuple[str, ...]] = set()
     known = {name: [value.label for value in values] for name, values in block.axes.items()}
@@ -70,13 +75,22 @@ def _combined(block: Block, wants: Callable[..., bool], sets: Mapping[str, Node]
     for size in block.sizes:
         if size.when.matches(labels, partial(_value, settings)):
             settings.update({key: node for key, node in size.settings.items() if key not in labels})
+    cut = _cut(before, settings)
     if sets and wants(labels, settings):
         settings.update(sets)
     later = not_taken(settings)
     settings = {key: node for key, node in settings.items() if key not in later}
     replaced = {key: node for key, node in before.items() if key in settings and node is not settings[key]
                 and node.plain() != settings[key].plain()}
-    return Combination(labels, settings, replaced, left_out | later, wrong)
+    return Combination(labels, settings, replaced, left_out | later, wrong, cut=cut)
+
+
+def _cut(before: Mapping[str, Node], settings: Mapping[str, Node]) -> Node | None:
+    """What a profile says of a kernel's length where it changes whether the kernel is cut."""
+    said, was = settings.get(KERNEL_LENGTH), before.get(KERNEL_LENGTH)
+    if said is None or (said.plain() is None) == (was is None or was.plain() is None):
+        return None
+    return said
 
 
 def _value(settings: Mapping[str, Node], key: str) -> object:

@@ -21,7 +21,7 @@ from suite.files import resources, study
 from suite.files.validation import message
 from suite.files.yaml import Node
 from suite.grid.axes import Block, read_block, when_problems
-from suite.grid.combinations import Combination, combinations
+from suite.grid.combinations import KERNEL_LENGTH, Combination, combinations
 from suite.grid.command_line import CommandLine
 from suite.grid.file import GRIDS, files_of, merge, read_grid, read_profile
 from suite.grid.grammar import Expect
@@ -194,6 +194,8 @@ class Expansion:
             return
         if one.replaced:
             self._replaced.append(one.replaced)
+        if one.cut is not None:
+            self._refuse_cut(one, one.cut)
         config = self._configured(one)
         broken = violations(config) if config else []
         if config is None or self._is_mistaken(one, config, broken):
@@ -222,6 +224,13 @@ class Expansion:
 
     def _refuse_at(self, node: Node, key: str, problem: Problem) -> None:
         self.problems.add(Problem(problem.what, node.at.key(key), problem.fix))
+
+    def _refuse_cut(self, one: Combination, said: Node) -> None:
+        cuts = said.plain() is not None
+        what = f"the profile {self.profile} cuts the kernel of {one.name}, which the grid does not cut" if cuts else \
+            f"the profile {self.profile} leaves the kernel of {one.name} whole, which the grid cuts"
+        self.problems.add(Problem(what, said.at.key(KERNEL_LENGTH), "a profile may give a cut kernel another length: "
+                                  f"{{when: {{{KERNEL_LENGTH}: <that of the grid>}}, set: {{{KERNEL_LENGTH}: …}}}}"))
 
     def _remember_places(self, one: Combination, config: RunConfig) -> None:
         """Keep where the grid names own code, for errors that only its import shows."""

@@ -1,7 +1,9 @@
 """The files that a module of the user's is made of: its own, and those of all local modules that it imports.
 
-Local means outside the standard library, installed packages and the suite. Everything is read from files and their
-syntax trees. Nothing is imported, so that looking at somebody else's study runs none of its code.
+Local means outside the standard library, installed packages and the suite. The named module, with the rest of its
+package, is known by the content of its files wherever it lies, and so is a file among installed packages that belongs
+to none of them: own code has the same identity when it is installed. Everything is read from files and their syntax
+trees. Nothing is imported, so that looking at somebody else's study runs none of its code.
 """
 
 from __future__ import annotations
@@ -43,7 +45,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Closure:
-    """The local modules that a module is made of, by name, and the installed packages that they import, by version."""
+    """The modules that a module is made of, by name, and the installed packages that they import, by version."""
 
     modules: dict[str, Module]
     packages: dict[str, str]
@@ -55,7 +57,8 @@ class Closure:
 
 
 def closure(module: str) -> Closure:
-    """All that `module` imports, transitively. Empty if it is not found, or not local."""
+    """All that `module` imports, transitively. Empty if it is not found, or of Python itself, or of `EVERYWHERE`."""
+    asked = module.partition(".")[0]
     found: dict[str, Module] = {}
     packages: dict[str, str] = {}
     left = [module]
@@ -65,9 +68,10 @@ def closure(module: str) -> Closure:
                 continue
             top = one.name.partition(".")[0]
             place = _place(one)
-            if place == "installed" and top not in EVERYWHERE and (version := _version(top)):
+            version = _version(top) if place == "installed" and top not in EVERYWHERE and top != asked else ""
+            if version:
                 packages[top] = version
-            if place != "local":
+            if version or place == "standard" or top in EVERYWHERE and place == "installed":
                 break
             found[one.name] = one
             left += sorted(imports(one))
@@ -100,6 +104,13 @@ def is_local(name: str) -> bool:
     """Whether the module of that name is the user's own."""
     found = find(name)
     return found is not None and _place(found) == "local"
+
+
+def is_own(name: str) -> bool:
+    """Whether the module of that name is local, or may be the user's own that was installed."""
+    found = find(name)
+    return found is not None and (_place(found) == "local" or _place(found) == "installed"
+                                  and name.partition(".")[0] not in EVERYWHERE)
 
 
 def imports(module: Module) -> frozenset[str]:

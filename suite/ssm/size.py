@@ -13,17 +13,17 @@ from suite.errors import UserError
 from suite.ssm import init
 
 Complex = NDArray[np.complex128]
+KNOWN = {"structure": "diagonal", "kernel": "vandermonde", "discretization": "zoh"}
 
 
 def kernel_size(config: SSM, length: int, features: int = 64, seed: int = 0) -> float:
     """sqrt(E ||K||²) of the first `length` values, the mean over `features` of E ||K||² (paper section 4 for C).
 
     C is circular: E ||K||² = 2 E|C|² sum over n of |B_bar_n|² (1 - |A_bar_n|^2L)/(1 - |A_bar_n|²). For diagonal A with
-    ZOH. Raises UserError for other settings.
+    ZOH. Raises UserError for other settings, and names the field.
     """
     config = config.resolved()
-    if config.structure != "diagonal" or config.discretization != "zoh" or config.kernel != "vandermonde":
-        raise UserError("the size of another kernel than Vandermonde's with ZOH", "ssm.discretization", "write zoh")
+    _check(config)
     rng = np.random.default_rng(seed)
     found = init.initialize(config, rng)
     dt = np.exp(init.log_dt(config, features, rng, length))[:, None]
@@ -35,6 +35,20 @@ def kernel_size(config: SSM, length: int, features: int = 64, seed: int = 0) -> 
         steps = np.where(decay == 0, length, np.expm1(decay * length) / np.expm1(decay))
     each = (np.abs(B * _gain(config.gain, s, dt, config.dt_scope)) ** 2 * steps).sum(1)
     return float(np.sqrt(2 * config.c_variance * each.mean() * (1 if found.paired else 0.5)))
+
+
+def _check(config: SSM) -> None:
+    """Raises UserError at the first field that the closed form is not for."""
+    wrong = [(field, value) for field, value in KNOWN.items() if getattr(config, field) != value]
+    if not wrong:
+        return
+    field, value = wrong[0]
+    given = getattr(config, field)
+    if given == "mimo":
+        raise UserError("mimo has one state for all features, and no kernel of each that could have a size",
+                        "ssm.structure", "leave it out: this number is for diagonal layers")
+    raise UserError(f"the size of a kernel is not known in closed form with {field}: {given}", f"ssm.{field}",
+                    f"write {value}")
 
 
 def _gain(gain: str, s: Complex, dt: NDArray[np.float64], scope: str) -> Complex:

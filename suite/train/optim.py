@@ -34,8 +34,9 @@ def parameter_groups(model: nn.Module, config: Optim) -> list[dict[str, Any]]:
     """Groups for the optimiser: keys `params`, `name`, `lr`, `base_lr`, `weight_decay`. Empty groups are left out.
 
     A module with a mapping `parameter_groups` from its own parameters' names to `ssm` or `dt` puts them there; these
-    have their own learning rate and no decay. All other parameters are `default`; without `decay_all`, biases and the
-    affine parameters of norms are `no_decay`. Raises UserError for a parameter in no group or in two.
+    have their own learning rate and no decay. It may also name `no_decay`, with the default's learning rate. All other
+    parameters are `default`; without `decay_all`, biases and the affine parameters of norms are `no_decay`. Raises
+    UserError for a parameter in no group or in two.
     """
     dt_lr = config.ssm_lr if config.dt_lr is None else config.dt_lr
     rates = {"default": (config.lr, config.weight_decay), "no_decay": (config.lr, 0.0),

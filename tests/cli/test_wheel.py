@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from suite.grid.expand import load_grid
+
 ROOT = Path(__file__).parents[2]
 PARTS = ("suite", "datasets", "examples", "grids", "reports", "study", "pyproject.toml", "setup.py", "MANIFEST.in",
          "README.md", "LICENSE")
@@ -22,6 +24,12 @@ import sys
 from pathlib import Path
 from suite.launch import snapshot
 print(snapshot.freeze(Path("store"), []))
+"""
+IDS = """
+from pathlib import Path
+from suite.grid.expand import load_grid
+runs = load_grid(Path("suite:synthetic.yaml"), only=["method=S6"]).runs
+print(*(run.run_id for run in runs))
 """
 
 
@@ -94,6 +102,15 @@ def test_it_plans_a_grid_of_the_suite(installed: Installed) -> None:
     assert "run_grid.py" not in installed.call("data", "list", "--verbose").stdout
     assert "quickstart.yaml" in installed.call("plan", "suite:quickstrat.yaml").stderr
     assert "s4d-suite suite:quickstart.yaml" in installed.call("--help").stdout
+
+
+def test_runs_of_an_example_have_the_ids_that_they_have_in_a_clone(installed: Installed) -> None:
+    """They depend on what its code says, and not on its place, which is among installed packages."""
+    done = installed.call("-c", IDS, program="python")
+    assert done.returncode == 0, done.stderr
+    runs = load_grid(ROOT / "grids/synthetic.yaml", only=["method=S6"]).runs
+    assert all(run.config.model.name_source.startswith("files:mamba=") for run in runs)
+    assert done.stdout.split() == [run.run_id for run in runs] and len(runs) == 6
 
 
 def test_a_sample_that_has_no_licence_is_named_with_the_command_that_makes_it(installed: Installed) -> None:

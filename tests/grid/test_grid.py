@@ -232,6 +232,39 @@ def test_a_profile_may_not_make_two_cells_one_run(grid, errors) -> None:
     assert len(grid(bundles, sets=["optim.lr=0.5"], only=["method=Slow"]).runs) == 1
 
 
+CUT = "axes: {method: {Whole: {}, Cut: {ssm.kernel_length: 32}, Row: {ssm.kernel_length: 16}}}\n"
+
+
+def test_a_profile_may_cut_a_kernel_shorter_where_the_grid_cuts_it(grid, errors) -> None:
+    def tiny(sets: str) -> str:
+        return f"profiles: {{tiny: {{overrides: [{{{sets}}}]}}}}\n" + CUT
+
+    one = tiny("when: {ssm.kernel_length: 32}, set: {ssm.kernel_length: 8}")
+    made = {run.labels["method"]: run.config.ssm.kernel_length for run in grid(one, profile="tiny").runs}
+    assert made == {"Whole": None, "Cut": 8, "Row": 16}
+    told = errors(tiny("set: {ssm.kernel_length: 8}"), profile="tiny")
+    assert "ssm.kernel_length: the profile tiny cuts the kernel of method Whole, which the grid does not cut" in told
+    assert "when: {ssm.kernel_length: <that of the grid>}" in told
+    told = errors(tiny("when: {method: [Cut, Row]}, set: {ssm.kernel_length: 8}"), profile="tiny")
+    assert "makes method Cut and method Row the same run" in told
+    told = errors(tiny("when: {method: Cut}, set: {ssm.kernel_length: null}"), profile="tiny")
+    assert "the profile tiny leaves the kernel of method Cut whole, which the grid cuts" in told
+
+
+def test_a_kernel_is_not_cut_beyond_its_end_and_the_plan_says_so(grid, errors) -> None:
+    shorter = "profiles: {tiny: {overrides: [{set: {data.pool: 4}}]}}\n"
+    cut = CUT.replace("32", "128").replace("16", "64")
+    told = errors(shorter + cut, profile="tiny")  # 64 pixels
+    assert "a kernel is cut after more steps than a sequence has" in told and "a profile with shorter sequences" in told
+    assert "in method Cut: ssm.kernel_length is 128" in told and "method Row" not in told
+    mended = shorter.replace("}}]", "}}, {when: {method: Cut}, set: {ssm.kernel_length: 8}}]")
+    assert [r.config.ssm.kernel_length for r in grid(mended + cut, profile="tiny").runs] == [None, 8, 64]
+    recall = "task: mqar1, data.length: 16, data.pairs: 3, data.vocabulary: 16"
+    head = f"name: g\nseeds: [0]\nbase: {{{recall}, ssm.kernel_length: 16}}\n"
+    assert len(grid("", head).runs) == 1
+    assert "more steps than a sequence" in errors("", head=head.replace(": 16}", ": 17}"))
+
+
 def test_what_a_profile_replaced_is_told(grid) -> None:
     made = grid(TINY + "overrides: [{set: {optim.lr: 0.02}}]\n", profile="tiny")
     assert [text.rpartition(": ")[2] for text in made.resized] == ["optim.lr"] and {

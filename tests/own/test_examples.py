@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ from suite.grid.expand import load_grid
 from suite.models.backbone import Backbone
 from suite.models.mixer import Mixer
 from suite.ssm import S4D
+from suite.train.optim import parameter_groups
 from suite.train.trainer import Trainer
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -111,6 +114,73 @@ def test_without_its_package_the_other_one_says_what_to_install(monkeypatch: pyt
     config = RunConfig.build(RECALL | SMALL | {"model.name": "mamba_cuda:S6"})
     with pytest.raises(UserError, match="pip install mamba-ssm"):
         models.build(config, load(config.data, "mqar1"))
+
+
+def selective_scan_fn(u: torch.Tensor, delta: torch.Tensor, A: torch.Tensor, B: torch.Tensor, C: torch.Tensor,
+                      D: Any = None, z: Any = None, delta_bias: Any = None, delta_softplus: bool = False,
+                      return_last_state: bool = False, cu_seqlens: Any = None) -> torch.Tensor:
+    """What the function of this name in state-spaces/mamba (mamba_ssm/ops/selective_scan_interface.py) is called with
+    and returns, for real A and B, C that depend on time: u, delta (B, E, L); A (E, N); B, C (B, N, L); y as u."""
+    batch, inner, length = u.shape
+    assert delta.shape == u.shape and A.shape[0] == inner and B.shape == C.shape == (batch, A.shape[1], length)
+    assert all(part.stride(-1) == 1 for part in (u, delta, B, C))  # the kernel reads along time
+    assert u.dtype == delta.dtype == B.dtype == C.dtype == A.dtype == torch.float32
+    assert D is z is delta_bias is cu_seqlens is None and not delta_softplus and not return_last_state
+    h, y = torch.zeros(batch, *A.shape), []
+    for t in range(length):
+        h = torch.exp(delta[:, :, t, None] * A) * h + (delta * u)[:, :, t, None] * B[:, None, :, t]
+        y.append((h * C[:, None, :, t]).sum(-1))
+    return torch.stack(y, dim=-1)
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package `mamba_ssm` with that function alone."""
+    module = ModuleType("mamba_ssm.ops.selective_scan_interface")
+    module.selective_scan_fn = selective_scan_fn  # type: ignore[attr-defined]
+    for name in ("mamba_ssm", "mamba_ssm.ops"):
+        monkeypatch.setitem(sys.modules, name, ModuleType(name))
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_kernel_of_mamba_ssm_is_called_as_its_signature_says() -> None:
+    import mamba_cuda
+
+    torch.manual_seed(0)
+    layer = mamba_cuda.S6(4, dt_max=0.05)
+    parts = [torch.randn(2, 9, 8), torch.rand(2, 9, 8), -torch.exp(layer.A_log), torch.randn(2, 9, 16),
+             torch.randn(2, 9, 16)]
+    both = [[part.detach().clone().requires_grad_() for part in parts] for _ in range(2)]
+    found, plain = layer.scanned(*both[0]), layer.selective(*both[1])  # on a CPU that is the plain recurrence
+    assert found.shape == (2, 9, 8) and torch.allclose(found, plain, atol=1e-5)
+    found.square().sum().backward()
+    plain.square().sum().backward()
+    assert all(torch.allclose(a.grad, b.grad, atol=1e-3) for a, b in zip(*both, strict=True))
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_a_model_of_it_is_built_and_has_the_parameters_of_the_plain_one() -> None:
+    data = load(RunConfig.build(RECALL | SMALL).data, "mqar1")
+    names = ("mamba:S6", "mamba_cuda:S6")
+    one, other = (models.build(RunConfig.build(RECALL | SMALL | {"model.name": name}), data) for name in names)
+    assert {k: v.shape for k, v in one.state_dict().items()} == {k: v.shape for k, v in other.state_dict().items()}
+    batch = data.batch("train", np.arange(3))
+    assert other(batch.x, batch.lengths).shape == (3, 4)
+
+
+@pytest.mark.parametrize("file", ["docs/successors.md", "examples/README.md", "examples/mamba_cuda.py"])
+def test_pages_say_that_the_real_package_was_not_run(file: str) -> None:
+    assert "Not run here against the real package" in " ".join((ROOT / file).read_text().split())
+
+
+def test_A_and_D_have_no_decay() -> None:
+    config = RunConfig.build(RECALL | SMALL)
+    model = models.build(config, load(config.data, "mqar1"))
+    free = next(group for group in parameter_groups(model, config.optim) if group["name"] == "no_decay")
+    mixer = model.blocks[0].sequence.module
+    assert {id(one) for one in free["params"]} == {id(mixer.A_log), id(mixer.D)}
+    assert (free["weight_decay"], free["lr"]) == (0.0, config.optim.lr)
 
 
 def test_the_suites_grid_and_the_examples_own_find_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from suite.config import plugin
+from suite.config import plugin, signature
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.launch import snapshot
@@ -101,6 +101,26 @@ def test_installed_packages_count_by_version(study: Path, tmp_path: Path, monkey
         (site / f"toolbox-{version}.dist-info/METADATA").unlink()
         (site / f"toolbox-{version}.dist-info").rmdir()
     assert plugin.differences("files:a=1 b==1", "files:a=1 b==2 c=3") == ["b 1, now 2", "c is imported now"]
+
+
+@pytest.mark.parametrize("version", ["", "1.0"])
+def test_an_installed_method_is_known_by_what_it_says_and_not_by_its_place(
+        study: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    before = RunConfig.build(BASE).run_id
+    site = tmp_path / "lib/site-packages"
+    site.mkdir(parents=True)
+    for name in ("study_m.py", "study_h.py", "study_deep.py", "study_p"):
+        (study / name).rename(site / name)
+    if version:  # a distribution has the module; its helpers lie there as plain files
+        (site / f"study_m-{version}.dist-info").mkdir()
+        (site / f"study_m-{version}.dist-info/METADATA").write_text(f"Name: study_m\nVersion: {version}\n")
+    monkeypatch.syspath_prepend(str(site))
+    modules._version.cache_clear()
+    plugin._known().clear()
+    assert RunConfig.build(BASE).run_id == before
+    assert signature.of_file("study_m:Mine") is not None  # so that `plan` knows its arguments, too
+    edit(site / "study_h.py", "x + 1", "x + 2")
+    assert RunConfig.build(BASE).run_id != before
 
 
 def test_earlier_identities_are_known(study: Path) -> None:

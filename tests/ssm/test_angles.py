@@ -88,6 +88,17 @@ def test_the_size_is_that_of_the_layer_s_kernels(fields: dict[str, Any]) -> None
     assert kernel_size(made.config, 200, features=8) == pytest.approx(float(drawn.mean().sqrt()), rel=0.15)
 
 
+@pytest.mark.parametrize(("fields", "words"), [
+    ({"structure": "mimo", "init": "legs"}, "ssm.structure: mimo has one state for all features, and no kernel"),
+    ({"structure": "mimo", "init": "legs", "discretization": "zoh"}, "leave it out: this number is for diagonal"),
+    ({"structure": "dplr", "kernel": "cauchy"}, "ssm.structure: the size of a kernel is not known .* structure: dplr"),
+    ({"kernel": "free"}, "ssm.kernel: .* with kernel: free\\n    write vandermonde"),
+    ({"init": "lin"}, "ssm.discretization: .* with discretization: bilinear\\n    write zoh")])
+def test_a_size_that_is_not_known_is_refused_at_its_field(fields: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        kernel_size(SSM(**fields), 64)
+
+
 def test_the_ring_s_radii_and_angles() -> None:
     made = layer(64, copies=64, state_size=128, ring_min=0.5, ring_max=0.9, ring_phase=0.3, **RING)
     squared = torch.exp(2 * made.discrete().log_A_bar.real).detach()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from suite.report.statistics.contrast import Estimate, Term, combined, summarise
 from suite.report.statistics.variance import Variance, alike, pooled
-from suite.report.tables.table import Cell, Offset, Table
+from suite.report.tables.table import Cell, Offset, Table, each_once
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
@@ -43,7 +43,7 @@ class Spreads:
         models = {run.run_id: run.config.model.name for run in grid.runs} if grid else {}
         found: dict[tuple[str, str, bool], list[Variance]] = {}
         self._models = models
-        for cell in (cell for row in table.cells for cell in row) if table else ():
+        for cell in each_once(cell for row in table.cells for cell in row) if table else ():
             own = _own(cell)
             if own is not None and not cell.chance and own.value:
                 found.setdefault(self._key(cell, bool(cell.base)), []).append(own)
@@ -72,7 +72,7 @@ def offsets(table: Table, spreads: Spreads, n_paper: int) -> tuple[Offset, ...]:
 
 
 def _offset(column: Iterable[Cell], spreads: Spreads, n_paper: int) -> Offset | None:
-    cells = [cell for cell in column if cell.judged and cell.judged[0].interval is not None and cell.values
+    cells = [cell for cell in each_once(column) if cell.judged and cell.judged[0].interval is not None and cell.values
              and not cell.base and not cell.chance]
     seeds = sorted(set.intersection(*(set(cell.values or {}) for cell in cells))) if len(cells) > 1 else []
     if len(seeds) < 2:

@@ -26,6 +26,19 @@ class Counted:
     datum: Datum
 
 
+def each_once(cells: Sequence[Counted]) -> list[Counted]:
+    """The cells, but those of one column that are made of the same runs as one term. Those that cancel are left out.
+
+    As two terms they would pass for independent, and the error would be wrong.
+    """
+    found: dict[tuple[str, object], Counted] = {}
+    for i, cell in enumerate(cells):
+        key = cell.column, cell.datum.runs or i
+        before = found.get(key)
+        found[key] = replace(before, coefficient=before.coefficient + cell.coefficient) if before else cell
+    return [cell for cell in found.values() if abs(cell.coefficient) > 1e-12]
+
+
 def common_seeds(cells: Sequence[Counted]) -> list[int]:
     """The seeds that all of the cells have a number of."""
     return sorted(set.intersection(*(set(cell.datum.values) for cell in cells)))

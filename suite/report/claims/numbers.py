@@ -42,7 +42,7 @@ class Datum:
     words. `base`: what the mean is a difference from, if no more is known. A `constant` has no error; `failed` is a
     printed X. `examples`: how many the metric was evaluated on. `model`: whose seeds may share a variance with these;
     `deterministic`: all seeds are the same by construction; `chance`: the seeds that end no better than chance.
-    `by_example`: where the outcomes by example are.
+    `by_example`: where the outcomes by example are. `runs`: their ids, by which a row that a table has twice is known.
     """
 
     metric: Metric
@@ -59,6 +59,7 @@ class Datum:
     deterministic: bool = False
     chance: frozenset[int] = frozenset()
     by_example: ByExample | None = None
+    runs: frozenset[str] = frozenset()
 
     @property
     def n(self) -> int:
@@ -70,6 +71,16 @@ class Datum:
         values = {seed: self.values[seed] for seed in seeds if seed in self.values}
         return replace(self, values=values, summary=summarise(list(values.values())) if values else None,
                        why="", planned=len(seeds))
+
+
+def first_of(data: Mapping[str, Datum]) -> dict[str, str]:
+    """By row the first one that is made of the same runs: itself, unless a table has a row in two of its blocks."""
+    owner: dict[str, str] = {}  # by run
+    found: dict[str, str] = {}
+    for row, datum in data.items():
+        found[row] = next((owner[run] for run in datum.runs if run in owner), row)
+        owner |= dict.fromkeys(datum.runs, found[row])
+    return found
 
 
 class Numbers(Protocol):
@@ -182,7 +193,8 @@ class RunNumbers:
                       model=runs[0].config.model.name,
                       deterministic=runs[0].config.model.name in DETERMINISTIC or is_count(head.metric),
                       chance=at_chance(head, final) if final else frozenset(),
-                      by_example=self._by_example(runs, head, claim.epoch or head.epoch))
+                      by_example=self._by_example(runs, head, claim.epoch or head.epoch),
+                      runs=frozenset(run.run_id for run in runs))
 
     @cached_property
     def _outcomes(self) -> ExampleOutcomes:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from suite.report.claims.claim import Stated
-from suite.report.claims.numbers import Datum, Numbers
+from suite.report.claims.numbers import Datum, Numbers, first_of
 from suite.report.statistics.variance import Variance, alike, alike_in_blocks, in_blocks, pooled
 
 
@@ -26,10 +26,14 @@ class Pool:
 
 @dataclass(frozen=True)
 class Column:
-    """The cells of a column by row, of all seeds and over the `first` ones; `alike`: their variances may be pooled."""
+    """The cells of a column by row, of all seeds and over the `first` ones; `alike`: their variances may be pooled.
+
+    A row that the table has twice is there once in `first`; `names` has the row that it is there as.
+    """
 
     cells: Mapping[str, Datum]
     first: Mapping[str, Datum]
+    names: Mapping[str, str]
     alike: bool
 
 
@@ -114,10 +118,11 @@ class View:
         if key not in self.cache.columns:
             self.cache.columns[key] = self._settled(column, model)
         settled = self.cache.columns[key]
-        now = dict(settled.first)
+        now = settled.first
         if self.seeds is not None:
-            now |= {row: settled.cells[row].at(self.seeds) for row in settled.first.keys() & self._named}
-            now = {row: now[row] for row in settled.first}
+            named = {settled.names[row]: row for row in settled.names.keys() & self._named}
+            now = {row: settled.cells[named[row]].at(self.seeds) if row in named else datum
+                   for row, datum in settled.first.items()}
         if len(now) < 2:
             return Pool(None, len(now))
         variance = in_blocks({row: datum.values for row, datum in now.items()}) if self._in_blocks(now) else \
@@ -135,9 +140,11 @@ class View:
             first = {row: datum.at(self._first) for row, datum in cells.items()}
             first = {row: datum for row, datum in first.items() if datum.n == len(self._first)}
         first = {row: datum for row, datum in first.items() if datum.summary and datum.summary.std is not None}
+        names = first_of(first)
+        first = {row: datum for row, datum in first.items() if names[row] == row}
         alike_ = alike_in_blocks({row: datum.values for row, datum in first.items()}) if self._in_blocks(first) else \
             alike(_variances(first))
-        return Column(cells, first, alike_)
+        return Column(cells, first, names, alike_)
 
     def _in_blocks(self, data: Mapping[str, Datum]) -> bool:
         return self._by_seed and bool(data) and all(datum.values for datum in data.values())

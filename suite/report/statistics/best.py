@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 from suite.report.statistics.contrast import Summary, Term, combined, summarise
 from suite.report.statistics.multiple import holm
 from suite.report.statistics.variance import Variance, alike, pooled
+
+Row = TypeVar("Row", bound=Hashable)
 
 
 @dataclass(frozen=True)
@@ -22,8 +25,11 @@ class Candidate:
     kind: Hashable
 
 
-def against_best(rows: Mapping[str, Candidate], largest: bool) -> dict[str, float]:
-    """Holm's p of each row's difference from the best row, two-sided. Rows without a known variance are left out."""
+def against_best(rows: Mapping[Row, Candidate], largest: bool) -> dict[Row, float]:
+    """Holm's p of each row's difference from the best row, two-sided. Rows without a known variance are left out.
+
+    `rows`: by anything that names them.
+    """
     if not rows:
         return {}
     cells = {row: summarise(one.values) for row, one in rows.items()}
@@ -31,11 +37,11 @@ def against_best(rows: Mapping[str, Candidate], largest: bool) -> dict[str, floa
     shared = {kind: _pool([cells[row] for row, one in rows.items() if one.kind == kind])
               for kind in {one.kind for one in rows.values()}}
 
-    def term(sign: float, row: str) -> Term | None:
+    def term(sign: float, row: Row) -> Term | None:
         variance = _own_or(shared[rows[row].kind], cells[row])
         return None if variance is None else Term(sign, cells[row].mean, cells[row].n, variance)
 
-    found: dict[str, float] = {}
+    found: dict[Row, float] = {}
     for row in cells.keys() - {best}:
         terms = [one for one in (term(1.0, best), term(-1.0, row)) if one is not None]
         if len(terms) == 2:

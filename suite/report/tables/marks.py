@@ -24,10 +24,10 @@ def marked(table: Table, grid: Grid, published: Published) -> Table:
 
 
 def _column(head: Head, cells: Sequence[Cell], models: dict[str, str]) -> list[Cell]:
-    there = {cell.row: Candidate(list((cell.values or {}).values()), models[cell.run_ids[0]])
-             for cell in cells if cell.state == "complete" and cell.values and not cell.base}
-    found = against_best(there, head.metric.direction == "max") if head.metric.name != "parameters" else {}
-    return [replace(cell, p_from_best=found.get(cell.row)) for cell in cells]
+    there = [cell for cell in cells if cell.state == "complete" and cell.values and not cell.base]
+    rows = {cell.run_ids: Candidate(list((cell.values or {}).values()), models[cell.run_ids[0]]) for cell in there}
+    found = against_best(rows, head.metric.direction == "max") if head.metric.name != "parameters" else {}
+    return [replace(cell, p_from_best=found.get(cell.run_ids) if cell in there else None) for cell in cells]
 
 
 def _papers(table: Table, published: Published) -> tuple[Paper, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
@@ -71,6 +72,14 @@ class Cell:
     def chance(self) -> bool:
         """Whether the cell is an X: no better than chance."""
         return self.state == "chance"
+
+
+def each_once(cells: Iterable[Cell]) -> list[Cell]:
+    """The cells, those that show the same numbers of the same runs once: a table may have a row in two blocks."""
+    first: dict[object, Cell] = {}
+    for i, cell in enumerate(cells):
+        first.setdefault((cell.column, cell.run_ids, cell.base) if cell.run_ids else i, cell)
+    return list(first.values())
 
 
 @dataclass(frozen=True)

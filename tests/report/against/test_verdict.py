@@ -76,7 +76,8 @@ def test_the_variance_is_pooled_over_the_column_and_the_column_has_a_line():
     made = grid()
     places = {"r": [84.0, 84.2, 84.4], "s": [83.0, 83.1, 83.2], "t": [88.0, 88.3, 88.6]}
     number = PUBLISHED.number("3b", "trainable, S4D-LegS", "sCIFAR best")
-    cells = {row: cell(values, made, row=row) for row, values in places.items()}
+    cells = {row: cell(values, made, row=row, run_ids=tuple(run.run_id for run in made.runs[3 * i:3 * i + 3]))
+             for i, (row, values) in enumerate(places.items())}
     table = Table("3b", "", "method", tuple(cells), (head(made),), tuple((one,) for one in cells.values()),
                   tuple(map(Line, cells)), published="3b")
     spreads = Spreads(table, made)

@@ -9,7 +9,7 @@ from dataclasses import replace
 from suite.errors import UserError
 from suite.report.claims.claim import Claim, Other, Side, Stated
 from suite.report.claims.crossing import noun_of, with_examples
-from suite.report.claims.estimating import Counted, at_common_seeds, certain, estimate
+from suite.report.claims.estimating import Counted, at_common_seeds, certain, each_once, estimate
 from suite.report.claims.numbers import Datum, Numbers, total
 from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
@@ -35,10 +35,11 @@ def _compare(view: View, pairs: Sequence[tuple[Side, Other]], places: tuple[str,
     stated, claim = view.stated, view.stated.claim
     words = _words(claim, pairs, places)
     terms = _terms(claim, pairs, places)
-    if not terms:
+    cells = each_once(
+        [_cell(view, c, *((place, side) if claim.rows else (side, place))) for (side, place), c in terms.items()])
+    if not cells:
         raise UserError(f"{pairs[0][0]} against {pairs[0][1]}: every row cancels out", stated.where,
                         "compare rows that differ")
-    cells = [_cell(view, c, *((place, side) if claim.rows else (side, place))) for (side, place), c in terms.items()]
     cells = at_common_seeds(cells) if claim.by == "seed" else cells
     shown = _metric(cells, stated, words)
     level = pairs[0][1]
