@@ -29,7 +29,7 @@ from suite.launch.script import script
 from suite.launch.slurm_cli import SUBMIT_S, Accepted, SlurmError
 from suite.launch.sorting import sort_out
 from suite.launch.turnstile import Turnstile, turnstile
-from suite.launch.wait import watch
+from suite.launch.wait import Watching
 from suite.plan.decision import Decision, wanted
 from suite.store.records import Origin
 from suite.store.state import RunState
@@ -55,7 +55,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     submission = Submission(Store(options.store), options, listener, cluster or Cluster(), training, canaries, grids)
     unique = {run.run_id: run for run in runs}
     left = list(unique.values())
-    ended: dict[str, RunState] = {}
+    watching = Watching(Submitted(submission.store, submission.queue), options, listener, {})
     with Stop(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as stop:
         while left and not stop.asked:
             before, left = left, submission.submit(left, stop)
@@ -65,13 +65,14 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
             if not wait:
                 break
             over = {run.run_id for run in left}
-            ended |= watch([run for run in before if run.run_id not in over], submission.queue, options, listener, stop)
-            if len(left) == len(before):
+            watching.begin([run for run in before if run.run_id not in over])
+            left = [*left, *watching.wait(stop)]
+            if len(over) == len(before):
                 stop.sleep(EVERY_S)
     if stop.asked:
         raise KeyboardInterrupt
     idle = bool(left) and not wait and not submission.handed_over and submission.limit == 0
-    states = submission.store.states(unique) | ended
+    states = submission.store.states(unique) | watching.never
     return Launched(states, idle, _left_over(unique, states, options) if wait else frozenset())
 
 

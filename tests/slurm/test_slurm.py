@@ -15,7 +15,7 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 from suite.errors import UserError
 from suite.files import study
 from suite.grid.model import GridRun
-from suite.launch import batch, canary, node, slurm, slurm_cli, snapshot, sorting
+from suite.launch import batch, canary, endings, node, slurm, slurm_cli, snapshot
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.store import attempt, provenance
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sorting, "STILL_S", 0.1)
+    monkeypatch.setattr(endings, "STILL_S", 0.1)
     monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None, command=["a test"]))
 
 
