@@ -46,10 +46,15 @@ def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None], orp
     submitted = queue.Submitted(store)
     queued, alone = _jobs(mine, submitted, tell)
     states = store.states(mine)
-    if not queued and not any(state.name == State.CLAIMED for state in states.values()):
+    unknown = bool(submitted.queue.fault) and any(run_id in submitted.newest for run_id in mine)
+    if not queued and not unknown and not any(state.name == State.CLAIMED for state in states.values()):
         return Cancelled({}, {})
     _release(queued, alone, submitted, tell)
-    queue.cancel([job for job in alone if job.state != "RUNNING"], store.root)  # first, so that none starts meanwhile
+    # First, so that none starts meanwhile. One that runs is asked by the files of its runs, which it could not be if
+    # they had ended before, and it is about to do them again.
+    asked = [run_id for run_id, state in states.items() if not state.is_over]
+    queue.cancel([job for job in alone if job.state != "RUNNING" or not
+                  {*asked} & {*submitted.batches[job.batch].tasks[job.task]}], store.root)
     try:
         _ask(mine, store)
     except OSError as error:
@@ -64,7 +69,9 @@ def _own(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> di
     for path, count in Counter(path for run_id, paths in shared.items() if not states[run_id].is_over
                                for path in paths).items():
         tell(f"{count} runs stay, since {path} has started them, too; name it as well to cancel them")
-    return {run_id: run for run_id, run in mine.items() if not states[run_id].is_over}
+    submitted = queue.Submitted(store)
+    return {run_id: run for run_id, run in mine.items() if not states[run_id].is_over
+            or (run_id in submitted.newest and submitted.retries(submitted.newest[run_id][0], run_id, states[run_id]))}
 
 
 def _orphans(grids: Sequence[Grid], store: Store) -> dict[str, GridRun]:
@@ -101,7 +108,8 @@ def _jobs(mine: Mapping[str, GridRun], submitted: queue.Submitted,
         return [], []
     found = submitted.jobs(store.states(mine))
     if found is None:
-        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their files alone")
+        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their "
+             "files alone, and jobs that wait for them end when they start")
     jobs = list({job.label: job for run_id in mine for job in (found or {}).get(run_id, ())}.values())
     others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[job.task]
                           if run_id not in mine] for job in jobs}

@@ -204,6 +204,10 @@ class Submitted:
         start = self.newest[run_id][0].start
         return [self.batches[name] for name in self.of_run[run_id] if self.batches[name].start == start]
 
+    def retries(self, one: batch.Batch, run_id: str, state: RunState) -> bool:
+        """Whether a batch was submitted to do a run again that had failed or was cancelled, and has not begun it."""
+        return one.retry and state.attempts <= one.attempts.get(run_id, 0)
+
     def label(self, one: batch.Batch, run_id: str) -> str:
         """The job of a batch that has this run; "" if its number is not known, or it was given up."""
         number = self.number(one.name)

@@ -30,6 +30,7 @@ class Revival:
         self.reached: dict[str, int] = {}
         self.barren: Counter[str] = Counter()
         self.killed_with: dict[str, str] = {}  # run -> job
+        self.cancelled: set[str] = set()  # jobs that somebody has ended
         self.given_up: set[str] = set()
 
     def begin(self, run_ids: Iterable[str]) -> None:
@@ -71,7 +72,10 @@ class Revival:
         dead = silent and (state.name, state.reason) in BROKEN_OFF
         if tenure is None or not tenure.job or not (stopped or dead):
             return ""
-        return "" if endings.was_cancelled(submitted, tenure.job, rows) else tenure.job
+        if endings.was_cancelled(submitted, tenure.job, rows):
+            self.cancelled.add(tenure.job)
+            return ""
+        return tenure.job
 
     def _broken_off(self, state: RunState, labels: list[str], rows: Mapping[str, Row]) -> str:
         """The job that was killed before it began a run, or while it was ending; else ""."""

@@ -164,10 +164,11 @@ class Submission:
             accepted = self._sbatch(one, record, place)
             job = numbers[one.name] = self._settled(one, record, accepted)
             self.handed_over += 1
-            what = "canaries, for which the others wait" if one.kind == batch.Kind.CANARY \
-                else f"jobs, {len(one.runs)} runs"
+            jobs = len(one.tasks)
+            what = f"{counted(jobs, 'canary', 'canaries')}, for which the others wait" \
+                if one.kind == batch.Kind.CANARY else f"{counted(jobs, 'job')}, {counted(len(one.runs), 'run')}"
             on = f" on {accepted.cluster}" if accepted.cluster else ""
-            self.listener.told(f"submitted job {job or 'of a number that is not known'}{on}: {len(one.tasks)} {what}")
+            self.listener.told(f"submitted job {job or 'of a number that is not known'}{on}: {what}")
             if not job and any(one.name in text for later in batches[place + 1:] for text in later.after):
                 raise UserError("sbatch accepted an array and did not give its number, which the others wait for",
                                 str(record), "start again when `squeue` shows it; nothing is submitted twice")
@@ -227,6 +228,11 @@ class Submission:
             raise UserError(f"sbatch refused the jobs: {error}", "sbatch",
                             f"{so_far}mend the options or the cluster: file, and start again. `plan --executor slurm` "
                             "shows the script") from None
+
+
+def counted(number: int, one: str, more: str = "") -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {one if number == 1 else more or one + 's'}"
 
 
 def _check_path(root: Path) -> None:

@@ -90,7 +90,7 @@ def _words(asked: Mapping[str, Any], keys: Sequence[str]) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ",".join(f"{key}={one}" for key, one in value.items())
+        return ",".join(key if one is True else f"{key}={one}" for key, one in value.items())
     return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 

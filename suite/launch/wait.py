@@ -94,14 +94,20 @@ class Watching:
             for remark in seen.remarks(self.submitted, replace(found, states=ended)):
                 self._tell(remark)
             states = {**states, **ended}
-        for label, count in Counter(again.values()).items():
-            self.listener.told(f"job {label} was killed; {count} {'run starts' if count == 1 else 'runs start'} again")
+        self._tell_of_jobs(again)
         for run_id in gone:
             run = self.left.pop(run_id)
             if run_id in again:
                 self.again.append(run)
             else:
                 self.listener.ended(run, states[run_id])
+
+    def _tell_of_jobs(self, again: Mapping[str, str]) -> None:
+        """Which jobs were killed, or cancelled, with runs that have not ended."""
+        for label, count in Counter(again.values()).items():
+            self.listener.told(f"job {label} was killed; {count} {'run starts' if count == 1 else 'runs start'} again")
+        for label in self.revival.cancelled:
+            self._tell(f"job {label} was cancelled; the same command submits what it has not finished")
 
     def _give_up(self, jobs: Mapping[str, Sequence[Job]] | None) -> None:
         """What will never start is said, and not waited for if nothing else is left."""

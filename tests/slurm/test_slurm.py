@@ -94,7 +94,7 @@ def test_canaries_go_first_and_the_rest_depends_on_them(cluster: Fake, store: St
     assert "--dependency=afterok:100" in rest and "--kill-on-invalid-dep=yes" in rest
     probe, main = batch.all_of(store.root)
     assert probe.order.probe and not main.order.probe and set(probe.runs) < set(main.runs)
-    assert ear.messages[0] == "submitted job 100: 1 canaries, for which the others wait"
+    assert ear.messages[0] == "submitted job 100: 1 canary, for which the others wait"
     # the rest was lost; the canary is still in the queue, and the next start makes the rest depend on it
     for task in range(4):
         cluster.state(f"101_{task}", "")

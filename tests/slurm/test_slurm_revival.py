@@ -106,9 +106,11 @@ def test_a_run_that_had_time_for_a_checkpoint(cluster: Fake, store: Store, state
     submit(store, runs)
     begun(store, run, "100_0").end("partial", "interrupted", "stopped by SIGTERM")
     left(cluster, store, "100_0", state)
-    one = watching(store, runs, Ear())
+    ear = Ear()
+    one = watching(store, runs, ear)
     one.look()
     assert bool(one.again) == again
+    assert again or "job 100_0 was cancelled; the same command submits what it has not finished" in ear.messages
 
 
 def test_a_run_is_given_up_after_three_jobs_without_progress(cluster: Fake, store: Store) -> None:
