@@ -65,7 +65,8 @@ class Job:
         if (found := self.stuck) is not None:
             return f"job {self.label} {found.told} ({self.reason})"
         why = f" ({self.reason})" if self.state == "PENDING" and self.reason not in ("None", "") else ""
-        return f"job {self.label} {WAITING.get(self.state, f'is {self.state}')}{why}"
+        first = " for an earlier job" if why and self.reason == "Dependency" else ""
+        return f"job {self.label} {WAITING.get(self.state, f'is {self.state}')}{first}{why}"
 
 
 class Queue:

@@ -46,14 +46,15 @@ class Revival:
         labels = {run_id: self._labels(submitted, run_id) for run_id in states}
         rows = endings.remembered(submitted, (label for some in labels.values() for label in some))
         silent = set(wordless)
+        holders = {run_id: self._holder(run_id, labels[run_id]) for run_id in states}
+        waiting = [run_id for run_id, state in states.items() if not holders[run_id] and labels[run_id]
+                   and self._would_begin(submitted, run_id, state)]
         killed = {run_id: label for run_id, state in states.items()
-                  if (label := self._killed_with(submitted, run_id, state, rows, run_id in silent)
-                      or self._broken_off(state, labels[run_id], rows))}
+                  if (label := self._killed_with(submitted, holders[run_id], state, rows, run_id in silent)
+                      or self._broken_off(labels[run_id], rows, run_id in waiting or state.name == State.PARTIAL))}
         self.killed_with |= killed
-        waiting = [run_id for run_id, state in states.items() if state.name == State.TODO and state.start is None
-                   and run_id not in killed]
-        killed |= {run_id: label for run_id in waiting
-                   if (label := self._follows(submitted, run_id, labels[run_id], set(killed.values())))}
+        killed |= {run_id: label for run_id in waiting if run_id not in killed
+                   and (label := self._follows(submitted, run_id, labels[run_id], set(killed.values())))}
         out = {run_id: label for run_id, label in killed.items() if not self._makes_progress(run_id)}
         for run_id, label in out.items():
             self._give_up(run_id, label)
@@ -64,22 +65,31 @@ class Revival:
             return []
         return [label for one in submitted.together(run_id) if (label := submitted.label(one, run_id))]
 
-    def _killed_with(self, submitted: Submitted, run_id: str, state: RunState, rows: Mapping[str, Row],
+    def _holder(self, run_id: str, labels: list[str]) -> str:
+        """Which of these jobs has begun the run; "" if none has."""
+        tenure = attempt.latest(self.store.folder(run_id))
+        return tenure.job if tenure is not None and tenure.job in labels else ""
+
+    def _would_begin(self, submitted: Submitted, run_id: str, state: RunState) -> bool:
+        """Whether a job that comes to a run, which none of its submission has begun, would start it."""
+        if state.name == State.CANCELLED or state.failed_for_good:
+            return submitted.retries(submitted.newest[run_id][0], run_id, state)
+        return state.start is None and state.name != State.DONE and not state.is_held
+
+    def _killed_with(self, submitted: Submitted, label: str, state: RunState, rows: Mapping[str, Row],
                      silent: bool) -> str:
-        """The job with which a run that it had begun was killed; "" if it ended in another way."""
-        tenure = attempt.latest(self.store.folder(run_id)) if state.attempts else None
+        """The job that has begun a run (`label`), if it was killed; "" if it ended in another way."""
         stopped = state.name == State.PARTIAL and state.reason == Reason.INTERRUPTED
         dead = silent and (state.name, state.reason) in BROKEN_OFF
-        if tenure is None or not tenure.job or not (stopped or dead):
+        if not label or not (stopped or dead):
             return ""
-        if endings.was_cancelled(submitted, tenure.job, rows):
-            self.cancelled.add(tenure.job)
+        if endings.was_cancelled(submitted, label, rows):
+            self.cancelled.add(label)
             return ""
-        return tenure.job
+        return label
 
-    def _broken_off(self, state: RunState, labels: list[str], rows: Mapping[str, Row]) -> str:
-        """The job that was killed before it began a run, or while it was ending; else ""."""
-        waits = state.name in (State.TODO, State.PARTIAL) and state.start is None
+    def _broken_off(self, labels: list[str], rows: Mapping[str, Row], waits: bool) -> str:
+        """The job that was killed before it began a run that `waits` for it, or while it was ending; else ""."""
         return next((label for label in labels if waits and endings.broken_off(label, rows)), "")
 
     def _follows(self, submitted: Submitted, run_id: str, labels: list[str], killed: set[str]) -> str:

@@ -29,9 +29,9 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "runs")
 
 
-def watching(store: Store, runs: list[GridRun], ear: Ear) -> wait.Watching:
+def watching(store: Store, runs: list[GridRun], ear: Ear, retry: bool = False) -> wait.Watching:
     """Somebody who waits for these runs, which have been submitted."""
-    made = wait.Watching(Submitted(store, queue.Queue(every_s=0.0)), Options(store.root), ear, {})
+    made = wait.Watching(Submitted(store, queue.Queue(every_s=0.0)), Options(store.root, retry=retry), ear, {})
     made.begin(runs)
     return made
 
@@ -152,6 +152,22 @@ def test_the_other_runs_of_a_killed_job_start_again_too(cluster: Fake, store: St
     one = watching(store, runs, ear)
     one.look()
     assert one.again == runs and ear.messages == ["job 100_0 was killed; 3 runs start again"]
+
+
+def test_so_do_those_that_it_was_to_try_again_or_to_continue(cluster: Fake, store: Store) -> None:
+    runs = grid(4)
+    submit(store, runs, runs_per_job=4)
+    for run, end in zip(runs[1:], [("cancelled", ""), ("failed", "error"), ("partial", "interrupted")], strict=True):
+        begun(store, run, "100_0").end(*end)
+    left(cluster, store, "100_0", "CANCELLED")  # that one nobody wants back
+    slurm.launch(runs, Options(store.root, retry=True), Ear(), ("fake_training:training", {}),
+                 cluster=Cluster(runs_per_job=4), canaries=False)
+    begun(store, runs[0], "101_0")
+    left(cluster, store, "101_0")
+    ear = Ear()
+    one = watching(store, runs, ear, retry=True)
+    one.look()
+    assert one.again == runs and ear.messages == ["job 101_0 was killed; 4 runs start again"]
 
 
 @pytest.mark.parametrize("end", [None, ("partial", "budget")])

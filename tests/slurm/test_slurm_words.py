@@ -143,6 +143,7 @@ def test_what_will_never_start(reason: str, said: str) -> None:
 
 
 def test_what_may_start_later_is_no_such_thing() -> None:
+    assert queue.Job("7_0", "b", "PENDING", "Dependency").told == "job 7_0 waits for an earlier job (Dependency)"
     assert stuck.stuck("PENDING", "Priority") is None and stuck.stuck("RUNNING", "JobHeldUser") is None
     limit = stuck.stuck("PENDING", "AssocGrpCpuLimit")
     assert limit is not None and not limit.for_good and limit.told.startswith("will not start yet")
