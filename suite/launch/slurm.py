@@ -31,6 +31,7 @@ from suite.launch.sorting import sort_out
 from suite.launch.turnstile import Turnstile, turnstile
 from suite.launch.wait import Watching
 from suite.plan.decision import Decision, wanted
+from suite.store.folder import checkpoints
 from suite.store.records import Origin
 from suite.store.state import RunState
 from suite.store.store import Store
@@ -66,7 +67,10 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
                 break
             over = {run.run_id for run in left}
             watching.begin([run for run in before if run.run_id not in over])
-            left = [*left, *watching.wait(stop)]
+            again = watching.wait(stop)
+            left += again
+            submission.proven |= {canary.kind(run.config) for run in again
+                                  if checkpoints(submission.store.folder(run.run_id))}
             if len(over) == len(before):
                 stop.sleep(EVERY_S)
     if stop.asked:
@@ -94,6 +98,7 @@ class Submission:
     canaries: bool = True
     grids: str = ""
     queue: Queue = field(default_factory=Queue)
+    proven: set[canary.Kind] = field(default_factory=set)  # kinds that need no canary any more
     limit: int | None = None
     handed_over: int = 0
 
@@ -120,7 +125,8 @@ class Submission:
         if not found.fresh:
             return []
         states = self.store.states([run.run_id for run in found.fresh])
-        probes = canary.choose(found.fresh, states, self.store.prices(), found.covered) if self.canaries else []
+        probes = canary.choose(found.fresh, states, self.store.prices(), found.covered.keys() | self.proven) \
+            if self.canaries else []
         room = limits.room(self.cluster, len(found.fresh) + len(probes))
         self.limit = room.limit
         fitting = found.fresh[:max(0, room.jobs - len(probes)) * self.cluster.runs_per_job]

@@ -9,7 +9,8 @@ from fake_runner import Ear, grid
 from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite.grid.model import GridRun
-from suite.launch import batch, endings, queue, slurm, wait
+from suite.job.stop import Stop
+from suite.launch import batch, canary, endings, queue, slurm, wait
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
@@ -186,6 +187,15 @@ def test_what_waits_for_a_killed_canary_starts_again_too(cluster: Fake, store: S
     one = watching(store, runs, ear)
     one.look()
     assert one.again == runs and ear.messages == ["job 100_0 was killed; 4 runs start again"]
+
+
+def test_a_kind_that_has_shown_that_it_can_start_needs_no_canary(cluster: Fake, store: Store) -> None:
+    runs = grid(4)
+    one = slurm.Submission(store, Options(store.root), Ear(), Cluster())
+    one.proven.add(canary.kind(runs[0].config))
+    with Stop() as stop:
+        assert one.submit(runs, stop) == []
+    assert [made.kind for made in batch.all_of(store.root)] == [batch.Kind.MAIN]
 
 
 def test_jobs_that_were_cancelled_while_they_waited_stay_so(cluster: Fake, store: Store) -> None:
