@@ -50,13 +50,9 @@ def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None], orp
     if not queued and not unknown and not any(state.name == State.CLAIMED for state in states.values()):
         return Cancelled({}, {})
     _release(queued, alone, submitted, tell)
-    # First, so that none starts meanwhile. One that runs is asked by the files of its runs, which it could not be if
-    # they had ended before, and it is about to do them again.
-    asked = [run_id for run_id, state in states.items() if not state.is_over]
-    queue.cancel([job for job in alone if job.state != "RUNNING" or not
-                  {*asked} & {*submitted.batches[job.batch].tasks[job.task]}], store.root)
+    queue.cancel([job for job in alone if job.state != "RUNNING"], store.root)  # first, so that none starts meanwhile
     try:
-        _ask(mine, store)
+        _ask(mine, store, {run_id for run_id, state in states.items() if state.is_over})
     except OSError as error:
         raise atomic.explain(error) or error from None
     return Cancelled(mine, store.states(mine))
@@ -148,20 +144,24 @@ def _proofs(one: batch.Batch, submitted: queue.Submitted) -> set[str]:
             if other.start == one.start and other.kind == batch.Kind.CANARY}
 
 
-def _ask(runs: Mapping[str, GridRun], store: Store) -> None:
-    """Ask those under way to stop, mark those that wait, and give all of them some time. Raises OSError, UserError."""
+def _ask(runs: Mapping[str, GridRun], store: Store, again: set[str]) -> None:
+    """Ask those under way to stop, mark those that wait, and give all of them some time. Raises OSError, UserError.
+
+    `again`: those that had ended and wait to be tried again, which are marked, too.
+    """
     until = time.monotonic() + PATIENCE_S
     asked: set[tuple[str, int]] = set()
     left = dict(runs)
     while left and time.monotonic() < until:
         for run_id, state in store.states(left).items():
-            if state.is_over:
+            if state.is_over and run_id not in again:
                 del left[run_id]
             elif state.name == State.CLAIMED:
                 if (run_id, state.attempts) not in asked:
                     asked.add((run_id, state.attempts))
                     attempt.ask_to_stop(store.folder(run_id), state.attempts, f"{os.uname().nodename} {os.getpid()}")
             elif state.name != State.UNKNOWN:
+                again.discard(run_id)
                 _mark(left[run_id], store, state)
         if left:
             time.sleep(LOOK_S)

@@ -55,10 +55,14 @@ def test_cancel_ends_their_jobs(cluster: Fake, where: list[str], store: Store,
                                 capsys: pytest.CaptureFixture[str]) -> None:
     cluster.state("101_0", "RUNNING")  # and has not begun
     assert main(["cancel", *where]) == 0
-    assert "1 failed, 1 cancelled" in capsys.readouterr().out
-    assert cluster.lines("cancelled") == ["101_0", "101_1"]
+    assert "2 cancelled" in capsys.readouterr().out and cluster.lines("cancelled") == ["101_1"]
+    newest = batch.all_of(store.root)[-1]
+    job = node.Node(store.root / "slurm" / f"{newest.name}.json", node.Place("101", 0, 0))
+    assert job.runs() == []  # it passes over what is marked since its submission
     assert main(["status", *where]) == 0
-    assert "1 cancelled, 1 failed: out of memory" in capsys.readouterr().out  # what they were before
+    assert "2 runs: 2 cancelled" in capsys.readouterr().out
+    assert main(["cancel", *where]) == 0
+    assert "nothing of these grids alone is under way here" in capsys.readouterr().out
 
 
 def test_a_start_that_fails_is_said_beside_what_they_were(cluster: Fake, where: list[str], store: Store,
