@@ -1,4 +1,4 @@
-"""How configurations differ: from one of them, or from what is usual among them."""
+"""How configurations differ from one of them, or from the usual values among them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def settings(config: RunConfig) -> Flat:
 
 
 def usual(all_settings: Iterable[Mapping[str, Any]]) -> Flat:
-    """The most frequent value of each field; the first of several that are equally frequent."""
+    """The most frequent value of each field; of equally frequent ones, the first."""
     columns: dict[str, list[Any]] = {}
     for one in all_settings:
         for key, value in one.items():

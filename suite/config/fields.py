@@ -1,7 +1,7 @@
-"""The fields of a run, in groups: every one is part of its identity (paper sections 3 to 5).
+"""The fields of a run, in groups. Every field is part of the run's identity (paper sections 3 to 5).
 
-What is not science (paths, devices, threads, budgets, kernel back ends) is no field. A field that is added later
-declares, with `Legacy(value)`, what runs did before it existed, and is left out of the hash at that value for ever.
+Paths, devices, threads, budgets and kernel back ends do not change the science and are no fields. A field that is added
+later declares with `Legacy(value)` what runs did before it existed. At that value it is left out of the hash forever.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ Scalar: TypeAlias = Bool | Int | Real | Annotated[str, Strict()] | None
 Plain: TypeAlias = Scalar | tuple[Scalar, ...]
 Arguments = dict[Annotated[str, Field(pattern=r"^[A-Za-z_]\w*$")], Plain]
 USER_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
-# A task of the suite, or of a user's card, which a store may be read without: a grid's is checked where it is read.
+# A task of the suite or of a user's card. A store may be read without the card, so only a grid's task is checked.
 TaskName = Annotated[str, Strict(), Field(pattern=NAME), WithJsonSchema(
     {"anyOf": [{"enum": ["none", *TASKS], "type": "string"}, {"type": "string"}]})]
-FILLED_IN = "identity of a user's: its files, packages, version; filled in"
+FILLED_IN = "identity of own code: its files, packages and version; filled in"
 UserFunction: TypeAlias = Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")]
-SOURCES = {"model.name": "model.name_source", "ssm.init": "ssm.init_source",  # names of own code, and its identity
+SOURCES = {"model.name": "model.name_source", "ssm.init": "ssm.init_source",  # the name of own code, and its identity
            "ssm.discretization": "ssm.discretization_source", "ssm.re_constraint": "ssm.re_constraint_source",
            "ssm.kernel": "ssm.kernel_source"}
 InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real",
@@ -40,12 +40,12 @@ InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "q
 
 ModelName = Literal["ssm", "convnet", "inception", "resnet18", "xresnet50", "lstm", "transformer",
                     "mean", "ridge", "random_forest", "boosting", "xgboost"]
-CLASSICAL = ("mean", "ridge", "random_forest", "boosting", "xgboost")  # fitted once, by no optimiser
+CLASSICAL = ("mean", "ridge", "random_forest", "boosting", "xgboost")  # fitted once, without an optimiser
 
 
 @dataclass(frozen=True)
 class Legacy:
-    """What runs did before the annotated field existed; the field is left out of the hash at this value, for ever."""
+    """What runs did before the annotated field existed; the field is left out of the hash at this value forever."""
 
     value: Any
 
@@ -56,8 +56,8 @@ class Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=(),
                               defer_build=True)
 
-    same_price: ClassVar[frozenset[str]] = frozenset()  # fields that cannot change what an epoch costs
-    priced_later: ClassVar[frozenset[str]] = frozenset()  # fields that are no part of earlier runs' prices
+    same_price: ClassVar[frozenset[str]] = frozenset()  # fields that cannot change the time of an epoch
+    priced_later: ClassVar[frozenset[str]] = frozenset()  # fields that are not in the shapes of earlier runs
 
     @cached_property
     def canonical(self) -> str:
@@ -66,8 +66,8 @@ class Group(BaseModel):
 
     @cached_property
     def price_key(self) -> str:
-        """JSON of the fields that can change what an epoch costs."""
-        values = self.model_dump(mode="json")  # a run without arguments is known by its shape without these fields
+        """JSON of the fields that can change the time of an epoch."""
+        values = self.model_dump(mode="json")  # empty arguments are left out, as in shapes before they existed
         known = json.loads(self.canonical)
         return canonical({k: v for k, v in values.items() if k not in self.same_price and v != {}
                           and (k not in self.priced_later or k in known)})
@@ -94,22 +94,22 @@ class SSM(Group):
     discretization_source: Annotated[str, Strict(), Legacy("")] = Field("", description=FILLED_IN)
     re_constraint_source: Annotated[str, Strict(), Legacy("")] = Field("", description=FILLED_IN)
     re_clamp: Annotated[Real, Field(ge=0)] | None = Field(
-        None, description="least -Re(A) at init; default 1e-4 (diagonal), 1e-3 (dplr)")
+        None, description="smallest -Re(A) at init; default 1e-4 (diagonal), 1e-3 (dplr)")
     relu_floor: Annotated[Real, Field(ge=0)] = Field(1e-4, description="added to relu's -Re(A), diagonal only (AMB-17)")
     init: InitName | UserFunction = Field(
-        "legs", description="law of A, or a user's function as module:function")
+        "legs", description="initialization of A, or a user's function as module:function")
     init_source: Annotated[str, Strict()] = Field(
         "", description=FILLED_IN)
     init_args: Annotated[Arguments, Legacy({})] = Field(
         {}, description="settings of a user's init by name: ssm.init_args.NAME")
     imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), of any init")
-    imag_random: Bool = Field(False, description="Im(A) at random places of the law (lin and inv)")
+    imag_random: Bool = Field(False, description="Im(A) of the formula at random n in [0, N/2) (lin and inv)")
     real_random: Bool = Field(False, description="Re(A) = -U[0, 1) per mode (lin and inv)")
     lin_law: Literal["formula", "prose"] = Field("formula", description="largest Im of lin: pi(N/2-1) or pi N (AMB-2)")
     random_law: Literal["v3", "v4", "re"] = Field("v3", description="random: Im N(0,1), exp N(0,1), or Re too (AMB-3)")
     real_law: Literal["modes", "spectrum"] = Field("modes", description="real: N/2 modes, or all N real ones (AMB-4)")
     b_init: Literal["ones", "hippo", "half", "lecun"] | None = Field(
-        None, description="start of B: ones, HiPPO's B, or half of it (AMB-5), lecun: drawn, for mimo; "
+        None, description="init of B: ones, HiPPO's B, half of it (AMB-5), or drawn (lecun, for mimo); "
                           "default ones (diagonal), hippo (dplr), lecun (mimo)")
     train_a: Bool = Field(True, description="train A (and P)")
     train_b: Bool = Field(True, description="train B")
@@ -119,7 +119,7 @@ class SSM(Group):
     state_size: Annotated[Int, Field(ge=2, multiple_of=2)] = Field(64, description="N, the real state size")
     copies: Annotated[Int, Field(ge=1)] = Field(1, description="S, independent copies of A, B, P (AMB-10, AMB-23)")
     rank: Annotated[Int, Field(ge=0)] | None = Field(None, description="rank of P; default 0 (diagonal), 2 (legt), 1")
-    dt_min: Annotated[Real, Field(gt=0)] = Field(1e-3, description="least step size at init")
+    dt_min: Annotated[Real, Field(gt=0)] = Field(1e-3, description="smallest step size at init")
     dt_max: Annotated[Real, Field(gt=0)] = Field(1e-1, description="largest step size at init (AMB-21)")
     blocks: Annotated[Annotated[Int, Field(ge=1)], Legacy(1)] = Field(
         1, description="J: A of mimo is made of J blocks, each an initialization of size N/J")
@@ -135,7 +135,7 @@ class SSM(Group):
         False, description="Re(A) = 0 at init (lin and inv); with re_constraint none and re_clamp 0")
     inverse_b: Annotated[Real, Field(gt=0), Legacy(0.5)] = Field(
         0.5, description="b of the constraint inverse, -Re(A) = 1/(w^2 + b) (AMB-30)")
-    ring_min: Annotated[Real, Field(ge=0, lt=1), Legacy(0.9)] = Field(0.9, description="ring: least |A_bar| at init")
+    ring_min: Annotated[Real, Field(ge=0, lt=1), Legacy(0.9)] = Field(0.9, description="ring: smallest |A_bar| at init")
     ring_max: Annotated[Real, Field(gt=0, lt=1), Legacy(0.999)] = Field(
         0.999, description="ring: largest |A_bar| at init")
     ring_phase: Annotated[Real, Field(gt=0), Legacy(6.283185307179586)] = Field(
@@ -151,7 +151,7 @@ class SSM(Group):
     free_init: Annotated[Literal["random", "double_exp"], Legacy("random")] = Field(
         "random", description="free kernel: 0.002 N(0,1), or 0.02 N(0,1) with a decay of its own for each feature")
     free_squash: Annotated[Real, Field(ge=0), Legacy(1e-3)] = Field(
-        1e-3, description="free kernel: every value is shrunk towards 0 by so much, and smaller ones are 0")
+        1e-3, description="free kernel: soft threshold; smaller values become 0, others shrink by it")
     free_dropout: Annotated[Real, Field(ge=0, lt=1), Legacy(0.0)] = Field(
         0.0, description="free kernel: probability with which a value is left out in training")
     softmax_factor: Literal[1, 2] = Field(2, description="Re or 2 Re in the softmax kernel (AMB-6)")
@@ -165,14 +165,14 @@ class SSM(Group):
 
     @staticmethod
     def defaults(structure: object, init: object) -> Flat:
-        """The defaults that depend on other fields. The only place that knows them."""
+        """The defaults that depend on other fields, which are defined only here."""
         dplr = structure == "dplr"
         b = "lecun" if structure == "mimo" else "hippo" if dplr or init == "ptd" else "ones"
         return {"re_clamp": 1e-3 if dplr else 1e-4, "b_init": b, "c_tilde": dplr,
                 "rank": 0 if not dplr else 2 if init == "legt" else 1}
 
     def resolved(self) -> ResolvedSSM:
-        """The same settings with every default filled in, as in a run's configuration. Layers are made from these."""
+        """The same settings with every default filled in, as in a run's configuration. Layers are made from it."""
         values = {name: getattr(self, name) for name in SSM.model_fields}
         missing = {key: value for key, value in self.defaults(self.structure, self.init).items() if values[key] is None}
         return ResolvedSSM.model_construct(None, **values | missing)
@@ -187,7 +187,7 @@ class ResolvedSSM(SSM):
     rank: Annotated[Int, Field(ge=0)]
 
     def resolved(self) -> ResolvedSSM:
-        """Itself."""
+        """These settings themselves."""
         return self
 
 
@@ -278,9 +278,9 @@ class Train(Group):
 
 
 class Bench(Group):
-    """What a run of kind `bench` measures, and on which machine: such runs are never the same on two machines."""
+    """What a run of kind `bench` measures, and on which machine: on another machine it is another run."""
 
-    same_price = frozenset({"device"})  # not so, but the prices of earlier runs are known by shapes without it
+    same_price = frozenset({"device"})  # it does change the time, but shapes of earlier runs lack it
     subject: Annotated[Literal["kernel", "step"], Legacy("kernel")] = Field(
         "kernel", description="a kernel alone, or a step of training: model, optimiser and batch of the run's fields")
     device: Annotated[Literal["cpu", "cuda"], Legacy("cpu")] = Field(
@@ -288,8 +288,8 @@ class Bench(Group):
     kernel: Literal["power_sum", "softmax", "dplr"] = Field("power_sum", description="kernel to measure")
     length: Annotated[Int, Field(ge=1)] = Field(1024, description="L, values of the kernel")
     backends: tuple[Literal["blocked", "naive", "keops"], ...] = Field(
-        ("blocked", "naive"), min_length=1, description="kernel back ends, measured in turns")
-    repeats: Annotated[Int, Field(ge=1)] = Field(5, description="passes of each; the median counts")
+        ("blocked", "naive"), min_length=1, description="kernel back ends, measured in turn")
+    repeats: Annotated[Int, Field(ge=1)] = Field(5, description="passes of each back end; the median counts")
     threads: Annotated[Int, Field(ge=1)] = Field(1, description="threads of the measurement")
     machine: Annotated[str, Strict()] = Field("", description="fingerprint of the machine; filled in")
 

@@ -1,7 +1,7 @@
-"""What became of each example of an evaluation: right or wrong for classes, the absolute error for numbers.
+"""The outcome of each example of an evaluation: right or wrong for classes, the absolute error for numbers.
 
 A run keeps these for its best and its last epoch, as `outcomes.npz` in its folder. The order of the examples of an
-evaluation is fixed, so the place in an array is the example. A right or wrong takes one bit, an error two bytes:
+evaluation is fixed, so the place in an array is the example. A class takes one bit, an error two bytes:
 at most 40 KB for 10,000 examples and both epochs.
 """
 
@@ -34,7 +34,7 @@ def best_epoch(rows: Sequence[Row], select: str) -> int | None:
 def kept(known: Outcomes, fresh: ByEntry, rows: Sequence[Row], select: str) -> Outcomes:
     """The outcomes of the best and the last epoch, of those known so far and the fresh ones of the newest row.
 
-    The best epoch is left out if it is one from before outcomes were kept.
+    The best epoch is left out if it is from before outcomes were kept.
     """
     if not fresh:
         return {}
@@ -44,16 +44,16 @@ def kept(known: Outcomes, fresh: ByEntry, rows: Sequence[Row], select: str) -> O
 
 
 def encode(outcomes: Outcomes) -> bytes:
-    """The content of the file, which NumPy reads: an array each, named `epoch/entry/examples`, bits packed by eight."""
+    """The content of the .npz file: an array for each epoch and entry, `epoch/entry/examples`, with packed bits."""
     arrays = {f"{epoch}/{entry}/{len(values)}": np.packbits(values) if values.dtype == bool else values
               for epoch, entries in outcomes.items() for entry, values in entries.items()}
     buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # none is called allow_pickle
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]  # no array is called allow_pickle
     return buffer.getvalue()
 
 
 def decode(data: bytes) -> Outcomes:
-    """What `encode` was given. Raises ValueError if it is damaged."""
+    """The outcomes that `encode` was given. Raises ValueError if the data are damaged."""
     found: Outcomes = {}
     try:
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
@@ -61,7 +61,7 @@ def decode(data: bytes) -> Outcomes:
                 epoch, entry, count = name.split("/")
                 found.setdefault(int(epoch), {})[entry] = _whole(values, int(count))
     except (OSError, EOFError, LookupError, TypeError, AttributeError, RuntimeError, struct.error, zlib.error,
-            zipfile.BadZipFile) as error:  # whatever readers of archives and arrays say of a damaged one
+            zipfile.BadZipFile) as error:  # raised by readers of archives and arrays for damaged data
         raise ValueError(str(error)) from None
     return found
 

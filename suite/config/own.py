@@ -1,4 +1,4 @@
-"""Which code of the user's a run names, as `module:name`, and the field that holds what identifies it."""
+"""Which of the user's code a run names, as `module:name`, and the fields that identify it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from suite.config.run_config import RunConfig
 
 @dataclass(frozen=True)
 class Named:
-    """Own code in a run: the field that names it, as `model.name`, the name, and what identified it at planning."""
+    """Own code in a run: the field that names it (`model.name`), the name, and its identity at planning."""
 
     field: str
     name: str
@@ -31,7 +31,7 @@ def names(configs: Iterable[RunConfig]) -> list[str]:
 
 
 def with_sources(config: RunConfig, sources: dict[str, str]) -> RunConfig:
-    """The same run with something else as what identifies its own code, by `model.name_source` and so on."""
+    """The same run with other identities of its own code, by `model.name_source` and so on."""
     changed: dict[str, dict[str, object]] = {}
     for field, text in sources.items():
         group, _, key = field.partition(".")

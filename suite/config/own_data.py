@@ -1,4 +1,4 @@
-"""What identifies a data set of a user's own: its card, without the texts in it, and the functions that it names."""
+"""The identity of a data set of a user's own: its card, without the texts in it, and the functions that it names."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TEXTS = {"about", "get", "download_mb", "prepared_mb", "close"}
 
 
 def source(name: str, variant: str, task: str) -> str:
-    """A digest of card and functions, as far as they concern this variant and task; '' for the suite's own data.
+    """A digest of the parts of card and functions for this variant and task; '' for the suite's own data.
 
-    Raises UserError where a function cannot be found.
+    Raises UserError if a function cannot be found.
     """
     card = cards.load(name)
     if card.prepare is None:
@@ -37,7 +37,7 @@ def source(name: str, variant: str, task: str) -> str:
 
 
 def fill(data: Flat, task: str) -> None:
-    """Add the digest to the fields of `data` where these are a user's own. Raises UserError as `cards.load` does."""
+    """Add the digest to the fields of `data` if the data set is a user's own. Raises UserError as `cards.load` does."""
     if cards.load(data["name"]).prepare is not None and not data.get("name_source"):
         data["name_source"] = source(data["name"], data["variant"], task)
 
@@ -50,7 +50,7 @@ def functions(data: Data, task: str) -> list[str]:
 
 
 def card(data: Data) -> tuple[Path, Path] | None:
-    """The card of a run's own data, and the study that it is from; None for the suite's."""
+    """The card of a run's own data, and the study of the card; None for the suite's data."""
     if not data.name_source:
         return None
     path = cards.place(data.name)
@@ -58,7 +58,7 @@ def card(data: Data) -> tuple[Path, Path] | None:
 
 
 def check(data: Data, task: str) -> None:
-    """Raises UserError where card or function are not those that a run was planned with."""
+    """Raises UserError if card or functions are not those with which the run was planned."""
     if data.name_source and data.name_source != source(data.name, data.variant, task):
         raise UserError(f"the data set {data.name} is not the one that the run was planned with", "data.name_source",
                         "plan again, or restore its card and the source of its functions")

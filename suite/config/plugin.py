@@ -1,8 +1,8 @@
-"""A user's own function or class, named in a grid as `module:name`, and what identifies it.
+"""A user's own function or class, named in a grid as `module:name`, and its identity.
 
-It is known by the files that it is made of (`suite.own.modules`), by the installed packages that these import, and
+It is identified by the files that it is made of (`suite.own.modules`), by the installed packages that these import, and
 by a declared version: `files:my_methods=0123456789abcdef my_helpers=89abcdef01234567 einops==0.8.1 version=2`. Earlier
-releases knew it by the text of the function or class alone, as `2:0123456789abcdef`.
+releases identified it by the text of the function or class alone, as `2:0123456789abcdef`.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def _told(error: BaseException) -> str:
 
 
 def source(name: str, field: str) -> str:
-    """What identifies the function or class: see above. It is read from files, and nothing is imported.
+    """The identity of the function or class, see above. It is read from files, and nothing is imported.
 
     Raises UserError, naming `field`, if there is no such file, or two of that name.
     """
@@ -68,7 +68,7 @@ def source(name: str, field: str) -> str:
 
 
 def check_name(name: str, field: str) -> None:
-    """Raises UserError if the module's file does not say the function's name, so that it cannot be there."""
+    """Raises UserError if the name does not occur in the module's file, so that it cannot be defined there."""
     module, _, attribute = name.partition(":")
     found = modules.find(module)
     file = found.file if found is not None else None
@@ -109,7 +109,7 @@ def _read(name: str, field: str) -> tuple[dict[Path, modules.Signature], str]:
 
 
 def _version(name: str) -> str:
-    """The declared version: of the class or function, or else of its module. Only constants count; "" without one."""
+    """The declared version of the class or function, or else of its module. Only constants count; "" without one."""
     module, _, attribute = name.partition(":")
     found = modules.find(module)
     tree = modules.read(found).tree if found is not None else None
@@ -123,7 +123,7 @@ def _version(name: str) -> str:
 
 
 def definition(tree: ast.Module, name: str) -> ast.ClassDef | ast.FunctionDef | None:
-    """The class or function of that name in a module's tree, the last one; None if it is made in another way."""
+    """The class or function of that name in a module's tree, the last one; None if it is defined in another way."""
     found = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name]
     return next((node for node in reversed(found) if node in tree.body), found[-1] if found else None)
 
@@ -143,12 +143,12 @@ def _constants(body: list[ast.stmt], name: str, of: str = "") -> dict[str, str |
 
 
 def is_earlier(recorded: str) -> bool:
-    """Whether a run knows its own code by the text of one function or class alone, as earlier releases did."""
+    """Whether a run identifies its own code by the text of one function or class alone, as in earlier releases."""
     return not recorded.startswith(NOW) and EARLIER.fullmatch(recorded) is not None
 
 
 def earlier(name: str) -> str:
-    """What earlier releases would say of the function or class as it is now: `version:hash`. "" if it is not found."""
+    """The identity that earlier releases would give the present function or class: `version:hash`; "" if not found."""
     module, _, attribute = name.partition(":")
     found = modules.find(module)
     tree = modules.read(found).tree if found is not None and found.file is not None else None
@@ -162,7 +162,7 @@ def earlier(name: str) -> str:
 
 
 def check(name: str, field: str, recorded: str) -> None:
-    """Raises UserError if the code is not what the run was planned with. Where nothing is recorded, it is."""
+    """Raises UserError if the code is not what the run was planned with. Without a record nothing is checked."""
     if not recorded:
         return
     now = earlier(name) if is_earlier(recorded) else _source(name, field)
@@ -185,7 +185,7 @@ def parts(recorded: str) -> dict[str, str]:
 
 
 def differences(before: str, now: str) -> list[str]:
-    """In words, what of own code differs: which files were edited, came or went, and which versions are others."""
+    """The differences between two identities, in words: files edited, added or removed, and versions changed."""
     if is_earlier(before) != is_earlier(now):
         return ["known by its files now, and by the text of one class or function then"]
     then, today = parts(before), parts(now)

@@ -25,9 +25,9 @@ IGNORED: dict[str, tuple[str, ...]] = {  # fields without effect on a family of 
 
 @dataclass(frozen=True)
 class Rule:
-    """`broken(config)` tells whether the rule is broken; `because` says what it demands, in a sentence for the user.
+    """`broken(config)` says whether the rule is broken; `because` says what it demands, in a sentence for the user.
 
-    `mistake`: a value to be mended. Otherwise the combination is meaningless, and is left out of a product of axes.
+    `mistake`: the value must be corrected. Otherwise the combination is meaningless, and is left out of a grid.
     """
 
     fields: tuple[str, ...]
@@ -45,10 +45,10 @@ def violations(config: RunConfig) -> list[Rule]:
 
 
 def _without_effect(c: RunConfig) -> Iterator[Rule]:
-    """The rule that what a family of models has no choice of stands at its default, where it does not."""
+    """The rule that fields without effect on the model are at their defaults, if one is not."""
     keys = IGNORED.get(c.model.name, ())
     if c.model.name == "lstm" and not c.model.prenorm:
-        keys = ("model.norm", *keys)  # the norm of the backbone's end, its only one, is there with pre-norm alone
+        keys = ("model.norm", *keys)  # its only norm, at the end of the backbone, is there with pre-norm alone
     defaults = {key: fields()[key].default for key in keys if c.get(key) != fields()[key].default}
     if defaults:
         told = ", ".join(f"{key} at {str(value).lower()}" for key, value in defaults.items())
@@ -88,9 +88,9 @@ BENCH_RULES = (
 )
 RULES = (
     Rule(("task", "kind"), "a training needs a task", mistake=True, broken=lambda c: c.task == "none"),
-    Rule(("model.args", "model.name"), "model.args are for a model of one's own", mistake=True,
+    Rule(("model.args", "model.name"), "model.args are for a model of your own", mistake=True,
          broken=lambda c: bool(c.model.args) and not c.model.is_custom),
-    Rule(("ssm.init_args", "ssm.init"), "ssm.init_args are for an initialization of one's own", mistake=True,
+    Rule(("ssm.init_args", "ssm.init"), "ssm.init_args are for an initialization of your own", mistake=True,
          broken=lambda c: bool(c.ssm.init_args) and not c.ssm.init_is_custom),
     Rule(("bench", "kind"), "settings of bench.* go with kind: bench", mistake=True,
          broken=lambda c: c.bench != Bench()),
@@ -153,12 +153,12 @@ RULES = (
     Rule(("data.pad_form", "model.bidirectional"), "a kernel that looks ahead carries the noise back: an image that is "
          "padded needs model.bidirectional: false", mistake=True,
          broken=lambda c: _is_padded(c) and c.model.bidirectional),
-    Rule(("data.pad_steps", "data.pad_form"), "the steps and the law of noise are for images that are padded: write "
+    Rule(("data.pad_steps", "data.pad_form"), "the steps and the kind of noise are for images that are padded: write "
          "data.pad_form: rows, or pixels", mistake=True,
          broken=lambda c: not _is_padded(c) and (_option(c, "pad_steps") > 0 or _option(c, "pad_noise") == "uniform")),
     Rule(("data.permute_seed", "data.permute"), "data.permute_seed needs data.permute: true", mistake=True,
          broken=lambda c: not _option(c, "permute") and _option(c, "permute_seed") > 0),
-    Rule(("data.pad_form", "data.permute"), "permuted pixels are no rows: write data.pad_form: pixels", mistake=True,
+    Rule(("data.pad_form", "data.permute"), "permuted pixels form no rows: write data.pad_form: pixels", mistake=True,
          broken=lambda c: bool(_option(c, "permute")) and _option(c, "pad_form") == "rows"),
     Rule(("data.length", "data.delay"), "the sequence is too short for its delay: data.length must be more than "
          "data.delay", mistake=True,

@@ -28,7 +28,7 @@ class RunHead(Group):
 
 
 class RunConfig(RunHead):
-    """One trajectory of training. Make it with `RunConfig.build`, which fills what depends on other fields."""
+    """One trajectory of training. Make it with `RunConfig.build`, which fills in what depends on other fields."""
 
     ssm: SSM = SSM()
     model: Model = Model()
@@ -64,7 +64,7 @@ class RunConfig(RunHead):
         """The same configuration with another seed."""
         if seed == self.seed:
             return self
-        _ = self._beside_seed  # made once, and copied to all seeds
+        _ = self._beside_seed  # computed once, and copied to all seeds
         copy = self.model_copy(update={"seed": seed})
         copy.__dict__.pop("run_id", None)
         return copy
@@ -74,8 +74,7 @@ class RunConfig(RunHead):
         """The scientific configuration as one line of JSON, the text whose hash is the run's id.
 
         The groups come first, by name (`bench` only in a measurement), then kind, seed and task. Within a group the
-        keys are sorted, and a field at its legacy value is left out. So it is not what sorting all keys of
-        `config.json` gives.
+        keys are sorted, and a field at its legacy value is left out. So this is not `config.json` with sorted keys.
         """
         before, after = self._beside_seed
         return f"{before}{self.seed}{after}"
@@ -88,17 +87,17 @@ class RunConfig(RunHead):
 
     @cached_property
     def run_id(self) -> str:
-        """16 hexadecimal digits that name this configuration, everywhere and for ever."""
+        """16 hexadecimal digits that identify this configuration, on every machine and in every release."""
         return hashlib.sha256(self.canonical.encode()).hexdigest()[:16]
 
     @property
     def shape(self) -> str:
-        """Names the configurations that cost the same: a hash of all that can change the price."""
+        """Identifies the configurations whose epochs take the same time: a hash of all that can change it."""
         keys = [self.task, self.kind, *(getattr(self, group).price_key for group in GROUPS)]
         return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
 
     def get(self, key: str) -> Any:
-        """The value of one field, by dotted name; of an argument of own code, None if it is not given."""
+        """The value of one field, by dotted name. For an argument of own code, None if it is not given."""
         if is_argument(key):
             group, whole, name = key.split(".")
             return getattr(getattr(self, group), whole).get(name)
@@ -117,7 +116,7 @@ GROUPS: dict[str, type[Group]] = {"ssm": SSM, "model": Model, "data": Data, "opt
 
 @cache
 def fields() -> dict[str, FieldInfo]:
-    """Every field by dotted name, with pydantic's FieldInfo; `data.` has its own three, the cards add the rest."""
+    """Every field by dotted name, with pydantic's FieldInfo; of `data.` only its own; the cards add the rest."""
     return dict(RunHead.model_fields) | {f"{group}.{name}": info for group, cls in GROUPS.items()
                                          for name, info in cls.model_fields.items()}
 
@@ -128,7 +127,7 @@ def is_argument(name: str) -> bool:
 
 
 def is_field(name: str) -> bool:
-    """Whether a run has a field of that dotted name, or may have: own code can have any argument."""
+    """Whether a run has or may have a field of that dotted name: own code can have any argument."""
     return name in fields() or is_argument(name)
 
 
@@ -206,7 +205,7 @@ def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
         own_data.fill(data, task.name)
         data.update(cards.resolve(data))
     elif top.get("task") == "none":
-        _fill(data, name="none", variant="none")  # a rule tells what is wrong with it
+        _fill(data, name="none", variant="none")  # a rule says what is wrong with it
 
 
 SSM_LR = Optim.model_fields["ssm_lr"].default

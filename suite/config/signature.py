@@ -1,4 +1,4 @@
-"""What own code takes: the parameters of a function or of a class's `__init__`, from its file or from the import.
+"""The parameters of own code: of a function or of a class's `__init__`, from its file or from the import.
 
 A model in the form of a sequence layer may ask by name for `features`, `length`, `bidirectional`, `rate` and `args`
 (all of `model.args`), and for fields `ssm.*` by parameters without a default. Every other parameter is an argument,
@@ -22,7 +22,7 @@ from suite.errors import Problem, UserError, nearest
 from suite.own import modules
 
 Own = Callable[..., Any]
-GIVEN = ("features", "length", "bidirectional", "rate", "args")  # by the suite, to a layer
+GIVEN = ("features", "length", "bidirectional", "rate", "args")  # what the suite gives to a layer
 OF_INIT = ("state_size", "copies", "rng")
 ARGS = {"model.name": "model.args", "ssm.init": "ssm.init_args"}
 
@@ -37,7 +37,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """The parameters without `self`. `is_open`: it takes any keyword; `is_variadic`: any number of values."""
+    """The parameters without `self`. `is_open`: it takes any keyword; `is_variadic`: it takes any number of values."""
 
     parameters: tuple[Parameter, ...]
     is_open: bool = False
@@ -55,7 +55,7 @@ class Signature:
 
 
 def of_file(name: str) -> Signature | None:
-    """The signature as the file has it, without an import. None if it is made in a way that only an import tells."""
+    """The signature by the file, without an import. None if only an import can show it."""
     module, _, attribute = name.partition(":")
     return _in_module(module, attribute, 0)
 
@@ -99,7 +99,7 @@ def _of_arguments(found: ast.arguments, skipped: int) -> Signature:
 
 
 def of(own: Own) -> Signature:
-    """The signature of what was imported. Raises UserError for what has none."""
+    """The signature of what was imported. Raises UserError if it has none."""
     try:
         found = inspect.signature(own).parameters.values()
     except (ValueError, TypeError) as error:
@@ -114,7 +114,7 @@ def unknown(name: str, field: str, arg: str, signature: Signature) -> Problem:
     """The problem of an argument that own code does not take."""
     given = arg in (GIVEN if field == "model.name" else OF_INIT)
     known = signature.arguments(field)
-    fix = f"leave it out: {arg} is what the suite gives" if given else (
+    fix = f"leave it out: the suite gives {arg}" if given else (
         nearest(arg, known) if known else "it takes none")
     return Problem(f"{name} takes no argument {arg!r}", f"{ARGS[field]}.{arg}", fix)
 
@@ -139,7 +139,7 @@ def _hints(own: Own) -> dict[str, Any]:
 
 
 def _wanted(hint: Any, default: object, value: Any) -> str:
-    """What is taken in place of the value, if it is of another type. "" if it fits, or if nothing is said."""
+    """What is expected, if the value is of another type. "" if it fits, or if the signature does not say."""
     if hint is not None:
         try:
             check = TypeAdapter(hint, config=ConfigDict(strict=True))
@@ -166,7 +166,7 @@ def _fits(check: TypeAdapter[Any], value: object) -> bool:
 def is_layer(name: str, signature: Signature, args: Mapping[str, Any]) -> bool:
     """Whether a model is a sequence layer, `MyMixer(features, …)`, and not a factory `MyModel(config, data, …)`.
 
-    Raises UserError if it needs what nobody gives.
+    Raises UserError if it needs arguments that nobody gives.
     """
     if signature.is_variadic:
         return False
@@ -185,7 +185,7 @@ def is_layer(name: str, signature: Signature, args: Mapping[str, Any]) -> bool:
 
 
 def call(name: str, own: Own, ssm: SSM, given: Mapping[str, Any], args: Mapping[str, Any]) -> Any:
-    """Make the layer. `given` has a value for each of GIVEN but `args`."""
+    """Make the layer. `given` has a value for each name in GIVEN except `args`."""
     signature = of(own)
     values = {**given, "args": dict(args)}
     keywords = {one.name: values[one.name] for one in signature.parameters if one.name in values}

@@ -1,4 +1,4 @@
-"""Rules between the fields `ssm.*` alone, for grids and for layers made by hand. All but the oldest ones are here."""
+"""Rules between the fields `ssm.*` alone, for grids and for layers made by hand. The oldest are in `rules.py`."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from suite.config.fields import SSM
 DFOUT = ("dfout", "dfout_token", "dfout_random", "dfout_batched")
 PER_STEP = (*DFOUT, "ring")  # initializations that give angles per step, not frequencies
 MODIFIED = ("lin", "inv")
-OWNED = {  # what has an effect beside one value of another field only, by the beginning of its name
+OWNED = {  # fields, by the beginning of their names, that have an effect only with one value of another field
     "inverse_b": ("re_constraint", "inverse"), "ring_": ("init", "ring"), "ptd_": ("init", "ptd"),
     "free_": ("kernel", "free"), "blocks": ("structure", "mimo"), "dt_per": ("structure", "mimo")}
-STATELESS: dict[str, tuple[str, ...]] = {  # kernels that are no state space model, and what they have of its fields
+STATELESS: dict[str, tuple[str, ...]] = {  # kernels that are no state space model, and the fields that they use
     "free": ("free_init", "free_squash", "free_dropout"), "rational": ("state_size", "copies", "train_a")}
 ALL = ("kernel", "kernel_length", "structure", "sobolev")
 
 
 @dataclass(frozen=True)
 class SSMRule:
-    """As `suite.config.rules.Rule`, of the resolved state space settings alone. `fields` are without the `ssm.`."""
+    """As `suite.config.rules.Rule`, for resolved state space settings alone. `fields` lack the prefix `ssm.`."""
 
     fields: tuple[str, ...]
     because: str
@@ -120,13 +120,13 @@ RULES = (
             "under exp, softplus and inverse no finite parameter gives Re(A) = 0: write none",
             lambda c: _in_real_zero(c, "exp", "softplus", "inverse")),
     SSMRule(("real_zero", "re_constraint"),
-            "under relu and square, Re(A) = 0 has the gradient 0 for ever: write none",
+            "under relu and square, Re(A) = 0 has the gradient 0 forever: write none",
             lambda c: _in_real_zero(c, "relu", "square")),
     SSMRule(("real_zero", "re_clamp"), "real_zero needs re_clamp: 0, for a clamp moves Re(A) away from 0",
             lambda c: c.real_zero and c.re_clamp != 0),
     SSMRule(("real_zero", "kernel"), "softmax divides by A, which is 0 for a mode of lin with Re(A) = 0",
             lambda c: c.real_zero and c.kernel == "softmax"),
-    SSMRule(("real_zero", "c_tilde"), "C(1 - A_bar^L) is 0 for a mode with A_bar = 1, so that C cannot be had back",
+    SSMRule(("real_zero", "c_tilde"), "C(1 - A_bar^L) is 0 for a mode with A_bar = 1, so that C cannot be recovered",
             lambda c: c.real_zero and bool(c.c_tilde)),
     SSMRule(("discretization", "real_zero"), "the symplectic rule is for Re(A) = 0: it needs real_zero: true",
             lambda c: c.discretization == "symplectic" and not c.real_zero and not c.init_is_custom),
@@ -140,7 +140,7 @@ RULES = (
 
 
 def without_effect(c: SSM) -> Iterator[SSMRule]:
-    """The rules that what has no effect beside another field's value is at its default, for those that it breaks."""
+    """The broken ones among the rules that a field without effect must be at its default."""
     default = SSM().resolved()
     changed = [name for name in SSM.model_fields if getattr(c, name) != getattr(default, name)]
     for name in changed:

@@ -1,8 +1,8 @@
 """Prepared arrays on disk: written once and whole, checked when opened, mapped into memory.
 
 An entry is a folder of .npy files with `meta.json`, written under a temporary name and renamed into place, and never
-changed afterwards. The lock only saves several processes from the same work; where a file system ignores it, each
-prepares its own copy and the first to rename it wins.
+changed afterwards. The lock only saves several processes from doing the same work; if a file system ignores it,
+each prepares its own copy and the first to rename it wins.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
 from suite.files import atomic
 
-LAYOUT = 1  # of an entry; another number makes every entry again
+LAYOUT = 1  # version of entries; with another number every entry is made again
 META = "meta.json"
 log = logging.getLogger(__name__)
 _parts: ContextVar[Path] = ContextVar("parts")
@@ -66,14 +66,14 @@ class Entry:
 
 
 def folder() -> Path:
-    """Where prepared data are kept: the environment variable SUITE_CACHE, or `~/.cache/s4d-suite`. Raises UserError."""
+    """The folder of prepared data: the environment variable SUITE_CACHE, or `~/.cache/s4d-suite`. Raises UserError."""
     return places.cache()
 
 
 def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> Entry:
-    """The entry for `key` (plain values; `label` only makes its name readable), made by `make` where there is none.
+    """The entry for `key` (plain values; `label` only makes its name readable), made by `make` if there is none.
 
-    A damaged entry is made again. Raises UserError where the folder cannot be written, and what `make` raises.
+    A damaged entry is made again. Raises UserError if the folder cannot be written, and the errors of `make`.
     """
     path = place(label, key)
     entry = read_entry(path)
@@ -100,9 +100,9 @@ def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> 
 
 
 def parts() -> Path:
-    """A folder for what a long preparation has done so far: a later one goes on there; it goes when all is done.
+    """A folder for the finished parts of a long preparation, so that a later one continues. It is removed at the end.
 
-    For what `obtain` calls to prepare; raises LookupError elsewhere.
+    To be called within the `make` of `obtain`; raises LookupError elsewhere.
     """
     path = _parts.get()
     with writable(path):
@@ -111,12 +111,12 @@ def parts() -> Path:
 
 
 def place(label: str, key: Mapping[str, Any]) -> Path:
-    """The folder of the entry for `key`, whether it is there or not."""
+    """The folder of the entry for `key`, whether it exists or not."""
     return folder() / f"{label}-{digest_of({'layout': LAYOUT} | dict(key))[:16]}"
 
 
 def find(label: str, key: Mapping[str, Any]) -> Entry | None:
-    """The entry for `key`; None where it is not prepared, or damaged."""
+    """The entry for `key`; None if it is not prepared, or damaged."""
     return read_entry(place(label, key))
 
 
@@ -132,7 +132,7 @@ def entries(name: str, variant: str) -> Iterator[tuple[Path, Meta]]:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """The entry at `path`; None where there is none or where it is damaged, which is logged."""
+    """The entry at `path`; None if there is none, or if it is damaged, which is logged."""
     try:
         outer = json.loads((path / META).read_text())
         meta: Meta = outer["meta"]
@@ -150,9 +150,9 @@ def read_entry(path: Path) -> Entry | None:
 
 
 def check(path: Path, expected: StoredFile) -> None:
-    """Raise ValueError where the file is not the one that was written.
+    """Raises ValueError if the file is not the one that was written.
 
-    Its bytes are read only where size or time differ, so that a start on gigabytes of good data takes no time.
+    Its bytes are read only if size or time differ, so that a start on gigabytes of good data takes no time.
     """
     stat = path.stat()
     if (stat.st_size, stat.st_mtime_ns) != (expected["size"], expected["mtime_ns"]) \
@@ -179,7 +179,7 @@ def publish(path: Path, prepared: Prepared, alone: bool, key: dict[str, Any], se
             json.dump({"meta": meta, "sha256": digest_of(meta)}, stream)
             flush(stream)
         if path.exists() and read_entry(path) is None:
-            with suppress(FileNotFoundError):  # where there are no locks another process may have moved it
+            with suppress(FileNotFoundError):  # without locks, another process may have moved it
                 path.rename(half / "damaged")  # one rename: nobody sees a half-removed entry
             shutil.rmtree(half / "damaged", ignore_errors=True)
         half.rename(path)
@@ -201,7 +201,7 @@ def store(folder: Path, name: str, array: np.ndarray) -> StoredFile:
 
 
 def flush(stream: IO[Any]) -> None:
-    """Bring a file to the disk: a rename must not become visible before what it names, should the power fail."""
+    """Bring a file to the disk: a rename must not become visible before what it names, if the power fails."""
     stream.flush()
     os.fsync(stream.fileno())
 

@@ -1,4 +1,4 @@
-"""The card of a data set: what `datasets/<name>.yaml` may say of it, of its variants, and of their options."""
+"""The card of a data set, `datasets/<name>.yaml`: what it may say about the set, its variants and their options."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from suite.errors import UserError, nearest
 from suite.files import program
 from suite.files.yaml_model import NAME, Part
 
-FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"  # of a user, as module:function
-Name = Annotated[str, Field(pattern=NAME)]  # it names folders of the cache
-# Options that, at their legacy value, are no part of the price of a run, nor of the name of prepared data, either.
+FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"  # a user's, as module:function
+Name = Annotated[str, Field(pattern=NAME)]  # it is part of folder names in the cache
+# Options that at their legacy value are neither part of the shape of a run, nor of the name of prepared data.
 ADDED = frozenset({"permute", "permute_seed", "pad_form", "pad_steps", "pad_noise"})
 
 
@@ -30,18 +30,18 @@ class Option(Part):
 class Variant(Part):
     """One form of a data set: from files, from the hub, or, with neither, made by its family's own generator.
 
-    `close` says that results may be compared with published ones, with a remark.
+    `close`: results may be compared with published ones, with a remark.
     """
 
     about: str = Field(description="what it is, and what differs from the original")
     preparation: int = Field(1, ge=1, description="version of the preparation; part of a run's identity")
-    get: str = Field(description="how to get it where it is missing")
-    download_mb: float = Field(ge=0, description="MB to get, about; 0 where it comes with the repository or is made")
+    get: str = Field(description="how to get it if it is missing")
+    download_mb: float = Field(ge=0, description="MB to get, about; 0 if it comes with the repository or is generated")
     prepared_mb: float = Field(ge=0, description="MB in the cache, about, with the default options; its largest task")
     close: bool = False
     files: dict[str, File] = {}
     hub: Hub | None = None
-    archive: Download | None = Field(None, description="of single files, of which the Parquet files are built")
+    archive: Download | None = Field(None, description="of single files, from which the Parquet files are built")
     drawn_from: str | None = Field(None, description="variant that this is a sample of; no wheel carries its files")
     counts: dict[str, int] = {}
     labels: tuple[str, ...] = Field((), description="names of the classes, in their order")
@@ -59,12 +59,12 @@ class Variant(Part):
 
     @property
     def way(self) -> str:
-        """How to get it, in a line, with commands as they are typed here."""
+        """How to get it, in one line, with commands as they are typed here."""
         return " ".join(self.get.split()).replace(f"python {program.SCRIPT}", program.typed())
 
     @property
     def first_line(self) -> str:
-        """What it is, in a line."""
+        """What it is, in one line."""
         return self.about.splitlines()[0]
 
 
@@ -99,7 +99,7 @@ def _declared(value: Any) -> Any:
 
 
 class Card(Part):
-    """A data set: where it is from, under which licence, for which tasks, in which variants.
+    """A data set: its origin, licence, tasks and variants.
 
     `tasks` are names of the suite's tasks, or a mapping that declares others. `prepare` names the function that makes
     the arrays of a user's own set, with the contract of `suite.data.families`.
@@ -122,7 +122,7 @@ class Card(Part):
         return self
 
     def variant(self, name: str) -> Variant:
-        """The variant of that name. Raises UserError with the names there are and how to get each."""
+        """The variant of that name. Raises UserError with the existing names and how to get each."""
         if name not in self.variants:
             ways = "; ".join(f"--set data.variant={v}: {way.first_line}" for v, way in self.variants.items())
             raise UserError(f"data set {self.name!r} has no variant {name!r}", where="data.variant",

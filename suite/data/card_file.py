@@ -1,4 +1,4 @@
-"""A file of a data set, as its card describes it: where it may be, what it holds, and from where it is downloaded."""
+"""A file of a data set, as its card describes it: where it may be, what it holds, and its download address."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Download(Part):
-    """A public address of a file: it is the file itself, or an archive of which `member` is the file or folder."""
+    """A public address of a file: the file itself, or an archive with the file or folder `member`."""
 
     url: str = Field(pattern=r"^https?://[^/\s]+/\S+$")
     mb: float = Field(gt=0, description="of the download, about")
-    bytes: int | None = Field(None, gt=0, description="of the download, exactly, where known")
-    sha256: Digest | None = Field(None, description="of the download; without it only https from this address will do")
+    bytes: int | None = Field(None, gt=0, description="of the download, exactly, if known")
+    sha256: Digest | None = Field(None, description="of the download; without it, https from this address only")
     member: str | None = Field(None, description="file or folder within the archive, at any depth, as `tsv_data/a.tsv`")
-    only: tuple[str, ...] = Field((), description="parts of a folder that are needed; none: all")
+    only: tuple[str, ...] = Field((), description="the parts of a folder that are needed; empty: all")
     unpacked_mb: float = Field(0, ge=0, description="what the member takes on the disk, about")
 
     @property
@@ -37,14 +37,14 @@ class Download(Part):
 
 
 class File(Part):
-    """A file, folder or archive of a variant, at the first of the places in `path` that is there.
+    """A file, folder or archive of a variant, at the first place in `path` that exists.
 
-    A place is relative to the repository (of a user's own card, to the study), or starts with an environment variable,
-    as `${SUITE_DATA}/imdb`. What is not in SUITE_DATA is looked for, under the same name, in the folder of the
-    downloads (`suite.data.places.downloads`), where `data prepare` puts what has an address (`download`). Without a
-    sha256 a file is the user's own: its content is fingerprinted when it is prepared. `rows_sha256` is an alternative,
-    which does not depend on the program that wrote the Parquet file: the digest of its rows (see
-    `suite.data.parquet`). `tasks` that need it; none: all.
+    A place is relative to the repository (for a user's own card, to the study), or starts with an environment variable,
+    as `${SUITE_DATA}/imdb`. A file that is not in SUITE_DATA may be under the same name in the folder of the downloads
+    (`suite.data.places.downloads`), where `data prepare` puts files with an address (`download`). Without a sha256 a
+    file is the user's own: its content is fingerprinted when it is prepared. `rows_sha256` is an alternative, which
+    does not depend on the program that wrote the Parquet file: the digest of its rows (see `suite.data.parquet`).
+    `tasks`: those that need it; empty: all.
     """
 
     path: str | tuple[str, ...]
@@ -58,12 +58,12 @@ class File(Part):
         if any(".." in Path(place).parts for place in (*self.places, *([self.member] if self.member else []))):
             raise ValueError("a path may not lead upwards with ..")
         if self.download and self._below_data is None:
-            raise ValueError(f"what is downloaded needs a place below {DATA} of the name that it has at its address")
+            raise ValueError(f"a download needs a place below {DATA} with the same name as at its address")
         return self
 
     @property
     def member(self) -> str | None:
-        """The file or folder of the archive that is downloaded; None where the download is the file."""
+        """The file or folder of the archive that is downloaded; None if the download is the file itself."""
         return self.download.member if self.download else None
 
     @property
@@ -75,12 +75,12 @@ class File(Part):
 
     @property
     def target(self) -> Path | None:
-        """Where a download of it goes; None where it has no address."""
+        """The path of its download; None if it has no address."""
         return places.downloads() / self._below_data if self.download and self._below_data else None
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Where it may be, in the order in which it is looked for."""
+        """Where it may be, in the order of the search."""
         return (self.path,) if isinstance(self.path, str) else self.path
 
     @property
@@ -89,12 +89,12 @@ class File(Part):
         return not self.places[0].startswith(("$", "/"))
 
     def below(self, home: Path) -> File:
-        """The same, with a place that is relative in that folder."""
+        """The same, with relative places below that folder."""
         places = tuple(place if place.startswith(("$", "/")) else str(home / place) for place in self.places)
         return self.model_copy(update={"path": places})
 
     def find(self) -> Path:
-        """Its place here. Raises UserError where it is in none, with the environment variables that are not set."""
+        """Its place here. Raises UserError, with the environment variables that are not set, if it is missing."""
         problems = []
         for place in self.places:
             unset = [name for name in VARIABLE.findall(place) if not folder_in(name)]

@@ -1,4 +1,4 @@
-"""Cards of the data sets: `datasets/<name>.yaml` tells where a set comes from, its variants and their options.
+"""Cards of the data sets: `datasets/<name>.yaml` says where a set comes from, and gives its variants and their options.
 
 A card in `datasets/` of a study adds a data set of the user's own: it names the function that prepares it, and declares
 the tasks that the suite does not have.
@@ -21,12 +21,12 @@ from suite.files.yaml import Node, load_yaml
 from suite.files.yaml_model import validated
 
 CARDS = resources.folder("datasets")
-OPTIONS = re.compile(r"^( *)options:.*\n((\1 +)\S.*\n(?:\3.*\n| *\n)*)", re.MULTILINE)  # in a card, by its indentation
-FIXED = ("name", "variant", "preparation", "name_source")  # fields of data that are no options
+OPTIONS = re.compile(r"^( *)options:.*\n((\1 +)\S.*\n(?:\3.*\n| *\n)*)", re.MULTILINE)  # the block in a card
+FIXED = ("name", "variant", "preparation", "name_source")  # fields of data that are not options
 
 
 def folders() -> list[Path]:
-    """Where cards are: the suite's own, and `datasets/` of each study."""
+    """The folders of cards: the suite's own, and `datasets/` of each study."""
     ours = CARDS.resolve()
     own = [folder / "datasets" for folder in study.folders()]
     return [CARDS, *(folder for folder in own if folder.resolve() != ours)]
@@ -60,7 +60,7 @@ def _cards(name: str) -> list[Path]:
 
 
 def written_options() -> frozenset[str]:
-    """The options that cards seem to have, found by their lines alone: to read them all as YAML takes its time."""
+    """The options that cards seem to have, by their lines alone: reading all cards as YAML is slow."""
     return _written(tuple(path for name in names() for path in _cards(name)))
 
 
@@ -75,7 +75,7 @@ def _written(paths: tuple[Path, ...]) -> frozenset[str]:
 
 @lru_cache(maxsize=None)
 def load(name: str) -> Card:
-    """The card of a data set. Raises UserError if there is none, or, with file and line, for what is wrong in it."""
+    """The card of a data set. Raises UserError if there is none, or, with file and line, for the errors in it."""
     path = place(name)
     node = load_yaml(path)
     card = validated(node, Card)
@@ -111,7 +111,7 @@ def own_tasks() -> dict[str, tasks.Task]:
                 if one is None:
                     continue
                 if name in found and found[name].data != path.stem:
-                    raise UserError(f"the data set {found[name].data!r} has a task {name!r}, too", str(path),
+                    raise UserError(f"the data set {found[name].data!r} has a task {name!r} too", str(path),
                                     "rename one of them")
                 found[name] = tasks.Task(name, path.stem, one.inputs, one.metric, one.classes, one.direction,
                                          one.evaluate)

@@ -1,4 +1,4 @@
-"""Whether prepared arrays are what training relies on: asked once, before they are kept, in one pass over them."""
+"""Whether prepared arrays are what training relies on: checked once, before they are kept, in one pass."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROW = "correct the row in the file that these data come from, or leave it out in
 
 
 def fits(facts: Facts, task: Task, place: str) -> None:
-    """Raises UserError where data with these facts cannot serve `task`."""
+    """Raises UserError if data with these facts cannot serve `task`."""
     given = "values" if facts.vocabulary is None else "tokens"
     if (given == "values") != (task.inputs == "values"):
         raise UserError(f"the task {task.name} has {task.inputs}, and the facts are those of {given}", place,
@@ -43,7 +43,7 @@ def check(made: Prepared, place: str) -> None:
     needed = [f"{split}/{part}" for split in SPLITS for part in (inputs, "y")]
     odd = [name for name, array in arrays.items() if not isinstance(array, np.ndarray) or not array.ndim]
     if odd:
-        raise UserError(f"no array of NumPy: {', '.join(odd)}", place, FORM)
+        raise UserError(f"not NumPy arrays: {', '.join(odd)}", place, FORM)
     lacking = [name for name in needed + ["tokens", "starts"] * (inputs == "documents") if name not in arrays]
     if lacking:
         raise UserError(f"no array {', '.join(lacking)}; there are {', '.join(sorted(arrays)) or 'none'}", place, FORM)
@@ -85,14 +85,15 @@ def _values(x: np.ndarray, facts: Facts, where: str) -> None:
 
 
 def _finite(x: np.ndarray, what: str, where: str) -> None:
-    """Least and largest value tell, without a copy of the array; which row it is, is looked for only then."""
+    """Raises UserError for a value that is not finite. Minimum and maximum show it, without a copy of the array; only
+    then is the row looked for."""
     if x.dtype.kind not in "biuf":
         raise UserError(f"{what} is {x.dtype}, no number", where, FORM)
-    if x.dtype.kind != "f" or (x.min() >= -LARGEST and x.max() <= LARGEST):  # NaN is on neither side
+    if x.dtype.kind != "f" or (x.min() >= -LARGEST and x.max() <= LARGEST):  # a comparison with NaN is false
         return
     row, bad = next((k, one[~(np.abs(one) <= LARGEST)]) for k, one in enumerate(np.reshape(x, (len(x), -1)))
                     if not (np.abs(one) <= LARGEST).all())
-    raise UserError(f"row {row} has {what} that is no finite float32: {bad[0]}", where, ROW)
+    raise UserError(f"row {row} has {what} that is not a finite float32: {bad[0]}", where, ROW)
 
 
 def _statistics(arrays: Mapping[str, np.ndarray], facts: Facts, place: str) -> None:

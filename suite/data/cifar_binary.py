@@ -1,4 +1,4 @@
-"""The authors' binary archive of CIFAR-10: six files of 10,000 records of a label and 3 x 1,024 bytes, by colour."""
+"""The authors' binary archive of CIFAR-10: six files of 10,000 records, each a label and 3 x 1,024 bytes, by colour."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CLASSES = 10
 def read_archive(source: Source) -> dict[str, tuple[list[dict[str, Image]], np.ndarray]]:
     """For train and test the images, `{"image": …}` in Pillow's RGB, and labels (n,) int64, in the authors' order.
 
-    Raises UserError where the archive is missing, is not the card's, or holds something else.
+    Raises UserError if the archive is missing, is not the card's, or has other content.
     """
     from PIL.Image import fromarray
 

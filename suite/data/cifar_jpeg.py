@@ -1,8 +1,8 @@
 """The JPEG copy of CIFAR-10 as Parquet, built from a checkout or archive of the public repository of its images.
 
-The repository has a folder a class in `train` and in `test`, with files `0000.jpg` and on. The rows of the Parquet go
-round the classes: the first image of each, then the second. That is proved by a digest of images, labels and order,
-and not by one of the Parquet file, whose bytes depend on the program that writes it.
+The repository has a folder for each class in `train` and in `test`, with files from `0000.jpg` on. The rows of the
+Parquet alternate between the classes: the first image of each, then the second. A digest of images, labels and order
+proves that, since the bytes of the Parquet file depend on the program that writes it.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ ROWS_OF_A_GROUP = 5000
 
 
 def build(origin: Path, card: Variant) -> dict[str, Path]:
-    """Write the Parquet file of each split of the card into the folder of the downloads; where each is now.
+    """Write the Parquet file of each split of the card into the folder of the downloads. Returns their paths.
 
-    Raises UserError where `origin` is neither a folder nor an archive, or lacks images or has others than the card's.
+    Raises UserError if `origin` is neither a folder nor an archive, lacks images, or has others than the card's.
     """
     if not origin.exists():
         raise UserError(f"{origin} is not there", "--from", GET)
@@ -35,7 +35,7 @@ def build(origin: Path, card: Variant) -> dict[str, Path]:
 
 
 def rows(images: Mapping[str, bytes], split: str, card: Variant, origin: Path) -> list[tuple[str, bytes, int]]:
-    """Name, bytes and label of each image of a split, in order. Raises UserError where they are not the card's."""
+    """Name, bytes and label of each image of a split, in order. Raises UserError if they are not the card's."""
     by_class: list[list[tuple[str, bytes]]] = []
     for word in card.labels:
         names = sorted(name for name in images if name.split("/")[-3:-1] == [split, word]
@@ -44,7 +44,7 @@ def rows(images: Mapping[str, bytes], split: str, card: Variant, origin: Path) -
     counts = {len(one) for one in by_class}
     if counts == {0} or len(counts) != 1:
         found = sum(len(one) for one in by_class)
-        raise unpack.BadArchive(f"it holds {found:,} JPEG files in {split}/<class>, and not the same number of each "
+        raise unpack.BadArchive(f"it holds {found:,} JPEG files in {split}/<class>, but not the same number for each "
                                 "class", str(origin), GET)
     found_rows = [(*one[k], label) for k in range(counts.pop()) for label, one in enumerate(by_class)]
     total = hashlib.sha256()

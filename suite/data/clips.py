@@ -1,4 +1,4 @@
-"""The release of Speech Commands v0.02, as an archive or unpacked: a folder of WAV files a word, and split lists."""
+"""The release of Speech Commands v0.02, as an archive or unpacked: a folder of WAV files per word, and split lists."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from suite.data.source import Source
 from suite.errors import UserError
 from suite.files.clutter import files_below, is_clutter
 
-# In the order of the published code, which numbers the classes.
+# In the order of the published code, which is the classes' numbers.
 WORDS = ["bed", "cat", "down", "five", "forward", "go", "house", "left", "marvin", "no", "on", "right", "sheila",
          "tree", "up", "visual", "yes", "backward", "bird", "dog", "eight", "follow", "four", "happy", "learn", "nine",
          "off", "one", "seven", "six", "stop", "three", "two", "wow", "zero"]
@@ -30,7 +30,8 @@ BEST = "the archive must be whole: 105,829 clips of 35 words with validation_lis
 def archive(source: Source, rate: int, factor: int) -> dict[str, np.ndarray]:
     """Samples (n, rate/factor, 1) int16 and labels (n,) of train, val and test, by the official lists.
 
-    Training clips are those in no list; clips go by name. Raises UserError where the release is damaged or not whole.
+    Training clips are those in no list; clips are sorted by name. Raises UserError if the release is damaged or not
+    complete.
     """
     path = source.path("release")
     rows = places(source, path)
@@ -53,7 +54,7 @@ def archive(source: Source, rate: int, factor: int) -> dict[str, np.ndarray]:
 
 
 def places(source: Source, path: Path) -> dict[str, tuple[str, int]]:
-    """Of each clip, by its name `word/file.wav`, the split and the row in it."""
+    """The split of each clip, by its name `word/file.wav`, and its row in the split."""
     names, listed = [], {}
     for name, content in track(entries(source, path, LISTS.values()), f"listing {path.name}"):
         if name in LISTS.values():
@@ -84,9 +85,9 @@ def counted(rows: dict[str, tuple[str, int]]) -> dict[str, int]:
 
 
 def entries(source: Source, path: Path, wanted: Container[str]) -> Iterator[tuple[str, bytes]]:
-    """Every file as its name relative to the release's top, and its content where the name is wanted, else nothing.
+    """Every file: its name relative to the top of the release, and its content if the name is wanted, else b"".
 
-    Raises UserError where it cannot be read, as an archive whose download stopped half-way.
+    Raises UserError if it cannot be read, as with an archive whose download stopped half-way.
     """
     with told(source, path):
         if path.is_dir():
@@ -109,12 +110,12 @@ def told(source: Source, path: Path) -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error, OSError) as error:
-        raise UserError(f"{path} is cut short or damaged, as where its download stopped: {error}", source.place,
+        raise UserError(f"{path} is cut short or damaged, as after a download that stopped: {error}", source.place,
                         source.mend(path)) from error
 
 
 def decoded(content: bytes, name: str, source: Source) -> str:
-    """Text. Raises UserError where it is not UTF-8."""
+    """Text. Raises UserError if it is not UTF-8."""
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -122,7 +123,7 @@ def decoded(content: bytes, name: str, source: Source) -> str:
 
 
 def pcm(content: bytes, rate: int, name: str, where: str) -> np.ndarray:
-    """The samples (n,) int16 of a WAV file. Raises UserError where it is not 16-bit mono at this rate."""
+    """The samples (n,) int16 of a WAV file. Raises UserError if it is not 16-bit mono at this rate."""
     try:
         with wave.open(io.BytesIO(content)) as file:
             form = file.getnchannels(), 8 * file.getsampwidth(), file.getframerate()
@@ -139,7 +140,7 @@ def pcm(content: bytes, rate: int, name: str, where: str) -> np.ndarray:
 
 
 def second(samples: np.ndarray, rate: int, factor: int, name: str, where: str) -> np.ndarray:
-    """One second (rate/factor,) int16: zero-padded at its end and, where factor > 1, low-passed and decimated."""
+    """One second (rate/factor,) int16: zero-padded at its end and, if factor > 1, low-passed and decimated."""
     if samples.ndim != 1 or len(samples) > rate:
         raise UserError(f"{name} has {samples.size} samples, more than the {rate} of a second", where)
     whole = np.zeros(rate, np.int16)

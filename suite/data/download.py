@@ -1,8 +1,8 @@
-"""What of a data set is fetched from its public address, where to, and what that takes.
+"""Downloads of data sets from their public addresses.
 
-Files go into `suite.data.places.downloads()`, with the layout of SUITE_DATA, which is looked at first. Beside each is a
-record `<name>.download.json` of address, bytes, sha256 and time. Of an archive only the members that are needed are
-kept. Ten processes that ask for the same file download it once: the others wait.
+Files go into `suite.data.places.downloads()`, with the layout of SUITE_DATA, which is searched first. Beside each is a
+record `<name>.download.json` of address, bytes, sha256 and time. Only the needed members of an archive are kept. If
+several processes ask for the same file, one downloads it and the others wait.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ from suite.errors import UserError
 from suite.files import atomic, transfer, unpack
 
 RECORD = ".download.json"
-NODE = "SLURM_JOB_ID"  # is set in a job of a cluster, whose nodes often have no network
+NODE = "SLURM_JOB_ID"  # set in a cluster job, whose node often has no network
 NO_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS}
 Say = Callable[[str], None]
 
 
 def on_node() -> bool:
-    """Whether this is a job of a cluster, where nothing is downloaded."""
+    """Whether this is a cluster job, in which nothing is downloaded."""
     return bool(os.environ.get(NODE))
 
 
 def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserError], None] | None = None) -> None:
-    """Bring what has a public address and is not here, and tell (`say`) what was done.
+    """Download what is missing and has a public address, and report it by `say`.
 
-    What an interrupted call has left is not fetched again; the library `datasets` brings what is from the hub. Where
-    `failed` is given, it is called with the error of a download that fails, and the others continue.
+    What an interrupted call has left is not fetched again. The library `datasets` downloads from the hub. If `failed`
+    is given, it is called with the error of a failed download, and the others continue.
 
-    Raises UserError within a job of a cluster, and, with what, where and how to mend it, where a download fails.
+    Raises UserError within a cluster job, and, with what, where and how to mend it, if a download fails.
     """
     groups: dict[str, list[tuple[Source, str]]] = {}
     for source in sources:
@@ -63,8 +63,8 @@ def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserErr
 
 
 def _fetch_from_hub(source: Source, say: Say) -> None:
-    """Have the library `datasets` bring the splits of a source."""
-    assert source.card.hub  # noqa: S101  # that is how they were chosen
+    """Download the splits of a source by the library `datasets`."""
+    assert source.card.hub  # noqa: S101  # by the choice of the caller
     say(f"downloading {source.card.download_mb:,.0f} MB for {source.name} {source.variant} from the Hugging Face hub: "
         f"{source.card.hub.repo}")
     started = time.monotonic()
@@ -85,27 +85,27 @@ def _or(failed: Callable[[UserError], None] | None) -> Iterator[None]:
 
 
 def check_node(source: Source) -> None:
-    """Raises UserError within a job of a cluster."""
+    """Raises UserError within a cluster job."""
     if on_node():
-        raise UserError(f"nothing is downloaded within a job of a cluster ({NODE} is set)", source.place,
+        raise UserError(f"nothing is downloaded within a cluster job ({NODE} is set)", source.place,
                         f"on a machine with a network: {command(source.name, source.variant)}")
 
 
 def _fetch(files: list[tuple[Source, str]], say: Say) -> None:
-    """Bring one file, or one archive with all that is needed of it."""
+    """Download one file, or one archive with its needed members."""
     first, name = files[0]
     address = first.card.address(name)
-    assert address is not None  # noqa: S101  # that is how they were chosen
+    assert address is not None  # noqa: S101  # by the choice of the caller
     path = _place(first, name, address)
     with _alone(path, say) as alone:
         files = [(source, name) for source, name in files if name in missing(source)]
         if not files:
-            return  # another process has brought it in the meantime
+            return  # another process has downloaded it in the meantime
         proved = address is first.card.archive
         remote = transfer.Remote(address.url, address.sha256, address.bytes, _room(files), proved)
         say(f"downloading {address.size / 1e6:,.0f} MB for {_told(files)} from {remote.shown}")
         private = "" if alone else f".{os.uname().nodename}-{os.getpid()}"
-        if not alone and (proved or address.member):  # an archive is unpacked and removed: each has its own
+        if not alone and (proved or address.member):  # an archive is unpacked and removed: each process has its own
             path = path.with_name(f"{private}-{path.name}")
         started = time.monotonic()
         digest = path_digest(path) if path.exists() and not address.sha256 else ""
@@ -120,13 +120,13 @@ def _fetch(files: list[tuple[Source, str]], say: Say) -> None:
 
 
 def path_digest(path: Path) -> str:
-    """The sha256 of an archive that came whole and was not unpacked yet."""
+    """The sha256 of an archive that was downloaded but not unpacked yet."""
     with transfer.told(path):
         return atomic.sha256_of(path)
 
 
 def _place(source: Source, name: str, address: Download) -> Path:
-    """Where the download itself goes."""
+    """The path of the download itself."""
     target = source.card.files[name].target
     if target is not None and address.member is None:
         return target
@@ -135,13 +135,13 @@ def _place(source: Source, name: str, address: Download) -> Path:
 
 
 def _room(files: list[tuple[Source, str]]) -> int:
-    """Bytes that the members of an archive take beside it."""
+    """Bytes that the members of an archive take in addition to it."""
     addresses = [source.card.address(name) for source, name in files]
     return int(sum(address.unpacked_mb for address in addresses if address) * 1e6)
 
 
 def _told(files: list[tuple[Source, str]]) -> str:
-    """The variants that need it, and which of their files."""
+    """The variants that need the download, with their files."""
     names: dict[str, list[str]] = {}
     for source, name in files:
         names.setdefault(f"{source.name} {source.variant}", []).append(name)
@@ -149,7 +149,7 @@ def _told(files: list[tuple[Source, str]]) -> str:
 
 
 def _unpacked(path: Path, files: list[tuple[Source, str]], address: Download) -> list[Path]:
-    """Take what is needed out of a download; the places of the files. An archive is removed, a damaged one, too."""
+    """Unpack the needed files of a download. Returns their paths. The archive is removed, also if it is damaged."""
     source = files[0][0]
     if address.member is None and address is not source.card.archive:
         return [path]
@@ -178,7 +178,7 @@ def _members(path: Path, files: list[tuple[Source, str]]) -> list[Path]:
 
 
 def record_of(path: Path) -> Mapping[str, Any] | None:
-    """What is recorded of a download at this place: url, digest (sha256), bytes and time; None where nothing is."""
+    """The record of a download at this path: url, digest (sha256), bytes and time; None if there is none."""
     with suppress(OSError, atomic.Corrupt):
         return atomic.read_sealed(path.with_name(path.name + RECORD))
     return None
@@ -192,7 +192,7 @@ def _write_record(path: Path, content: Mapping[str, Any]) -> None:
 
 @contextmanager
 def _alone(path: Path, say: Say) -> Iterator[bool]:
-    """Hold the lock of a download. Yields False if the file system has no locks: then each process brings its own."""
+    """Hold the lock of a download. Yields False if the file system has no locks: then each process has its own."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
@@ -213,5 +213,5 @@ def _alone(path: Path, say: Say) -> Iterator[bool]:
 
 
 def told_on_stderr(text: str) -> None:
-    """Says what a run downloads by itself: its standard output is for results."""
+    """Print what a run downloads by itself to stderr: its standard output is for results."""
     print(text, file=sys.stderr, flush=True)

@@ -1,7 +1,7 @@
 """Pictures of Pathfinder's snakes and markers, white on black. Paper, section 5.6.
 
 Paddles are rectangles and markers are discs. Their edges are smooth: a sub-pixel, `antialias` to a pixel in each
-direction, is as bright as the share of it that is covered (as if it were turned along the edge).
+direction, is as bright as its covered share (as if it were turned along the edge).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import numpy as np
 
 from suite.data.snakes import Snakes, unit
 
-AT_ONCE = 64  # images, so that they stay in a CPU's cache
+AT_ONCE = 64  # images that fit into a CPU's cache
 
 
 def render(snakes: Snakes) -> np.ndarray:
-    """Images (n, size, size) uint8. Where things overlap the brighter one is seen."""
+    """Images (n, size, size) uint8. Where shapes overlap, the brighter one shows."""
     images = np.empty((len(snakes.labels), snakes.geometry.size, snakes.geometry.size), np.uint8)
     for begin in range(0, len(images), AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
@@ -40,7 +40,7 @@ def brightness(snakes: Snakes, part: slice) -> np.ndarray:
 
 def stamp(canvas: np.ndarray, rows: np.ndarray, centers: np.ndarray, reach: int, scale: int, contrast: float,
           along: np.ndarray | None, extent: tuple[float, ...]) -> None:
-    """Draw one thing into each of the images at `rows`: a rectangle of these half sides, or a disc of this radius."""
+    """Draw one shape into each of the images at `rows`: a rectangle of these half sides, or a disc of this radius."""
     side = 2 * reach + 1
     corner = np.floor(centers.real).astype(int), np.floor(centers.imag).astype(int)  # of its square, on the canvas
     steps = ((np.arange(side * scale) + 0.5) / scale - reach).astype(np.float32)
@@ -58,5 +58,5 @@ def stamp(canvas: np.ndarray, rows: np.ndarray, centers: np.ndarray, reach: int,
 
 
 def share(distance: np.ndarray, limit: float, scale: int) -> np.ndarray:
-    """How much of a sub-pixel at this distance from a middle line is within the limit."""
+    """The share of a sub-pixel that is within `limit` of a middle line; `distance` is that of its centre."""
     return np.clip((np.float32(limit) - distance) * np.float32(scale) + np.float32(0.5), 0, 1)

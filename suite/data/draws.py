@@ -1,4 +1,4 @@
-"""Random numbers of generated examples: each example has a generator of its own, so that no order matters."""
+"""Random numbers of generated examples: each example has its own generator, so that the order does not matter."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Draw: TypeAlias = Callable[[np.random.Generator], tuple[np.ndarray, int | float]
 def generator(seed: int, split: str, index: int, epoch: int = 0) -> np.random.Generator:
     """The generator of one example, a function of the task's seed, the split and the example's number.
 
-    `epoch` is for what is drawn again in each epoch of training.
+    `epoch` is for numbers that are drawn again in each epoch of training.
     """
     return np.random.default_rng((seed, SPLITS.index(split), index, epoch))
 
@@ -27,7 +27,7 @@ def counts(options: Mapping[str, Any]) -> dict[str, int]:
 
 
 def examples(options: Mapping[str, Any], split: str, draw: Draw) -> tuple[np.ndarray, list[int | float]]:
-    """What `draw` makes of each example's generator: inputs (n, …), and the n targets."""
+    """The results of `draw` for each example's generator: inputs (n, …), and the n targets."""
     made = [draw(generator(options["seed"], split, index)) for index in range(counts(options)[split])]
     return np.stack([x for x, _ in made]), [y for _, y in made]
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from suite.data.cache import Meta
     from suite.data.wanted import Choice
 
-# Steps of a sequence with the default options. Of texts, what the longest of a batch has, which the others are padded
-# to: a tenth of the reviews have 2,600 characters or more.
+# Steps of a sequence with the default options. For texts, those of the longest in a batch, to which others are padded:
+# a tenth of the reviews have 2,600 characters or more.
 LENGTHS = {"cifar10": 1024, "speech_commands": 16000, "bidmc": 4000, "listops": 2000, "imdb": 4096, "aan": 4000,
            "delay": 4000, "mqar1": 512, "selcopy": 4096}
 SHORTER = {("speech_commands", "sc17-2khz"): 2000, ("bidmc", "sample"): 1000}
@@ -29,7 +29,7 @@ GUESS = {"train": 10_000, "val": 1000, "test": 1000}  # of a set of the user's o
 
 @dataclass(frozen=True)
 class Extent:
-    """Examples of each split, and steps of a sequence, about. `sure` is false where no card and no array says so."""
+    """Examples of each split, and steps of a sequence, about. `sure` is false if neither card nor arrays give them."""
 
     counts: Mapping[str, int]
     length: int
@@ -54,7 +54,7 @@ def extent(data: Choice, task: str) -> Extent:
 
 
 def _counts(counts: dict[str, int], options: Mapping[str, Any]) -> dict[str, int]:
-    if options.get("count"):  # of all splits together
+    if options.get("count"):  # the examples of all splits together
         whole = sum(counts.values())
         counts = {split: round(number * options["count"] / whole) for split, number in counts.items()}
     if options.get("train_count"):
@@ -71,7 +71,7 @@ def _length(name: str, variant: str, task: str, options: Mapping[str, Any]) -> i
     length = min(length, options.get("max_length", length))
     if name in ("imdb", "aan") and (name, variant) != ("aan", "original"):
         length = min(length, REVIEWS)
-    length = options.get("length", length)  # of what is generated
+    length = options.get("length", length)  # of generated sequences
     length = -(-length // (options.get("decimate", 1) * options.get("pool", 1) ** 2))
     rows = options.get("pad_form") == "rows"
     return (round(length**0.5) if rows else length) + noise_steps(options)
@@ -83,7 +83,7 @@ def noise_steps(options: Mapping[str, Any]) -> int:
 
 
 def _of_arrays(data: Choice, task: str) -> Extent:
-    """Of a user's own data: as they were prepared before, in whatever form; else a guess."""
+    """For a user's own data: as of an earlier preparation in any form; else a guess."""
     counts = GUESS | dict(cards.load(data.name).variant(data.variant).counts)
     found = sorted(prepared(data.name, data.variant), key=lambda meta: meta["key"].get("view") != task)
     if not found:
@@ -96,7 +96,7 @@ def _of_arrays(data: Choice, task: str) -> Extent:
 
 
 def prepared(name: str, variant: str) -> Iterator[Meta]:
-    """The descriptions of what is prepared of a variant, as `suite.data.cache.entries`, which imports much more."""
+    """The meta data of the prepared entries of a variant, as `suite.data.cache.entries`, but with fewer imports."""
     try:
         folders = sorted(places.cache().glob(f"{glob.escape(f'{name}-{variant}-')}*"))
     except UserError:  # there is no folder for prepared data

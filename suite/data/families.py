@@ -3,8 +3,8 @@
 A data set is added by a card (`datasets/<name>.yaml`) and a line in `FAMILIES`; a new family also by a module with
 `VIEWS` and `prepare`. It serves tasks of `suite/data/tasks.py`; a grid chooses it by `task` and `data.name`.
 
-A data set of a user's own is a card in the study, whose `prepare: module:function` names a function in the place of
-`Family.prepare`. Each of its tasks has arrays of its own, unless the function's module has `VIEWS`, too.
+A data set of a user's own is a card in the study, whose `prepare: module:function` names a function in place of
+`Family.prepare`. Each of its tasks has its own arrays, unless the function's module has `VIEWS` too.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ class Family(Protocol):
     VIEWS: Mapping[str, str]
 
     def prepare(self, source: Source, view: str) -> Prepared:
-        """All splits of `source` as arrays. Raises UserError where a file is missing, damaged or of another form."""
+        """All splits of `source` as arrays. Raises UserError if a file is missing, damaged or in another format."""
 
 
 class Own:
-    """A user's function in the place of a module."""
+    """A user's function in place of a module."""
 
     def __init__(self, name: str, function: str) -> None:
         self.__name__ = function
@@ -60,7 +60,7 @@ class Own:
 
 
 def family(name: str) -> Family:
-    """The module that prepares the data set `name`. Raises UserError where there is none, or for what is no task."""
+    """The module that prepares the data set `name`. Raises UserError if none does, or for an unknown task in VIEWS."""
     own = cards.load(name).prepare if name in cards.names() else None
     if own is not None:
         return Own(name, own)

@@ -1,4 +1,4 @@
-"""Data sets of the Hugging Face hub, by `datasets.load_dataset`: what it cannot give is one error with all the ways."""
+"""Data sets of the Hugging Face hub, by `datasets.load_dataset`. For a missing one, an error says how to get it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from suite.errors import UserError
 
 
 def rows(hub: Hub, split: str, place: str, ways: str) -> Any:
-    """Our `split` of the data set as a Hugging Face Dataset with our columns, downloaded where it is not yet here.
+    """Our `split` of the data set as a Hugging Face Dataset with our columns, downloaded if it is not here yet.
 
     `place` and `ways` are for errors: which data set it is, and how else to get it.
-    Raises UserError without a network, where the download stops, and where the hub has another form of it.
+    Raises UserError without a network, if the download stops, and if the hub has it in another form.
     """
     datasets = library()
     with told(hub, place, ways):
@@ -32,19 +32,19 @@ def rows(hub: Hub, split: str, place: str, ways: str) -> Any:
 
 
 def check(hub: Hub, place: str, ways: str) -> None:
-    """Raises UserError where the hub cannot be reached and no copy is here. Downloads a description only."""
+    """Raises UserError if the hub cannot be reached and there is no copy here. Downloads only a description."""
     datasets = library()
     with told(hub, place, ways):
         datasets.load_dataset_builder(hub.repo, hub.config, revision=hub.revision)
 
 
 def is_here(hub: Hub) -> bool:
-    """Whether this revision of the data set is in the local cache of the hub; looks at the folder only."""
+    """Whether this revision of the data set is in the local cache of the hub. Looks only at the folder."""
     return (folder(hub) / "snapshots" / hub.revision).is_dir()
 
 
 def folder(hub: Hub) -> Path:
-    """Where the local cache of the hub has the files of a data set."""
+    """The folder of a data set in the local cache of the hub."""
     caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  # no home: no error
     home = Path(os.environ.get("HF_HOME") or Path(caches, "huggingface"))
     cache = Path(os.environ.get("HF_HUB_CACHE") or home / "hub")
@@ -64,7 +64,7 @@ def told(hub: Hub, where: str, ways: str) -> Iterator[None]:
     except (pa.ArrowException, DatasetGenerationError, HTTPError, ValueError, RuntimeError, OSError) as error:
         if isinstance(error, ConnectionError):
             what = (f"{place} is not in the local cache of the Hugging Face hub, which cannot be reached: there is no "
-                    "network, or HF_HUB_OFFLINE is set" + (", as it is in a job of a cluster"
+                    "network, or HF_HUB_OFFLINE is set" + (", as it is in a cluster job"
                                                                if os.environ.get("SLURM_JOB_ID") else ""))
         elif any(isinstance(e, (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError))
                  for e in causes(error)):
@@ -75,15 +75,15 @@ def told(hub: Hub, where: str, ways: str) -> Iterator[None]:
 
 
 def library() -> Any:
-    """The package `datasets`, told not to try again and again (24 s) where the name of the hub cannot be resolved.
+    """The package `datasets`, set not to retry (for 24 s) if the name of the hub cannot be resolved.
 
-    Within a job of a cluster it is told to use the local cache only.
+    Within a cluster job it is set to use only the local cache.
     """
     proxies = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
     host = urlsplit(os.environ.get("HF_ENDPOINT") or "https://huggingface.co").hostname
     if os.environ.get("SLURM_JOB_ID"):
-        os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded within a job of a cluster
-        for module in ("datasets.config", "huggingface_hub.constants"):  # which read it when they are imported
+        os.environ["HF_HUB_OFFLINE"] = "1"  # nothing is downloaded within a cluster job
+        for module in ("datasets.config", "huggingface_hub.constants"):  # these read it when they are imported
             if module in sys.modules:
                 vars(sys.modules[module])["HF_HUB_OFFLINE"] = True
     elif "datasets" not in sys.modules and not proxies:
@@ -109,7 +109,7 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def cause(error: BaseException) -> str:
-    """The first line of the innermost error: `datasets` wraps what went wrong in a message that does not say it."""
+    """The first line of the innermost error: `datasets` wraps errors in messages that do not say what happened."""
     while error.__cause__ is not None:
         error = error.__cause__
     return str(error).splitlines()[0] if str(error) else type(error).__name__

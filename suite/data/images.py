@@ -71,7 +71,7 @@ def decode(table: Any, rows: np.ndarray, view: str, pool: int, where: str) -> np
 
 
 def divide(labels: Mapping[str, np.ndarray], count: int, classes: int) -> dict[str, tuple[str, np.ndarray]]:
-    """For each split the file and the rows it is made of; `labels` (n,) of each file, `count` training images."""
+    """For each split the file and the rows that it is made of; `labels` (n,) of each file, `count` training images."""
     rows = {file: (file, np.arange(len(y))) for file, y in labels.items()}
     if "val" not in labels:
         train, val = permuted(len(labels["train"]))

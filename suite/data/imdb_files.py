@@ -1,8 +1,8 @@
 """The reviews as Parquet, built from a checkout or archive of the public copy of the Large Movie Review Dataset.
 
-As in the authors' archive, the copy has a file a review, `aclImdb/<split>/<neg or pos>/<number>_<stars>.txt`, and
-`urls_neg.txt` and `urls_pos.txt`, whose lines name the film of each. The rows of the Parquet go by number, against and
-for in turn. Some reviews of the copy are not those of the authors, which the digest of the rows tells.
+As in the authors' archive, the copy has a file per review, `aclImdb/<split>/<neg or pos>/<number>_<stars>.txt`, and
+`urls_neg.txt` and `urls_pos.txt`, whose lines name the film of each. The rows of the Parquet are sorted by number, with
+negative and positive ones in turn. Some reviews of the copy differ from the authors', so the rows have another digest.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ ROWS_OF_A_GROUP = 5000
 
 
 def build(origin: Path, card: Variant) -> dict[str, Path]:
-    """Write the Parquet file of each split of the card into the folder of the downloads; where each is now.
+    """Write the Parquet file of each split of the card into the folder of the downloads. Returns their paths.
 
-    Raises UserError where `origin` is neither a folder nor an archive, or lacks reviews or has others than the card's.
+    Raises UserError if `origin` is neither a folder nor an archive, lacks reviews, or has others than the card's.
     """
     if not origin.exists():
         raise UserError(f"{origin} is not there", "--from", GET)
@@ -42,7 +42,7 @@ def build(origin: Path, card: Variant) -> dict[str, Path]:
 
 
 def rows(found: Mapping[str, bytes], split: str, card: Variant, origin: Path) -> dict[str, list[Any]]:
-    """The columns of a split. Raises UserError where they are not the card's."""
+    """The columns of a split. Raises UserError if they are not the card's."""
     films = {match[2]: FILM.findall(content) for name, content in found.items()
              if (match := FILMS.fullmatch(name)) and match[1] == split}
     reviews = sorted((int(match[3]), CLASSES.index(match[2]), int(match[4]), content) for name, content in found.items()

@@ -1,4 +1,4 @@
-"""What runs need of data sets, and what of it is not here: with its public address and size. Uses no network."""
+"""The data that runs need, and which of it is missing, with its public address and size. Uses no network."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from suite.files import program, resources
 if TYPE_CHECKING:
     from suite.data.wanted import Choice
 
-SMALL = 200_000_000  # bytes that a run may fetch unasked
+SMALL = 200_000_000  # bytes that a run may download without being asked to
 
 
 class Config(Protocol):
@@ -39,7 +39,7 @@ class Config(Protocol):
 
 
 class GridFile(Protocol):
-    """The part of a grid that says which file it is of, and what the command line changes of it."""
+    """The part of a grid that says which file it is from, and what the command line changes in it."""
 
     @property
     def path(self) -> Path:
@@ -47,11 +47,11 @@ class GridFile(Protocol):
 
     @property
     def profile(self) -> str:
-        """The name of its profile; '': none."""
+        """The name of its profile; '' for none."""
 
     @property
     def usual_profile(self) -> str:
-        """The profile that it has where the command line names none."""
+        """The profile that it has if the command line names none."""
 
     @property
     def changes(self) -> tuple[str, ...]:
@@ -62,8 +62,8 @@ class GridFile(Protocol):
 class Needed:
     """The data of some runs: one variant of a data set.
 
-    files: those of its card that are not here. bytes: to download, about where the card does not know it exactly; an
-    archive that several variants need counts at the first of them. here: nothing is missing. by_hand: something that is
+    files: those of its card that are missing. bytes: to download, approximate if the card does not give it exactly; an
+    archive that several variants need counts for the first of them. here: nothing is missing. by_hand: something
     missing has no public address.
     """
 
@@ -76,9 +76,9 @@ class Needed:
 
 
 def needed(configs: Iterable[Config]) -> list[Needed]:
-    """What the runs with these configurations need, a variant of a data set each, and what of it is not here yet.
+    """What the runs with these configurations need, by variant of a data set, and what of it is missing.
 
-    Data that are prepared need no files. Uses no network. Raises UserError for an unknown data set or option.
+    Prepared data need no files. Uses no network. Raises UserError for an unknown data set or option.
     """
     lacking: dict[tuple[str, str], dict[str, Download | None]] = {}
     sources: dict[tuple[str, str], Source] = {}
@@ -91,14 +91,14 @@ def needed(configs: Iterable[Config]) -> list[Needed]:
         seen.add((*key, config.task + options))
         source = Source(*key, cards.resolve({"name": key[0], "variant": key[1], **config.data.options}), config.task)
         sources.setdefault(key, source)
-        files = absent_of(source)  # first: to ask for the entry may mean to read gigabytes that are here
+        files = absent_of(source)  # first, since a look for the entry may read gigabytes of files
         lacking.setdefault(key, {}).update({} if files and _is_prepared(config) else files)
     counted: set[str] = set()
     return [_needed(source, lacking[key], counted) for key, source in sources.items()]
 
 
 def _is_prepared(config: Config) -> bool:
-    """Whether the cache has what this run needs. Looks at the names of the folders first, which imports nothing."""
+    """Whether the cache has what this run needs. Looks at the names of folders first, which needs no import."""
     start = glob.escape(f"{config.data.name}-{config.data.variant}-")
     if not any(places.cache().glob(f"{start}*")):
         return False
@@ -118,16 +118,16 @@ def _needed(source: Source, files: Mapping[str, Download | None], counted: set[s
 
 
 def absent_of(source: Source) -> dict[str, Download | None]:
-    """The files that are not here, or the splits of the hub, with the public address of each, if it has one."""
+    """The missing files, or splits of the hub, each with its public address, if it has one."""
     if source.card.hub:
         return {} if hub.is_here(source.card.hub) else dict.fromkeys(source.splits)
     if source.origin and source.origin.is_here():
-        return {}  # it is drawn of that, and not downloaded
+        return {}  # it is drawn from its origin, not downloaded
     return absent(source.card, source.files)
 
 
 def absent(card: Variant, files: Iterable[str]) -> dict[str, Download | None]:
-    """Those of the files of a card that are not here, each with its public address, if it has one."""
+    """The missing ones of these files of a card, each with its public address, if it has one."""
     found: dict[str, Download | None] = {}
     for name in files:
         try:
@@ -138,14 +138,14 @@ def absent(card: Variant, files: Iterable[str]) -> dict[str, Download | None]:
 
 
 def to_download(source: Source) -> int:
-    """Bytes to download for a source, about; 0: it is here, or has no public address."""
+    """Bytes to download for a source, about; 0 if it is here, or has no public address."""
     if source.card.hub and absent_of(source):
         return int(source.card.download_mb * 1e6)
     return size_of(missing(source))
 
 
 def missing(source: Source) -> dict[str, Download]:
-    """The files of a source that are not here and have a public address, by name."""
+    """The missing files of a source that have a public address, by name."""
     return {name: address for name, address in absent_of(source).items() if address}
 
 
@@ -160,8 +160,8 @@ def command(name: str, variant: str) -> str:
 
 
 def command_of(grids: Sequence[GridFile], verb: str = "data prepare") -> str:
-    """The command that downloads and prepares what the runs of these grids need, with the same choice of runs; or what
-    another verb does with them."""
+    """The command that downloads and prepares what the runs of these grids need, with the same choice of runs; or the
+    command of another verb."""
     profiles = {grid.profile for grid in grids if grid.profile != grid.usual_profile}
     changes = dict.fromkeys(change for grid in grids for change in grid.changes)
     options = [*(f"--profile {profile}" for profile in sorted(profiles)), *changes]
@@ -171,7 +171,7 @@ def command_of(grids: Sequence[GridFile], verb: str = "data prepare") -> str:
 
 
 def consent(configs: Iterable[Config], grids: Sequence[GridFile]) -> Problem:
-    """What the runs of these grids lack and are not to download unasked, in one sentence, with the one command."""
+    """The problem of data that runs do not download without being asked to, with the one command that does it."""
     lacking = [one for one in needed(configs) if one.bytes or not (one.here or one.by_hand)]
     names = ", ".join(f"{one.name} {one.variant} ({one.bytes / 1e6:,.0f} MB)" if one.bytes
                       else f"{one.name} {one.variant} (of the same archive)" for one in lacking)

@@ -1,7 +1,7 @@
 """ListOps: nested operations on lists of digits, as sequences of tokens; the label is the value. Paper, section 5.5.
 
 A tree is drawn level by level, many trees at once: a node is an operator with probability 1/4 and then has 2 to
-`max_args` children. Trees of another length than asked for are dropped, and expressions that were there before.
+`max_args` children. Trees of another length than asked for are dropped, and so are repeated expressions.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ SYMBOLS = (*map(str, range(10)), *OPERATORS, CLOSE)  # a symbol's code is its pl
 FIRST_OPERATOR, CLOSE_CODE = 10, len(SYMBOLS) - 1
 OPERATOR_SHARE = 0.25
 TREES = 8192  # drawn at once; part of what a seed means
-MOST_IN_VAIN = 50  # draws that give nothing new before the set is said to be impossible
-LONGEST = 2048  # of the released examples, with the end mark
+MOST_IN_VAIN = 50  # after so many draws without a new expression, the set is impossible
+LONGEST = 2048  # symbols of the released examples, with the end mark
 HEADER = "Source\tTarget"
 
 
 @dataclass(frozen=True)
 class Rules:
-    """Of an expression: `least` < number of symbols < `most`, depth of nesting, arguments of an operator."""
+    """Limits of an expression: `least` < number of symbols < `most`, depth of nesting, arguments of an operator."""
 
     least: int
     most: int
@@ -49,7 +49,7 @@ class Expressions:
     values: np.ndarray
 
     def some(self, chosen: list[int]) -> Expressions:
-        """Those of these numbers."""
+        """The expressions with these numbers."""
         pieces = [self.codes[self.starts[k]:self.starts[k + 1]] for k in chosen]
         lengths = [len(piece) for piece in pieces]
         return Expressions(np.concatenate([np.zeros(0, np.uint8), *pieces]), ends(lengths), self.values[chosen])
@@ -59,7 +59,7 @@ def prepare(source: Source, view: str) -> Prepared:
     """Expressions as tokens with an end mark, and their values, 10 classes.
 
     Options of the generator: `train_count`, `test_count` (also of validation), `min_length`, `max_length`, `max_depth`,
-    `max_args`, `seed`. Raises UserError where a file is missing or of another form, and where there are not so many
+    `max_args`, `seed`. Raises UserError if a file is missing or in another format, and if there are too few
     different expressions.
     """
     if source.card.files:
@@ -82,7 +82,7 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def distinct(seed: int, rules: Rules, count: int) -> Expressions:
-    """The first `count` different expressions of the seed. Raises UserError where it does not find so many."""
+    """The first `count` different expressions of the seed. Raises UserError if it finds fewer."""
     known: set[bytes] = set()
     parts: list[Expressions] = []
     vain = 0
@@ -104,7 +104,7 @@ def distinct(seed: int, rules: Rules, count: int) -> Expressions:
 
 
 def released(source: Source, path: Path) -> Expressions:
-    """A released file: a header, then lines of an expression with parentheses, a tab, and its value."""
+    """Read a released file: a header, then lines with an expression, a tab, and its value."""
     code = {symbol: number for number, symbol in enumerate(SYMBOLS)}
     codes, values = [], []
     for line, text in enumerate(track(source.lines(path), f"reading {path.name}"), 1):
@@ -132,13 +132,13 @@ def joined(parts: list[Expressions]) -> Expressions:
 
 
 def ends(lengths: list[int] | np.ndarray) -> np.ndarray:
-    """Where texts of these lengths start, end to end, and where the last one ends."""
+    """The start of each text of these lengths, end to end, and the end of the last one, (n + 1,)."""
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
 @dataclass(frozen=True)
 class Level:
-    """The nodes of many trees at one depth, from left to right: of which tree, how many children (0: a digit)."""
+    """The nodes of many trees at one depth, from left to right: the tree of each, and its children (0: a digit)."""
 
     tree: np.ndarray
     children: np.ndarray
@@ -150,7 +150,7 @@ class Level:
 
     @property
     def groups(self) -> np.ndarray:
-        """Where the children of each operator begin in the next level."""
+        """The place of each operator's first child in the next level."""
         return np.cumsum(self.children[self.operators]) - self.children[self.operators]
 
 
@@ -175,7 +175,7 @@ def grow(rng: np.random.Generator, rules: Rules) -> list[Level]:
             children[operators] = rng.integers(2, rules.args, len(operators), endpoint=True)
         length += np.bincount(tree, minlength=TREES) + np.bincount(tree[children > 0], minlength=TREES)
         levels.append(Level(tree, children))
-        children = children * (length[tree] < rules.most)  # a tree that is too long already need not go on
+        children = children * (length[tree] < rules.most)  # a tree that is too long need not grow further
         tree = np.repeat(tree, children)
     good = (rules.least < length) & (length < rules.most)
     kept = [good[level.tree] for level in levels]
@@ -200,7 +200,7 @@ def express(levels: list[Level], rng: np.random.Generator) -> Expressions:
 
 
 def evaluate(levels: list[Level], symbols: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Values of the roots, and at each level how many symbols each node takes. MED rounds down; SM is modulo 10."""
+    """Values of the roots, and the number of symbols of each node at each level. MED rounds down; SM is modulo 10."""
     values = np.zeros(0, np.int64)
     sizes: list[np.ndarray] = []
     for level, symbol in zip(reversed(levels), reversed(symbols), strict=True):

@@ -1,4 +1,4 @@
-"""Parquet files that are built from an archive of single files, and the samples that are drawn of them."""
+"""Parquet files that are built from an archive of single files, and samples drawn from them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ BUILDERS: dict[str, Callable[[Path, Variant], dict[str, Path]]] = {
 
 
 def build(archive: Path, sources: Iterable[Source]) -> list[Path]:
-    """Build what these need of an archive, or a folder of the same files; samples are drawn after that.
+    """Build the files of these sources from an archive, or a folder of the same files; samples are drawn after that.
 
-    Returns the places of all files. Raises UserError where the archive is another, or lacks something.
+    Returns the paths of all files. Raises UserError if the archive is another one, or not complete.
     """
     sources = list(sources)
     whole = {(one.name, one.variant): one for one in (source.origin or source for source in sources)}
@@ -25,9 +25,9 @@ def build(archive: Path, sources: Iterable[Source]) -> list[Path]:
 
 
 def draw(source: Source) -> list[Path]:
-    """Draw a sample that is not here of the files of its origin that are. Returns the places of its files.
+    """Draw a missing sample from the files of its origin. Returns the paths of its files.
 
-    Raises UserError where they are not those of the cards.
+    Raises UserError if files are not those of the cards.
     """
     if source.origin is None or source.is_here() or not source.origin.is_here():
         return []

@@ -1,7 +1,7 @@
-"""Images in another order of pixels, or followed by noise: what no model that looks at the last steps alone can solve.
+"""Images in another order of pixels, or followed by noise: no model that sees only the last steps can solve these.
 
-Permuted: one permutation of the pixels of all images (2508.20441, C.2). Padded: the image first, then noise, of which
-no two examples have the same (rows: 1902.09689, section 5.3; pixels: the noisy sCIFAR of 2405.13975).
+Permuted: one permutation of the pixels of all images (2508.20441, C.2). Padded: the image first, then noise, which
+is different for each example (rows: 1902.09689, section 5.3; pixels: the noisy sCIFAR of 2405.13975).
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from suite.data.prepared_types import Facts, Prepared
 
 NOISES = ("normal", "uniform")
 SEED = 0
-NAME = "padding"  # of the array
+NAME = "padding"  # name of the array
 
 
 @dataclass(frozen=True)
 class Padding:
-    """`steps` of noise after each example, of the number `noise` of NOISES. The prepared arrays hold it."""
+    """`steps` of noise after each example; `noise` is its kind, an index of NOISES. Part of the prepared arrays."""
 
     steps: int
     noise: int
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Padding | None:
-        """What prepared arrays say; None if examples are not padded."""
+        """The padding of prepared arrays; None if examples are not padded."""
         return cls(*map(int, arrays[NAME])) if NAME in arrays else None
 
     def added(self, x: np.ndarray, split: str, indices: np.ndarray, epoch: int) -> np.ndarray:
-        """`x` (B, L, channels) float32 with noise behind, (B, L + steps, channels).
+        """`x` (B, L, channels) float32 followed by noise, (B, L + steps, channels).
 
-        Noise is a function of split and index, in training also of the epoch.
+        Noise is a function of split and index, and in training also of the epoch.
         """
         count, length, channels = x.shape
         out = np.empty((count, length + self.steps, channels), np.float32)
@@ -48,10 +48,11 @@ class Padding:
 
 
 def arranged(made: Prepared, options: Mapping[str, Any], more: int) -> Prepared:
-    """Images (n, pixels, channels) as the options `permute`, `permute_seed`, `pad_form` and `pad_noise` say.
+    """Images (n, pixels, channels), permuted or padded by the options `permute`, `permute_seed`, `pad_form`,
+    `pad_noise`.
 
-    `more`: steps of noise behind each. Noise itself is not stored: `Padding.added` draws it for each batch. Rows have a
-    side's pixels in one step.
+    `more`: steps of noise after each. The noise is not stored: `Padding.added` draws it for each batch. With rows, a
+    step is a row of pixels.
     """
     facts, arrays = made.facts, dict(made.arrays)
     length, channels = facts.length, facts.channels or 1

@@ -1,4 +1,4 @@
-"""Parquet files of rows: read and written whole, and recognised by a digest of what they hold.
+"""Parquet files: read and written whole, and recognised by a digest of their rows.
 
 The bytes of a Parquet file depend on the program that wrote it. The digest of its rows does not.
 """
@@ -50,7 +50,7 @@ def same_rows(path: Path, file: File) -> bool:
 
 
 def columns_digest(columns: Columns) -> str:
-    """The same of columns that are not in a file yet."""
+    """The digest of columns that are not in a file yet."""
     total = hashlib.sha256()
     add_rows(total, columns)
     return total.hexdigest()
@@ -75,7 +75,7 @@ def add_row(total: Any, content: bytes, label: int) -> None:
 def read(path: Path) -> dict[str, Any]:
     """Columns of a Parquet file as lists, images as they are stored, and its Hugging Face `features`.
 
-    Raises UserError where there is no such file, or where it cannot be read.
+    Raises UserError if there is no such file, or if it cannot be read.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -109,7 +109,7 @@ def content(columns: Columns, features: Any) -> bytes:
 
 
 def write(table: pa.Table, path: Path, rows_of_a_group: int) -> Path:
-    """Write a table to this place, whole or not at all. Raises UserError where that is not possible."""
+    """Write a table to this path, whole or not at all. Raises UserError if that is not possible."""
     import pyarrow.parquet as pq
 
     with whole(path) as half:
@@ -119,8 +119,8 @@ def write(table: pa.Table, path: Path, rows_of_a_group: int) -> Path:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A place of this process alone to write a file, which then goes to `path`. Raises UserError if it cannot."""
-    from suite.files import transfer  # here: only what is written needs it
+    """A temporary path of this process, whose file is then renamed to `path`. Raises UserError if it cannot be."""
+    from suite.files import transfer  # here: only writing needs it
 
     half = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
@@ -133,5 +133,5 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def place(locations: Sequence[str]) -> Path:
-    """Where a file that is built goes: below the folder of the downloads, as it would be below SUITE_DATA."""
+    """The path of a built file: below the folder of the downloads, as it would be below SUITE_DATA."""
     return places.downloads() / locations[0].removeprefix(DATA)

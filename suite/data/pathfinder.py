@@ -1,7 +1,8 @@
-"""Pathfinder and Path-X: are two marked ends those of one path? Images as sequences of pixels, row by row.
+"""Pathfinder and Path-X: are two marked ends on one path? Images as sequences of pixels, row by row.
 
-Paper, section 5.6. Made by our own generator (`snakes`, `drawing`), or read from the released folders. For looking, and
-for other programs, `python -m suite.data.pathfinder SIZE COUNT FOLDER` writes images as PNG in the form of the release.
+Paper, section 5.6. Made by our own generator (`snakes`, `drawing`), or read from the released folders. To look at
+images, or to use them in other programs, `python -m suite.data.pathfinder SIZE COUNT FOLDER` writes them as PNG in the
+format of the release.
 """
 
 from __future__ import annotations
@@ -28,16 +29,16 @@ from suite.files.clutter import files_in
 VIEWS = {"pathfinder": "32", "pathx": "128"}
 DIFFICULTY = "curv_contour_length_14"
 COMMAND = "python -m suite.data.pathfinder"
-PART = 1000  # images a file of what is done so far
-SHARES = (0.8, 0.1)  # of training and validation images
+PART = 1000  # images per file of finished ones
+SHARES = (0.8, 0.1)  # shares of training and validation images
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Images (n, size², 1) uint8, scaled to [0, 1]; labels 1 where the markers are on one path.
+    """Images (n, size², 1) uint8, scaled to [0, 1]; labels 1 if the markers are on one path.
 
     Generated: options `count`, `size` (0: the task's) and `seed`; the splits follow one another. Released: the splits
-    are drawn by PyTorch's permutation with seed 42. Raises UserError where files are missing, damaged or of another
-    form.
+    are drawn by PyTorch's permutation with seed 42. Raises UserError if files are missing, damaged or in
+    another format.
     """
     if source.card.files:
         size = int(view)
@@ -55,7 +56,7 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def divide(count: int) -> dict[str, slice]:
-    """Where each split is among `count` images: 80 %, 10 %, 10 %. Raises UserError where one is empty."""
+    """The slice of each split among `count` images: 80 %, 10 %, 10 %. Raises UserError if one is empty."""
     val = int(SHARES[1] * count)
     if val == 0:
         raise UserError(f"{count} images are too few for three splits", "data.count", "give at least 10")
@@ -126,7 +127,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def read_part(path: Path, count: int, size: int) -> np.ndarray | None:
-    """The rows of a part; None where it is not there or not whole."""
+    """The rows of a part; None if it is missing or not whole."""
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -144,7 +145,7 @@ def released(source: Source, folder: Path, size: int) -> tuple[np.ndarray, np.nd
 
 
 def metadata_files(source: Source, folder: Path) -> list[Path]:
-    """The files that list the images, by number. Raises UserError where there are none."""
+    """The files that list the images, sorted by number. Raises UserError if there are none."""
     paths = files_in(folder / "metadata", "*.npy")
     if not paths:
         raise UserError(f"{folder} has no metadata/*.npy", source.place, source.ways())
@@ -156,7 +157,7 @@ def metadata_files(source: Source, folder: Path) -> list[Path]:
 
 
 def metadata(source: Source, path: Path) -> list[tuple[str, int]]:
-    """Image files, relative to the difficulty's folder, and labels. The release has text under this name.
+    """Image files, relative to the difficulty's folder, and labels. In the release these are text files.
 
     Columns are separated by blanks; 0 and 1 are folder and file of the image, 3 is the label.
     """
@@ -183,7 +184,7 @@ def _text(value: object) -> str:
 
 
 def picture(source: Source, path: Path, size: int) -> np.ndarray:
-    """The gray values (size, size) uint8 of a PNG. Raises UserError where it is damaged or of another size."""
+    """The gray values (size, size) uint8 of a PNG. Raises UserError if it is damaged or has another size."""
     from PIL import Image
 
     try:
@@ -198,7 +199,7 @@ def picture(source: Source, path: Path, size: int) -> np.ndarray:
 
 
 def main(args: Sequence[str]) -> None:
-    """Writes the first COUNT generated images of SIZE pixels a side into FOLDER. Raises UserError."""
+    """Write the first COUNT generated images of SIZE pixels a side into FOLDER. Raises UserError."""
     if len(args) != 3 or not args[1].isdecimal() or args[0] not in map(str, GEOMETRIES):
         raise UserError(f"{' '.join(args)!r} is not a size, a count and a folder", COMMAND,
                         f"for instance `{COMMAND} 32 100 pictures`; sizes: {', '.join(map(str, GEOMETRIES))}")
@@ -208,7 +209,7 @@ def main(args: Sequence[str]) -> None:
 
 
 def export(images: np.ndarray, labels: np.ndarray, folder: Path) -> None:
-    """Write images (n, size, size) uint8 as PNG, with their metadata, in the form of the release."""
+    """Write images (n, size, size) uint8 as PNG, with their metadata, in the format of the release."""
     from PIL import Image
 
     images_folder, metadata_folder = folder / DIFFICULTY / "imgs" / "0", folder / DIFFICULTY / "metadata"

@@ -1,4 +1,4 @@
-"""Where the suite keeps data on this machine: the folder of prepared data, and in it what it has downloaded."""
+"""The suite's data on this machine: the folder of prepared data, and in it the downloads."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from suite.files.variables import cache_folder
 
 
 def cache() -> Path:
-    """Where prepared data are kept: the environment variable SUITE_CACHE, or `~/.cache/s4d-suite`.
+    """The folder of prepared data: the environment variable SUITE_CACHE, or `~/.cache/s4d-suite`.
 
     Raises UserError if neither SUITE_CACHE nor a home folder is known.
     """
@@ -16,5 +16,5 @@ def cache() -> Path:
 
 
 def downloads() -> Path:
-    """Where downloaded files go, with the layout of SUITE_DATA, which is looked at first."""
+    """The folder of downloaded files, with the layout of SUITE_DATA, which is searched first."""
     return cache() / "downloads"

@@ -1,4 +1,4 @@
-"""Prepared data and their batches: `load(config.data, config.task)` is all that training has to know of a data set."""
+"""Prepared data and their batches: `load(config.data, config.task)` is all that training needs of a data set."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Batch:
     """Tensors on the CPU. B examples, L steps.
 
     x: values (B, L, channels) float32, tokens (B, L) int64, pairs (B, 2, L) int64 with 0 after the end of a text;
-       L of tokens is that of the batch's longest text.
+       for tokens, L is the length of the batch's longest text.
     y: classes (B,) int64, or targets (B,) float32 in raw units.
-    lengths: valid steps of tokens (B,) and pairs (B, 2) int64; None where all steps are valid.
+    lengths: valid steps of tokens (B,) and pairs (B, 2) int64; None if all steps are valid.
     """
 
     x: Tensor
@@ -39,10 +39,10 @@ class TaskData:
 
     task: str
     length: int  # of the longest sequence, at rate 1
-    channels: int | None  # of values; None for tokens
+    channels: int | None  # number of values per step; None for tokens
     vocabulary: int | None  # number of tokens; None for values
     classes: int | None  # None: a regression in raw units
-    rate_hz: float | None  # samples a second at rate 1, where that means anything
+    rate_hz: float | None  # samples a second at rate 1; None if it has no meaning
     fingerprint: str  # sha256 of the arrays
     variant: str
     arrays: Mapping[str, np.ndarray] = field(repr=False)  # as in suite.data.prepared_types.Prepared
@@ -55,7 +55,7 @@ class TaskData:
         return len(self.arrays[f"{split}/y"])
 
     def lengths(self, split: str) -> np.ndarray:
-        """Tokens of each example (n,) int64; of a pair those of its longer text. Only for tokens."""
+        """Tokens of each example (n,) int64; for a pair, those of its longer text. Only for tokens."""
         documents = np.asarray(self.arrays[f"{split}/documents"])
         lengths = np.asarray(self.arrays["starts"][documents + 1]) - self.arrays["starts"][documents]
         return lengths.reshape(len(lengths), -1).max(axis=1).astype(np.int64)
@@ -63,9 +63,8 @@ class TaskData:
     def batch(self, split: str, indices: np.ndarray, rate: int = 1, epoch: int = 0) -> Batch:
         """The examples at `indices`; of values every `rate`-th sample, from the first on.
 
-        `epoch`: of training, in which examples that are padded with noise have noise of their own.
-
-        Raises UserError where tokens are asked for at another rate.
+        `epoch`: of training; padded examples have other noise in each epoch. Raises UserError if tokens are asked for
+        at another rate.
         """
         import torch
 
@@ -79,10 +78,10 @@ class TaskData:
 
 
 def bucketed(order: np.ndarray, lengths: np.ndarray, size: int, batches: int, rng: np.random.Generator) -> np.ndarray:
-    """The examples of an epoch in `order` (n,), put together by length; whole batches only, (n // size * size,).
+    """The examples of an epoch in `order` (n,), grouped by length; whole batches only, (n // size * size,).
 
     Each run of `batches` batches of `size` examples is sorted by `lengths` (of all examples), then all batches of the
-    epoch are shuffled. So every example has the same chance as without, but the lengths of a batch are alike.
+    epoch are shuffled. So every example is used as often as without, but the lengths of a batch are alike.
     """
     whole = order[:len(order) // size * size]
     runs = [whole[start:start + size * batches] for start in range(0, len(whole), size * batches)]
@@ -98,7 +97,7 @@ def values(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray, ra
         raise UserError("a sequence that is padded with noise has no other sampling rate", "train.evaluate")
     x = np.ascontiguousarray(np.asarray(arrays[f"{split}/x"])[indices][:, ::rate], np.float32)
     if "offset" in arrays:
-        flat = x.reshape(len(x), -1)  # a view; NumPy is ten times as slow where the last axis is as short as channels
+        flat = x.reshape(len(x), -1)  # a view; NumPy is ten times slower with a last axis as short as channels
         for name, change in (("offset", np.subtract), ("scale", np.multiply)):
             change(flat, np.broadcast_to(arrays[name][::rate], x.shape[1:]).reshape(-1), out=flat)
     return x if padding is None else padding.added(x, split, indices, epoch)
@@ -116,18 +115,19 @@ def tokens(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray) ->
 
 
 def to_download(config: lacking.Config) -> int:
-    """Bytes, about, that a run with this configuration lacks and that have a public address. Uses no network."""
+    """Bytes, about, that a run with this configuration would have to download. Uses no network."""
     want = wanted(config.data, config.task)
     size = lacking.to_download(want.source)
     return 0 if size and want.is_prepared() else size
 
 
 def check(config: Choice, task: str, allow_download: bool = False) -> None:
-    """Raises UserError where the data of `task` are neither prepared nor can be: a file or the network is missing.
+    """Raises UserError if the data of `task` are not prepared and cannot be: a file or the network is missing, or a
+    file is damaged.
 
-    So it does where a file is damaged. Files of at most `lacking.SMALL` bytes in all that have a public address are
-    fetched; larger ones only if `allow_download`, else the error says their size and the command that fetches them.
-    Nothing is downloaded within a job of a cluster.
+    Files with a public address are downloaded if they have at most `lacking.SMALL` bytes in all; larger ones only if
+    `allow_download`, else the error says their size and the command that downloads them. Nothing is downloaded within a
+    cluster job.
     """
     want = wanted(config, task)
     if want.is_prepared():
@@ -146,7 +146,7 @@ def check(config: Choice, task: str, allow_download: bool = False) -> None:
 
 
 def _tell_both(source: Source, error: UserError) -> None:
-    """Raises UserError with what is missing, and why it could not be downloaded."""
+    """Raises UserError with what is missing and why it could not be downloaded."""
     why = error.problems[0]
     try:
         source.check()
@@ -161,7 +161,7 @@ def _tell_both(source: Source, error: UserError) -> None:
 def load(config: Choice, task: str) -> TaskData:
     """The data of `task` as `config` chooses them, prepared and kept under SUITE_CACHE when first asked for.
 
-    Raises UserError where the data set does not serve the task, and where its files are missing or damaged.
+    Raises UserError if the data set does not serve the task, and if its files are missing or damaged.
     """
     want = wanted(config, task)
     entry = cache.obtain(want.label, want.key, want.make)

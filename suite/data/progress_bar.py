@@ -1,4 +1,4 @@
-"""Progress of long preparations: a bar on a terminal, where somebody asked for it, else nothing."""
+"""Progress of long preparations: a bar on a terminal, if somebody asked for it, else nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _shown: ContextVar[Any] = ContextVar("shown", default=None)
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Show the bars of all that is prepared here, on standard error."""
+    """Within it, preparations show their bars on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -28,7 +28,7 @@ def shown() -> Iterator[None]:
 
 
 def track(items: Iterable[T], about: str, total: int | None = None) -> Iterator[T]:
-    """The items, with a bar on the way through them where bars are shown. `total`: how many, where they do not say."""
+    """The items, with a bar for their progress if bars are shown. `total`: how many, if they have no length."""
     progress = _shown.get()
     if progress is None:
         yield from items

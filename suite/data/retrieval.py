@@ -18,7 +18,7 @@ from suite.errors import UserError
 VIEWS = {"retrieval": "pairs"}
 LABELS = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 COLUMNS = ("label", "id of the first", "id of the second", "first text", "second text")
-SEED = 2022  # of the films' pairs and of those for validation
+SEED = 2022  # for the pairs of films, and for those held out for validation
 VALIDATION_FILMS = 0.1
 
 
@@ -33,8 +33,8 @@ class Pairs:
 def prepare(source: Source, view: str) -> Prepared:
     """Pairs of texts as tokens, at most `max_length` characters of each with the end mark.
 
-    Options: `max_length`, `min_freq`, `train_count`. Raises UserError where a file is missing, damaged or of another
-    form.
+    Options: `max_length`, `min_freq`, `train_count`. Raises UserError if a file is missing, damaged or in another
+    format.
     """
     texts, pairs = citations(source) if source.variant == "original" else films(source)
     train = pairs["train"]
@@ -71,7 +71,7 @@ def citations(source: Source) -> tuple[list[str], dict[str, Pairs]]:
 
 
 def films(source: Source) -> tuple[list[str], dict[str, Pairs]]:
-    """Reviews, and pairs of each split. No film and no text is in two splits; where there is no validation file, a
+    """Reviews, and pairs of each split. No film and no text is in two splits. If there is no validation file, a
     tenth of the training films is taken for it.
     """
     known: set[str] = set()
@@ -105,11 +105,10 @@ def films(source: Source) -> tuple[list[str], dict[str, Pairs]]:
 
 
 def pair(reviews: np.ndarray, film: np.ndarray, sentiment: np.ndarray, rng: np.random.Generator) -> Pairs:
-    """Each review with another of its film and with one of another film, in turns.
+    """Each review with another of its film and with one of another film, in turn.
 
-    The second texts of both kinds are the same ones, and go to first texts such that both kinds have the same pairs of
-    sentiments: no single text tells the label, nor whether the two agree in their verdict. Films with one review are
-    left out.
+    Both kinds have the same second texts, and the same pairs of sentiments. So neither a single text nor whether the
+    two agree in their sentiment says anything about the label. Films with one review are left out.
     """
     shuffled = rng.permutation(reviews)
     shuffled = shuffled[np.argsort(film[shuffled], kind="stable")]
@@ -127,7 +126,9 @@ def pair(reviews: np.ndarray, film: np.ndarray, sentiment: np.ndarray, rng: np.r
 
 
 def apart(first: np.ndarray, second: np.ndarray, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
-    """The `rows` in an order in which no `second` meets a `first` of the same film. Raises UserError if none is found.
+    """The `rows` in an order in which no `second` meets a `first` of the same film.
+
+    Raises UserError if it finds none.
     """
     order = rng.permutation(len(rows))
     for _ in range(1000):

@@ -1,4 +1,4 @@
-"""Samples of images and reviews, drawn of the whole sets: always the same rows, which a digest on the card proves."""
+"""Samples of images and reviews, drawn from the whole sets: always the same rows, as a digest on the card proves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Part:
 
 
 def images(files: Files) -> Iterator[Part]:
-    """Class-balanced parts of CIFAR-10 with the images' stored bytes. Rows go in rounds of all classes."""
+    """Class-balanced parts of CIFAR-10 with the images' stored bytes. Rows alternate between the classes."""
     rng = np.random.default_rng(SEED)
     for file, splits in (("train", ("train", "val")), ("test", ("test",))):
         rows = parquet.read(files[file])
@@ -42,13 +42,13 @@ def images(files: Files) -> Iterator[Part]:
 
 
 def rounds(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Indices (n,) in random order such that each stretch of as many rows as classes holds every class once."""
+    """Indices (n,) in random order such that each block of as many rows as classes has every class once."""
     columns = np.stack([rng.permutation(np.flatnonzero(labels == k)) for k in range(labels.max() + 1)], axis=1)
     return rng.permuted(columns, axis=1).ravel()
 
 
 def reviews(files: Files) -> Iterator[Part]:
-    """Short reviews, half for and half against, of films with two or more. No film and no text is in two splits."""
+    """Short reviews, half positive, half negative, of films with two or more. No film or text is in two splits."""
     from datasets import Features
 
     known: set[str] = set()
@@ -67,7 +67,7 @@ def reviews(files: Files) -> Iterator[Part]:
 
 
 def short_reviews(rows: Mapping[str, Any], known: set[str]) -> list[int]:
-    """Rows with short texts that are not known, each text once, of films of which there are two."""
+    """Rows with short texts that are not in `known`, each text once, of films with two or more."""
     first: dict[str, int] = {}
     for i, (text, title) in enumerate(zip(rows["text"], rows["title"], strict=True)):
         if len(text) <= IMDB_LONGEST and text not in known and title not in known:
@@ -92,9 +92,9 @@ MAKERS: dict[str, Callable[[Files], Iterator[Part]]] = {"cifar10": images, "imdb
 
 
 def draw(source: Source, origin: Source) -> list[Path]:
-    """Write the files of a sample into the folder of the downloads; their places.
+    """Write the files of a sample into the folder of the downloads. Returns their paths.
 
-    Raises UserError where the files of `origin` are damaged, or another sample than the card's comes out.
+    Raises UserError if the files of `origin` are damaged, or if they give another sample than the card's.
     """
     made = []
     for part in MAKERS[source.name]({name: origin.path(name) for name in origin.card.files}):

@@ -1,8 +1,8 @@
 """The geometry of Pathfinder images: chains of dashes ("paddles"), two long ones and some short ones that distract.
 
-Our own generator with the published parameters (paper, section 5.6): what it draws is of the same kind as the released
-images, but not the same. Many images are made at once, yet each is a function of (seed, index) alone, with random
-numbers that are a hash of both and of what they are for. Lengths are in pixels; pixel (i, j) covers
+Our own generator with the published parameters (paper, section 5.6): its images are of the same kind as the released
+ones, but not the same. Many images are made at once, yet each is a function of (seed, index) alone: its random numbers
+are a hash of both and of their purpose. Lengths are in pixels; pixel (i, j) covers
 [i, i + 1) x [j, j + 1), and points are (row, column).
 """
 
@@ -14,11 +14,11 @@ import numpy as np
 
 DIRECTIONS = 4096  # on the circle; a table, so that every machine draws the same images
 CANDIDATES, FIRST_CANDIDATES = 12, 32  # places tried for a paddle, and for the first one of a short snake
-FEW = 4  # of them that are looked at first
-AHEAD, BEND = 3, 0.93  # a place is no good where the border blocks the next paddles at this quantile of the turns
-TRIALS = 5  # of a short snake, before the image does without it
+FEW = 4  # of the candidates, looked at first
+AHEAD, BEND = 3, 0.93  # a place is bad if the border blocks the next paddles at this quantile of turns
+TRIALS = 5  # for a short snake, before it is left out
 HALF = 2**32
-MARGIN, SEEDS, MARKERS = 0, 1, 2  # what random numbers are for; larger ones: paddles
+MARGIN, SEEDS, MARKERS = 0, 1, 2  # purposes of random numbers; larger ones: paddles
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Geometry:
     paddle_contrast: float = 1
     padding: int = 1
     antialias: int = 2
-    even: float | None = None  # most that the markers' distance may depend on the label; None: as it comes
+    even: float | None = None  # limit for how much the markers' distance depends on the label; None: no limit
 
     @property
     def half(self) -> float:
@@ -60,11 +60,11 @@ GEOMETRIES = {
 
 @dataclass
 class Snakes:
-    """Paddles of n images: `centers` (n, P), NaN where there is none, and `directions` (n, P), of DIRECTIONS.
+    """Paddles of n images: `centers` (n, P), NaN if there is none, and `directions` (n, P), of DIRECTIONS.
 
     Paddles 2k and 2k + 1 of the first are the k-th of the two long snakes, then come the short ones, one by one.
-    `margins` (n,) is half the gap between neighbours in a snake; those that are not are at least a paddle's thickness
-    further apart. The markers stand at `tips` (n, 2), on one snake where `labels` (n,) is 1, else on both.
+    `margins` (n,) is half the gap between neighbours in a snake; other paddles are at least a paddle's
+    thickness further apart. The markers are at `tips` (n, 2), on one snake if `labels` (n,) is 1, else on both.
     """
 
     geometry: Geometry
@@ -78,8 +78,8 @@ class Snakes:
 class Random:
     """Uniform numbers for images: a hash (the mixing of SplitMix64) of seed, image, purpose and counter.
 
-    Why not `np.random.Philox`, NumPy's counter-based generator: it has one key at a time, and here each of a thousand
-    images asks for a few numbers of its own at each step. Making a generator for each takes 600 times as long.
+    Not `np.random.Philox`, NumPy's counter-based generator, since it has one key at a time, and here each of a thousand
+    images needs a few numbers of its own at each step. Making a generator for each takes 600 times as long.
     """
 
     def __init__(self, seed: int, index: np.ndarray) -> None:
@@ -121,7 +121,7 @@ def unit(directions: np.ndarray) -> np.ndarray:
 
 
 def draw(geometry: Geometry, seed: int, index: np.ndarray) -> Snakes:
-    """The images of these indices, (n,) whole numbers. The label is as likely 0 as 1, whatever the snakes look like."""
+    """The images of these indices (n,). The label is 0 or 1 with equal probability, whatever the snakes look like."""
     n = len(index)
     paddles = 2 * geometry.paddles + geometry.distractors * geometry.distractor_paddles
     random = Random(seed, index)
@@ -144,14 +144,14 @@ def draw(geometry: Geometry, seed: int, index: np.ndarray) -> Snakes:
 
 
 class Growth:
-    """Adds paddle by paddle to all images at once. What cannot go on is taken back by a random number of paddles."""
+    """Adds paddle by paddle to all images at once. A snake that cannot grow loses a random number of paddles."""
 
     def __init__(self, snakes: Snakes, random: Random) -> None:
         self.snakes, self.random, self.geometry = snakes, random, snakes.geometry
-        self.attempts = np.zeros(len(snakes.labels), np.int64)  # of each image; no random number is used twice
+        self.attempts = np.zeros(len(snakes.labels), np.int64)  # per image, so that no random number is used twice
 
     def grow_long(self) -> None:
-        """Both long snakes in turns, as in the original, so that each is in the other's way."""
+        """Grow both long snakes in turn, as in the original, so that each is in the other's way."""
         end = 2 * self.geometry.paddles
         place = np.zeros(len(self.attempts), np.int64)
         rows = np.arange(len(place))
@@ -170,9 +170,9 @@ class Growth:
             rows = rows[place[rows] < end]
 
     def telling(self, rows: np.ndarray) -> np.ndarray:
-        """How much nearer to a first end the last end of one long snake is than that of the other; the larger of two.
+        """How much nearer the last end of one long snake is to a first end than that of the other; the larger of two.
 
-        In small images the place of the markers would tell the label, and no path need be followed.
+        In small images the place of the markers could give away the label, without any path to follow.
         """
         state, last = self.snakes, 2 * self.geometry.paddles - 2
         reach = self.geometry.half * unit(state.directions[rows])
@@ -180,7 +180,7 @@ class Growth:
         return np.abs(np.diff(np.abs(first[:, :, None] - end[:, None]), axis=2)).max(axis=(1, 2))
 
     def sow(self, rows: np.ndarray) -> np.ndarray:
-        """Place the first paddles of both long snakes; whether they are clear of each other."""
+        """Place the first paddles of both long snakes. Returns whether they are clear of each other."""
         g, state = self.geometry, self.snakes
         chance = self.random(rows, SEEDS, self.attempts[rows], 5)
         self.attempts[rows] += 1
@@ -194,7 +194,7 @@ class Growth:
         return free[:, 0] & self.inside(centers, directions[:, :2]).all(axis=1)
 
     def extend(self, rows: np.ndarray, paddle: np.ndarray, previous: np.ndarray, end: int) -> np.ndarray:
-        """Place `paddle` of each image after `previous`, at the first candidate that is free; whether there is one."""
+        """Place `paddle` of each image after `previous`, at the first free candidate. Returns whether there is one."""
         g, state = self.geometry, self.snakes
         chance = self.random(rows, paddle + 3, self.attempts[rows], CANDIDATES)
         before = state.directions[rows, previous]
@@ -210,9 +210,9 @@ class Growth:
 
     def choose(self, rows: np.ndarray, paddle: np.ndarray, centers: np.ndarray, directions: np.ndarray,
                possible: np.ndarray, previous: np.ndarray, end: int) -> np.ndarray:
-        """Place the first of the `possible` ones of (n, K) candidates that is free; whether there is one."""
+        """Place the first free one of the `possible` ones of (n, K) candidates. Returns whether there is one."""
         first = np.full(len(rows), -1)
-        for part in (slice(0, FEW), slice(FEW, None)):  # most need not look at all of them
+        for part in (slice(0, FEW), slice(FEW, None)):  # most images need not look at all candidates
             left = np.flatnonzero((first < 0) & possible[:, part].any(axis=1))
             free = self.free(rows[left], centers[left, part], directions[left, part], previous[left], end)
             free &= possible[left, part]
@@ -223,7 +223,7 @@ class Growth:
         return good
 
     def take_back(self, rows: np.ndarray, place: np.ndarray) -> np.ndarray:
-        """Remove the newest paddles, at least k with probability 1/k; how many there are then."""
+        """Remove the newest paddles, at least k with probability 1/k. Returns how many are left."""
         chance = self.random(rows, SEEDS, self.attempts[rows], 1)[:, 0]
         self.attempts[rows] += 1
         place = np.maximum(place - np.ceil(1 / (1 - chance)).astype(np.int64), 0)
@@ -233,7 +233,7 @@ class Growth:
         return place
 
     def grow_short(self, begin: int) -> None:
-        """A short snake in each image that has room for it."""
+        """Grow a short snake in each image that has room for it."""
         g, rows = self.geometry, np.arange(len(self.attempts))
         end = begin + g.distractor_paddles
         for _ in range(TRIALS):
@@ -259,7 +259,7 @@ class Growth:
         return (x - dx >= low) & (x + dx <= high) & (y - dy >= low) & (y + dy <= high)
 
     def room(self, rows: np.ndarray, more: np.ndarray, centers: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Whether the border lets the `more` next paddles go straight on, to the left or to the right."""
+        """Whether the border leaves room for the `more` next paddles straight on, to the left or to the right."""
         gap = (self.geometry.half + self.snakes.margins[rows])[:, None]
         bend = int(TURNS[int(BEND * DIRECTIONS)] / self.geometry.continuity)
         room = np.zeros(centers.shape, bool)
@@ -274,10 +274,10 @@ class Growth:
 
     def free(self, rows: np.ndarray, centers: np.ndarray, directions: np.ndarray, skip: np.ndarray,
              end: int) -> np.ndarray:
-        """Whether each of (n, K) paddles keeps its distance from those before `end`, but for the one named `skip`.
+        """Whether each of (n, K) paddles keeps its distance from those before `end`, except the one in `skip`.
 
-        The distance of two short lines that do not cross is that of an end of one from the other; crossing ones have
-        an end within half a length, which is less than the distance that is asked for.
+        The distance of two short lines that do not cross is that from an end of one to the other. Lines that cross have
+        an end within half a length, which is less than the required distance.
         """
         state, half = self.snakes, self.geometry.half
         there = state.centers[rows, :end]
@@ -289,7 +289,7 @@ class Growth:
         least = np.square(2 * state.margins[rows] + self.geometry.thickness + 1e-3, dtype=np.float32)[:, None, None]
         near = np.zeros(between.shape, bool)
         for center, reach in ((between * own, turned), (between * other, turned.conj())):
-            for point in (center + reach, center - reach):  # an end of one, where the other lies along the real axis
+            for point in (center + reach, center - reach):  # an end of one, with the other along the real axis
                 along = np.maximum(np.abs(point.real) - np.float32(half), 0)
                 near |= along * along + point.imag * point.imag < least
         return np.logical_not(near.any(axis=-1))

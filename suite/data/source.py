@@ -18,7 +18,7 @@ from suite.files import atomic
 
 @lru_cache(maxsize=None)
 def digest(path: Path, size: int, mtime_ns: int) -> str:
-    """The sha256 of a file of this size and time, read once by a process: several tasks share their files."""
+    """The sha256 of a file of this size and time, read once per process, since several tasks share files."""
     return atomic.sha256_of(path)
 
 
@@ -38,7 +38,7 @@ class Source:
 
     @property
     def place(self) -> str:
-        """This data set and variant, for errors."""
+        """The data set and variant, for errors."""
         return f"data set {self.name}, variant {self.variant}"
 
     @property
@@ -53,7 +53,7 @@ class Source:
 
     @property
     def origin(self) -> Source | None:
-        """The source that this one is a sample of, where the installed package may not hold it."""
+        """The source that this one is a sample of, if the installed package may not contain the sample; else None."""
         return Source(self.name, self.card.drawn_from, {}, self.task) if self.card.drawn_from else None
 
     def is_here(self) -> bool:
@@ -64,10 +64,10 @@ class Source:
             return False
 
     def rows(self, file: str, columns: Mapping[str, str]) -> Any:
-        """The card's Parquet file, or split of the hub, as a Hugging Face Dataset on which the caller may rely.
+        """The card's Parquet file, or split of the hub, as a Hugging Face Dataset with checked content.
 
-        `columns` says for each that must be there what kind of feature it is: Image, ClassLabel, List or Value.
-        Raises UserError where it is missing, is not the card's (sha256), or cannot be read. Files use no network.
+        `columns`: the required columns, each with its kind of feature: Image, ClassLabel, List or Value.
+        Raises UserError if it is missing, is not the card's (sha256), or cannot be read. Files need no network.
         """
         rows = hub.rows(self.card.hub, file, self.place, self.ways()) if self.card.hub else \
             self._parquet(self.path(file))
@@ -80,14 +80,14 @@ class Source:
         return rows
 
     def _parquet(self, path: Path) -> Any:
-        # Imported here: a job on prepared data need not wait for it.
+        # Imported here: a job on prepared data does not wait for it.
         import pyarrow as pa
         from datasets.exceptions import DatasetGenerationError
 
         import datasets
 
         datasets.disable_progress_bars()  # a log file is no terminal
-        with tempfile.TemporaryDirectory() as scratch:  # else a copy of all data would stay in the home folder
+        with tempfile.TemporaryDirectory() as scratch:  # otherwise a copy of all data would stay in the home folder
             try:
                 return datasets.Dataset.from_parquet(str(path), cache_dir=scratch, keep_in_memory=True)
             except (pa.ArrowException, DatasetGenerationError, ValueError, OSError) as error:
@@ -95,7 +95,7 @@ class Source:
                                 self.card.way) from error
 
     def find(self, file: str) -> Path:
-        """Where the card's file or folder is. Raises UserError where it is missing, with every way to get it."""
+        """The path of the card's file or folder. Raises UserError if it is missing, with every way to get it."""
         try:
             return self.card.files[file].find()
         except UserError as error:
@@ -103,7 +103,7 @@ class Source:
             raise UserError(problem.what, self.place, f"{problem.fix}. {self.ways()}".removeprefix(". ")) from None
 
     def path(self, file: str) -> Path:
-        """As `find`, and the content is the card's. Raises UserError also where its sha256 is another."""
+        """As `find`, with its content checked. Raises UserError also if its sha256 is not the card's."""
         path, expected = self.find(file), self.card.files[file].sha256
         if expected is None:
             return path
@@ -131,9 +131,9 @@ class Source:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
 
     def check(self) -> None:
-        """Raises UserError where a file is missing or not the card's, or the hub cannot give the data; downloads none.
+        """Raises UserError if a file is missing or not the card's, or if the hub lacks the data. Downloads nothing.
 
-        Every byte of the files is read: here a damaged one is told once, and not by each of the runs that need it.
+        Every byte of the files is read, so that a damaged one is reported once, and not by each run that needs it.
         """
         for file in self.files:
             self.path(file)
@@ -146,13 +146,12 @@ class Source:
         return self.card.way + size + self.others()
 
     def mend(self, path: Path) -> str:
-        """What to do about a file that is not as it should be: one that was downloaded is not fetched again by itself.
-        """
+        """What to do about a damaged file. A downloaded one must be removed: it is not downloaded again by itself."""
         again = f"remove {path}, which was downloaded, and start the same command again. "
         return (again if path.is_relative_to(places.downloads()) else "") + self.ways()
 
     def others(self) -> str:
-        """How to choose another variant; nothing where there is none."""
+        """How to choose another variant; "" if there is none."""
         others = {name: card for name, card in cards.load(self.name).variants.items() if name != self.variant}
         text = "; ".join(f"--set data.variant={name} ({card.first_line})" for name, card in others.items())
         return f" Or choose another variant: {text}" if text else ""

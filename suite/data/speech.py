@@ -14,7 +14,7 @@ from suite.errors import UserError
 
 VIEWS = {"sc_ar": "waveform", "sc_bi": "waveform"}
 RATE = 16_000
-SMALL_RATE = 2000  # of the sample in the repository, whose clips are padded and decimated already
+SMALL_RATE = 2000  # of the sample in the repository; its clips are already padded and decimated
 FULL_SCALE = 32768  # of 16-bit samples
 # The published code divides by full scale twice before it adds 1e-5 to the standard deviation, so that the 1e-5
 # outweighs it. In units of 16-bit samples it adds this much.
@@ -27,7 +27,7 @@ def prepare(source: Source, view: str) -> Prepared:
     """Waveforms (n, rate, 1) int16, standardised per time step over the training clips.
 
     Option `normalization`: `paper`, (a - m)/(s + 0.32768) with a in [-1, 1] and the unbiased s; `plain`, (a - m)/s;
-    `decimate`; where the clips are those of the release also `train_count`. Raises UserError for a clip that is
+    `decimate`; for the clips of the release also `train_count`. Raises UserError for a clip that is
     longer than a second or of another sampling rate.
     """
     small = source.variant == "sc17-2khz"

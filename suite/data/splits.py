@@ -7,7 +7,7 @@ import numpy as np
 from suite.errors import UserError
 
 SEED = 42  # of the published code's validation split
-RESHUFFLE = ((0.3, 0), (0.5, 1))  # held out, then of those for test: share, and seed of scikit-learn's generator
+RESHUFFLE = ((0.3, 0), (0.5, 1))  # held out, and the test part of these: share, seed of scikit-learn
 
 
 def permutation(count: int) -> np.ndarray:
@@ -31,24 +31,24 @@ def reshuffled(count: int) -> dict[str, np.ndarray]:
 
 
 def balanced(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
-    """Indices of the first count/classes examples of each class, in the order of `labels` (n,); all where count is 0.
+    """Indices of the first count/classes examples of each class, in the order of `labels` (n,); all if count is 0.
 
-    Raises UserError where that many of each class are not there.
+    Raises UserError if a class has fewer.
     """
     if count == 0:
         return np.arange(len(labels))
     most = int(np.bincount(labels, minlength=classes).min()) * classes
     if count % classes or count > most:
-        raise UserError(f"{count} training examples cannot be had with all classes equal", "data.train_count",
+        raise UserError(f"{count} training examples cannot be chosen with all classes equal", "data.train_count",
                         f"give a multiple of {classes}, at most {most}, or 0 for all")
     first = [np.flatnonzero(labels == k)[:count // classes] for k in range(classes)]
     return np.sort(np.concatenate(first))
 
 
 def drawn(count: int, wanted: int) -> np.ndarray:
-    """Indices of `wanted` of `count` examples, drawn by `permutation`, in their order; of all where `wanted` is 0.
+    """Indices of `wanted` of `count` examples, drawn by `permutation`, in their order; all of them if `wanted` is 0.
 
-    Raises UserError where so many are not there.
+    Raises UserError if there are fewer.
     """
     if wanted > count:
         raise UserError(f"{wanted} training examples are more than there are", "data.train_count",

@@ -1,7 +1,7 @@
 """Fingerprints of the user's own files and folders, whose sha256 no card knows.
 
 The content is read when a file is first met or has changed. Later starts trust size and time of the file, or the times
-of the folder and of those directly in it; and where the source has gone, the fingerprint that it last had.
+of the folder and of those directly in it; and if the source is gone, its last fingerprint.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from suite.files.clutter import files_below
 
 
 def contents(source: Source) -> dict[str, str]:
-    """The sha256 of each of the files that are needed: the card's own, or that of what the user has.
+    """The sha256 of each needed file: that on the card, or that of the user's file.
 
-    Raises UserError where a file whose content is not known is missing or cannot be read.
+    Raises UserError if a file without a known sha256 is missing or cannot be read.
     """
     return {name: file.sha256 or content(source, name) for name, file in source.files.items()}
 
 
 class Known(TypedDict):
-    """What is kept of a file or folder: its stamp when it was last read, and the sha256 of its content then."""
+    """The record of a file or folder: its stamp when it was last read, and the sha256 of its content then."""
 
     stamp: list[object]
     sha256_of_content: str
@@ -67,7 +67,7 @@ def _known(memo: Path) -> Known | None:
 
 
 def stamp_of(path: Path) -> list[object]:
-    """What tells quickly if a file or folder has changed: plain values, as JSON keeps them. Raises OSError."""
+    """Plain values that show quickly if a file or folder has changed, as JSON keeps them. Raises OSError."""
     if path.is_dir():
         folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
         return [str(path.resolve()), *([entry.name, entry.stat().st_mtime_ns] for entry in [path, *folders])]
@@ -85,5 +85,5 @@ def digest_of(path: Path) -> str:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in the order of their names, without those of the system."""
+    """All files below a folder, in the order of their names, without clutter of the system."""
     return files_below(folder)

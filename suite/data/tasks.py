@@ -1,4 +1,4 @@
-"""The tasks of the paper, twelve names on seven data sets, and three generated ones: what goes in, what is measured.
+"""The tasks of the paper, twelve names on seven data sets, and three generated ones: their inputs and metrics.
 
 A task of a user's own is declared in the card of its data set; `suite.data.cards.task` finds either.
 """
@@ -17,7 +17,7 @@ class Task:
     """`inputs`: values (batch, length, channels), tokens (batch, length), or pairs of token sequences.
 
     `metric`: accuracy, rmse, or the name of what a user's function `evaluate` gives. `classes` and `better` (direction)
-    are None where the data and the metric tell.
+    are None if the data and the metric determine them.
     """
 
     name: str
@@ -30,7 +30,7 @@ class Task:
 
     @property
     def direction(self) -> Literal["max", "min"]:
-        """Whether the better value of the metric is the larger or the smaller one."""
+        """Whether a larger (max) or a smaller (min) value of the metric is better."""
         return self.better or ("max" if self.metric == "accuracy" else "min")
 
     @property
@@ -62,13 +62,13 @@ TASKS = {
 
 
 def check(names: Iterable[str], data: str, where: str, own: Container[str] = ()) -> None:
-    """Raises UserError where the data set `data` is said to serve what is no task: no grid could name it.
+    """Raises UserError if one of `names`, which the data set `data` serves, is no task: no grid could name it.
 
-    `own` are those that its card declares.
+    `own` are the tasks that its card declares.
     """
     for name in names:
         if name not in TASKS and name not in own:
-            raise UserError(f"{name!r} is no task of the suite", where,
+            raise UserError(f"{name!r} is not a task of the suite", where,
                             f"declare it in the card, tasks: {{{name}: {{inputs: values, metric: accuracy, "
                             f"classes: 2}}}}; or name one whose inputs and metric the data have, and write in a grid "
                             f"task: scifar, data.name: {data}. {nearest(name, TASKS)}")

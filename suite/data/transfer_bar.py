@@ -12,7 +12,7 @@ EVERY_S = 10.0
 
 @contextmanager
 def shown(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """What is to be called with the bytes that are here, and those in all where known; on standard error."""
+    """A function to call with the bytes received and the bytes in all (None if unknown). It prints to stderr."""
     if not sys.stderr.isatty():
         yield Lines(name)
         return
@@ -28,7 +28,7 @@ def shown(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
 @contextmanager
 def counting(name: str) -> Iterator[Callable[[int], None]]:
-    """What is to be called with the number of files so far."""
+    """A function to call with the number of files so far."""
     last = [time.monotonic()]
 
     def tell(count: int) -> None:

@@ -1,7 +1,7 @@
-"""Files of the Monash time series regression archive (`.ts`): a header, then a line an example.
+"""Files of the Monash time series regression archive (`.ts`): a header, then a line for each example.
 
-A line holds the dimensions one after the other, parted by colons, the values of each parted by commas, and last the
-target. Time stamps and series of unequal length, which the format also has, are refused.
+A line has the dimensions, separated by colons, the values of each separated by commas, and at the end the target. Time
+stamps and series of unequal length, which the format also has, are refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from suite.errors import UserError
 def read_files(source: Source, files: list[str], channels: int, length: int) -> tuple[np.ndarray, np.ndarray]:
     """Values (n, length, channels) float32 and targets (n,) float64 of the card's files, one after the other.
 
-    Raises UserError for one that is not there, ends early or holds something else.
+    Raises UserError for a file that is missing, ends early or has other content.
     """
     values, targets = [], []
     for path in map(source.path, files):
@@ -38,7 +38,7 @@ def read_files(source: Source, files: list[str], channels: int, length: int) -> 
 
 
 def examples(source: Source, path: Path) -> list[tuple[int, str]]:
-    """The lines after `@data`, with their numbers. Raises UserError where there are none."""
+    """The lines after `@data`, with their numbers. Raises UserError if there are none."""
     lines = [(number, line.strip()) for number, line in enumerate(source.lines(path), 1)]
     starts = [k for k, (_, line) in enumerate(lines) if line.lower() == "@data"]
     found = [(number, line) for number, line in lines[starts[0] + 1:] if line] if starts else []
@@ -48,12 +48,12 @@ def examples(source: Source, path: Path) -> list[tuple[int, str]]:
 
 
 def parse_numbers(text: str, where: str, fix: str) -> np.ndarray:
-    """Comma-separated numbers (n,) float64. Raises UserError for what is no finite number, as `?` or NaN."""
+    """Comma-separated numbers (n,) float64. Raises UserError for anything but finite numbers, as `?` or NaN."""
     try:
         parsed = np.array(text.split(","), dtype=np.float64)
     except ValueError as error:
         raise UserError(f"{error}: not a number", where, fix) from None
     if not np.isfinite(parsed).all():
-        raise UserError(f"value {int(np.flatnonzero(~np.isfinite(parsed))[0]) + 1} is no finite number", where,
+        raise UserError(f"value {int(np.flatnonzero(~np.isfinite(parsed))[0]) + 1} is not a finite number", where,
                         fix)
     return parsed

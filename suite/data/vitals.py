@@ -25,9 +25,9 @@ Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # signals (n, L, 2), target
 def prepare(source: Source, view: str) -> Prepared:
     """Windows (n, 32 s, 2) float32 of PPG and ECG; targets in beats or breaths a minute, or percent.
 
-    Options: `normalization` (of each window), `split`, `decimate`; where all windows come in one `train_count`; of the
+    Options: `normalization` (of each window), `split`, `decimate`; `train_count` if the source has all windows; for the
     sample `targets`.
-    Raises UserError for a signal of another length or sampling rate and for a value that is no finite number.
+    Raises UserError for a signal of another length or sampling rate, and for a value that is not finite.
     """
     if source.variant == "sample":
         factor, rate = source.options["decimate"], 31.25
@@ -55,7 +55,7 @@ def prepare(source: Source, view: str) -> Prepared:
 
 def normalize(x: np.ndarray) -> None:
     """Bring each signal (n, L, 2) of each window to mean 0 and standard deviation 1, in place."""
-    for window in x:  # one at a time: in float64 all would take as much memory again
+    for window in x:  # one at a time, since float64 copies of all would need much memory
         values = window.astype(np.float64)
         window[:] = (values - values.mean(0)) / (values.std(0) + 1e-5)  # a flat line stays finite
 
@@ -72,8 +72,8 @@ def by_recording(recordings: np.ndarray) -> dict[str, np.ndarray]:
 def cut_windows(source: Source, view: str, factor: int) -> Windows:
     """Windows of the full recordings, one every 3 s, each with the mean of the sign over its 32 s.
 
-    The mean is over the values that are there. Windows without any, and those with a mean of 0 (a monitor that counted
-    no breath), have no target and are left out.
+    The mean is over the values that exist. Windows without any, and those with a mean of 0 (a monitor that counted no
+    breath), have no target and are left out.
     """
     kinds = dict.fromkeys((*SIGNALS, view), "List") | dict.fromkeys(("id", "signal_rate", "numerics_start"), "Value")
     rows = source.rows("recordings", kinds)
@@ -95,7 +95,7 @@ def cut_windows(source: Source, view: str, factor: int) -> Windows:
 
 
 def mean(values: np.ndarray) -> float:
-    """The mean of the values (n,) that are there; 0 where none is."""
+    """The mean of the values (n,) that are not NaN; 0 if there are none."""
     there = values[~np.isnan(values)]
     return float(there.mean()) if len(there) else 0.0
 
@@ -110,12 +110,13 @@ def signals_of(row: Mapping[str, Any], where: str) -> np.ndarray:
                             f"not {len(row[SIGNALS[0]])}", where)
         if not np.isfinite(row[signal]).all():
             at = int(np.flatnonzero(~np.isfinite(row[signal]))[0])
-            raise UserError(f"{row['id']} has a value of {signal} that is no finite number, at {at / RATE:g} s", where)
+            raise UserError(f"{row['id']} has a value of {signal} that is not a finite number, at {at / RATE:g} s",
+                            where)
     return np.stack([row[signal] for signal in SIGNALS], axis=1).astype(np.float64)
 
 
 def decimated_signals(x: np.ndarray, factor: int) -> np.ndarray:
-    """Signals (…, ceil(samples/factor), 2), low-passed and decimated; as they are where the factor is 1."""
+    """Signals (…, ceil(samples/factor), 2), low-passed and decimated; unchanged if the factor is 1."""
     from scipy.signal import resample_poly
 
     return x if factor == 1 else resample_poly(x, 1, factor, axis=-2, padtype="line")
@@ -147,9 +148,9 @@ def sampled(source: Source, split: str, view: str, rate: float, factor: int) -> 
                 raise UserError(f"{name} has {len(row[signal])} samples of {signal}, not {size}", where)
             x[k, :, c] = row[signal] / row["scale"] if row["scale"] else np.nan
             if not np.isfinite(x[k, :, c]).all():
-                raise UserError(f"{name} has a value of {signal} that is no finite number", where)
+                raise UserError(f"{name} has a value of {signal} that is not a finite number", where)
         if not np.isfinite(row[view]):
-            raise UserError(f"{name} has a value of {view} that is no finite number", where)
+            raise UserError(f"{name} has a value of {view} that is not a finite number", where)
         y[k] = row[view]
     return decimated_signals(x, factor), y
 

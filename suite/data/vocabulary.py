@@ -1,4 +1,4 @@
-"""Tokens of texts: a vocabulary by frequency in training, and a mark at the end of each text. Paper, section 5.5."""
+"""Tokens of texts: a vocabulary by frequency in training, and an end mark after each text. Paper, section 5.5."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ def tokens(texts: Texts, training: np.ndarray, name: Callable[[int], str] = chr,
            least: int = 1) -> dict[str, np.ndarray]:
     """Arrays `tokens` and `starts` of all texts, each with an end mark, and `symbols`, the name of each token.
 
-    Codes that occur `least` times in the texts numbered `training` get a token, the most frequent one the first; of
-    equally frequent ones the first by name. Others are unknown.
+    Codes that occur `least` times in the texts numbered `training` get a token, the most frequent one first,
+    equally frequent ones by name. Other codes are unknown.
     """
     counts = np.bincount(texts.of(training), minlength=int(texts.codes.max(initial=0)) + 1)
     names = {int(code): name(int(code)) for code in np.flatnonzero(counts >= max(least, 1))}

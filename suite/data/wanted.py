@@ -1,4 +1,4 @@
-"""What a run wants of the data: which entry of the cache, from which source, made how."""
+"""The data that a run wants: the entry of the cache, its source, and how it is made."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Choice(Protocol):
 
     @property
     def variant(self) -> str:
-        """Which form of it."""
+        """The form of the data set."""
 
     @property
     def preparation(self) -> int:
@@ -43,7 +43,7 @@ class Choice(Protocol):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is to be prepared: the name and key of its entry in the cache, and how to make it."""
+    """Data to prepare: the name and key of their entry in the cache, and how to make it."""
 
     source: Source
     module: Family
@@ -57,7 +57,7 @@ class Wanted:
 
     @cached_property
     def key(self) -> Mapping[str, Any]:
-        """All that decides what the arrays are. Raises UserError where a user's own file is missing."""
+        """All that determines the arrays. Raises UserError if a user's own file is missing."""
         card = self.source.card
         key = {"name": self.source.name, "variant": self.source.variant, "preparation": card.preparation,
                **self._options, "view": self.view, "files": stamps.contents(self.source)}
@@ -65,15 +65,15 @@ class Wanted:
 
     @property
     def _options(self) -> dict[str, Any]:
-        """The options, without those that were added later and have no effect: what is prepared stays as it was."""
+        """The options, without later ones at their legacy values, so that prepared data keep their keys."""
         legacy = cards.legacy(self.source.name, self.source.variant)
         return {k: v for k, v in self.source.options.items() if k not in ADDED or v != legacy.get(k)}
 
     def make(self) -> Prepared:
-        """Prepare the arrays. Raises UserError, also for what the family raises and for arrays that nothing can use."""
+        """Prepare the arrays. Raises UserError, also for any error of the family and for unusable arrays."""
         try:
             made = self.module.prepare(self.source, self.view)
-        except (UserError, MemoryError):  # a run ends for another reason where memory is short
+        except (UserError, MemoryError):  # a lack of memory ends a run for a reason of its own
             raise
         except ImportError as error:
             raise UserError(f"its family cannot import what it needs: {error} ({self.line(error)})", self.source.place,
@@ -92,17 +92,17 @@ class Wanted:
         try:
             return cache.find(self.label, self.key) is not None
         except UserError:
-            return False  # a file of the source was never seen
+            return False  # a file of the source has never been read
 
     def line(self, error: Exception) -> str:
-        """Where in the family's module it was raised: a UserError is shown without its traceback."""
+        """The line of the family's module that raised it, since a UserError is shown without traceback."""
         path = getattr(self.module, "__file__", None)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         return f"{path}, line {lines[-1]}" if lines else str(getattr(self.module, "__name__", ""))
 
 
 def wanted(config: Choice, task: str) -> Wanted:
-    """What `config` chooses for `task`. Raises UserError where the data set does not serve the task."""
+    """What `config` chooses for `task`. Raises UserError if the data set does not serve the task."""
     options = cards.resolve({"name": config.name, "variant": config.variant, "preparation": config.preparation,
                              **config.options})
     chosen = {k: v for k, v in options.items() if k not in ("name", "variant", "preparation")}

@@ -1,8 +1,8 @@
 """Worker processes: one function, called in several processes on different arguments.
 
-Workers are started afresh with this one's copy of the code. A fork would not survive the threads or the GPU of this
+Workers are new processes with this one's copy of the code. A fork would not survive the threads or the GPU of this
 process, and multiprocessing's spawn would run the user's script again. A worker is in a process group of its own, so
-Ctrl-C reaches the parent alone, which ends its workers; where the parent is killed, they end by themselves.
+that Ctrl-C reaches only the parent, which ends its workers. If the parent is killed, they end by themselves.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from suite.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 MODULE = "suite.data.workers"
-EVERY_S = 0.5  # how often a worker looks if its parent is there
+EVERY_S = 0.5  # between two checks of a worker that its parent is alive
 
 
 class Function(Protocol):
@@ -46,7 +46,7 @@ class Worker:
     pipe: Connection
 
     def give(self, arguments: Sequence[Any]) -> None:
-        """Start the next call. Raises OSError where the process has ended."""
+        """Start the next call. Raises OSError if the process has ended."""
         self.pipe.send(tuple(arguments))
 
     def end(self) -> None:
@@ -57,10 +57,10 @@ class Worker:
 
 
 def calls(function: Function, work: Sequence[Sequence[Any]], count: int, about: str) -> Iterator[Any]:
-    """Call `function` on each of the arguments in `count` processes. Yields each result as soon as it is there.
+    """Call `function` on each of the arguments in `count` processes. Yields each result as soon as it is ready.
 
-    No process is left when the iterator ends or is closed. Raises UserError: that of a call, or that a process
-    `about` ended early.
+    No process is left when the iterator ends or is closed. Raises the UserError of a call, or one that a process
+    (`about` says which) ended early.
     """
     left = list(reversed(work))
     workers: list[Worker] = []
@@ -71,7 +71,7 @@ def calls(function: Function, work: Sequence[Sequence[Any]], count: int, about: 
         busy = {worker.pipe: worker for worker in workers}
         while busy:
             for pipe in wait(list(busy)):
-                worker = busy.pop(pipe)  # type: ignore[call-overload]  # what it was given
+                worker = busy.pop(pipe)  # type: ignore[call-overload]  # its arguments
                 result = worker.pipe.recv()
                 if isinstance(result, UserError):
                     raise result
@@ -114,7 +114,7 @@ def main(pipe: Connection, parent: int, module: str, name: str) -> None:
 
 
 def end_with(parent: int) -> None:
-    """End this process as soon as `parent`, a process id, is gone, in the middle of a call, too."""
+    """End this process as soon as `parent`, a process id, is gone, also in the middle of a call."""
     while os.getppid() == parent:
         time.sleep(EVERY_S)
     os._exit(1)

@@ -1,7 +1,7 @@
-"""Files that are never seen half-written: made aside, then put in place by rename or by exclusive link, with checksums.
+"""Files that are never seen half-written: written aside, then put in place by rename or exclusive link, with checksums.
 
-A file made aside is called `.<owner>-<name>.tmp`, where the owner is the number and token of an attempt. Whoever takes
-a run folder over removes those of earlier owners first, so that a rename that one of them is about to do fails.
+A file written aside is called `.<owner>-<name>.tmp`; the owner is the number and token of an attempt. Whoever takes a
+run folder over first removes the files of earlier owners, so that a rename that one of them is about to do fails.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ NO_LINKS = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 class Corrupt(Exception):
-    """The content of a file is not what its checksum says, or cannot be read at all. The text says which."""
+    """The content of a file does not match its checksum, or cannot be read at all. The text says which."""
 
 
 def canonical(value: Any) -> str:
@@ -47,7 +47,7 @@ def seal(content: Mapping[str, Any]) -> bytes:
 
 
 def unseal(data: bytes, name: str) -> Content:
-    """What `seal` was given. Raises Corrupt."""
+    """The content that `seal` was given, without the checksum. Raises Corrupt."""
     try:
         content = json.loads(data)
         if not isinstance(content, dict) or not isinstance(digest := content.pop("sha256", None), str):
@@ -62,14 +62,14 @@ def unseal(data: bytes, name: str) -> Content:
 
 
 def is_as_sealed(data: bytes) -> bool:
-    """Whether these are, byte for byte, what `seal` made: keys sorted, no spaces. No JSON is parsed for that."""
+    """Whether these bytes are exactly what `seal` made: keys sorted, no spaces. No JSON is parsed for that."""
     head = len(b'{"sha256":"') + 64
     digest = hashlib.sha256(b"{" + data[head + 2:].rstrip(b"\n")).hexdigest()
     return data[:head + 2] == b'{"sha256":"%s",' % digest.encode()
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content; of a named pipe that lies in its place nothing, instead of waiting for it. Raises OSError."""
+    """A file's content; nothing for a named pipe in its place, instead of waiting for it. Raises OSError."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         return file.read()
 
@@ -87,7 +87,7 @@ def nobody() -> str:
 def replace(path: Path, data: bytes, owner: str, guard: Callable[[], None] | None = None, durable: bool = True) -> None:
     """Put a whole file in place of what is there. `guard` is called just before, and stops it by raising.
 
-    `durable`: it outlives a power failure. Raises OSError.
+    `durable`: the file survives a power failure. Raises OSError.
     """
     aside = _aside(path, data, owner, durable)
     try:
@@ -102,7 +102,7 @@ def replace(path: Path, data: bytes, owner: str, guard: Callable[[], None] | Non
 
 
 def create(path: Path, data: bytes, owner: str, guard: Callable[[], None] | None = None, durable: bool = True) -> bool:
-    """As `replace`, but only where no such file is; whether this call made it. Of several callers one gets True."""
+    """As `replace`, but only if there is no such file. Returns whether this call made it: one caller gets True."""
     aside = _aside(path, data, owner, durable)
     try:
         if guard:
@@ -120,7 +120,7 @@ def create(path: Path, data: bytes, owner: str, guard: Callable[[], None] | None
 
 
 def remove_aside(folder: Path, before: int) -> None:
-    """Remove what owners with a number below `before` have left unfinished, or are about to put in place."""
+    """Remove the files that owners with a number below `before` wrote aside, and left or are about to put in place."""
     with os.scandir(folder) as entries:
         left = [e.name for e in entries if (match := ASIDE.fullmatch(e.name)) and int(match[1]) < before]
     for name in left:
@@ -128,7 +128,7 @@ def remove_aside(folder: Path, before: int) -> None:
 
 
 def set_aside(path: Path, why: str = "corrupt") -> Path:
-    """Rename a file to `<name>.<why>-<n>`, the first free n; where it is now."""
+    """Rename a file to `<name>.<why>-<n>`, with the first free n. Returns its new path."""
     number = 1
     while os.path.lexists(free := path.with_name(f"{path.name}.{why}-{number}")):
         number += 1
@@ -136,7 +136,7 @@ def set_aside(path: Path, why: str = "corrupt") -> Path:
 
 
 def explain(error: OSError) -> UserError | None:
-    """A full disk, a read-only place, a file system without hard links: in words. None for other errors."""
+    """A UserError for a full disk, a read-only place or a file system without hard links; None for other errors."""
     name = error.filename2 if error.filename2 is not None else error.filename
     where = os.fsdecode(name) if isinstance(name, (str, bytes)) else ""
     if error.errno in FULL:
@@ -169,7 +169,7 @@ def _sync_folder(folder: Path) -> None:
     try:
         os.fsync(handle)
     except OSError as error:
-        if error.errno != errno.EINVAL:  # what file systems say that have nothing to synchronise for a folder
+        if error.errno != errno.EINVAL:  # from file systems that need no sync of a folder
             raise
     finally:
         os.close(handle)

@@ -1,4 +1,4 @@
-"""Files that a system or a network drive puts beside others, and that belong to nobody's data."""
+"""Files that an operating system or network drive puts beside others, and that are part of no data."""
 
 from __future__ import annotations
 

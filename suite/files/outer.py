@@ -4,7 +4,7 @@ The variables of the user's environment may change what such a command does or p
 not reach it (`drop`), and exceptions from that (`keep`). Messages are in English, because LC_ALL is C. Note that a
 command may pass its environment on, as `sbatch` does to a job.
 
-The exit status (`Completed.status`) says whether a command has worked, and never its text. A command that
+Only the exit status (`Completed.status`) says whether a command has worked; its output never does. A command that
 cannot be started, or that takes too long, raises OuterError, whose text is a sentence for the user.
 """
 
@@ -21,11 +21,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-OWN = {"LC_ALL": "C"}  # what each command finds in its environment
+OWN = {"LC_ALL": "C"}  # added to the environment of each command
 LANGUAGE = "LANGUAGE"  # GNU's gettext reads it first
 WHY = {errno.ENOEXEC: "it is neither a program nor a script that starts with `#!`",
        errno.E2BIG: "the command or the environment is too long"}
-AFTER_KILL_S = 5.0  # in which a command that was killed must have closed its output
+AFTER_KILL_S = 5.0  # a killed command must close its output within this time
 
 
 class OuterError(Exception):
@@ -67,10 +67,10 @@ class Completed:
 
 def environment(drop: Iterable[str] = (), keep: Iterable[str] = (), add: Mapping[str, str] | None = None,
                 ) -> dict[str, str]:
-    """The environment that a command gets: a copy of ours without the variables that match a pattern of `drop`.
+    """The environment of a command: a copy of ours without the variables that match a pattern of `drop`.
 
     A pattern is a name that may have `*` in it, as `GIT_*`. A name that matches one of `keep` stays. Variables in `add`
-    come last and win.
+    override the rest.
     """
     drop, keep = (*drop, LANGUAGE), tuple(keep)
     ours = {name: value for name, value in os.environ.items()
@@ -128,7 +128,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
-        with suppress(subprocess.TimeoutExpired):  # something that left its session has the output
+        with suppress(subprocess.TimeoutExpired):  # a process that left the session still holds the output
             process.communicate(timeout=AFTER_KILL_S)
         process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):

@@ -18,7 +18,7 @@ def check_folder(out: Path) -> None:
 
 
 def write_file(out: Path, name: str, data: bytes) -> None:
-    """Put a file in place below `out`. Raises UserError where it cannot be written, or would land elsewhere."""
+    """Put a file in place below `out`. Raises UserError if it cannot be written, or would land elsewhere."""
     path = out / name
     check_folder(out)
     try:

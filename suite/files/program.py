@@ -20,7 +20,7 @@ def name() -> str:
 def typed() -> str:
     """What to type before a verb, in the folder in which this command was typed.
 
-    In a process that was started otherwise (a notebook, a job), as from the clone's folder.
+    In a process that was started in another way (a notebook, a job): what to type in the clone's folder.
     """
     if name() == INSTALLED:
         return INSTALLED
@@ -28,5 +28,5 @@ def typed() -> str:
 
 
 def from_anywhere() -> str:
-    """What to type before a verb, in whichever folder."""
+    """What to type before a verb, in any folder."""
     return INSTALLED if name() == INSTALLED else f"python {shlex.quote(str(Path(sys.argv[0]).absolute()))}"

@@ -14,7 +14,7 @@ from suite.files import atomic
 class Record(BaseModel):
     """A record, or a part of one. Keys that are not known here are kept: a newer release may have written them.
 
-    What is written are the fields that were given, so that a record that is read and written again stays as it is.
+    Only fields that were given are written, so a record that is read and written again stays as it is.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, protected_namespaces=(),
@@ -22,7 +22,7 @@ class Record(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The record in a sealed file. Raises FileNotFoundError, OSError; Corrupt if it is not whole, or not one."""
+        """The record in a sealed file. Raises FileNotFoundError, OSError; Corrupt if damaged or of another kind."""
         return cls.of(atomic.read_sealed(path), path.name)
 
     @classmethod

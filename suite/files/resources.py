@@ -12,7 +12,7 @@ from suite.errors import UserError, nearest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 IN_WHEEL = PACKAGE / "_data"
-PREFIX = "suite:"  # before the name of a grid of the suite, wherever a path of a grid is taken
+PREFIX = "suite:"  # before the name of a grid of the suite, in place of a path
 
 
 def root() -> Path:
@@ -26,12 +26,12 @@ def is_installed() -> bool:
 
 
 def folder(name: Literal["datasets", "examples", "grids", "reports", "study"]) -> Path:
-    """One of the folders, wherever the suite runs from."""
+    """One of these folders, in a clone or an installed package."""
     return root() / name
 
 
 def shown(path: Path) -> str:
-    """A grid's file as a user names it: `suite:NAME` for one that was installed with the suite."""
+    """A grid's path as a user writes it: `suite:NAME` for one that was installed with the suite."""
     return f"{PREFIX}{path.relative_to(folder('grids'))}" if path.is_relative_to(IN_WHEEL) else str(path)
 
 

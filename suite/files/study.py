@@ -13,8 +13,8 @@ from pathlib import Path
 
 from suite.files import resources
 
-COPIES = resources.PACKAGE.parent / "s4d-studies"  # beside the code that jobs of a cluster run, what they need of them
-HOME = "home"  # file in such a copy: the study that it was made of
+COPIES = resources.PACKAGE.parent / "s4d-studies"  # copies for cluster jobs, beside the code that these run
+HOME = "home"  # file in such a copy: the path of the study that it was made from
 _folders = dict.fromkeys(sorted(path.parent for path in COPIES.glob(f"*/{HOME}")))  # a set that keeps the order
 
 
@@ -25,18 +25,18 @@ def of_grid(path: Path) -> Path:
 
 
 def with_examples(path: Path) -> list[Path]:
-    """The study of a grid; of the suite's own grids also `examples/`, whose methods they may name."""
+    """The study of a grid; for the suite's own grids also `examples/`, whose methods they may name."""
     found = of_grid(path)
     return [found] if is_own(found) else [found, resources.folder("examples")]
 
 
 def is_own(folder: Path) -> bool:
-    """Whether a folder is a user's, and not the one that the suite's own grids lie in."""
+    """Whether a folder is a user's, and not the one of the suite's own grids."""
     return folder.resolve() != resources.root().resolve()
 
 
 def add(folders: Iterable[Path]) -> bool:
-    """Make the modules, cards and sources of these studies known to this process. Returns whether one is new."""
+    """Make the modules, cards and sources of these studies known to this process. Returns whether a study is new."""
     before, found = len(_folders), [Path(folder) for folder in folders]
     _folders.update(dict.fromkeys(filter(is_own, found)))
     find_modules(found)
@@ -51,18 +51,18 @@ def find_modules(folders: Iterable[Path]) -> None:
 
 
 def home(folder: Path) -> Path:
-    """Where the files of a study are: in the folder itself, or, of a copy for the jobs of a cluster, where it was."""
+    """The folder of a study's files: the folder itself, or for a copy for cluster jobs, the original one."""
     note = folder / HOME
     return Path(note.read_text(encoding="utf-8")) if folder.parent == COPIES and note.is_file() else folder
 
 
 def folders() -> tuple[Path, ...]:
-    """The studies that are known, in the order in which they came."""
+    """The known studies, in the order in which they were added."""
     return tuple(_folders)
 
 
 def hidden(module: str, study: Path) -> str:
-    """The file that `import` gives for a module of this study, where it is another one; else ''."""
+    """The file that `import` finds in place of a module of this study; '' if it finds the study's own."""
     top = module.partition(".")[0]
     places = [folder / name for folder in (study, study / "grids") for name in (f"{top}.py", top)]
     own = [path for path in places if path.exists()]
@@ -76,7 +76,7 @@ def hidden(module: str, study: Path) -> str:
 
 
 def clear() -> None:
-    """Forget all of them; for tests."""
+    """Forget all studies; for tests."""
     for folder in _folders:
         if str(folder) in sys.path:
             sys.path.remove(str(folder))

@@ -1,7 +1,7 @@
-"""One file from an address, over HTTP: resumed where it stopped, checked on the way, and tried again where that helps.
+"""One file from an address, over HTTP: resumed where it stopped, checked on the way, and tried again if that may help.
 
-What has come so far is in `<name>.part`; `<name>.part.json` says of which state of the address it is a part (its ETag
-or date), so that a later call goes on there and never joins the parts of two files.
+The bytes received so far are in `<name>.part`. `<name>.part.json` has the ETag or date of the file that they are part
+of, so that a later call continues there and never joins the parts of two files.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     import httpx2
 
 log = logging.getLogger(__name__)
-Tell = Callable[[int, int | None], None]  # bytes that are here, and bytes in all where the server says so
+Tell = Callable[[int, int | None], None]  # bytes received, and bytes in all if the server says so
 MIRROR = "SUITE_MIRROR"
 CHUNK = 1 << 20
-STALL_S = 60.0  # without an answer, or with fewer than SLOWEST bytes a second for as long, it is asked again
+STALL_S = 60.0  # without an answer, or below SLOWEST bytes a second for as long: a new request
 SLOWEST = 100.0
 TRIES = 6  # in a row without a MiB of progress
 PAUSE_S = 1.0  # before the second try; twice as long before each further one, at most LONGEST_PAUSE_S
 LONGEST_PAUSE_S = 60.0
-SPARE = 100_000_000  # bytes of the disk that are left free
+SPARE = 100_000_000  # bytes to leave free on the disk
 LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 
 
@@ -44,8 +44,8 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 class Remote:
     """A file at an address.
 
-    url: where it is. sha256: of its bytes, where known. size: in bytes, where exactly known. room: bytes that are
-    needed beside it, to unpack it. proved: its content is proved by other means than sha256 after it has come.
+    url: its address. sha256: of its bytes, if known. size: in bytes, if exactly known. room: further bytes of disk
+    that unpacking needs. proved: its content is checked by other means than sha256 after the transfer.
     """
 
     url: str
@@ -56,20 +56,20 @@ class Remote:
 
     @property
     def known(self) -> bool:
-        """Whether another content would be noticed."""
+        """Whether a wrong content would be noticed."""
         return self.sha256 is not None or self.proved
 
     @property
     def address(self) -> str:
-        """Where it is asked for: at the mirror that SUITE_MIRROR names, or its own address.
+        """The address to request: at the mirror that SUITE_MIRROR names, or its own.
 
-        A file that nothing proves is not taken from a mirror, unless that is this very machine.
+        A file whose content cannot be checked is not taken from a mirror, unless that is this very machine.
         """
         mirror = os.environ.get(MIRROR, "").rstrip("/")
         if not mirror:
             return self.url
         if urlsplit(mirror).scheme not in ("http", "https") or not urlsplit(mirror).hostname:
-            raise UserError(f"{mirror!r} is no address", MIRROR, "write it as https://host/path, or unset it")
+            raise UserError(f"{mirror!r} is not an address", MIRROR, "write it as https://host/path, or unset it")
         if not self.known and urlsplit(mirror).hostname not in LOOPBACK:
             return self.url
         base, own = urlsplit(mirror), urlsplit(self.url)
@@ -77,14 +77,14 @@ class Remote:
 
     @property
     def shown(self) -> str:
-        """The same for messages and records, without a name and password that a mirror may need."""
+        """The address for messages and records, without the name and password of a mirror."""
         url = urlsplit(self.address)
         return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
 
 
 @dataclass
 class _State:
-    """What is here of a file: bytes so far with their digest, and which state of the address they are of."""
+    """What has been received of a file: bytes so far, their digest, and which version of the file they are from."""
 
     part: Path
     url: str
@@ -98,7 +98,7 @@ class _State:
         return self.part.with_name(self.part.name + ".json")
 
     def read(self) -> None:
-        """Take up what an earlier call has left; from the beginning where it is of another address, or unknown."""
+        """Take up what an earlier call has left; begin again if that is from another address, or damaged."""
         self.digest = hashlib.sha256()
         try:
             note = json.loads(self.note.read_text())
@@ -113,7 +113,7 @@ class _State:
             self.forget()
 
     def forget(self) -> None:
-        """Begin again."""
+        """Remove what is here, to begin again."""
         self.part.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
         self.here, self.digest, self.validator, self.total = 0, hashlib.sha256(), "", None
@@ -126,11 +126,11 @@ class _State:
 def get(remote: Remote, path: Path, tell: Tell = lambda here, total: None, private: str = "") -> str:
     """Bring the file to `path` and return its sha256. What an interrupted call has left is not fetched again.
 
-    Parameters: `tell` is called with the bytes that are here and, where known, the bytes in all; `private` is put into
-    the name of the part where no lock keeps other processes from it.
+    Parameters: `tell` is called with the bytes received and the bytes in all (None if unknown); `private` is put into
+    the name of the part if no lock keeps other processes from it.
 
-    Raises UserError where the address cannot be reached, gives another file, or stops too often, and where the disk is
-    full; what came until then stays, but for what is known to be wrong.
+    Raises UserError if the address cannot be reached, gives another file, or stops too often, and if the disk is
+    full. What was received until then is kept, unless it is known to be wrong.
     """
     _check_scheme(remote)
     state = _State(path.with_name(f"{path.name}{private}.part"), remote.shown)
@@ -168,7 +168,7 @@ def client() -> httpx2.Client:
     try:
         return httpx2.Client(follow_redirects=True, timeout=STALL_S,
                              headers={"Accept-Encoding": "identity", "User-Agent": "s4d-suite"})
-    except OSError as error:  # it has no name of a file
+    except OSError as error:  # the error does not name the file
         named = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if not Path(os.environ.get(name) or "/").exists()]
         raise UserError(f"the certificates cannot be read: {error.strerror or error}",
                         ", ".join(f"{name}={os.environ[name]}" for name in named),
@@ -186,7 +186,7 @@ def _check_scheme(remote: Remote) -> None:
 
 
 def _once(http: httpx2.Client, remote: Remote, state: _State, tell: Tell) -> None:
-    """One request for what is not here yet. Raises Again where another may help, UserError where none does."""
+    """One request for what is not here yet. Raises Again if another request may help, else UserError."""
     if state.total is not None and state.here == state.total:
         return
     headers = {}
@@ -210,7 +210,7 @@ def _once(http: httpx2.Client, remote: Remote, state: _State, tell: Tell) -> Non
 
 
 def _check_way(answer: httpx2.Response, remote: Remote) -> None:
-    """Raises UserError where a file that nothing proves was answered by another host, or without https."""
+    """Raises UserError if the answer for a file without a checksum came from another host, or without https."""
     if remote.known:
         return
     first = urlsplit(remote.address)
@@ -221,7 +221,7 @@ def _check_way(answer: httpx2.Response, remote: Remote) -> None:
 
 
 def _begin(answer: httpx2.Response, remote: Remote, state: _State) -> None:
-    """Take over from the answer's head what it is and where it begins."""
+    """Read from the answer's headers which version of the file it is, and where it begins."""
     length = answer.headers.get("Content-Length")
     body = int(length) if length and length.isdecimal() else None
     start, total = 0, body
@@ -233,7 +233,7 @@ def _begin(answer: httpx2.Response, remote: Remote, state: _State) -> None:
         state.forget()
         raise Again("the server gave another part of the file than was asked for, or the file has changed")
     if state.here and not start:
-        log.warning("%s has changed, or its server cannot go on in the middle: from the beginning", state.url)
+        log.warning("%s has changed, or its server cannot continue in the middle: starting again", state.url)
         state.forget()
     if remote.size is not None and total is not None and total != remote.size:
         state.forget()
@@ -253,7 +253,7 @@ def _check_room(state: _State, remote: Remote) -> None:
 
 
 def check_room(folder: Path, needed: int) -> None:
-    """Raises UserError where the disk of this folder has fewer free bytes than that, and a reserve."""
+    """Raises UserError if the disk of this folder has fewer free bytes than `needed` and a reserve."""
     free = shutil.disk_usage(folder).free
     if needed and free < needed + SPARE:
         raise UserError(f"the disk has {free / 1e6:,.0f} MB free, and {(needed + SPARE) / 1e6:,.0f} MB are needed",
@@ -261,7 +261,7 @@ def check_room(folder: Path, needed: int) -> None:
 
 
 def _take(answer: httpx2.Response, state: _State, tell: Tell) -> None:
-    """Write the body behind what is here; a beginning that is a web page is refused."""
+    """Append the body to what is here; a body that begins like a web page is refused."""
     first, since, come = state.here == 0, time.monotonic(), 0
     with told(state.part), state.part.open("ab") as stream:
         for chunk in answer.iter_raw():
@@ -269,7 +269,7 @@ def _take(answer: httpx2.Response, state: _State, tell: Tell) -> None:
                 transfer_errors.check_start(chunk, state.url)
                 first = False
             stream.write(chunk)
-            stream.flush()  # so that what the note counts on is there after an interrupt
+            stream.flush()  # so that the bytes that the note promises are there after an interrupt
             state.digest.update(chunk)
             state.here += len(chunk)
             come += len(chunk)
@@ -277,7 +277,7 @@ def _take(answer: httpx2.Response, state: _State, tell: Tell) -> None:
             waited = time.monotonic() - since
             if waited > STALL_S:
                 if come < SLOWEST * waited:
-                    raise Again(f"it came with {come / waited:.0f} bytes a second only")
+                    raise Again(f"only {come / waited:.0f} bytes a second came")
                 since, come = time.monotonic(), 0
 
 

@@ -1,4 +1,4 @@
-"""What can go wrong between here and an address, in words, and whether to try again may help."""
+"""What can go wrong in a transfer, in words, and whether to try again may help."""
 
 from __future__ import annotations
 
@@ -25,7 +25,10 @@ LOGIN = "a network may ask you to log in first: open the address in a browser"
 
 
 class Again(Exception):
-    """What another try may mend. `after`: seconds until then that the server asks for; `at_once`: that it may not."""
+    """An error that another try may mend. `after`: seconds to wait, if the server says so.
+
+    `at_once`: give up at once, unless this call has received something.
+    """
 
     def __init__(self, what: str, after: float | None = None, at_once: bool = False, fix: str = LATER) -> None:
         super().__init__(what)
@@ -33,38 +36,38 @@ class Again(Exception):
 
 
 def given_up(again: Again, url: str, here: int, tries: int) -> UserError:
-    """The error after the last try. `here`: bytes that came."""
+    """The error after the last try. `here`: bytes received."""
     so_far = f" ({here / 1e6:,.1f} MB are here)" if here else ""
     times = f", {tries} times" if tries > 1 else ""
     return UserError(f"{again}{times}{so_far}", url, again.fix)
 
 
 def another(url: str, found: str, expected: str) -> UserError:
-    """The error for a file of another content than is known of it."""
+    """The error for a file whose content is not the known one."""
     return UserError(f"the file there is damaged or another: sha256 {found}, not {expected}; it was removed", url,
                      "start the same command again; if that does not help, the file has changed at its address")
 
 
 def other_size(answer: httpx2.Response, url: str, found: int, expected: int) -> UserError:
-    """The error for a file of another size than is known of it."""
+    """The error for a file whose size is not the known one."""
     page = "text/html" in answer.headers.get("Content-Type", "")
     return portal(url) if page else UserError(
         f"the file there has {found:,} bytes, not {expected:,}: it has changed, or is another", url, BY_HAND)
 
 
 def portal(url: str) -> UserError:
-    """The error for a web page in the place of a file."""
-    return UserError("a web page came in the place of the file", url, f"{LOGIN}, or {BY_HAND}")
+    """The error for a web page in place of a file."""
+    return UserError("a web page came in place of the file", url, f"{LOGIN}, or {BY_HAND}")
 
 
 def check_kind(answer: httpx2.Response, url: str) -> None:
-    """Raises UserError for an answer that calls itself a web page."""
+    """Raises UserError for an answer whose headers say that it is a web page."""
     if "text/html" in answer.headers.get("Content-Type", "").lower():
         raise portal(url)
 
 
 def check_start(chunk: bytes, url: str) -> None:
-    """Raises UserError for a beginning that is that of a web page."""
+    """Raises UserError if the file begins like a web page."""
     head = chunk[:200].lstrip().lower()
     if head.startswith((b"<!doctype html", b"<html", b"<head", b"<?xml")):
         raise portal(url)
@@ -90,7 +93,7 @@ def check_status(answer: httpx2.Response, url: str) -> None:
 
 
 def proxy_password(url: str) -> UserError:
-    """The error for a proxy that asks who it is."""
+    """The error for a proxy that asks for a password."""
     return UserError("the proxy asks for a name and a password (407)", url,
                      "export HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT, or ask who runs the network")
 
@@ -131,7 +134,7 @@ def explain(error: BaseException, url: str) -> Exception:
         return Again("the server does not answer" if silent else "the transfer stalled: nothing came any more")
     if isinstance(error, httpx2.ConnectError):
         return Again(f"{host} cannot be reached: {_last(causes)}", at_once=True,
-                     fix="check the network and, where one is needed, HTTPS_PROXY; " + LATER)
+                     fix="check the network and, if you need a proxy, HTTPS_PROXY; " + LATER)
     if isinstance(error, (httpx2.UnsupportedProtocol, httpx2.InvalidURL, httpx2.TooManyRedirects)):
         return UserError(f"the address cannot be used: {error}", url, BY_HAND)
     return Again(f"the connection broke off: {_last(causes)}")

@@ -1,6 +1,6 @@
-"""Files out of an archive (.zip, or .tar with any compression): only those that are wanted, and none outside a folder.
+"""Files from an archive (.zip, or .tar with any compression): only those that are wanted, and none outside a folder.
 
-Names with `..` or from the root refuse the whole archive; links and devices among what is wanted do, too.
+An archive with absolute names or names with `..` is refused, as is one with links or devices among the wanted files.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ Item: TypeAlias = tuple[str, bool, Callable[[], IO[bytes] | None]]  # name, whet
 
 
 class BadArchive(UserError):
-    """An archive that is damaged or not to be trusted: there is no use in keeping it."""
+    """An archive that is damaged or not to be trusted. There is no use in keeping it."""
 
 
 @dataclass(frozen=True)
 class Member:
-    """A file or folder of an archive, at any depth in it, and where it is to go.
+    """A file or folder of an archive, at any depth in it, and its target.
 
-    name: as `tsv_data/train.tsv`. target: its place. only: those parts of a folder that are needed; none: all.
+    name: as `tsv_data/train.tsv`. target: its new path. only: the parts of a folder that are needed; empty: all.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Member:
     only: tuple[str, ...] = ()
 
     def rest(self, parts: tuple[str, ...]) -> tuple[str, ...] | None:
-        """The path within this member of what has these parts; None where it is not in it, or not needed."""
+        """The path within this member of a name with these parts; None if it is outside, or not needed."""
         own = PurePosixPath(self.name).parts
         for start in range(len(parts) - len(own) + 1):
             if parts[start:start + len(own)] == own:
@@ -55,8 +55,8 @@ class Member:
 def extract(archive: Path, members: list[Member], tell: Tell = lambda count: None) -> None:
     """Put the members in their places, each whole or not at all; what is there already is replaced.
 
-    Raises UserError where the archive is cut short or damaged, holds names that lead out of it, links or devices in
-    place of what is wanted, or lacks a member, and where the disk is full.
+    Raises UserError if the archive is damaged, has names that lead out of it, has links or devices in place of wanted
+    files, or lacks a member, and if the disk is full.
     """
     folder = members[0].target.parent
     with transfer.told(folder):
@@ -79,11 +79,11 @@ def extract(archive: Path, members: list[Member], tell: Tell = lambda count: Non
     finally:
         shutil.rmtree(half, ignore_errors=True)
         with suppress(OSError):
-            folder.rmdir()  # where it is empty
+            folder.rmdir()  # if it is empty
 
 
 def _copy(archive: Path, members: list[Member], half: Path, tell: Tell) -> set[int]:
-    """Copy what is wanted to `half/<number of the member>`; the numbers of those that were found."""
+    """Copy what is wanted to `half/<number of the member>`. Returns the numbers of those that were found."""
     found: set[int] = set()
     count = 0
     with _told(archive):
@@ -94,7 +94,7 @@ def _copy(archive: Path, members: list[Member], half: Path, tell: Tell) -> set[i
                 if rest is None:
                     continue
                 if not plain:
-                    raise BadArchive(f"the archive holds a link or a device in the place of {name}", str(archive),
+                    raise BadArchive(f"the archive holds a link or a device in place of {name}", str(archive),
                                     "it was not made by its authors: do not use it")
                 place = half.joinpath(str(k), *rest)
                 found.add(k)
@@ -110,7 +110,7 @@ def _copy(archive: Path, members: list[Member], half: Path, tell: Tell) -> set[i
 
 
 def checked(name: str, archive: Path) -> tuple[str, ...]:
-    """The parts of a name in an archive. Raises UserError where it leads out of the folder that it is unpacked into."""
+    """The parts of a name in an archive. Raises UserError if it leads out of the target folder."""
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or "\0" in name or ":" in (path.parts or ("",))[0]:
         raise BadArchive(f"the archive holds a name that leads out of it: {name}", str(archive),
@@ -157,22 +157,22 @@ def _told(archive: Path) -> Iterator[None]:
     try:
         yield
     except tarfile.ReadError as error:
-        listed = "file could not be opened" in str(error)  # and then, in five lines, each way that was tried
+        listed = "file could not be opened" in str(error)  # followed by five lines, one for each format that was tried
         why = ", or is neither a .tar.gz nor a .zip" if listed else f": {error}"
         raise BadArchive(f"the archive is cut short or damaged{why}", str(archive), DAMAGED) from error
     except BROKEN as error:
         raise BadArchive(f"the archive is cut short or damaged: {error}", str(archive), DAMAGED) from error
     except OSError as error:
-        if error.errno is not None:  # of the file system, and not of a decompressor
+        if error.errno is not None:  # from the file system, not from a decompressor
             with transfer.told(archive):
                 raise
         raise BadArchive(f"the archive is cut short or damaged: {error}", str(archive), DAMAGED) from error
 
 
 def contents(source: Path, suffix: str) -> Mapping[str, bytes]:
-    """All files with this ending in a folder or archive, by name; for sources that fit into memory.
+    """All files with this ending in a folder or archive, by name; all of it is read into memory.
 
-    Raises UserError where it is neither, is damaged, or cannot be read.
+    Raises UserError if the source is neither, is damaged, or cannot be read.
     """
     if source.is_dir():
         with transfer.told(source):

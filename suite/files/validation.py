@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a value, told in this suite's words and with the keys that the file has."""
+"""What pydantic finds wrong with a value, in this suite's words and with the keys of the file."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ MESSAGES: Mapping[str, str] = {
     "less_than": "must be less than {lt}", "less_than_equal": "must be less than or equal to {le}",
     "multiple_of": "must be a multiple of {multiple_of}",
 }
-OF_A_KIND = {"list_type", "dict_type", "model_type", "string_type"}  # errors of a union's members that are not meant
+OF_A_KIND = {"list_type", "dict_type", "model_type", "string_type"}  # from union members of another kind
 
 
 def message(error: ErrorDetails) -> str:
-    """What one error demands, as `must be an integer`. A type that is not in MESSAGES keeps pydantic's own words."""
+    """What one error asks for, as `must be an integer`. A type that is not in MESSAGES keeps pydantic's words."""
     words = MESSAGES.get(error["type"])
     return words.format_map(error.get("ctx", {})) if words else error["msg"]
 
@@ -45,8 +45,8 @@ def message(error: ErrorDetails) -> str:
 def by_place(error: ValidationError, node: Node) -> dict[Path, list[ErrorDetails]]:
     """The errors by the place in the file that they are about.
 
-    Of a union, pydantic tells what each of its members finds. A member that wants a value of another kind is left out
-    where one of the others got further: a mapping with a wrong entry need not be told that it is no list.
+    For a union, pydantic reports the errors of each member. A member that wants a value of another kind is left out
+    if another one got further: for a mapping with a wrong entry, it is no help to say that it is no list.
     """
     found: dict[Path, list[ErrorDetails]] = {}
     for one in error.errors():
@@ -60,7 +60,7 @@ def by_place(error: ValidationError, node: Node) -> dict[Path, list[ErrorDetails
 
 
 def _keys(node: Node, path: Path, is_missing: bool) -> Path:
-    """The parts of pydantic's path that the file has: the others name a union's member. A missing key stays."""
+    """The parts of pydantic's path that are in the file: others name a union's member. A missing key stays."""
     keys: list[int | str] = []
     for place, part in enumerate(path):
         child = node.child(part)
@@ -71,7 +71,7 @@ def _keys(node: Node, path: Path, is_missing: bool) -> Path:
 
 
 def model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
-    """The model whose keys are allowed at `path` within `model`; the innermost one on the way that there is."""
+    """The model whose keys are allowed at `path` within `model`; the innermost one on the way."""
     for part in path:
         field = model.model_fields.get(part) if isinstance(part, str) else None
         model = next(_models(field.annotation), model) if field else model

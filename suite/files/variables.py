@@ -11,13 +11,13 @@ from suite.errors import UserError
 def folder_in(name: str) -> str | None:
     """The folder that the environment variable `name` names, or None if it is unset or empty.
 
-    A shell does not expand `~` in quotes, and a job file or a container's settings expand nothing, so that `~` and
-    `$OTHER` are expanded here. Raises UserError if that is not possible.
+    `~` and `$OTHER` are expanded here: a shell does not expand `~` in quotes, and a job file or a container's settings
+    expand nothing. Raises UserError if that is not possible.
     """
     value = os.environ.get(name, "").strip()
     if not value:
         return None
-    path = os.path.expandvars(os.path.expanduser(value))  # noqa: PTH111 - pathlib raises where there is no home
+    path = os.path.expandvars(os.path.expanduser(value))  # noqa: PTH111 - pathlib raises without a home
     if "$" in path or path.startswith("~"):
         what = "a variable that is not set" if "$" in path else "a home folder that is not known"
         raise UserError(f"{value} names {what}", name, f"write the whole path: export {name}=/…")

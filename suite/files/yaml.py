@@ -1,4 +1,4 @@
-"""YAML files read with the place of every key and value, so that each error can name file and line.
+"""YAML files, read with the place of every key and value, so that each error can name file and line.
 
 Plain scalars follow YAML 1.2: `1e-3` is a number, `on`, `off`, `yes` and `no` are refused by name (YAML 1.1 would
 silently make them true and false). Tags, duplicate keys, not-a-number and alias bombs are refused.
@@ -38,7 +38,7 @@ class Where:
         return f"{self.file}:{self.line}" if self.line else self.file
 
     def key(self, *path: object) -> str:
-        """This place with a dotted key behind it."""
+        """This place followed by a dotted key."""
         dotted = ".".join(str(part) for part in path)
         return f"{self}: {dotted}" if dotted else str(self)
 
@@ -87,12 +87,12 @@ class Node:
 
 
 def duplicate_key(key: str, at: Where, first: Where) -> Problem:
-    """The problem of a key that its mapping has twice."""
+    """The problem of a key that is twice in its mapping."""
     return Problem(f"duplicate key {key!r} (first defined on line {first.line})", str(at))
 
 
 def one_form(text: str) -> str:
-    """A name in one form, so that what looks the same is the same: Unicode's NFC, single spaces and none around it."""
+    """A name in one form, so that names that look the same are equal: Unicode's NFC, single spaces, none around."""
     return SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip(" ")
 
 
@@ -110,7 +110,7 @@ def load_yaml(path: Path) -> Node:
         raise UserError("permission denied", str(path), "check the permissions of the file") from None
     except UnicodeDecodeError as error:
         raise UserError(f"the file is not UTF-8 text (byte {error.start})", str(path)) from None
-    except (OSError, ValueError) as error:  # a name that no file can have, a disk that fails
+    except (OSError, ValueError) as error:  # an impossible file name, a failing disk
         what = error.strerror if isinstance(error, OSError) else str(error)
         raise UserError(f"the file cannot be read: {what}", repr(str(path))[:200]) from None
     return parse_yaml(text, shown(path))

@@ -55,7 +55,7 @@ def _plain(message: str) -> str:
 
 
 def _keys(node: Node, path: tuple[Any, ...], missing: bool) -> tuple[Any, ...]:
-    """The part of pydantic's path that the file has, without the names of a union's members; a missing key stays."""
+    """The part of pydantic's path that is in the file, without names of a union's members; a missing key stays."""
     keys: list[Any] = []
     for part in path:
         there = part in node.value if isinstance(node.value, dict) else \
@@ -69,7 +69,7 @@ def _keys(node: Node, path: tuple[Any, ...], missing: bool) -> tuple[Any, ...]:
 
 
 def _part(model: type[BaseModel], path: tuple[Any, ...]) -> type[BaseModel]:
-    """The model that stands at `path` within `model`."""
+    """The model at `path` within `model`."""
     for part in path:
         info = model.model_fields.get(part) if isinstance(part, str) else None
         inner = next(_models(info.annotation), None) if info else None

@@ -38,36 +38,36 @@ class Column:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a clause wants of one axis or field: one of these labels, or one of these values as the field holds them."""
+    """What a clause asks of one axis or field: one of these labels, or one of these values in the field's type."""
 
     labels: frozenset[str]
     values: tuple[object, ...]
 
     @classmethod
     def of(cls, key: str, wanted: Iterable[Node]) -> Wanted:
-        """`wanted` as labels are written, and as the field `key` reads them."""
+        """`wanted` as labels, and as values of the field `key`."""
         return cls(frozenset(map(_label, wanted)), tuple(as_field(key, node.plain()) for node in wanted))
 
     def holds(self, value: object) -> bool:
-        """Whether the field has one of the values. To Python True equals 1, to a field it does not."""
+        """Whether the field has one of the values. In Python True equals 1; in a field it does not."""
         return any(value == one and isinstance(value, bool) == isinstance(one, bool) for one in self.values)
 
 
 @dataclass(frozen=True)
 class When:
-    """The clause `when`: what it wants of axes and fields, all of which must hold; and the text, for error messages."""
+    """The clause `when`: conditions on axes and fields, all of which must hold; and its text, for error messages."""
 
     wanted: Mapping[str, Wanted]
     text: Node
 
     @classmethod
     def read(cls, item: Node) -> When:
-        """The clause of an item of `overrides` or `exclude`; one that is not there matches everything."""
+        """The clause of an item of `overrides` or `exclude`; without a clause, everything matches."""
         text = Node(item.get("when", {}), item.at)
         return cls({key: Wanted.of(key, _as_list(leaf)) for key, leaf in text.value.items()}, text)
 
     def matches(self, labels: Mapping[str, str], value_of: Callable[[str], object]) -> bool:
-        """Whether a combination is meant, by its labels and by the values of its fields."""
+        """Whether a combination matches, by its labels and by the values of its fields."""
         return all(labels.get(key) in one.labels or one.holds(value_of(key)) for key, one in self.wanted.items())
 
 
@@ -98,11 +98,11 @@ class Block:
     exclusions: tuple[Exclusion, ...]
     seeds: tuple[int, ...]
     at: Where
-    base_steps: tuple[int | None, ...] = ()  # of an ablation: the step of each column in its base, None if it is free
+    base_steps: tuple[int | None, ...] = ()  # of an ablation: each column's step in the base, None if free
 
     @cached_property
     def paths(self) -> list[tuple[Column, ...]]:
-        """Columns whose products are the combinations: those of the block, or of an ablation its base and changes."""
+        """Columns whose products are the combinations: those of the block, or for an ablation its base and changes."""
         if not self.base_steps:
             return [self.columns]
         base = [column if step is None else Column(column.names, column.steps[step:step + 1])
@@ -114,7 +114,7 @@ class Block:
 
     @property
     def size(self) -> int:
-        """How many runs it can have at most."""
+        """How many runs the block can have at most."""
         return sum(math.prod(len(column.steps) for column in path) for path in self.paths) * len(self.seeds)
 
     @cached_property
@@ -133,7 +133,7 @@ class Block:
 def read_block(part: Node, sets: Mapping[str, Node], profile: Node | None, problems: Problems) -> Block:
     """The block that a mapping of the grid describes. `sets` are the settings of the command line.
 
-    Adds to `problems` what is wrong with it, except for the clauses: these may name axes of other blocks.
+    Adds what is wrong with it to `problems`. Clauses are checked later: they may name axes of other blocks.
     """
     columns = _columns(part, problems)
     block = Block(base=dict(Node(part.get("base", {}), part.at).leaves()), columns=columns,
@@ -180,7 +180,7 @@ def _base_steps(part: Node, columns: tuple[Column, ...], problems: Problems) -> 
     if base is None:
         return ()
     names = [name for column in columns for name in column.names]
-    problems.add(*(Problem(f"`ablate:` names {key!r}, which is no axis", node.at.key("ablate.base", key),
+    problems.add(*(Problem(f"`ablate:` names {key!r}, which is not an axis", node.at.key("ablate.base", key),
                            nearest(key, names)) for key, node in base.value.items() if key not in names))
     return tuple(_base_step(base, column, problems) for column in columns)
 
@@ -205,7 +205,10 @@ def _overrides(part: Node) -> tuple[Override, ...]:
 
 
 def as_field(key: str, value: object) -> object:
-    """The value as a run holds it: 100 is 100.0 among numbers, a list is a tuple. A wrong value stays as it is."""
+    """The value as a run holds it: in a field of real numbers 100 is 100.0, and a list is a tuple.
+
+    A wrong value is returned unchanged.
+    """
     try:
         return field_type(key).validate_python(value) if is_field(key) else value
     except ValidationError:
@@ -213,7 +216,7 @@ def as_field(key: str, value: object) -> object:
 
 
 def _axis(name: str, node: Node, problems: Problems) -> list[Value]:
-    """The values of an axis: a list of values of the field that it is named after, or named bundles of settings."""
+    """The values of an axis: a list of values of the field of the same name, or named bundles of settings."""
     where = node.at.key("axes", name)
     values: list[Value] = []
     if isinstance(node.value, list):
@@ -283,7 +286,7 @@ def _conflicts(block: Block) -> Iterator[Problem]:
 
 
 def when_problems(when: When, axes: Mapping[str, list[str]]) -> Iterator[Problem]:
-    """What is wrong with a `when`; `axes` are those of all blocks, since a clause of the grid holds in each of them."""
+    """What is wrong with a `when`. `axes` are those of all blocks, since a clause of the grid holds in every block."""
     for key, leaf in when.text.value.items():
         labels = axes.get(key, [])
         unknown = [node for node in _as_list(leaf) if _label(node) not in labels]

@@ -1,4 +1,4 @@
-"""What is wrong with the keys and values of a grid file, each problem with its file, line, key and what is allowed."""
+"""What is wrong with the keys and values of a grid file. Each problem has its file, line, key and what is allowed."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NO_PLAIN = "write a number, a text, true, false, null, or a list of these"
 
 
 def grid_problems(grid: Node) -> list[Problem]:
-    """All problems of a grid file except those of its axes, which are checked when they are read, by line."""
+    """All problems of a grid file in the order of lines, except those of axes, which are checked when axes are read."""
     problems = list(shape_problems(grid, GridFile))
     for part in [grid, *_items(grid, "blocks")]:
         problems += setting_problems(Node(part.get("base"), part.at))
@@ -52,20 +52,20 @@ def shape_problems(node: Node, model: type[BaseModel]) -> Iterator[Problem]:
 
 
 def setting_problems(settings: Node) -> Iterator[Problem]:
-    """What is wrong with a mapping of fields to values, one problem for each field. What is no mapping has none."""
+    """What is wrong with a mapping of fields to values, one problem for each field; none if it is no mapping."""
     for key, leaf in settings.leaves() if isinstance(settings.value, dict) else ():
         yield from value_problems(key, leaf)
 
 
 def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
-    """What is wrong with `key: value`, taken alone: no such field, or a value that it cannot take."""
+    """What is wrong with `key: value`, taken alone: an unknown field, or a value that the field cannot take."""
     where = leaf.at.key(key)
     if key == "seed":
         yield _no_setting(where)
     elif is_argument(key):
         yield from _argument_problems(key, leaf)
     elif key.startswith(tuple(f"{field}." for field in ARGUMENTS)):
-        yield Problem(f"{key.rpartition('.')[0]} is no plain value, but a mapping", where, NO_PLAIN)
+        yield Problem(f"{key.rpartition('.')[0]} is not a plain value, but a mapping", where, NO_PLAIN)
     elif key not in fields():
         option = key.removeprefix("data.")
         if (option == key or option not in cards.written_options()) and key not in (options := _options_of_cards()):
@@ -88,11 +88,11 @@ def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
 def _argument_problems(key: str, leaf: Node) -> Iterator[Problem]:
     name = key.rpartition(".")[2]
     if not name.isidentifier() or iskeyword(name):
-        yield Problem(f"{name!r} is no name of an argument", leaf.at.key(key), "use letters, digits and _")
+        yield Problem(f"{name!r} cannot be the name of an argument", leaf.at.key(key), "use letters, digits and _")
     try:
         field_type(key).validate_python(leaf.plain())
     except ValidationError:
-        yield Problem(f"{leaf.plain()!r} is no plain value", leaf.at.key(key),
+        yield Problem(f"{leaf.plain()!r} is not a plain value", leaf.at.key(key),
                       NO_PLAIN)
 
 
@@ -117,7 +117,7 @@ def _no_setting(where: str) -> Problem:
 
 
 def _items(part: Node, key: str) -> list[Node]:
-    """The items of a list; none if the value is not a list, which `shape_problems` reports."""
+    """The items of a list; empty if the value is not a list, which `shape_problems` reports."""
     items = part.get(key)
     return items if isinstance(items, list) else []
 
@@ -128,7 +128,7 @@ def _override_problems(part: Node) -> Iterator[Problem]:
 
 
 def _size_problems(profile: Node, prefix: str) -> Iterator[Problem]:
-    """Settings of a profile that change what its runs compare."""
+    """Problems of a profile's settings that would change what runs compare."""
     for item in _items(profile, "overrides"):
         for key, leaf in item.value["set"].leaves():
             if not SIZES.fullmatch(key):

@@ -1,4 +1,4 @@
-"""The combinations of a block: one value of each axis, and the settings that come of it in the order of precedence."""
+"""The combinations of a block: one value of each axis, and the settings that result, in the order of precedence."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from suite.grid.own_arguments import NOT_TAKEN, misplaced, not_taken
 @dataclass(frozen=True)
 class Combination:
     """One combination of a block. `replaced` are settings of the grid that the profile or `--set` changed, `left_out`
-    arguments that its own code does not take, and `misplaced` those of them that are mistakes in any case."""
+    arguments that its own code does not take, and `misplaced` those among them that are certainly mistakes."""
 
     labels: dict[str, str]
     settings: Mapping[str, Node]
     replaced: Mapping[str, Node]
     left_out: Mapping[str, Node]
     misplaced: tuple[str, ...] = ()
-    is_repeated: bool = False  # it differs from an earlier one in such arguments alone
+    is_repeated: bool = False  # it differs from an earlier one only in left-out arguments
 
     @property
     def name(self) -> str:
@@ -36,9 +36,9 @@ def combinations(block: Block, command: CommandLine) -> Iterator[Combination]:
     """All combinations, the last axis fastest. Later settings replace earlier ones: base, axes, overrides, profile,
     `--set`.
 
-    The profile leaves a field that is an axis alone: to vary a size is a question. `--set` leaves combinations alone
-    that `--only` rules out: a variant of one task's data is no mistake in the others. On the axis of an argument that
-    its code does not take, a combination is made once.
+    The profile does not change a field that is an axis: a grid that varies a size asks about it. `--set` does not
+    change combinations that `--only` rules out: a data variant of one task is no mistake in the others. Along the axis
+    of an argument that its code does not take, a combination is made once.
     """
     seen: set[tuple[str, ...]] = set()
     known = {name: [value.label for value in values] for name, values in block.axes.items()}
@@ -62,7 +62,7 @@ def combinations(block: Block, command: CommandLine) -> Iterator[Combination]:
 
 def _combined(block: Block, wants: Callable[..., bool], sets: Mapping[str, Node], labels: dict[str, str],
               settings: dict[str, Node], left_out: dict[str, Node], wrong: tuple[str, ...]) -> Combination:
-    """The combination with overrides, profile and `--set` laid on what base and axes say."""
+    """The combination, with overrides, profile and `--set` applied to the settings of base and axes."""
     for override in block.overrides:
         if override.when.matches(labels, partial(_value, settings)):
             settings.update(override.settings)
@@ -80,7 +80,7 @@ def _combined(block: Block, wants: Callable[..., bool], sets: Mapping[str, Node]
 
 
 def _value(settings: Mapping[str, Node], key: str) -> object:
-    """A field's value in a combination whose configuration is not made yet."""
+    """A field's value in a combination that has no configuration yet."""
     if key in settings:
         return as_field(key, settings[key].plain())
     return fields()[key].default if key in fields() else None

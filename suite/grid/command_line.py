@@ -17,7 +17,7 @@ from suite.grid.model import GridRun
 class CommandLine:
     """`sets` are the settings of `--set` by field, `only` the values of `--only` by axis or field.
 
-    `seeds` is how many seeds there are in place of the grid's, from 0 on; None leaves these.
+    `seeds` is the number of seeds, from 0 on, in place of the grid's; None keeps these.
     """
 
     sets: Mapping[str, Node]
@@ -29,7 +29,7 @@ class CommandLine:
     def read(cls, sets: Iterable[str], only: Iterable[str], seeds: int | None = None) -> CommandLine:
         """The options whose values are the texts `field=value` and `axis=label`, and a number of seeds.
 
-        Raises UserError for a text of another form, and for a setting that no field or option can have.
+        Raises UserError for a text in another form, and for an impossible setting.
         """
         sets, only = tuple(sets), tuple(only)
         changes = (*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only))
@@ -38,8 +38,8 @@ class CommandLine:
         return cls(_settings(sets), _values(only), changes, seeds)
 
     def wants(self, labels: Mapping[str, str], settings: Mapping[str, Node], axes: Mapping[str, Iterable[str]]) -> bool:
-        """Whether `--only` leaves a combination in, as far as its labels and settings say. `--set` has the last word
-        on a field that both name. `axes` are the labels of each axis."""
+        """Whether `--only` keeps a combination, as far as its labels and settings show. For a field that both name,
+        `--set` decides. `axes` are the labels of each axis."""
         for key, values in self.only.items():
             own = {labels[key]} if key in labels else set()
             own |= {str(settings[key].plain())} if key in settings else set()
@@ -124,8 +124,8 @@ def _has(run: GridRun, wanted: Mapping[str, set[str]]) -> bool:
 
 
 def _meant(values: Iterable[str], there: Iterable[str]) -> set[str]:
-    """Which of the texts that are there the user means: the same one, or else one in another letter case, the same
-    number (`1e-3` is 0.001), or what a pattern fits (* ? [abc]), in any letter case."""
+    """Which of the texts in `there` the user means: the same one, or else one in another letter case, the same number
+    (`1e-3` is 0.001), or those that match a pattern (* ? [abc]), in any letter case."""
     known = set(there)
     meant: set[str] = set()
     for value in values:

@@ -23,26 +23,27 @@ from suite.files.yaml import Node
 from suite.grid.axes import Block, read_block, when_problems
 from suite.grid.combinations import Combination, combinations
 from suite.grid.command_line import CommandLine
-from suite.grid.file import GRIDS, merge, read_grid, read_profile
+from suite.grid.file import GRIDS, files_of, merge, read_grid, read_profile
 from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
 from suite.grid.own_arguments import NOT_TAKEN, owner_of
 
-LARGEST = 20_000  # combinations times seeds of a grid: a slip of the pen is refused at once, not after minutes
+LARGEST = 20_000  # combinations times seeds of a grid: a typing error is refused at once, not after minutes
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = (),
               seeds: int | None = None) -> Grid:
     """The grid in a file, or of the suite (`suite:NAME`), expanded.
 
-    `sets` and `only` are `field=value` and `axis=label` texts of the command line, `seeds` how many seeds there are in
-    place of the grid's, from 0 on.
+    `sets` and `only` are `field=value` and `axis=label` texts of the command line; `seeds` is the number of seeds, from
+    0 on, in place of the grid's.
     Raises UserError with every problem of the file at once.
     """
     path = resources.grid_path(path, GRIDS)
-    if study.add(study.with_examples(path)):
-        cards.load.cache_clear()  # a card of the study may have the name that another one had
     node = read_grid(path)
+    named = sorted(files_of(node) - {path})  # this grid may name what an extended grid may name
+    if study.add(folder for file in (path, *named) for folder in study.with_examples(file)):
+        cards.load.cache_clear()  # a card of this study may have the name of an earlier one
     usual = str(node.get("profile", "paper"))
     profile = profile or usual
     overlay = read_profile(profile, node)
@@ -63,7 +64,7 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
 
 
 def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:
-    """Raises UserError where an own module is not the one of the grid's study, as another of its name comes first."""
+    """Raises UserError if another module hides one of the grid's study."""
     names = {value for config in configs for value in (*own_names([config]),
                                                        *own_data.functions(config.data, config.task)) if ":" in value}
     for module in sorted({name.partition(":")[0] for name in names}):
@@ -106,7 +107,7 @@ def _zipped(blocks: Iterable[Block]) -> dict[tuple[str, ...], int]:
 
 
 def _with_not_taken(axes: dict[str, list[str]], expansions: Iterable[Expansion]) -> dict[str, list[str]]:
-    """The labels of the axes, with that of rows that do not take what an axis is about."""
+    """The labels of the axes, with NOT_TAKEN for rows that do not take the argument of an axis."""
     found = {name for one in expansions for labels in (*(run.labels for run in one.runs),
                                                        *(out.labels for out in one.excluded))
              for name, label in labels.items() if label == NOT_TAKEN}
@@ -147,20 +148,20 @@ def _taken_by_none(key: str, node: Node, expansions: Iterable[Expansion]) -> Pro
 
 
 def _merged(expansions: Iterable[Expansion]) -> Iterable[GridRun]:
-    """The runs of all blocks. One that several blocks ask for, under the same labels, is one."""
+    """The runs of all blocks. A run that several blocks ask for under the same labels is there once."""
     return {(run.run_id, *run.labels.items()): run for one in expansions for run in one.runs}.values()
 
 
 class Expansion:
-    """The runs of one block and what it leaves out. Each method that checks something adds to `problems`."""
+    """The runs of one block, and what it leaves out. The methods that check add to `problems`."""
 
     def __init__(self, block: Block, command: CommandLine, profile: str, problems: Problems) -> None:
         self.block, self.command, self.profile, self.problems = block, command, profile, problems
         self.runs: list[GridRun] = []
         self.excluded: list[Excluded] = []
         self.places: dict[tuple[str, str], str] = {}
-        self.taken: set[str] = set()  # arguments of own code that some row takes
-        self.left_out: dict[str, Node] = {}  # those that some row does not take
+        self.taken: set[str] = set()  # arguments of own code that a row takes
+        self.left_out: dict[str, Node] = {}  # arguments that a row does not take
         self._replaced: list[Mapping[str, Node]] = []
         self._left: defaultdict[str, set[str]] = defaultdict(set)  # by axis, the labels that have a run or a mistake
         self._first_to_compute: dict[tuple[str, ...], GridRun] = {}
@@ -193,7 +194,7 @@ class Expansion:
             self.runs += (GridRun(run, run.run_id, one.labels) for run in map(config.with_seed, self.block.seeds))
 
     def _takes_its_arguments(self, one: Combination) -> bool:
-        """Whether there is a run to be made, and not once more that of a row which lacks an argument."""
+        """Whether the combination gives a run of its own: it has no misplaced argument, and repeats no earlier one."""
         self.taken.update(filter(is_argument, one.settings))
         self.left_out |= one.left_out
         for key in one.misplaced:
@@ -210,7 +211,7 @@ class Expansion:
         self.problems.add(Problem(problem.what, node.at.key(key), problem.fix))
 
     def _remember_places(self, one: Combination, config: RunConfig) -> None:
-        """Where the grid names own code, for errors that only its import can tell."""
+        """Keep where the grid names own code, for errors that only its import shows."""
         for own in named(config):
             if own.field in one.settings:
                 self.places.setdefault((own.name, ""), one.settings[own.field].at.key(own.field))
@@ -236,7 +237,7 @@ class Expansion:
         return None
 
     def _is_mistaken(self, one: Combination, config: RunConfig, broken: Iterable[Rule]) -> bool:
-        """Whether one of the broken rules is a mistake. Only the first is reported: others may follow from it."""
+        """Whether a broken rule is a mistake. Only the first one is reported: others may follow from it."""
         mistake = next((rule for rule in broken if rule.mistake), None)
         if mistake:
             values = ", ".join(f"{key} is {config.get(key)}" for key in mistake.fields)
@@ -251,7 +252,7 @@ class Expansion:
         return "; ".join(reasons)
 
     def _twin(self, one: Combination, config: RunConfig) -> str:
-        """Why a combination is left out that would compute the same as an earlier one under another id, or ''."""
+        """Why a combination is left out: it would compute the same as an earlier one under another id. Else ''."""
         first = self._first_to_compute.setdefault(_computed(config), GridRun(config, config.run_id, one.labels))
         if first.run_id == config.run_id:
             return ""
@@ -262,7 +263,7 @@ class Expansion:
         self.problems.add(*_made_equal(first, one, self.command, self.profile))
 
     def _check_that_every_value_has_a_run(self) -> None:
-        """A value of which nothing is left is a slip of the author, never what was meant."""
+        """A value without any run is a mistake of the author, never what was meant."""
         for axis, values in self.block.axes.items():
             for value in values:
                 if value.label not in self._left[axis] and not (
@@ -282,7 +283,7 @@ class Expansion:
 
 
 def _made_equal(one: Combination, other: Combination, command: CommandLine, profile: str) -> Iterator[Problem]:
-    """The settings of profile or command line that make one run of two combinations, by replacing what differed."""
+    """The settings of profile or command line that make two combinations the same run, by replacing what differed."""
     for key in dict.fromkeys([*one.replaced, *other.replaced]) if one is not other else ():
         values = [replaced[key] for replaced in (one.replaced, other.replaced) if key in replaced]
         if len(values) == 2 and values[0].plain() == values[1].plain():
@@ -297,7 +298,7 @@ def _made_equal(one: Combination, other: Combination, command: CommandLine, prof
 
 
 def _computed(config: RunConfig) -> tuple[str, ...]:
-    """Names what a configuration computes: the settings of a state space do nothing in the suite's other models."""
+    """Identifies what a configuration computes: `ssm` settings have no effect in the suite's other models."""
     takes = config.model.name == "ssm" or config.model.is_custom  # a user's factory may read them
     groups = [name for name in GROUPS if name != "ssm" or takes]
     return config.task, config.kind, *(getattr(config, name).canonical for name in groups)

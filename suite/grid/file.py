@@ -1,4 +1,4 @@
-"""Grid files: reading, `extends`, and profiles. What comes out is one mapping in which every key was checked."""
+"""Grid files: reading, `extends`, and profiles. The result is one mapping in which every key was checked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from suite.grid.grammar import NAME, Block
 
 GRIDS = resources.folder("grids")
 LONGEST = 255  # bytes of a file name
-JOINED = ("exclude", "overrides")  # lists that a file which extends another adds to, where others are replaced
+JOINED = ("exclude", "overrides")  # a file that extends another adds to these lists; others it replaces
 
 
 def read_grid(path: Path) -> Node:
@@ -28,17 +28,22 @@ def read_grid(path: Path) -> Node:
     return node
 
 
+def files_of(node: Node) -> set[Path]:
+    """The files that the lines of a grid are in: its own, and those that it extends."""
+    inner = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
+    return {Path(node.at.file)}.union(*(files_of(one) for one in inner))
+
+
 def read_profile(name: str, grid: Node) -> Node | None:
     """The overlay of that name: `_profiles/<name>.yaml` and the grid's own, merged. None for an empty `paper`.
 
-    A file beside the grid comes before one of the suite.
-
-    Raises UserError for a name that neither has, and with all problems of the file.
+    A file beside the grid comes before one of the suite. Raises UserError for a name that neither has, and with all
+    problems of the file.
     """
     own: Mapping[str, Node] = grid.get("profiles", {})
     folders = (Path(grid.at.file).parent / "_profiles", GRIDS / "_profiles")
     found = [folder / f"{name}.yaml" for folder in folders
-             if re.match(NAME, name) and (folder / f"{name}.yaml").is_file()]  # a name, and no way out of the folder
+             if re.match(NAME, name) and (folder / f"{name}.yaml").is_file()]  # a name, no path out of the folder
     if not found and name not in own:
         if name == "paper":
             return None
@@ -52,7 +57,7 @@ def read_profile(name: str, grid: Node) -> Node | None:
 
 
 def merge(under: Node, over: Node, key: str = "") -> Node:
-    """`over` laid on `under`: mappings key by key, null removes a key or group, exclude and overrides are joined."""
+    """`under` updated by `over`: mappings key by key, null removes a key or group, exclude and overrides are joined."""
     if isinstance(under.value, dict) and isinstance(over.value, dict):
         merged = dict(under.value)
         for name, node in over.value.items():
@@ -69,7 +74,7 @@ def merge(under: Node, over: Node, key: str = "") -> Node:
 
 def _dotted(part: Node) -> Node:
     """A grid or block with the fields of base and bundles by their dotted names: `ssm: {init: lin}` and `ssm.init: lin`
-    are one key when it is laid on another."""
+    are one key when files are merged."""
     if not isinstance(part.value, dict):
         return part
     changed = {"base": _flat(part.value["base"])} if "base" in part.value else {}
@@ -120,7 +125,7 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> Node:
 
 
 def _block(part: Node, path: Path, chain: tuple[Path, ...]) -> Node:
-    """A block with what it extends merged in: only the keys that a block has, not a file's name, title or profiles."""
+    """A block with what it extends merged in: only the keys of a block, not a file's name, title or profiles."""
     if not isinstance(part.value, dict) or "extends" not in part.value:
         return part
     merged = _with_parents(part, path, chain)
@@ -132,7 +137,7 @@ def _block(part: Node, path: Path, chain: tuple[Path, ...]) -> Node:
 
 
 def _with_parents(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
-    """The mapping laid on the files that its `extends` names; `path` is the file that the mapping is in."""
+    """The files that the mapping's `extends` names, updated by the mapping; `path` is the file that it is in."""
     parents = node.value.get("extends")
     if parents is None:
         return node

@@ -1,4 +1,4 @@
-"""The grammar of grid files: which keys there are, and what each may hold. The JSON Schema is made of it."""
+"""The grammar of grid files: which keys there are, and what each may hold. The JSON Schema is made from it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$"
 
-Free: TypeAlias = dict[str, Any]  # keys and values that the reader checks itself: it knows their lines
+Free: TypeAlias = dict[str, Any]  # keys and values that the reader checks itself, since it knows their lines
 Settings = Annotated[Free, Field(description="fields by dotted name (`ssm.init: lin`) or nested")]
 Axes = Annotated[Free, Field(
     description="name: [values of the field of that name], or name: {label: {field: value, …}} for named bundles")]
@@ -29,7 +29,7 @@ class Exclude(Strict):
 
 
 class Override(Strict):
-    """Settings that replace what base and axes say, in the runs that match `when` (all runs without it)."""
+    """Settings that replace those of base and axes in the runs that match `when` (without it, in all runs)."""
 
     when: Free = Field({}, description="axis: label, or field: value, or a list of them")
     set: Settings
@@ -42,16 +42,16 @@ class SeedRange(Strict):
 
 
 class Ablate(Strict):
-    """In place of the product of the axes that `base` names: the base itself, and one change at a time from it.
+    """The base, and one change at a time from it, in place of the product of the axes that `base` names.
 
-    Axes that it does not name are crossed with these, as ever.
+    Axes that it does not name are crossed with these, as usual.
     """
 
-    base: Free = Field(min_length=1, description="axis: label, of each axis that is to be changed")
+    base: Free = Field(min_length=1, description="axis: label, for each axis to change")
 
 
 class Block(Strict):
-    """A sub-grid: what it names is added to, or replaces, what the grid says; the grid is the union of its blocks.
+    """A sub-grid: its settings are added to those of the grid, or replace them; the grid is the union of its blocks.
 
     A block may extend other grids, so that a grid can be the union of several.
     """
@@ -68,7 +68,7 @@ class Block(Strict):
 
 
 class Expect(Strict):
-    """What the grid should cost at most on its author's machine; checked against what happened."""
+    """What the grid should take at most on its author's machine; checked against what happened."""
 
     minutes: float | None = Field(None, gt=0, description="of the whole grid")
     memory_gb: float | None = Field(None, gt=0, description="of one run")
@@ -89,5 +89,5 @@ class GridFile(Block):
     title: str = Field("", description="one line for the report")
     blocks: list[Block] = []
     expect: Expect = Expect()
-    profile: str = Field("paper", description="the profile where the command line names none")
+    profile: str = Field("paper", description="the profile if the command line names none")
     profiles: dict[str, Profile] = {}

@@ -1,4 +1,4 @@
-"""What an expanded grid is: its runs, their labels, and what was left out."""
+"""An expanded grid: its runs, their labels, and what was left out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suite.grid.grammar import Expect
 
 
 def check_names(grids: Sequence[Grid]) -> None:
-    """Raises UserError if two grids have one name, in whatever letter case: the files of a report are named so."""
+    """Raises UserError if two grids have the same name in any letter case: it names the files of a report."""
     first: dict[str, Grid] = {}
     for grid in grids:
         if other := first.get(grid.name.lower()):
@@ -46,10 +46,10 @@ class Excluded:
 @dataclass(frozen=True)
 class Grid:
     """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
-    the `--set` and `--only` of the command line, which a report must tell; `left_out` are runs not asked for. `resized`
-    are settings of the grid's own file that the profile replaced, with their places; `zipped` are axes that vary
-    together, with the number of their steps. `places` says where own code, by its name and "", and its arguments, by
-    its name and theirs, stand in the grid. `usual_profile` is the one that the file names, if not the command line."""
+    the `--set`, `--only` and `--seeds` of the command line, which a report must mention; `left_out` are runs not asked
+    for. `resized` are settings of the grid's own file that the profile replaced, with their places; `zipped` are axes
+    that vary together, with the number of their steps. `places` gives the place in the grid of own code, by its name
+    and "", and of its arguments, by both names. `usual_profile` applies if the command line names none."""
 
     name: str
     title: str
@@ -69,12 +69,12 @@ class Grid:
 
     @property
     def whole(self) -> Grid:
-        """The grid with the runs that `--only` leaves out: what it is about does not change with what is asked for."""
+        """The grid including the runs that `--only` leaves out: its subject does not depend on what is asked for."""
         return replace(self, runs=(*self.runs, *self.left_out), left_out=())
 
     @property
     def factors(self) -> list[tuple[int, str]]:
-        """What the runs are the product of: the axes with the number of their labels, those that vary together once."""
+        """The factors of the number of runs: each axis with the number of its labels; those that vary together once."""
         found: dict[str, int] = {}
         for axis, labels in self.axes.items():
             names = next((names for names in self.zipped if axis in names), (axis,))
@@ -83,5 +83,5 @@ class Grid:
 
     @property
     def combinations(self) -> list[dict[str, str]]:
-        """The labels of all that the file makes, whatever is asked for: runs, what `--only` leaves out, exclusions."""
+        """The labels of all combinations of the file: runs, what `--only` leaves out, and exclusions."""
         return [*(run.labels for run in self.whole.runs), *(out.labels for out in self.excluded)]

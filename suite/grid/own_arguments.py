@@ -1,4 +1,4 @@
-"""Arguments of own code in a combination: which of them its model and its initialization take, as their files say."""
+"""Arguments of own code in a combination: which of them its model and its initialization take, by their files."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from suite.config.signature import ARGS, of_file
 from suite.files.yaml import Node
 from suite.grid.axes import Value
 
-NOT_TAKEN = "–"  # label on the axis of an argument of a row that does not take it
+NOT_TAKEN = "–"  # label of a row that does not take the argument of an axis
 OWNERS = {args: field for field, args in ARGS.items()}
 
 
 def owner_of(key: str) -> str:
-    """The field that names the code which an argument is for: `model.name` of `model.args.kernel`."""
+    """The field that names the code of an argument: `model.name` for `model.args.kernel`."""
     return OWNERS[key.rpartition(".")[0]]
 
 
 def not_taken(settings: Mapping[str, Node]) -> dict[str, Node]:
     """The arguments among the settings that the combination's own code does not take, or that it has no own code for.
 
-    Where a signature is made in a way that only an import tells, every argument is taken here: `plan` finds out.
+    If only an import can show a signature, every argument counts as taken here, and `plan` finds out.
     """
     return {key: node for key, node in settings.items() if is_argument(key) and not _takes(settings, key)}
 
@@ -36,7 +36,7 @@ def _takes(settings: Mapping[str, Node], key: str) -> bool:
 
 
 def misplaced(values: Iterable[Value], left_out: Mapping[str, Node]) -> Iterator[str]:
-    """The arguments that one bundle gives to the very code that it names, and that this does not take: no axis that
-    other rows may take, but a slip of the pen."""
+    """Arguments in a bundle that also names the code, which does not take them. No other row could take these, so they
+    are mistakes."""
     for value in values:
         yield from (key for key in value.settings if key in left_out and owner_of(key) in value.settings)

@@ -26,14 +26,14 @@ def grid_schema() -> Json:
     settings = {"$ref": "#/$defs/Settings"}
     bundles = {"type": "object", "minProperties": 1, "additionalProperties": settings}
     axes = {"type": "object", "additionalProperties": {"anyOf": [{"type": "array", "minItems": 1}, bundles]},
-            "properties": {"seed": bundles}}  # an axis may bear the name, but its values are no seeds
+            "properties": {"seed": bundles}}  # an axis may have this name, but its values are not seeds
     for part in (schema, schema["$defs"]["Block"]):
         about = {key: part["properties"][key].get("description", "") for key in ("base", "axes", "zip")}
         part["properties"]["base"] = settings | {"description": about["base"]}
         part["properties"]["axes"] = axes | {"description": about["axes"]}
         part["properties"]["zip"] = {"anyOf": [axes, {"type": "array", "items": axes}], "description": about["zip"]}
     schema["$defs"]["Override"]["properties"]["set"] = settings
-    # A file that extends another may leave out what the other gives, its name excepted.
+    # A file that extends another may leave out what the other gives, except the name.
     schema["required"] = ["name"]
     return schema
 
@@ -61,7 +61,7 @@ def _options() -> dict[str, list[Option]]:
 
 
 def _option(forms: list[Option]) -> Json:
-    """What any variant takes: the grid's own check, which knows the variant, is the stricter one."""
+    """What any variant takes. The check of a grid knows the variant and is stricter."""
     kind = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
     types = sorted({kind[type(one.default).__name__] for one in forms})
     known: Json = {"type": types if len(types) > 1 else types[0],

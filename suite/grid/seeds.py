@@ -1,4 +1,4 @@
-"""Seeds beyond a grid's own list: in which order they come, and the grid with their runs."""
+"""Seeds beyond a grid's own list: their order, and the grid with their runs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def configurations(runs: Iterable[GridRun]) -> list[GridRun]:
 
 
 def with_runs(grid: Grid, added: Collection[GridRun]) -> Grid:
-    """The grid with these runs, too. Its seeds are the whole list up to the last of theirs: none is skipped."""
+    """The grid with these runs added. Its seeds are the whole list up to their last one, without gaps."""
     have = {run.run_id for run in grid.runs}
     fresh = [run for run in added if run.run_id not in have]
     if not fresh:

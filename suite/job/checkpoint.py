@@ -1,4 +1,4 @@
-"""Checkpoints: files named after their step and digest, of which the newest two are kept; and outcomes by example."""
+"""Checkpoints, named after their step and digest, of which the newest two are kept; and outcomes by example."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from suite.store.records import Facts
 
 LOG = logging.getLogger(__name__)
 KEEP = 2
-ZIP = b"PK"  # how everything that torch.save writes begins; its older form, a bare pickle, is not even tried
+ZIP = b"PK"  # the first bytes of what torch.save writes; its older form, a bare pickle, is not tried
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds. `trainer` is the state of the trajectory, which only that can read."""
+    """What a checkpoint holds. `trainer` is the state of the trajectory, which only the trajectory reads."""
 
     run_id: str
     environment: Facts
@@ -61,9 +61,9 @@ def save_outcomes(attempt: Attempt, outcomes: Outcomes) -> str:
 
 
 def newest(attempt: Attempt) -> Checkpoint | None:
-    """The newest whole checkpoint, on the CPU; None where there is none. Damaged ones are set aside.
+    """The newest whole checkpoint, on the CPU; None if there is none. Damaged ones are set aside.
 
-    Raises UserError where a checkpoint is of another run (nothing is removed), Overtaken, OSError.
+    Raises UserError if a checkpoint is of another run (nothing is removed), Overtaken, OSError.
     """
     for _, name in folder.checkpoints(attempt.folder):
         content = _read(attempt.folder / name)

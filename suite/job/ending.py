@@ -1,4 +1,4 @@
-"""How an attempt ends, and what of that an error means."""
+"""How an attempt ends, and which end an error means."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Ending:
 
 
 def failure(error: BaseException, step: int | None = None) -> Ending:
-    """How an attempt ends that raised this, in one line for the user.
+    """How an attempt ends that raised this error, with one line for the user.
 
-    `step`: how far the run was, None before it was ready to compute. What the machine fails of is no failure of the
-    run: it stays todo, or partial.
+    `step`: how far the run was; None before it was ready to compute. A fault of the machine is no failure of the run,
+    which stays todo or partial.
     """
     text = one_line(error)
     if isinstance(error, KeyboardInterrupt):
@@ -52,7 +52,7 @@ def failure(error: BaseException, step: int | None = None) -> Ending:
 
 
 def no_memory(error: BaseException) -> str:
-    """What did not fit, and what to do, in a sentence."""
+    """A sentence on what did not fit, and what to do."""
     text = str(error)
     if asked := ASKED_GPU.search(text):
         return f"the GPU has {asked[3]} of its {asked[2]} left, and a step asked for {asked[1]} more: {LESS}"
@@ -65,14 +65,14 @@ def no_memory(error: BaseException) -> str:
 
 
 def gpu_words(text: str) -> str:
-    """The first sentence of CUDA's error: the rest is for those who debug a kernel."""
+    """The first sentence of CUDA's error; the rest is of use only to debug a kernel."""
     return re.split(r"(?<=\w) (?:CUDA kernel errors|Search for|For debugging|Compile with)", text)[0].rstrip(". ")
 
 
 def _fault_of_machine(error: BaseException, step: int | None) -> BaseException | None:
-    """The error, in words, if no run is to blame: a full disk at any time, and what cannot be read before a run."""
+    """The error, in words, if the run is not to blame: a full disk at any time, an unreadable file before the start."""
     if isinstance(error, MachineFault):
         return error
-    if not isinstance(error, OSError) or fault.place(error):  # what the user's own code cannot open is its own fault
+    if not isinstance(error, OSError) or fault.place(error):  # from the user's own code, which is part of the run
         return None
     return atomic.explain(error) or (error if step is None else None)

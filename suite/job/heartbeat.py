@@ -1,5 +1,5 @@
-"""The heartbeat of an attempt: a thread that tells once a second how far the run is, and notices a new owner, and the
-wish that it stop."""
+"""The heartbeat of an attempt: a thread that writes once a second how far the run is, and notices a new owner or a
+request to stop."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ EVERY_S = 1.0
 
 
 class Heartbeat:
-    """Within its `with`, writes `progress` into the attempt's beat file. `overtaken` is set where it lost the folder,
-    `cancelled` where somebody asked it to stop.
+    """Within its `with`, writes `progress` into the attempt's beat file. `overtaken` is set if it has lost the folder,
+    `cancelled` if somebody has asked it to stop.
 
-    `fault` is the last error of a write; the run continues, since whoever watches has patience, and disks recover.
+    `fault` is the last error of a write. The run continues: disks recover, and watchers wait for a while.
     """
 
     def __init__(self, attempt: Attempt, every_s: float = EVERY_S) -> None:
@@ -37,7 +37,7 @@ class Heartbeat:
         self._thread.join()
 
     def check(self) -> None:
-        """Raises Overtaken."""
+        """Raises Overtaken if the attempt has lost the folder."""
         if self.overtaken:
             self._attempt.check()
 

@@ -1,7 +1,8 @@
 """One attempt at one run: the only thing that computes. It claims a run folder, continues from the newest whole
-checkpoint, trains, and leaves rows, checkpoints and at last the result behind.
+checkpoint, trains, and writes rows, checkpoints and at the end the result.
 
-What is killed at any instant continues, in a later attempt, from its newest checkpoint, and ends with the same bits.
+A run that is killed at any instant continues in a later attempt from the newest checkpoint, and ends with the same
+bits.
 """
 
 from __future__ import annotations
@@ -43,13 +44,13 @@ from suite.train.trajectory import Training, Trajectory
 
 LOG = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-Work = Generator[Trajectory, Row | None, RunState]  # an attempt, that asks for steps of its trajectory
-EARLY_S = 3.0  # after which a run that others wait for writes its first checkpoint
+Work = Generator[Trajectory, Row | None, RunState]  # an attempt, which asks for steps of its trajectory
+EARLY_S = 3.0  # a run that others wait for writes its first checkpoint after this time
 
 
 def run(folder: Path, order: Order, training: Training | None = None, stop: Stop | None = None,
         debug: bool = False) -> RunState:
-    """Make one attempt at the run in `folder`, and say how far it is now.
+    """Make one attempt at the run in `folder`. Returns how far it is now.
 
     `stop` is asked between steps. Errors become a state, with the traceback in the log; with `debug` they are raised.
     If somebody else owns the run, nothing is done, and the state says who does.
@@ -70,8 +71,8 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
 
 
 def attempted(folder: Path, order: Order, training: Training, stop: Stop, debug: bool = False) -> Work:
-    """The attempt of `run`, which yields its trajectory whenever that is to `advance`, and is sent what came of it: the
-    row, or the error. Returns how far the run is."""
+    """The attempt of `run` as a generator. It yields its trajectory whenever that is to `advance`, and is sent the row
+    or the error that results. Returns how far the run is."""
     store, attempt, job = Store(folder.parent), None, None
     try:
         check_folder(folder)
@@ -92,7 +93,7 @@ def attempted(folder: Path, order: Order, training: Training, stop: Stop, debug:
         if attempt is not None and not _recorded(attempt, ending):
             return RunState(State.CLAIMED, detail="overtaken by another attempt")
         if debug and isinstance(error, fault.OwnError):
-            raise (error.__cause__ or error) from None  # for a debugger: where it happened, and not as a user's error
+            raise (error.__cause__ or error) from None  # for a debugger: the original error, at its place
         if debug or not isinstance(error, Exception):
             raise
     LOG.info(" ".join(f"ended: {ending.state} {ending.reason} {ending.detail}".split()))
@@ -100,7 +101,7 @@ def attempted(folder: Path, order: Order, training: Training, stop: Stop, debug:
 
 
 def _state_after(store: Store, run_id: str, attempt: Attempt | None, ending: Ending) -> RunState:
-    """What the files say; where they say nothing, as on a full disk, what the caller alone hears."""
+    """The state by the files; if they do not have the ending, as on a full disk, the state by `ending`."""
     state = store.state(run_id)
     said = attempt is not None and state.attempts == attempt.number
     if said and state.name not in (State.CLAIMED, State.LOST):
@@ -110,7 +111,7 @@ def _state_after(store: Store, run_id: str, attempt: Attempt | None, ending: End
 
 @dataclass
 class Session:
-    """All that an attempt works with. `saved` is the step of the newest checkpoint that is whole, -1 without one."""
+    """All that an attempt works with. `saved` is the step of the newest whole checkpoint, -1 if there is none."""
 
     attempt: Attempt
     order: Order
@@ -122,9 +123,9 @@ class Session:
 
 
 def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
-    """Mend the folder, load the data, and bring the trajectory to where the newest checkpoint is.
+    """Mend the folder, load the data, and restore the trajectory from the newest checkpoint.
 
-    Raises whatever goes wrong.
+    Errors of any kind pass through.
     """
     folder = attempt.folder
     _mend(attempt)
@@ -153,7 +154,7 @@ def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
 
 
 def _load(config: RunConfig, training: Training) -> Any:
-    """The data. Raises MachineFault where they cannot be had, which is no fault of the run."""
+    """The data. Raises MachineFault if they are not available, which is no fault of the run."""
     try:
         return training.load(config)
     except fault.OwnError:
@@ -187,7 +188,7 @@ def _mend(attempt: Attempt) -> None:
 
 def _record(attempt: Attempt, order: Order, steps: Steps, old: Provenance, restored: Checkpoint | None,
             trajectory: Trajectory, threads: int, data: DataRecord, backend: str) -> Provenance:
-    """The record with this attempt. A trajectory that starts again has nothing of the environments before it."""
+    """The record with this attempt. A trajectory that starts again keeps nothing of earlier environments."""
     compiled = Mode.COMPILED.value if steps.mode is Mode.COMPILED else False  # CUDA graphs change no bit
     now = provenance.environment(threads, device.model(order.device), backend, compiled)
     now["data"] = f"{data.variant} {data.fingerprint[:16]}"
@@ -217,7 +218,7 @@ class Job:
         self.outcomes = ""  # the digest of their file
 
     def work(self) -> Generator[Trajectory, Row | None, Ending]:
-        """Train as far as ordered, and leave how it ended. Raises whatever goes wrong. For steps see `attempted`."""
+        """Train as far as ordered. Returns how it ended. Errors of any kind pass through. For steps see `attempted`."""
         self._write_record(self.session.record)
         ending = yield from self._train()
         self._write_record(self._closed(ending))
@@ -300,7 +301,7 @@ class Job:
             "to_step": self.trajectory.step, "wall_s": time.monotonic() - self.began,
             "kernel_backend": self.session.backend(), "ended": ending.state.value,
             "peak_memory_mb": round(machine.peak_memory_mb(), 1)}
-        if (replay := getattr(self.trajectory, "replay", None)) is not None:  # a fit and a measurement have none
+        if (replay := getattr(self.trajectory, "replay", None)) is not None:  # a fit and a measurement have no replay
             update |= {"cuda_graphs": replay.recorded, "steps": replay.why or record.attempts[-1].steps}
         if self.order.device != "cpu":
             update["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)

@@ -1,4 +1,4 @@
-"""Where a process of the suite writes its log: a line for each message, to stdout, which is the run's or job's file."""
+"""The log of a process of the suite: a line for each message, to stdout, which is the run's or the job's file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = "suite"
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """Writes to what stdout is at the moment. A disk that is full for the log must not hide why the run ends."""
+    """Writes to the present stdout. A log that cannot be written must not hide why the run ends."""
 
     def __init__(self, form: str) -> None:
         super().__init__(sys.stdout)
@@ -22,11 +22,11 @@ class Lines(logging.StreamHandler[TextIO]):
         super().emit(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the name is logging's
-        """Nothing: there is nowhere to write it."""
+        """Do nothing: there is nowhere to report it."""
 
 
 def to_stdout(form: str = "%(message)s") -> None:
-    """From now on, what the suite logs goes to stdout in this form; called twice, the last form holds."""
+    """From now on, what the suite logs goes to stdout in this form; the last call counts."""
     log = logging.getLogger(ROOT)
     for handler in [handler for handler in log.handlers if isinstance(handler, Lines)]:
         log.removeHandler(handler)

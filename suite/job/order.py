@@ -1,4 +1,4 @@
-"""What a runner asks of a job, beside the run itself: plain values that travel as JSON."""
+"""What a runner asks of a job, besides the run itself: plain values that travel as JSON."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from suite.store.attempt import Pulse
 from suite.store.records import Origin
 
 FLAT = {"threads": "threads", "until": "until", "timeout_s": "timeout_s", "checkpoint_s": "checkpoint_s",
-        "compile": "mode", "recompute": "recompute"}  # as in batches of the first release
+        "compile": "mode", "recompute": "recompute"}  # names in batches of the first release
 
 
 class Order(Record):
     """How to compute a run.
 
     device: cpu or cuda. probe: stop after the first checkpoint. early: write the first one soon. beat_s:
-    seconds between two heartbeats. still: the pulse of an attempt that may be overtaken although it has not ended
+    seconds between heartbeats. still: the pulse of an attempt that may be overtaken although it has not ended
     (`suite.store.attempt.claim`). launch: who started it, with which code. stack: the ids of the runs that are computed
-    as one with it, itself included, by their places (`suite.job.stacked`); empty for a run that is computed alone.
+    together, including this one, by their places (`suite.job.stacked`); empty for a run that is computed alone.
     """
 
     compute: Compute = Compute()
@@ -35,14 +35,14 @@ class Order(Record):
 
     @property
     def limit_s(self) -> float | None:
-        """Seconds after which to stop. A stack has those of all its runs: that is what they would take alone."""
+        """Seconds after which to stop. A stack has the time of all its runs: that is what they would take alone."""
         limit = self.compute.timeout_s
         return None if limit is None else limit * max(1, len(self.stack))
 
     @model_validator(mode="before")
     @classmethod
     def _from_flat(cls, values: object) -> object:
-        """Batches that were submitted by the first release have the fields of `compute` beside the others."""
+        """Batches that were submitted by the first release have the fields of `compute` among the others."""
         if not isinstance(values, Mapping) or "checkpoint_s" not in values:
             return values
         kept = {key: value for key, value in values.items() if key not in FLAT}
@@ -54,5 +54,5 @@ class Order(Record):
 
     @classmethod
     def from_json(cls, text: str) -> Order:
-        """What `to_json` was called on."""
+        """The order from the text of `to_json`."""
         return cls.model_validate_json(text)

@@ -1,9 +1,9 @@
 """Attempts at several runs of one shape, in one process and in lock step: a stack (`suite.train.stack`).
 
 Each is the attempt that `suite.job.job` makes, with its claim, heartbeat, log, checkpoints and result; only its steps
-are done together with those of the others. A stack is named by the ids of its runs in order. It keeps its shape, on
-which last bits depend: in the place of a run that is over, failed or cancelled, or that others have, its network is
-computed on, and nothing of it is stored.
+are computed together with those of the others. A stack is named by the ids of its runs in order. It keeps its shape,
+since the last bits depend on it: the network of a run that is over, failed, cancelled or held by others is still
+computed, and nothing of it is stored.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Member:
     state: RunState = RunState(State.TODO)
 
     def proceed(self, go: Callable[[], Any]) -> None:
-        """Let the attempt work until it needs its next step, or is over. What it says goes to its own log."""
+        """Let the attempt work until it needs its next step, or is over. What it prints goes to its own log."""
         with redirect_stdout(self.log):
             try:
                 self.trainer = go()
@@ -48,7 +48,7 @@ class Member:
 
 def run(orders: Mapping[Path, Order], training: Training | None = None,
         stop: Stop | None = None) -> dict[str, RunState]:
-    """Make an attempt at each run, by its folder, and say how far each is now. All orders name one stack.
+    """Make an attempt at each run, by its folder. Returns how far each is now. All orders name the same stack.
 
     `stop` is asked between steps. Errors become a state, with the traceback in the run's log.
     """
@@ -62,7 +62,7 @@ def run(orders: Mapping[Path, Order], training: Training | None = None,
         root = next(iter(orders)).parent
         try:
             stack = _stack(root, places, members, training)
-        except Exception as error:  # noqa: BLE001 - whatever it is, no run is to blame
+        except Exception as error:  # noqa: BLE001 - of any kind: no run is to blame
             fault = MachineFault(f"these runs cannot be computed as one: {error}", "--stack", "leave the option out")
             _all(members, lambda member: member.work.throw(fault))
             stack = None
@@ -72,14 +72,14 @@ def run(orders: Mapping[Path, Order], training: Training | None = None,
 
 
 def _step(stack: Stack, places: tuple[str, ...], members: Mapping[str, Member]) -> None:
-    """A step of all that wait for one, and what follows it in each attempt."""
+    """A step of all attempts that wait for one, and what follows it in each."""
     waiting = [members[run_id].trainer if run_id in members else None for run_id in places]
     trained = [trainer is not None and trainer.due for trainer in waiting]
     try:
         if any(trained):
             stack.step(trained)
     except Exception as error:  # noqa: BLE001 - each attempt decides what it means
-        problem = error  # the name ends with the clause
+        problem = error  # `error` is unset after the clause
         _all(members, lambda member: member.work.throw(problem))
         return
     _all(members, _after)
@@ -102,7 +102,7 @@ def _all(members: Mapping[str, Member], go: Callable[[Member], Any]) -> None:
 
 
 def _stack(root: Path, places: tuple[str, ...], members: Mapping[str, Member], training: Training) -> Stack | None:
-    """The trainers by their places, with new ones for runs that have no attempt. None if there is no attempt at all."""
+    """The trainers in order, with new ones for runs without an attempt. None if there is no attempt at all."""
     live = {run_id: member.trainer for run_id, member in members.items() if member.trainer is not None}
     if not live:
         return None
@@ -111,13 +111,13 @@ def _stack(root: Path, places: tuple[str, ...], members: Mapping[str, Member], t
 
 
 def _ballast(folder: Path, like: Trainer, training: Training) -> Trainer:
-    """A training that is never stored."""
+    """A training that fills the place of a run and is never stored."""
     config = read_config(folder)
     return Trainer(config, training.load(config), like.device)
 
 
 def _sharing(training: Training) -> Training:
-    """The same, with data that are loaded once for all runs that have the same."""
+    """The same, but data that several runs have in common are loaded once."""
     known: dict[tuple[str, str], Any] = {}
 
     def load(config: RunConfig) -> Any:
@@ -132,5 +132,5 @@ def _sharing(training: Training) -> Training:
 def _log(folder: Path) -> Iterator[TextIO]:
     """The log of a run, to append to; it must not be a symbolic link."""
     handle = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
-    with open(handle, "a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:  # noqa: PTH123 - of a handle
+    with open(handle, "a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:  # noqa: PTH123 - a handle
         yield file

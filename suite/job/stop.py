@@ -34,7 +34,7 @@ class Stop:
         self._before.clear()
 
     def sleep(self, seconds: float) -> None:
-        """Wait for so long, or until asked."""
+        """Wait for so long, or until asked to stop."""
         until = time.monotonic() + seconds
         while not self.asked and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))

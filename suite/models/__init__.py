@@ -2,9 +2,9 @@
 
 The module is called as `module(x, lengths=None, rate=1.0)` and returns (batch, classes), or (batch, 1) for regression;
 see `suite.models.backbone.Backbone` for the shapes. A model of your own is in any module that Python can import, and is
-named in the grid as `model.name: my_module:MyModel`. It is a factory with the same signature, or less: a module
-`MyMixer(features)` that maps (batch, length, features) and a mask to features (`suite.models.mixer`). Its settings are
-`model.args.NAME`.
+named in the grid as `model.name: my_module:MyModel`. It is a factory with the same signature, or only a sequence layer:
+a module `MyMixer(features)` that maps (batch, length, features) and a mask to features (`suite.models.mixer`). Its
+settings are `model.args.NAME`.
 """
 
 from __future__ import annotations
@@ -44,14 +44,14 @@ MODELS: dict[str, Factory] = {"ssm": Backbone, "convnet": ConvNet, "inception": 
 def build(config: RunConfig, data: TaskData, recompute: bool = False) -> nn.Module:
     """The model of a run, on the CPU. Its initial parameters are a function of the configuration alone.
 
-    Torch's generator is seeded with `config.seed` while the factory runs, and put back as it was. `recompute`: keep
+    Torch's generator is seeded with `config.seed` while the factory runs, and restored afterwards. `recompute`: keep
     fewer activations for the backward pass, see `suite.models.backbone.Block`.
     Raises UserError if `model.name` is not in `MODELS` and cannot be imported.
     """
     factory = find(config.model.name, config.model.args, padded=cards.task(config.task).inputs != "values")
     plugin.check(config.model.name, "model.name", config.model.name_source)
     with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed: that would also queue a seed for each GPU, which fork_rng does not put back.
+        # Not torch.manual_seed: that would also queue a seed for each GPU, which fork_rng does not restore.
         torch.default_generator.manual_seed(config.seed)
         model = factory(config, data)
     if ":" in config.model.name:
@@ -63,7 +63,7 @@ def build(config: RunConfig, data: TaskData, recompute: bool = False) -> nn.Modu
 
 def _check_own(name: str, model: object) -> None:
     if not isinstance(model, nn.Module):
-        raise UserError(f"{name} made no torch module but a {type(model).__name__}", "model.name",
+        raise UserError(f"{name} returned no torch module but a {type(model).__name__}", "model.name",
                         "return an nn.Module, called with x, lengths and rate")
     if count_parameters(model) == 0:
         raise UserError(f"{name} has no parameters to train", "model.name", "make them nn.Parameter")
@@ -72,12 +72,12 @@ def _check_own(name: str, model: object) -> None:
 def find(name: str, args: Mapping[str, Any] | None = None, padded: bool = False) -> Factory:
     """The factory called `name` in `MODELS`, or the one at `module:name`, with `args`.
 
-    `padded`: the data have sequences of several lengths. Raises UserError without one.
+    `padded`: the data have sequences of several lengths. Raises UserError if there is none.
     """
     if name in MODELS:
         return MODELS[name]
     if name in CLASSICAL:
-        raise UserError(f"{name} is no network", "model.name",
+        raise UserError(f"{name} is not a network", "model.name",
                         "it is fitted by suite.train.classical_fit, in a run on vital signs")
     if ":" not in name:
         raise UserError(f"no model is called {name!r}", "model.name", nearest(name, [*MODELS, "module:Class"]))

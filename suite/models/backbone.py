@@ -1,7 +1,7 @@
 """The network around the sequence layers (paper section 5 and appendix D): encoder, residual blocks, decoder.
 
-All sequences are (batch, length, features). They are contiguous but between a convolution and the mixing that follows,
-where memory is (batch, features, length): the matrix product takes it as it is, and no pass transposes anything.
+All sequences are (batch, length, features). They are contiguous except between a convolution and the mixing after it,
+where memory is (batch, features, length): the matrix product takes that as it is, so nothing is transposed.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ class Backbone(nn.Module):
     """Encoder, `model.layers` residual blocks, final norm if pre-norm, decoder.
 
     `layer(config.ssm, features, length, bidirectional, rng)` makes a sequence layer, called as `layer(u, rate)` on
-    (batch, length, features), or, if it has a true attribute `masked`, as `layer(u, rate, valid)`. Its
-    generator is a function of the seed and of the block's number.
+    (batch, length, features), or, if it has a true attribute `masked`, as `layer(u, rate, valid)`. `rng`
+    is a function of the seed and of the block's number.
     """
 
     def __init__(self, config: RunConfig, data: TaskData, layer: Layer = SSMLayer) -> None:
@@ -76,7 +76,7 @@ class Backbone(nn.Module):
     def embed(self, x: Tensor, lengths: Tensor | None, rate: float) -> Tensor:
         """One vector for each sequence: (batch, features)."""
         valid = None
-        x = _wide(self.encoder(x))  # and so the residual stream, if the mixing is bfloat16
+        x = _wide(self.encoder(x))  # and with it the residual stream, even if the mixing is bfloat16
         if lengths is not None:
             valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).unsqueeze(-1).to(x.dtype)
         layers = [block.sequence for block in self.blocks] if self.alike else []
@@ -95,9 +95,9 @@ class Block(nn.Module):
     `valid` is (batch, length, 1) with 1 for a token and 0 for padding: the sequence layer must not carry padding into
     valid positions. Everything else acts on one position at a time, and the norm's statistics include the padding.
 
-    If `recompute` is true, what lies between the norm and the sum is not kept for the backward pass but computed a
-    second time there (activation checkpointing): less than a third of the memory, a third more time, and the same
-    bits. So it is no field of a run; `suite.models.build` sets it.
+    If `recompute` is true, activations between the norm and the sum are not kept for the backward pass but computed
+    again there (activation checkpointing): less than a third of the memory, a third more time, and the same bits. So it
+    is no field of a run; `suite.models.build` sets it.
     """
 
     recompute = False
@@ -112,11 +112,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0,
                 kernel: Tensor | None = None) -> Tensor:
-        """(batch, length, features) to the same. `kernel`: of the sequence layer, if it is known."""
+        """(batch, length, features) to the same. `kernel`: that of the sequence layer, if it is known."""
         u = self.norm(x) if self.prenorm else x
         if valid is not None:
             u = u * valid
-        # Not the norm: a batch norm would count the batch twice.
+        # Without the norm: a batch norm would count the batch twice.
         again = self.recompute and torch.is_grad_enabled()
         given = (u, valid, rate, kernel)
         y = checkpoint(self._change, *given, use_reentrant=False) if again else self._change(*given)
@@ -124,7 +124,7 @@ class Block(nn.Module):
         return x if self.prenorm else self.norm(x)
 
     def _change(self, u: Tensor, valid: Tensor | None, rate: float, kernel: Tensor | None) -> Tensor:
-        """What the block adds to its input, of the normed u."""
+        """What the block adds to its input, from the normed input u."""
         with torch.autocast(u.device.type, enabled=False):  # the kernel's phases do not survive bfloat16
             more = [valid] if self.masked else [] if kernel is None else [kernel]
             y = self.sequence(_wide(u), rate, *more)
@@ -133,7 +133,7 @@ class Block(nn.Module):
 
 
 class Linear(nn.Linear):
-    """Position-wise linear map. (batch, length, features), in any order of memory, to (batch, length, outputs)."""
+    """Position-wise linear map. (batch, length, features), in any memory order, to (batch, length, outputs)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """x W^T + b."""
@@ -143,10 +143,10 @@ class Linear(nn.Linear):
 
 
 class _Linear(torch.autograd.Function):
-    """x (B, L, H), weight (O, H), bias (O,) -> (B, L, O), as batched products that take x as it lies in memory.
+    """x (B, L, H), weight (O, H), bias (O,) -> (B, L, O), as batched products that take x in its memory order.
 
-    torch's own would first make one large matrix of x; its gradient of a thin weight is seven times slower on a CPU,
-    and GELU's backward is several times slower if its input and its gradient are laid out differently.
+    torch's own would first copy x into one large matrix; its gradient of a thin weight is seven times slower on a CPU,
+    and GELU's backward is several times slower if its input and gradient differ in memory order.
     """
 
     @staticmethod
@@ -238,7 +238,7 @@ class PairHead(nn.Module):
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Number of trainable real scalars. A complex one counts as two."""
+    """Number of trainable real scalars. A complex number counts as two."""
     return sum(p.numel() * (2 if p.is_complex() else 1) for p in model.parameters() if p.requires_grad)
 
 

@@ -1,9 +1,9 @@
-"""Regressions fitted once, without steps: Ridge, Random Forest, gradient boosting, and the mean that they must beat.
+"""Regressions fitted once, without steps: Ridge, Random Forest, gradient boosting, and the mean as a baseline.
 
-Each takes a window as one long vector, as the benchmark does that the paper quotes (Tan et al. 2021, time series
-extrinsic regression). Where that leaves the settings open, they are scikit-learn's and XGBoost's own, 100 trees each,
-but for two: Ridge's penalty is the best of seven by leave-one-out on the training windows, and a split of the forest
-looks at the square root of all features, since a window has thousands.
+Each takes a window as one long vector, as in the benchmark that the paper quotes (Tan et al. 2021, time series
+extrinsic regression). Settings that it leaves open are the defaults of scikit-learn and XGBoost, with 100 trees, except
+for two: Ridge's penalty is the best of seven by leave-one-out on the training windows, and a split of the forest looks
+at the square root of the number of features, since a window has thousands.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def _xgboost(seed: int, threads: int) -> Any:
 
 
 def _boosting_nodes(fitted: Any) -> int:
-    """Nodes of all trees. scikit-learn's list of them is private; without it, the most that its settings allow."""
+    """Nodes of all trees. scikit-learn's list of them is private; without it, the most that the settings allow."""
     steps = getattr(fitted, "_predictors", None)
     if steps is None:
         return int(fitted.max_iter * (2 * fitted.max_leaf_nodes - 1))

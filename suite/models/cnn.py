@@ -1,8 +1,8 @@
 """What the convolutional networks of table 11 have in common.
 
 They take values, (batch, length, channels), of any length, and have no sampling interval: at half the rate the same
-weights see every second sample. `model.features` is the width, `model.layers` the depth where a network has one to
-choose; norm, mixing, direction and decoder are their own.
+weights see every second sample. `model.features` is the width, `model.layers` the depth if a network lets one
+choose it. Norm, mixing, direction and decoder are fixed by each network.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ class ConcatHead(nn.Sequential):
     """Mean and maximum over time, side by side, batch norm, dropout, Linear. (batch, width, length) to outputs."""
 
     def __init__(self, config: RunConfig, width: int, outputs: int) -> None:
-        """Raises UserError for batches of one example, which a norm over examples cannot train on."""
+        """Raises UserError for batches of one example, on which a norm over examples cannot be trained."""
         if config.train.batch_size < 2:
             raise UserError(f"{config.model.name} has a batch norm over examples", "train.batch_size", "at least 2")
         super().__init__(ConcatPool(), nn.BatchNorm1d(2 * width), nn.Dropout(config.model.dropout),
@@ -70,7 +70,7 @@ def normed(inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool =
 
 
 def he_normal(network: nn.Module) -> None:
-    """Start every convolution from He's normal law."""
+    """Initialize the weights of every convolution from He's normal distribution."""
     for module in network.modules():
         if isinstance(module, nn.Conv1d):
             nn.init.kaiming_normal_(module.weight, nonlinearity="relu")

@@ -1,7 +1,7 @@
 """ConvNet of table 11: four stages of residual blocks with long kernels, each stage twice as wide, a quarter as long.
 
-Doubling and pooling between the four stages gives 26.3M parameters where the table prints 26.2M; at the end of each, as
-the description says to the letter, it would be 26.9M: see `reports/tables/table11`.
+With doubling and pooling between the four stages it has 26.3M parameters (table: 26.2M); at the end of each stage, as
+the description says literally, it would have 26.9M: see `reports/tables/table11`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""InceptionNet of table 11: InceptionTime (Fawaz et al. 2020), as it is used for electrocardiograms."""
+"""InceptionNet of table 11: InceptionTime (Fawaz et al. 2020), as used for electrocardiograms."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Body(nn.Module):
 
 
 class Module(nn.Module):
-    """A bottleneck and three kernels of different lengths, beside a maximum over three steps; batch norm, ReLU."""
+    """A bottleneck and three kernels of different lengths, next to a maximum over three steps; batch norm, ReLU."""
 
     def __init__(self, inputs: int, features: int) -> None:
         super().__init__()

@@ -1,8 +1,8 @@
-"""A user's own sequence layer in one file, `MyMixer(features)`, in the place of the state space layers.
+"""A user's own sequence layer in one file, `MyMixer(features)`, in place of the state space layers.
 
 It is called as `mixer(x, mask)`: `x` is (batch, length, features), `mask` (batch, length, 1) with 0 at padding, else 1;
-it returns (batch, length, features), where no valid step depends on padding. One whose `forward` has no second
-parameter is called as `mixer(x)`; `rate` is given to those that take it. What else it may ask for is in
+it returns (batch, length, features), and no valid step may depend on padding. If its `forward` has no second parameter,
+it is called as `mixer(x)`; if it takes `rate`, it gets that. What else it may ask for is in
 `suite.config.signature`. It is tried before it trains (`suite.models.trial`).
 """
 
@@ -57,7 +57,7 @@ class Mixer(nn.Module):
 
 
 def layer_of(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any], padded: bool = False) -> Layer:
-    """What makes the sequence layers of a backbone from the user's class. The first one is tried, on a twin of it.
+    """A function that makes the sequence layers of a backbone from the user's class. A copy of the first one is tried.
 
     `padded`: the data have sequences of several lengths.
     """
@@ -82,13 +82,13 @@ def try_layer(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any],
 
 
 def needs_length(own: Callable[..., Any]) -> bool:
-    """Whether it asks for the length of the sequences: then it need not take another one."""
+    """Whether it asks for the length of the sequences: then it need not work with other lengths."""
     return any(one.name == "length" for one in signature.of(own).parameters)
 
 
 def _made(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any], config: SSM, features: int, length: int,
           bidirectional: bool) -> Mixer:
-    """What the user's class makes. Raises UserError for no module, and for one without parameters."""
+    """The module that the user's class makes. Raises UserError if it is no module, or has no parameters."""
     given = {"features": features, "length": length, "bidirectional": bidirectional, "rate": 1.0}
     try:
         made = signature.call(name, own, config, given, args)
@@ -98,7 +98,7 @@ def _made(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any], con
         raise OwnError(f"{name}({features}) raises {type(error).__name__}: {error}", FIELD, "mend the module",
                        error) from error
     if not isinstance(made, nn.Module):
-        raise UserError(f"{name}({features}) is no torch.nn.Module, but {type(made).__name__}", FIELD)
+        raise UserError(f"{name}({features}) is not a torch.nn.Module but a {type(made).__name__}", FIELD)
     if not any(p.requires_grad for p in made.parameters()):
         raise UserError(f"{name} has no parameters to train", FIELD, "make them nn.Parameter")
     return Mixer(made)

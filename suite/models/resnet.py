@@ -1,7 +1,7 @@
 """ResNet-18 and XResNet-50 of table 11, on one axis, with the same width in all four stages.
 
 ResNet (He et al. 2015); XResNet (He et al. 2018, "Bag of tricks"): a stem of three convolutions, the stride in the
-middle of a bottleneck, means on the shortcut, and a last norm that starts at zero. Their depth is in their names.
+middle of a bottleneck, means on the shortcut, and a last norm initialized at zero. Their names give their depth.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def _bottleneck(inputs: int, width: int, stride: int) -> Residual:
 
 
 def _strides(blocks: tuple[int, ...]) -> Iterator[int]:
-    """Of each block: 2 in the first of every stage but the first stage."""
+    """The stride of each block: 2 in the first block of every stage except the first stage, else 1."""
     for stage, count in enumerate(blocks):
         yield 2 if stage else 1
         yield from [1] * (count - 1)

@@ -1,8 +1,8 @@
 """Several networks of one shape, computed as one: K kernels, one convolution, products and norms by member.
 
-Small networks wait longer for their operations to start than for these to be done. Here an operation does the work of
-K networks. The parameters stay those of the members, so that each can be saved, evaluated and trained alone. What a
-member gives does not depend on the values of the others, but its last bits depend on how many there are.
+Small networks wait longer for their operations to start than for the operations themselves. Here an operation does the
+work of K networks. The parameters stay those of the members, so that each can be saved, evaluated and trained alone. A
+member's outputs do not depend on the values of the others, but their last bits depend on how many there are.
 
 Between layers, sequences are (batch, length, K, features); after the convolution memory is (batch, K, features,
 length), as in `suite.models.backbone`.
@@ -44,7 +44,7 @@ def why_not(model: nn.Module) -> str:
 
 
 def shape(model: nn.Module) -> list[str]:
-    """What members of a stack share: names and sizes of all but the layers' own parameters, kernels, and settings."""
+    """What members of a stack share: names and sizes of parameters outside the layers, kernels, and settings."""
     network = cast(Backbone, model)
     sizes = [f"{name} {tuple(value.shape)}" for name, value in network.state_dict().items()
              if ".sequence." not in name or name.endswith(".d")]
@@ -55,7 +55,7 @@ def shape(model: nn.Module) -> list[str]:
 
 
 class Stacked(nn.Module):
-    """The members' networks in one pass. Raises ValueError for members that cannot be stacked, or of several shapes."""
+    """The members' networks in one pass. Raises ValueError if they cannot be stacked, or differ in shape."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
@@ -68,10 +68,10 @@ class Stacked(nn.Module):
     def forward(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Outputs (batch, K, classes) of inputs (batch, length, K, channels), in training.
 
-        `generators`: of each member's dropout; they draw what the default one would if the member were alone.
+        `generators`: for each member's dropout; they draw what the default one would draw for the member alone.
         """
         first = self.members[0]
-        # A product with many zeros, but a small one, as few channels come in; its result lies as it is needed.
+        # Most factors of this product are 0, but there are few channels, and the result has the right memory order.
         encoders = [cast(nn.Linear, one.encoder) for one in self.members]
         y = F.linear(x.flatten(2), torch.block_diag(*(one.weight for one in encoders)),
                      torch.cat([one.bias for one in encoders])).unflatten(2, (len(encoders), -1))
@@ -84,7 +84,7 @@ class Stacked(nn.Module):
         return torch.baddbmm(bias[:, None], pooled.transpose(0, 1), weight.transpose(1, 2)).transpose(0, 1)
 
     def _kernels(self, length: int) -> list[Tensor]:
-        """K of all layers, each (Ch, K H, taps): in one pass of those whose settings allow it."""
+        """The kernels of all layers, each (Ch, K H, taps), in one pass for those whose settings allow it."""
         layers = [cast(Any, member.blocks[n]).sequence for n in range(self.depth) for member in self.members]
         made: dict[int, Tensor] = {}
         quick = [n for n, layer in enumerate(layers) if _quick(layer)] if whole.can() else []
@@ -166,12 +166,12 @@ def _norm(norms: Sequence[Any], x: Tensor) -> Tensor:
 def _dropped(drop: nn.Module, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
     """Dropout of x (B, L, K, H), each member with its own generator, as `drop` would draw it (on a CPU).
 
-    On a GPU, torch draws an ordinary dropout in an order of its own, so that only a tied one is that of a single run.
+    On a GPU, torch draws an ordinary dropout in its own order, so that only a tied one equals that of a single run.
     """
     if isinstance(drop, nn.Identity):
         return x
     p, like = cast(Any, drop).p, x[:, :1] if isinstance(drop, TiedDropout) else x
-    # In the order of memory: so torch fills the mask of a single network, too.
+    # In memory order, as torch fills the mask of a single network.
     masks = [torch.empty_like(like.select(2, place)).bernoulli_(1 - p, generator=generator)
              for place, generator in enumerate(generators)]
     return x * torch.stack(masks, dim=2).div_(1 - p)

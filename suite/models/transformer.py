@@ -1,4 +1,4 @@
-"""Transformer encoder (Vaswani et al. 2017) as a sequence classifier, of torch's own layers."""
+"""Transformer encoder (Vaswani et al. 2017) as a sequence classifier, made of torch's own layers."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from torch import Tensor, nn
 from suite.config.run_config import RunConfig
 from suite.models.backbone import Backbone, Layer
 
-HEADS, NARROWEST = 8, 16  # at most so many heads, each of at least so many features: a thinner one costs as much
-WIDER, LONGEST = 4, 10_000.0  # of the hidden layer; wavelength of the slowest position
+HEADS, NARROWEST = 8, 16  # most heads, and fewest features of a head: a thinner one takes as long
+WIDER, LONGEST = 4, 10_000.0  # factor of the hidden layer's width; wavelength of the slowest position
 
 
 class Transformer(Backbone):
     """Sinusoidal positions, then `model.layers` layers of attention, which looks ahead if bidirectional."""
 
     def make_blocks(self, config: RunConfig, length: int, layer: Layer) -> Iterator[nn.Module]:
-        """Positions first, and the layers."""
+        """Positions first, then the layers."""
         yield Positions()
         for _ in range(config.model.layers):
             yield Attention(config)
@@ -39,7 +39,7 @@ class Positions(nn.Module):
 
 
 class Attention(nn.Module):
-    """One layer: attention, then a hidden layer four times as wide; `model.prenorm` and `model.dropout` as they say."""
+    """One layer: attention, then a hidden layer four times as wide; `model.prenorm` and `model.dropout` apply."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
@@ -62,7 +62,7 @@ class Attention(nn.Module):
 
 @contextmanager
 def no_fast_path() -> Iterator[None]:
-    """Turns off torch's fast path for evaluation inside, and puts the flag back as it was.
+    """Within it, torch's fast path for evaluation is off; the flag is restored at the end.
 
     The fast path keeps all (length, length) attention weights at once, 16 GB for vital signs.
     """

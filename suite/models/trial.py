@@ -1,6 +1,6 @@
-"""The trial of a user's sequence layer on a small batch, before anything trains: does it keep what training relies on?
+"""The trial of a user's sequence layer on a small batch, before training: is it what training relies on?
 
-It changes nothing that the training sees: it works on a layer of its own, and puts torch's generator back.
+It changes nothing that the training sees: it works on a layer of its own, and restores torch's generator.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from suite.errors import UserError
 from suite.own.fault import OwnError
 
 FIELD = "model.name"
-BATCH, LENGTH, SHORT, FROM = 2, 24, 15, 11  # the batch, its last sequence's valid steps, and what lies ahead of it
+BATCH, LENGTH, SHORT, FROM = 2, 24, 15, 11  # B, L, valid steps of the last sequence, first changed step
 Make = Callable[[int], nn.Module]  # a layer for sequences of that length, called as layer(u, rate, valid)
 
 
 def run(name: str, make: Make, features: int, bidirectional: bool, one_length: bool, padded: bool) -> None:
     """Raises UserError, with what is wrong and how to mend it.
 
-    `one_length`: it need not take another length. `padded`: the data have padding, which is zeros for a layer without
-    a mask.
+    `one_length`: the layer need not work with other lengths. `padded`: the data have padding, which is zeros for a
+    layer without a mask.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
@@ -68,7 +68,7 @@ class Trial:
         return UserError(f"{self.name} {what}", FIELD, fix)
 
     def check_output_and_gradient(self) -> None:
-        """Finite numbers of the right shape, with gradients, from an input that stays as it is."""
+        """The output is finite and of the right shape, has gradients, and the input is not changed."""
         given = self.x.clone()
         y = self.call(given)
         if not torch.equal(given, self.x):
@@ -99,7 +99,7 @@ class Trial:
                            "mend the module", error) from error
 
     def check_state(self) -> None:
-        """The same batch gives the same output, whatever came between, in evaluation and in training."""
+        """The same batch gives the same output, whatever was computed in between, in evaluation and in training."""
         for training in (False, True):
             self.layer.train(training)
             before, first = deepcopy(self.layer.state_dict()), self._seeded(self.x)
@@ -121,7 +121,7 @@ class Trial:
         return self.call(x)
 
     def check_batch(self) -> None:
-        """The sequences of a batch have nothing to do with each other."""
+        """The sequences of a batch do not influence each other."""
         whole = self.call(self.x)
         if not _close(self.call(self.x.flip(0)).flip(0), whole):
             raise self.wrong("depends on the order in a batch", "treat every sequence of the batch in the same way")
@@ -140,7 +140,7 @@ class Trial:
                              "shift the padding of a convolution to the left, mask attention, or drop causal")
 
     def check_mask(self, one_length: bool) -> None:
-        """No valid step depends on padding: neither on what stands there, nor on how much of it there is."""
+        """No valid step depends on padding: neither on its values, nor on its length."""
         mask = torch.ones(BATCH, LENGTH, 1)
         mask[-1, SHORT:] = 0
         x = self.x if self.takes_mask else self.x * mask  # as a block does
@@ -150,7 +150,7 @@ class Trial:
         if same and not one_length:
             same = _close(self.call(x[-1:, :SHORT], mask[-1:, :SHORT]), padded[-1:, :SHORT])
         if not same:
-            fix = "multiply by the mask what goes from one step to another"
+            fix = "multiply by the mask whatever passes from one step to another"
             raise self.wrong("ignores the mask: padding changes what it returns for valid steps",
                              fix if self.takes_mask else f"take it, forward(self, x, mask), and {fix}")
 

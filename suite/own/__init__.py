@@ -1,1 +1,1 @@
-"""The user's own code as files: what they are made of and what they say; and the errors that it raises."""
+"""The user's own code: its files, what these contain, and the errors that it raises."""

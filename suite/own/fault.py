@@ -1,4 +1,4 @@
-"""Errors in the user's own code: what was raised, with the lines of the user's files before those of anything else."""
+"""Errors in the user's own code: what was raised, with the lines of the user's files first."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ def lines(error: BaseException) -> str:
 
 
 def whole(error: BaseException) -> str:
-    """For a log: the lines of the user's files, and then the whole traceback."""
+    """For a log: the lines of the user's files, then the whole traceback."""
     cause = error.__cause__ if isinstance(error, OwnError) and error.__cause__ is not None else error
     own, everything = lines(cause), "".join(traceback.format_exception(cause)).rstrip()
     return f"{own}\n\nall of it:\n{everything}" if own else everything
 
 
 def excerpt(log: Path, most: int = 2**16) -> str:
-    """The newest such error in a run's log, its lines of the user's files. "" if there is none, or no log."""
+    """The lines of the user's files of the newest such error in a run's log. "" if there is none, or no log."""
     try:
         if log.is_symlink() or not log.is_file():
             return ""
@@ -68,5 +68,5 @@ def excerpt(log: Path, most: int = 2**16) -> str:
         return ""
     _, head, rest = text.rpartition(f"{HEAD}\n")
     if "\nattempt " in rest or rest.count("\nended: ") > 1:
-        return ""  # a later attempt went on, or ended for another reason
+        return ""  # a later attempt continued, or ended for another reason
     return f"{HEAD}\n{rest.partition(chr(10) * 2)[0].rstrip()}" if head else ""

@@ -1,7 +1,7 @@
-"""Which files a module of the user's is made of: its own, and those of all local modules that it imports.
+"""The files that a module of the user's is made of: its own, and those of all local modules that it imports.
 
-Local is what lies outside the standard library, installed packages and the suite. Everything is read from files and
-their syntax trees; nothing is imported, so that looking at somebody else's study runs none of its code.
+Local means outside the standard library, installed packages and the suite. Everything is read from files and their
+syntax trees. Nothing is imported, so that looking at somebody else's study runs none of its code.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ from pathlib import Path
 from suite.own import tree
 
 OURS = "suite"
-# What every run of the suite is computed with. Their versions are recorded, and are no part of any run's identity.
+# Packages of every run of the suite. Their versions are recorded, but are not part of any run's identity.
 EVERYWHERE = frozenset({"torch", "numpy", "scipy"})
 Signature = tuple[int, int, int, int]
 
 
 @dataclass(frozen=True)
 class Module:
-    """A module that was found: its file, None for a folder without `__init__.py`; where its submodules are looked for,
-    None for what is no package."""
+    """A module that was found: its file (None for a folder without `__init__.py`), and the folders of its submodules
+    (None if it is no package)."""
 
     name: str
     file: Path | None
@@ -37,7 +37,7 @@ class Module:
 
     @property
     def package(self) -> str:
-        """What its relative imports start from."""
+        """The package that its relative imports start from."""
         return self.name if self.folders is not None else self.name.rpartition(".")[0]
 
 
@@ -86,9 +86,9 @@ def is_there(name: str) -> bool:
 
 
 def doubles(top: str) -> list[Path]:
-    """The files that bear a top module's name in different folders of the import path, if there are several local ones.
+    """The files with the name of a top module in different folders of the import path, if several are local.
 
-    Python takes the first.
+    Python takes the first one.
     """
     found = [_in_folder(top, Path(entry or ".")) for entry in dict.fromkeys(sys.path)]
     files = [one.file.resolve() for one in found if one is not None and one.file is not None
@@ -103,13 +103,13 @@ def is_local(name: str) -> bool:
 
 
 def imports(module: Module) -> frozenset[str]:
-    """The names of all that a module may import: what follows `from x import` may be a module or not."""
+    """The names of all modules that a module may import: a name after `from x import` may be a module or not."""
     return read(module).imports
 
 
 @dataclass(frozen=True)
 class Text:
-    """What a file holds: the digest of what it says, its syntax tree unless that is broken, and what it imports."""
+    """A file's content: its digest, its syntax tree (None if it cannot be parsed), and its imports."""
 
     digest: str
     tree: ast.Module | None
@@ -117,14 +117,14 @@ class Text:
 
 
 def read(module: Module) -> Text:
-    """A module's file. One that is no Python, or has an error in it, is known by its bytes. Raises OSError."""
+    """A module's file. One that is not valid Python is identified by its bytes. Raises OSError."""
     if module.file is None:
         return Text("", None, frozenset())
     return _read(module.file, signature(module.file), module.package)
 
 
 def signature(path: Path) -> Signature:
-    """Changes when a file is written. Raises OSError."""
+    """A value that changes when the file is written. Raises OSError."""
     about = path.stat()
     return about.st_ino, about.st_size, about.st_mtime_ns, about.st_ctime_ns
 
@@ -158,7 +158,7 @@ def _imports(parsed: ast.Module, package: str) -> Iterator[str]:
 
 
 def absolute(node: ast.ImportFrom, package: str) -> str:
-    """What `from …x import` names; "" where the dots lead out of the package."""
+    """The absolute name of x in `from …x import`; "" if the dots lead out of the package."""
     if not node.level:
         return node.module or ""
     parts = package.split(".") if package else []
@@ -168,7 +168,7 @@ def absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def _chain(name: str) -> Iterator[Module]:
-    """The packages that a module is in, from the outside, and the module; as far as there are files."""
+    """The packages that a module is in, from the outside in, and the module itself; as far as there are files."""
     top, *rest = name.split(".")
     found = _top(top)
     if found is None:
@@ -197,7 +197,7 @@ def _top(name: str) -> Module | None:
 
 
 def _in_folder(name: str, folder: Path, parent: str = "") -> Module | None:
-    """As Python looks for it in one folder: a package, a file, or a folder without `__init__.py`."""
+    """The module in one folder, in Python's order: a package, a file, or a folder without `__init__.py`."""
     whole = f"{parent}.{name}" if parent else name
     suffixes = [*importlib.machinery.EXTENSION_SUFFIXES, *importlib.machinery.SOURCE_SUFFIXES]
     for suffix in suffixes:
@@ -210,9 +210,9 @@ def _in_folder(name: str, folder: Path, parent: str = "") -> Module | None:
 
 
 def _of_finders(name: str) -> Module | None:
-    """A top module that the import path does not have, as one that is installed to be edited in its own folder."""
+    """A top module that is not on the import path, such as an editable install."""
     try:
-        spec = importlib.util.find_spec(name)  # of a top module this asks the finders, and runs none of its code
+        spec = importlib.util.find_spec(name)  # for a top module this runs none of its code
     except (ImportError, ValueError, AttributeError):
         return None
     if spec is None or not spec.origin or not spec.has_location or not Path(spec.origin).is_file():
@@ -251,7 +251,7 @@ def _standard() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _version(top: str) -> str:
-    """The version of an installed package, by the name that is imported; "" where nobody knows."""
+    """The version of an installed package, by its import name; "" if unknown."""
     try:
         return importlib.metadata.version(top)
     except importlib.metadata.PackageNotFoundError:

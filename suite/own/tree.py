@@ -1,7 +1,7 @@
-"""What a Python file says, without how it is written: a digest of its syntax tree, the same for any Python from 3.11.
+"""A digest of a Python file's syntax tree, the same for any Python from 3.11.
 
-Comments, blank lines, quotes, line breaks and docstrings do not matter. The fields of each kind of node are listed
-here, and no others are read: `ast.dump` shows what a release of Python has, such as positions and empty lists.
+Comments, blank lines, quotes, line breaks and docstrings do not matter. Only the fields listed here are read for each
+kind of node: the output of `ast.dump` differs between releases of Python, for example in positions and empty lists.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 def digest(tree: ast.AST) -> str:
-    """16 hexadecimal digits that name what the tree says."""
+    """16 hexadecimal digits that identify the tree."""
     return hashlib.sha256(text(tree).encode()).hexdigest()[:16]
 
 
 def text(tree: ast.AST) -> str:
     """The tree in a line: `Kind(field=value field=[value value])`, without fields that are None or an empty list."""
     written: list[str] = []
-    left: list[object] = [tree]  # not a recursion: a sum of a thousand terms is a thousand nodes deep
+    left: list[object] = [tree]  # no recursion: a sum of a thousand terms is a thousand nodes deep
     while left:
         item = left.pop()
         if isinstance(item, _Mark):
@@ -66,13 +66,13 @@ def text(tree: ast.AST) -> str:
 
 
 class _Mark(str):
-    """Text that is written as it is."""
+    """Text that is written unchanged."""
 
     __slots__ = ()
 
 
 def _parts(item: object) -> Iterator[object]:
-    """What is written for a node, a list or a plain value: marks, and what is still to be taken apart."""
+    """The parts of a node, a list or a plain value: marks to write, and items to expand."""
     if isinstance(item, ast.Constant):
         yield _Mark(f"Constant({_constant(item.value)})")
     elif isinstance(item, ast.AST):
@@ -106,7 +106,7 @@ def _field(node: ast.AST, name: str) -> object:
 
 
 def _joined(values: list[ast.expr]) -> Iterator[ast.expr]:
-    """The parts of an f-string with neighbouring texts as one: releases of Python split them in different places."""
+    """The parts of an f-string with neighbouring texts as one: releases of Python split them differently."""
     words = ""
     for part in values:
         if isinstance(part, ast.Constant) and isinstance(part.value, str):

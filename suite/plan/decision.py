@@ -1,4 +1,4 @@
-"""Whether a run is to be started: policy on its state."""
+"""Whether to start a run, by its state."""
 
 from __future__ import annotations
 
@@ -18,9 +18,8 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which runs a start takes up: those before the end of epoch `until`; with `retry`, failed and cancelled ones, too.
-
-    `until` None: until the end.
+    """Which runs a start takes up: those before the end of epoch `until` (None: of the last one); with `retry`, also
+    failed and cancelled ones.
     """
 
     until: int | None = None
@@ -35,6 +34,6 @@ def wanted(state: RunState, epochs: int, selection: Selection) -> Decision:
     ended = state.name == State.CANCELLED or state.failed_for_good or in_vain
     if state.name == State.DONE or (ended and not selection.retry):
         return Decision.LEAVE
-    # All epochs without a result means that the result is still to be written.
+    # A run with all epochs but no result has still to write the result.
     reached = selection.until is not None and min(selection.until, epochs) <= state.epochs < epochs
     return Decision.LEAVE if reached and state.name == State.PARTIAL else Decision.START

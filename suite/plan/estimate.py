@@ -1,4 +1,4 @@
-"""How long runs take, by their shape: from finished runs, or for lack of those from the first minute of others.
+"""How long runs take, by their shape: from finished runs, or if there are none, from the first minute of others.
 
 `suite.plan.forecast` has a number for every shape.
 """
@@ -28,7 +28,7 @@ class Estimate:
 
 def of_shapes(todo: Sequence[GridRun], runs: Sequence[GridRun], states: Mapping[str, RunState],
               store: Store) -> dict[str, float]:
-    """Shape -> seconds an epoch: from all results of the store; else from the speed that any of `runs` has told."""
+    """Shape -> seconds per epoch: from all results of the store, else from the speed that one of `runs` reports."""
     known = store.prices() if todo else {}
     missing = {run.config.shape for run in todo} - known.keys()
     told: dict[str, list[float]] = {}
@@ -42,7 +42,7 @@ def of_shapes(todo: Sequence[GridRun], runs: Sequence[GridRun], states: Mapping[
 
 
 def left(run: GridRun, state: RunState, until: int | None, speeds: Mapping[str, float]) -> float | None:
-    """Seconds that a run needs until its end, or the end of epoch `until`; by its own speed while it is under way."""
+    """Seconds until the end of a run, or of epoch `until`; by its own speed while it runs. None if unknown."""
     target = min(until or run.config.train.epochs, run.config.train.epochs)
     beat = state.progress or Beat()
     own = beat.seconds_per_epoch
@@ -63,7 +63,7 @@ def total(todo: Iterable[GridRun], states: Mapping[str, RunState], until: int | 
 
 def late(runs: Iterable[GridRun], states: Mapping[str, RunState], until: int | None, speeds: Mapping[str, float],
          limit_s: float | None) -> str:
-    """A warning about runs that cannot end within a time limit; "" where there are none, as far as speeds are known."""
+    """A warning about runs that cannot end within a time limit; "" if there are none, as far as speeds are known."""
     needs = [left(run, states[run.run_id], until, speeds) or 0.0 for run in runs] if limit_s is not None else []
     long = [seconds for seconds in needs if seconds > (limit_s or 0.0)]
     if not long:
@@ -73,7 +73,7 @@ def late(runs: Iterable[GridRun], states: Mapping[str, RunState], until: int | N
 
 
 def rough(seconds: float) -> str:
-    """`42 s`, `35 min`, `3.5 h` or `2,300 h`: of a time that is known within a factor only."""
+    """`42 s`, `35 min`, `3.5 h` or `2,300 h`: for a time that is known within a factor only."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

@@ -1,8 +1,8 @@
-"""How long a plan takes: a number for every shape, from the best source there is, with how far it may be off.
+"""How long a plan takes: a number for every shape from the best source available, and how far it may be off.
 
 Sources, the best first: this store; a probe on this machine; speeds that the suite ships, of the same shape; those of
 other shapes, of this store or shipped, scaled by counted operations. Shipped speeds of CPUs are scaled by the
-speed test (`suite.plan.speed_test`), too, which runs only if they are needed.
+speed test (`suite.plan.speed_test`) too, which runs only if they are needed.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from suite.plan.plan import Plan
 from suite.plan.speeds import shipped
 
 NEAREST = 3  # shapes whose median speed a shape is scaled from
-FAR = 30.0  # a shape that takes so many times as long as those that it is scaled from is less sure
+FAR = 30.0  # a shape that takes so many times as long as those it is scaled from is less certain
 THREADS = 0.7  # t threads are t^0.7 times as fast as one
-SHARED = 0.5  # n runs on a GPU take n^0.5 times as long as one alone: between not at all, and one after the other
+SHARED = 0.5  # n runs on a GPU take n^0.5 times as long as one alone: between no slow-down and one after the other
 
 
 class Origin(StrEnum):
-    """Where the speed of a shape is from."""
+    """The source of the speed of a shape."""
 
     STORE = "past runs of the same shape"
     PROBE = "a probe on this machine"
@@ -40,7 +40,7 @@ class Origin(StrEnum):
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds an epoch; the truth is within `factor` of it, most likely. `source`: folders of kept results."""
+    """Seconds per epoch, most likely right within `factor`. `source`: folders of kept results."""
 
     seconds: float
     origin: Origin
@@ -50,10 +50,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class Place:
-    """What computes: `name` of a GPU ("" for one that is not known), threads of a run, and runs at a time on a GPU.
+    """What computes: `name` of a GPU ("" if unknown), threads of a run, and runs at a time on a GPU.
 
-    pass_seconds: what the speed test gives here; it is called only if a shipped speed of a CPU is scaled. None on
-    another machine.
+    pass_seconds: runs the speed test here; it is called only if a shipped speed of a CPU is scaled. None for another
+    machine.
     """
 
     device: Device
@@ -65,7 +65,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Reference:
-    """A measured shape: seconds an epoch on the place of the forecast, if nothing but the shape differs."""
+    """A measured shape: seconds per epoch, converted to the place of the forecast."""
 
     config: RunConfig
     seconds: float
@@ -75,8 +75,8 @@ class Reference:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Times of a plan, in seconds of one slot. `each` is by run, those that would run only; `seed` is of one more seed
-    of all configurations, `seed_runs` how many these are. `speeds` is by shape."""
+    """Times of a plan, in seconds of one slot. `each`: by id, of the runs that would run. `seed`: of one more seed
+    of all configurations, which are `seed_runs` runs. `speeds`: by shape."""
 
     place: Place
     speeds: Mapping[str, Speed]
@@ -88,7 +88,7 @@ class Forecast:
 
     @property
     def seconds(self) -> float:
-        """Of all runs, one at a time."""
+        """The time of all runs, one at a time."""
         return sum(self.each.values())
 
     @property
@@ -97,7 +97,7 @@ class Forecast:
         return max(self.each.items(), key=lambda item: item[1], default=("", 0.0))
 
     def at(self, slots: int) -> float:
-        """The time until all is done with so many runs at a time, at the least."""
+        """The least time until all runs are done, with so many at a time."""
         return max(self.seconds / slots, self.longest[1])
 
     def sources(self, origin: Origin) -> list[str]:
@@ -108,7 +108,7 @@ class Forecast:
 
 def forecast(made: Plan, place: Place, probed: Mapping[str, float] | None = None,
              known: Mapping[str, float] | None = None) -> Forecast:
-    """The times of a plan. `probed` and `known`: seconds an epoch by shape, of probes here and of the store."""
+    """The times of a plan. `probed` and `known`: seconds per epoch by shape, of probes here and of the store."""
     configs = {run.config.shape: run.config for run in made.runs}
     own = dict(made.speeds if known is None else known)
     references = [*_of_store(configs, own), *_shipped(place, configs, own, probed or {})]
@@ -134,7 +134,7 @@ def _summed(made: Plan, place: Place, speeds: Mapping[str, Speed]) -> Forecast:
     for run in made.todo:
         origin = speeds[run.config.shape].origin
         origins[origin] = origins.get(origin, 0) + 1
-    # How far the sum is off: that of the runs that matter, which are off in the same direction.
+    # How far the sum may be off: as far as the runs that matter most, which are off in the same direction.
     whole = sum(each.values())
     factor = sum(each[run.run_id] * speeds[run.config.shape].factor for run in made.todo) / whole if whole else 1.0
     first = [run for run in made.runs if run.config.seed == made.runs[0].config.seed]
@@ -159,7 +159,7 @@ def _of_store(configs: Mapping[str, RunConfig], own: Mapping[str, float]) -> lis
 
 def _shipped(place: Place, configs: Mapping[str, RunConfig], own: Mapping[str, float],
              probed: Mapping[str, float]) -> list[Reference]:
-    """What the suite ships of such a device, as fast as this machine is. The speed test runs if any of it is needed."""
+    """The shipped speeds of such a device, scaled to this machine. The speed test runs if any of them is needed."""
     if all(shape in own or shape in probed for shape in configs):
         return []
     found = []
@@ -175,7 +175,7 @@ def _shipped(place: Place, configs: Mapping[str, RunConfig], own: Mapping[str, f
 
 
 def _from_others(config: RunConfig, place: Place, references: Sequence[Reference]) -> Speed:
-    """The speed of a shape from those of others: of the same shape, else of those that are nearest in their time."""
+    """The speed of a shape from those of others: of the same shape, else of those nearest to it in time."""
     device = Device.CPU if config.model.name in FITS else place.device  # a classical model is fitted on the CPU
     nominal = seconds_per_epoch(config, device)
     if config.kind == "bench" or config.model.name in FITS:
@@ -197,14 +197,14 @@ def _from_others(config: RunConfig, place: Place, references: Sequence[Reference
 
 
 def _strangeness(reference: Reference, config: RunConfig) -> int:
-    """0 for a model of the same family of this store, 1 for a shipped one, 2 for another family."""
+    """0 for a model of the same family from this store, 1 for a shipped one, 2 for another family."""
     if reference.config.model.name != config.model.name:
         return 2
     return int(reference.origin is not Origin.STORE_SCALED)
 
 
 def _doubt(place: Place) -> float:
-    """How much less sure a shipped speed is elsewhere: of a GPU, of another one, or of another machine's CPU."""
+    """How much less certain a shipped speed is here: of the same GPU, of another one, or of another CPU."""
     if place.device is Device.GPU:
         known = any(one.device == place.name for one in shipped().of(Device.GPU))
         return 1.5 if known else 2.0

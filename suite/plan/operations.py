@@ -1,7 +1,7 @@
-"""How long an epoch takes, by its counted operations: only ratios of these seconds are meant to be right.
+"""How long an epoch takes, by its counted operations. Only ratios of these seconds are meant to be right.
 
-A step's matrix products, transforms and moved arrays are counted as in `suite.train.step_bench.least`, with the other
-families' products beside, and each is divided by what a nominal device does in a second.
+A step's matrix products, transforms and moved arrays are counted as in `suite.train.step_bench.least`, and the products
+of the other families likewise. Each count is divided by what a nominal device does in a second.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from suite.data.extent import Extent, extent
 
 TRAIN = 3  # a forward pass, and the gradients of both factors of each product
 CHUNK = 32  # steps of a chunk of the scan, as in suite.ssm.mimo_scan
-WINDOW = 25  # of the convolutions of the ConvNet
-WINDOWS = 39 + 19 + 9  # of an Inception module
-# Of a classical model: seconds of its fit on the windows of BIDMC, 5,564 of 8,000 numbers.
+WINDOW = 25  # kernel length of the ConvNet's convolutions
+WINDOWS = 39 + 19 + 9  # kernel lengths of an Inception module
+# Seconds of a classical model's fit on the windows of BIDMC, 5,564 of 8,000 numbers each.
 FITS = {"mean": 1.0, "ridge": 20.0, "random_forest": 300.0, "boosting": 300.0, "xgboost": 300.0}
 BIDMC = 5564 * 8000
-PLAIN = 0.1  # of a layer without a kernel to compute: what it takes however small it is, in those that have one
-BENCH_S = 60.0  # of a measurement of a kernel
+PLAIN = 0.1  # least time of a layer without a kernel, relative to one with a kernel
+BENCH_S = 60.0  # seconds of a measurement of a kernel
 
 
 class Device(StrEnum):
@@ -37,8 +37,8 @@ class Device(StrEnum):
 class Rates:
     """What a nominal device does in a second: operations of products and of transforms, bytes that are moved.
 
-    layer_s: seconds that a layer of a state space model takes in a step however small it is. position_s: the same for
-    a step of a recurrence.
+    layer_s: least seconds that a state space layer takes in a step, however small it is. position_s: the same for a
+    step of a recurrence.
     """
 
     products: float
@@ -53,8 +53,8 @@ RATES = {Device.CPU: Rates(80e9, 15e9, 6e9, 10e-3, 40e-6), Device.GPU: Rates(40e
 
 @dataclass(frozen=True)
 class Operations:
-    """Of a step of training, all layers: operations of products and of transforms, bytes moved, layers, and positions
-    that are computed one after the other."""
+    """Counts of a training step, over all layers: operations of products and of transforms, bytes moved, layers, and
+    positions that are computed one after the other."""
 
     products: float
     transforms: float
@@ -63,13 +63,13 @@ class Operations:
     positions: float = 0.0
 
     def seconds(self, rates: Rates) -> float:
-        """On a nominal device."""
+        """The time on a nominal device."""
         return (self.products / rates.products + self.transforms / rates.transforms + self.bytes / rates.bytes
                 + self.layers * rates.layer_s + self.positions * rates.position_s)
 
 
 def seconds_per_epoch(config: RunConfig, device: Device) -> float:
-    """Of a nominal device: the steps of an epoch, and its evaluations. A measurement counts as an epoch."""
+    """The time of an epoch with its evaluations on a nominal device. A measurement counts as an epoch."""
     if config.kind == "bench":
         return BENCH_S if config.bench.subject == "kernel" else 30 * step_of(config).seconds(RATES[device])
     if config.model.name in FITS:
@@ -79,8 +79,8 @@ def seconds_per_epoch(config: RunConfig, device: Device) -> float:
 
 
 def steps_per_epoch(config: RunConfig) -> float:
-    """Steps of training that take as long as an epoch does: those that it has, and a third of one, which is a forward
-    pass, for each batch that is evaluated.
+    """How many training steps take as long as an epoch: its own steps, and a third of one, which is a forward pass, for
+    each batch that is evaluated.
     """
     size, batch = extent(config.data, config.task), config.train.batch_size
     evaluated = sum(size.counts.get(split, 0) / rate for split, rate in _evaluations(config, size))
@@ -88,7 +88,7 @@ def steps_per_epoch(config: RunConfig) -> float:
 
 
 def step_of(config: RunConfig) -> Operations:
-    """What a step of training takes. A user's own model counts as one of state space layers."""
+    """The operations of a training step. A user's own model counts as one of state space layers."""
     size = extent(config.data, config.task)
     pairs = cards.task(config.task).inputs == "pairs"
     batch = config.train.batch_size * (2 if pairs else 1)

@@ -21,12 +21,12 @@ from suite.files.atomic import Content
 from suite.grid.model import Grid, GridRun
 from suite.own.modules import is_local_file
 
-TAIL = 2000  # letters of what a process has printed before it died
+TAIL = 2000  # last letters of a dead process's output that are kept
 ROOT = Path(__file__).resolve().parents[2]
 
 
 class OwnProblems(UserError):
-    """What is wrong with own code. `report` has the lines of the user's files where one of them has raised something.
+    """What is wrong with own code. `report` has the lines of the user's files at which an error was raised.
     """
 
     def __init__(self, problems: Sequence[Problem], report: str) -> None:
@@ -37,7 +37,7 @@ class OwnProblems(UserError):
 def check(grids: Iterable[Grid], runs: Iterable[GridRun], trial: bool) -> None:
     """Import the own code that these runs name, and check arguments; with `trial`, also try what it computes.
 
-    Raises UserError with all that is wrong, at the lines of the grids. Nothing is imported here.
+    Raises UserError with all problems, at the lines of the grids. Nothing is imported in this process.
     """
     places = {key: at for grid in grids for key, at in grid.places.items()}
     uses = _uses(runs, places)
@@ -49,7 +49,7 @@ def check(grids: Iterable[Grid], runs: Iterable[GridRun], trial: bool) -> None:
             problems += [Problem(*one) for one in answer["problems"]]
             reports += [answer["report"]] if answer["report"] else []
         left = uses[len(answers):]
-        if left:  # the one after the last answer has ended the process
+        if left:  # the one after the last answer ended the process
             problems.append(Problem(f"{left[0]['name']} {died}", left[0]["places"].get("", left[0]["field"]),
                                     "run it alone, in a script of your own, to see where"))
         uses = left[1:]
@@ -58,7 +58,7 @@ def check(grids: Iterable[Grid], runs: Iterable[GridRun], trial: bool) -> None:
 
 
 def _uses(runs: Iterable[GridRun], places: Mapping[tuple[str, str], str]) -> list[Content]:
-    """Each function or class with each set of arguments once, with the first run that names it so."""
+    """Each function or class with each set of arguments once, with the first run that names it."""
     found: dict[str, Content] = {}
     for run in runs:
         for one in named(run.config):

@@ -1,4 +1,4 @@
-"""What is wanted, what is there, what would run, and how long that takes."""
+"""Which runs are wanted, which exist, which would run, and how long these take."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Plan:
     until: int | None
     todo: tuple[GridRun, ...]
     estimate: Estimate
-    speeds: Mapping[str, float]  # of a shape: seconds an epoch
+    speeds: Mapping[str, float]  # by shape: seconds per epoch
 
     @property
     def shared(self) -> int:
@@ -57,7 +57,7 @@ class Plan:
 
 
 def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, retry: Iterable[str] = ()) -> Plan:
-    """Compares what the grids want with what the store holds. `retry`: as `is_missing` has it."""
+    """Compare what the grids want with what the store holds. `retry`: the `reasons` of `is_missing`."""
     runs = tuple({run.run_id: run for grid in grids for run in grid.runs}.values())
     states = store.states([run.run_id for run in runs])
     reasons = set(retry)
@@ -70,13 +70,13 @@ def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, ret
 
 
 def is_missing(state: RunState, run: GridRun, selection: Selection, reasons: set[str]) -> bool:
-    """Whether a start would run it, which the launcher decides. With `reasons`, only what ended so, but for "all"."""
+    """Whether a start would run it. With `reasons` other than "all", only if it ended for one of them."""
     asked = not narrowed(reasons) or state.ended_for in reasons
     return asked and wanted(state, run.config.train.epochs, selection) == Decision.START
 
 
 def narrowed(reasons: Collection[str]) -> bool:
-    """Whether a retry is to run only what ended for these reasons, and nothing that has merely not run yet."""
+    """Whether a retry runs only what ended for these reasons, and no run that has not started yet."""
     return bool(reasons) and "all" not in reasons
 
 
@@ -94,7 +94,7 @@ class MissingData:
 def missing_data(runs: Iterable[GridRun]) -> list[MissingData]:
     """The data sets whose files are not here and that are not prepared. Reads none of them and asks no network.
 
-    So `check_data` may find more: a file that is damaged, and a hub that cannot be reached.
+    So `check_data` may find more: a damaged file, or a hub that cannot be reached.
     """
     from suite.data import cards, lacking
 
@@ -119,7 +119,7 @@ def _is_prepared(config: RunConfig) -> bool:
     try:
         want = choose(config.data, config.task)
         return cache.find(want.label, want.key) is not None
-    except UserError:  # a source that was never read, or no folder for prepared data
+    except UserError:  # the source was never read, or there is no folder for prepared data
         return False
 
 
@@ -130,10 +130,10 @@ def _data_of(runs: Iterable[GridRun]) -> Iterable[RunConfig]:
 
 
 def check_data(runs: Iterable[GridRun], grids: Sequence[Grid] = (), download: bool = False) -> None:
-    """Raises UserError, for all data sets at once, where data are not prepared and the source is missing or damaged.
+    """Raises UserError, for all data sets at once, if data are not prepared and their source is missing or damaged.
 
-    Downloads what is small, and with `download` all that has a public address. If something larger is missing it
-    downloads nothing, and says how to get all of it.
+    Downloads small data, and with `download` all data with a public address. If larger data are missing without
+    `download`, nothing is downloaded, and the error says how to get all of it.
     """
     from suite.data import lacking, prepared
 

@@ -1,4 +1,4 @@
-"""`plan --probe`: 20 steps of each shape, measured in a process of its own, which may run out of memory, and kept."""
+"""`plan --probe`: times 20 steps of each shape in a process of its own, which may run out of memory, and keeps them."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from suite.plan.operations import FITS, Device, seconds_per_epoch, steps_per_epo
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 20
-LIMIT_S = 30.0  # of the steps of a shape: of one whose steps take longer, fewer are measured
+LIMIT_S = 30.0  # for the steps of a shape: if they take longer, fewer are measured
 Say = Callable[[str], None]
 
 
 def probe(configs: Sequence[RunConfig], device: Device, gpu: str, threads: int, say: Say) -> dict[str, float]:
-    """Seconds an epoch of each shape among these, as measured now or by an earlier plan; those that fail are left out.
+    """Seconds per epoch of each shape among these, measured now or by an earlier plan; those that fail are left out.
 
     The shapes whose runs take longest come first. `gpu`: the slot that torch may use. `say` is called with a line for
-    each shape. What is not a training by an optimiser has no steps, and is not measured.
+    each shape. Only trainings by an optimiser have steps and are measured.
     """
     shapes = {config.shape: config for config in configs if config.kind == "train" and config.model.name not in FITS}
     path = speed_test.cache_file("probes")
@@ -57,7 +57,7 @@ def _known(path: Path | None) -> dict[str, float]:
 
 
 def _answers(configs: Sequence[RunConfig], order: Mapping[str, object], gpu: str) -> Iterator[Content]:
-    """An answer for each configuration, in order. A process that dies is the answer of the one it was at."""
+    """An answer for each configuration, in order. If the process dies, that is the answer of the current one."""
     left = list(configs)
     while left:
         done = 0
@@ -77,7 +77,7 @@ def _answers(configs: Sequence[RunConfig], order: Mapping[str, object], gpu: str
 @contextmanager
 def _started(configs: Sequence[Content], order: Mapping[str, object], gpu: str, said: int
              ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, with its order. It has ended afterwards, killed if need be: Ctrl-C stops a probe."""
+    """The process, with its order. It has ended afterwards; an exception kills it, so that Ctrl-C stops a probe."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path or "." for path in sys.path)]),
                                 "CUDA_VISIBLE_DEVICES": gpu, "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryFile() as stdin:

@@ -1,4 +1,4 @@
-"""How fast this machine's CPU is: a test of one second, whose result is kept for the next plans."""
+"""How fast this machine's CPU is: a test of one second, whose result is kept for later plans."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ print(sum(shortest))
 def pass_seconds() -> float:
     """Seconds of a product of matrices, a transform there and back, and a pass over memory, on one thread.
 
-    It is measured once on a machine. Other work does not count: of all passes, the shortest of each part is taken.
+    It is measured once on a machine. The shortest pass of each part counts, so that other work does not matter.
     """
     path = cache_file("speed")
     if path is not None:
@@ -60,7 +60,7 @@ def cache_file(name: str) -> Path | None:
 
 
 def keep(path: Path | None, content: atomic.Content) -> None:
-    """Write it, if that is possible: a plan needs no folder that can be written."""
+    """Write the content, if possible: a plan needs no writable folder."""
     if path is not None:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)

@@ -17,14 +17,14 @@ PATH = Path(__file__).with_name("speeds.yaml")
 
 
 class MeasuredDevice(Part):
-    """A CPU or GPU that speeds are known of. pass_seconds: what `speed_test` gives on such a CPU."""
+    """A CPU or GPU with known speeds. pass_seconds: the result of `speed_test` on such a CPU."""
 
     kind: Device
     pass_seconds: float | None = Field(None, gt=0)
 
 
 class ShippedSpeed(Part):
-    """Seconds an epoch, median over kept runs of a shape on a device, with one thread; and where they are kept.
+    """Seconds per epoch, median over kept runs of a shape on a device, with one thread; and where these are kept.
 
     at_once: how many of them shared the GPU.
     """
@@ -58,5 +58,5 @@ class Shipped(Part):
 
 @lru_cache(maxsize=1)
 def shipped() -> Shipped:
-    """What the suite ships. Raises UserError, with file and line, for what is wrong in the file."""
+    """The shipped speeds. Raises UserError, with file and line, for an error in the file."""
     return validated(load_yaml(PATH), Shipped)

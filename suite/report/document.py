@@ -17,7 +17,7 @@ from suite.report.claims.outcome import Verdict
 from suite.report.figures import curves as figures
 from suite.report.figures.curves import Curves, Panel
 from suite.report.places import SOURCES, file_stem, folders
-from suite.report.published import Published, load_published
+from suite.report.published.papers import Published, load_published
 from suite.report.statistics.looks import Looks
 from suite.report.tables.evaluated import Interval, Place, cell_intervals
 from suite.report.tables.layout import Placed, default_layout

@@ -12,7 +12,7 @@ from suite.files.output import write_file
 from suite.report import document, places
 from suite.report.claims.on_the_paper import PrintedVerdict, by_id, published_verdicts
 from suite.report.places import PAGE
-from suite.report.published import Published, load_published
+from suite.report.published.papers import Published, load_published
 from suite.report.records import IndexRecord, ReportRecord, to_bytes
 from suite.report.render import collection, drawing, html
 from suite.report.render.files import record_of, tables

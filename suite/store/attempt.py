@@ -1,9 +1,9 @@
 """Who owns a run folder: attempts, their heartbeats, and how they ended.
 
 An attempt is a claim: `attempts/0001.json`, made by exclusive creation; the highest number owns the folder, and taking
-over is the exclusive creation of the next one. An owner looks for a higher number before each write, and stops where it
-finds one. On the same machine since the same start, process id and start time tell whether an owner lives; elsewhere
-only its heartbeat does, by the clock of whoever watches it.
+over is the exclusive creation of the next one. An owner looks for a higher number before each write, and stops if it
+finds one. On the same machine, within one boot of it, process id and start time show whether an owner is alive.
+Elsewhere only its heartbeat shows it, by the clock of whoever watches.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Pulse:
-    """The heart of an attempt at a moment: its number, and how often its heart has beaten."""
+    """The heartbeat of an attempt at one moment: the number of the attempt, and of its beats so far."""
 
     attempt: int
     beats: int
@@ -54,7 +54,7 @@ class Overtaken(Exception):
 
 @lru_cache(maxsize=1)
 def here() -> tuple[str, str]:
-    """Host name, and a text that no other machine, start of it or process namespace has ("" if unknown)."""
+    """Host name, and a text that names this machine's boot and process namespace, and no other ("" if unknown)."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         place = f"{boot}/{Path('/proc/self/ns/pid').readlink()}"  # containers on one machine share the first only
@@ -64,9 +64,9 @@ def here() -> tuple[str, str]:
 
 
 def process_start(pid: int) -> int | None:
-    """When a process of this machine started, in ticks since the machine did; without /proc, in hundredths of a second.
+    """When a process of this machine started, in clock ticks since boot; without /proc, in 1/100 s since 1970.
 
-    None if there is no such process.
+    None if there is no such process, or if it is a zombie.
     """
     if not Path("/proc/self/stat").exists():
         return _process_start_without_proc(pid)
@@ -75,7 +75,7 @@ def process_start(pid: int) -> int | None:
     except OSError:
         return None
     fields = stat.rpartition(")")[2].split()  # the name before it, in brackets, may hold anything
-    return None if fields[0] in "ZX" else int(fields[19])  # a dead process that nobody has asked about yet is dead
+    return None if fields[0] in "ZX" else int(fields[19])  # Z and X: it has ended
 
 
 def _process_start_without_proc(pid: int) -> int | None:
@@ -91,7 +91,7 @@ def _process_start_without_proc(pid: int) -> int | None:
 
 @dataclass(frozen=True)
 class Tenure:
-    """What the files say about an attempt. `claim` and `end` are None where unreadable, `end` also where not there."""
+    """What the files say about an attempt. `claim` and `end` are None if unreadable, `end` also if missing."""
 
     number: int
     claim: Claim | None
@@ -101,7 +101,7 @@ class Tenure:
 
     @property
     def status(self) -> Status:
-        """Whether it is alive, as far as this machine can tell."""
+        """Whether the attempt is alive, as far as this machine can tell."""
         if self.ended:
             return Status.ENDED
         if self.claim is None:
@@ -113,12 +113,12 @@ class Tenure:
 
     @property
     def pulse(self) -> Pulse:
-        """Its heart now."""
+        """Its heartbeat now."""
         return Pulse(self.number, self.beat.count if self.beat else 0)
 
     @property
     def job(self) -> str:
-        """The job of a cluster that it is in, or ""."""
+        """The id of the cluster job that it runs in; "" if there is none."""
         return self.claim.job if self.claim else ""
 
     @property
@@ -131,7 +131,7 @@ class Tenure:
 
 
 def latest(folder: Path) -> Tenure | None:
-    """The attempt that owns a run folder, or owned it last. None where there was none."""
+    """The attempt that owns a run folder, or owned it last. None if there has been no attempt."""
     number = max(numbers(folder), default=0)
     if not number:
         return None
@@ -152,10 +152,10 @@ def numbers(folder: Path) -> list[int]:
 
 
 def claim(folder: Path, still: Pulse | None = None, job: str = "") -> Attempt | None:
-    """Own a run folder, or None where somebody else does. Raises OSError.
+    """Claim a run folder. Returns None if somebody else owns it. Raises OSError.
 
-    `still`: the pulse of an attempt whose heart was seen to stand still for too long, and that may be overtaken.
-    `job`: of a cluster, in which this process is.
+    `still`: the pulse of an attempt without a new heartbeat for too long, so that it may be overtaken.
+    `job`: the id of the cluster job that this process runs in.
     """
     (folder / "attempts").mkdir(exist_ok=True)
     last = latest(folder)
@@ -176,7 +176,7 @@ class Attempt:
         self._count = 0
 
     def begin(self, job: str = "") -> bool:
-        """Claim the folder; whether it worked. What earlier owners have not yet put in place is removed."""
+        """Claim the folder. Returns True if it worked. Removes what earlier owners have not yet put in place."""
         host, place = here()
         pid = os.getpid()
         mine = Claim(token=self.token, host=host, place=place, pid=pid, started=process_start(pid), job=job,
@@ -188,7 +188,7 @@ class Attempt:
         return True
 
     def check(self) -> None:
-        """Raises Overtaken."""
+        """Raises Overtaken if another attempt owns the folder now."""
         try:
             self._next.stat()
         except FileNotFoundError:
@@ -200,7 +200,7 @@ class Attempt:
         self._fenced(lambda: atomic.replace(self.folder / name, data, self._owner, self.check, durable))
 
     def create(self, name: str, data: bytes) -> bool:
-        """Make a file of the folder unless it is there; whether it was made. Raises Overtaken, OSError."""
+        """Make a file of the folder unless it exists. Returns whether it was made. Raises Overtaken, OSError."""
         return self._fenced(lambda: atomic.create(self.folder / name, data, self._owner, self.check))
 
     def remove(self, name: str) -> None:
@@ -209,23 +209,23 @@ class Attempt:
         (self.folder / name).unlink(missing_ok=True)
 
     def set_aside(self, name: str, why: str = "corrupt") -> str:
-        """Rename a file of the folder; its name from now on. Raises Overtaken, OSError."""
+        """Rename a file of the folder. Returns its new name. Raises Overtaken, OSError."""
         self.check()
         return atomic.set_aside(self.folder / name, why).name
 
     def beat(self, progress: Beat) -> None:
-        """Show that the owner lives, and how far it is. Raises Overtaken, OSError."""
+        """Show that the owner is alive, and how far it is. Raises Overtaken, OSError."""
         self._count += 1
         data = progress.model_copy(update={"count": self._count}).sealed()
         self._fenced(lambda: atomic.replace(self._path(self.number, "beat"), data, self._owner, self.check, False))
 
     @property
     def asked_to_stop(self) -> bool:
-        """Whether somebody has asked for it (`ask_to_stop`)."""
+        """Whether somebody has asked this attempt to stop (`ask_to_stop`)."""
         return self._path(self.number, "stop").exists()
 
     def end(self, state: str, reason: str = "", detail: str = "") -> None:
-        """Say how it ended, once. Raises Overtaken, OSError."""
+        """Record how it ended, once. Raises Overtaken, OSError."""
         data = End(state=state, reason=reason, detail=detail).sealed()
         self._fenced(lambda: atomic.create(self._path(self.number, "end"), data, self._owner, self.check))
 
@@ -251,7 +251,10 @@ def ask_to_stop(folder: Path, number: int, who: str) -> None:
 
 
 def end_for_dead(folder: Path, pid: int, started: int | None, state: str, reason: str, detail: str) -> bool:
-    """Say how a dead process of this machine ended, if it owned the folder and had not said so; whether it was said."""
+    """Record how a dead process of this machine ended, if it owned the folder and left no record.
+
+    Returns True if it was recorded.
+    """
     last = latest(folder)
     if last is None or last.claim is None or last.status != Status.DEAD or last.claim.pid != pid:
         return False
@@ -265,7 +268,7 @@ def end_for_dead(folder: Path, pid: int, started: int | None, state: str, reason
 
 
 def end_for_job(folder: Path, job: str, state: str, reason: str, detail: str) -> bool:
-    """Say how the attempt of a job ended that SLURM knows no more, or starts again; whether there was one."""
+    """Record how an attempt ended whose SLURM job is gone or was requeued. Returns True if there was one."""
     last = latest(folder)
     if last is None or last.ended or last.claim is None or last.job != job:
         return False
@@ -277,7 +280,7 @@ def end_for_job(folder: Path, job: str, state: str, reason: str, detail: str) ->
 
 
 class Watch:
-    """Heartbeats as this process has seen them, by its own clock, which nobody can set."""
+    """Heartbeats as this process has seen them, by its own monotonic clock."""
 
     def __init__(self, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic) -> None:
         self.patience_s = patience_s
@@ -285,7 +288,7 @@ class Watch:
         self._seen: dict[str, tuple[Pulse, float]] = {}
 
     def still(self, run_id: str, tenure: Tenure) -> Pulse | None:
-        """The pulse of the attempt, if its heart has not moved for longer than `patience_s`; else None."""
+        """The pulse of the attempt if there was no new heartbeat for longer than `patience_s` seconds; else None."""
         now, pulse = self._clock(), tenure.pulse
         seen, since = self._seen.get(run_id, (None, now))
         if seen != pulse:

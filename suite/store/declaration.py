@@ -2,7 +2,7 @@
 
 `<store>/declarations/<family>.json` is written once and never changed. A later `--decide` that finds another family
 leaves a second file, with the look at which it was seen. A store that is merged into another brings its files along;
-those of a family that is declared there, too, are kept beside them, as `<name>-<digest>.json`.
+those of a family that is declared there too are kept beside them, as `<name>-<digest>.json`.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Declaration:
 
 
 def declare(store: Store, grid: str, family: str, digest: str, looks: int) -> None:
-    """Keep the declaration of a family, unless there is one; note a change of it. Raises UserError."""
+    """Write the declaration of a family, unless there is one, and note a change of it. Raises UserError."""
     check_writable(store.root)
     folder = store.root / FOLDER
     first, changed = (folder / f"{_stem(grid, family)}{end}.json" for end in ("", "-changed"))
@@ -75,7 +75,7 @@ def read(store: Store, grid: str, family: str) -> Declaration | None:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the declarations of another store, beside those that are here. Raises OSError."""
+    """Copy the declarations of another store into this one, beside its own. Raises OSError."""
     folder = target / FOLDER
     for path in sorted((source / FOLDER).glob("*.json")):
         with suppress(atomic.Corrupt):

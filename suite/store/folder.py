@@ -24,14 +24,14 @@ MANIFEST, STORE = "frozen.json", "store"
 
 
 def check_writable(root: Path) -> None:
-    """Raises UserError where the store is frozen: its runs belong to a published report."""
+    """Raises UserError if the store is frozen: its runs belong to a published report."""
     if (root / FROZEN).exists():
         raise UserError("this store is frozen: it holds the runs of a published report", str(root),
                         "name another store with --store")
 
 
 def check_folder(folder: Path) -> None:
-    """Raises UserError where nothing may be written to a run's folder: a frozen store, or a symbolic link."""
+    """Raises UserError if nothing may be written to a run's folder: a frozen store, or a symbolic link."""
     check_writable(folder.parent)
     if (link := link_in(folder)) is not None:
         raise UserError(f"the run's folder is a symbolic link, to {link.readlink()}", str(link),
@@ -39,12 +39,12 @@ def check_folder(folder: Path) -> None:
 
 
 def link_in(folder: Path) -> Path | None:
-    """Of the two folders of a run that are written to, one that is a symbolic link."""
+    """The run's folder, or `attempts/` in it, if that is a symbolic link; else None."""
     return next((path for path in (folder, folder / "attempts") if path.is_symlink()), None)
 
 
 def read_config(folder: Path) -> RunConfig:
-    """The configuration in a run's folder. Raises UserError where it is not the one that the folder is named after."""
+    """The configuration in a run's folder. Raises UserError if it is missing, damaged, or of another run."""
     path = folder / "config.json"
     fix = "move the folder out of the store; the next start makes a new one"
     try:
@@ -61,7 +61,7 @@ def read_config(folder: Path) -> RunConfig:
 def read_result(folder: Path) -> Result:
     """The result in a run's folder, in the present version.
 
-    Raises FileNotFoundError; Corrupt where it is not whole, or of another run; UserError for one of a newer version.
+    Raises FileNotFoundError; Corrupt if it is not whole, or of another run; UserError if its version is newer.
     """
     path = folder / "result.json"
     result = atomic.read_sealed(path)
@@ -74,7 +74,7 @@ def read_result(folder: Path) -> Result:
 
 
 def read_head(path: Path) -> Head:
-    """A `result.json` without its rows, nearly all of it, which are cut out unparsed. Raises as `read_result`."""
+    """A `result.json` without its rows, which are most of it: they are skipped unparsed. Raises as `read_result`."""
     folder, data = path.parent, atomic.read_bytes(path)
     start = data.find(b'"rows":[{')  # a quote within a string has a backslash before it
     stop = data.find(b'}],"', start)
@@ -97,7 +97,7 @@ def encode_rows(rows: Sequence[Row]) -> bytes:
 
 
 def read_rows(folder: Path) -> tuple[list[Row], str]:
-    """The rows of `metrics.jsonl` up to the first bad line, and what is wrong with that ("" where all is well)."""
+    """The rows of `metrics.jsonl` up to the first bad line, and what is wrong with that ("" if all is well)."""
     try:
         lines = atomic.read_bytes(folder / "metrics.jsonl").split(b"\n")
     except (FileNotFoundError, NotADirectoryError):
@@ -119,7 +119,7 @@ def checkpoints(folder: Path) -> list[tuple[int, str]]:
 
 
 def is_whole(path: Path) -> bool:
-    """Whether the sealed file is there; a damaged one is set aside. Its content is known to whoever makes it again."""
+    """Whether the sealed file is there and whole. A damaged one is set aside: the caller can write it again."""
     try:
         atomic.read_sealed(path)
     except FileNotFoundError:

@@ -1,7 +1,7 @@
 """The verb merge: brings the runs of one store into another. The same id is the same run.
 
-Of two copies the one that is further wins, and the other goes to the trash; two results that differ are named, and
-stay. Each run is copied aside and put in place by one rename, so a merge that is killed is simply started again.
+Of two copies the one that is further wins, and the other goes to the trash; two results that differ are named, and both
+stay. Each run is copied aside and put in place by one rename, so a merge that was killed can simply be run again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from suite.store.state import RunState, State
 from suite.store.store import Store
 
 ASIDE = "merging"  # folder of the target for what is being copied; `<run>-<pid>-<start time>` in it
-STILL_S = 6.0  # a run of another machine whose heart stands still for so long is copied as it is
+STILL_S = 6.0  # a run of another machine without a heartbeat for so long is copied as it is
 NEW, SAME, BEHIND, NOTHING = "new", "the same in both", "as far in the target", "not started in the source"
 AHEAD = "further in the source; what was there is in the trash"
 TWICE = "measured in both; the target's is kept"
@@ -65,7 +65,7 @@ def merge(source_folder: Path, target_folder: Path) -> Merged:
         alive = _alive(source)
         for run_id in source.run_ids():
             outcomes.setdefault(_bring(run_id, source, target, alive), []).append(run_id)
-        with suppress(OSError):  # somebody else may be merging, too
+        with suppress(OSError):  # somebody else may be merging too
             (target.root / ASIDE).rmdir()
     except OSError as error:
         raise atomic.explain(error) or error from None
@@ -73,9 +73,9 @@ def merge(source_folder: Path, target_folder: Path) -> Merged:
 
 
 def _source(folder: Path) -> Store:
-    """The store that is read: the folder, or the one in what `freeze` has kept. Raises UserError where it has no run.
+    """The store that is read: the folder, or the one in what `freeze` has kept. Raises UserError if it has no run.
 
-    An empty store is a slip of the pen: whoever merges one believes that they have brought something over.
+    An empty store is an error: whoever merges one has most likely named the wrong folder.
     """
     source = Store(folder / STORE if (folder / MANIFEST).is_file() else folder)
     fix = "name a folder of runs, as runs, or one that `freeze` has made, as results/quickstart"
@@ -98,7 +98,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Reach:
-    """How far a run is; the one that is further is the greater. `step` is that of its newest checkpoint."""
+    """How far a run is, in an order: further is greater. `step` is that of its newest checkpoint."""
 
     done: bool
     epochs: int
@@ -106,14 +106,14 @@ class Reach:
 
 
 def compare(mine: Reach, theirs: Reach, equal: bool) -> Decision:
-    """What to do with a run that both stores have, mine being the target's; `equal`: their numbers are the same."""
+    """What to do with a run that both stores have. `mine` is the target's; `equal`: both have the same numbers."""
     if mine.done and theirs.done:
         return Decision.SAME if equal else Decision.CONFLICT
     return Decision.TAKE if theirs > mine else Decision.KEEP
 
 
 def _bring(run_id: str, source: Store, target: Store, alive: set[str]) -> str:
-    """Merge one run; what became of it, as a heading."""
+    """Merge one run. Returns what became of it, as a heading."""
     theirs, folder = source.state(run_id), source.folder(run_id)
     if theirs.name == State.UNKNOWN:
         return f"cannot be read: {theirs.detail}"
@@ -147,7 +147,7 @@ def _bring(run_id: str, source: Store, target: Store, alive: set[str]) -> str:
 
 
 def _put(folder: Path, target: Store, run_id: str, replace: bool) -> bool:
-    """Copy a run into the target, whose own is first moved to the trash; False where somebody was faster."""
+    """Copy a run into the target, and first move the target's own to the trash. False if somebody was faster."""
     own = f"{run_id}-{os.getpid()}-{attempt.process_start(os.getpid())}"
     aside = target.root / ASIDE / own
     shutil.rmtree(aside, ignore_errors=True)
@@ -155,7 +155,7 @@ def _put(folder: Path, target: Store, run_id: str, replace: bool) -> bool:
         _copy(folder, aside)
         if replace and trash.move(target, run_id, target.state(run_id)) is None:
             return False
-        aside.rename(target.folder(run_id))  # fails where a folder is that has anything in it
+        aside.rename(target.folder(run_id))  # fails if there is a folder that is not empty
     except FileNotFoundError:  # the source's owner has replaced a checkpoint meanwhile
         return False
     except OSError:
@@ -179,10 +179,10 @@ def _copy(folder: Path, aside: Path) -> None:
 
 
 def _check_plain(folder: Path) -> None:
-    """Raises UserError where anything in a run's folder is neither a file nor a folder: a link may lead anywhere."""
+    """Raises UserError if anything in a run's folder is neither a file nor a folder: a link may lead anywhere."""
     for path in folder.rglob("*"):
         if path.is_symlink() or not (path.is_file() or path.is_dir()):
-            raise UserError(f"{path.relative_to(folder)} in it is no plain file", str(path))
+            raise UserError(f"{path.relative_to(folder)} in it is not a plain file", str(path))
 
 
 def _reach(store: Store, run_id: str, state: RunState) -> Reach:
@@ -197,7 +197,7 @@ def _numbers(store: Store, run_id: str) -> list[Row]:
 
 
 def _alive(source: Store) -> set[str]:
-    """Runs of the source that somebody is at: on this machine by process, elsewhere where the heart beats."""
+    """Runs of the source that are under way: on this machine by process, elsewhere by heartbeat."""
     def beats() -> dict[str, attempt.Tenure]:
         claimed = (run_id for run_id, state in source.states(source.run_ids()).items() if state.name == State.CLAIMED)
         found = ((run_id, attempt.latest(source.folder(run_id))) for run_id in claimed)
@@ -218,7 +218,7 @@ def _copy_patches(source: Path, target: Path) -> None:
 
 
 def _clean(aside: Path) -> None:
-    """Remove what merges of this machine left half-copied that are dead."""
+    """Remove the half-copied runs of dead merges of this machine."""
     for path in aside.glob("*-*-*") if aside.is_dir() and not aside.is_symlink() else ():
         _, pid, started = path.name.rsplit("-", 2)
         if not pid.isdecimal() or str(attempt.process_start(int(pid))) != started:

@@ -1,5 +1,5 @@
-"""The versions of what a run's files hold. An older one is brought up to date when it is read; a newer one is refused,
-and left as it is: what this version cannot read must not be taken for damage.
+"""The versions of the files of a run. An older file is brought up to date when it is read. A newer one is refused and
+left as it is: it must not be taken for a damaged one.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ STEPS: dict[int, Callable[[Content], Content]] = {}  # from this version to the 
 
 
 def migrated(content: Content, where: str) -> Content:
-    """The content in the present version; files without one are of version 1. Raises UserError for a newer one."""
+    """The content in the present version; a file without a version has version 1. Raises UserError for a newer one."""
     version = content.get("schema", 1)
     if not isinstance(version, int) or version > SCHEMA:
         raise UserError(f"is of version {version}, and this suite reads versions up to {SCHEMA}", where,

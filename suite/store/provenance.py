@@ -1,7 +1,7 @@
 """What a run was computed with: code, packages, machine, data. Needs neither torch nor NumPy.
 
-`of_launch` asks git, once for all runs that are started together; the rest is cheap enough for each attempt.
-`provenance.json` is the environment of the trajectory with `mixed` (what changed on its way), and a list of attempts.
+`of_launch` asks git, once for all runs that start together; the rest is cheap enough to do for each attempt.
+`provenance.json` is the environment of the trajectory, with `mixed` (what changed on the way), and a list of attempts.
 """
 
 from __future__ import annotations
@@ -21,36 +21,36 @@ from suite.store.records import AttemptRecord, Code, Facts, Origin
 TEXT = ("*.py", "*.yaml", "*.yml", "*.toml", "*.txt", "*.md", "*.j2", "*.cpp", "*.cu", "*.sh", "Makefile")
 GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")  # whatever the user's configuration says
 PLAIN_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
-GIT_S = 60.0  # seconds that a command of git may take
-EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "passes", "compile", "data", "stack")  # of bits
+GIT_S = 60.0  # longest time of a git command
+EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "passes", "compile", "data", "stack")  # decide bits
 
 
 def of_launch(root: Path) -> Origin:
     """Commit, dirty files and the command of this launch. A dirty tree's patch is written to `<root>/patches/`.
 
-    `git.error` says why there is no commit, where there is none.
+    `git.error` says why, if there is no commit.
     """
     return Origin(git=of_code(Path(__file__).resolve().parent, root), command=sys.argv[:])
 
 
 def with_own(launch: Origin, modules: Mapping[str, Path], root: Path) -> Origin:
-    """The launch with the commit and patch of each repository that the user's own code lies in, by top module.
+    """The launch with the commit and patch of each repository of the user's own code, by top module.
 
-    `modules` are the files of those. Raises OSError where a patch cannot be written.
+    `modules` are the files of these modules. Raises OSError if a patch cannot be written.
     """
     own = {name: of_code(path.parent, root, path.name) for name, path in modules.items()}
     return launch.model_copy(update={"own_code": own}) if own else launch
 
 
 def environment(threads: int, device: str, kernel_backend: str, compiled: str | bool) -> Facts:
-    """Whatever decides the bits of a trajectory, and the versions of all packages. `device` is its model."""
+    """What decides the bits of a trajectory, and the versions of all packages. `device` is the device's model."""
     return {"device": device, "threads": threads, "kernel_backend": kernel_backend, "compile": compiled,
             "python": platform.python_version(), **machine.versions(), "cpu": machine.cpu(),
             "system": platform.platform()}
 
 
 def differences(first: Facts, now: Facts) -> list[str]:
-    """What may make other bits, as `threads: 1, then 2`."""
+    """Differences that may change the bits, as `threads: 1, then 2`."""
     return [f"{key}: {first.get(key)}, then {now.get(key)}" for key in EXACT if first.get(key) != now.get(key)]
 
 
@@ -64,17 +64,15 @@ def code(attempts: Sequence[AttemptRecord]) -> str:
 
 
 def of_code(code: Path, root: Path, file: str = Path(__file__).name) -> Code:
-    """Commit of the code in a folder, and whether and how it differs from that (as a patch below `root`).
+    """The commit of the code in a folder, and how the code differs from it, as a patch below `root`.
 
-    `file` is one of the code's, which the repository must know.
-
-    Raises OSError where the patch cannot be written.
+    `file` is a file of the code that the repository must know. Raises OSError if the patch cannot be written.
     """
     nothing = Code(commit=None, dirty=None, patch=None, error="")
     try:
         top = Path(_run(code, "rev-parse", "--show-toplevel").strip())
         if not _run(code, "ls-files", "--cached", "--others", "--exclude-standard", "--", file):
-            # It lies in a folder that the repository around it ignores.
+            # The repository around it ignores its folder.
             return nothing.model_copy(update={"error": "the code is in no git repository"})
         commit = _run(code, "rev-list", "--max-count=1", "--all").strip() and _run(code, "rev-parse", "HEAD").strip()
         changed = _run(top, "status", "--porcelain", "--untracked-files=all", "--", *TEXT)

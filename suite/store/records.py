@@ -14,9 +14,9 @@ Facts = dict[str, str | int | float | bool | None]
 
 
 class Claim(Record):
-    """`attempts/0001.json`: who owns the run. `place` and (`pid`, `started`) name a process of one start of a machine.
+    """`attempts/0001.json`: who owns the run. `place` and (`pid`, `started`) identify a process.
 
-    `when` is for people; nothing is decided by it. `job` is that of a cluster, or "".
+    `when` is for people; nothing is decided by it. `job` is the id of a cluster job, or "".
     """
 
     token: str
@@ -29,7 +29,7 @@ class Claim(Record):
 
 
 class Beat(Record):
-    """`attempts/0001.beat`: how often the heart has beaten, and how far the run is. `epochs` is where it shall stop."""
+    """`attempts/0001.beat`: how often the heart has beaten, and how far the run is. `epochs` is where it will stop."""
 
     count: int = 0
     epoch: int | None = None
@@ -40,7 +40,7 @@ class Beat(Record):
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """Steps of an epoch times seconds of a step. None if it does not say."""
+        """Steps of an epoch times seconds of a step. None if either is unknown."""
         if not self.seconds_per_step or not self.steps_per_epoch:
             return None
         return self.seconds_per_step * self.steps_per_epoch
@@ -61,9 +61,9 @@ class StopRequest(Record):
 
 
 class Head(Record):
-    """`result.json` of a finished run, without its rows. `version` is that of the file's form.
+    """`result.json` of a finished run, without its rows. `version` is that of the file format.
 
-    `outcomes` is the SHA-256 of `outcomes.npz`, with what became of each example; '' for runs that recorded none.
+    `outcomes` is the SHA-256 of `outcomes.npz`, with what became of each example; '' if the run recorded none.
     """
 
     id: str
@@ -81,7 +81,7 @@ class Head(Record):
 
 
 class Result(Head):
-    """`result.json`: a row for each epoch, and what the run was like."""
+    """`result.json`: a row for each epoch, and a summary of the run."""
 
     rows: Annotated[list[Row], SkipValidation]
 
@@ -109,7 +109,7 @@ class Origin(Record):
 class AttemptRecord(Origin):
     """One attempt in `provenance.json`. The fields from `to_step` on are there when it has ended.
 
-    `steps`: why its steps were done eagerly, where CUDA graphs were left to the job; "" if they were not.
+    `steps`: why its steps were eager, or first compared with eager ones, if the job could choose; "" otherwise.
     """
 
     number: int = 0

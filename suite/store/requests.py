@@ -1,6 +1,6 @@
 """Which grid asked for which runs: a record for each start, in `<store>/launches/`, never changed.
 
-`cancel` and `gc` touch only what the grids that they are given have started, and no other grid has asked for.
+`cancel` and `gc` touch only runs that the given grids have started and that no other grid has asked for.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Origin = tuple[str, str]
 
 @dataclass(frozen=True)
 class Launch:
-    """One start of a grid. `runs` are all that it named, each with its labels for a reader, `starts` those that it was
-    to compute; `sets` are the settings of the command line."""
+    """One start of a grid. `runs` are all that it named, each with its labels for a reader; `starts` are those that
+    it was to compute; `sets` are the settings of the command line."""
 
     grid: str
     path: str
@@ -60,8 +60,8 @@ def of_grid(grid: Grid, starts: Collection[str] = ()) -> Launch:
 def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None:
     """Leave a record of a start that is to compute the runs `starts`; an equal one is not made twice.
 
-    Raises UserError where it cannot be written. Where nothing starts that is no error: nobody can remove runs there.
-    Nor is one made where nobody has started anything on record, as in a store that is kept with its report.
+    Raises UserError if it cannot be written. If nothing starts, that is no error, since nobody can remove runs there.
+    If nothing starts and the store has no records at all, none is made: it may be a store kept with its report.
     """
     folder = store.root / FOLDER
     if not starts and not folder.exists():
@@ -86,7 +86,7 @@ def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None
 
 
 def all_of(store: Store) -> list[Launch]:
-    """Every start on this store. Raises UserError where a record cannot be read: nobody knows what it protects."""
+    """Every start on this store. Raises UserError if a record cannot be read: nobody knows what it protects."""
     launches = []
     for path in files_in(store.root / FOLDER, "*.json"):
         try:
@@ -100,7 +100,7 @@ def all_of(store: Store) -> list[Launch]:
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the records of another store that are not here. Raises OSError."""
+    """Copy the records of another store that this one lacks. Raises OSError."""
     for path in files_in(source / FOLDER, "*.json"):
         with suppress(atomic.Corrupt):
             atomic.read_sealed(path)

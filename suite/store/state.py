@@ -1,4 +1,4 @@
-"""How far a run is, as its files tell."""
+"""How far a run is, as its files show."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from suite.store.attempt import Status, Tenure
 from suite.store.records import Beat, End
 from suite.store.start_failure import StartFailure
 
-LONGEST = 500  # letters of an error that is no user's, as the detail of a state
+LONGEST = 500  # letters of an error that is no UserError, as the detail of a state
 
 
 class State(StrEnum):
     """What can be said of a run.
 
     TODO: nothing is there. CLAIMED: somebody computes it. PARTIAL: it stopped on its way. DONE: it has a result.
-    FAILED, CANCELLED: it ended so. LOST: its owner is gone without a word. UNKNOWN: its files cannot be read.
+    FAILED, CANCELLED: it ended so. LOST: its owner died without recording how. UNKNOWN: its files cannot be read.
     """
 
     TODO = "todo"
@@ -51,7 +51,7 @@ class Reason(StrEnum):
 
 OVER = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 HELD = frozenset({State.CLAIMED, State.UNKNOWN})
-FOR_GOOD = frozenset({Reason.ERROR, Reason.DIVERGED, Reason.OOM})  # would end so again
+FOR_GOOD = frozenset({Reason.ERROR, Reason.DIVERGED, Reason.OOM})  # it would end so again
 NO_FAULT = frozenset({Reason.BUDGET, Reason.INTERRUPTED, Reason.TIMEOUT})
 WORDS = {Reason.OOM: "out of memory", Reason.TIMEOUT: "out of time"}
 
@@ -60,7 +60,7 @@ WORDS = {Reason.OOM: "out of memory", Reason.TIMEOUT: "out of time"}
 class RunState:
     """How far a run is: `epochs` finished ones, the `reason` of a failure, and one line of `detail` for the user.
 
-    `start` is the failure of its last start, where no attempt has begun since.
+    `start` is the failure of its last start, if no attempt has begun since.
     """
 
     name: State
@@ -83,7 +83,7 @@ class RunState:
 
     @property
     def failed_for_good(self) -> bool:
-        """Whether it failed in a way that it would fail again, so that only `retry` starts it."""
+        """Whether it failed in a way that would repeat itself, so that only `retry` starts it."""
         return self.name == State.FAILED and self.reason in FOR_GOOD
 
     @property
@@ -114,7 +114,7 @@ def reason_of(text: str) -> Reason:
 
 
 def one_line(error: BaseException) -> str:
-    """An error as the detail of a state. A user's is whole, since what to do stands at its end; others may be cut."""
+    """An error as the detail of a state. A UserError is kept whole, as it ends with what to do; others may be cut."""
     if isinstance(error, UserError):
         return " ".join("; ".join(f"{p.where}: {p.what}, {p.fix}".strip(":, ") for p in error.problems).split())
     told = " ".join(str(error).split())
@@ -139,7 +139,8 @@ def state_of(tenure: Tenure, epochs: int, damage: str) -> RunState:
         return RunState(State.UNKNOWN, detail="the newest file in attempts/ cannot be read", progress=tenure.beat,
                         **common)
     if tenure.end is None:
-        how = "how its last attempt ended cannot be read" if tenure.ended else f"{tenure.holder} died without a word"
+        how = "how its last attempt ended cannot be read" if tenure.ended else \
+            f"{tenure.holder} died without recording how"
         return RunState(State.LOST, detail=damage or how, **common)
     return _ended(tenure.end, damage, common)
 

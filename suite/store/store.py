@@ -36,17 +36,17 @@ RUN_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class Store:
-    """The runs below a folder, which need not exist yet. Raises UserError where its path has a line break."""
+    """The runs below a folder, which need not exist yet. Raises UserError if its path has a line break."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         if {"\n", "\r"} & set(str(self.root)):
             raise UserError(f"the store's path {str(self.root)!r} has a line break in it", "--store",
                             "name a folder without one")
-        self._heads: dict[str, tuple[tuple[int, int, int], Head]] = {}  # results that were read, less rows
+        self._heads: dict[str, tuple[tuple[int, int, int], Head]] = {}  # results read so far, without their rows
 
     def folder(self, run_id: str) -> Path:
-        """Where a run lives. Raises ValueError for what is no run's id."""
+        """The folder of a run. Raises ValueError if this is no run id."""
         if not RUN_ID.fullmatch(run_id):
             raise ValueError(f"{run_id!r} is not a run's id")
         return self.root / run_id
@@ -60,11 +60,11 @@ class Store:
         return states | {run_id: self._with_start(run_id, states[run_id]) for run_id in starts & states.keys()}
 
     def run_ids(self) -> list[str]:
-        """The ids of all runs that have a folder here, sorted. Raises UserError where the store is not a folder."""
+        """The ids of all runs that have a folder here, sorted. Raises UserError if the store is not a folder."""
         return sorted(self._folders())
 
     def _folders(self) -> dict[str, bool]:
-        """The runs that have a folder here, and whether that is a symbolic link."""
+        """The runs that have a folder here, each with whether that is a symbolic link."""
         try:
             with os.scandir(self.root) as entries:
                 return {entry.name: entry.is_symlink() for entry in entries if RUN_ID.fullmatch(entry.name)}
@@ -82,19 +82,22 @@ class Store:
         return self._with_start(run_id, self._state(folder, folder.is_symlink()))
 
     def rows(self, run_id: str) -> list[Row]:
-        """A row for each finished epoch: from the result where there is one, else from the metrics so far."""
+        """A row for each finished epoch: from the result if there is one, else from the metrics so far."""
         result = self.result(run_id)
         return result.rows if result is not None else read_rows(self.folder(run_id))[0]
 
     def result(self, run_id: str) -> Result | None:
-        """The result of a finished run. None where there is none, or not a whole one."""
+        """The result of a finished run. None if there is none, or a damaged one.
+
+        Raises UserError if its version is newer.
+        """
         try:
             return read_result(self.folder(run_id))
         except (FileNotFoundError, NotADirectoryError, atomic.Corrupt):
             return None
 
     def provenance(self, run_id: str) -> Provenance | None:
-        """What a run was computed with (`suite.store.provenance`). None where nobody knows."""
+        """What a run was computed with (`suite.store.provenance`). None if there is no whole record."""
         try:
             return Provenance.read(self.folder(run_id) / "provenance.json")
         except (FileNotFoundError, NotADirectoryError, atomic.Corrupt):
@@ -102,7 +105,7 @@ class Store:
 
     def outcomes(self, run_id: str) -> Outcomes:
         """What became of each example at a run's best and last epoch. Empty if it is not recorded, or not whole."""
-        from suite.config.outcomes import decode  # here, since it takes NumPy
+        from suite.config.outcomes import decode  # here, since it needs NumPy
 
         folder = self.folder(run_id)
         with suppress(OSError, ValueError, atomic.Corrupt, UserError):
@@ -117,10 +120,10 @@ class Store:
         return self.folder(run_id) / "log.txt"
 
     def prices(self) -> dict[str, float]:
-        """Shape -> median seconds an epoch, over all results of the store."""
+        """Shape -> median seconds per epoch, over all results of the store."""
         seconds: dict[str, list[float]] = {}
         for run_id in self.run_ids():
-            with suppress(OSError, atomic.Corrupt, UserError):  # no result, or none that can be read: it tells no price
+            with suppress(OSError, atomic.Corrupt, UserError):  # without a result that can be read there is no time
                 head = self._head(self.folder(run_id))
                 if head.seconds_per_epoch is not None:
                     seconds.setdefault(head.shape, []).append(head.seconds_per_epoch)

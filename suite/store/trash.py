@@ -1,4 +1,4 @@
-"""The verb gc: runs that grids have started and no longer name, listed, and with `--yes` moved to `<store>/trash/`."""
+"""The verb gc lists runs that grids have started and no longer name; `--yes` moves them to `<store>/trash/`."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ FOLDER = "trash"
 
 
 def unnamed(grids: Sequence[Grid], store: Store) -> dict[str, str]:
-    """Runs, with their labels, that these grids have started with the same profile and settings, and that they name no
-    more, less those that any other grid, profile or setting has asked for."""
+    """Runs, with their labels, that these grids have started with the same profile and settings and no longer name.
+
+    Runs that any other grid, profile or setting has asked for are left out.
+    """
     asking = {requests.of_grid(grid).question for grid in grids}
     named = {run.run_id for grid in grids for run in grid.runs}
     started: dict[str, str] = {}
@@ -31,9 +33,9 @@ def unnamed(grids: Sequence[Grid], store: Store) -> dict[str, str]:
 
 
 def move(store: Store, run_id: str, state: RunState) -> Path | None:
-    """Move a run to the trash; its place there, None where somebody owns it. It is claimed first, so nobody starts it.
+    """Move a run to the trash. Returns its place there, or None if somebody owns the run.
 
-    Raises UserError.
+    It is claimed first, so that nobody starts it. Raises UserError.
     """
     folder = store.folder(run_id)
     check_folder(folder)

@@ -27,10 +27,10 @@ class Version:
 
 
 def as_kept(grid: Grid, store: Store) -> Grid:
-    """The grid with the runs that the store has under an earlier identity, and does not have under today's.
+    """The grid, with those runs under their earlier identity that the store has under that one alone.
 
-    Earlier releases knew own code by the text of its class or function. Such a run counts as long as this text is what
-    it was, under its own id; `plan` tells of it.
+    Earlier releases identified own code by the text of its class or function. Such a run counts, under its old id, as
+    long as this text is unchanged; `plan` mentions it.
     """
     if not names(run.config for run in grid.whole.runs):
         return grid
@@ -51,7 +51,7 @@ def _as_kept(run: GridRun, there: set[str], known: dict[str, str]) -> GridRun:
 
 
 def earlier_identity(runs: Iterable[GridRun]) -> dict[str, int]:
-    """How many of these runs are known by the text of a class or function alone, by its name."""
+    """How many of these runs are identified by the text of a class or function alone, by its name."""
     counts: dict[str, int] = {}
     for run in {run.run_id: run for run in runs}.values():
         for one in named(run.config):
@@ -80,7 +80,7 @@ def _words(pairs: Iterable[tuple[Named, Named]]) -> Iterator[str]:
 
 
 def _without_sources(config: RunConfig) -> str:
-    """What a run computes, whatever the version of its own code."""
+    """What a run computes, without the version of its own code."""
     return with_sources(config, dict.fromkeys((SOURCES[one.field] for one in named(config)), "")).canonical
 
 

@@ -1,7 +1,7 @@
 """Figures 1 (right), 2, 3, 4 and 5 of the paper, drawn from their formulas, without runs or torch: NumPy in float64.
 
-Where the paper is silent: panels 2b and 2c have N = 64 and 1024; figure 3 has N = 64; figure 4 has N = 256, one draw of
-P for all panels, and the scales 0, 0.1, 0.5, 1 (below 0.1 no difference can be seen).
+Choices that the paper leaves open: panels 2b and 2c have N = 64 and 1024; figure 3 has N = 64; figure 4 has N = 256,
+one draw of P for all panels, and the scales 0, 0.1, 0.5, 1 (below 0.1 no difference can be seen).
 """
 
 from __future__ import annotations
@@ -46,9 +46,9 @@ def lin_basis(modes: int = KEPT, until: float = 2.0) -> Kernels:
 def legs_kernels(n_small: int = 64, n_large: int = 1024) -> list[Kernels]:
     """Figure 2: LegS (A, B), and the normal part (A + P P^T, B/2) for two N, under ZOH, then under the bilinear rule.
 
-    LegS is lower triangular: its first kernels are the same for every N, so the smallest is used. Under the bilinear
-    rule the noise of ZOH is gone, until the fast modes, all near the highest frequency there is, meet again after about
-    N/2 steps; that is no rounding: the same values come from the modes.
+    LegS is lower triangular: its first kernels are the same for every N, so the smallest N is used. Under the bilinear
+    rule the noise of ZOH is gone, until the fast modes, all near the highest frequency, come into phase again after
+    about N/2 steps. That is no rounding error: the modes give the same values.
     """
     exact = hippo.legs(KEPT)
     panels = [_kernels("(a) LegS (A, B)", exact.a, exact.b, "zoh")]
@@ -60,7 +60,7 @@ def legs_kernels(n_small: int = 64, n_large: int = 1024) -> list[Kernels]:
 
 
 def frequencies(n: int = 64) -> dict[str, Array]:
-    """Figure 3: Im(A_n) of five laws in increasing order, (N/2,) each."""
+    """Figure 3: Im(A_n) of five initializations in increasing order, (N/2,) each."""
     laws = {"S4D-LegS": "legs", "S4D-Inv": "inv", "S4D-Lin": "lin", "S4D-Inv2": "inv2", "S4D-Quad": "quad"}
     return {name: np.sort(init.imaginary(law, n)) for name, law in laws.items()}
 
@@ -73,7 +73,7 @@ def perturbed_kernels(n: int = 256, sigmas: tuple[float, ...] = SIGMAS, seed: in
 
 
 def fout_kernels(n: int = 1024) -> list[Kernels]:
-    """Figure 5: FouT, whose kernels end at t = 2, and its skew part alone, whose kernels never do."""
+    """Figure 5: FouT, whose kernels end at t = 2, and its skew part alone, whose kernels never end."""
     found = hippo.fout(n)
     return [_kernels("(a) FouT (A, B)", found.a, found.b, "zoh"),
             _kernels("(b) its skew part (A + P Pᵀ, B)", found.normal, found.b, "zoh")]
@@ -115,7 +115,7 @@ def figure_3() -> Any:
     """The imaginary parts, on a linear and on a logarithmic axis."""
     figure = canvas(WIDTH, 2.6)
     both = figure.subplots(1, 2)
-    order = (0, 4, 2, 3, 1)  # the paper's blue, orange, green, purple and red, as near as these colours come
+    order = (0, 4, 2, 3, 1)  # close to the paper's blue, orange, green, purple and red
     for axes, scale in zip(both, ("linear", "log"), strict=True):
         for i, (name, values) in enumerate(frequencies().items()):
             positive = np.where(values > 0, values, np.nan)  # S4D-Lin begins at 0, which has no logarithm
@@ -131,7 +131,7 @@ def figure_3() -> Any:
 
 
 def figure_4() -> Any:
-    """LegS with a random low-rank perturbation; what leaves the axes is told."""
+    """LegS with a random low-rank perturbation; kernels that leave the axes are annotated."""
     return _grid(perturbed_kernels(), limits=(-3.2, 3.2), ticks=(-3, -2, -1, 0, 1, 2, 3))
 
 
@@ -166,8 +166,8 @@ def _rounded(value: float) -> str:
 
 
 def _lines(axes: Any, panel: Kernels, around: Kernels | None = None) -> None:
-    """Kernels by colour and dash; thin and whole, below those of another panel, where they are compared with it."""
-    shown = np.clip(panel.values, -1e3, 1e3)  # what is far out of the axes would only cost precision
+    """Kernels by colour and dash; thin and solid, below those of another panel, if compared with it."""
+    shown = np.clip(panel.values, -1e3, 1e3)  # values far outside the axes would only cost precision
     for i, name in enumerate(panel.names):
         plain = {"linestyle": DASHES[i]} if around is None else {"linestyle": "-", "linewidth": 1.2, "alpha": 0.75}
         axes.plot(panel.t, shown[:, i], label=name, **look(i) | plain)

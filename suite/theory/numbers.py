@@ -11,7 +11,7 @@ from suite.ssm.size import kernel_size
 
 SIZE_LENGTH = 1024
 ANGLES = {"dt_scope": "real", "copies": 64}
-AT_INIT: dict[str, dict[str, object]] = {  # as a grid has them, without `ssm.`
+AT_INIT: dict[str, dict[str, object]] = {  # as in a grid, without `ssm.`
     "lin": {"init": "lin"}, "inv": {"init": "inv"}, "legs": {"init": "legs"}, "real": {"init": "real"},
     "lin, real_zero": {"init": "lin", "real_zero": True, "re_constraint": "none", "re_clamp": 0.0},
     "dfout": {"init": "dfout"} | ANGLES, "dfout, gain dt": {"init": "dfout", "gain": "dt"} | ANGLES,
@@ -25,8 +25,8 @@ AT_INIT: dict[str, dict[str, object]] = {  # as a grid has them, without `ssm.`
 def basis_distance(n: int, kept: int = 4, until: float = 2.5) -> tuple[float, float]:
     """How far the first `kept` bases of (A^(N), B/2) are from those of LegS (A, B), t in [0, until] (theorem 3).
 
-    First the root mean square of K_N(t) - K(t), then the largest difference of their integrals from 0 to t, which are
-    the answers to a step. Only the second shrinks: at any N an oscillation of about the same size remains, ever faster.
+    First the root mean square of K_N(t) - K(t), then the largest difference of their integrals from 0 to t, the step
+    responses. Only the second shrinks: at any N an oscillation of about the same size remains, ever faster.
     """
     t = np.linspace(0, until, 1251)
     m = hippo.modes("legs", n)
@@ -43,7 +43,7 @@ def basis_distance(n: int, kept: int = 4, until: float = 2.5) -> tuple[float, fl
 
 
 def real_part_deviation(n: int) -> float:
-    """Largest |Re + 1/2| over the eigenvalues of A^(N), by a solver that knows nothing of symmetry (proposition 4)."""
+    """Largest |Re + 1/2| over the eigenvalues of A^(N), by a solver that does not use symmetry (proposition 4)."""
     return float(np.abs(np.linalg.eigvals(hippo.legs(n).normal).real + 0.5).max())
 
 
@@ -53,7 +53,7 @@ def largest_frequency_gap(n: int) -> float:
 
 
 def after_window(name: str, n: int, kept: int = 4) -> float:
-    """Size of the first `kept` bases of `fout` or `legt` after t = 2, where their window ends, over that before it.
+    """Size of the first `kept` bases of `fout` or `legt` after t = 2, the end of their window, relative to before.
 
     Root mean squares, over t in [2.2, 2.8] and [0, 2].
     """
@@ -63,7 +63,7 @@ def after_window(name: str, n: int, kept: int = 4) -> float:
 
 
 def constant_answer(name: str, n: int) -> float:
-    """Length of the state that a constant input of 1 ends in: with E|C|² = 1 it is the output's standard deviation."""
+    """Norm of the final state for a constant input of 1: with E|C|² = 1 it is the output's standard deviation."""
     found = hippo.HIPPOS[name](n)
     state = np.linalg.lstsq(found.a, found.b, rcond=None)[0]  # FouT's state 1 is never excited, and A is 0 there
     return float(np.linalg.norm(state))

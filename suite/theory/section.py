@@ -10,7 +10,7 @@ from tabulate import tabulate
 from suite.theory import numbers
 
 SIZES = (16, 64, 256, 1024)
-EIGEN_SIZES = (16, 64, 256)  # a general eigensolver takes seconds beyond
+EIGEN_SIZES = (16, 64, 256)  # beyond these a general eigensolver takes seconds
 NAME = "theory.md"
 
 
@@ -21,7 +21,7 @@ def section() -> str:
 
 
 def rates(distances: list[float], sizes: tuple[int, ...] = SIZES) -> list[float]:
-    """The power of 1/N by which each distance is smaller than the one before."""
+    """The order p of N^-p by which each distance is smaller than the one before."""
     return [float(np.log(a / b) / np.log(m / n))
             for a, b, m, n in zip(distances, distances[1:], sizes[1:], sizes, strict=False)]
 
@@ -63,7 +63,7 @@ def _sizes() -> str:
     lin = sizes["lin"]
     rows = [[name, f"{size:.2f}", f"{size / lin:.1f}{' †' if not 0.1 <= size / lin <= 10 else ''}"]
             for name, size in sizes.items()]
-    return _part("Size of kernels at init", ["settings beside ZOH", "√E‖K‖²", "over S4D-Lin's"], rows,
+    return _part("Size of kernels at init", ["settings besides ZOH", "√E‖K‖²", "over S4D-Lin's"], rows,
                  f"N = 64, {numbers.SIZE_LENGTH} steps, dt from 0.001 to 0.1, E|C|² = 1. † More than a factor of 10: "
                  "such an initialization also changes how large a layer's output is, which normalization may hide.")
 

@@ -20,11 +20,11 @@ from suite.train.trainer import Diverged, Evaluation, evaluation
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
 
-ESTIMATOR = 3  # last word of the seed, beside those of `suite.train.trainer`
+ESTIMATOR = 3  # last word of the seed, different from those in `suite.train.trainer`
 
 
 class Fit:
-    """Interface of `suite.train.trainer.Trainer`. What is kept is the row: a fit that was cut short begins again.
+    """Interface of `suite.train.trainer.Trainer`. Its state is the row alone: an interrupted fit begins again.
 
     Raises UserError for a GPU, several epochs, other rates than the training's, and a task that is no regression.
     """
@@ -39,13 +39,14 @@ class Fit:
             raise UserError(f"{name} is fitted once, and cannot have {config.train.epochs} epochs", "train.epochs",
                             "write 1")
         if data.classes is not None or data.channels is None:
-            raise UserError(f"{name} is for vital signs, and {data.task} is none", "model.name", "choose another model")
+            raise UserError(f"{name} supports only the vital-sign tasks, not {data.task}", "model.name",
+                            "choose another model")
         self.evaluations = [evaluation(entry, data) for entry in config.train.evaluate]
         if any(entry.rate != 1 for entry in self.evaluations):
-            raise UserError(f"{name} has a weight for each sample, and knows no other rate", "train.evaluate",
+            raise UserError(f"{name} has a weight for each sample, so it supports no other rate", "train.evaluate",
                             "leave out the entries with @")
         self.config, self.data = config, data
-        self.parameters = 0  # known once it is fitted
+        self.parameters = 0  # known only after the fit
         self.step = 0
         self.rows: list[Row] = []
         self.outcomes: Outcomes = {}

@@ -1,7 +1,7 @@
-"""A step of training as a CUDA graph: recorded once and replayed, so that its thousand operations start all at once.
+"""A step of training as a CUDA graph: recorded once and replayed, so that its thousand operations start together.
 
-Small models wait longer for their operations to be started one by one than for the GPU to do them. What is replayed
-are the same operations on the same memory, so no bit depends on it.
+Small models wait longer for the start of each operation than for the GPU to compute it. A replay does the same
+operations on the same memory, so no bit depends on it.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ WARM = 3  # steps before the recording, in which libraries choose their algorith
 class Recording:
     """`work(batch)`, a step of forward, backward and optimiser, eagerly at first and then as a graph.
 
-    All that differs between steps is the batch, learning rates, and what the default generator is seeded with: a graph
-    reads all three again each time. Invariant: outside `step`, the optimiser's learning rates are plain numbers.
+    Only the batch, the learning rates and the seed of the default generator differ between steps: a graph reads all
+    three each time. Invariant: outside `step`, the optimiser's learning rates are plain numbers.
     """
 
     def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device) -> None:
@@ -39,7 +39,7 @@ class Recording:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def step(self, batch: Batch) -> None:
-        """Do the work. Raises UserError where it cannot be recorded, and for a batch of another shape."""
+        """Do the work. Raises UserError if it cannot be recorded, and for a batch of another shape."""
         for rate, group in zip(self.rates, self.groups, strict=True):
             rate.fill_(group["lr"])
         if self.left:
@@ -72,7 +72,7 @@ class Recording:
                 self.work(kept)
         except RuntimeError as error:
             self._wake_generator()
-            cause = error.__context__ or error  # the end of a recording fails, too, where something in it has
+            cause = error.__context__ or error  # if something in a recording fails, its end fails too
             for either in (cause, error):
                 if is_no_memory(either):
                     raise either from None
@@ -81,7 +81,7 @@ class Recording:
         return graph, kept
 
     def _wake_generator(self) -> None:
-        """After a recording that failed, the default generator believes that it continues: it gets a fresh state."""
+        """Give the default generator a fresh state: after a failed recording it acts as if the recording continued."""
         if self.device.type != "cuda":
             return
         index = torch.cuda.current_device() if self.device.index is None else self.device.index
@@ -90,7 +90,7 @@ class Recording:
 
     @contextmanager
     def _rates(self) -> Iterator[None]:
-        """Learning rates as tensors, which a graph reads, and the optimiser's word that it may be recorded."""
+        """Within it, learning rates are tensors, which a graph reads, and the optimiser can be recorded."""
         before = [(group["lr"], group["capturable"]) for group in self.groups]
         for group, rate in zip(self.groups, self.rates, strict=True):
             group["lr"], group["capturable"] = rate, True

@@ -1,4 +1,4 @@
-"""The CPU or GPU that a process computes on, and how it is made to compute the same bits again."""
+"""The CPU or GPU that a process computes on, and its settings for reproducible bits."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from suite.train.mode import Mode, check_compiler
 def settle(threads: int, device: str, mode: Mode) -> torch.device:
     """Make this process compute deterministically with so many threads.
 
-    Raises MachineFault where the device, or the compiler that torch.compile calls, is not there. What has no
-    deterministic form warns in the log. Memory is not filled before use: nothing here reads it unwritten.
+    Raises MachineFault if there is no such device, or no compiler for torch.compile. An operation without a
+    deterministic form warns in the log. Memory is not filled before use: nothing here reads it before it is written.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     keep_memory()
@@ -29,7 +29,7 @@ def settle(threads: int, device: str, mode: Mode) -> torch.device:
     torch.set_deterministic_debug_mode("warn")
     if mode is Mode.COMPILED:
         check_compiler()
-        torch.use_deterministic_algorithms(True, warn_only=True)  # tells the compiler too, which takes a second to load
+        torch.use_deterministic_algorithms(True, warn_only=True)  # loads the compiler too, which takes a second
         torch._inductor.config.fallback_random = True  # the same dropout as without a compiler
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     if device != "cpu" and not torch.cuda.is_available():
@@ -40,8 +40,8 @@ def settle(threads: int, device: str, mode: Mode) -> torch.device:
 
 
 def keep_memory() -> None:
-    """Make the C library keep what is freed, where it is glibc: it would give large blocks back to the system, whose
-    pages then have to be zeroed again in each step (a fifth of a step's time at the paper's size)."""
+    """Make glibc keep freed memory, if it is the C library. Otherwise it gives large blocks back to the system, which
+    then has to zero their pages again in each step (a fifth of a step's time at the paper's size)."""
     trim_threshold, mmap_max = -1, -4  # M_TRIM_THRESHOLD and M_MMAP_MAX of malloc.h
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is not None:
@@ -57,7 +57,7 @@ def model(device: str) -> str:
 
 
 def passes(device: str) -> str:
-    """What computes the fused passes of a step on a GPU: Triton and its version, or torch. Bits depend on it."""
+    """What computes the fused passes of a step on a GPU: Triton with its version, or torch. Bits depend on it."""
     from suite.ssm import fused
 
     return "" if device == "cpu" else fused.backend() or "torch"

@@ -25,9 +25,9 @@ class NoData:
 
 
 class Measurement:
-    """One measurement, of a kernel's back ends or of a step of training, as a trajectory of one step and one row.
+    """One measurement, of a kernel's back ends or of a training step, as a trajectory of one step and one row.
 
-    For a step see `suite.train.step_bench`. Of a kernel the row holds, for each back end that ran, `<back end>/ms`,
+    For a step see `suite.train.step_bench`. For a kernel the row holds, for each back end that ran, `<back end>/ms`,
     `<back end>/mb` (peak memory of a pass, MiB) and `<back end>/ratio` (its time over that of `blocked`); for the power
     sum also `matmul/…`, the bare matrix products.
     """
@@ -36,7 +36,7 @@ class Measurement:
     parameters = 0
 
     def __init__(self, config: RunConfig, device: torch.device) -> None:
-        """Raises UserError where the run was planned on another machine, or measures what it does not run on."""
+        """Raises UserError if the run was planned on another machine, or is to measure another device."""
         if device.type != config.bench.device:
             fix = "name a GPU: --gpus 0" if device.type == "cpu" else "leave --gpus out, or --set bench.device=cuda"
             raise UserError(f"this run measures {config.bench.device}, and runs on {device.type}", "bench.device", fix)

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 class Mode(StrEnum):
     """EAGER: operation by operation. COMPILED: by torch.compile. GRAPHS: whole steps as CUDA graphs, the same bits.
 
-    AUTO: as CUDA graphs on a GPU if that can be had, else eagerly (`steps_of`). PROVED: so, after replayed steps were
-    equal to eager ones to the bit.
+    AUTO: as CUDA graphs on a GPU if possible, else eagerly (`steps_of`). PROVED: as CUDA graphs, once replayed steps
+    were equal to eager ones to the bit.
     """
 
     EAGER = ""
@@ -33,14 +33,14 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class Steps:
-    """How the steps of a run are computed, and why so, for its log and its provenance; "" if that is what was asked."""
+    """How the steps of a run are computed, and why, for its log and its provenance; "" if that was asked for."""
 
     mode: Mode
     why: str = ""
 
 
 def steps_of(config: RunConfig, mode: Mode, device: str, recompute: bool, stacked: bool = False) -> Steps:
-    """How a run computes its steps on a device (cpu or cuda), where it was left open; `stacked`: with others."""
+    """How a run computes its steps on a device (cpu or cuda). `mode` may leave it open; `stacked`: with other runs."""
     if stacked:
         return Steps(Mode.EAGER)
     if mode is Mode.GRAPHS and device == "cpu":  # a run that began there, beside others on a GPU
@@ -62,14 +62,14 @@ def steps_of(config: RunConfig, mode: Mode, device: str, recompute: bool, stacke
 
 
 def check_compiler() -> None:
-    """Raises MachineFault if torch.compile would find no C++ compiler."""
+    """Raises MachineFault if there is no C++ compiler for torch.compile."""
     if not shutil.which(os.environ.get("CXX", "g++")):
         raise MachineFault("torch.compile finds no C++ compiler", "--compile",
                            "install g++, name another in the variable CXX, or leave the option out")
 
 
 def check_graphs(configs: Iterable[RunConfig], mode: Mode, gpus: bool, recompute: bool) -> None:
-    """Raises UserError if CUDA graphs are asked for and cannot be had."""
+    """Raises UserError if CUDA graphs are asked for and not possible."""
     if mode is not Mode.GRAPHS:
         return
     if not gpus:

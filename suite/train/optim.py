@@ -20,7 +20,7 @@ def adamw(model: nn.Module, config: Optim) -> torch.optim.AdamW:
     """AdamW (betas 0.9 and 0.999, eps 1e-8, decoupled decay) over the groups of `parameter_groups`.
 
     Each group keeps its learning rate at factor 1 under `base_lr`. The fused form does one pass over each parameter,
-    element by element, so its result depends on no reduction order or thread count.
+    element by element, so its result does not depend on a reduction order or the number of threads.
     """
     return over(parameter_groups(model, config))
 
@@ -68,11 +68,11 @@ def _group(module: nn.Module, name: str, decay_all: bool) -> str:
 
 
 def factor(config: Optim, step: int, steps_per_epoch: int, epochs: int) -> float:
-    """What the schedule multiplies every learning rate with, at training step `step` = 0, 1, …
+    """The factor of the schedule on every learning rate, at training step `step` = 0, 1, …
 
-    * cosine: min(1, step/W) over W = `warmup_epochs` epochs, so that the very first step has rate 0, then half a
+    * cosine: min(1, step/W) over W = `warmup_epochs` epochs, so that the first step has rate 0, then half a
       cosine from 1 at step W to 0 at step T = `epochs` epochs.
-    * multistep: `gamma` for each of `milestones` that is not above the number of finished epochs. No warmup.
+    * multistep: `gamma` once for each of `milestones` that is at most the number of finished epochs. No warmup.
     * constant: 1. No warmup.
     """
     if config.schedule == "constant":

@@ -1,7 +1,7 @@
-"""The process in which own code is imported and checked: `python -m suite.train.own_code NUMBER`, order on stdin.
+"""The process that imports and checks own code: `python -m suite.train.own_code NUMBER`, with the order on stdin.
 
-For each use of own code it writes an answer, a line of JSON, to the open file of that number. What the code prints goes
-to stdout and stderr.
+For each use of own code it writes an answer, a line of JSON, to the open file with that number. What the code prints
+goes to stdout and stderr.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from suite.own.fault import OwnError
 
 
 def main(number: int) -> None:
-    """Check what the order names, in turn."""
-    faulthandler.enable()  # says where a crash was
+    """Check each use in the order, in turn."""
+    faulthandler.enable()  # prints the place of a crash
     order = json.loads(sys.stdin.read())
     with os.fdopen(number, "w", encoding="utf-8") as answers:
         for use in order["uses"]:
@@ -64,7 +64,7 @@ def _try(name: str, field: str, own: signature.Own, args: Flat, config: RunConfi
         from suite.ssm import own_parts
 
         own_parts.check(config.ssm)
-    elif is_layer:  # a factory needs the data, and is tried by the job
+    elif is_layer:  # a factory needs the data, so the job tries it
         import torch
 
         from suite.models.mixer import try_layer

@@ -1,6 +1,6 @@
 """The process that measures steps for `plan --probe`: `python -m suite.train.probe`, order on stdin, answers on stdout.
 
-An answer is a line of JSON for each configuration: `seconds` of a step (median), `steps` that were measured, `fault`.
+An answer is a line of JSON for each configuration: `seconds` of a step (median), number of measured `steps`, `fault`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from suite.train.device import settle
 from suite.train.mode import Mode
 from suite.train.trainer import Trainer
 
-WARM = 3  # steps before those that count: memory is made, and kernels are loaded
+WARM = 3  # steps that do not count, in which memory is allocated and kernels are loaded
 
 
 def main() -> None:
-    """Measure what the order names, in turn."""
+    """Measure each configuration in the order, in turn."""
     order = json.loads(sys.stdin.read())
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what own code prints is no answer
+    os.dup2(2, 1)  # the output of own code must not be among the answers
     device = settle(order["threads"], order["device"], Mode.EAGER)
     if device.type == "cpu":
         _limit_memory()
@@ -43,7 +43,7 @@ def main() -> None:
             answer |= _measured(RunConfig.model_validate(content), device, order["steps"], order["limit_s"])
         except UserError as error:
             answer["fault"] = "; ".join(problem.what for problem in error.problems)
-        except (MemoryError, RuntimeError) as error:  # of a GPU, OutOfMemoryError
+        except (MemoryError, RuntimeError) as error:  # OutOfMemoryError of a GPU is one
             text = str(error).strip().split("\n")[0][:200]
             short = isinstance(error, MemoryError | torch.OutOfMemoryError) or "memory" in text
             answer["fault"] = f"out of memory: {text}" if short else f"{type(error).__name__}: {text}"
@@ -78,7 +78,7 @@ def _measured(config: RunConfig, device: torch.device, steps: int, limit_s: floa
 
 
 def _limit_memory() -> None:
-    """No more than the machine has left: what does not fit ends in an error, and not in a machine that swaps."""
+    """Limit memory to what the machine has left: a step that is too large fails, and the machine does not swap."""
     import psutil
 
     with suppress(OSError, ValueError):

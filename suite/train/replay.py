@@ -1,7 +1,7 @@
-"""Steps as CUDA graphs where that can be had, and eagerly where not: no bit depends on which.
+"""Steps as CUDA graphs if possible, else eagerly. No bit depends on which.
 
-A step that cannot be recorded is done eagerly from then on, as are those after it. A step with the user's own code is
-replayed only after some replayed steps have left the same bits as the eager ones on the same batches.
+If a step cannot be recorded, it and all later ones are eager. A step with the user's own code is replayed only after
+some replayed steps have left the same bits as eager ones on the same batches.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from suite.data.prepared import Batch
 
 LOG = logging.getLogger(__name__)
-PROOFS = 3  # replayed steps, each on another batch, that must be equal to eager ones
+PROOFS = 3  # so many replayed steps, each on another batch, must equal eager ones
 
 
 class Replay:
-    """`work(batch)` as a CUDA graph. Of `mode` GRAPHS: or an error; AUTO: or eagerly; PROVED: once it is proved.
+    """`work(batch)` as a CUDA graph. If it cannot be recorded, `mode` GRAPHS raises an error, AUTO and PROVED continue
+    eagerly; PROVED replays only after a proof.
 
-    state: all tensors that a step changes. seed: seeds the generator of the step's dropout, again.
+    state: all tensors that a step changes. seed: seeds the generator of the step's dropout again.
     """
 
     def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device,
@@ -36,7 +37,7 @@ class Replay:
         self.state, self.seed = state, seed
         self.recording: Recording | None = Recording(work, optimizer, device)
         self.proofs = PROOFS if mode is Mode.PROVED else 0
-        self.why = ""  # it is eager, if it is
+        self.why = ""  # why steps are eager; "" if they are not
 
     @property
     def recorded(self) -> bool:
@@ -44,7 +45,7 @@ class Replay:
         return self.recording is not None and self.recording.graph is not None and not self.proofs
 
     def step(self, batch: Batch) -> None:
-        """Do the work. Raises UserError where only a graph will do and cannot be had."""
+        """Do the work. Raises UserError if `mode` is GRAPHS and the step cannot be recorded."""
         if self.recording is None:
             self.work(batch)
         elif self.mode is Mode.GRAPHS:
@@ -68,7 +69,7 @@ class Replay:
             self._prove(recording, batch, before)
 
     def _prove(self, recording: Recording, batch: Batch, before: Sequence[Tensor]) -> None:
-        """Do the step again, eagerly, and compare. What it leaves is what the eager step leaves."""
+        """Do the step again, eagerly, and compare. The state afterwards is that of the eager step."""
         replayed = [tensor.detach().clone() for tensor in self.state()]
         for tensor, old in zip(self.state(), before, strict=True):
             tensor.detach().copy_(old)
@@ -85,4 +86,4 @@ class Replay:
     def _give_up(self, why: str) -> None:
         self.why, self.recording = f"eager steps: {' '.join(why.split())}", None
         LOG.warning("%s", self.why)
-        self.optimizer.zero_grad(set_to_none=True)  # those of the recording are in memory of its own
+        self.optimizer.zero_grad(set_to_none=True)  # gradients of the recording are in its own memory

@@ -1,4 +1,4 @@
-"""What an evaluation collects, batch by batch, on the device: loss, metric, and the outcome of each example."""
+"""The results of an evaluation, collected by batch on the device: loss, metric, and the outcome of each example."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Scores:
-    """The sums of one evaluation. Nothing is read from the device before the end: that would wait for each batch."""
+    """The sums of one evaluation. Nothing is read from the device before the end: a read would wait for each batch."""
 
     def __init__(self, task: Task, device: torch.device) -> None:
         self._task = task
@@ -50,7 +50,7 @@ class Scores:
         return score, loss
 
     def outcomes(self) -> np.ndarray | None:
-        """By example: whether it is right (bool), or the absolute error (float16). None for a user's own metric."""
+        """Of each example, whether it is right (bool) or its absolute error (float16). None for a user's own metric."""
         return torch.cat(self._outcomes).cpu().numpy() if self._outcomes else None
 
 
@@ -60,12 +60,12 @@ def to_memory(outcomes: Outcomes) -> Tensor:
 
 
 def from_memory(known: Tensor | None) -> Outcomes:
-    """What `to_memory` was given; empty for None, of a checkpoint from before outcomes were kept."""
+    """The outcomes from `to_memory`; empty for None, as in checkpoints from before outcomes were kept."""
     return {} if known is None else decode(known.numpy().tobytes())
 
 
 def _own_score(function: str, outputs: list[tuple[Tensor, Tensor]]) -> float:
-    """What a user's function makes of the outputs and targets of a split. Raises UserError for what it raises."""
+    """The result of a user's function for the outputs and targets of a split. Raises UserError for what it raises."""
     try:
         return float(plugin.load(function, "task")(*(torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))))
     except UserError:

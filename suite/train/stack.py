@@ -1,8 +1,9 @@
 """Several trainings of one shape, step by step in one computation.
 
-Each member is a `Trainer` of its own: batches, schedule, dropout, moments of the optimiser, rows and state are what it
-would have alone. Its numbers do not depend on those of the others, but their last bits depend on how many there are
-and on its place among them. So a stack keeps its shape: a member that is over, or not to be trained, is computed on.
+Each member is a `Trainer` of its own: batches, schedule, dropout, moments of the optimiser, rows and state are the same
+as if it trained alone. Its numbers do not depend on those of the others, but their last bits depend on the number of
+members and on its place among them. So a stack keeps its shape: a member that is finished or not trained is still
+computed.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
 
 
 class Stack:
-    """Trainers in the order of their places. Raises ValueError if they cannot be computed as one.
+    """Trainers in a fixed order. Raises ValueError if they cannot be computed as one.
 
-    Nobody else may load a member's state from now on.
+    From now on nothing else may restore a member's state.
     """
 
     def __init__(self, members: Sequence[Trainer]) -> None:
@@ -35,11 +36,11 @@ class Stack:
         self.device = members[0].device
         self._generators = [torch.Generator(self.device) for _ in members]
         self._batches: list[Batch] = [member.next_batch() for member in members]
-        self._trained: list[bool] = []  # which members the optimiser is for
+        self._trained: list[bool] = []  # the members that the optimiser was made for
         self._optimizer: torch.optim.AdamW
 
     def step(self, trained: Sequence[bool]) -> None:
-        """A step of those members that are to be trained, each of them `due`; at least one."""
+        """A step of the members for which `trained` is true: at least one, and each of them `due`."""
         began = time.perf_counter()
         if list(trained) != self._trained:
             self._trained = list(trained)
@@ -79,7 +80,7 @@ class Stack:
         return each.mean(dim=0)
 
     def _joined(self) -> torch.optim.AdamW:
-        """An optimiser over all trained members, on the very moments of theirs. Groups that share rates are one."""
+        """An optimiser over all trained members, which shares their moments. Groups with the same rates are joined."""
         groups: dict[tuple[object, ...], dict[str, object]] = {}
         members = [self.members[place] for place in self._due()]
         for member in members:
@@ -95,5 +96,5 @@ class Stack:
         for member in members:
             for group in member.optimizer.param_groups:
                 for parameter in group["params"]:
-                    joined.state[parameter] = member.optimizer.state[parameter]  # made here if it is not there yet
+                    joined.state[parameter] = member.optimizer.state[parameter]  # created here if missing
         return joined

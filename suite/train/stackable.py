@@ -1,4 +1,4 @@
-"""Which runs can be computed as one, as far as their configurations say (`suite.train.stack`). Needs no torch."""
+"""Which runs can be computed as one, by their configurations (`suite.train.stack`). Needs no torch."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from suite.data import cards
 
 
 def why_alone(config: RunConfig, on_gpu: bool) -> str:
-    """Why a run is computed alone, in words; empty if it can be in a stack."""
+    """Why a run must be computed alone, in words; empty if it can be in a stack."""
     model, ssm = config.model, config.ssm
     if config.kind == "bench":
         return "measurements are never stacked"
@@ -28,6 +28,6 @@ def why_alone(config: RunConfig, on_gpu: bool) -> str:
 
 
 def shape(config: RunConfig) -> tuple[object, ...]:
-    """What runs of a stack share."""
+    """The settings that runs of a stack must share."""
     return (config.task, config.data.canonical, config.model.canonical, config.train.canonical, config.ssm.kernel,
             config.ssm.kernel_length)

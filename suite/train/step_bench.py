@@ -1,7 +1,8 @@
-"""A step of training, measured: how long it takes, where the time goes, and how long it would take at the least.
+"""A measured training step: how long it takes, where the time is spent, and a lower bound.
 
-The data are a batch of noise in the task's shape, as the paper has it; all else, precision too, is the run's training,
-but that each step is waited for: on a GPU, a training loads the next batch and starts its operations meanwhile.
+The data are a batch of noise in the task's shape, as in the paper. All else, precision included, is as in the run's
+training, except that each step is waited for: on a GPU, a training loads the next batch and starts its operations
+meanwhile.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ SHAPES: dict[str, tuple[int, int | None, int | None, int | None]] = {
     "retrieval": (4000, None, 98, 2), "pathfinder": (1024, 1, None, 2), "pathx": (16384, 1, None, 2),
     "delay": (4000, 1, None, None), "mqar1": (512, None, 8192, 4096), "selcopy": (4096, None, 33, 16),
 }
-# The first part whose words occur in an operation's name has its time.
+# An operation's time counts for the first part with a word that occurs in its name.
 PARTS = {"fft": ("fft",), "products": ("mm", "bmm", "addmm", "baddbmm"), "norms": ("norm",),
          "optimizer": ("adam", "Optimizer"), "copies": ("copy_", "fill_", "zero_", "move")}
 
@@ -40,14 +41,14 @@ OWN = ("move", "multiply_back", "norm", "norm_back", "sum_rows")  # kernels of `
 
 
 def measure(config: RunConfig, device: torch.device = CPU) -> dict[str, float]:
-    """Of the step: `step/ms` (median) and `step/mb` (peak memory beyond what was held before). Its parts in ms:
-    `fft`, `products` (of matrices), `norms`, `optimizer`, `copies`, `loader`, `other`. `least/ms`: see `least`;
-    `least/ratio`: how many times the least the step takes. On a GPU, `other` has what it waits as well.
+    """The row of a step: `step/ms` (median) and `step/mb` (peak memory, MiB, beyond what was held before). Its parts in
+    ms: `fft`, `products` (of matrices), `norms`, `optimizer`, `copies`, `loader`, `other`. `least/ms`: the bound of
+    `least`; `least/ratio`: the step's time over that. On a GPU, `other` includes waiting.
     """
-    plain = config.train.model_copy(update={"evaluate": ("val",)})  # nothing is evaluated, at other rates least of all
+    plain = config.train.model_copy(update={"evaluate": ("val",)})  # nothing is evaluated
     trainer = Trainer(config.model_copy(update={"train": plain}), noise(config), device)
     step = trainer.train_step
-    for _ in range(4):  # until the memory that a step needs is there
+    for _ in range(4):  # until the memory that a step needs is allocated
         step()
     ms = 1e3 * statistics.median(timed(step, device) for _ in range(config.bench.repeats))
     parts = _on_gpu(step) if device.type == "cuda" else {part: ms * share for part, share in _shares(step).items()}
@@ -83,8 +84,9 @@ def noise(config: RunConfig, length: int | None = None) -> TaskData:
 
 
 class _Clock(TorchDispatchMode):
-    """Adds up the seconds of every operation. torch's profiler would keep a record of each: between the blocks of a
-    step, so that the next step finds no room of the right size, and gets new pages, which take longer than the rest.
+    """Adds up the seconds of every operation. torch's profiler would keep a record of each, in memory between the
+    blocks of a step. The next step would then find no free block of the right size, and getting new pages takes longer
+    than all the rest.
     """
 
     def __init__(self) -> None:
@@ -102,7 +104,7 @@ class _Clock(TorchDispatchMode):
 
 
 def _shares(step: Callable[[], None]) -> dict[str, float]:
-    """What share of a step each part has, median of three: a machine's speed is another from one step to the next."""
+    """The share of each part in a step, median of three: a machine's speed changes from one step to the next."""
     seen = []
     for _ in range(3):
         with _Clock() as clock:
@@ -112,7 +114,7 @@ def _shares(step: Callable[[], None]) -> dict[str, float]:
 
 
 def _on_gpu(step: Callable[[], None]) -> dict[str, float]:
-    """Milliseconds that a GPU works at each part: mean of three steps."""
+    """Milliseconds that a GPU spends on each part: mean of three steps."""
     kinds = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=kinds, acc_events=True) as profile:
         for _ in range(3):
@@ -130,9 +132,9 @@ def _part(operation: str) -> str:
 
 
 def least(config: RunConfig, device: torch.device = CPU) -> float:
-    """Seconds below which the network's step cannot come with these algorithms on this machine: operations of products
-    and transforms at the speed of a large matrix product, and arrays of (B, L, H), each read and written once by
-    what needs all of it, at the speed of a large copy. Kernels, encoder, decoder and optimiser are left out.
+    """A lower bound in seconds for the network's step with these algorithms on this machine: operations of products and
+    transforms at the speed of a large matrix product, and arrays of (B, L, H), each read and written once by every
+    operation that needs all of it, at the speed of a large copy. Kernels, encoder, decoder and optimiser are left out.
     Arrays count as float32.
     """
     length = SHAPES[config.task][0]

@@ -1,9 +1,9 @@
 """One trajectory of training, step by step, without any files (paper section 5, appendix D).
 
 Everything random is a function of the seed and of the place in the trajectory: parameters of (seed, layer), the order
-of the data of (seed, epoch), dropout of (seed, step). So a trajectory that was stopped after any step and continues
-from its state gives the same bits as one that was not. Dropout draws from torch's default generator, which each
-step seeds.
+of the data of (seed, epoch), dropout of (seed, step). So a trajectory that stops after any step and continues from its
+state gives the same bits as one that does not stop. Dropout draws from torch's default generator, which each step
+seeds.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class Evaluation:
 class Trainer:
     """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
 
-    Raises UserError where the configuration does not fit the data or the device.
+    Raises UserError if the configuration does not fit the data or the device.
     """
 
     def __init__(self, config: RunConfig, data: TaskData, device: torch.device, mode: Mode = Mode.EAGER,
@@ -105,16 +105,16 @@ class Trainer:
 
     @property
     def due(self) -> bool:
-        """Whether a step comes next: not so where an earlier call was interrupted while it evaluated."""
+        """Whether a step comes next. Not so if an earlier call was interrupted during its evaluation."""
         return not self.finished and self.step < (self.epoch + 1) * self.steps_per_epoch
 
     def count_step(self, seconds: float) -> None:
-        """A step has been done, here or in a stack, and took so long."""
+        """Count a step that has been done, here or in a stack, and its seconds."""
         self.step += 1
         self._seconds += seconds
 
     def end_step(self) -> Row | None:
-        """What follows a step: see `advance`."""
+        """Do what follows a step: see `advance`."""
         return None if self.due else self._end_epoch()
 
     def state(self) -> Memory:
@@ -127,11 +127,11 @@ class Trainer:
                 "model": _on_cpu(dict(self.model.state_dict())), "optimizer": _on_cpu(self.optimizer.state_dict())}
 
     def restore(self, state: Memory) -> None:
-        """Go on from `state`, of a trajectory with the same configuration and data. `state` is not changed."""
+        """Continue from `state`, of a trajectory with the same configuration and data. `state` is not changed."""
         self.model.load_state_dict(state["model"])
-        # The optimiser keeps the very tensors that it is given, and would write into them.
+        # The optimiser keeps the tensors that it is given, and would write into them.
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        self.replay = None  # it knows the old state's memory
+        self.replay = None  # it is bound to the old state's memory
         self._loss.copy_(state["loss"])
         self.step, self._seconds = state["step"], state["seconds"]
         self.rows = [dict(row) for row in state["rows"]]
@@ -144,7 +144,7 @@ class Trainer:
         return self._on_device(self.data.batch("train", self._permutation()[start:start + size], epoch=self.epoch))
 
     def train_step(self) -> None:
-        """What a step does to the parameters; `advance` counts it."""
+        """Do one step on the parameters; `advance` counts it."""
         batch = self.begin_step()
         self._seed_dropout()
         if self._mode in (Mode.GRAPHS, Mode.AUTO, Mode.PROVED):
@@ -155,7 +155,7 @@ class Trainer:
             self._work(batch)
 
     def begin_step(self) -> Batch:
-        """Make learning rates and model ready for the next step; its examples."""
+        """Prepare learning rates and model for the next step. Returns its examples."""
         factor = optim.factor(self.config.optim, self.step, self.steps_per_epoch, self.config.train.epochs)
         optim.set_factor(self.optimizer, factor)
         if not self.model.training:
@@ -163,7 +163,7 @@ class Trainer:
         return self.next_batch()
 
     def add_loss(self, loss: Tensor) -> None:
-        """Count the loss of a step, which stays on the device: reading it here would wait for the step to end."""
+        """Add the loss of a step. It stays on the device, since a read would wait for the end of the step."""
         self._loss += loss
 
     def _work(self, batch: Batch) -> None:
@@ -181,7 +181,7 @@ class Trainer:
     def _end_epoch(self) -> Row:
         began = time.perf_counter()
         loss = self._loss.item() / self.steps_per_epoch
-        self._seconds += time.perf_counter() - began  # a GPU has worked through the epoch's steps only now
+        self._seconds += time.perf_counter() - began  # only now a GPU has finished the epoch's steps
         epoch = self.epoch + 1
         if not math.isfinite(loss):
             raise Diverged(f"the training loss of epoch {epoch} is {loss}")
@@ -201,7 +201,7 @@ class Trainer:
 
     @torch.no_grad()
     def _evaluate(self, entry: Evaluation, outcomes: ByEntry) -> Row:
-        """Metric and mean loss over all examples of a split, in evaluation mode; `outcomes` gets those by example."""
+        """Metric and mean loss over all examples of a split, in evaluation mode. Sets the entry's `outcomes`."""
         self.model.eval()
         count = self.data.count(entry.split)
         scores = Scores(self.task, self.device)
@@ -262,7 +262,7 @@ class Trainer:
 
 
 def evaluation(entry: str, data: TaskData) -> Evaluation:
-    """Read an entry of `train.evaluate`: a split, or `split@hz`. Raises UserError where the data has no such rate."""
+    """Read an entry of `train.evaluate`: a split, or `split@hz`. Raises UserError if the data have no such rate."""
     split, at, hertz = entry.partition("@")
     if not at:
         return Evaluation(entry, split, 1)
@@ -284,7 +284,7 @@ def _steps_per_epoch(config: RunConfig, data: TaskData) -> int:
 
 
 def _compiled(model: nn.Module) -> Callable[..., Tensor]:
-    """The model compiled, but for the sequence layers: kernels and transforms are complex, which is not compiled."""
+    """The model compiled, except the sequence layers, whose complex kernels and transforms cannot be compiled."""
     for layer in model.modules():
         if isinstance(layer, KernelLayer):
             layer.forward = torch.compiler.disable(layer.forward)  # type: ignore[method-assign]
@@ -298,7 +298,7 @@ def _check_precision(config: RunConfig, device: torch.device) -> None:
 
 
 def allow_tf32(device: torch.device, allowed: bool) -> None:
-    """Whether products on a GPU may be of tf32; set for each step, for other trajectories may want it otherwise."""
+    """Set whether products on a GPU may use tf32. It is set for each step, since other trajectories may differ."""
     if device.type == "cuda":
         torch.set_float32_matmul_precision("high" if allowed else "highest")  # as the kernels take it back for a while
         torch.backends.cudnn.allow_tf32 = allowed

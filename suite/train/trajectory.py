@@ -1,4 +1,4 @@
-"""What a job advances step by step, and which kind a run needs."""
+"""The trajectory that a job advances step by step: a training, a fit or a measurement."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Trajectory(Protocol):
 
     @property
     def step(self) -> int:
-        """Steps that are done."""
+        """Number of finished steps."""
 
     @property
     def steps_per_epoch(self) -> int:
-        """Steps of an epoch."""
+        """Number of steps in an epoch."""
 
     @property
     def rows(self) -> list[Row]:
@@ -32,20 +32,20 @@ class Trajectory(Protocol):
 
     @property
     def outcomes(self) -> Outcomes:
-        """What became of each example at the best and the last epoch; empty if nobody recorded it."""
+        """What became of each example at the best and the last epoch; empty if it was not recorded."""
 
     @property
     def parameters(self) -> int:
-        """How many numbers are trained."""
+        """Number of trained real scalars; for a fit, as `suite.models.classical.parameters`."""
 
     def advance(self) -> Row | None:
-        """Do a step; the epoch's row after its last one."""
+        """Do one step. Returns the epoch's row after its last step, else None."""
 
     def state(self) -> Memory:
-        """All that is needed to continue."""
+        """All that is needed to continue (see `Trainer.state`)."""
 
     def restore(self, state: Memory) -> None:
-        """Go on from there."""
+        """Continue from such a state."""
 
 
 def make(config: RunConfig, data: Any, device: torch.device, mode: Mode, recompute: bool) -> Trajectory:
@@ -88,7 +88,7 @@ def backend() -> str:
 
 @dataclass(frozen=True)
 class Training:
-    """The parts that a job puts together; tests put others in their place."""
+    """The functions that a job calls; tests replace them."""
 
     load: Callable[[RunConfig], Any] = load
     make: Callable[[RunConfig, Any, torch.device, Mode, bool], Trajectory] = make

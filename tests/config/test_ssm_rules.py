@@ -23,7 +23,7 @@ REFUSED = [  # settings of `ssm`, and the reason
     (f"init: lin, gain: gamma, {ZERO}", "is 0 where Re(A) = 0"),
     (f"init: quad, {ZERO}", "real_zero is for lin and inv"),
     ("init: lin, real_zero: true, re_clamp: 0", "no finite parameter gives Re(A) = 0"),
-    ("init: lin, real_zero: true, re_clamp: 0, re_constraint: relu", "the gradient 0 for ever"),
+    ("init: lin, real_zero: true, re_clamp: 0, re_constraint: relu", "the gradient 0 forever"),
     ("init: lin, real_zero: true, re_constraint: none", "needs re_clamp: 0"),
     (f"init: lin, kernel: softmax, discretization: zoh, {ZERO}", "softmax divides by A"),
     ("init: lin, discretization: symplectic", "it needs real_zero: true"),

@@ -138,12 +138,12 @@ class TestBadFiles:
 
     def test_vitals_that_are_no_numbers(self) -> None:
         self.edit("bidmc", lambda columns: columns["hr"].__setitem__(3, float("nan")))
-        assert "the window of bidmc_01 at 96 s has a value of hr that is no finite number" in self.message("bidmc_hr")
+        assert "window of bidmc_01 at 96 s has a value of hr that is not a finite number" in self.message("bidmc_hr")
 
     def test_signal_that_is_no_number(self) -> None:
         self.edit("bidmc", lambda columns: columns["scale"].__setitem__(1, 0))
         text = self.message("bidmc_spo2")
-        assert "the window of bidmc_01 at 32 s has a value of ppg that is no finite number" in text
+        assert "the window of bidmc_01 at 32 s has a value of ppg that is not a finite number" in text
 
     def test_window_of_another_length_or_rate(self) -> None:
         self.edit("bidmc", lambda columns: columns["ecg"].__setitem__(0, [1, 2, 3]))

@@ -56,7 +56,7 @@ def test_a_good_card_is_read(folder: Path) -> None:
      "toy.yaml:14: variants.small.files.train: a path may not lead upwards with .."),
     ("prepared_mb: 1", "prepared_mb: much", "toy.yaml:12: variants.small.prepared_mb: it should be a valid number"),
     ("  small:", "  ../small:", "toy.yaml:8: variants.../small: it should match pattern"),
-    ("tasks: [scifar]", "tasks: [sifar]", "toy.yaml:6: tasks: 'sifar' is no task")])
+    ("tasks: [scifar]", "tasks: [sifar]", "toy.yaml:6: tasks: 'sifar' is not a task")])
 def test_a_mistake_is_named_with_its_line(folder: Path, old: str, new: str, message: str) -> None:
     assert CARD.count(old) == 1
     (folder / "toy.yaml").write_text(CARD.replace(old, new))

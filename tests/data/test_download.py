@@ -145,7 +145,7 @@ def test_a_run_fetches_small_files_and_asks_for_large_ones(server: Web, release:
 def test_nothing_is_downloaded_in_a_job_of_a_cluster(server: Web, release: Page,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    with pytest.raises(UserError, match="nothing is downloaded within a job of a cluster"):
+    with pytest.raises(UserError, match="nothing is downloaded within a cluster job"):
         download.fetch([Source("listops", "original", {}, "listops")], quiet)
     with pytest.raises(UserError, match="cifar-10-binary.tar.gz is not there"):
         prepared.check(config("scifar", "binary").data, "scifar")
@@ -261,7 +261,7 @@ def test_no_home_and_no_cache_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("mb: 170", "mb: 0", "download.mb: it should be greater than 0"),
     ("url: https://www.cs.toronto.edu/~kriz/", "url: ftp://x/", "download.url: it should match pattern"),
-    ("/cifar-10-binary.tar.gz\"]", "/another.tar.gz\"]", "needs a place below ${SUITE_DATA}/ of the name")])
+    ("/cifar-10-binary.tar.gz\"]", "/another.tar.gz\"]", "needs a place below ${SUITE_DATA}/ with the same name")])
 def test_a_mistake_in_an_address_is_named(made: Cards, old: str, new: str, message: str) -> None:
     path = made.folder / "cifar10.yaml"
     assert old in path.read_text()
@@ -329,7 +329,7 @@ def test_jpeg_of_other_images_or_order_is_refused(small: dict[str, bytes], tmp_p
     with pytest.raises(UserError, match="its 20 images of test are not those of the card: digest "):
         cifar_jpeg.build(tar_of(tmp_path / "a", swapped), card)
     less = {name: content for name, content in small.items() if name != first}
-    with pytest.raises(UserError, match="it holds 19 JPEG files in test/<class>, and not the same number of"):
+    with pytest.raises(UserError, match="it holds 19 JPEG files in test/<class>, but not the same number for"):
         cifar_jpeg.build(tar_of(tmp_path / "b", less), card)
     with pytest.raises(UserError, match="the archive is cut short or damaged"):
         cifar_jpeg.build(made_of(tmp_path / "c", b"no archive"), card)

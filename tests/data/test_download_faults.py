@@ -152,16 +152,16 @@ def no_home(place: Place) -> None:
     (ends_early, "the connection broke off: "),
     (lambda place: place.page.codes.extend([404]), "the server answers 404 Not Found: the file is not there"),
     (lambda place: place.server.pages.update({RELEASE: Page(b"<html>", kind="text/html")}),
-     "a web page came in the place of the file"),
+     "a web page came in place of the file"),
     (lambda place: place.server.pages.update({RELEASE: Page(place.page.body[:-30])}),
      "the archive is cut short or damaged: "),
     (lambda place: place.archive(info_of("../evil", tarfile.REGTYPE)), "leads out of it: ../evil"),
     (lambda place: place.archive(info_of("r/listops-1000/basic_test.tsv", tarfile.SYMTYPE, "/etc/passwd")),
-     "the archive holds a link or a device in the place of r/listops-1000/basic_test.tsv"),
+     "the archive holds a link or a device in place of r/listops-1000/basic_test.tsv"),
     (lambda place: place.archive(without="basic_val"), "the archive lacks listops-1000/basic_val.tsv"),
     (full, "the disk has 50 MB free, and"), (read_only, "downloads cannot be written: read-only, or not yours"),
     (no_home, "you have no home folder, which would hold the prepared data"),
-    (lambda place: place.monkeypatch.setenv("SLURM_JOB_ID", "7"), "nothing is downloaded within a job of a cluster")])
+    (lambda place: place.monkeypatch.setenv("SLURM_JOB_ID", "7"), "nothing is downloaded within a cluster job")])
 def test_each_fault_is_one_message_with_a_way_out(fault: Callable[[Place], object], text: str, place: Place,
                                                   capsys: pytest.CaptureFixture[str]) -> None:
     fault(place)

@@ -173,7 +173,7 @@ CAUSAL = "model.decoder: last, model.bidirectional: false"
 @pytest.mark.parametrize(("base", "line", "words"), [
     (f"{PADDED}, model.decoder: pool", 2, "the mean over time sees the image"),
     (f"{PADDED}, model.decoder: last, model.bidirectional: true", 2, "carries the noise back"),
-    (f"{PADDED}, {CAUSAL}, data.permute: true", 2, "permuted pixels are no rows"),
+    (f"{PADDED}, {CAUSAL}, data.permute: true", 2, "permuted pixels form no rows"),
     ("task: scifar, data.variant: sample, data.pad_steps: 9", 2, "for images that are padded"),
     ("task: scifar, data.variant: sample, data.permute_seed: 9", 2, "needs data.permute: true"),
     ("task: delay, data.length: 64, data.delay: 64", 2, "too short for its delay"),

@@ -84,13 +84,14 @@ VALUES: list[tuple[Change, str]] = [
     (put("val/y", 0, 9), ", val: row 0 has the label 9; labels are 0 to 1, as `classes` is 2\n"),
     (put("test/y", 2, -1), ", test: row 2 has the label -1"),
     (turn("val/y", lambda y: y + 0.5), ", val: y is float64 of shape (6,), not int64"),
-    (put("train/x", (3, 1, 0), np.nan), ", train: row 3 has a value of x that is no finite float32: nan\n"),
-    (put("val/x", (5, 0, 0), -np.inf), ", val: row 5 has a value of x that is no finite float32: -inf\n"),
-    (turn("val/x", lambda x: x * np.float64(1e39)), ", val: row 0 has a value of x that is no finite float32: 1e+39"),
+    (put("train/x", (3, 1, 0), np.nan), ", train: row 3 has a value of x that is not a finite float32: nan\n"),
+    (put("val/x", (5, 0, 0), -np.inf), ", val: row 5 has a value of x that is not a finite float32: -inf\n"),
+    (turn("val/x", lambda x: x * np.float64(1e39)),
+     ", val: row 0 has a value of x that is not a finite float32: 1e+39"),
     (turn("val/x", lambda x: x[:4]), ", val: 4 rows of x and 6 of y"),
     (turn("test/x", lambda x: x[:, :3]), ", test: x has the shape (6, 3, 1), not (n, 4, 1)"),
     (turn("test/x", lambda x: x.astype(str)), ", test: a value of x is <U32, no number"),
-    (turn("val/y", list), ": no array of NumPy: val/y"),
+    (turn("val/y", list), ": not NumPy arrays: val/y"),
     (lambda arrays: arrays.pop("val/x"), ": no array val/x; there are test/x, "),
     (lambda arrays: arrays.update(offset=np.zeros((1, 1))), ": there is an array offset, but not the other"),
     (lambda arrays: arrays.update(offset=np.zeros(1), scale=np.ones(1)), ": offset has the shape (1,), not (4"),
@@ -165,13 +166,13 @@ def test_a_card_of_an_unknown_task_is_told_what_to_write(waves: Waves, tmp_path:
     (tmp_path / "waves.yaml").write_text(CARD.replace("[scifar, listops]", "[waves]"))
     assert main(["data", "list"]) == 2
     told = capsys.readouterr().err
-    assert f"{tmp_path}/waves.yaml:7: tasks: 'waves' is no task of the suite" in told
+    assert f"{tmp_path}/waves.yaml:7: tasks: 'waves' is not a task of the suite" in told
     assert "task: scifar, data.name: waves. allowed: scifar, sc_ar" in told and "declare it in the card" in told
     (tmp_path / "waves.yaml").write_text(CARD)
     cards.load.cache_clear()
     waves.VIEWS = {"waves": "values"}
     assert main(["data", "prepare", "waves"]) == 2
-    assert "waves_family: VIEWS: 'waves' is no task" in capsys.readouterr().err
+    assert "waves_family: VIEWS: 'waves' is not a task" in capsys.readouterr().err
 
 
 def test_a_grid_chooses_an_own_data_set_as_the_readme_says(waves: Waves, tmp_path: Path) -> None:

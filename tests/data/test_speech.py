@@ -143,7 +143,7 @@ class TestDamage:
     def test_download_that_stopped(self, made: Cards, kept: int) -> None:
         path = pack(made)
         path.write_bytes(path.read_bytes()[:kept])
-        assert "is cut short or damaged, as where its download stopped" in made.error("sc_ar", "original")
+        assert "is cut short or damaged, as after a download that stopped" in made.error("sc_ar", "original")
 
 
 @pytest.mark.skipif("SUITE_DATA" not in os.environ, reason="SUITE_DATA is not set: the full files are not here")

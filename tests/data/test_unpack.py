@@ -59,7 +59,7 @@ def test_members_come_to_their_places_and_nothing_else(make: Callable[[Path, dic
     (info_of("../evil", tarfile.REGTYPE), "leads out of it: ../evil"),
     (info_of("/etc/evil", tarfile.REGTYPE), "leads out of it: /etc/evil"),
     (info_of("r/data/x/../../../../evil", tarfile.REGTYPE), "leads out of it"),
-    (info_of("release/data/link", tarfile.SYMTYPE, "/etc/passwd"), "in the place of release/data/link"),
+    (info_of("release/data/link", tarfile.SYMTYPE, "/etc/passwd"), "in place of release/data/link"),
     (info_of("release/data/hard", tarfile.LNKTYPE, "release/README"), "a link or a device"),
     (info_of("release/data/pipe", tarfile.FIFOTYPE), "a link or a device"),
     (info_of("release/data/device", tarfile.CHRTYPE), "a link or a device")])

@@ -93,10 +93,10 @@ class TestDamagedArchive:
     def test_value_that_is_no_number(self, made: Cards, value: str) -> None:
         text = self.error(made, (HEADER + line(0) + "\n" + line(1).replace(",", f",{value},", 1)).encode())
         assert "BIDMC32HR_TRAIN.ts, line 8: " in text
-        assert "value 2 is no finite number" in text or "not a number" in text
+        assert "value 2 is not a finite number" in text or "not a number" in text
 
     def test_target_that_is_no_number(self, made: Cards) -> None:
-        assert "line 7: value 1 is no finite number" in self.error(made, (HEADER + line(0)[:-4] + "nan").encode())
+        assert "line 7: value 1 is not a finite number" in self.error(made, (HEADER + line(0)[:-4] + "nan").encode())
 
     def test_cut_short(self, made: Cards) -> None:
         whole = (HEADER + line(0) + "\n" + line(1)).encode()
@@ -165,7 +165,7 @@ def test_no_recording_is_in_two_splits() -> None:
 @pytest.mark.parametrize(("changes", "text"), [
     ({"signal_rate": 250}, "bidmc_01 has 250 samples a second, not 125"),
     ({"ecg": np.zeros(8000)}, "bidmc_01 has 8000 samples of ecg, not 8001"),
-    ({"ppg": np.where(np.arange(8001) == 250, np.nan, 0)}, "bidmc_01 has a value of ppg that is no finite number"),
+    ({"ppg": np.where(np.arange(8001) == 250, np.nan, 0)}, "bidmc_01 has a value of ppg that is not a finite number"),
 ])
 def test_bad_recordings(made: Cards, changes: dict[str, object], text: str) -> None:
     recordings(made, **changes)

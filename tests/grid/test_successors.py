@@ -12,7 +12,7 @@ from suite.files.yaml import load_yaml
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid
 from suite.report.claims.language import read_claims
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.tables.layout import Layout
 from suite.report.tables.layout_files import load_layout
 

@@ -19,7 +19,7 @@ from suite.config.run_config import RunConfig
 from suite.errors import UserError
 from suite.grid.expand import load_grid
 from suite.models import classical
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.tables.layout_files import Placed, load_layout
 from suite.train import trajectory
 from suite.train.classical_fit import Fit

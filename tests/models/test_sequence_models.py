@@ -146,7 +146,7 @@ def test_pairs_of_documents(name: str, her_module: ModuleType) -> None:
     ("Narrow", r"returns \(2, 24, 5\) for \(2, 24, 6\)"), ("Unmasked", "ignores the mask"),
     ("Empty", "has no parameters to train"), ("Raises", "raises NameError: name 'missing' is not defined"),
     ("three", "needs 3 arguments"), ("nothing", "has no parameters to train"), ("Absent", "has no 'Absent'"),
-    ("text", "made no torch module but a str"), ("broken", "raised ValueError: not today")])
+    ("text", "returned no torch module but a str"), ("broken", "raised ValueError: not today")])
 def test_a_model_that_is_wrong_is_a_clear_error(name: str, what: str, her_module: ModuleType) -> None:
     with pytest.raises(UserError, match=what) as error:
         build(f"her_module:{name}", FakeData())

@@ -119,3 +119,11 @@ def test_the_suites_grid_and_the_examples_own_find_it(monkeypatch: pytest.Monkey
     suites = load_grid(ROOT / "grids/synthetic.yaml", only=["method=S6"])
     sources = {run.config.model.name_source for grid in (own, suites) for run in grid.runs} - {""}
     assert len(sources) == 1 and {run.labels["method"] for run in suites.runs} == {"S6"}
+
+
+def test_a_grid_elsewhere_may_name_the_methods_of_the_grid_that_it_extends(
+        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path != str(ROOT / "examples")])
+    (tmp_path / "mine.yaml").write_text("name: mine\nextends: suite:synthetic.yaml\nseeds: [7]\n")
+    grid = load_grid(tmp_path / "mine.yaml", only=["method=S6"])
+    assert [run.labels["task"] for run in grid.runs] == ["Recall", "Copying"] and grid.seeds == (7,)

@@ -86,6 +86,20 @@ def test_the_tables_of_each_grid_fit_a_plain_article_while_some_runs_are_not_fin
 
 
 @pytest.mark.slow
+def test_a_document_may_say_how_numbers_are_printed(tmp_path):
+    store, grid = Store(tmp_path / "store"), make_grid(name="one")
+    fill_demo(store, grid)
+    write_report([grid], store, tmp_path / "out", sources(tmp_path), figures=False)
+    head = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{lmodern,textcomp,array,booktabs}"
+    own = r"\newcommand{\resultpm}[3][]{\typeout{<#2(#3)>}}\newcommand{\resultnum}[2][]{\typeout{<#2>}}"
+    for name, more in (("as-it-is", ""), ("own", own)):
+        text = "\n".join([head, more, r"\begin{document}", r"\input{one.tex}", r"\end{document}"])
+        (tmp_path / "out" / f"{name}.tex").write_text(text)
+        log = compiled(tmp_path / "out", name)
+        assert complaints(log) == [] and bool(re.search(r"<[\d.]+\([\d.]+\)>", log)) == (name == "own")
+
+
+@pytest.mark.slow
 def test_pdflatex_has_nothing_to_say_about_names_that_mean_something_to_it(tmp_path):
     store = Store(tmp_path / "store")
     grids = [make_grid(HOSTILE, HOSTILE[:4], name=name) for name in ("one", "two")]

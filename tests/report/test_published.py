@@ -3,7 +3,8 @@
 import pytest
 
 from suite.errors import UserError
-from suite.report.published import CHANCE, FOLDER, load_published
+from suite.report.published.number import CHANCE
+from suite.report.published.papers import FOLDER, load_published
 
 PUBLISHED = load_published()
 TABLES = {name: table for name, table in PUBLISHED.file.tables.items() if "/" not in name}  # of the S4D paper

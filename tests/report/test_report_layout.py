@@ -14,7 +14,7 @@ from suite.grid.model import Grid
 from suite.report.against.verdict import judged_table
 from suite.report.claims.language import load_claims
 from suite.report.places import SOURCES
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.tables.layout import default_layout, matches
 from suite.report.tables.layout_files import layout_files, load_layout
 from suite.report.tables.results import read_results

@@ -13,7 +13,7 @@ from report_store import CLAIMS, LAYOUT, NASTY, SOURCES, hostile, make_grid, sou
 from suite.grid.expand import load_grid
 from suite.report.claims.on_the_paper import by_id, published_verdicts
 from suite.report.claims.outcome import counts, counts_text
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.render import markdown
 from suite.report.report import write_report
 from suite.store.store import Store

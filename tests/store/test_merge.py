@@ -114,7 +114,7 @@ def test_what_is_hostile_or_damaged_is_left_out(stores: tuple[Store, Store], tmp
     (source.root / "../x").mkdir()
     assert merged(source, target) == 1
     told = capsys.readouterr().out
-    assert "is a symbolic link" in told and "extra in it is no plain file" in told
+    assert "is a symbolic link" in told and "extra in it is not a plain file" in told
     assert "holds the configuration of run" in told
     assert target.run_ids() == [damaged] and target.state(damaged).name == "partial"
     run(target.folder(damaged), OFTEN, training(fault="error", at=0))  # would fail if it started again

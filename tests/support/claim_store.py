@@ -18,7 +18,7 @@ from suite.report.claims.language import load_claims
 from suite.report.claims.numbers import Datum, RunNumbers
 from suite.report.claims.outcome import Verdict
 from suite.report.metric import metric
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.tables.layout import Layout, Placed
 from suite.report.tables.results import read_results
 from suite.report.tables.table import Table

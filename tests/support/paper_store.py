@@ -11,7 +11,7 @@ from report_store import SOURCES
 from suite.files import atomic
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid, GridRun
-from suite.report.published import Published, load_published
+from suite.report.published.papers import Published, load_published
 from suite.report.tables.layout import Placed
 from suite.report.tables.layout_files import layout_files, load_layout
 from suite.store.store import Store

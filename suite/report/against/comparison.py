@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from suite.report.against.verdict import apart
-from suite.report.published import paper_of
+from suite.report.published.number import paper_of
 from suite.report.tables.table import VERDICTS, Cell, Head, Judged, Offset, Table, Verdict
 
 COMPARED = ("match", "off", "compatible", "undecided", "one seed")

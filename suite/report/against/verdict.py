@@ -16,7 +16,7 @@ from suite.data import cards
 from suite.report.against.readings import OPEN, is_open
 from suite.report.against.spreads import Spread, Spreads, offsets
 from suite.report.metric import MARGINS
-from suite.report.published import Number, number_text, paper_of
+from suite.report.published.number import Number, number_text, paper_of
 from suite.report.tables.builder import Row, build_table, rows_of
 from suite.report.tables.layout import Column, Placed
 from suite.report.tables.settings import PlacedSettings, SettingColumn, build_settings, setting_text
@@ -25,7 +25,7 @@ from suite.report.tables.table import Cell, Head, Judged, Table, Verdict
 if TYPE_CHECKING:
     from suite.grid.model import Grid, GridRun
     from suite.report.metric import Metric
-    from suite.report.published import Published
+    from suite.report.published.papers import Published
     from suite.report.tables.results import Results
 
 MARGIN = MARGINS | {"parameters": 500.0}  # in the printed unit; of parameters, what rounding hides

@@ -13,7 +13,8 @@ import numpy as np
 from suite.report.against.verdict import incomparable
 from suite.report.claims.claim import Claim
 from suite.report.metric import QUANTITIES, Metric
-from suite.report.published import CHANCE, Published
+from suite.report.published.number import CHANCE
+from suite.report.published.papers import Published
 from suite.report.statistics.contrast import Summary, summarise
 from suite.report.statistics.variance import Variance
 from suite.report.tables.cells import at_chance, count_examples, count_words

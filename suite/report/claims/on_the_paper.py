@@ -17,7 +17,8 @@ from suite.report.claims.language import read_claims, unknown_names
 from suite.report.claims.numbers import Datum, is_count
 from suite.report.claims.outcome import Verdict
 from suite.report.metric import Metric, metric
-from suite.report.published import CHANCE, Number, Published
+from suite.report.published.number import CHANCE, Number
+from suite.report.published.papers import Published
 from suite.report.statistics.contrast import Summary
 from suite.report.statistics.variance import Variance, pooled
 

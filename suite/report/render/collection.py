@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from suite.report.render import latex, markdown
 from suite.report.render.latex_claims import claims
 from suite.report.render.latex_fit import OWN
+from suite.report.render.latex_text import NUMBERS
 
 if TYPE_CHECKING:
     from suite.report.claims.on_the_paper import PrintedVerdict
@@ -21,7 +22,7 @@ HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex a
 \usepackage[margin=2cm]{geometry}
 \renewcommand{\topfraction}{1}\renewcommand{\bottomfraction}{1}\renewcommand{\textfraction}{0}
 \raggedbottom
-\begin{document}
+""" + NUMBERS + r"""\begin{document}
 """
 
 

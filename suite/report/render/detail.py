@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from suite.config.compare import differences, settings, usual
 from suite.report.claims.outcome import equals
 from suite.report.figures.curves import Line, curve_of
-from suite.report.published import paper_of
+from suite.report.published.number import paper_of
 from suite.report.tables.cells import count_examples
 from suite.report.tables.evaluated import NOT_RECORDED, counted, noun, split_of
 from suite.report.tables.results import status

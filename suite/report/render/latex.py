@@ -10,7 +10,7 @@ from suite.report.render import notes
 from suite.report.render.latex_claims import claims
 from suite.report.render.latex_fit import ARTICLE, OWN, Page
 from suite.report.render.latex_table import Frame, boxes, compared, environments
-from suite.report.render.latex_text import escape
+from suite.report.render.latex_text import NUMBERS, escape
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
@@ -23,7 +23,10 @@ PREAMBLE = r"""% In the preamble of your document:
 %   \usepackage[T1]{fontenc}
 %   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only
 %   \usepackage{array,booktabs}
-"""
+% With siunitx, also, for numbers as its options have them:
+%   \usepackage{siunitx}\sisetup{separate-uncertainty,detect-weight}
+%   \newcommand{\resultpm}[3][]{#1{\num{#2 \pm #3}}}\newcommand{\resultnum}[2][]{#1{\num{#2}}}
+""" + NUMBERS
 
 
 def render(document: Document, drawn: Sequence[Drawing] = (),

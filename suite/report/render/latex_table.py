@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from string import ascii_lowercase
 
 from suite.report.render.latex_fit import Box, Fit, Page, Piece, fit, label_lines, plain, small
-from suite.report.render.latex_text import escape, fold, width
+from suite.report.render.latex_text import escape, fold, quantity, width
 from suite.report.render.sheet import Sheet, Side, Top, sheet
 from suite.report.tables.table import Cell, Table
 
@@ -54,9 +54,10 @@ def _box(cell: Cell, table: Table, common: int) -> Box:
     if table.kind == "configuration":
         return Box(tuple(plain(line) for line in fold(cell.number + cell.rest, SETTING, 10)))
     spread, paren, count = cell.rest.partition(" (")
-    mark = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s") % escape(cell.number)
+    mark = {1: r"\textbf", 2: r"\underline"}.get(cell.rank, "")
     near = r" \ensuremath{\approx}" if cell.near_best else ""
-    first = Piece(cell.number + spread + (" ≈" if near else ""), mark + escape(spread) + near, bold=cell.rank == 1)
+    tex = quantity(cell.number, spread.removeprefix(" ± "), mark) + near
+    first = Piece(cell.number + spread + (" ≈" if near else ""), tex, bold=cell.rank == 1)
     told = (paren.strip() + count).strip("()")
     if told in ("", f"n={common}"):
         return Box((first, *papers))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 # Widths in Computer Modern, thousandths of 1 em.
@@ -11,6 +12,9 @@ EMS = dict(zip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", (
     750, 750, 1028, 750, 750, 611), strict=True))
 EMS |= dict.fromkeys("0123456789/?–", 500) | dict.fromkeys(".,:;'|!", 278) | dict.fromkeys("()-", 389)
 EMS |= dict.fromkeys(" \u00a0[]", 333) | dict.fromkeys("+=±−×<>~", 778)
+# How a mean and its deviation are printed, with a mark such as \\textbf; a document may define it otherwise before.
+NUMBERS = r"""\providecommand{\resultpm}[3][]{#1{#2} \ensuremath{\pm} #3}\providecommand{\resultnum}[2][]{#1{#2}}
+"""
 UNKNOWN = 3200  # U+XXXX in typewriter
 OPTICAL = {10: 1.0, 9: 1.03, 8: 1.065}  # small letters are wider than their size says
 ASCII = {
@@ -55,6 +59,18 @@ def _escape(char: str) -> str:
         base = {"i": r"\i", "j": r"\j"}.get(base, base)  # the accent stands in the place of the dot
         return rf"{ACCENTS[accents[0]]}{{{base}}}"
     return rf"\texttt{{U+{ord(char):04X}}}"
+
+
+def quantity(mean: str, deviation: str, mark: str) -> str:
+    """A mean and its deviation ('' for none) by the commands of `NUMBERS`; `mark` is a command for the mean, or ''.
+
+    What is no plain number, as a difference with its sign, is written as text.
+    """
+    if not all(re.fullmatch(r"\d+(\.\d+)?", part) for part in (mean, deviation or "0")):
+        marked = f"{mark}{{{escape(mean)}}}" if mark else escape(mean)
+        return marked + (escape(f" ± {deviation}") if deviation else "")
+    option = f"[{mark}]" if mark else ""
+    return rf"\resultpm{option}{{{mean}}}{{{deviation}}}" if deviation else rf"\resultnum{option}{{{mean}}}"
 
 
 def width(text: str, points: float, bold: bool = False) -> float:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from suite.report.against import comparison
 from suite.report.conditions import data_words
-from suite.report.published import CHANCE
+from suite.report.published.number import CHANCE
 from suite.report.tables.evaluated import evaluated_words
 from suite.report.tables.table import Head, Table
 

@@ -15,7 +15,7 @@ from suite.report.tables.table import Cell, Head, Line, Table
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid, GridRun
-    from suite.report.published import Published
+    from suite.report.published.papers import Published
     from suite.report.tables.results import Results, Sample
 
 
@@ -171,7 +171,8 @@ def _head(i: int, column: Column, source: Source) -> Head:
     where = placed.where("columns", i)
     runs = tuple(run for run in grid.runs if matches(run.labels, column.where))
     selects = tuple(dict.fromkeys(str(run.config.train.select) for run in runs))
-    name = _measured(column.metric, runs) if column.metric else select_metric(runs or grid.runs, where)
+    meant = runs or tuple(run for run in grid.left_out if matches(run.labels, column.where))
+    name = _measured(column.metric, meant) if column.metric else select_metric(meant or grid.runs, where)
     shown = metric(name, where, direction=column.direction, scale=column.scale, digits=column.digits)
     if name != "parameters":
         source.results.require(runs, name, placed.where("columns", i, "metric"))

@@ -13,7 +13,7 @@ from scipy import special
 
 from suite.data import cards
 from suite.report.metric import Metric
-from suite.report.published import CHANCE, number_text
+from suite.report.published.number import CHANCE, number_text
 from suite.report.statistics import contrast
 from suite.report.tables.results import Missing, Sample
 from suite.report.tables.so_far import UNFINISHED, SoFar
@@ -21,7 +21,7 @@ from suite.report.tables.table import Cell, Head
 
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
-    from suite.report.published import Number
+    from suite.report.published.number import Number
 
 CHANCE_LEVEL = 0.95
 

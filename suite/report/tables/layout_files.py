@@ -20,7 +20,7 @@ from suite.report.tables.settings import PlacedSettings, SettingsLayout, runs_of
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
-    from suite.report.published import Published
+    from suite.report.published.papers import Published
 
 
 def load_layout(path: Path, grid: Grid, published: Published) -> Placed | PlacedSettings:

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from suite.report.published import OURS
+from suite.report.published.number import OURS
 from suite.report.statistics.best import Candidate, against_best
 from suite.report.tables.table import Cell, Head, Paper, Table
 
 if TYPE_CHECKING:
     from suite.grid.model import Grid
-    from suite.report.published import Published
+    from suite.report.published.papers import Published
 
 
 def marked(table: Table, grid: Grid, published: Published) -> Table:

@@ -17,7 +17,7 @@ from suite.report.against.readings import ABLATIONS, LARGE, LONG_RANGE, OPEN, is
 from suite.report.against.spreads import Spreads, offsets
 from suite.report.against.verdict import incomparable, judge
 from suite.report.metric import metric
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.statistics import contrast
 from suite.report.tables.cells import average, mark_chance
 from suite.report.tables.results import Missing, Sample

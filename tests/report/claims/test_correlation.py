@@ -9,7 +9,7 @@ from suite.report.against.verdict import judged_table
 from suite.report.claims.judge import judge
 from suite.report.claims.language import load_claims
 from suite.report.claims.numbers import RunNumbers
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.tables.layout import Layout, Placed
 from suite.report.tables.results import read_results
 

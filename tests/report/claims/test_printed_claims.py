@@ -10,7 +10,7 @@ from suite.report.claims.language import read_claims
 from suite.report.claims.on_the_paper import at_seeds, published_verdicts
 from suite.report.claims.outcome import counts, counts_text
 from suite.report.document import make_document
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.render.markdown import paper_claims
 from suite.report.tables.layout_files import layout_files
 from suite.store.store import Store

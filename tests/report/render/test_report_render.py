@@ -158,7 +158,7 @@ def test_lines_stay_apart_by_colour_or_dash():
 
 def test_curves_average_the_seeds_that_are_there(tmp_path):
     from suite.report.against.verdict import judged_table
-    from suite.report.published import load_published
+    from suite.report.published.papers import load_published
     from suite.report.tables.layout import default_layout
     from suite.report.tables.results import read_results
 

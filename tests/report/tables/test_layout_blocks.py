@@ -17,7 +17,7 @@ from suite.grid.model import Excluded, Grid
 from suite.report.against.comparison import lines, remarks
 from suite.report.against.verdict import judged_table
 from suite.report.document import document_of
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.render import html, latex, markdown
 from suite.report.render.notes import caption
 from suite.report.render.sheet import sheet
@@ -208,11 +208,14 @@ def test_blocks_of_two_axes_have_the_names_of_both():
         assert all(len(cell.run_ids) == 3 and len(cell.judged) >= 1 for cell in cells)
 
 
-@pytest.mark.parametrize(("name", "only"), [("table3b", "A and B=frozen"), ("table2", "discretization=ZOH")])
+@pytest.mark.parametrize(("name", "only"), [("table3b", "A and B=frozen"), ("table2", "discretization=ZOH"),
+                                            ("table3a", "task=SC")])
 def test_a_part_of_a_grid_has_the_rows_of_the_whole_and_its_claims(tmp_path, name, only):
     grids = [load_grid(GRIDS / f"{name}.yaml", only=asked) for asked in ([], [only])]
     whole, part = (document_of(grid, Store(tmp_path)) for grid in grids)
     assert [table.rows for table in part.tables] == [table.rows for table in whole.tables]
+    assert [[head.metric for head in table.heads] for table in part.tables] == \
+        [[head.metric for head in table.heads] for table in whole.tables]
     assert len(part.verdicts) == len(whole.verdicts) > 4
     cells = [cell for table in part.tables for row in table.cells for cell in row]
     assert {cell.text for cell in cells} == {"not run", "not asked for"}

@@ -11,7 +11,7 @@ from suite.errors import UserError
 from suite.files.yaml import parse_yaml
 from suite.grid.model import Excluded, Grid
 from suite.report.against.verdict import judged_table
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.tables.layout import Layout, Placed
 from suite.report.tables.results import axis_column, read_results
 from suite.report.tables.table import Table

@@ -12,7 +12,7 @@ from suite.grid.expand import load_grid
 from suite.grid.model import Grid
 from suite.report.against.comparison import counts, summary
 from suite.report.against.verdict import judged_settings
-from suite.report.published import load_published
+from suite.report.published.papers import load_published
 from suite.report.tables.layout_files import load_layout
 from suite.report.tables.table import Table
 
