@@ -118,7 +118,7 @@ def lines(grids: Sequence[Grid], seen: Seen) -> list[str]:
 
 
 def _name(state: RunState, note: str) -> str:
-    if not note or state.name not in (*WITHOUT_OWNER, State.FAILED):
+    if not note or state.name not in (*WITHOUT_OWNER, State.FAILED, State.CANCELLED):
         return state.label
     return "starting" if note.endswith("is starting") else "will not start" if NEVER in note else "queued"
 

@@ -194,8 +194,12 @@ def _tell_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -> 
             told = f"{more}{len(failed) - starts} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them"
             print(f"{told} again.\n")
         if starts:
-            print(f"{starts} runs could not start, which is no failure of theirs: the same command tries again, and "
-                  "after two equal failures `retry --reason start` does.\n")
+            waits = any(state.start is not None and state.start.waits for _, state in failed)
+            then = "`retry --reason start` tries again those that failed twice in the same way" if waits else \
+                "the same command tries again, and after two equal failures `retry --reason start` does"
+            told = "1 run could not start, which is no failure of its own" if starts == 1 else \
+                f"{starts} runs could not start, which is no failure of theirs"
+            print(f"{told}: {then}.\n")
     return 1 if failed else 0
 
 

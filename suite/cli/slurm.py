@@ -99,7 +99,7 @@ def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
     """What the options and the cluster: file ask for. Raises UserError if they do not fit each other or the runs."""
     for option, value in (("--jobs", request.jobs), ("--gpus", request.gpus)):
         if value:
-            raise UserError(f"{option} is for the local executor", option,
+            raise UserError("this is for the local executor", option,
                             "use --max-parallel, --side-by-side and --gpus-per-job for a cluster")
     if any(one.config.kind == "bench" for one in plan.todo):
         raise UserError("a grid that measures this machine cannot be sent to others", "--executor slurm",

@@ -46,12 +46,13 @@ def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None], orp
     submitted = queue.Submitted(store)
     queued, alone = _jobs(mine, submitted, tell)
     states = store.states(mine)
-    if not queued and not any(state.name == State.CLAIMED for state in states.values()):
+    unknown = bool(submitted.queue.fault) and any(run_id in submitted.newest for run_id in mine)
+    if not queued and not unknown and not any(state.name == State.CLAIMED for state in states.values()):
         return Cancelled({}, {})
     _release(queued, alone, submitted, tell)
     queue.cancel([job for job in alone if job.state != "RUNNING"], store.root)  # first, so that none starts meanwhile
     try:
-        _ask(mine, store)
+        _ask(mine, store, {run_id for run_id, state in states.items() if state.is_over})
     except OSError as error:
         raise atomic.explain(error) or error from None
     return Cancelled(mine, store.states(mine))
@@ -64,7 +65,9 @@ def _own(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> di
     for path, count in Counter(path for run_id, paths in shared.items() if not states[run_id].is_over
                                for path in paths).items():
         tell(f"{count} runs stay, since {path} has started them, too; name it as well to cancel them")
-    return {run_id: run for run_id, run in mine.items() if not states[run_id].is_over}
+    submitted = queue.Submitted(store)
+    return {run_id: run for run_id, run in mine.items() if not states[run_id].is_over
+            or (run_id in submitted.newest and submitted.retries(submitted.newest[run_id][0], run_id, states[run_id]))}
 
 
 def _orphans(grids: Sequence[Grid], store: Store) -> dict[str, GridRun]:
@@ -101,7 +104,8 @@ def _jobs(mine: Mapping[str, GridRun], submitted: queue.Submitted,
         return [], []
     found = submitted.jobs(store.states(mine))
     if found is None:
-        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their files alone")
+        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their "
+             "files alone, and jobs that wait for them end when they start")
     jobs = list({job.label: job for run_id in mine for job in (found or {}).get(run_id, ())}.values())
     others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[job.task]
                           if run_id not in mine] for job in jobs}
@@ -140,20 +144,24 @@ def _proofs(one: batch.Batch, submitted: queue.Submitted) -> set[str]:
             if other.start == one.start and other.kind == batch.Kind.CANARY}
 
 
-def _ask(runs: Mapping[str, GridRun], store: Store) -> None:
-    """Ask those under way to stop, mark those that wait, and give all of them some time. Raises OSError, UserError."""
+def _ask(runs: Mapping[str, GridRun], store: Store, again: set[str]) -> None:
+    """Ask those under way to stop, mark those that wait, and give all of them some time. Raises OSError, UserError.
+
+    `again`: those that had ended and wait to be tried again, which are marked, too.
+    """
     until = time.monotonic() + PATIENCE_S
     asked: set[tuple[str, int]] = set()
     left = dict(runs)
     while left and time.monotonic() < until:
         for run_id, state in store.states(left).items():
-            if state.is_over:
+            if state.is_over and run_id not in again:
                 del left[run_id]
             elif state.name == State.CLAIMED:
                 if (run_id, state.attempts) not in asked:
                     asked.add((run_id, state.attempts))
                     attempt.ask_to_stop(store.folder(run_id), state.attempts, f"{os.uname().nodename} {os.getpid()}")
             elif state.name != State.UNKNOWN:
+                again.discard(run_id)
                 _mark(left[run_id], store, state)
         if left:
             time.sleep(LOOK_S)

@@ -111,7 +111,8 @@ class Cluster(BaseModel):
     @model_validator(mode="after")
     def _time_to_work(self) -> Cluster:
         if self.signal >= 60 * self.time:
-            raise ValueError(f"signal_s, {self.signal} s, leaves nothing of the time limit, {self.time} min")
+            raise ValueError(f"--signal-s (signal_s), {self.signal} s, leaves nothing of the time limit, "
+                             f"{self.time} min")
         return self
 
     def needed_cpus(self, threads: int) -> int:

@@ -11,13 +11,14 @@ from collections.abc import Callable, Mapping, Sequence
 
 from suite.launch import batch
 from suite.launch.batch import Batch
-from suite.launch.queue import BEGINS, CANCELLED, NODE, TIME, WITHOUT_OWNER, Job, Submitted, ended_with, words_of
+from suite.launch.queue import BEGINS, CANCELLED, NODE, TIME, Job, Submitted, ended_with, words_of
 from suite.store import attempt, start_failure
 from suite.store.start_failure import StartFailure
-from suite.store.state import RunState, State
+from suite.store.state import Reason, RunState, State
 
 ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|cannot|failed|not found|denied", re.IGNORECASE)
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* ")  # of our own lines
+FROM = re.compile(r"^(slurmstepd|slurmd|srun)\S*: (error: )?")
 OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd): ")
 
 
@@ -26,8 +27,10 @@ def find(submitted: Submitted, states: Mapping[str, RunState],
     """The runs whose last job ended so, and the failure. `jobs`: those in the queue; without them nothing is known."""
     found: dict[str, StartFailure] = {}
     for run_id, state in states.items() if jobs is not None else ():
-        waits = state.name in WITHOUT_OWNER or (state.name == State.FAILED and not state.failed_for_good)
-        if not waits or run_id in (jobs or {}) or run_id not in submitted.newest:
+        if state.is_held or state.name == State.DONE or run_id in (jobs or {}) or run_id not in submitted.newest:
+            continue
+        over = state.name == State.CANCELLED or state.failed_for_good
+        if over and not submitted.retries(submitted.newest[run_id][0], run_id, state):
             continue
         for one in submitted.together(run_id):
             label = submitted.label(one, run_id)
@@ -43,7 +46,7 @@ def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str
     """Leave the records of such failures, and tell of them."""
     alike: dict[tuple[str, str], int] = {}
     for run_id, failure in find(submitted, states, jobs).items():
-        known = states[run_id].start
+        known = states[run_id].start or start_failure.read(submitted.store.root, run_id)
         if known is None or known.holder != failure.holder:
             start_failure.record(submitted.store.root, run_id, failure.reason, failure.attempts, failure.holder)
             alike[failure.holder, failure.reason] = alike.get((failure.holder, failure.reason), 0) + 1
@@ -75,9 +78,10 @@ def _began(submitted: Submitted, one: Batch, label: str, run_id: str, state: Run
 def words(lines: Sequence[str]) -> str:
     """What the log of a job says of its end: SLURM's own word on memory or time, else the last line about an error; ""
     if it began and says nothing of the kind."""
-    _, told = words_of(lines)
+    reason, told = words_of(lines)
     if told:
-        return told
+        told = FROM.sub("", told)
+        return f"{told}; --memory asks for more" if reason == Reason.OOM else told
     begun = BEGINS in lines[0]
     plain = [line for line in lines if line.strip() and not OF_SLURM.match(line)] or list(lines)
     errors = [line for line in plain if ERROR.search(line)]

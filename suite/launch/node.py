@@ -127,11 +127,12 @@ class Node:
         return FAILED if without else OK
 
     def runs(self) -> list[GridRun]:
-        """What is to be computed: a run that failed in this job already is not tried again."""
+        """What is to be computed: not what has failed in this job already, or was cancelled since its submission."""
         from suite.grid.model import GridRun
 
         states = self.store.states(self.ids)
-        tried = [run_id for run_id in self.ids if states[run_id].failed_for_good
+        tried = [run_id for run_id in self.ids
+                 if (states[run_id].failed_for_good or states[run_id].name == State.CANCELLED)
                  and states[run_id].attempts > self.batch.attempts.get(run_id, 0)]
         folders = [self.store.folder(run_id) for run_id in self.ids if run_id not in tried]
         configs = [read_config(folder) for folder in folders]

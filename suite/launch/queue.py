@@ -65,7 +65,8 @@ class Job:
         if (found := self.stuck) is not None:
             return f"job {self.label} {found.told} ({self.reason})"
         why = f" ({self.reason})" if self.state == "PENDING" and self.reason not in ("None", "") else ""
-        return f"job {self.label} {WAITING.get(self.state, f'is {self.state}')}{why}"
+        first = " for an earlier job" if why and self.reason == "Dependency" else ""
+        return f"job {self.label} {WAITING.get(self.state, f'is {self.state}')}{first}{why}"
 
 
 class Queue:
@@ -203,6 +204,10 @@ class Submitted:
         """The batches with this run that were submitted together the last time: a canary's, and the one for all."""
         start = self.newest[run_id][0].start
         return [self.batches[name] for name in self.of_run[run_id] if self.batches[name].start == start]
+
+    def retries(self, one: batch.Batch, run_id: str, state: RunState) -> bool:
+        """Whether a batch was submitted to do a run again that had failed or was cancelled, and has not begun it."""
+        return one.retry and state.attempts <= one.attempts.get(run_id, 0)
 
     def label(self, one: batch.Batch, run_id: str) -> str:
         """The job of a batch that has this run; "" if its number is not known, or it was given up."""

@@ -30,7 +30,7 @@ def seen(submitted: Submitted, states: Mapping[str, RunState]) -> Seen:
     for run_id, state in states.items():
         mine = (jobs or {}).get(run_id, [])
         told[run_id] = state
-        if mine and state.name != State.DONE:
+        if mine and (not _ended(state) or submitted.retries(submitted.batches[mine[-1].batch], run_id, state)):
             notes[run_id] = _note(submitted, mine[-1], state)
         elif state.name == State.CLAIMED and (label := submitted.holder(run_id)):
             if jobs is None:
@@ -43,12 +43,18 @@ def seen(submitted: Submitted, states: Mapping[str, RunState]) -> Seen:
     if jobs is None:
         return Seen(told, notes, jobs)
     for run_id, failure in failed_starts.find(submitted, told, jobs).items():
-        told[run_id] = replace(told[run_id], start=failure, detail=failure.told)
+        told[run_id] = replace(told[run_id], detail=f"{told[run_id].detail}; {failure.last}") \
+            if _ended(told[run_id]) else replace(told[run_id], start=failure, detail=failure.told)
     return Seen(told, notes | submitted.unseen(told, jobs), jobs)
 
 
+def _ended(state: RunState) -> bool:
+    """Whether a job that comes to the run passes it over, unless it was submitted by `retry`."""
+    return state.name in (State.DONE, State.CANCELLED) or state.failed_for_good
+
+
 def _note(submitted: Submitted, job: Job, state: RunState) -> str:
-    if job.state != "RUNNING" or state.name not in WITHOUT_OWNER:
+    if job.state != "RUNNING" or state.is_held:
         return job.told
     ids = submitted.batches[job.batch].tasks[job.task]
     others = submitted.store.states(ids) if len(ids) > 1 else {}

@@ -29,8 +29,9 @@ from suite.launch.script import script
 from suite.launch.slurm_cli import SUBMIT_S, Accepted, SlurmError
 from suite.launch.sorting import sort_out
 from suite.launch.turnstile import Turnstile, turnstile
-from suite.launch.wait import watch
+from suite.launch.wait import Watching
 from suite.plan.decision import Decision, wanted
+from suite.store.folder import checkpoints
 from suite.store.records import Origin
 from suite.store.state import RunState
 from suite.store.store import Store
@@ -55,7 +56,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     submission = Submission(Store(options.store), options, listener, cluster or Cluster(), training, canaries, grids)
     unique = {run.run_id: run for run in runs}
     left = list(unique.values())
-    ended: dict[str, RunState] = {}
+    watching = Watching(Submitted(submission.store, submission.queue), options, listener, {})
     with Stop(signal.SIGINT, signal.SIGTERM, signal.SIGHUP) as stop:
         while left and not stop.asked:
             before, left = left, submission.submit(left, stop)
@@ -65,13 +66,17 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
             if not wait:
                 break
             over = {run.run_id for run in left}
-            ended |= watch([run for run in before if run.run_id not in over], submission.queue, options, listener, stop)
-            if len(left) == len(before):
+            watching.begin([run for run in before if run.run_id not in over])
+            again = watching.wait(stop)
+            left += again
+            submission.proven |= {canary.kind(run.config) for run in again
+                                  if checkpoints(submission.store.folder(run.run_id))}
+            if len(over) == len(before):
                 stop.sleep(EVERY_S)
     if stop.asked:
         raise KeyboardInterrupt
     idle = bool(left) and not wait and not submission.handed_over and submission.limit == 0
-    states = submission.store.states(unique) | ended
+    states = submission.store.states(unique) | watching.never
     return Launched(states, idle, _left_over(unique, states, options) if wait else frozenset())
 
 
@@ -93,6 +98,7 @@ class Submission:
     canaries: bool = True
     grids: str = ""
     queue: Queue = field(default_factory=Queue)
+    proven: set[canary.Kind] = field(default_factory=set)  # kinds that need no canary any more
     limit: int | None = None
     handed_over: int = 0
 
@@ -119,7 +125,8 @@ class Submission:
         if not found.fresh:
             return []
         states = self.store.states([run.run_id for run in found.fresh])
-        probes = canary.choose(found.fresh, states, self.store.prices(), found.covered) if self.canaries else []
+        probes = canary.choose(found.fresh, states, self.store.prices(), found.covered.keys() | self.proven) \
+            if self.canaries else []
         room = limits.room(self.cluster, len(found.fresh) + len(probes))
         self.limit = room.limit
         fitting = found.fresh[:max(0, room.jobs - len(probes)) * self.cluster.runs_per_job]
@@ -163,10 +170,11 @@ class Submission:
             accepted = self._sbatch(one, record, place)
             job = numbers[one.name] = self._settled(one, record, accepted)
             self.handed_over += 1
-            what = "canaries, for which the others wait" if one.kind == batch.Kind.CANARY \
-                else f"jobs, {len(one.runs)} runs"
+            jobs = len(one.tasks)
+            what = f"{counted(jobs, 'canary', 'canaries')}, for which the others wait" \
+                if one.kind == batch.Kind.CANARY else f"{counted(jobs, 'job')}, {counted(len(one.runs), 'run')}"
             on = f" on {accepted.cluster}" if accepted.cluster else ""
-            self.listener.told(f"submitted job {job or 'of a number that is not known'}{on}: {len(one.tasks)} {what}")
+            self.listener.told(f"submitted job {job or 'of a number that is not known'}{on}: {what}")
             if not job and any(one.name in text for later in batches[place + 1:] for text in later.after):
                 raise UserError("sbatch accepted an array and did not give its number, which the others wait for",
                                 str(record), "start again when `squeue` shows it; nothing is submitted twice")
@@ -226,6 +234,11 @@ class Submission:
             raise UserError(f"sbatch refused the jobs: {error}", "sbatch",
                             f"{so_far}mend the options or the cluster: file, and start again. `plan --executor slurm` "
                             "shows the script") from None
+
+
+def counted(number: int, one: str, more: str = "") -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{number} {one if number == 1 else more or one + 's'}"
 
 
 def _check_path(root: Path) -> None:

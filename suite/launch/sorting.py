@@ -3,29 +3,24 @@ with the queue."""
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
-from suite.launch import batch, canary, failed_starts
+from suite.launch import batch, canary, endings, failed_starts
 from suite.launch.batch import Batch
 from suite.launch.cluster import Cluster
 from suite.launch.listener import Listener
 from suite.launch.options import Options
-from suite.launch.queue import Job, Submitted, epitaph
+from suite.launch.queue import Job, Submitted
 from suite.plan.decision import Decision, wanted
-from suite.store import attempt
 from suite.store.folder import check_folder
-from suite.store.state import RunState, State
-from suite.store.store import Store
+from suite.store.state import RunState
 
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
-
-STILL_S = 6.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
 
 
 @dataclass
@@ -95,7 +90,7 @@ def _words(asked: Mapping[str, Any], keys: Sequence[str]) -> str:
 
 def _plain(value: Any) -> str:
     if isinstance(value, Mapping):
-        return ",".join(f"{key}={one}" for key, one in value.items())
+        return ",".join(key if one is True else f"{key}={one}" for key, one in value.items())
     return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
@@ -109,7 +104,7 @@ def _look_at(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping
     unseen = submitted.unseen(states, jobs)
     for told in sorted(set(unseen.values())):
         listener.told(f"{told}; start again in a few minutes")
-    _bury(submitted, states, jobs)
+    endings.bury(submitted, states, jobs)
     failed_starts.note(submitted, states, jobs, listener.told)
     return set(unseen)
 
@@ -123,23 +118,3 @@ def _find_interrupted(submitted: Submitted, states: Mapping[str, RunState], ther
             batch.settle(submitted.store.root, name, number, submitted.batches[name].cluster)
             if number:
                 listener.told(f"job {number} belongs to a submission that was interrupted; it is kept")
-
-
-def _bury(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Any]) -> None:
-    """Say how runs ended whose job has left the queue without a word."""
-    gone = {run_id: label for run_id, state in states.items() if state.name in (State.CLAIMED, State.LOST)
-            and run_id not in jobs and (label := submitted.holder(run_id))}
-    before = {run_id: _beats(submitted.store, run_id) for run_id in gone}
-    if gone:
-        time.sleep(STILL_S)
-    for run_id, label in gone.items():
-        if _beats(submitted.store, run_id) != before[run_id]:
-            continue  # it lives, whatever the queue says
-        reason, words = epitaph(submitted.log_of(label))
-        attempt.end_for_job(submitted.store.folder(run_id), label, State.FAILED, reason,
-                            f"job {label} left the queue without a word{': ' if words else ''}{words}")
-
-
-def _beats(store: Store, run_id: str) -> attempt.Pulse | None:
-    tenure = attempt.latest(store.folder(run_id))
-    return tenure.pulse if tenure else None

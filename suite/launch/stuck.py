@@ -24,9 +24,15 @@ AGAIN = "`cancel` it, then `retry --reason cancelled`"
 KNOWN = [(re.compile(pattern), stuck) for pattern, stuck in (
     (r"PartitionTimeLimit", Stuck("its time limit is more than its partition allows",
                                   f"{AGAIN} with a shorter --time, or another --partition")),
-    (r"PartitionNodeLimit|PartitionConfig|BadConstraints", Stuck(
+    (r"PartitionConfig", Stuck("it asks for more than its partition has or allows",
+                               f"{AGAIN} with less, a shorter --time, or another --partition")),
+    (r"PartitionNodeLimit|BadConstraints", Stuck(
         "its partition has no node that it fits on", f"{AGAIN} with another --partition, or ask for less")),
     (r"PartitionInactive", Stuck("its partition is switched off", f"{AGAIN} with another --partition")),
+    (r"PartitionDown", Stuck("its partition is down", f"it starts when that is up again, or {AGAIN} with another "
+                             "--partition", for_good=False)),
+    (r"ReqNodeNotAvail", Stuck("the nodes that it needs are down, or reserved", "it starts when they are back",
+                               for_good=False)),
     (r"JobHeldAdmin", Stuck("the administrators hold it", "ask them")),
     (r"JobHeldUser", Stuck("you hold it", "`scontrol release` lets it start")),
     (r"(?i)launch.failed.requeued.held", Stuck(

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from suite.job.stop import Stop
-from suite.launch import failed_starts, seen
+from suite.launch import endings, failed_starts, seen
 from suite.launch.listener import Listener
 from suite.launch.options import Options
-from suite.launch.queue import Job, Queue, Submitted
+from suite.launch.queue import Job, Submitted
+from suite.launch.revival import Revival
 from suite.plan.decision import Decision, wanted
 from suite.store.records import Beat
 from suite.store.state import Reason, RunState, State
-from suite.store.store import Store
 
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
@@ -22,29 +23,38 @@ if TYPE_CHECKING:
 LOOK_S = 1.0
 
 
-def watch(runs: Sequence[GridRun], queue: Queue, options: Options, listener: Listener,
-          stop: Stop) -> dict[str, RunState]:
-    """Return when each run has ended, or is in no job any more, or will not start, or when asked to stop. The listener
-    hears of all. Returns the states of those that will not start, which no file says."""
-    store = Store(options.store)
-    watching = Watching(Submitted(store, queue), options, listener, {run.run_id: run for run in runs})
-    while watching.left and not stop.asked:
-        watching.look()
-        if watching.left:
-            stop.sleep(LOOK_S)
-    if stop.asked:
-        listener.told("the jobs continue; `status` shows how far they are, and `cancel` ends them")
-    return watching.never
-
-
 class Watching:
-    """The runs that are waited for. `left` have not ended yet."""
+    """The runs that are waited for.
+
+    `left` have not ended yet; `again` are to be submitted once more, as their jobs were killed; `never` has the states
+    of those that will not start, which no file says.
+    """
 
     def __init__(self, submitted: Submitted, options: Options, listener: Listener, left: dict[str, GridRun]) -> None:
         self.submitted, self.options, self.listener, self.left = submitted, options, listener, left
+        self.revival = Revival(submitted.store)
+        self.again: list[GridRun] = []
         self.running: set[str] = set()
         self.told: set[str] = set()
         self.never: dict[str, RunState] = {}
+
+    def begin(self, runs: Sequence[GridRun]) -> None:
+        """Wait for these, too, which have just been submitted."""
+        self.submitted = Submitted(self.submitted.store, self.submitted.queue)
+        self.left |= {run.run_id: run for run in runs}
+        self.revival.begin(run.run_id for run in runs)
+
+    def wait(self, stop: Stop) -> list[GridRun]:
+        """Return when each run has ended, or is in no job any more, or will not start; or, with these runs, when some
+        are to be submitted again; or when asked to stop. The listener hears of all."""
+        while self.left and not self.again and not stop.asked:
+            self.look()
+            if self.left and not self.again:
+                stop.sleep(LOOK_S)
+        if stop.asked:
+            self.listener.told("the jobs continue; `status` shows how far they are, and `cancel` ends them")
+        again, self.again = self.again, []
+        return again
 
     def look(self) -> None:
         """Look once at the queue and the files."""
@@ -71,14 +81,33 @@ class Watching:
                jobs: Mapping[str, Sequence[Job]] | None) -> None:
         """Some runs have ended (True), or are in no job any more."""
         out = {run_id: states[run_id] for run_id, over in gone.items() if not over}
+        again: dict[str, str] = {}
         if out:
-            failed_starts.note(self.submitted, out, jobs, self.listener.told)
-            found = seen.seen(self.submitted, self.submitted.store.states(out))
-            for remark in seen.remarks(self.submitted, found):
+            store = self.submitted.store
+            endings.bury(self.submitted, out, jobs or {})
+            failed_starts.note(self.submitted, store.states(out), jobs, self.listener.told)
+            found = seen.seen(self.submitted, store.states(out))
+            again = self.revival.again(self.submitted, [run_id for run_id, state in out.items()
+                                                        if state.name in (State.CLAIMED, State.LOST)], found.states)
+            now = found.states | store.states(run_id for run_id in out if run_id in self.revival.given_up)
+            ended = {run_id: state for run_id, state in now.items() if run_id not in again}
+            for remark in seen.remarks(self.submitted, replace(found, states=ended)):
                 self._tell(remark)
-            states = {**states, **found.states}
+            states = {**states, **ended}
+        self._tell_of_jobs(again)
         for run_id in gone:
-            self.listener.ended(self.left.pop(run_id), states[run_id])
+            run = self.left.pop(run_id)
+            if run_id in again:
+                self.again.append(run)
+            else:
+                self.listener.ended(run, states[run_id])
+
+    def _tell_of_jobs(self, again: Mapping[str, str]) -> None:
+        """Which jobs were killed, or cancelled, with runs that have not ended."""
+        for label, count in Counter(again.values()).items():
+            self.listener.told(f"job {label} was killed; {count} {'run starts' if count == 1 else 'runs start'} again")
+        for label in self.revival.cancelled:
+            self._tell(f"job {label} was cancelled; the same command submits what it has not finished")
 
     def _give_up(self, jobs: Mapping[str, Sequence[Job]] | None) -> None:
         """What will never start is said, and not waited for if nothing else is left."""

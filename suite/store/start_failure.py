@@ -42,11 +42,16 @@ class StartFailure(Record):
         return self.count >= IN_VAIN
 
     @property
-    def told(self) -> str:
-        """For a reader, in a line."""
+    def last(self) -> str:
+        """For a reader, in a line: what has happened."""
         often = f", {self.count} times" if self.count > 1 else ""
+        return f"last start failed{often}: {self.reason} ({self.holder})"
+
+    @property
+    def told(self) -> str:
+        """For a reader, in a line: what has happened, and what comes next."""
         then = "; it waits for `retry --reason start`" if self.waits else ""
-        return f"last start failed{often}: {self.reason} ({self.holder}){then}"
+        return f"{self.last}{then}"
 
     def is_like(self, reason: str) -> bool:
         """Whether this is the same failure: numbers in it, such as process ids and bytes, may differ."""

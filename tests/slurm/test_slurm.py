@@ -15,7 +15,7 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 from suite.errors import UserError
 from suite.files import study
 from suite.grid.model import GridRun
-from suite.launch import batch, canary, node, slurm, slurm_cli, snapshot, sorting
+from suite.launch import batch, canary, endings, node, slurm, slurm_cli, snapshot
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.store import attempt, provenance
@@ -32,7 +32,7 @@ def store(tmp_path: Path) -> Store:
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sorting, "STILL_S", 0.1)
+    monkeypatch.setattr(endings, "STILL_S", 0.1)
     monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None, command=["a test"]))
 
 
@@ -94,7 +94,7 @@ def test_canaries_go_first_and_the_rest_depends_on_them(cluster: Fake, store: St
     assert "--dependency=afterok:100" in rest and "--kill-on-invalid-dep=yes" in rest
     probe, main = batch.all_of(store.root)
     assert probe.order.probe and not main.order.probe and set(probe.runs) < set(main.runs)
-    assert ear.messages[0] == "submitted job 100: 1 canaries, for which the others wait"
+    assert ear.messages[0] == "submitted job 100: 1 canary, for which the others wait"
     # the rest was lost; the canary is still in the queue, and the next start makes the rest depend on it
     for task in range(4):
         cluster.state(f"101_{task}", "")

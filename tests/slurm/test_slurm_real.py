@@ -212,7 +212,7 @@ def test_a_job_that_is_cancelled_stops_and_goes_on_when_asked(scenes: dict[str, 
     assert (state.reason, state.attempts) == ("interrupted", 1)
     while squeue("%j", f"--name={batch.all_of(scene.store.root)[0].name}") and time.monotonic() < BEGAN + LIMIT_S:
         time.sleep(0.3)
-    assert "to be started again" not in scene.log() and "1 jobs, 1 runs" in again(scene)[-1]
+    assert "to be started again" not in scene.log() and "1 job, 1 run" in again(scene)[-1]
     scene.all_well()
 
 
@@ -287,7 +287,7 @@ def test_the_code_of_jobs_is_that_of_their_submission(scenes: dict[str, Scene]) 
 def test_half_of_the_jobs_are_cancelled(scenes: dict[str, Scene]) -> None:
     scene = scenes["half"]
     first, *told, second = scene.ear.messages
-    assert "6 jobs, 6 runs" in first and "1 jobs, 3 runs" in second
+    assert "6 jobs, 6 runs" in first and "1 job, 3 runs" in second
     queued, changed = sorted(told, key=len)
     assert queued == "3 runs are in the queue already" and changed.startswith("3 runs are queued with --extra begin=")
     assert batch.all_of(scene.store.root)[-1].runs == [scene.runs[task].run_id for task in (1, 3, 5)]

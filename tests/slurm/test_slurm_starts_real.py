@@ -123,7 +123,7 @@ print(ear.messages)
     both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
     told = sorted(one.communicate(timeout=120)[0] for one in both)
     assert [one.returncode for one in both] == [0, 0] and len(batch.all_of(scene.store.root)) == 1, told
-    assert "3 runs are in the queue already" in told[0] and "1 jobs, 3 runs" in told[1]
+    assert "3 runs are in the queue already" in told[0] and "1 job, 3 runs" in told[1]
 
 
 def test_a_cancelled_canary_lets_the_others_start(scenes: dict[str, Scene]) -> None:

@@ -77,7 +77,8 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     ("cluster:\n  setup:\n    - a\n    - 3\n", ["lab.yaml:4: cluster.setup.1"]),
     ("cluster:\n  extra: {output: x}\n", ["lab.yaml:2: cluster.extra", "output cannot be used: it is set by the"]),
     ("cluster:\n  extra: {gpus-per-node: 3}\n", ["use the key gpus_per_job"]),
-    ("cluster:\n  time: 1\n  signal_s: 90\n", ["lab.yaml:1: signal_s, 90 s, leaves nothing of the time limit, 1 min"]),
+    ("cluster:\n  time: 1\n  signal_s: 90\n", ["lab.yaml:1: --signal-s (signal_s), 90 s, leaves nothing of the time "
+                                              "limit, 1 min"]),
     ("time: 3\n", ["lab.yaml:1: time: unknown key", "below the key cluster:"]),
     ("cluster: [1]\n", ["lab.yaml:1: cluster", "must be a mapping"]),
 ])
@@ -113,7 +114,7 @@ def test_the_plan_shows_what_sbatch_would_get(cluster: Fake, grid_file: Path, tm
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    (["--jobs", "2"], "--jobs is for the local executor"),
+    (["--jobs", "2"], "--jobs: this is for the local executor"),
     (["--memory", "lots"], "--memory: 'lots' is not a size"),
     (["--time", "soon"], "--time: 'soon' is not a time"),
     (["--extra", "array=3"], "--extra: array is set by the suite"),

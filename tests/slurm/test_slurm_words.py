@@ -135,16 +135,20 @@ def test_a_torch_without_cuda_is_refused_gpus(cluster: Fake, store: Store, monke
     ("PartitionTimeLimit", "its time limit is more than its partition allows"), ("JobHeldAdmin", "ask them"),
     ("JobHeldUser", "scontrol release"), ("launch failed requeued held", "look at the node"),
     ("DependencyNeverSatisfied", "has failed"), ("AssocGrpCPUMinutesLimit", "used up the time"),
-    ("PartitionConfig", "no node that it fits on"), ("AssocMaxWallDurationPerJobLimit", "may give to a job")])
+    ("PartitionConfig", "more than its partition has or allows"),
+    ("BadConstraints", "no node that it fits on"), ("AssocMaxWallDurationPerJobLimit", "may give to a job")])
 def test_what_will_never_start(reason: str, said: str) -> None:
     job = queue.Job("7_0", "b", "PENDING", reason)
     assert job.told.startswith("job 7_0 will not start: ") and said in job.told and reason in job.told
 
 
 def test_what_may_start_later_is_no_such_thing() -> None:
+    assert queue.Job("7_0", "b", "PENDING", "Dependency").told == "job 7_0 waits for an earlier job (Dependency)"
     assert stuck.stuck("PENDING", "Priority") is None and stuck.stuck("RUNNING", "JobHeldUser") is None
     limit = stuck.stuck("PENDING", "AssocGrpCpuLimit")
     assert limit is not None and not limit.for_good and limit.told.startswith("will not start yet")
+    down = stuck.stuck("PENDING", "PartitionDown")
+    assert down is not None and not down.for_good and "it starts when that is up again" in down.told
 
 
 def test_waiting_ends_when_nothing_will_start(cluster: Fake, store: Store) -> None:
@@ -198,7 +202,8 @@ def test_a_job_that_dies_before_it_claims_a_run(cluster: Fake, tmp_path: Path,
 
 def test_words_of_a_job_that_died() -> None:
     assert words(["a setup line failed (status 1): module load x"]) == "a setup line failed (status 1): module load x"
-    assert words(["slurmstepd: error: Step 1 exceeded memory limit (2 > 1)", "later"]).startswith("slurmstepd: error")
+    assert words(["slurmstepd-n7: error: Step 1 exceeded memory limit (2 > 1)", "later"]) == \
+        "Step 1 exceeded memory limit (2 > 1); --memory asks for more"
     assert words(["2026-11-27 10:00:00,1 job 7_0 begins on n, restart 0", "2026-11-27 10:00:01,2 error: no GPU"]) == \
         "error: no GPU"
     assert words(["2026-11-27 10:00:00,1 job 7_0 begins on n, restart 0", "2026 all is well"]) == ""
