@@ -15,7 +15,6 @@ from suite.config.own import names as own_names
 from suite.config.rules import Rule, violations
 from suite.config.run_config import GROUPS, RunConfig, is_argument, is_field
 from suite.config.signature import of_file, unknown
-from suite.data import cards
 from suite.errors import Problem, Problems, UserError, nearest
 from suite.files import resources, study
 from suite.files.validation import message
@@ -23,7 +22,7 @@ from suite.files.yaml import Node
 from suite.grid.axes import Block, read_block, when_problems
 from suite.grid.combinations import KERNEL_LENGTH, Combination, combinations
 from suite.grid.command_line import CommandLine
-from suite.grid.file import GRIDS, files_of, merge, read_grid, read_profile
+from suite.grid.file import GRIDS, merge, read_grid, read_profile
 from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
 from suite.grid.own_arguments import NOT_TAKEN, owner_of
@@ -41,9 +40,6 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
     """
     path = resources.grid_path(path, GRIDS)
     node = read_grid(path)
-    named = sorted(files_of(node) - {path})  # this grid may name what an extended grid may name
-    if study.add(folder for file in (path, *named) for folder in study.with_examples(file)):
-        cards.load.cache_clear()  # a card of this study may have the name of an earlier one
     usual = str(node.get("profile", "paper"))
     profile = profile or usual
     overlay = read_profile(profile, node)

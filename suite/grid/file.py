@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from suite.data import cards
 from suite.errors import UserError, nearest
-from suite.files import resources
+from suite.files import resources, study
 from suite.files.yaml import Node, duplicate_key, load_yaml
 from suite.grid.checks import grid_problems, profile_problems
 from suite.grid.grammar import NAME, Block
@@ -20,18 +21,22 @@ JOINED = ("exclude", "overrides")  # a file that extends another adds to these l
 def read_grid(path: Path) -> Node:
     """The file with everything that it extends merged in, every key checked.
 
-    Raises UserError with all problems of the file.
+    Its study becomes known, and those of the grids that it extends: it may name what they may name. Raises UserError
+    with all problems of the file.
     """
     node = _extended(path, ())
+    others = sorted(_files_of(node) - {path})
+    if study.add(folder for file in (path, *others) for folder in study.with_examples(file)):
+        cards.load.cache_clear()  # a card of this study may have the name of an earlier one
     if problems := grid_problems(node):
         raise UserError(problems)
     return node
 
 
-def files_of(node: Node) -> set[Path]:
+def _files_of(node: Node) -> set[Path]:
     """The files that the lines of a grid are in: its own, and those that it extends."""
     inner = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
-    return {Path(node.at.file)}.union(*(files_of(one) for one in inner))
+    return {Path(node.at.file)}.union(*(_files_of(one) for one in inner))
 
 
 def read_profile(name: str, grid: Node) -> Node | None:

@@ -38,9 +38,9 @@ def seeds_of(grid: Grid) -> list[int]:
 def test_seeds_replace_those_of_grid_profile_and_blocks(path: Path) -> None:
     assert seeds_of(load_grid(path)) == [3, 5]
     assert seeds_of(load_grid(path, seeds=4)) == [0, 1, 2, 3] and load_grid(path, seeds=4).changes == ("--seeds 4",)
-    path.write_text(GRID + "blocks: [{seeds: {range: 9}}, {seeds: [7], base: {model.layers: 1}}]\n"
+    path.write_text(GRID + "blocks: [{base: {model.layers: 2}}, {seeds: [7], base: {model.layers: 1}}]\n"
                            "profiles: {tiny: {seeds: [8]}}\n")
-    assert seeds_of(load_grid(path)) == [0, 1, 2, 3, 4, 5, 6, 7, 8]
+    assert seeds_of(load_grid(path)) == [3, 5, 7]
     assert seeds_of(load_grid(path, "tiny", seeds=2)) == [0, 1] and len(load_grid(path, seeds=2).runs) == 12
 
 
