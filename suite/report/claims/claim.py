@@ -59,7 +59,8 @@ class Claim(Part):
     kind: Kind
     left: Sides = ()
     right: Sides = ()
-    level: float | None = Field(None, description="in the unit that the table shows")
+    level: float | None = Field(None, description="in the unit that the table shows; the profile `paper` alone has it "
+                                "if `source` is the paper")
     pairs: tuple[tuple[Side, Side], ...] = ()
     chain: Sides = ()
     others: Names = ()

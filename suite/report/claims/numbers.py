@@ -181,7 +181,8 @@ class RunNumbers:
             return Datum(shown, None, why=f"{column} is an average, without seeds: name its columns, with `over: mean`")
         runs = [self._runs[run_id] for run_id in cell.run_ids if run_id in self._runs]
         if not runs:
-            return Datum(shown, None, why=cell.reason if cell.state == "excluded" else UNASKED)
+            left_out = cell.state == "excluded"  # no look waits for what the grid never runs
+            return Datum(shown, None, why=cell.reason if left_out else UNASKED, planned=0 if left_out else 1)
         sample = self._mean_epoch(runs, head.metric.name) if claim.epoch == "mean" else \
             self.results.sample(runs, head.metric.name, claim.epoch or head.epoch)
         values = {seed: value * head.metric.factor for seed, value in sorted(sample.values.items())}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from claim_store import claim, tables_of, verdicts, write
-from report_store import Shelf, make_grid
+from report_store import Excluded, Shelf, make_grid
 
 from suite.errors import UserError
 from suite.report.claims.judge import judge
@@ -79,6 +79,12 @@ def test_a_look_waits_for_the_first_seeds_of_every_row_of_its_column(tmp_path):
     ended = one(tmp_path / "b", FAR | {"S4D-Inv": [0.45, 0.46, float("nan")]})
     assert (ended.verdict, ended.parts[0].df) == ("supported", 4)
     assert "without S4D-Inv in the variance of sCIFAR" in ended.evidence
+
+
+def test_no_look_waits_for_what_the_grid_excludes(tmp_path):
+    grid = make_grid(seeds=6, excluded=(Excluded({"task": "sCIFAR", "method": "S4D-Inv"}, "not asked of it"),))
+    made = one(tmp_path, {name: values for name, values in FAR.items() if name != "S4D-Inv"}, grid)
+    assert (made.words, made.parts[0].df) == ("supported at 3 seeds", 4)
 
 
 def test_seeds_count_in_the_order_of_the_grids_list(tmp_path):

@@ -208,10 +208,11 @@ def test_printed_rows_among_runs_are_constants_in_the_papers_profile_alone(tmp_p
     cells = tuple((replace(row[0], state="published", number="35.0", mean=35.0, run_ids=()), *row[1:])
                   if name == "S4D-Lin" else row for name, row in zip(tables[0].rows, tables[0].cells, strict=True))
     level = claim(id="two", kind="better", right=None, level=35)
-    asked = load_claims(write(tmp_path, claim(kind="better"), level), grid, tables)
+    chance = level | {"id": "three", "source": "this suite"}
+    asked = load_claims(write(tmp_path, claim(kind="better"), level, chance), grid, tables)
     for profile, expected in (("paper", "supported"), ("mini", "untested")):
         changed = replace(numbers, tables=[replace(tables[0], cells=cells)], grid=replace(grid, profile=profile))
-        made, against = judge(asked, changed)
-        assert (made.verdict, against.verdict) == (expected, expected)
+        made, against, above = judge(asked, changed)
+        assert (made.verdict, against.verdict, above.verdict) == (expected, expected, "supported")
     assert made.evidence.endswith("(printed, and not comparable with the profile mini)")
     assert against.evidence.endswith("(the level is the paper's, and not comparable with the profile mini)")

@@ -10,7 +10,7 @@ from suite.errors import UserError
 from suite.report.claims.claim import Claim, Other, Side, Stated
 from suite.report.claims.crossing import noun_of, with_examples
 from suite.report.claims.estimating import Counted, at_common_seeds, certain, each_once, estimate
-from suite.report.claims.numbers import Datum, Numbers, total
+from suite.report.claims.numbers import Datum, total
 from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
 from suite.report.metric import Metric
@@ -44,7 +44,7 @@ def _compare(view: View, pairs: Sequence[tuple[Side, Other]], places: tuple[str,
     shown = _metric(cells, stated, words)
     level = pairs[0][1]
     if isinstance(level, float):
-        cells.append(Counted(-1.0, "", _level(level, shown, view.numbers)))
+        cells.append(Counted(-1.0, "", _level(level, shown, view)))
     n = tuple(min((cell.datum.n for cell in cells if (cell.coefficient > 0) == left and not cell.datum.constant),
                   default=0) for left in (True, False))
     missing = ", ".join(dict.fromkeys(cell.datum.why for cell in cells if cell.datum.why))
@@ -94,10 +94,11 @@ def _terms(claim: Claim, pairs: Sequence[tuple[Side, Other]], places: Sequence[s
     return {cell: c for cell, c in found.items() if abs(c) > 1e-12}
 
 
-def _level(value: float, shown: Metric, numbers: Numbers) -> Datum:
-    """A number of the paper's text, which has no error."""
-    if numbers.profile != "paper":
-        why = f"the level is the paper's, and not comparable with the profile {numbers.profile}"
+def _level(value: float, shown: Metric, view: View) -> Datum:
+    """A number without error. One of the paper's text says nothing about other sizes; one such as chance does."""
+    profile = view.numbers.profile
+    if profile != "paper" and view.stated.claim.source.startswith("paper"):
+        why = f"the level is the paper's, and not comparable with the profile {profile}"
         return Datum(shown, None, why=why)
     return Datum(shown, Summary(1, value, None), constant=True)
 
