@@ -71,7 +71,7 @@ def folder() -> Path:
 
 
 def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> Entry:
-    """The entry for `key` (plain values; `label` only makes its name readable), made by `make` if there is none.
+    """The entry for `key` (plain values; `label` only makes its name readable), made by `make` if it is missing.
 
     A damaged entry is made again. Raises UserError if the folder cannot be written, and the errors of `make`.
     """
@@ -132,7 +132,7 @@ def entries(name: str, variant: str) -> Iterator[tuple[Path, Meta]]:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """The entry at `path`; None if there is none, or if it is damaged, which is logged."""
+    """The entry at `path`; None if it is missing, or damaged, which is logged."""
     try:
         outer = json.loads((path / META).read_text())
         meta: Meta = outer["meta"]

@@ -75,7 +75,7 @@ def _written(paths: tuple[Path, ...]) -> frozenset[str]:
 
 @lru_cache(maxsize=None)
 def load(name: str) -> Card:
-    """The card of a data set. Raises UserError if there is none, or, with file and line, for the errors in it."""
+    """The card of a data set. Raises UserError if it is missing, and, with file and line, for errors in it."""
     path = place(name)
     node = load_yaml(path)
     card = validated(node, Card)

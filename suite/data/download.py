@@ -178,7 +178,7 @@ def _members(path: Path, files: list[tuple[Source, str]]) -> list[Path]:
 
 
 def record_of(path: Path) -> Mapping[str, Any] | None:
-    """The record of a download at this path: url, digest (sha256), bytes and time; None if there is none."""
+    """The record of a download at this path: url, digest (sha256), bytes and time; None if it is missing."""
     with suppress(OSError, atomic.Corrupt):
         return atomic.read_sealed(path.with_name(path.name + RECORD))
     return None

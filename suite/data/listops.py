@@ -25,7 +25,7 @@ SYMBOLS = (*map(str, range(10)), *OPERATORS, CLOSE)  # a symbol's code is its pl
 FIRST_OPERATOR, CLOSE_CODE = 10, len(SYMBOLS) - 1
 OPERATOR_SHARE = 0.25
 TREES = 8192  # drawn at once; part of what a seed means
-MOST_IN_VAIN = 50  # after so many draws without a new expression, the set is impossible
+MOST_REPEATS = 50  # after so many draws without a new expression, the set is impossible
 LONGEST = 2048  # symbols of the released examples, with the end mark
 HEADER = "Source\tTarget"
 
@@ -97,7 +97,7 @@ def distinct(seed: int, rules: Rules, count: int) -> Expressions:
         if len(known) == count:
             return joined(parts)
         vain = 0 if new else vain + 1
-        if vain == MOST_IN_VAIN:
+        if vain == MOST_REPEATS:
             raise UserError(f"only {len(known)} different expressions were found, not {count}", "data.max_length",
                             "ask for fewer, or for longer or deeper ones")
     raise AssertionError("draws never ends")

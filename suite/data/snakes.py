@@ -60,7 +60,7 @@ GEOMETRIES = {
 
 @dataclass
 class Snakes:
-    """Paddles of n images: `centers` (n, P), NaN if there is none, and `directions` (n, P), of DIRECTIONS.
+    """Paddles of n images: `centers` (n, P), NaN for a missing paddle, and `directions` (n, P), of DIRECTIONS.
 
     Paddles 2k and 2k + 1 of the first are the k-th of the two long snakes, then come the short ones, one by one.
     `margins` (n,) is half the gap between neighbours in a snake; other paddles are at least a paddle's

@@ -151,7 +151,7 @@ class Source:
         return (again if path.is_relative_to(places.downloads()) else "") + self.ways()
 
     def others(self) -> str:
-        """How to choose another variant; "" if there is none."""
+        """How to choose another variant; "" if there is no other."""
         others = {name: card for name, card in cards.load(self.name).variants.items() if name != self.variant}
         text = "; ".join(f"--set data.variant={name} ({card.first_line})" for name, card in others.items())
         return f" Or choose another variant: {text}" if text else ""

@@ -68,8 +68,9 @@ def test_a_place_that_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFi
 def test_its_folder_is_appended_to_the_import_path(made: Path) -> None:
     before = list(sys.path)
     load_grid(made / "grids/mine.yaml")
-    own = [path for path in sys.path if path not in before]
-    assert own[0] == str(made) and study.folders()[0] == made  # before what the grids that it extends may name
+    assert sys.path[:len(before) + 1] == [*before, str(made)]  # before what the grids that it extends may name
+    assert set(sys.path[len(before) + 1:]) <= {str(ROOT), str(ROOT / "examples")}
+    assert study.folders() == (made, ROOT / "examples")
     load_grid(Path("suite:quickstart"))
     assert study.folders() == (made, ROOT / "examples") and str(resources.IN_WHEEL) not in sys.path
 

@@ -59,8 +59,8 @@ class Claim(Part):
     kind: Kind
     left: Sides = ()
     right: Sides = ()
-    level: float | None = Field(None, description="in the unit that the table shows; the profile `paper` alone has it "
-                                "if `source` is the paper")
+    level: float | None = Field(None, description="in the unit that the table shows; for the profile `paper` "
+                                "alone, if `source` is the paper or begins with an arXiv number")
     pairs: tuple[tuple[Side, Side], ...] = ()
     chain: Sides = ()
     others: Names = ()

@@ -209,10 +209,11 @@ def test_printed_rows_among_runs_are_constants_in_the_papers_profile_alone(tmp_p
                   if name == "S4D-Lin" else row for name, row in zip(tables[0].rows, tables[0].cells, strict=True))
     level = claim(id="two", kind="better", right=None, level=35)
     chance = level | {"id": "three", "source": "this suite"}
-    asked = load_claims(write(tmp_path, claim(kind="better"), level, chance), grid, tables)
+    later = level | {"id": "four", "source": "2312.00752 section 4.1"}
+    asked = load_claims(write(tmp_path, claim(kind="better"), level, chance, later), grid, tables)
     for profile, expected in (("paper", "supported"), ("mini", "untested")):
         changed = replace(numbers, tables=[replace(tables[0], cells=cells)], grid=replace(grid, profile=profile))
-        made, against, above = judge(asked, changed)
-        assert (made.verdict, against.verdict, above.verdict) == (expected, expected, "supported")
+        made, against, above, of_later = judge(asked, changed)
+        assert (made.verdict, against.verdict, of_later.verdict) == (expected,) * 3 and above.verdict == "supported"
     assert made.evidence.endswith("(printed, and not comparable with the profile mini)")
-    assert against.evidence.endswith("(the level is the paper's, and not comparable with the profile mini)")
+    assert against.evidence.endswith("(the level is a paper's, and not comparable with the profile mini)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -18,6 +19,7 @@ from suite.report.statistics.contrast import Estimate, Summary
 from suite.report.statistics.multiple import Pair
 
 Bounds = tuple[float, float]
+PRINTED = re.compile(r"paper\b|\d{4}\.\d{4,5}\b")  # sources that are papers: ours, and arXiv numbers
 EXACT = "a count, the same for every seed"
 SHAPES = frozenset({"epoch", "by", "over", "rows"})  # keys of every kind that compares sides
 
@@ -97,8 +99,8 @@ def _terms(claim: Claim, pairs: Sequence[tuple[Side, Other]], places: Sequence[s
 def _level(value: float, shown: Metric, view: View) -> Datum:
     """A number without error. One of the paper's text says nothing about other sizes; one such as chance does."""
     profile = view.numbers.profile
-    if profile != "paper" and view.stated.claim.source.startswith("paper"):
-        why = f"the level is the paper's, and not comparable with the profile {profile}"
+    if profile != "paper" and PRINTED.match(view.stated.claim.source):
+        why = f"the level is a paper's, and not comparable with the profile {profile}"
         return Datum(shown, None, why=why)
     return Datum(shown, Summary(1, value, None), constant=True)
 
