@@ -33,16 +33,17 @@ def main() -> None:
     parser.add_argument("--set", dest="sets", action="append", default=[])
     parser.add_argument("--sizes", type=int, nargs="+", default=[4, 8])
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda; on a GPU, steps are CUDA graphs")
     args = parser.parse_args()
-    device = settle(1, args.device, Mode.EAGER)
+    mode = Mode.EAGER if args.device == "cpu" else Mode.GRAPHS
+    device = settle(1, args.device, mode)
     configs = [run.config for run in load_grid(args.grid, sets=args.sets, only=args.only).runs]
     data = step_bench.noise(configs[0], extent(configs[0].data, configs[0].task).length)
     for size in args.sizes:
         train = configs[0].train.model_copy(update={"evaluate": ("val",)})
         plain = [config.model_copy(update={"train": train}) for config in configs[:size]]
-        alone = [Trainer(config, data, device, Mode.EAGER) for config in plain]
-        stack = Stack([Trainer(config, data, device, Mode.EAGER) for config in plain])
+        alone = [Trainer(config, data, device, mode) for config in plain]
+        stack = Stack([Trainer(config, data, device, mode) for config in plain], mode)
         _compare(alone, stack, args.steps, device)
 
 

@@ -84,8 +84,7 @@ class ClusterRequest(ComputeRequest):
     def _check_stack(self) -> None:
         """Raises UserError for what does not go with stacked runs."""
         for option, given in ((f"--executor {self.executor}", self.executor is not Executor.LOCAL),
-                              ("--recompute", self.recompute), ("--compile", self.mode is Mode.COMPILED),
-                              ("--cuda-graphs", self.mode is Mode.GRAPHS)):
+                              ("--recompute", self.recompute), ("--compile", self.mode is Mode.COMPILED)):
             if given:
                 raise UserError(f"runs are not stacked with {option}", "--stack", f"leave out --stack, or {option}")
 

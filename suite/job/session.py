@@ -53,7 +53,7 @@ def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
     restored = checkpoint.newest(attempt)
     old = Store(folder.parent).provenance(folder.name) or Provenance()
     threads = _threads(config, (restored or old).environment.get("threads"), order)
-    steps = steps_of(config, order.compute.mode, order.device, order.compute.recompute, bool(order.stack))
+    steps = steps_of(config, order.compute.mode, order.device, order.compute.recompute)
     place = device.settle(threads, order.device, steps.mode)
     data = _load(config, training)
     trajectory = training.make(config, data, place, steps.mode, order.compute.recompute)

@@ -107,7 +107,8 @@ def _stack(root: Path, places: tuple[str, ...], members: Mapping[str, Member], t
     if not live:
         return None
     first = next(iter(live.values()))
-    return Stack([live[run_id] if run_id in live else _ballast(root / run_id, first, training) for run_id in places])
+    trainers = [live[run_id] if run_id in live else _ballast(root / run_id, first, training) for run_id in places]
+    return Stack(trainers, first.mode)
 
 
 def _ballast(folder: Path, like: Trainer, training: Training) -> Trainer:

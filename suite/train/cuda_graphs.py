@@ -6,7 +6,7 @@ operations on the same memory, so no bit depends on it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -25,13 +25,15 @@ WARM = 3  # steps before the recording, in which libraries choose their algorith
 class Recording:
     """`work(batch)`, a step of forward, backward and optimiser, eagerly at first and then as a graph.
 
-    Only the batch, the learning rates and the seed of the default generator differ between steps: a graph reads all
-    three each time. Invariant: outside `step`, the optimiser's learning rates are plain numbers.
+    Only the batch, the learning rates and the seeds of the generators differ between steps: a graph reads all three
+    each time. `generators`: what the work draws from, beside the default one. Invariant: outside `step`, the
+    optimiser's learning rates are plain numbers.
     """
 
-    def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device) -> None:
+    def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device,
+                 generators: Sequence[torch.Generator] = ()) -> None:
         self.work, self.groups = work, optimizer.param_groups
-        self.device = device
+        self.device, self.generators = device, generators
         self.stream: Any = torch.cuda.Stream(device)
         self.rates = [torch.zeros((), device=device) for _ in self.groups]
         self.left = WARM
@@ -67,11 +69,13 @@ class Recording:
         kept = replace(batch, x=batch.x.clone(), y=batch.y.clone(),
                        lengths=None if batch.lengths is None else batch.lengths.clone())
         graph = torch.cuda.CUDAGraph()
+        for generator in self.generators:
+            graph.register_generator_state(generator)
         try:
             with self._rates(), torch.cuda.graph(graph, stream=self.stream):
                 self.work(kept)
         except RuntimeError as error:
-            self._wake_generator()
+            self._wake_generators()
             cause = error.__context__ or error  # if something in a recording fails, its end fails too
             for either in (cause, error):
                 if is_no_memory(either):
@@ -80,13 +84,13 @@ class Recording:
                             "--cuda-graphs", "leave the option out; nothing in it may wait for the GPU") from error
         return graph, kept
 
-    def _wake_generator(self) -> None:
-        """Give the default generator a fresh state: after a failed recording it acts as if the recording continued."""
+    def _wake_generators(self) -> None:
+        """Give the generators a fresh state: after a failed recording they act as if the recording continued."""
         if self.device.type != "cuda":
             return
         index = torch.cuda.current_device() if self.device.index is None else self.device.index
-        fresh = torch.Generator(self.device)
-        torch.cuda.default_generators[index].graphsafe_set_state(fresh.graphsafe_get_state())
+        for generator in (torch.cuda.default_generators[index], *self.generators):
+            generator.graphsafe_set_state(torch.Generator(self.device).graphsafe_get_state())
 
     @contextmanager
     def _rates(self) -> Iterator[None]:

@@ -31,6 +31,9 @@ class Mode(StrEnum):
     PROVED = "proved cuda graphs"
 
 
+RECORDED = (Mode.GRAPHS, Mode.AUTO, Mode.PROVED)  # in which steps are recorded, if that is possible
+
+
 @dataclass(frozen=True)
 class Steps:
     """How the steps of a run are computed, and why, for its log and its provenance; "" if that was asked for."""
@@ -39,10 +42,8 @@ class Steps:
     why: str = ""
 
 
-def steps_of(config: RunConfig, mode: Mode, device: str, recompute: bool, stacked: bool = False) -> Steps:
-    """How a run computes its steps on a device (cpu or cuda). `mode` may leave it open; `stacked`: with other runs."""
-    if stacked:
-        return Steps(Mode.EAGER)
+def steps_of(config: RunConfig, mode: Mode, device: str, recompute: bool) -> Steps:
+    """How a run computes its steps on a device (cpu or cuda). `mode` may leave it open."""
     if mode is Mode.GRAPHS and device == "cpu":  # a run that began there, beside others on a GPU
         return Steps(Mode.EAGER, "eager steps: only a GPU has CUDA graphs")
     if mode is not Mode.AUTO:

@@ -28,14 +28,16 @@ class Replay:
     """`work(batch)` as a CUDA graph. If it cannot be recorded, `mode` GRAPHS raises an error, AUTO and PROVED continue
     eagerly; PROVED replays only after a proof.
 
-    state: all tensors that a step changes. seed: seeds the generator of the step's dropout again.
+    state: all tensors that a step changes. seed: seeds the generators of the step's dropout again: the default one,
+    or `generators`.
     """
 
     def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device,
-                 mode: Mode, state: Callable[[], Sequence[Tensor]], seed: Callable[[], None]) -> None:
+                 mode: Mode, state: Callable[[], Sequence[Tensor]], seed: Callable[[], None],
+                 generators: Sequence[torch.Generator] = ()) -> None:
         self.work, self.optimizer, self.device, self.mode = work, optimizer, device, mode
         self.state, self.seed = state, seed
-        self.recording: Recording | None = Recording(work, optimizer, device)
+        self.recording: Recording | None = Recording(work, optimizer, device, generators)
         self.proofs = PROOFS if mode is Mode.PROVED else 0
         self.why = ""  # why steps are eager; "" if they are not
 

@@ -22,8 +22,8 @@ def why_alone(config: RunConfig, on_gpu: bool) -> str:
         return "only S4D and S4 layers without ssm.sobolev are stacked"
     if config.train.precision == "bf16":
         return "only float32 and tf32 are stacked"
-    if on_gpu:
-        return "no stack has been tried on a GPU yet"
+    if on_gpu and model.dropout and not model.tie_dropout:
+        return "on a GPU, only tied dropout draws in a stack what it draws alone"
     return ""
 
 

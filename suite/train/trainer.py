@@ -29,7 +29,7 @@ from suite.data.prepared import bucketed
 from suite.errors import UserError
 from suite.ssm.base import KernelLayer
 from suite.train import optim
-from suite.train.mode import Mode
+from suite.train.mode import RECORDED, Mode
 from suite.train.replay import Replay
 from suite.train.scores import Scores, from_memory, to_memory
 
@@ -73,7 +73,7 @@ class Trainer:
         self.outcomes: Outcomes = {}  # of the best and the last epoch
         self._call = _compiled(self.model) if mode is Mode.COMPILED else self.model
         self.optimizer = optim.adamw(self.model, config.optim)
-        self._mode = mode
+        self.mode = mode
         self.replay: Replay | None = None  # made with the first step, if steps are to be CUDA graphs
         self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
         self._seconds = 0.0  # in the epoch's steps so far
@@ -147,8 +147,8 @@ class Trainer:
         """Do one step on the parameters; `advance` counts it."""
         batch = self.begin_step()
         self._seed_dropout()
-        if self._mode in (Mode.GRAPHS, Mode.AUTO, Mode.PROVED):
-            self.replay = self.replay or Replay(self._work, self.optimizer, self.device, self._mode, self._changing,
+        if self.mode in RECORDED:
+            self.replay = self.replay or Replay(self._work, self.optimizer, self.device, self.mode, self._changing,
                                                 self._seed_dropout)
             self.replay.step(batch)
         else:

@@ -212,13 +212,56 @@ def test_a_stack_loses_as_single_runs_do(kind: str) -> None:
         torch.testing.assert_close(*losses, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["tied", "dplr", "growing", "tf32"])
+def test_recorded_steps_of_a_stack_have_the_bits_of_others(kind: str) -> None:
+    """Also if a member ends before the others, or is continued."""
+    rows = [KINDS_HERE[kind] | {"seed": seed} for seed in range(3)]
+    data = waves({"train": 44, "val": 7})  # 11 steps in each of 3 epochs
+    eager, recorded = (Stack([Trainer(small(**row), data, GPU) for row in rows], mode)
+                       for mode in (Mode.EAGER, Mode.GRAPHS))
+    for step in range(24):
+        if step == 8:
+            members = [Trainer(small(**row), data, GPU) for row in rows]
+            for member, before in zip(members, recorded.members, strict=True):
+                member.restore(through_file(before.state()))
+            recorded = Stack(members, Mode.GRAPHS)
+        trained = [True, step < 16, True]
+        for stack in (eager, recorded):
+            stack.step(trained)
+            for member, on in zip(stack.members, trained, strict=True):
+                if on:
+                    member.end_step()
+        for one, other in zip(eager.members, recorded.members, strict=True):
+            assert all(map(torch.equal, one._changing(), other._changing())), step
+    assert recorded.replay is not None and recorded.replay.recorded
+
+
+@pytest.mark.usefixtures("quick_looks")
+def test_a_stack_on_a_gpu_goes_on_with_the_same_bits(store: Store, tmp_path: Path, ear: Ear) -> None:
+    runs = [GridRun(one, one.run_id, {}) for one in (slot_config(seed) for seed in range(3))]
+    whole, training = Store(tmp_path / "whole"), Training(load=load)
+    states = launch(runs, Options(whole.root, stack=3, gpus=(0,)), ear, training)
+    assert {state.label for state in states.values()} == {"done"}
+    launch(runs, Options(store.root, Compute(checkpoint_s=0.0, until=1), stack=3, gpus=(0,)), Ear(), training)
+    states = launch(runs, Options(store.root, stack=None, gpus=(0,)), Ear(), training)
+    assert {state.label for state in states.values()} == {"done"}
+    for one in runs:
+        assert scores(store.rows(one.run_id)) == scores(whole.rows(one.run_id))
+        found = store.provenance(one.run_id)
+        assert found is not None and found.mixed == []
+        assert found.environment["stack"] == " ".join(other.run_id for other in runs)
+
+
+def slot_config(seed: int) -> RunConfig:
+    return RunConfig.build({
+        "task": "scifar", "seed": seed, "data.variant": "sample", "train.epochs": 3, "train.batch_size": 4,
+        "model.layers": 2, "model.features": 8, "model.dropout": 0.1, "ssm.state_size": 4})
+
+
 @pytest.mark.usefixtures("quick_looks")
 @pytest.mark.parametrize("mode", [Mode.EAGER, Mode.GRAPHS])
 def test_runs_in_slots_of_a_gpu_go_on_with_the_same_bits(mode: Mode, store: Store, tmp_path: Path, ear: Ear) -> None:
-    built = (RunConfig.build({
-        "task": "scifar", "seed": seed, "data.variant": "sample", "train.epochs": 3, "train.batch_size": 4,
-        "model.layers": 2, "model.features": 8, "model.dropout": 0.1, "ssm.state_size": 4}) for seed in (0, 1))
-    runs = [GridRun(one, one.run_id, {}) for one in built]
+    runs = [GridRun(one, one.run_id, {}) for one in map(slot_config, (0, 1))]
     whole = Store(tmp_path / "whole")
     for place in (store, whole):
         for one in runs:

@@ -17,6 +17,7 @@ from suite.errors import UserError
 from suite.job.ending import failure
 from suite.train import cuda_graphs, optim
 from suite.train.mode import Mode, check_graphs
+from suite.train.stack import Stack
 from suite.train.trainer import Trainer
 
 CPU = torch.device("cpu")
@@ -27,6 +28,9 @@ class Graph:
     """A graph that does its work again when it is replayed, on the batch and rates of the recording."""
 
     again: Any
+
+    def register_generator_state(self, generator: torch.Generator) -> None:
+        pass
 
     def replay(self) -> None:
         self.again()
@@ -64,12 +68,14 @@ def fake_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.cuda, name, fake)
 
 
+def single(optimizer: torch.optim.Optimizer, value: float) -> None:
+    """As `optim.set_factor` has it on a GPU."""
+    for group in optimizer.param_groups:
+        group["lr"] = float(np.float32(value * group["base_lr"]))
+
+
 @pytest.mark.usefixtures("fake_gpu")
 def test_batches_and_rates_reach_the_recorded_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    def single(optimizer: torch.optim.Optimizer, value: float) -> None:  # as `optim.set_factor` has it on a GPU
-        for group in optimizer.param_groups:
-            group["lr"] = float(np.float32(value * group["base_lr"]))
-
     monkeypatch.setattr(optim, "set_factor", single)
     config, data = small(model__dropout=0.2), waves(COUNTS)
     plain, recorded = Trainer(config, data, CPU), Trainer(config, data, CPU, Mode.GRAPHS)
@@ -83,6 +89,22 @@ def test_batches_and_rates_reach_the_recorded_step(monkeypatch: pytest.MonkeyPat
         torch.testing.assert_close(recorded.model.state_dict()[name], value, rtol=1e-5, atol=1e-6)
     recorded.restore(recorded.state())
     assert recorded.replay is None
+
+
+@pytest.mark.usefixtures("fake_gpu", "one_thread")
+def test_recorded_steps_of_a_stack_are_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a member ends, the step is another one, and is recorded again."""
+    monkeypatch.setattr(optim, "set_factor", single)
+    rows, data = [{"model__dropout": 0.3, "seed": seed} for seed in (1, 2)], waves({"train": 44, "val": 7})
+    eager, recorded = (Stack([Trainer(small(**row), data, CPU) for row in rows], mode)
+                       for mode in (Mode.EAGER, Mode.GRAPHS))
+    for step in range(20):
+        for stack in (eager, recorded):
+            stack.step([True, step < 12])
+            stack.members[0].end_step()
+        for one, other in zip(eager.members, recorded.members, strict=True):
+            torch.testing.assert_close(one.state()["model"], other.state()["model"], rtol=1e-5, atol=1e-6)
+    assert recorded.replay is not None and recorded.replay.recorded and eager.replay is None
 
 
 @pytest.mark.usefixtures("fake_gpu")
