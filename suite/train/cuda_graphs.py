@@ -6,6 +6,7 @@ operations on the same memory, so no bit depends on it.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -72,7 +73,7 @@ class Recording:
         for generator in self.generators:
             graph.register_generator_state(generator)
         try:
-            with self._rates(), torch.cuda.graph(graph, stream=self.stream):
+            with self._rates(), _no_garbage(), torch.cuda.graph(graph, stream=self.stream):
                 self.work(kept)
         except RuntimeError as error:
             self._wake_generators()
@@ -103,6 +104,19 @@ class Recording:
         finally:
             for group, (rate, capturable) in zip(self.groups, before, strict=True):
                 group["lr"], group["capturable"] = rate, capturable
+
+
+@contextmanager
+def _no_garbage() -> Iterator[None]:
+    """Collect garbage before, and none within: another graph that is freed during a recording ends it."""
+    gc.collect()
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def _tensors(batch: Batch) -> list[Tensor]:

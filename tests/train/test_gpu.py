@@ -198,9 +198,13 @@ def load(config: RunConfig) -> FakeData:
     return waves(COUNTS)
 
 
+LAYER_NORM = {"model__norm": "layer", "model__prenorm": False}
+
+
 @pytest.mark.parametrize("kind", ["tied", "dplr", "growing"])
 def test_a_stack_loses_as_single_runs_do(kind: str) -> None:
-    rows = [KINDS_HERE[kind] | {"seed": seed} for seed in range(3)]
+    """With layer norms: a batch norm over batches of 4 makes much of last bits."""
+    rows = [KINDS_HERE[kind] | LAYER_NORM | {"seed": seed} for seed in range(3)]
     alone, members = ([Trainer(small(**row), waves(COUNTS), GPU) for row in rows] for _ in range(2))
     stack = Stack(members)
     for _ in range(10):
