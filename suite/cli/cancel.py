@@ -19,7 +19,7 @@ def cancel(grids: Sequence[Grid], request: CancelRequest) -> int:
     store = Store(request.store)
     made = cancelling.cancel(with_added(grids, store), store, print, request.orphans)
     if not made.runs:
-        print("no job of an earlier form of these grids is under way here" if request.orphans
+        print("no job of an earlier version of these grids is under way here" if request.orphans
               else "nothing of these grids alone is under way here")
         return 0
     counts = {name: sum(state.name == name for state in made.states.values()) for name in OVER}

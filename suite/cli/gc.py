@@ -27,7 +27,7 @@ def gc(grids: Sequence[Grid], request: TrashRequest) -> int:
     for run_id, state in states.items():
         size = _size(store.folder(run_id)) / 1e6
         print(f"  {run_id}  {state.label:<18} {state.epochs} epochs, {size:.1f} MB  {found[run_id]}"
-              + (f": stays, {queued[run_id][-1].told}; `cancel --orphans` ends it" if run_id in queued else
+              + (f": stays, {queued[run_id][-1].words}; `cancel --orphans` ends it" if run_id in queued else
                  ": stays, somebody is at it" if run_id in busy else ""))
     going = [run_id for run_id in states if run_id not in busy]
     if not request.yes or not going:

@@ -45,7 +45,7 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
         return 0
     _print_runs(grids, made, store)
     print(*plan_text.data(needed, grids), sep="\n")
-    print(*(f"{line}\n" for line in where.told), sep="", end="")
+    print(*(f"{line}\n" for line in where.lines), sep="", end="")
     print(*plan_text.times(seen, made, at_a_time(made, where)), sep="\n")
     print(*plan_text.expected(grids), sep="\n", end="\n" if any(plan_text.expected(grids)) else "")
     made = replace(made, speeds={shape: speed.seconds for shape, speed in seen.speeds.items()})
@@ -68,9 +68,9 @@ def where_of(made: Plan, request: PlanRequest) -> Places:
     try:
         where = places_of(made, request)
     except UserError as error:  # `run` would refuse; how long it takes can be said all the same
-        return Places(request.jobs or 1, told=tuple(f"warning: {problem}" for problem in error.problems))
+        return Places(request.jobs or 1, lines=tuple(f"warning: {problem}" for problem in error.problems))
     idle = [f"{line}; leave --gpus none out to use it" for line in gpus.idle()] if request.gpus == () else []
-    return replace(where, told=(*where.told, *idle))
+    return replace(where, lines=(*where.lines, *idle))
 
 
 def forecast_of(made: Plan, store: Store, request: PlanRequest, where: Places) -> Forecast:

@@ -104,9 +104,9 @@ class Progress:
             self.last_line = time.monotonic()
         self._tell_total(quiet=True)
 
-    def told(self, message: str) -> None:
+    def message(self, text: str) -> None:
         """Something that the user should know, in a line."""
-        self.console.print(message, markup=False, soft_wrap=True)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def _metric(self, run: GridRun) -> str:
         """The metric of a run under way, read again every few seconds."""
@@ -133,7 +133,7 @@ class Progress:
         needs = (self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds[shape]
         if spent > min(SURE, self.timeout_s / 10) and needs > self.timeout_s - spent:
             self.warned.add(shape)
-            self.told(f"warning: {run.name} needs about {clock(needs)} more, and --timeout leaves it "
+            self.message(f"warning: {run.name} needs about {clock(needs)} more, and --timeout leaves it "
                       f"{clock(max(0.0, self.timeout_s - spent))}: it stops on the way, and the next start continues")
 
     def _tell_total(self, quiet: bool = False) -> None:

@@ -104,7 +104,7 @@ def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Execut
     """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
     from suite.cli.progress import Progress
 
-    print("\n".join(where.told), file=sys.stderr)
+    print("\n".join(where.lines), file=sys.stderr)
     if executor is Executor.DEBUG:
         from suite.launch.debug import launch
     else:

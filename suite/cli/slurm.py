@@ -36,16 +36,16 @@ class Printer:
     def ended(self, run: GridRun, state: RunState) -> None:
         """`status` tells."""
 
-    def told(self, message: str) -> None:
+    def message(self, text: str) -> None:
         """Print it."""
-        print(message, file=sys.stderr, flush=True)
+        print(text, file=sys.stderr, flush=True)
 
 
 def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> Launched:
     """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt.
     """
     cluster, options = asked.cluster, asked.options
-    for line in (*asked.told, *(f"warning: {warning}" for warning in too_long(plan, cluster))):
+    for line in (*asked.lines, *(f"warning: {warning}" for warning in too_long(plan, cluster))):
         print(line, file=sys.stderr)
     runs = [*plan.todo, *held]
     if not request.wait:
@@ -75,7 +75,7 @@ def plan(made: Plan, request: PlanRequest) -> None:
         print(f"{len(made.todo) - len(fresh)} of them are in the queue already")
     if not fresh:
         return
-    for line in (*asked.told, *(f"warning: {warning}" for warning in too_long(made, cluster))):
+    for line in (*asked.lines, *(f"warning: {warning}" for warning in too_long(made, cluster))):
         print(line)
     submission = Submission(store, options, Printer(), cluster, canaries=request.canary, grids=names(made))
     scripts = submission.scripts(fresh, made.speeds)
@@ -92,7 +92,7 @@ class Asked:
 
     cluster: Cluster
     options: Options
-    told: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
@@ -109,7 +109,7 @@ def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
     check_graphs((one.config for one in plan.todo), request.mode, fitted.cluster.gpus > 0, request.recompute)
     options = Options(request.store, request.compute, retry=retry, on_cpu=fitted.on_cpu,
                       max_failures=request.max_failures or MOST_FAILURES)
-    return Asked(fitted.cluster, options, fitted.told)
+    return Asked(fitted.cluster, options, fitted.lines)
 
 
 def names(plan: Plan) -> str:
@@ -129,15 +129,15 @@ def too_long(plan: Plan, cluster: Cluster) -> list[str]:
     limit = 60 * cluster.time - cluster.signal
     seconds = [left(one, plan.states[one.run_id], plan.until, plan.speeds) or 0.0 for one in plan.todo]
     long = [one for one in seconds if one > limit]
-    told = []
+    lines = []
     if long:
-        told.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
-                    f"{clock(60 * cluster.time)}: they are requeued on the way, and continue; --time gives them more")
+        lines.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
+                     f"{clock(60 * cluster.time)}: they are requeued on the way, and continue; --time gives them more")
     size = cluster.runs_per_job
     at_once = cluster.side_by_side * max(1, cluster.gpus)
     jobs = [sum(seconds[i:i + size]) / min(at_once, size) for i in range(0, len(seconds), size)]
     late = [one for one in jobs if one > limit]
     if late and not long and size > 1:
-        told.append(f"{len(late)} jobs need up to {clock(max(late))}, more than the time limit of "
-                    f"{clock(60 * cluster.time)}: they are requeued on the way; fewer --runs-per-job end in one go")
-    return told
+        lines.append(f"{len(late)} jobs need up to {clock(max(late))}, more than the time limit of "
+                     f"{clock(60 * cluster.time)}: they are requeued on the way; fewer --runs-per-job end in one go")
+    return lines

@@ -65,7 +65,7 @@ def test_a_job_without_slurm_or_a_record_says_so(tmp_path: Path, caplog: pytest.
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_ARRAY_JOB_ID", raising=False)
     assert node.main(["run", str(tmp_path / "none.json")]) == node.FAILED
-    assert "this is no job of an array" in caplog.text
+    assert "not a job of a SLURM array" in caplog.text
     (tmp_path / "bad.json").write_bytes(atomic.seal({"x": 1})[:-9])
     with pytest.raises(UserError, match="not the record of a batch"):
         batch.read(tmp_path / "bad.json")

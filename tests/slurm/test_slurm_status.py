@@ -77,8 +77,8 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     ("cluster:\n  setup:\n    - a\n    - 3\n", ["lab.yaml:4: cluster.setup.1"]),
     ("cluster:\n  extra: {output: x}\n", ["lab.yaml:2: cluster.extra", "output cannot be used: it is set by the"]),
     ("cluster:\n  extra: {gpus-per-node: 3}\n", ["use the key gpus_per_job"]),
-    ("cluster:\n  time: 1\n  signal_s: 90\n", ["lab.yaml:1: --signal-s (signal_s), 90 s, leaves nothing of the time "
-                                              "limit, 1 min"]),
+    ("cluster:\n  time: 1\n  signal_s: 90\n", ["lab.yaml:1: --signal-s (signal_s), 90 s, leaves no time before the "
+                                              "time limit, 1 min"]),
     ("time: 3\n", ["lab.yaml:1: time: unknown key", "below the key cluster:"]),
     ("cluster: [1]\n", ["lab.yaml:1: cluster", "must be a mapping"]),
 ])
@@ -169,7 +169,7 @@ def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Pa
     found = seen(Submitted(store), store.states([run.run_id for run in runs]))
     notes = found.notes
     assert [state.name for state in found.states.values()] == ["claimed", "todo"]
-    assert "whether job 100_0 lives is not known: slurm_load_jobs error: Socket timed out" in notes[runs[0].run_id]
+    assert "it is not known whether job 100_0 is alive: slurm_load_jobs error: Socket timed" in notes[runs[0].run_id]
     assert "not known" in notes[runs[1].run_id]
 
 
@@ -199,7 +199,7 @@ def test_the_status_names_the_canary_that_failed(cluster: Fake, grid_file: Path,
     assert main(["status", *where]) == 0
     told = capsys.readouterr().out
     assert (f"the canary {probe.runs[0]} (job 100_0) failed, and so the 2 runs behind it were not started: ValueError: "
-            "no such file; once that is mended, `retry` starts them") in told
+            "no such file; fix that, then `retry` starts them") in told
     assert "2 todo" in told and len(main_batch.runs) == 3
 
 
@@ -225,4 +225,4 @@ class Quiet:
     def started(self, run: object) -> None: ...
     def progress(self, run: object, beat: object) -> None: ...
     def ended(self, run: object, state: object) -> None: ...
-    def told(self, message: str) -> None: ...
+    def message(self, text: str) -> None: ...
