@@ -1,4 +1,4 @@
-"""A check of this machine: what a run needs, found or missing, with the way to mend it."""
+"""The command doctor: checks this machine for what a run needs, and shows how to get what is missing."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 class Word(StrEnum):
-    """OK. ABSENT: not here, and only some runs want it. WARNING. MISSING: no run is possible."""
+    """OK. ABSENT: not here, but only some runs need it. WARNING. MISSING: no run is possible without it."""
 
     OK = "ok"
     ABSENT = "-"
@@ -43,7 +43,7 @@ class Word(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, in a line; `detail`, with places, where the user asks for all. `package`: one of many."""
+    """What was found, in a line. `detail`: the line of `--verbose`, with paths. `package`: it is about a package."""
 
     word: Word
     text: str
@@ -58,7 +58,7 @@ class Finding:
 
 
 def check(request: DoctorRequest) -> int:
-    """Prints what was found, in groups, or, verbose, all of it; returns 1 if something that a run needs is missing."""
+    """Prints what was found, in groups or, verbose, in full. Returns 1 if something that every run needs is missing."""
     findings = [*_python(), *_torch(), *_gpus(), *_store(request.store), *_slurm(), *_data()]
     if request.verbose:
         for one in findings:
@@ -71,12 +71,12 @@ def check(request: DoctorRequest) -> int:
 def _print_groups(findings: list[Finding]) -> None:
     good = [one for one in findings if one.package and one.word is Word.OK]
     shown = [one for one in findings if one not in good]
-    shown.insert(1, Finding(Word.OK, f"{len(good)} packages, in versions that will do"))
+    shown.insert(1, Finding(Word.OK, f"{len(good)} packages, in suitable versions"))
     for group in Group:
         lines = [f"  {one.word + '  ' if one.word in (Word.WARNING, Word.MISSING) else ''}{one.text}" for one in shown
                  if one.heading is group]
         if lines:
-            print(group.heading(", if a run wants it"), *lines, sep="\n")
+            print(group.heading(", if a run needs it"), *lines, sep="\n")
     print("`doctor --verbose`: every package, and where each data set is looked for")
 
 
@@ -94,7 +94,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _requirements() -> list[str]:
-    """What `pip` would install for this program, extras included. A clone that is not installed says it, too."""
+    """The requirements that `pip` would install: of the installed program, else those in pyproject.toml."""
     try:
         return importlib.metadata.requires("s4d-suite") or []
     except importlib.metadata.PackageNotFoundError:
@@ -102,7 +102,7 @@ def _requirements() -> list[str]:
 
 
 def _package(requirement: Requirement) -> Finding:
-    """Whether a package is installed, in a version that will do."""
+    """Whether a package is installed in a suitable version."""
     name = requirement.name
     try:
         version = importlib.metadata.version(name)
@@ -157,16 +157,16 @@ def _slurm() -> Iterator[Finding]:
         answer, fault = done.text if done.ok else "", done.complaint
     except OuterError as error:
         answer, fault = "", str(error)
-    told = answer or "does not answer, and only --executor slurm needs it"
-    yield Finding(Word.OK if answer else Word.ABSENT, f"SLURM: {' '.join(told.split())[:110]}",
-                  f"SLURM: {' '.join((answer or f'{told}: {fault}').split())[:200]}")
+    text = answer or "does not answer; only --executor slurm needs it"
+    yield Finding(Word.OK if answer else Word.ABSENT, f"SLURM: {' '.join(text.split())[:110]}",
+                  f"SLURM: {' '.join((answer or f'{text}: {fault}').split())[:200]}")
 
 
 def _data() -> Iterator[Finding]:
     folder = folder_in("SUITE_DATA")
     if folder and not (cards.CARDS.parent / folder).is_dir():
-        yield Finding(Word.WARNING, "SUITE_DATA names no folder: no data are found there",
-                      f"SUITE_DATA is {folder}, which is no folder: no data are found there")
+        yield Finding(Word.WARNING, "SUITE_DATA is not a folder: no data are found there",
+                      f"SUITE_DATA is {folder}, which is not a folder: no data are found there")
     try:
         places.cache()
     except UserError as error:
@@ -175,18 +175,18 @@ def _data() -> Iterator[Finding]:
     for name in cards.names():
         for variant_name, variant in cards.load(name).variants.items():
             found = _variant(variant)
-            told, where = f"data {name}, variant {variant_name}: ", standing(name, variant_name)
+            head, where = f"data {name}, variant {variant_name}: ", standing(name, variant_name)
             bad = found.word in (Word.WARNING, Word.MISSING)
-            yield replace(found, text=told + found.text if bad else where.line, detail=told + found.detail,
+            yield replace(found, text=head + found.text if bad else where.line, detail=head + found.detail,
                           group=Group.BY_HAND if bad else where.group)
 
 
 def _variant(variant: Variant) -> Finding:
-    """What is found of a variant; the text is for what is wrong with it."""
-    if not variant.files:  # from the hub, which is not asked, or made when a run needs it
+    """Whether the files of a variant are here and intact. The text says what is wrong."""
+    if not variant.files:  # from the hub, which is not contacted, or made when a run needs it
         return Finding(Word.ABSENT if variant.hub else Word.OK, "", variant.way)
     for file in variant.files.values():
-        # Only what lies in a clone must be there; the rest is the user's choice, or has no licence to go along.
+        # Only files of a clone must be here. The user may get the others, whose licence may forbid us to ship them.
         try:
             path = file.find()
         except UserError as error:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from suite.launch import slurm_cli
-from suite.launch.queue import CANCELLED, Submitted, ended_with, epitaph
+from suite.launch.queue import CANCELLED, Submitted, ended_with, why_ended
 from suite.launch.slurm_cli import Row, SlurmError
 from suite.store import attempt
 from suite.store.state import Reason, RunState, State
@@ -20,7 +20,7 @@ BROKEN_OFF = ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED")
 BY_ITSELF = "NonZeroExitCode"  # SLURM's reason for a FAILED job whose shell has ended with such a status
 
 
-def bury(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Any]) -> None:
+def record_endings(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Any]) -> None:
     """Record how runs ended whose job has left the queue before it could. Takes STILL_S if there are any."""
     gone = {run_id: label for run_id, state in states.items() if state.name in (State.CLAIMED, State.LOST)
             and run_id not in jobs and (label := submitted.holder(run_id))}
@@ -32,7 +32,7 @@ def bury(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str
     for run_id, label in gone.items():
         if _beats(submitted, run_id) != before[run_id]:
             continue  # it is alive, whatever the queue says
-        reason, words = epitaph(submitted.log_of(label))
+        reason, words = why_ended(submitted.log_of(label))
         if label in rows and rows[label].state == "OUT_OF_MEMORY":
             reason = Reason.OOM
         attempt.end_for_job(submitted.store.folder(run_id), label, State.FAILED, reason,

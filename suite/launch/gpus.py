@@ -42,9 +42,9 @@ def free() -> Chosen:
         return Chosen(why=f"{MASK} is {mask!r}, which hides every GPU")
     if not found.all:
         if found.devices:
-            raise MachineFault(f"there are GPUs, and nvidia-smi does not show them: {found.silence or 'not installed'}",
+            raise MachineFault(f"there are GPUs, and nvidia-smi does not show them: {found.error or 'not installed'}",
                                "--gpus auto", INSTEAD)
-        return Chosen(why=f"nvidia-smi says {found.silence!r}" if found.silence else "there is no GPU here")
+        return Chosen(why=f"nvidia-smi says {found.error!r}" if found.error else "there is no GPU here")
     known = _visible(found, mask)
     _check_torch(found)
     ours = {gpu: card for gpu, card in known.items() if not card.busy}
@@ -59,7 +59,7 @@ def named(asked: Sequence[Gpu]) -> Chosen:
     """
     gpus, found = own(asked), nvidia.look()
     if not found.all and not found.devices:
-        raise MachineFault("there is no GPU here" + (f": nvidia-smi says {found.silence!r}" if found.silence else ""),
+        raise MachineFault("there is no GPU here" + (f": nvidia-smi says {found.error!r}" if found.error else ""),
                            f"--gpus {','.join(map(str, asked))}", "write --gpus none for the CPU")
     cards = {gpu: card for gpu in gpus if (card := _card(gpu, found)) is not None}
     for gpu in gpus:

@@ -28,7 +28,7 @@ from suite.job.stop import Stop
 from suite.launch import batch, failing, local, preload, shell, slurm_cli
 from suite.launch.batch import Batch
 from suite.launch.options import Options
-from suite.launch.queue import BEGINS, WITHOUT_OWNER, epitaph
+from suite.launch.queue import BEGINS, WITHOUT_OWNER, why_ended
 from suite.launch.slurm_cli import SlurmError
 from suite.store import attempt
 from suite.store.folder import checkpoints, read_config
@@ -100,7 +100,7 @@ class Node:
             return OK
         batch.note_seen(self.store.root, self.batch.name)
         say(f"job {self.place.label}{BEGINS}{socket.gethostname()}, restart {self.place.restarts}")
-        self.say_how_ended(Reason.KILLED, f"job {self.place.label} was started again (requeued, preempted, or its node "
+        self.end_attempts(Reason.KILLED, f"job {self.place.label} was started again (requeued, preempted, or its node "
                            "failed) before the run could say how it ended")
         before = self.progress()
         if self.barren(before):
@@ -181,9 +181,9 @@ class Node:
     def after(self, code: int) -> int:
         """Record how the process that computed has ended, by its exit status `code`, and requeue the job if it was
         killed. Returns the exit status."""
-        reason, words = epitaph(self.store.root / batch.FOLDER / "logs" / f"{self.place.label}_0_log.out")
+        reason, words = why_ended(self.store.root / batch.FOLDER / "logs" / f"{self.place.label}_0_log.out")
         how = words or f"its process ended with exit status {code}"
-        self.say_how_ended(reason, f"job {self.place.label}: {how}")
+        self.end_attempts(reason, f"job {self.place.label}: {how}")
         if reason != Reason.KILLED or slurm_cli.state_of(self.place.label) != "RUNNING":
             return code
         now = self.progress()
@@ -194,7 +194,7 @@ class Node:
         requeue(self.place.label)
         return code
 
-    def say_how_ended(self, reason: Reason, detail: str) -> int:
+    def end_attempts(self, reason: Reason, detail: str) -> int:
         """End the attempts of this job that did not record an end. Returns how many there were."""
         return sum(attempt.end_for_job(self.store.folder(run_id), self.place.label, State.FAILED, reason, detail)
                    for run_id in self.ids)

@@ -59,14 +59,14 @@ class Card:
 
 @dataclass(frozen=True)
 class Cards:
-    """The GPUs and the version of their driver. `silence` is the error of nvidia-smi, "" if there was none.
+    """The GPUs and the version of their driver. `error` is the error of nvidia-smi, "" if there was none.
 
     devices: whether the system has device files of NVIDIA GPUs, whatever nvidia-smi shows.
     """
 
     all: tuple[Card, ...] = ()
     driver: str = ""
-    silence: str = ""
+    error: str = ""
     devices: bool = False
 
     @cached_property
@@ -91,7 +91,7 @@ def look(root: Path = Path("/")) -> Cards:
         if any(row[6] == "Enabled" for row in rows):
             cards = _with_parts(cards, {row[1] for row in rows if row[6] == "Enabled"})
     except OuterError as error:
-        return Cards(silence="" if error.missing else str(error), devices=devices)
+        return Cards(error="" if error.missing else str(error), devices=devices)
     return Cards(tuple(cards), rows[0][5] if rows else "", "", devices)
 
 

@@ -216,7 +216,7 @@ class Submitted:
         return self.store.root / batch.FOLDER / "logs" / f"{label}_0_log.out"
 
 
-def epitaph(log: Path) -> tuple[Reason, str]:
+def why_ended(log: Path) -> tuple[Reason, str]:
     """Why SLURM ended a job, by its log: the reason of a failed run, and SLURM's message."""
     return words_of(ended_with(log))
 

@@ -104,7 +104,7 @@ def _look_at(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping
     unseen = submitted.unseen(states, jobs)
     for note in sorted(set(unseen.values())):
         listener.message(f"{note}; start again in a few minutes")
-    endings.bury(submitted, states, jobs)
+    endings.record_endings(submitted, states, jobs)
     failed_starts.note(submitted, states, jobs, listener.message)
     return set(unseen)
 

@@ -84,7 +84,7 @@ class Watching:
         again: dict[str, str] = {}
         if out:
             store = self.submitted.store
-            endings.bury(self.submitted, out, jobs or {})
+            endings.record_endings(self.submitted, out, jobs or {})
             failed_starts.note(self.submitted, store.states(out), jobs, self.listener.message)
             found = seen.seen(self.submitted, store.states(out))
             again = self.revival.again(self.submitted, [run_id for run_id, state in out.items()

@@ -158,7 +158,7 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
     assert all(word(part) == "ok" for part in ("torch ", "GB free", "cifar10, variant sample: found"))
     assert word("SLURM: not on this machine") == "-", "it is no fault, and not there"
     assert all(word(f"data cifar10, variant {name}:") == "-" for name in ("jpeg", "original"))
-    assert word(f"SUITE_DATA is {folder / 'g.yaml'}, which is no folder") == "WARNING"
+    assert word(f"SUITE_DATA is {folder / 'g.yaml'}, which is not a folder") == "WARNING"
     monkeypatch.setenv("SUITE_DATA", str(folder))
     (folder / "cifar10").mkdir()
     (folder / "cifar10/train.parquet").write_bytes(b"another file")
@@ -173,10 +173,10 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
     lines = capsys.readouterr().out.splitlines()
     here, remote, by_hand = (lines.index(line) for line in (
         "here", "can be downloaded: python run_grid.py data prepare NAME --variant VARIANT",
-        "needs you, if a run wants it"))
+        "needs you, if a run needs it"))
     assert here < remote < by_hand and max(map(len, lines)) <= 120 and str(folder) not in "".join(lines)
     assert lines.index("  WARNING  data cifar10, variant jpeg: train.parquet is not the file that the card describes") \
-        > by_hand and "packages, in versions that will do" in "".join(lines[here:remote])
+        > by_hand and "packages, in suitable versions" in "".join(lines[here:remote])
     assert remote < next(k for k, line in enumerate(lines) if line.startswith("  cifar10 binary")) < by_hand
 
 

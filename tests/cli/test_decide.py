@@ -207,7 +207,7 @@ def test_plan_decide_says_what_the_next_look_costs(faked: Faked, capsys: pytest.
 def test_of_several_grids_those_without_looks_are_reported_only(
         faked: Faked, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([QUICKSTART, str(ROOT / "grids/step.yaml"), "--decide"]) == 0
-    assert "step: no claims that declare looks, so that no run is started for it\n" in capsys.readouterr().out
+    assert "step: no claims that declare looks, so no run is started for it\n" in capsys.readouterr().out
     assert not [name for launch in faked.launches for name in launch if not name.startswith(("sCIFAR", "SC"))]
     assert (tmp_path / "reports/index.html").is_file()  # of all the grids that were named
 

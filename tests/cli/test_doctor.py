@@ -1,4 +1,4 @@
-"""The packages that `doctor` looks for are those that the project asks for, each in a version that will do."""
+"""The packages that `doctor` looks for are those that the project asks for, each in a suitable version."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def test_progress_shows_them_too(grid: Grid) -> None:
     stopped = grid.runs[1]
     progress.started(stopped)
     progress.progress(stopped, Beat(epoch=1, step=100, epochs=6, steps_per_epoch=100))
-    assert progress.bars.tasks[1].fields["told"] == "epoch 2/6, 25.00 %, best 25.00 at epoch 1"
+    assert progress.bars.tasks[1].fields["text"] == "epoch 2/6, 25.00 %, best 25.00 at epoch 1"
     progress.ended(stopped, RunState("done", 6))
     assert "[1/3] lin seed 1: done, validation accuracy 25.00 %, best 25.00 at epoch 1, ETA" in out.getvalue()
 
@@ -163,4 +163,4 @@ def test_without_a_terminal_it_says_so_and_prints_lines(grid: Grid) -> None:
     done = subprocess.run([sys.executable, str(ROOT / "run_grid.py"), "status", "g.yaml", "--watch"], text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, "g: 4 runs: 4 todo\n")
-    assert done.stderr == ("no terminal, so the status is printed at each change in place of the live table\n")
+    assert done.stderr == ("no terminal, so the status is printed at each change instead of a live table\n")

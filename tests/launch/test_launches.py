@@ -116,7 +116,7 @@ def test_gc_leaves_alone_what_is_under_way_and_what_nobody_is_known_to_have_star
     assert own is not None
     write("g", "[legs]")
     assert main(["gc", "g.yaml", "--yes"]) == 0
-    assert "stays, somebody is at it" in capsys.readouterr().out
+    assert "stays, it is being computed" in capsys.readouterr().out
     assert set(store.run_ids()) == {busy, unknown.run_id}
     place = store.root / "trash" / f"{free}-1"
     place.rename(store.folder(free))
@@ -182,7 +182,7 @@ def test_cancel_ends_what_computes_and_what_waits(store: Store, retry: bool, cap
     assert store.states(ids(grid)) == states, "what was cancelled is not run again unasked"
     local.launch(grid.runs, Options(store.root, jobs=2, retry=True), Ear(), training())
     all_well(store, list(grid.runs))
-    assert main(["cancel", "g.yaml"]) == 0 and "nothing of these grids alone is under way" in capsys.readouterr().out
+    assert main(["cancel", "g.yaml"]) == 0 and "no run that only these grids started" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -210,7 +210,7 @@ def test_cancel_says_who_does_not_answer(store: Store, monkeypatch: pytest.Monke
     (far / "attempts/0001.json").write_bytes(claim_of(7, 7, "another boot"))
     assert main(["cancel", "g.yaml"]) == 1
     told = capsys.readouterr().out
-    assert "1 cancelled" in told and f"{far.name} lin seed 0 was asked, and has not stopped within 0.1 s" in told
+    assert "1 cancelled" in told and f"{far.name} lin seed 0 was asked to stop, and has not within 0.1 s" in told
     assert atomic.read_sealed(far / "attempts/0001.stop")["who"] and store.state(waiting.name).name == "cancelled"
 
 

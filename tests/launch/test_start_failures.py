@@ -131,7 +131,7 @@ def test_the_command_line_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert main(["g.yaml", "--gpus", "none", "--no-canary"]) == 1
     told = capsys.readouterr()
     assert "todo: start failed: " in told.out and " and 1 more: dataset.yaml: file data.bin is damaged" in told.out
-    assert "2 runs could not start, which is no failure of theirs" in told.out and "runs failed" not in told.out
+    assert "2 runs could not start, for reasons outside the runs" in told.out and "runs failed" not in told.out
     assert "on the CPU (--gpus none): " in told.err
     for words in (["status", "g.yaml"], ["why", "g.yaml"], ["logs", "g.yaml"]):
         assert main(words) == 0

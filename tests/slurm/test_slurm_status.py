@@ -18,7 +18,7 @@ from suite.grid.expand import load_grid
 from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster, load, minutes
 from suite.launch.options import Options
-from suite.launch.queue import Queue, Submitted, epitaph
+from suite.launch.queue import Queue, Submitted, why_ended
 from suite.launch.seen import seen
 from suite.store import attempt, provenance
 from suite.store.records import Beat, Origin
@@ -145,7 +145,7 @@ def test_run_submits_and_returns_and_status_tells(cluster: Fake, grid_file: Path
     assert "3 runs: 2 queued, 1 claimed" in told and "job 101_1 waits (Resources)" in told
     assert "job 101_2 is DREAMING" in told and "process" in told and "in job 101_0" in told
     assert f"{runs[0].run_id} needs 83:20 min more, and a job has 60:00 min" in told
-    assert "everything needs about 5:50 h more at 1 at a time" in told
+    assert "all runs need about 5:50 h more, 1 at a time" in told
     assert tree(tmp_path / "runs") == before and len(cluster.lines("squeue.calls")) == 1
     cluster.state("101_0", "")
     assert main(["status", *where, "--json"]) == 0
@@ -212,10 +212,10 @@ def test_slurm_s_last_words(tmp_path: Path) -> None:
                          ("srun: error: n: task 0: Killed", "killed"),
                          ("RuntimeError: out of memory, said a run", "killed")):
         log.write_text(f"2026 a run starts\n{line}\nlast\n")
-        assert epitaph(log)[0] == reason, line
+        assert why_ended(log)[0] == reason, line
     log.write_text("slurmstepd: error: Step 7.0 exceeded memory limit\n2026 job 7_0 begins on n, restart 1\nx\n")
-    assert epitaph(log) == ("killed", "")
-    assert epitaph(tmp_path / "none") == ("killed", "")
+    assert why_ended(log) == ("killed", "")
+    assert why_ended(tmp_path / "none") == ("killed", "")
     assert queue.EVERY_S == 30.0
 
 

@@ -258,7 +258,7 @@ def test_an_init_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize(("call", "words"), [
-    (lambda: made().kernel(9), "one of every pair"), (lambda: made(route="scan"), "unknown route 'scan'"),
+    (lambda: made().kernel(9), "a kernel for each pair of features"), (lambda: made(route="scan"), "unknown route 'scan'"),
     (lambda: made(bidirectional=True).recurrence(), "no step mode"),
     (lambda: made()(torch.zeros(1, 9, 4)), "an input of"),
     (lambda: made()(torch.zeros(1, 9, 3), rate=0.0), "a rate of 0.0"), (lambda: made(copies=3), "leave ssm.copies"),
