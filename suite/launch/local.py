@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from suite.train.trajectory import Training
 
 TICK_S, LOOK_S = 0.5, 3.0  # seconds between two looks at the heartbeats of our runs, and of others' runs
-BARREN = 3  # attempts in a row that are killed without progress
+GIVE_UP_AFTER = 3  # attempts in a row that are killed without progress
 
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
@@ -70,7 +70,7 @@ class Runner:
         self.waiting: list[GridRun] = []
         self.children: list[Child] = []
         self.final: dict[str, RunState] = {}
-        self.barren: Counter[str] = Counter()
+        self.no_progress: Counter[str] = Counter()
         self.seen: dict[str, int] = {}  # attempts at each run before this launch
         self.still: dict[str, attempt.Pulse] = {}  # run -> attempt that may be overtaken
         self.watch = attempt.Watch(options.patience_s)
@@ -108,7 +108,7 @@ class Runner:
         return bool(self.stop.asked) or self.options.over
 
     def _place(self, run: GridRun, state: RunState) -> None:
-        """Decide what becomes of a run that nobody here computes."""
+        """Queue a run, wait for its owner, or finish it, by its state."""
         try:
             check_folder(self.store.folder(run.run_id))
         except UserError as error:
@@ -221,7 +221,7 @@ class Runner:
         one.process.close()
 
     def _ended_with(self, one: Child, run: GridRun, state: RunState) -> None:
-        """What becomes of a run whose process is over."""
+        """Handle a run whose process has ended."""
         if _newest_step(self.store, run) > one.before[run.run_id]:
             self.turns.prove(run)
         if state.reason == Reason.GPU and one.turn.gpu is not None:
@@ -251,10 +251,10 @@ class Runner:
     def _may_restart(self, one: Child, run: GridRun) -> bool:
         run_id = run.run_id
         if _newest_step(self.store, run) > one.before[run_id]:
-            self.barren[run_id] = 0
+            self.no_progress[run_id] = 0
         else:
-            self.barren[run_id] += 1
-        return self.barren[run_id] < BARREN
+            self.no_progress[run_id] += 1
+        return self.no_progress[run_id] < GIVE_UP_AFTER
 
     def _died(self, one: Child, run: GridRun) -> RunState:
         """Record, for a process that could not, how it ended. Returns the state of the run."""

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from suite.train.trajectory import Training
 
 LOG = logging.getLogger("suite.launch.node")  # `__name__` is __main__ in a job
-BARREN = 3  # starts of a job in a row without progress, after which it is not started again
+GIVE_UP_AFTER = 3  # starts of a job in a row without progress, after which it is not started again
 SIGNALS = (signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
 SPENT = "SUITE_SPENT_S"  # environment variable: seconds from the start of the job to that of its process
 SLACK_S = 60.0  # SLURM checks time limits twice a minute
@@ -103,8 +103,9 @@ class Node:
         self.end_attempts(Reason.KILLED, f"job {self.place.label} was started again (requeued, preempted, or its node "
                            "failed) before the run could say how it ended")
         before = self.progress()
-        if self.barren(before):
-            return self.give_up(Reason.KILLED, f"job {self.place.label} was started {BARREN} times without progress")
+        if self.stalled(before):
+            return self.give_up(Reason.KILLED, f"job {self.place.label} was started {GIVE_UP_AFTER} times without "
+                                "progress")
         self.remember(before)
         # SLURM's own signal may not come; this one does not depend on it.
         signal.setitimer(signal.ITIMER_REAL, max(1.0, self.batch.minutes * 60 - self.batch.signal_s - self.spent()))
@@ -189,8 +190,9 @@ class Node:
         now = self.progress()
         if [start.restarts for start in self.starts()[-1:]] != [self.place.restarts]:
             self.remember(now)  # it was killed before it could
-        if self.barren(now):
-            return self.give_up(reason, f"job {self.place.label} was killed {BARREN} times without progress: {how}")
+        if self.stalled(now):
+            return self.give_up(reason, f"job {self.place.label} was killed {GIVE_UP_AFTER} times without progress: "
+                                f"{how}")
         requeue(self.place.label)
         return code
 
@@ -224,10 +226,10 @@ class Node:
             newest[run_id] = -2 if over else steps[0][0] if steps else -1
         return newest
 
-    def barren(self, now: Mapping[str, int]) -> bool:
-        """Whether the job has made no progress `now` since its last BARREN starts."""
-        last = self.starts()[-BARREN:]
-        return len(last) == BARREN and all(start.progress == now for start in last)
+    def stalled(self, now: Mapping[str, int]) -> bool:
+        """Whether the job has made no progress `now` since its last GIVE_UP_AFTER starts."""
+        last = self.starts()[-GIVE_UP_AFTER:]
+        return len(last) == GIVE_UP_AFTER and all(start.progress == now for start in last)
 
     def starts(self) -> list[StartNote]:
         """The recorded starts of this job, the oldest first."""

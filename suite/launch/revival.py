@@ -18,7 +18,7 @@ from suite.store.folder import checkpoints
 from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 
-BARREN = 3  # jobs of a run in a row that are killed without progress, after which it is given up
+GIVE_UP_AFTER = 3  # jobs of a run in a row that are killed without progress, after which it is given up
 BROKEN_OFF = frozenset({(State.FAILED, Reason.KILLED), (State.FAILED, Reason.TIMEOUT)})
 
 
@@ -28,7 +28,7 @@ class Revival:
     def __init__(self, store: Store) -> None:
         self.store = store
         self.reached: dict[str, int] = {}
-        self.barren: Counter[str] = Counter()
+        self.no_progress: Counter[str] = Counter()
         self.killed_with: dict[str, str] = {}  # run -> job
         self.cancelled: set[str] = set()  # jobs that somebody has ended
         self.given_up: set[str] = set()
@@ -99,18 +99,18 @@ class Revival:
         return next(iter([label for label in labels if label in killed] + canaries), "")
 
     def _makes_progress(self, run_id: str) -> bool:
-        """Whether a run may start again: its last BARREN jobs have not all ended without progress."""
-        self.barren[run_id] = 0 if _newest_step(self.store, run_id) > self.reached.get(run_id, -1) \
-            else self.barren[run_id] + 1
-        return self.barren[run_id] < BARREN
+        """Whether a run may start again: its last GIVE_UP_AFTER jobs have not all ended without progress."""
+        self.no_progress[run_id] = 0 if _newest_step(self.store, run_id) > self.reached.get(run_id, -1) \
+            else self.no_progress[run_id] + 1
+        return self.no_progress[run_id] < GIVE_UP_AFTER
 
     def _give_up(self, run_id: str, label: str) -> None:
         self.given_up.add(run_id)
         mine = attempt.claim(self.store.folder(run_id), job=label)
         if mine is not None:
             with suppress(attempt.Overtaken):
-                mine.end(State.FAILED, Reason.KILLED, f"its jobs were killed {BARREN} times without progress, job "
-                         f"{label} last; the next start tries again")
+                mine.end(State.FAILED, Reason.KILLED, f"its jobs were killed {GIVE_UP_AFTER} times without progress, "
+                         f"job {label} last; the next start tries again")
 
 
 def _newest_step(store: Store, run_id: str) -> int:

@@ -36,9 +36,9 @@ def test_plan_tells_exclusions_and_shared_runs(folder: Path, capsys: pytest.Capt
                                    "blocks: [{}, {axes: {ssm.kernel: [vandermonde, softmax], "
                                    "ssm.discretization: [zoh, bilinear]}}]\n")
     assert main(["plan", "g.yaml", "h.yaml", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {e["reason"] for e in told["excluded"]} == {"softmax needs ZOH"}
-    assert told["shared"] > 0 and len({run["id"] for run in told["runs"]}) == len(told["runs"])
+    shown = json.loads(capsys.readouterr().out)
+    assert {e["reason"] for e in shown["excluded"]} == {"softmax needs ZOH"}
+    assert shown["shared"] > 0 and len({run["id"] for run in shown["runs"]}) == len(shown["runs"])
     assert main(["plan", "g.yaml", "h.yaml"]) == 0
     assert "saved because cells share them" in capsys.readouterr().out
 
@@ -99,8 +99,8 @@ def test_bad_options_are_usage_errors(folder: Path, arguments: list[str]) -> Non
 def test_all_files_are_checked_before_anything_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "bad.yaml").write_text("name: bad\nseeds: [1, 1]\n")
     assert main(["run", "g.yaml", "bad.yaml", "nowhere.yaml"]) == 2
-    told = capsys.readouterr().err
-    assert "duplicate seed 1" in told and "no such file" in told and "nothing was started" in told
+    shown = capsys.readouterr().err
+    assert "duplicate seed 1" in shown and "no such file" in shown and "nothing was started" in shown
     assert not (folder / "runs").exists()
 
 
@@ -109,8 +109,8 @@ def test_missing_data_are_named_before_anything_starts(folder: Path, monkeypatch
     monkeypatch.delenv("SUITE_DATA", raising=False)
     monkeypatch.setenv("SUITE_CACHE", str(folder / "cache"))  # where they have been prepared, they are not missing
     assert main(["run", "g.yaml", "--set", "data.variant=jpeg"]) == 2
-    told = capsys.readouterr().err
-    assert "SUITE_DATA is not set" in told and "--set data.variant=sample" in told
+    shown = capsys.readouterr().err
+    assert "SUITE_DATA is not set" in shown and "--set data.variant=sample" in shown
     assert not (folder / "runs").exists()
     monkeypatch.setenv("SUITE_DATA", str(folder / "empty"))
     assert main(["run", "g.yaml", "--set", "data.variant=jpeg"]) == 2
@@ -150,10 +150,10 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
     monkeypatch.setenv("SUITE_DATA", str(folder / "g.yaml"))
     monkeypatch.setenv("PATH", str(folder))
     assert main(["doctor", "--verbose"]) == 0
-    told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
+    shown = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
 
     def word(part: str) -> str:
-        return next(word for text, word in told.items() if part in text)
+        return next(word for text, word in shown.items() if part in text)
 
     assert all(word(part) == "ok" for part in ("torch ", "GB free", "cifar10, variant sample: found"))
     assert word("SLURM: not on this machine") == "-", "it is no fault, and not there"
@@ -166,8 +166,8 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
         (folder / name).write_text("#!/bin/sh\nexit 1\n")
         (folder / name).chmod(0o755)
     assert main(["doctor", "--verbose"]) == 0
-    told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
-    assert not any("SUITE_DATA is" in text for text in told) and word("SLURM: does not answer") == "-"
+    shown = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
+    assert not any("SUITE_DATA is" in text for text in shown) and word("SLURM: does not answer") == "-"
     assert word("train.parquet is not the file that the card describes") == "WARNING"
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()

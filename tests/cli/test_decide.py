@@ -67,8 +67,8 @@ def decide(*more: str) -> int:
 
 
 def claims(folder: Path) -> dict[str, dict[str, object]]:
-    told = json.loads((folder / "reports/quickstart.cells.json").read_text())
-    return {claim["id"]: claim for claim in told["claims"]}
+    shown = json.loads((folder / "reports/quickstart.cells.json").read_text())
+    return {claim["id"]: claim for claim in shown["claims"]}
 
 
 def test_seeds_are_added_until_every_claim_has_a_final_word(faked: Faked, tmp_path: Path) -> None:
@@ -192,9 +192,9 @@ def test_hours_bound_it(faked: Faked, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_plan_decide_says_what_the_next_look_costs(faked: Faked, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", QUICKSTART, "--decide"]) == 0
-    told = capsys.readouterr().out
-    assert "quickstart: the next look runs 30, the rest at most 42 more" in told
-    assert "estimated time of the next look: " in told and " at a time, within a factor of 2\n" in told
+    shown = capsys.readouterr().out
+    assert "quickstart: the next look runs 30, the rest at most 42 more" in shown
+    assert "estimated time of the next look: " in shown and " at a time, within a factor of 2\n" in shown
     faked.effects["S4D-Real"] = -0.4
     assert main([QUICKSTART]) == 0
     capsys.readouterr()
