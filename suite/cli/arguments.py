@@ -15,15 +15,15 @@ from suite.train.mode import Mode
 from suite.version import VERSION
 
 ABOUT = """\
-Runs grids of seeded trainings of structured state space models, and makes the paper's tables of them.
+Runs grids of seeded trainings of structured state space models, and makes the paper's tables from them.
 
   {command} {grid}            run what is missing, then write reports/quickstart.*
   {command} plan {grid}       what would run, what not and why, its data and time
   {command} status {grid}     how far each run is; changes nothing
-  {command} report {grid}     the tables of what there is so far
+  {command} report {grid}     the tables of the results so far
   {command} why {grid} S4D-Real sCIFAR     from a cell to its runs, settings and logs
 """
-MORE = "`{command} VERB --help` tells the options of a verb. `run` is the verb where none is named."
+MORE = "`{command} VERB --help` shows the options of a verb. Without a verb, `run` is used."
 AddVerb = Callable[[str, str, str], argparse.ArgumentParser]  # name, its function, one line about it
 GPU = re.compile(r"(GPU|MIG)-[A-Za-z0-9/-]+")  # a UUID, or its beginning
 
@@ -70,7 +70,7 @@ def _verbs_that_run(verb: AddVerb) -> None:
         parser.add_argument("--download", action="store_true", help="also download data of more than 200 MB that are "
                             "missing; with --executor slurm, before the jobs are submitted")
         _decide_option(parser, "cli.decide:decide", "add seeds, of the rows of undecided claims only, until each claim "
-                       "has a final word")
+                       "has a final verdict")
         parser.add_argument("--hours", type=_positive, metavar="H", help="with --decide: stop after this time; the "
                             "cheapest claims come first, and the next call continues")
     parser.set_defaults(retry=True)
@@ -83,8 +83,8 @@ def _verbs_that_end(verb: AddVerb) -> None:
     cancel = verb("cancel", "cli.cancel:cancel",
                   "end the runs that these grids have started, and that compute or wait")
     _grid_options(cancel)
-    cancel.add_argument("--orphans", action="store_true", help="only what these grids started and, since they were "
-                        "edited, no longer name")
+    cancel.add_argument("--orphans", action="store_true", help="only runs that these grids started and, after an "
+                        "edit, no longer name")
     gc = verb("gc", "cli.gc:gc", "list the runs that these grids have started and no longer name")
     _grid_options(gc, choose=False)  # what is not chosen would look as if it were no longer named
     gc.add_argument("--yes", action="store_true", help="move them to the trash, a folder of the store")
@@ -104,10 +104,10 @@ def _verbs_that_look(verb: AddVerb) -> None:
     _budget_options(status)
     status.add_argument("--watch", action="store_true", help="a live table until nothing runs any more; q ends the "
                         "watching; without a terminal, lines at each change")
-    report = verb("report", "cli.report:report", "tables, plots and verdicts of what there is so far")
+    report = verb("report", "cli.report:report", "tables, plots and verdicts of the results so far")
     _grid_options(report, "*")
-    report.add_argument("--check", type=Path, metavar="DIR", help="write nothing; say what differs between the "
-                        "report in DIR, as results/quickstart, and what the store beside it gives")
+    report.add_argument("--check", type=Path, metavar="DIR", help="write nothing; show how the report in DIR, such as "
+                        "results/quickstart, differs from what the store beside it gives")
     report.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     report.add_argument("--no-figures", dest="figures", action="store_false", help="tables and verdicts only")
     report.add_argument("--latex", choices=[str(one) for one in NumberStyle], default="plain",
@@ -122,7 +122,8 @@ def _verbs_that_look(verb: AddVerb) -> None:
                         "pip install 's4d-suite[wandb]'; may be repeated")
     export.add_argument("--tensorboard", dest="to", action="append_const", const=Tracker.TENSORBOARD,
                         help="the same as --to tensorboard")
-    freeze = verb("freeze", "cli.freeze:freeze", "keep finished and stopped runs with their report for good, small")
+    freeze = verb("freeze", "cli.freeze:freeze", "copy the results of finished and stopped runs, with their report, "
+                  "into a small folder to keep")
     _grid_options(freeze)
     freeze.add_argument("--out", type=Path, metavar="DIR", help="new folder (default: results/ and the grid's name)")
     why = verb("why", "cli.why:why", "from a cell to its runs, settings and logs")
@@ -140,12 +141,13 @@ def _verbs_without_grids(verb: AddVerb) -> None:
     theory = verb("theory", "cli.theory:write", "the paper's theorems in numbers: distances, rates, eigenvalues")
     theory.add_argument("--out", type=Path, default=Path("reports"), metavar="DIR", help="default: reports")
     init = verb("init", "cli.init:init", "write a study that runs as it is: a grid, a layer, a layout, claims")
-    init.add_argument("folder", type=Path, metavar="DIR", help="of the new study; nothing in it is overwritten")
+    init.add_argument("folder", type=Path, metavar="DIR", help="the new study; existing files are not overwritten")
     init.set_defaults(command=program.from_anywhere())
-    merge = verb("merge", "cli.merge:merge", "bring the runs of one store into another; the same id is the same run")
-    merge.add_argument("source", type=Path, metavar="FROM", help="store that is read, or a folder that freeze has "
-                       "made; it is not changed")
-    merge.add_argument("target", type=Path, metavar="INTO", help="store that gets what it does not have, or not as far")
+    merge = verb("merge", "cli.merge:merge", "copy the runs of one store into another; the same id is the same run")
+    merge.add_argument("source", type=Path, metavar="FROM", help="store to read, or a folder made by freeze; it is not "
+                       "changed")
+    merge.add_argument("target", type=Path, metavar="INTO", help="store that gets the runs that it lacks, or has less "
+                       "of")
     doctor = verb("doctor", "cli.doctor:check", "checks this machine: packages, threads, GPUs, data, store")
     doctor.add_argument("--store", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
     doctor.add_argument("--verbose", action="store_true", help="also every package, and where data are looked for")
@@ -159,8 +161,8 @@ def _data_verb(verb: AddVerb) -> None:
                    "looked at first. SUITE_MIRROR=https://host/path replaces the hosts of the addresses, HF_ENDPOINT "
                    "that of the Hugging Face hub; HTTPS_PROXY and SSL_CERT_FILE as usual.")
     data.add_argument("action", choices=["list", "prepare", "check", "show"], help="list: what is "
-                      "here, and what can be; prepare: download and prepare, ahead of the runs; check: every byte; "
-                      "show: a picture of examples")
+                      "here, and what can be downloaded; prepare: download and prepare, before the runs; check: all "
+                      "bytes; show: a picture of examples")
     data.add_argument("names", nargs="*", metavar="GRID|NAME", help="data sets (list, check: default all); prepare: "
                       "also grid files, for what their runs need")
     data.add_argument("--variant", metavar="NAME", help="only this form of the data (default: all that are here; "
@@ -183,12 +185,12 @@ def _grid_options(parser: argparse.ArgumentParser, count: str | int = "+", choos
 
 
 def _choice_options(parser: argparse.ArgumentParser, more: str = "", choose: bool = True) -> None:
-    """Which runs of the grids are meant, and with which settings. `more`: what else --set may set."""
+    """The options that choose runs of the grids, and their settings. `more`: what else --set may set."""
     parser.add_argument("--profile", metavar="NAME", help="overlay that changes the size: paper, mini, … "
                         "(default: the grid's own)")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="FIELD=VALUE",
                         help=f"replace a setting in every run, e.g. ssm.state_size=32{more}; may be repeated")
-    parser.add_argument("--seeds", type=_count, metavar="N", help="seeds 0 to N - 1 in place of the grid's")
+    parser.add_argument("--seeds", type=_count, metavar="N", help="seeds 0 to N - 1 instead of the grid's")
     if choose:
         parser.add_argument("--only", action="append", default=[], metavar="AXIS=LABEL", help="only runs with this "
                             "label or field value, e.g. task=scifar, seed=0 or method='S4D-*'; may be repeated")
@@ -203,7 +205,7 @@ def _decide_option(parser: argparse.ArgumentParser, do: str, about: str) -> None
 def _budget_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--until", metavar="epoch=K", type=_budget, help="go to the end of epoch K, under the full "
                         "schedule; a later call continues from there")
-    parser.add_argument("--jobs", type=_jobs, metavar="N", help="runs at a time, on each GPU where there are any "
+    parser.add_argument("--jobs", type=_jobs, metavar="N", help="runs at a time, on each GPU if there are any "
                         "(default: auto, as many as cores and free memory allow)")
     parser.add_argument("--threads", type=_count, default=1, metavar="N", help="threads of a run (default: 1)")
     parser.add_argument("--gpus", type=_gpus, metavar="IDS", help="GPUs to use: auto, those with half of their "
@@ -252,20 +254,20 @@ def _cluster_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--cluster", type=Path, metavar="FILE", help="YAML file with settings for all of a lab, below "
                        "the key cluster:")
     for name in ("partition", "account", "constraint"):
-        group.add_argument(f"--{name}", metavar="NAME", help="as sbatch has it")
+        group.add_argument(f"--{name}", metavar="NAME", help="as for sbatch")
     group.add_argument("--time", metavar="LIMIT", help="of a job: minutes, H:MM:SS or D-HH:MM:SS (default: 60); longer "
                        "runs are requeued, and continue")
     group.add_argument("--gpus-per-job", metavar="N", help="with their type if there are several: 2, a100:1; a run "
-                       "uses one (default: one where the partition has any; 0 for the CPU)")
+                       "uses one (default: one if the partition has any; 0 for the CPU)")
     group.add_argument("--gpus-as-gres", action="store_const", const=True, help="ask for GPUs by --gres, for sites "
-                       "that want it so")
+                       "that require it")
     group.add_argument("--cpus-per-job", type=_count, metavar="N", help="default: what the threads of its runs need")
     group.add_argument("--memory", metavar="SIZE", help="of a job: 16GB, 16000M, or 0 for all of a node (default: "
                        "the cluster's)")
-    group.add_argument("--max-parallel", type=_count, metavar="N", help="jobs at a time (default: as many as start)")
+    group.add_argument("--max-parallel", type=_count, metavar="N", help="jobs at a time (default: no limit)")
     group.add_argument("--runs-per-job", type=_count, metavar="N", help="one after the other (default: 1)")
     group.add_argument("--side-by-side", type=_count, metavar="N", help="runs of a job at a time, on each of its GPUs "
-                       "where it has any (default: 1)")
+                       "if it has any (default: 1)")
     group.add_argument("--setup", action="append", metavar="LINE", help="a shell line before the runs; may be repeated")
     group.add_argument("--signal-s", type=_count, metavar="S", help="seconds before the time limit at which a job "
                        "writes its last checkpoint and is requeued (default: 90, or half of a shorter limit)")

@@ -1,4 +1,4 @@
-"""The command cancel: ends what the grids have started, here or on a cluster; `retry` takes it up again."""
+"""The command cancel: ends what the grids have started, here or on a cluster; `retry` continues it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ OVER = (State.DONE, State.FAILED, State.CANCELLED)
 
 
 def cancel(grids: Sequence[Grid], request: CancelRequest) -> int:
-    """Cancels the runs, and prints what became of them. Returns 1 if one has not stopped yet."""
+    """Cancels the runs, and prints their states. Returns 1 if one has not stopped yet."""
     store = Store(request.store)
     made = cancelling.cancel(with_added(grids, store), store, print, request.orphans)
     if not made.runs:
-        print("no job of an earlier form of these grids is under way here" if request.orphans
-              else "nothing of these grids alone is under way here")
+        print("no job of an earlier version of these grids is under way here" if request.orphans
+              else "no run that only these grids started is under way here")
         return 0
     counts = {name: sum(state.name == name for state in made.states.values()) for name in OVER}
     print(", ".join(f"{n} {name}" for name, n in counts.items() if n) or "no run was left to cancel")
     for run_id in made.going:
-        print(f"  {run_id} {made.runs[run_id].name} was asked, and has not stopped within {cancelling.PATIENCE_S:g} s: "
+        print(f"  {run_id} {made.runs[run_id].name} was asked to stop, and has not within {cancelling.PATIENCE_S:g} s: "
               f"{made.states[run_id].detail}")
     return 1 if made.going else 0

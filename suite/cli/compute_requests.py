@@ -1,4 +1,4 @@
-"""What the commands are asked for that compute, or say what would be computed: run, retry and plan."""
+"""The requests of commands that compute, or show what would be computed: run, retry and plan."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from suite.train.mode import Mode
 
 @dataclass(frozen=True)
 class ComputeRequest(StoreRequest):
-    """How runs are to be computed. `timeout` and `checkpoint` in minutes; `jobs` None for as many as fit.
+    """How to compute runs. `timeout` and `checkpoint` are in minutes. `jobs`: None for as many as fit.
 
-    `gpus`: () for the CPU, None for what is free. `stack`: runs that are computed as one; None for as many as it pays.
-    `max_failures` None: `MOST_FAILURES`.
+    gpus: () for the CPU, None for free GPUs. stack: runs that are computed as one, None for as many as it pays.
+    max_failures: None for `MOST_FAILURES`.
     """
 
     until: int | None = None
@@ -37,7 +37,7 @@ class ComputeRequest(StoreRequest):
 
     @property
     def compute(self) -> Compute:
-        """The same, as a launch is asked for it."""
+        """The options of each run, as a job gets them."""
         return Compute(threads=self.threads, until=self.until, timeout_s=self.timeout * 60 if self.timeout else None,
                        checkpoint_s=self.checkpoint * 60, mode=self.mode, recompute=self.recompute)
 
@@ -64,14 +64,13 @@ class ClusterRequest(ComputeRequest):
 
     @property
     def changes(self) -> Mapping[str, Any]:
-        """The settings of the cluster: file that the options replace; None for those that they leave alone."""
+        """The settings of the cluster: file that the options replace; None for those that they do not."""
         own = [field.name for field in fields(ClusterRequest) if field.name not in
                {"cluster", "extra", *(field.name for field in fields(ComputeRequest))}]
         return {name: getattr(self, name) for name in own} | {"extra": dict(self.extra) if self.extra else None}
 
     def check_executor(self) -> None:
-        """Raises UserError for options of a cluster if the runs are to start here, and the other way round: they would
-        do nothing."""
+        """Raises UserError for options that do not go with the executor, such as those of a cluster without one."""
         given = [name for name, value in {"cluster": self.cluster, **self.changes}.items() if value is not None]
         if self.max_failures is not None and self.executor is Executor.DEBUG:
             raise UserError("--executor debug ends at the first failure", "--max-failures", "leave it out")
@@ -82,7 +81,7 @@ class ClusterRequest(ComputeRequest):
             raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")
 
     def _check_stack(self) -> None:
-        """Raises UserError for what does not go with stacked runs."""
+        """Raises UserError for options that do not go with stacked runs."""
         for option, given in ((f"--executor {self.executor}", self.executor is not Executor.LOCAL),
                               ("--recompute", self.recompute), ("--compile", self.mode is Mode.COMPILED)):
             if given:
@@ -91,10 +90,9 @@ class ClusterRequest(ComputeRequest):
 
 @dataclass(frozen=True)
 class RunRequest(ClusterRequest):
-    """`run`; and, with `retry`, what is to run again, too: all, or only what ended for one of these reasons.
+    """`run`. With `retry`, failed and cancelled runs start again, too; with `reason`, only those of these reasons.
 
-    `decide` adds seeds until each claim has a final word, for `hours` at most; `over_at` is when they are over, by
-    `time.monotonic()`.
+    hours: the most time for `--decide`. over_at: when they are over, by `time.monotonic()`.
     """
 
     out: Path = Path("reports")
@@ -107,7 +105,7 @@ class RunRequest(ClusterRequest):
 
     @property
     def left(self) -> float | None:
-        """The seconds that are left of `hours`, at least 0; None if nothing bounds them."""
+        """The seconds that are left of `hours`, at least 0; None without a limit."""
         return None if self.over_at is None else max(self.over_at - time.monotonic(), 0.0)
 
     @property

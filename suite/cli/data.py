@@ -1,4 +1,4 @@
-"""The verb `data`: what data there are, preparing them ahead of the runs, checking them, and looking at them."""
+"""The command data: lists data sets, prepares them before the runs, checks them, and shows examples."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ GRID = (".yaml", ".yml")
 
 
 def main(request: DataRequest) -> int:
-    """Does one of the actions; returns 1 where a check finds damage, or where nothing could be prepared.
+    """Does one of the actions. Returns 1 if a check finds damage, or if nothing could be prepared.
 
-    In the folder of a study, its data are known.
+    In the folder of a study, its data sets are known, too. Raises UserError.
     """
     if (Path.cwd() / "datasets").is_dir():
         study.add([Path.cwd()])
@@ -32,7 +32,7 @@ def main(request: DataRequest) -> int:
     grids = [name for name in request.names if is_grid(name)]
     names = [name for name in request.names if name not in grids]
     for name in names:
-        cards.load(name)  # all are known, before anything starts
+        cards.load(name)  # an unknown name is an error before anything starts
     chosen = [(name, variant) for name in names or ([] if grids else cards.names())
               for variant in variants(name, request.variant)]
     if request.action == "prepare":
@@ -56,7 +56,7 @@ def loaded(names: Sequence[str], request: DataRequest) -> list[Grid]:
 
 
 def is_grid(name: str) -> bool:
-    """Whether it names a grid file, perhaps one of the suite's, and no data set."""
+    """Whether the name is that of a grid file (of the suite, too), and not of a data set."""
     return Path(name).suffix in GRID or name.startswith(resources.PREFIX)
 
 
@@ -72,21 +72,22 @@ def _check_request(request: DataRequest) -> None:
     if grids and request.action != "prepare":
         raise UserError(f"{grids[0]} is a grid file", where, "name data sets, or `data prepare` it")
     if grids and (request.variant or request.task):
-        raise UserError("--variant and --task go with names of data sets: a grid says what its runs need", where,
+        raise UserError("--variant and --task go with names of data sets: a grid defines what its runs need", where,
                         "choose runs with --only, or name data sets")
     of_grids = {"--profile": request.profile, "--only": request.only, "--seeds": request.seeds}
     if given := [option for option, value in of_grids.items() if value and not grids]:
         raise UserError("chooses runs of a grid, and no grid file is named", ", ".join(given),
                         "leave it out, or `data prepare` a grid file")
     if grids and request.sets and len(grids) < len(request.names):
-        raise UserError("--set means another thing for a grid than for a data set", where, "name one kind at a time")
+        raise UserError("--set has different meanings for a grid and for a data set", where,
+                        "name either grids or data sets")
     if request.origin and (request.action != "prepare" or not request.variant or len(request.names) != 1):
         raise UserError("--from needs one data set and its variant", where,
                         "e.g. data prepare cifar10 --variant jpeg --from PATH")
 
 
 def show(chosen: list[tuple[str, str]], request: DataRequest) -> int:
-    """Writes a picture of a few examples of each task of the first chosen variant that can be had here."""
+    """For each task, writes a picture of a few examples of the first chosen variant that is available here."""
     from suite.report import examples
 
     for name in dict.fromkeys(name for name, _ in chosen):
@@ -101,7 +102,7 @@ def show(chosen: list[tuple[str, str]], request: DataRequest) -> int:
 
 
 def first_here(name: str, ways: list[str], task: str, sets: Sequence[str]) -> prepared.TaskData:
-    """The data of the first of the variants that can be had here. Raises UserError of the last where none can."""
+    """The data of the first variant that is available here. Raises the UserError of the last one if none is."""
     for variant in ways:
         try:
             return prepared.load(chosen_data(name, variant, task, sets), task)

@@ -1,4 +1,4 @@
-"""A check of the bytes of data: of the sources that are here, and of what is prepared."""
+"""The check of all bytes of data: of the sources that are here, and of prepared data."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from suite.cli.data_list import told_options, whereabouts
+from suite.cli.data_list import options_text, whereabouts
 from suite.cli.other_requests import DataRequest
 from suite.data import cache, checks, download, lacking, progress_bar, stamps
 from suite.data.prepared_types import Prepared
@@ -14,35 +14,35 @@ from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import atomic
 
-ANEW = "remove the folder, and it is made again"
+REMOVE = "remove the folder, and it is made again"
 
 
 def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:
-    """Reads every byte of the sources that are here and of what is prepared; returns 1 where something is damaged."""
+    """Reads every byte of the sources that are here and of prepared data. Returns 1 if something is damaged."""
     damaged = 0
     for name, variant in chosen:
         source = Source(name, variant, {})
-        told = whereabouts(source)
+        text = whereabouts(source)
         try:
             with progress_bar.shown():
                 for file in here(source):
                     source.path(file)
-                    told += f"\n    {file}: {checked(source, file)}"
+                    text += f"\n    {file}: {checked(source, file)}"
         except UserError as error:
             damaged += 1
-            told = f"DAMAGED: {error}"
-        print(f"{name} {variant}: {told}")
+            text = f"DAMAGED: {error}"
+        print(f"{name} {variant}: {text}")
         for path, meta in cache.entries(name, variant):
             bad = [f["file"] for f in meta["files"].values() if atomic.sha256_of(path / f["file"]) != f["sha256"]]
-            state = f"DAMAGED: {', '.join(bad)}; {ANEW}" if bad else unusable(path, source)
+            state = f"DAMAGED: {', '.join(bad)}; {REMOVE}" if bad else unusable(path, source)
             damaged += bool(state)
-            print(f"    prepared {told_options(meta['key'])}, {path.name}: {state or 'good'}")
+            print(f"    prepared {options_text(meta['key'])}, {path.name}: {state or 'good'}")
     print(f"{damaged} damaged" if damaged else "nothing is damaged")
     return 1 if damaged else 0
 
 
 def here(source: Source) -> Iterator[str]:
-    """Names of the card's files that are in one of their places."""
+    """The names of the card's files that are found here."""
     for file, entry in source.card.files.items():
         with suppress(UserError):
             entry.find()
@@ -50,7 +50,7 @@ def here(source: Source) -> Iterator[str]:
 
 
 def checked(source: Source, file: str) -> str:
-    """The sha256 of a file of a card, and what is recorded of its download. Raises UserError where they differ."""
+    """The sha256 of a file of a card, and the record of its download. Raises UserError if they differ."""
     path = source.find(file)
     card, record = source.card.files[file], download.record_of(path)
     text = f"sha256 {card.sha256 or stamps.content(source, file)}"
@@ -61,16 +61,16 @@ def checked(source: Source, file: str) -> str:
     address = source.card.address(file)
     if path.is_file() and address and not address.member and not source.card.archive \
             and atomic.sha256_of(path) != record["digest"]:
-        raise UserError(f"{path} is not as it was downloaded: its sha256 was {record['digest']}", source.place,
+        raise UserError(f"{path} has changed since its download: its sha256 was {record['digest']}", source.place,
                         f"remove it, then {lacking.command(source.name, source.variant)}")
     return f"{text}; downloaded {record['time']} from {record['url']}, sha256 of the download {record['digest']}"
 
 
 def unusable(path: Path, source: Source) -> str:
-    """What is wrong with the values of an entry of the cache, as one made before values were checked may hold them."""
+    """What is wrong with the values of an entry of the cache, "" if nothing. Old entries were not checked when made."""
     entry = cache.read_entry(path)
     if entry is None:
-        return f"DAMAGED: {cache.META}; {ANEW}"
+        return f"DAMAGED: {cache.META}; {REMOVE}"
     try:
         checks.check(Prepared(entry.facts, entry.arrays), source.place)
     except UserError as error:

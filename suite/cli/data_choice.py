@@ -1,4 +1,4 @@
-"""What the words after `data prepare` and `data show` choose: variants, tasks, options."""
+"""The variants, tasks and options that `data prepare` and `data show` are called with."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from suite.errors import UserError, nearest
 
 
 def variants(name: str, wanted: str | None) -> list[str]:
-    """The variants to work on: the one that is wanted, else all."""
+    """The variants to work on: the wanted one, or all. Raises UserError if the card does not have it."""
     card = cards.load(name)
     return [wanted] if wanted and card.variant(wanted) else list(card.variants)
 
 
 def tasks(name: str, wanted: str | None) -> list[str]:
-    """The tasks of a data set, one of those that share their arrays; or the one that is wanted."""
+    """The wanted task, or all tasks of a data set, of which those that share arrays count once. Raises UserError."""
     views = dict(family(name).VIEWS) if name in FAMILIES or cards.load(name).prepare else {}
     if wanted is None:
         return list({view: task for task, view in reversed(views.items())}.values())[::-1]
@@ -28,7 +28,7 @@ def tasks(name: str, wanted: str | None) -> list[str]:
 
 
 def options(name: str, variant: str, sets: Sequence[str]) -> Flat:
-    """The options of `--set`, read as YAML. Raises UserError for one that the card does not have."""
+    """The options of `--set`, read as YAML. Raises UserError for an option that the card does not have."""
     from suite.files.yaml import parse_yaml
 
     found: Flat = {}

@@ -1,4 +1,4 @@
-"""What data there are: what is here, what can be downloaded, what needs the user; and all that is known of each."""
+"""The list of data sets: what is here, what can be downloaded, what the user must get; and the details of each."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH = 120  # of a line of the list
 
 
 class Group(Enum):
-    """How a variant, or something else that a run wants, can be had; the value is the heading of a list."""
+    """How a variant, or something else that a run needs, can be obtained. The value is the heading of a list."""
 
     HERE = "here"
     REMOTE = "can be downloaded: {program} data prepare NAME --variant VARIANT"
@@ -31,7 +31,7 @@ class Group(Enum):
 
 @dataclass(frozen=True)
 class Standing:
-    """How a variant can be had, and its size in MB: of what is prepared here, or of the download; 0: none."""
+    """How a variant can be obtained, and its size in MB: of prepared data here, or of the download; 0 if unknown."""
 
     name: str
     variant: str
@@ -40,7 +40,7 @@ class Standing:
 
     @property
     def line(self) -> str:
-        """Name, size and what it is, in a line."""
+        """Name, size and description, in a line."""
         size = f"{self.mb:,.0f} MB" if self.mb else ""
         what = cards.load(self.name).variants[self.variant].first_line
         text = f"{f'{self.name} {self.variant}':<25} {size:>8}  {what}"
@@ -48,7 +48,7 @@ class Standing:
 
 
 def list_(chosen: list[tuple[str, str]], request: DataRequest) -> int:
-    """Prints a line for each variant: what is here, can be downloaded, or needs the user; or, verbose, all of it."""
+    """Prints a line for each variant, in groups: here, can be downloaded, needs the user. Verbose: all details."""
     if request.verbose:
         return list_all(chosen)
     found = [standing(name, variant) for name, variant in chosen]
@@ -61,7 +61,7 @@ def list_(chosen: list[tuple[str, str]], request: DataRequest) -> int:
 
 
 def standing(name: str, variant: str) -> Standing:
-    """How a variant can be had. Uses no network."""
+    """How a variant can be obtained. Uses no network."""
     card = cards.load(name).variants[variant]
     mb = sum(file["size"] for _, meta in cache.entries(name, variant) for file in meta["files"].values()) / 1e6
     here = Standing(name, variant, Group.HERE, mb)
@@ -78,7 +78,7 @@ def standing(name: str, variant: str) -> Standing:
 
 
 def list_all(chosen: list[tuple[str, str]]) -> int:
-    """Prints where each set is from, and every variant with its size, whether it is here, and what is prepared."""
+    """Prints the source of each data set, and each variant: its size, whether it is here, and what is prepared."""
     last = ""
     for name, variant in chosen:
         card = cards.load(name)
@@ -95,41 +95,41 @@ def list_all(chosen: list[tuple[str, str]]) -> int:
         for line in prepared_here(name, variant):
             print(f"    prepared: {line}")
     print(f"data are looked for in {os.environ.get('SUITE_DATA') or 'SUITE_DATA, which is not set'}, then in "
-          f"{places.downloads()}, where downloads go")
+          f"{places.downloads()}, the folder of downloads")
     print(f"prepared data are kept in {cache.folder()} (SUITE_CACHE)")
     return 0
 
 
 def whereabouts(source: Source) -> str:
-    """Where the source of a variant is found, or that it is not here; uses no network."""
+    """Where the source of a variant was found, or that it is not here. Uses no network."""
     if source.card.hub:
         return f"Hugging Face hub: {source.card.hub.repo} at revision {source.card.hub.revision[:12]}"
     if not source.card.files:
-        return "made by a generator when asked for; needs no file"
+        return "generated when a run needs it; there is no file"
     paths, missing = set(), []
     for file in source.card.files:
         try:
             paths.add(str(source.find(file)))
         except UserError as error:
             missing.append(error.problems[0].what)
-    told = []
+    texts = []
     if paths:
-        told.append(f"found: {os.path.commonpath(paths)}" + (f", {len(paths)} files" if len(paths) > 1 else ""))
+        texts.append(f"found: {os.path.commonpath(paths)}" + (f", {len(paths)} files" if len(paths) > 1 else ""))
     if missing:
-        told.append(f"not here: {missing[0]}" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
-    return "; ".join(told)
+        texts.append(f"not here: {missing[0]}" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+    return "; ".join(texts)
 
 
 def prepared_here(name: str, variant: str) -> Iterator[str]:
     """For each entry of the cache: view, options that are not the default, size, fingerprint."""
     for path, meta in cache.entries(name, variant):
         mb = sum(file["size"] for file in meta["files"].values()) / 1e6
-        yield (f"{told_options(meta['key'])}: {mb:,.1f} MB in {meta['seconds']:.1f} s, fingerprint "
+        yield (f"{options_text(meta['key'])}: {mb:,.1f} MB in {meta['seconds']:.1f} s, fingerprint "
                f"{meta['fingerprint'][:16]}, {path.name}")
 
 
-def told_options(key: Mapping[str, Any]) -> str:
-    """The view, and the options that differ from the card's default."""
+def options_text(key: Mapping[str, Any]) -> str:
+    """The view, and the options that differ from the card's defaults."""
     options = cards.load(key["name"]).variants[key["variant"]].options
     changed = [f"{name}={key[name]}" for name, option in options.items()
                if name in key and key[name] != option.default]

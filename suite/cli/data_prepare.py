@@ -1,4 +1,4 @@
-"""Data made ready ahead of the runs: downloaded, built where they have to be, and prepared."""
+"""Preparing data before the runs: download, build from an archive if needed, prepare."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence[Grid]) -> int:
-    """Downloads and prepares what the grids and the chosen variants need; names what cannot be had.
+    """Downloads and prepares the data of the grids and of the chosen variants; names what is not available.
 
-    Of a data set without a variant: downloads only `original`, and prepares every variant that is here. Raises
-    UserError where just one variant was asked for, or a grid; else returns 1 where nothing could be prepared.
+    For a data set without a variant, downloads `original` only, and prepares every variant that is here. Something
+    missing is a UserError if a grid, a variant or options were given; otherwise returns 1 if nothing could be prepared.
     """
     needed = data_of(grids)
     asked = [(chosen_data(name, variant, task, request.sets), task)
@@ -32,7 +32,7 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence
         build(request.origin, *chosen[0])
     failed = fetched(needed + [(data, task) for data, task in asked if request.variant or data.variant == "original"])
     missing: dict[tuple[str, str], UserError] = {}
-    other: list[UserError] = []  # of what is missing, for another reason than a download that failed
+    other: list[UserError] = []  # missing for another reason than a failed download
     for data, task in needed + asked:
         if (data.name, data.variant) in missing:
             continue
@@ -42,10 +42,10 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence
             missing[data.name, data.variant] = error
             if not failed or not lacking.to_download(of_run(data, task).source):
                 other.append(error)
-    if missing and (grids or request.variant or request.sets):  # just this was asked for
+    if missing and (grids or request.variant or request.sets):
         raise UserError(dict.fromkeys(p for error in [*failed, *other] for p in error.problems))
     if grids:
-        print(f"all data of these runs are here; this runs them: {lacking.command_of(grids, '')}")
+        print(f"all data of these runs are here; to run them: {lacking.command_of(grids, '')}")
     for text in map(str, failed):
         print(f"not downloaded: {text}")
     for text in map(str, missing.values()):
@@ -60,7 +60,7 @@ def data_of(grids: Iterable[Grid]) -> list[tuple[Data, str]]:
 
 
 def fetched(wanted: Sequence[tuple[Data, str]]) -> list[UserError]:
-    """Download what these need and have a public address; the errors of those that failed."""
+    """Download the sources that have a public address. Returns the errors of those that failed."""
     failed: list[UserError] = []
     wants = [of_run(data, task) for data, task in wanted]
     download.fetch([want.source for want in wants if not want.is_prepared()], failed=failed.append)
@@ -68,16 +68,16 @@ def fetched(wanted: Sequence[tuple[Data, str]]) -> list[UserError]:
 
 
 def build(origin: Path, name: str, variant: str) -> None:
-    """Build the files of a variant from the files in `origin`. Raises UserError where that is not how it is made."""
+    """Build the files of a variant from those in `origin`. Raises UserError if it is not built from an archive."""
     source = Source(name, variant, {})
     if source.card.archive is None:
         raise UserError(f"{name} {variant} is not built from an archive", "--from", "leave it out")
     for path in originals.build(origin, [source]):
-        print(f"built {path}: digest of its rows {parquet.rows_digest(path)}, as on the card", flush=True)
+        print(f"built {path}: digest of its rows {parquet.rows_digest(path)}, the same as on the card", flush=True)
 
 
 def made(data: Data, task: str) -> None:
-    """Prepare the data of a task and say what they are. Raises UserError where they cannot be had."""
+    """Prepare the data of a task and print a line about them. Raises UserError if they are not available."""
     started = time.monotonic()
     with progress_bar.shown():
         found = prepared.load(data, task)

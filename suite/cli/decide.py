@@ -1,8 +1,8 @@
-"""`run --decide` and `plan --decide`: seeds are added, look by look, until each claim has a final word.
+"""`run --decide` and `plan --decide`: seeds are added, look by look, until each claim has a final verdict.
 
-A look costs one more seed of the rows of undecided claims, base rows included. What is decided when is in the claims
-(`looks`), and the verdicts are replayed from the store, so the loop keeps no state of its own: it can be stopped, and
-the next call continues, here or on a cluster.
+A look needs one more seed of the rows of undecided claims, base rows included. The claims declare their `looks`, and
+the verdicts are computed again from the store. So the loop has no state of its own: it can be stopped, and the next
+call continues, here or on a cluster.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from suite.cli.compute_requests import PlanRequest, RunRequest
 from suite.cli.plan import at_a_time, forecast_of, where_of
 from suite.cli.requests import Executor
-from suite.cli.run import checked, finish, held_by_others, told_of_jobs
+from suite.cli.run import checked, finish, held_by_others, report_starts
 from suite.errors import UserError
 from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
@@ -35,15 +35,15 @@ from suite.store.store import Store
 
 @dataclass(frozen=True)
 class Look:
-    """What the next look at a grid's claims needs: `grid` has all runs so far and these, `wanted` in their order."""
+    """The next look at a grid's claims: `wanted` are its runs, in order; `grid` has these and all runs so far."""
 
     grid: Grid
     wanted: tuple[GridRun, ...]
-    rest: int  # runs that the looks after it may cost at most
+    rest: int  # the most runs that later looks may need
 
 
 def decide(grids: Sequence[Grid], request: RunRequest) -> int:
-    """Runs look by look until every claim has a final word, then writes the report. Returns 1 if a run failed.
+    """Runs look by look until every claim has a final verdict, then writes the report. Returns 1 if a run failed.
 
     Raises UserError if no claim about any of the grids declares looks.
     """
@@ -55,7 +55,7 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
     if request.hours is not None:
         request = replace(request, over_at=time.monotonic() + request.hours * 3600)
     tried: set[str] = set()
-    waiting: frozenset[str] = frozenset()  # for a device that is not here
+    waiting: frozenset[str] = frozenset()  # runs that wait for a device that is not here
     ended: dict[str, RunState] = {}
     while True:
         looks = [next_look(grid, store, declares=True) for grid in declared]
@@ -71,14 +71,14 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
         tried |= fresh
         launched = _start(looks, made, held, request, store)
         if request.executor is Executor.SLURM and not request.wait:
-            return told_of_jobs(made, launched, store)  # the jobs run by themselves, and the next call continues
+            return report_starts(made, launched, store)  # the jobs run by themselves, and the next call continues
         ended |= launched.states
         waiting |= launched.waiting
     return max(finish(grids, store, request, ended), 1 if waiting else 0)
 
 
 def next_look(grid: Grid, store: Store, declares: bool = False) -> Look:
-    """The runs that the next look needs: the first seeds of every row, then one more of each undecided claim."""
+    """The runs that the next look needs: the first seeds of every row, then one more seed of each undecided claim."""
     most, whole = most_seeds(grid), with_added([grid], store)[0]
     document = document_of(whole, store)
     if declares:
@@ -116,7 +116,7 @@ def _of_seeds(verdict: Verdict, document: Document, seeds: Sequence[int]) -> lis
 
 
 def _plan_of(looks: Sequence[Look], store: Store, request: RunRequest | PlanRequest) -> Plan:
-    """The plan of what the looks need, in their order: the first seeds first, then the cheapest claims."""
+    """The plan of the runs of the looks, in order: the first seeds first, then the cheapest claims."""
     narrow = [replace(look.grid, runs=look.wanted) for look in looks]
     made = make_plan(narrow, store, request.until, request.reasons if isinstance(request, RunRequest) else ())
     if isinstance(request, RunRequest) and request.hours is None:
@@ -138,20 +138,21 @@ def _start(looks: Sequence[Look], made: Plan, held: list[GridRun], request: RunR
 
 
 def _with_looks(grids: Sequence[Grid]) -> list[Grid]:
-    """The grids whose claims declare looks; says which others are reported only."""
+    """The grids whose claims declare looks. Prints which others are only reported. Raises UserError if there are none.
+    """
     declared = [grid for grid in grids if most_seeds(grid)]
     others = [grid.name for grid in grids if grid not in declared]
     if not declared:
         raise UserError("no family of claims about this grid declares looks", str(grids[0].path),
                         "add `looks: {start: 3, most: 10}` to one in reports/claims.yaml, or leave --decide out")
     if others:
-        print(f"{', '.join(others)}: no claims that declare looks, so that no run is started for "
+        print(f"{', '.join(others)}: no claims that declare looks, so no run is started for "
               f"{'them' if len(others) > 1 else 'it'}", flush=True)
     return declared
 
 
 def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
-    """Prints what the next look at each grid costs, and what may follow. Starts nothing."""
+    """Prints the runs and the estimated time of the next look at each grid, and what may follow. Starts nothing."""
     request.check_executor()
     store = Store(request.store)
     looks = [next_look(grid, store) for grid in _with_looks(grids)]

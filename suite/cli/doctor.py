@@ -1,4 +1,4 @@
-"""A check of this machine: what a run needs, found or missing, with the way to mend it."""
+"""The command doctor: checks this machine for what a run needs, and shows how to get what is missing."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
-class Word(StrEnum):
-    """OK. ABSENT: not here, and only some runs want it. WARNING. MISSING: no run is possible."""
+class Mark(StrEnum):
+    """OK. ABSENT: not here, but only some runs need it. WARNING. MISSING: no run is possible without it."""
 
     OK = "ok"
     ABSENT = "-"
@@ -43,9 +43,9 @@ class Word(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, in a line; `detail`, with places, where the user asks for all. `package`: one of many."""
+    """What was found, in a line. `detail`: the line of `--verbose`, with paths. `package`: it is about a package."""
 
-    word: Word
+    mark: Mark
     text: str
     detail: str = ""
     group: Group | None = None
@@ -54,39 +54,39 @@ class Finding:
     @property
     def heading(self) -> Group:
         """The group that it is listed in."""
-        return self.group or (Group.HERE if self.word is Word.OK else Group.BY_HAND)
+        return self.group or (Group.HERE if self.mark is Mark.OK else Group.BY_HAND)
 
 
 def check(request: DoctorRequest) -> int:
-    """Prints what was found, in groups, or, verbose, all of it; returns 1 if something that a run needs is missing."""
+    """Prints what was found, in groups or, verbose, in full. Returns 1 if something that every run needs is missing."""
     findings = [*_python(), *_torch(), *_gpus(), *_store(request.store), *_slurm(), *_data()]
     if request.verbose:
         for one in findings:
-            print(f"{one.word:<7}  {one.detail or one.text}")
+            print(f"{one.mark:<7}  {one.detail or one.text}")
     else:
         _print_groups(findings)
-    return 1 if any(one.word is Word.MISSING for one in findings) else 0
+    return 1 if any(one.mark is Mark.MISSING for one in findings) else 0
 
 
 def _print_groups(findings: list[Finding]) -> None:
-    good = [one for one in findings if one.package and one.word is Word.OK]
+    good = [one for one in findings if one.package and one.mark is Mark.OK]
     shown = [one for one in findings if one not in good]
-    shown.insert(1, Finding(Word.OK, f"{len(good)} packages, in versions that will do"))
+    shown.insert(1, Finding(Mark.OK, f"{len(good)} packages, in suitable versions"))
     for group in Group:
-        lines = [f"  {one.word + '  ' if one.word in (Word.WARNING, Word.MISSING) else ''}{one.text}" for one in shown
+        lines = [f"  {one.mark + '  ' if one.mark in (Mark.WARNING, Mark.MISSING) else ''}{one.text}" for one in shown
                  if one.heading is group]
         if lines:
-            print(group.heading(", if a run wants it"), *lines, sep="\n")
+            print(group.heading(", if a run needs it"), *lines, sep="\n")
     print("`doctor --verbose`: every package, and where each data set is looked for")
 
 
 def _python() -> Iterator[Finding]:
     new = sys.version_info >= (3, 11)
-    yield Finding(Word.OK if new else Word.MISSING, f"Python {platform.python_version()} (3.11 or later is needed)")
+    yield Finding(Mark.OK if new else Mark.MISSING, f"Python {platform.python_version()} (3.11 or later is needed)")
     try:
         from packaging.requirements import Requirement
     except ImportError:  # several of the packages that are needed bring it
-        yield Finding(Word.MISSING, "packages: pip install -c constraints.txt -e .")
+        yield Finding(Mark.MISSING, "packages: pip install -c constraints.txt -e .")
         return
     for requirement in map(Requirement, _requirements()):
         if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
@@ -94,7 +94,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _requirements() -> list[str]:
-    """What `pip` would install for this program, extras included. A clone that is not installed says it, too."""
+    """The requirements that `pip` would install: of the installed program, else those in pyproject.toml."""
     try:
         return importlib.metadata.requires("s4d-suite") or []
     except importlib.metadata.PackageNotFoundError:
@@ -102,16 +102,16 @@ def _requirements() -> list[str]:
 
 
 def _package(requirement: Requirement) -> Finding:
-    """Whether a package is installed, in a version that will do."""
+    """Whether a package is installed in a suitable version."""
     name = requirement.name
     try:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
-        return Finding(Word.MISSING, f"{name}: pip install -c constraints.txt {name}")
+        return Finding(Mark.MISSING, f"{name}: pip install -c constraints.txt {name}")
     if not requirement.specifier.contains(version, prereleases=True):
-        return Finding(Word.MISSING, f"{name} {version} ({requirement.specifier} is needed): pip install -c "
+        return Finding(Mark.MISSING, f"{name} {version} ({requirement.specifier} is needed): pip install -c "
                        f"constraints.txt {name}")
-    return Finding(Word.OK, f"{name} {version}", package=True)
+    return Finding(Mark.OK, f"{name} {version}", package=True)
 
 
 def _torch() -> Iterator[Finding]:
@@ -119,7 +119,7 @@ def _torch() -> Iterator[Finding]:
         import torch
     except ImportError:
         return
-    yield Finding(Word.OK, f"cores: {machine.usable_cpus()}; threads by default: {torch.get_num_threads()}")
+    yield Finding(Mark.OK, f"cores: {machine.usable_cpus()}; threads by default: {torch.get_num_threads()}")
 
 
 def _gpus() -> Iterator[Finding]:
@@ -127,12 +127,12 @@ def _gpus() -> Iterator[Finding]:
     try:
         chosen = gpus.free()
     except UserError as error:
-        yield Finding(Word.WARNING, f"GPUs: {' '.join(str(error).split())}")
+        yield Finding(Mark.WARNING, f"GPUs: {' '.join(str(error).split())}")
     else:
-        yield Finding(Word.OK if chosen.gpus else Word.ABSENT,
+        yield Finding(Mark.OK if chosen.gpus else Mark.ABSENT,
                       f"GPUs: {chosen.why or f'{len(chosen.gpus)} for runs'}", group=Group.HERE)
     for line in gpus.idle():
-        yield Finding(Word.OK, line)
+        yield Finding(Mark.OK, line)
 
 
 def _store(root: Path) -> Iterator[Finding]:
@@ -144,56 +144,56 @@ def _store(root: Path) -> Iterator[Finding]:
     except OSError:
         writable = False
     free = shutil.disk_usage(folder).free / 1e9
-    word = Word.OK if writable and free > 1 else Word.MISSING
-    yield Finding(word, f"store {root}: {'' if writable else 'NOT '}writable, {free:.0f} GB free")
+    mark = Mark.OK if writable and free > 1 else Mark.MISSING
+    yield Finding(mark, f"store {root}: {'' if writable else 'NOT '}writable, {free:.0f} GB free")
 
 
 def _slurm() -> Iterator[Finding]:
     if shutil.which("sbatch") is None:
-        yield Finding(Word.ABSENT, "SLURM: not on this machine; only --executor slurm needs it")
+        yield Finding(Mark.ABSENT, "SLURM: not on this machine; only --executor slurm needs it")
         return
     try:
         done = call(["scontrol", "ping"], timeout_s=20)
         answer, fault = done.text if done.ok else "", done.complaint
     except OuterError as error:
         answer, fault = "", str(error)
-    told = answer or "does not answer, and only --executor slurm needs it"
-    yield Finding(Word.OK if answer else Word.ABSENT, f"SLURM: {' '.join(told.split())[:110]}",
-                  f"SLURM: {' '.join((answer or f'{told}: {fault}').split())[:200]}")
+    text = answer or "does not answer; only --executor slurm needs it"
+    yield Finding(Mark.OK if answer else Mark.ABSENT, f"SLURM: {' '.join(text.split())[:110]}",
+                  f"SLURM: {' '.join((answer or f'{text}: {fault}').split())[:200]}")
 
 
 def _data() -> Iterator[Finding]:
     folder = folder_in("SUITE_DATA")
     if folder and not (cards.CARDS.parent / folder).is_dir():
-        yield Finding(Word.WARNING, "SUITE_DATA names no folder: no data are found there",
-                      f"SUITE_DATA is {folder}, which is no folder: no data are found there")
+        yield Finding(Mark.WARNING, "SUITE_DATA is not a folder: no data are found there",
+                      f"SUITE_DATA is {folder}, which is not a folder: no data are found there")
     try:
         places.cache()
     except UserError as error:
-        yield Finding(Word.MISSING, f"SUITE_CACHE: {error.problems[0].what}; {error.problems[0].fix}")
+        yield Finding(Mark.MISSING, f"SUITE_CACHE: {error.problems[0].what}; {error.problems[0].fix}")
         return
     for name in cards.names():
         for variant_name, variant in cards.load(name).variants.items():
             found = _variant(variant)
-            told, where = f"data {name}, variant {variant_name}: ", standing(name, variant_name)
-            bad = found.word in (Word.WARNING, Word.MISSING)
-            yield replace(found, text=told + found.text if bad else where.line, detail=told + found.detail,
+            head, where = f"data {name}, variant {variant_name}: ", standing(name, variant_name)
+            bad = found.mark in (Mark.WARNING, Mark.MISSING)
+            yield replace(found, text=head + found.text if bad else where.line, detail=head + found.detail,
                           group=Group.BY_HAND if bad else where.group)
 
 
 def _variant(variant: Variant) -> Finding:
-    """What is found of a variant; the text is for what is wrong with it."""
-    if not variant.files:  # from the hub, which is not asked, or made when a run needs it
-        return Finding(Word.ABSENT if variant.hub else Word.OK, "", variant.way)
+    """Whether the files of a variant are here and intact. The text says what is wrong."""
+    if not variant.files:  # from the hub, which is not contacted, or made when a run needs it
+        return Finding(Mark.ABSENT if variant.hub else Mark.OK, "", variant.way)
     for file in variant.files.values():
-        # Only what lies in a clone must be there; the rest is the user's choice, or has no licence to go along.
+        # Only files of a clone must be here. The user may get the others, whose licence may forbid us to ship them.
         try:
             path = file.find()
         except UserError as error:
-            word = Word.MISSING if file.ours and not resources.is_installed() else Word.ABSENT
-            return Finding(word, "its files are not here", f"not here: {error.problems[0].what}. {variant.way}")
+            mark = Mark.MISSING if file.ours and not resources.is_installed() else Mark.ABSENT
+            return Finding(mark, "its files are not here", f"not here: {error.problems[0].what}. {variant.way}")
         if file.sha256 and atomic.sha256_of(path) != file.sha256 and not same_rows(path, file):
-            return Finding(Word.MISSING if file.ours else Word.WARNING,
+            return Finding(Mark.MISSING if file.ours else Mark.WARNING,
                            f"{path.name} is not the file that the card describes",
                            f"{path} is not the file that the card describes (sha256 differs). {variant.way}")
-    return Finding(Word.OK, "", "found")
+    return Finding(Mark.OK, "", "found")

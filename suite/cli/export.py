@@ -18,7 +18,7 @@ HOW = {Tracker.TENSORBOARD: "tensorboard --logdir {place}",
 
 
 def export(grids: Sequence[Grid], request: ExportRequest) -> int:
-    """Write the tables, and the files of the trackers that are asked for. Raises UserError."""
+    """Write the tables, and the files of the trackers in `request.to`. Raises UserError."""
     store = Store(request.store)
     made = export_tables(with_added(grids, store), store, request.out, request.to)
     print(f"{made.epochs} epochs of {made.runs} runs: {request.out / 'runs.csv'}, runs.parquet")

@@ -1,4 +1,4 @@
-"""The command freeze: keeps finished and stopped runs with their report for good."""
+"""The command freeze: copies the results of finished and stopped runs, with their report, into a folder to keep."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from suite.store.store import Store
 
 
 def freeze(grids: Sequence[Grid], request: FreezeRequest) -> int:
-    """Keeps what runs have reached, and the report, in a new folder. Raises UserError if it is not new."""
+    """Copies the results so far, and the report, into a new folder. Raises UserError if the folder exists."""
     out = request.out or Path("results") / file_stem(grids[0].name)
     store = Store(request.store)
     whole = with_added(grids, store)

@@ -1,4 +1,4 @@
-"""The command init: writes a study that runs as it is, to be changed into one's own."""
+"""The command init: writes a new study, which runs as it is and can be edited."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from suite.files import resources
 
 
 def init(request: InitRequest) -> int:
-    """Copies the study that comes with the suite, and says how to run it. Overwrites nothing."""
+    """Copies the study that comes with the suite, and prints how to run it. Raises UserError if a file exists."""
     source = resources.folder("study")
     files = {path: request.folder / path.relative_to(source) for path in _files(source)}
     there = [target for target in files.values() if target.exists() or target.is_symlink()]

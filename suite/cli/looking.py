@@ -1,4 +1,4 @@
-"""What `status` tells: how far the runs are, from their files and the queue of a cluster. Looking changes nothing."""
+"""What `status` shows: how far the runs are, from their files and the queue of a cluster. Changes nothing."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from suite.plan.plan import Plan, make_plan
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
-NEAR_S, WHOLE_S = 5.0, 30.0  # seconds between two looks at runs under way, and at all
-SHOWN = 32  # runs that are named
+NEAR_S, WHOLE_S = 5.0, 30.0  # seconds between two looks at the runs under way, and at all runs
+SHOWN = 32  # the most runs that are listed
 NEVER = "will not start:"  # in the note of a job
-NOT_TOLD = (State.TODO, State.DONE)
+NOT_LISTED = (State.TODO, State.DONE)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What is known now: `queue` has a note for each run that is in a job, `remarks` what the user should know."""
+    """The runs at one moment. `queue`: a note for each run that is in a job. `remarks`: lines for the user."""
 
     plan: Plan
     queue: dict[str, str]
@@ -43,9 +43,9 @@ class Seen:
 
 
 class Looks:
-    """Looks at a store, one after the other: every few seconds at the runs under way, rarely at all of them.
+    """Looks at a store again and again: every few seconds at the runs under way, less often at all runs.
 
-    A file that has not changed is not read again, so that a network file system hardly notices.
+    A file that has not changed is not read again, to spare network file systems.
     """
 
     def __init__(self, grids: Sequence[Grid], store: Store, until: int | None) -> None:
@@ -55,7 +55,7 @@ class Looks:
         self.seen = self._whole()
 
     def again(self) -> Seen:
-        """What is known now: all runs are looked at if it is time to, or if one of those under way has ended."""
+        """The current look. All runs are read every WHOLE_S, and when one under way has ended."""
         now = time.monotonic()
         if now - self.whole > WHOLE_S:
             self.seen = self._whole()
@@ -75,46 +75,46 @@ class Looks:
 
 
 def look(grids: Sequence[Grid], store: Store, until: int | None, queue: Queue, standings: Standings) -> Seen:
-    """What the files and the queue say now."""
+    """The runs by their files and the queue."""
     made = make_plan(grids, store, until)
     if not os.path.lexists(store.root / FOLDER):
         return Seen(made, {}, settings.remarks(grids, store), standings)
     submitted = Submitted(store, queue)
     found = queued.seen(submitted, made.states)
     made = replace(made, states=found.states)
-    told = [*settings.remarks(grids, store), *queued.remarks(submitted, found), *orphans.remarks(grids, submitted)]
-    return Seen(made, found.notes, told + _too_long(made, submitted), standings)
+    remarks = [*settings.remarks(grids, store), *queued.remarks(submitted, found), *orphans.remarks(grids, submitted)]
+    return Seen(made, found.notes, remarks + _too_long(made, submitted), standings)
 
 
 def _too_long(made: Plan, submitted: Submitted) -> list[str]:
-    """Runs under way that their job's time limit will interrupt."""
-    told = []
+    """A line for each run under way that its job's time limit will interrupt."""
+    found = []
     for run in made.runs:
         state, job = made.states[run.run_id], submitted.newest.get(run.run_id)
         seconds = left(run, state, made.until, {}) if state.name == State.CLAIMED and state.progress else None
         if job and seconds and seconds > 60 * job[0].minutes:
-            told.append(f"{run.run_id} needs {clock(seconds)} more, and a job has {clock(60 * job[0].minutes)}: it is "
-                        "requeued on the way, and continues")
-    return told
+            found.append(f"{run.run_id} needs {clock(seconds)} more, and a job has {clock(60 * job[0].minutes)}: it is "
+                         "requeued on the way, and continues")
+    return found
 
 
 def lines(grids: Sequence[Grid], seen: Seen) -> list[str]:
-    """For a reader."""
+    """The lines of `status`."""
     made = seen.plan
     names = [_name(made.states[run.run_id], seen.queue.get(run.run_id, "")) for run in made.runs]
-    told = [f"{', '.join(grid.name for grid in grids)}: {len(made.runs)} runs: "
-            + ", ".join(f"{n} {name}" for name, n in Counter(names).most_common())]
-    shown = [(run, name) for run, name in zip(made.runs, names, strict=True) if name not in NOT_TOLD]
+    found = [f"{', '.join(grid.name for grid in grids)}: {len(made.runs)} runs: "
+             + ", ".join(f"{n} {name}" for name, n in Counter(names).most_common())]
+    shown = [(run, name) for run, name in zip(made.runs, names, strict=True) if name not in NOT_LISTED]
     for run, name in shown[:SHOWN]:
         state = made.states[run.run_id]
         done = f"{state.epochs}/{run.config.train.epochs} epochs"
         standing = seen.standings.of(run)
         metric = f", {standing.words}" if standing else ""
         why = "; ".join(filter(None, (state.detail, seen.queue.get(run.run_id, ""))))
-        told.append(f"  {name:<18} {done:<14} {run.run_id}  {run.name}{metric}" + (f": {why}" if why else ""))
+        found.append(f"  {name:<18} {done:<14} {run.run_id}  {run.name}{metric}" + (f": {why}" if why else ""))
     if len(shown) > SHOWN:
-        told.append(f"  {len(shown) - SHOWN} more (--json has them all)")
-    return told + [f"  {remark}" for remark in seen.remarks] + _times(made)
+        found.append(f"  {len(shown) - SHOWN} more (--json has them all)")
+    return found + [f"  {remark}" for remark in seen.remarks] + _times(made)
 
 
 def _name(state: RunState, note: str) -> str:
@@ -129,15 +129,15 @@ def _times(made: Plan) -> list[str]:
     known = [seconds for seconds in each if seconds]
     if not known:
         return []
-    told = [f"  the running ones need about {clock(max(known))} more"]
+    found = [f"  the runs under way need about {clock(max(known))} more"]
     if made.estimate.known and not made.estimate.unknown:
         whole = max(max(known), (sum(known) + made.estimate.seconds) / len(running))
-        told.append(f"  everything needs about {clock(whole)} more at {len(running)} at a time")
-    return told
+        found.append(f"  all runs need about {clock(whole)} more, {len(running)} at a time")
+    return found
 
 
 def as_json(seen: Seen) -> dict[str, object]:
-    """For programs: as the plan, with what the queue says of each run, how it does, and the remarks."""
+    """For programs: the plan, with each run's note from the queue and its metric, and the remarks."""
     content = seen.plan.as_json()
     runs = {run.run_id: run for run in seen.plan.runs}
     for run in content["runs"]:

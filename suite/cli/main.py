@@ -19,7 +19,7 @@ from suite.errors import Problem, UserError, nearest
 if TYPE_CHECKING:
     from suite.grid.model import Grid
 
-IN_ANY_ORDER = ("why", "logs")  # verbs whose words may stand between options
+IN_ANY_ORDER = ("why", "logs")  # verbs whose labels may come between options
 OK, FAILED_RUNS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -27,9 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command line and returns its exit status: 0, 1 (failed runs), 2 (bad input), 130 (interrupted)."""
     streams.prepare()
     _name_user()
-    gc.set_threshold(200_000)  # modules, grids and stores are thousands of objects that stay
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some, it reads about all packages
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's eigenvectors have other last bits with more threads
+    gc.set_threshold(200_000)  # modules, grids and stores are thousands of long-lived objects
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plugins reads all installed packages
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the last bits of NumPy's eigenvectors depend on the threads
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _call(arguments)
@@ -42,13 +42,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except OSError as error:
         streams.discard()
-        if error.errno == errno.EPIPE:  # `… | head` is no error
+        if error.errno == errno.EPIPE:  # `… | head` is not an error
             return OK
         return _refused(_in_words(error))
 
 
 def _name_user() -> None:
-    """Give a user without a name its number as one, as in containers. Libraries ask for it, and fail without one."""
+    """Give a user without a name, as in containers, its number as name: libraries fail without one."""
     try:
         getpass.getuser()
     except (KeyError, OSError):
@@ -56,7 +56,7 @@ def _name_user() -> None:
 
 
 def _refused(error: UserError) -> int:
-    """Prints what is wrong."""
+    """Prints the problems. Returns the exit status."""
     for problem in error.problems:
         print(f"error: {problem}", file=sys.stderr)
     if report := getattr(error, "report", ""):
@@ -67,11 +67,11 @@ def _refused(error: UserError) -> int:
 
 
 def _in_words(error: OSError) -> UserError:
-    """An error of the system as one for the user: a file that cannot be used, or stdout on a full disk."""
+    """A system error as a UserError: a file that cannot be used, or stdout on a full disk."""
     from suite.files.atomic import explain
 
     if error.filename is None:
-        return UserError(f"the output cannot be written: {error.strerror or error}", "", "send it to another place")
+        return UserError(f"the output cannot be written: {error.strerror or error}", "", "redirect it elsewhere")
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
     if isinstance(error, FileExistsError) and Path(where).is_symlink():
         return UserError(f"is a link to {Path(where).readlink()}, which is not there", where, "make that folder first")
@@ -79,15 +79,15 @@ def _in_words(error: OSError) -> UserError:
 
 
 def _check_no_verb(word: str, verbs: Iterable[str]) -> None:
-    """Raises UserError for a first word that names no file: more likely it is a verb with a slip of the pen."""
+    """Raises UserError for a first word that is not a file, but looks like a misspelt verb."""
     if len(word) < 40 and word.replace("-", "").isidentifier() and word[0] != "-" and not Path(word).exists():
         grids = sorted(str(path) for folder in (".", "grids") for path in Path(folder).glob("*.y*ml"))
         raise UserError("neither a verb nor a grid file", word, nearest(word, [*verbs, *grids]))
 
 
 def _call(arguments: list[str]) -> int:
-    """Calls the verb's function; only then its module is imported, so that looking needs nothing heavy."""
-    from suite.cli.arguments import make_parser  # after `main` has said how objects are collected
+    """Calls the verb's function. Its module is imported only then, so that light commands start fast."""
+    from suite.cli.arguments import make_parser  # after `main` has set the collector's threshold
     from suite.cli.requests import request
 
     parser, verbs = make_parser()
@@ -98,7 +98,7 @@ def _call(arguments: list[str]) -> int:
         mixed = bool(arguments) and arguments[0] in IN_ANY_ORDER
         args = verbs[arguments[0]].parse_intermixed_args(arguments[1:]) if mixed else parser.parse_args(arguments)
     finally:
-        sys.stdout.flush()  # it ends the process after it has printed a help
+        sys.stdout.flush()  # argparse ends the process after it has printed a help
     if not hasattr(args, "verb"):
         parser.print_help()
         return OK

@@ -10,7 +10,7 @@ SHOWN = 20
 
 
 def merge(request: MergeRequest) -> int:
-    """Merges one store into another, and prints what became of each run. Returns 1 if some are left out."""
+    """Merges one store into another, and prints what was done with the runs. Returns 1 if some were left out."""
     made = merge_stores(request.source, request.target)
     print(f"{made.source} into {made.target}: {sum(map(len, made.outcomes.values()))} runs")
     for what, run_ids in sorted(made.outcomes.items(), key=lambda item: -len(item[1])):

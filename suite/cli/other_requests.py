@@ -1,4 +1,4 @@
-"""What the commands are asked for that compute nothing."""
+"""The requests of commands that compute nothing."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class ExportRequest(StoreRequest):
 
 @dataclass(frozen=True)
 class FreezeRequest(StoreRequest):
-    """`freeze`. `profile`, `sets`, `only` and `seeds` are how the grids were asked for."""
+    """`freeze`. `profile`, `sets`, `only` and `seeds` are the options with which the grids were loaded."""
 
     out: Path | None = None
     profile: str | None = None
@@ -88,8 +88,8 @@ class MergeRequest:
 class DataRequest:
     """`data`: list, prepare, check or show; `sets` are `option=value` texts.
 
-    `names` are data sets or, to prepare, grid files, of which `profile`, `sets`, `only` and `seeds` choose runs;
-    `origin` is what a variant is built from.
+    `names` are data sets or, to prepare, grid files, from which `profile`, `sets`, `only` and `seeds` choose runs.
+    `origin` is the folder or archive that a variant is built from.
     """
 
     action: str

@@ -1,4 +1,4 @@
-"""The command plan: what would run, what not and why, the data that it needs, and how long it takes."""
+"""The command plan: what would run, what not and why, the data that the runs need, and how long they take."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from suite.store.store import Store
 
 
 def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
-    """Prints counts, exclusions with their reasons, data and times. Starts nothing but a probe that is asked for."""
+    """Prints counts, exclusions with their reasons, data and times. Starts nothing, except probes with `--probe`."""
     request.check_executor()
     check_names(grids)
     check_own(grids, [run for grid in grids for run in grid.runs], trial=False)
@@ -45,7 +45,7 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
         return 0
     _print_runs(grids, made, store)
     print(*plan_text.data(needed, grids), sep="\n")
-    print(*(f"{line}\n" for line in where.told), sep="", end="")
+    print(*(f"{line}\n" for line in where.lines), sep="", end="")
     print(*plan_text.times(seen, made, at_a_time(made, where)), sep="\n")
     print(*plan_text.expected(grids), sep="\n", end="\n" if any(plan_text.expected(grids)) else "")
     made = replace(made, speeds={shape: speed.seconds for shape, speed in seen.speeds.items()})
@@ -59,22 +59,21 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
 
 
 def where_of(made: Plan, request: PlanRequest) -> Places:
-    """Where the runs would compute, here or on a cluster, with what is to be said of it: also which GPU would be idle.
-    """
+    """Where the runs would be computed, here or on a cluster, with lines for the user, also about idle GPUs."""
     if request.executor is Executor.SLURM:
         from suite.cli import slurm
 
         return Places(slurm.slots(made, slurm.checked(made, request, False).cluster))
     try:
         where = places_of(made, request)
-    except UserError as error:  # `run` would refuse; how long it takes can be said all the same
-        return Places(request.jobs or 1, told=tuple(f"warning: {problem}" for problem in error.problems))
+    except UserError as error:  # `run` would refuse, but the time can be estimated nevertheless
+        return Places(request.jobs or 1, lines=tuple(f"warning: {problem}" for problem in error.problems))
     idle = [f"{line}; leave --gpus none out to use it" for line in gpus.idle()] if request.gpus == () else []
-    return replace(where, told=(*where.told, *idle))
+    return replace(where, lines=(*where.lines, *idle))
 
 
 def forecast_of(made: Plan, store: Store, request: PlanRequest, where: Places) -> Forecast:
-    """The times of a plan on what the request names: this machine, its GPUs, or a cluster's nodes."""
+    """The times of a plan on this machine, its GPUs, or the nodes of a cluster, as requested."""
     place = place_of(request, where)
     known = made.speeds if made.todo else store.prices()
     probed: dict[str, float] = {}
@@ -86,7 +85,7 @@ def forecast_of(made: Plan, store: Store, request: PlanRequest, where: Places) -
 
 
 def place_of(request: PlanRequest, where: Places) -> Place:
-    """What the runs of a request are computed on."""
+    """The device on which the runs of a request are computed."""
     if request.executor is Executor.SLURM:
         from suite.launch.cluster import load
 
@@ -110,7 +109,7 @@ def _print_runs(grids: Sequence[Grid], made: Plan, store: Store) -> None:
             print(f"  the profile {grid.profile} has another value for: {shown}")
     print(f"{len(made.runs)} runs" + (f", {made.shared} saved because cells share them" if made.shared else ""))
     print("  " + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
-    for line in versions.told(made.runs, store):
+    for line in versions.remarks(made.runs, store):
         print(f"  {line}")
     for reason, labels in _by_reason(grids).items():
         shown = "; ".join(labels[:SHOWN]) + (f"; {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")

@@ -1,4 +1,4 @@
-"""What `plan` says of data and times, for readers and for programs."""
+"""The text of `plan` about data and times, for people and for programs."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from suite.plan.operations import Device
 from suite.plan.plan import Plan
 from suite.plan.speeds import shipped
 
-LONG_S = 24 * 3600  # of a plan on CPUs: how long it would take on a GPU is said as well
+LONG_S = 24 * 3600  # if a plan takes longer on CPUs, the time on a GPU is shown, too
 SMALL = 50e6  # bytes that are prepared in seconds
 
 
 def data(needed: Sequence[Need], grids: Sequence[Grid]) -> list[str]:
-    """The data that would be needed: what to download, the disk that it takes, and what only the user can get."""
+    """Lines about the data that the runs need: the download, the disk space, and what only the user can get."""
     if not needed:
         return []
     size = sum(one.download_bytes for one in needed)
     disk = sum(one.disk_bytes for one in needed)
     remote = [one for one in needed if one.standing is Standing.DOWNLOAD]
     by_hand = [one for one in needed if one.standing is Standing.USER]
-    told = [f"{_bytes(size)} to download ({'; '.join(map(_named, remote))})" if remote else "" if by_hand else "here"]
+    parts = [f"{_bytes(size)} to download ({'; '.join(map(_named, remote))})" if remote else "" if by_hand else "here"]
     arrays = any(one.to_prepare for one in needed)
-    told += ["some minutes to prepare" if arrays and disk > SMALL else "prepared in seconds" if arrays else ""]
-    told += [f"{_bytes(disk)} of disk" if disk else ""]
-    lines = [f"data: {', '.join(filter(None, told))}"] if any(told) else []
+    parts += ["some minutes to prepare" if arrays and disk > SMALL else "prepared in seconds" if arrays else ""]
+    parts += [f"{_bytes(disk)} of disk" if disk else ""]
+    lines = [f"data: {', '.join(filter(None, parts))}"] if any(parts) else []
     lines += [f"  {command_of(grids)}"] if remote else []
     lines += [f"data missing: {one.name}, variant {one.variant}, needs you: {one.fix}" for one in by_hand]
     free = _free()
@@ -52,7 +52,7 @@ def _named(one: Need) -> str:
 
 
 def _free() -> int | None:
-    """Bytes that are left where data go; None if that is not known."""
+    """Free bytes on the disk of prepared data; None if the folder is not known."""
     try:
         folder = places.cache()
     except UserError:
@@ -66,7 +66,8 @@ def _bytes(size: float) -> str:
 
 
 def times(seen: Forecast, made: Plan, slots: int) -> list[str]:
-    """The estimated time, where it is from, the longest run, one more seed; and on a GPU, if CPUs take long."""
+    """Lines about the estimated time, its sources, the longest run and one more seed; and GPU time, if CPUs are slow.
+    """
     more = f"one more seed: {seen.seed_runs} runs, {rough(seen.seed)} in all"
     if not made.todo:
         return ["estimated time: nothing is left to compute", f"  {more}"]
@@ -94,18 +95,18 @@ def _on_gpu(made: Plan) -> list[str]:
 
 
 def expected(grids: Sequence[Grid]) -> list[str]:
-    """What the authors of the grids expect at most."""
+    """Lines about the time and memory that the authors of the grids expect."""
     lines = []
     for grid in grids:
-        told = [f"{grid.expect.minutes:g} minutes" if grid.expect.minutes else "",
-                f"{grid.expect.memory_gb:g} GB of memory a run" if grid.expect.memory_gb else ""]
-        if any(told):
-            lines.append(f"  {grid.name} expects at most {' and '.join(filter(None, told))}")
+        parts = [f"{grid.expect.minutes:g} minutes" if grid.expect.minutes else "",
+                 f"{grid.expect.memory_gb:g} GB of memory a run" if grid.expect.memory_gb else ""]
+        if any(parts):
+            lines.append(f"  {grid.name} expects at most {' and '.join(filter(None, parts))}")
     return lines
 
 
 def as_json(seen: Forecast, slots: int) -> Content:
-    """The estimate, for programs. Seconds are those of one slot, but for `wall_seconds`."""
+    """The estimate, for programs. Seconds are those of one slot, except `wall_seconds`."""
     run_id, longest = seen.longest
     return {"slot_seconds": seen.seconds, "slots": slots, "wall_seconds": seen.at(slots), "factor": seen.factor,
             "device": seen.place.device.value, "longest_run": run_id, "longest_seconds": longest,
@@ -115,7 +116,7 @@ def as_json(seen: Forecast, slots: int) -> Content:
 
 
 def on_stderr(text: str) -> None:
-    """Says how far a probe is: standard output is for the plan."""
+    """Prints the progress of a probe. Standard output is for the plan."""
     print(text, file=sys.stderr, flush=True)
 
 

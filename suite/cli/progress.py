@@ -1,4 +1,4 @@
-"""Live progress of a launch: runs done, the epoch of each run under way, and the time that is left."""
+"""Live progress of a launch: runs done, the epoch of each run under way, and the remaining time."""
 
 from __future__ import annotations
 
@@ -19,37 +19,37 @@ from suite.store.records import Beat
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
-SURE = 30.0  # seconds after which the speed of a run is believed
+SURE = 30.0  # seconds after which the speed of a run is known well enough
 READ_S = 2.0  # between two looks at the metric of a run
-QUIET = 15.0  # seconds between two lines where the output is not a terminal
+QUIET = 15.0  # seconds between two lines if the output is not a terminal
 
 
 class Progress:
-    """Bars on a terminal; a line for each run that ends, and one now and then, where the output is a file or a pipe.
+    """Bars on a terminal. To a file or a pipe, a line for each run that ends, and a line every QUIET seconds.
 
     A listener of the launcher (`suite.launch.listener.Listener`).
     """
 
     def __init__(self, plan: Plan, slots: int, console: Console | None = None, timeout_s: float | None = None,
                  store: Store | None = None) -> None:
-        """`store`: where the runs are, so that their metrics can be shown."""
+        """`slots`: runs at a time. `store`: the store of the runs, to show their metrics."""
         self.console = console or Console(file=sys.stderr, highlight=False)
         self.plan = plan
         self.slots = slots
         self.timeout_s = timeout_s
         self.began: dict[str, float] = {}  # run -> when it was given to a slot
         self.warned: set[str] = set()  # shapes that cannot end within the time-out
-        self.runs = {run.run_id: run for run in plan.todo}  # and those that others held, once they are ours
+        self.runs = {run.run_id: run for run in plan.todo}  # later also those that are taken over from others
         self.target = {run.run_id: self._target(run) for run in plan.todo}
         self.epochs = {run.run_id: float(plan.states[run.run_id].epochs) for run in plan.todo}
-        self.seconds: dict[str, float] = {}  # shape -> seconds an epoch, as measured in this launch
+        self.seconds: dict[str, float] = {}  # shape -> seconds per epoch, measured in this launch
         self.ended_runs: set[str] = set()
         self.standings = Standings(store) if store else None
         self.metrics: dict[str, tuple[float, str]] = {}  # run -> when its metric was read, and the metric in words
         self.bars = Bars(TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
-                         TextColumn("{task.fields[told]}", markup=False), console=self.console)
+                         TextColumn("{task.fields[text]}", markup=False), console=self.console)
         self.tasks: dict[str, TaskID] = {}
-        self.total = self.bars.add_task("runs", total=sum(self.target.values()), told="", start=True)
+        self.total = self.bars.add_task("runs", total=sum(self.target.values()), text="", start=True)
         self.last_line = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -63,17 +63,17 @@ class Progress:
             self.bars.stop()
 
     def started(self, run: GridRun) -> None:
-        """A run has been given to a slot."""
+        """A run has started."""
         self.began[run.run_id] = time.monotonic()
         if run.run_id not in self.runs:
             self.runs[run.run_id], self.target[run.run_id] = run, self._target(run)
             self.epochs[run.run_id] = float(self.plan.states[run.run_id].epochs)
             self.bars.update(self.total, total=sum(self.target.values()))
         if run.run_id not in self.tasks:
-            self.tasks[run.run_id] = self.bars.add_task(run.name, total=self.target[run.run_id], told="starts")
+            self.tasks[run.run_id] = self.bars.add_task(run.name, total=self.target[run.run_id], text="starts")
 
     def progress(self, run: GridRun, beat: Beat) -> None:
-        """A run under way says how far it is."""
+        """A run under way has reached this step."""
         per_epoch = beat.steps_per_epoch or 1
         self.epochs[run.run_id] = (beat.step or 0) / per_epoch
         if beat.seconds_per_step:
@@ -82,16 +82,16 @@ class Progress:
         if run.run_id in self.tasks:
             target = self.target[run.run_id]
             self.bars.update(self.tasks[run.run_id], completed=self.epochs[run.run_id],
-                             told=f"epoch {min(int(self.epochs[run.run_id]) + 1, target)}/{target}"
+                             text=f"epoch {min(int(self.epochs[run.run_id]) + 1, target)}/{target}"
                                   + self._metric(run))
-        self._tell_total()
+        self._show_total()
 
     def ended(self, run: GridRun, state: RunState) -> None:
-        """A run has left its slot, or nobody is to wait for its owner any more."""
+        """A run is finished in this launch."""
         if run.run_id in self.runs:
             self.ended_runs.add(run.run_id)
             self.epochs[run.run_id] = float(state.epochs)
-            if state.name == State.DONE and run.run_id in self.began:  # fits and benchmarks tell no seconds a step
+            if state.name == State.DONE and run.run_id in self.began:  # fits and benchmarks report no step times
                 spent = time.monotonic() - self.began[run.run_id]
                 self.seconds.setdefault(run.config.shape, spent / self.target[run.run_id])
         if run.run_id in self.tasks:
@@ -102,11 +102,11 @@ class Progress:
         if state.name == State.FAILED or not self.console.is_terminal:
             self.console.print(f"{what}, {self._left()}", markup=False, soft_wrap=True)
             self.last_line = time.monotonic()
-        self._tell_total(quiet=True)
+        self._show_total(quiet=True)
 
-    def told(self, message: str) -> None:
-        """Something that the user should know, in a line."""
-        self.console.print(message, markup=False, soft_wrap=True)
+    def message(self, text: str) -> None:
+        """Print a line for the user."""
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def _metric(self, run: GridRun) -> str:
         """The metric of a run under way, read again every few seconds."""
@@ -125,7 +125,7 @@ class Progress:
         return min(self.plan.until or run.config.train.epochs, run.config.train.epochs)
 
     def _warn_if_late(self, run: GridRun) -> None:
-        """Say, once for each shape, that a run will not end within its time-out: as soon as its speed is sure."""
+        """Warn, once for each shape, that a run will not end within its time-out, as soon as its speed is known."""
         shape = run.config.shape
         if self.timeout_s is None or run.run_id not in self.began or shape in self.warned:
             return
@@ -133,19 +133,19 @@ class Progress:
         needs = (self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds[shape]
         if spent > min(SURE, self.timeout_s / 10) and needs > self.timeout_s - spent:
             self.warned.add(shape)
-            self.told(f"warning: {run.name} needs about {clock(needs)} more, and --timeout leaves it "
+            self.message(f"warning: {run.name} needs about {clock(needs)} more, and --timeout leaves it "
                       f"{clock(max(0.0, self.timeout_s - spent))}: it stops on the way, and the next start continues")
 
-    def _tell_total(self, quiet: bool = False) -> None:
+    def _show_total(self, quiet: bool = False) -> None:
         done = f"{len(self.ended_runs)}/{len(self.target)} runs, {self._left()}"
-        self.bars.update(self.total, completed=sum(self.epochs.values()), told=done)
+        self.bars.update(self.total, completed=sum(self.epochs.values()), text=done)
         if not self.console.is_terminal and not quiet and time.monotonic() - self.last_line > QUIET:
             self.last_line = time.monotonic()
-            under_way = ", ".join(f"{task.description} {task.fields['told']}" for task in self.bars.tasks[1:])
+            under_way = ", ".join(f"{task.description} {task.fields['text']}" for task in self.bars.tasks[1:])
             self.console.print(f"{done}; {under_way}", markup=False, soft_wrap=True)
 
     def _left(self) -> str:
-        """The time that is left, from the epochs that are missing and what an epoch of each shape has cost."""
+        """The remaining time: the missing epochs times the seconds per epoch of each shape."""
         if not self.seconds:
             return "ETA not known yet"
         mean = sum(self.seconds.values()) / len(self.seconds)

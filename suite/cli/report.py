@@ -1,4 +1,4 @@
-"""The command report: tables, plots and verdicts of what there is so far."""
+"""The command report: tables, plots and verdicts of the results so far."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 20
 
 
 def report(grids: Sequence[Grid], request: ReportRequest) -> int:
-    """Writes the report of what there is, or checks one that is kept."""
+    """Writes the report of the results so far, or checks a kept one. Raises UserError."""
     if request.check is not None:
         return _check(request.check)
     if not grids:

@@ -1,7 +1,7 @@
-"""What commands are asked for: the options of the command line as plain values, which Python code can make, too.
+"""Requests: the options of a command as plain values, which Python code can make, too.
 
-Here is what all requests share; those of commands that compute are in `compute_requests`, all others in
-`other_requests`. Each command imports its own, so that looking takes little time.
+This module has what all requests share. Requests of commands that compute are in `compute_requests`, all others in
+`other_requests`. Each command imports only its own, so that light commands start fast.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class StoreRequest:
 
 
 def request(kind: type[R], values: Mapping[str, Any]) -> R:
-    """The request with those of the values that it has fields for; lists become tuples where the field is one."""
+    """The request of this kind, from the values of its fields; others are ignored. Lists become tuples if needed."""
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # all kinds are dataclasses
     return kind(**{name: tuple(value) if isinstance(value, list) and str(known[name].type).startswith("tuple")
                    else value for name, value in values.items() if name in known})

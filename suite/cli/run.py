@@ -27,7 +27,7 @@ from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 from suite.train.mode import Mode, check_graphs
 
-SHOWN = 8  # lines of a kind that plan and status print before they say how many more there are
+SHOWN = 8  # lines of a kind that are printed before the number of the others
 
 
 def run(grids: Sequence[Grid], request: RunRequest) -> int:
@@ -40,8 +40,8 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     store, retry = Store(request.store), request.reasons
     plan_ = make_plan(grids, store, request.until, retry)
     started = time.monotonic()
-    # A run that another runner holds is waited for: the report at the end is then whole, whoever made it. Not where
-    # only what ended for a reason is asked for: one whose owner dies would be taken over, and it did not end so.
+    # The launch waits for runs that another runner holds, so that the report is complete. Not with `--reason`: a run
+    # whose owner dies would be taken over, although it did not end for this reason.
     held = [] if narrowed(retry) else held_by_others(plan_)
     cancelled = sum(plan_.states[run_.run_id].name == State.CANCELLED for run_ in plan_.runs)
     if cancelled and not retry:
@@ -52,7 +52,7 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     requests.record(grids, {run_.run_id for run_ in plan_.todo}, store)
     ended = start() if start is not None else Launched({})
     if start is not None and request.executor is Executor.SLURM and not request.wait:
-        return told_of_jobs(plan_, ended, store)
+        return report_starts(plan_, ended, store)
     code = finish(grids, store, request, ended.states)
     if plan_.todo:
         _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
@@ -60,17 +60,17 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
 
 
 def held_by_others(plan_: Plan) -> list[GridRun]:
-    """The runs that somebody computes at the moment."""
+    """The runs that another process computes at the moment."""
     return [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == State.CLAIMED]
 
 
 def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], Launched]:
-    """What starts the runs, once data and options have been found to fit. Raises UserError; starts and writes nothing.
+    """Check data and options. Returns a function that starts the runs. Raises UserError; starts and writes nothing.
 
-    It returns the states that the launcher knows, by id. So a command that is refused leaves no record of a start.
+    So a command that is refused leaves no record of a start.
     """
     check_data(plan_.todo, plan_.grids, request.download)
-    if request.executor is not Executor.DEBUG:  # there, own code runs in this process, and raises where it does
+    if request.executor is not Executor.DEBUG:  # which runs the user's code in this process, where errors are raised
         check_own(plan_.grids, plan_.todo, trial=True)
     if request.executor is Executor.SLURM:
         from suite.cli import slurm
@@ -96,15 +96,15 @@ def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[
 
 
 def places_of(plan_: Plan, request: ComputeRequest) -> Places:
-    """Where the runs are to compute, and how many at a time. Raises UserError as `suite.launch.places.find`."""
+    """Where to compute the runs, and how many at a time. Raises UserError as `suite.launch.places.find` does."""
     return places.find(plan_.todo, Store(request.store), request.gpus, request.jobs, request.threads)
 
 
 def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Executor, where: Places) -> Launched:
-    """Runs what is to be run, with live progress. Raises KeyboardInterrupt after a clean stop."""
+    """Computes the runs, with live progress. Raises KeyboardInterrupt after a clean stop."""
     from suite.cli.progress import Progress
 
-    print("\n".join(where.told), file=sys.stderr)
+    print("\n".join(where.lines), file=sys.stderr)
     if executor is Executor.DEBUG:
         from suite.launch.debug import launch
     else:
@@ -132,16 +132,16 @@ def _check_measurements(configs: Sequence[RunConfig], request: ComputeRequest) -
 
 
 def _check_device(configs: Sequence[RunConfig], gpus: bool) -> None:
-    """Raises UserError for a grid that measures another device than it would get."""
+    """Raises UserError if a grid measures another device than the one it would run on."""
     asked = {config.bench.device for config in configs if config.kind == "bench"}
     if asked != {"cuda" if gpus else "cpu"}:
         raise UserError(f"this grid measures {' and '.join(sorted(asked))}", "--gpus" if gpus else "bench.device",
                         "leave --gpus out, or --set bench.device=cuda" if gpus else "name a GPU: --gpus 0")
 
 
-def told_of_jobs(plan_: Plan, ended: Launched, store: Store) -> int:
-    """Tells which runs failed before their job began, where the jobs run on by themselves. Returns the exit status."""
-    # The files of a run that is to be retried tell of its earlier failure until its job begins.
+def report_starts(plan_: Plan, ended: Launched, store: Store) -> int:
+    """After a submission without `--wait`: prints which runs failed before a job began. Returns the exit status."""
+    # The files of a run that is retried show its earlier failure until its job begins.
     states = {**plan_.states, **ended.states}
     todo = {run_.run_id for run_ in plan_.todo}
     waits = [run_ for run_ in plan_.runs if _waits(states[run_.run_id])
@@ -149,7 +149,7 @@ def told_of_jobs(plan_: Plan, ended: Launched, store: Store) -> int:
     fresh = [run_ for run_ in plan_.todo if plan_.states[run_.run_id].name != State.FAILED
              and states[run_.run_id].start is None]
     plan_ = replace(plan_, states={**plan_.states, **{run_.run_id: states[run_.run_id] for run_ in waits}})
-    return max(_tell_failures(replace(plan_, runs=(*fresh, *waits)), ended.states, store), 1 if ended.idle else 0)
+    return max(_report_failures(replace(plan_, runs=(*fresh, *waits)), ended.states, store), 1 if ended.idle else 0)
 
 
 def _waits(state: RunState) -> bool:
@@ -157,7 +157,7 @@ def _waits(state: RunState) -> bool:
 
 
 def finish(grids: Sequence[Grid], store: Store, request: RunRequest, ended: Mapping[str, RunState]) -> int:
-    """Writes the report, added seeds included, and tells which runs failed. Returns 1 if a run failed.
+    """Writes the report, added seeds included, and prints which runs failed. Returns 1 if a run failed.
 
     `ended`: the states that the launcher has returned.
     """
@@ -165,15 +165,15 @@ def finish(grids: Sequence[Grid], store: Store, request: RunRequest, ended: Mapp
 
     whole = with_added(grids, store)
     report = _write_report(whole, store, request.out)  # written before anything is printed, which may fail
-    code = _tell_failures(make_plan(whole, store, request.until), ended, store)
+    code = _report_failures(make_plan(whole, store, request.until), ended, store)
     print(report)
     return code
 
 
-def _tell_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -> int:
+def _report_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -> int:
     """Prints which runs failed, and returns the exit status. `ended`: the states that the launcher has returned.
 
-    A run that could not even start has no attempt, so that only the launcher knows of it.
+    A run that could not start has no attempt, so only the launcher knows about it.
     """
     failed = [(run_, state) for run_ in plan_.runs
               if (state := _worst(plan_.states[run_.run_id], ended.get(run_.run_id))).name == State.FAILED
@@ -191,15 +191,15 @@ def _tell_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -> 
         more = f"{len(alike) - SHOWN} more reasons; " if len(alike) > SHOWN else ""
         starts = sum(state.start is not None or state.reason == Reason.START for _, state in failed)
         if starts < len(failed):
-            told = f"{more}{len(failed) - starts} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them"
-            print(f"{told} again.\n")
+            text = f"{more}{len(failed) - starts} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them"
+            print(f"{text} again.\n")
         if starts:
             waits = any(state.start is not None and state.start.waits for _, state in failed)
             then = "`retry --reason start` tries again those that failed twice in the same way" if waits else \
                 "the same command tries again, and after two equal failures `retry --reason start` does"
-            told = "1 run could not start, which is no failure of its own" if starts == 1 else \
-                f"{starts} runs could not start, which is no failure of theirs"
-            print(f"{told}: {then}.\n")
+            text = "1 run could not start, for a reason outside the run" if starts == 1 else \
+                f"{starts} runs could not start, for reasons outside the runs"
+            print(f"{text}: {then}.\n")
     return 1 if failed else 0
 
 
@@ -210,14 +210,14 @@ def _worst(stored: RunState, ended: RunState | None) -> RunState:
 
 
 def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> str:
-    """Writes the report. Returns what is to be printed of it."""
+    """Writes the report. Returns the text to print."""
     from suite.report.report import write_report
 
     return write_report(grids, store, out).text
 
 
 def _compare_with_expected(grids: Sequence[Grid], store: Store, minutes: float) -> None:
-    """Says where a launch took longer, or a run more memory, than the grid's author expects."""
+    """Prints a note if the launch took longer, or a run more memory, than the grid's author expects."""
     for grid in grids:
         expect = grid.expect
         if expect.minutes and minutes > expect.minutes:

@@ -1,4 +1,4 @@
-"""Whether the grids that are looked at were started with other settings, so that `status` shows none of those runs."""
+"""Remarks of `status` on grids that were started with other settings, so that it does not show those runs."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from suite.store.store import Store
 
 
 def remarks(grids: Sequence[Grid], store: Store) -> list[str]:
-    """A line for each grid that was started here, and never with the profile and settings that it has now."""
+    """A line for each grid that was started here, but never with its present profile and settings."""
     try:
         launches = requests.all_of(store)
     except UserError:  # `cancel` and `gc` say so
         return []
-    told = []
+    found = []
     for now in (requests.of_grid(grid) for grid in grids):
         others = [launch for launch in launches if launch.origin == now.origin and launch.starts]
         if others and not any(launch.question == now.question or launch.starts & now.runs.keys() for launch in others):
-            told.append(_told(now, others))
-    return told
+            found.append(_remark(now, others))
+    return found
 
 
-def _told(now: Launch, others: Sequence[Launch]) -> str:
+def _remark(now: Launch, others: Sequence[Launch]) -> str:
     known = "; ".join(dict.fromkeys(_words(launch, now.profile) or "none" for launch in others))
     asked = _words(now, now.profile)
     how = f"without {asked}" if asked and known == "none" else "with those"

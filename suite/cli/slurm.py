@@ -1,4 +1,4 @@
-"""The commands run and plan for a cluster: from the command line to `suite.launch.slurm`."""
+"""The commands run and plan with a cluster: from the command line to `suite.launch.slurm`."""
 
 from __future__ import annotations
 
@@ -25,27 +25,26 @@ from suite.train.mode import check_graphs
 
 
 class Printer:
-    """A listener that prints what the launcher tells."""
+    """A listener that prints messages only."""
 
     def started(self, run: GridRun) -> None:
-        """`status` tells."""
+        """Nothing: `status` shows it."""
 
     def progress(self, run: GridRun, beat: Beat) -> None:
-        """`status` tells."""
+        """Nothing: `status` shows it."""
 
     def ended(self, run: GridRun, state: RunState) -> None:
-        """`status` tells."""
+        """Nothing: `status` shows it."""
 
-    def told(self, message: str) -> None:
-        """Print it."""
-        print(message, file=sys.stderr, flush=True)
+    def message(self, text: str) -> None:
+        """Print a line to stderr."""
+        print(text, file=sys.stderr, flush=True)
 
 
 def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> Launched:
-    """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt.
-    """
+    """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt."""
     cluster, options = asked.cluster, asked.options
-    for line in (*asked.told, *(f"warning: {warning}" for warning in too_long(plan, cluster))):
+    for line in (*asked.lines, *(f"warning: {warning}" for warning in too_long(plan, cluster))):
         print(line, file=sys.stderr)
     runs = [*plan.todo, *held]
     if not request.wait:
@@ -69,13 +68,13 @@ def plan(made: Plan, request: PlanRequest) -> None:
     submitted = Submitted(store)
     jobs = submitted.jobs(made.states)
     if jobs is None:
-        print(f"which of them are in the queue already is not known: {submitted.queue.fault}")
+        print(f"it is not known which of them are in the queue already: {submitted.queue.fault}")
     fresh = [one for one in made.todo if one.run_id not in (jobs or {})]
     if len(fresh) < len(made.todo):
         print(f"{len(made.todo) - len(fresh)} of them are in the queue already")
     if not fresh:
         return
-    for line in (*asked.told, *(f"warning: {warning}" for warning in too_long(made, cluster))):
+    for line in (*asked.lines, *(f"warning: {warning}" for warning in too_long(made, cluster))):
         print(line)
     submission = Submission(store, options, Printer(), cluster, canaries=request.canary, grids=names(made))
     scripts = submission.scripts(fresh, made.speeds)
@@ -88,15 +87,15 @@ def plan(made: Plan, request: PlanRequest) -> None:
 
 @dataclass(frozen=True)
 class Asked:
-    """What is asked of the cluster, and of each run."""
+    """The settings of the cluster, the options of the launch, and lines for the user."""
 
     cluster: Cluster
     options: Options
-    told: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
 
 
 def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
-    """What the options and the cluster: file ask for. Raises UserError if they do not fit each other or the runs."""
+    """The settings by the options and the cluster: file. Raises UserError if they do not fit each other or the runs."""
     for option, value in (("--jobs", request.jobs), ("--gpus", request.gpus)):
         if value:
             raise UserError("this is for the local executor", option,
@@ -109,7 +108,7 @@ def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
     check_graphs((one.config for one in plan.todo), request.mode, fitted.cluster.gpus > 0, request.recompute)
     options = Options(request.store, request.compute, retry=retry, on_cpu=fitted.on_cpu,
                       max_failures=request.max_failures or MOST_FAILURES)
-    return Asked(fitted.cluster, options, fitted.told)
+    return Asked(fitted.cluster, options, fitted.lines)
 
 
 def names(plan: Plan) -> str:
@@ -125,19 +124,19 @@ def slots(plan: Plan, cluster: Cluster) -> int:
 
 
 def too_long(plan: Plan, cluster: Cluster) -> list[str]:
-    """Which runs, or rows of runs that share a job, do not end within its time limit, as far as speeds are known."""
+    """Lines about runs, or jobs of several runs, that exceed the time limit of a job, as far as speeds are known."""
     limit = 60 * cluster.time - cluster.signal
     seconds = [left(one, plan.states[one.run_id], plan.until, plan.speeds) or 0.0 for one in plan.todo]
     long = [one for one in seconds if one > limit]
-    told = []
+    lines = []
     if long:
-        told.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
-                    f"{clock(60 * cluster.time)}: they are requeued on the way, and continue; --time gives them more")
+        lines.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
+                     f"{clock(60 * cluster.time)}: they are requeued on the way, and continue; --time gives them more")
     size = cluster.runs_per_job
     at_once = cluster.side_by_side * max(1, cluster.gpus)
     jobs = [sum(seconds[i:i + size]) / min(at_once, size) for i in range(0, len(seconds), size)]
     late = [one for one in jobs if one > limit]
     if late and not long and size > 1:
-        told.append(f"{len(late)} jobs need up to {clock(max(late))}, more than the time limit of "
-                    f"{clock(60 * cluster.time)}: they are requeued on the way; fewer --runs-per-job end in one go")
-    return told
+        lines.append(f"{len(late)} jobs need up to {clock(max(late))}, more than the time limit of "
+                     f"{clock(60 * cluster.time)}: they are requeued on the way; fewer --runs-per-job end in one go")
+    return lines

@@ -1,4 +1,4 @@
-"""The newest value of a run's metric and its best so far, from its files; a file that has not changed is read once."""
+"""The newest and the best value of a run's metric so far, from its files. Unchanged files are not read again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Point:
-    """A value, in the metric's shown unit, and the epoch that it is of."""
+    """A value, in the unit in which the metric is shown, and its epoch."""
 
     value: float
     epoch: int
@@ -25,7 +25,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Standing:
-    """How a run does by the metric that selects its best epoch."""
+    """The newest and the best value of the metric that selects a run's best epoch."""
 
     metric: Metric
     newest: Point
@@ -57,7 +57,7 @@ class Standings:
         self._known: dict[str, tuple[tuple[Stamp | None, ...], Standing | None]] = {}
 
     def of(self, run: GridRun) -> Standing | None:
-        """The standing of a run; None before its first epoch, and if it measures no such metric."""
+        """The standing of a run; None before its first epoch, or without such a metric."""
         stamp = tuple(self._stamp(run, name) for name in FILES)
         known = self._known.get(run.run_id)
         if known is None or known[0] != stamp:

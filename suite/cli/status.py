@@ -14,7 +14,7 @@ from suite.job.stop import Stop
 from suite.report.added import with_added
 from suite.store.store import Store
 
-TICK_S = 1.0  # seconds between two questions whether anything has changed
+TICK_S = 1.0  # seconds between two checks for changes
 ENDED = "the runs continue; only the watching has ended"
 
 
@@ -41,15 +41,15 @@ def status(grids: Sequence[Grid], request: StatusRequest) -> int:
 def _watch(grids: Sequence[Grid], looks: Looks, request: StatusRequest) -> int:
     """Prints the whole status at each change."""
     if not request.json:
-        print("no terminal, so the status is printed at each change in place of the live table", file=sys.stderr)
+        print("no terminal, so the status is printed at each change instead of a live table", file=sys.stderr)
     before = ""
     with Stop(signal.SIGINT) as stop:
         while not stop.asked:
             seen = looks.again()
-            told = json.dumps(as_json(seen), ensure_ascii=False) if request.json else "\n".join(lines(grids, seen))
-            if told != before:
-                print(told, flush=True)
-            before = told
+            text = json.dumps(as_json(seen), ensure_ascii=False) if request.json else "\n".join(lines(grids, seen))
+            if text != before:
+                print(text, flush=True)
+            before = text
             if not seen.active:
                 return 0
             stop.sleep(TICK_S)

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr as the command line needs them, whatever the shell or the environment says."""
+"""stdin, stdout and stderr, made usable whatever the shell and the environment have set."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-NARROWEST, WIDEST = 20, 1000  # columns of a terminal that are believed
+NARROWEST, WIDEST = 20, 1000  # plausible numbers of columns of a terminal
 
 
 class _Lossy(io.FileIO):
     """A file whose writing never fails."""
 
     def write(self, data: Any) -> int:
-        """Write, or lose it on a full disk or a pipe that nobody reads."""
+        """Write the data. They are lost on a full disk, or in a pipe without reader."""
         try:
             return super().write(data)
         except OSError:
@@ -23,12 +23,12 @@ class _Lossy(io.FileIO):
 
 
 def prepare() -> None:
-    """Make output possible. To be called before anything else opens a file.
+    """Prepare the streams. Call this before anything else opens a file.
 
-    The numbers 0 to 2 that the shell has closed (`2>&-`) are opened on /dev/null. Otherwise the next file would get
-    such a number, and what a library prints would land in it. A sign that the encoding of the output lacks is replaced.
-    What cannot be written to stderr is lost, since runs must not end for a line of progress. COLUMNS is removed if it
-    is no width.
+    File descriptors 0 to 2 that the shell has closed (`2>&-`) are opened on /dev/null. Otherwise the next file would
+    get such a number, and the output of libraries would be written into it. Characters that the output's encoding lacks
+    are replaced. Errors of writing to stderr are ignored: a line of progress must not end a run. COLUMNS is removed if
+    it is not a plausible width.
     """
     for number in range(3):
         try:
@@ -50,7 +50,7 @@ def prepare() -> None:
 
 
 def close() -> None:
-    """Write what is left in the buffers. Raises OSError if it cannot be written; the rest is thrown away then."""
+    """Flush stdout. If that fails, discard the rest and raise OSError."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -59,6 +59,6 @@ def close() -> None:
 
 
 def discard() -> None:
-    """Throw away what is still to be written to stdout, so that the end of the process does not fail for it."""
+    """Discard what is still to be written to stdout, so that the process can end without an error."""
     with suppress(OSError, ValueError, AttributeError):  # a stream that was replaced has no number
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -10,7 +10,7 @@ from suite.theory.section import NAME, section
 
 
 def write(request: WriteRequest) -> int:
-    """Print the section and write it below `request.out`. Raises UserError where that cannot be written."""
+    """Print the section, and write it below `request.out`. Raises UserError if that cannot be written."""
     check_folder(request.out)
     text = section()
     write_file(request.out, NAME, text.encode())

@@ -1,6 +1,6 @@
 """`status --watch` on a terminal: a live table of the runs, with keys to sort it and to open a log. It writes nothing.
 
-How often the files are read: `suite.cli.looking`.
+`suite.cli.looking` decides how often the files are read.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from suite.plan.estimate import clock, left
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
-TICK_S = 1.0  # seconds between two pictures
+TICK_S = 1.0  # seconds between two updates
 TAIL = 65_536  # bytes of a log that are read
 HELP = "s sort by the next column   r reverse   ↑ ↓ choose   l or Enter open the log   q end"
 LOG_HELP = "q back to the table"
@@ -40,7 +40,8 @@ KEYS = {"\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down", "k":
 
 @dataclass(frozen=True)
 class Line:
-    """A run as a row of the table; `place` is that of the run in the grid, and smaller values are better."""
+    """A run as a row of the table. `place`: its position in the grid. A smaller `newest_value` or `best_value` is
+    better."""
 
     run: GridRun
     state: RunState
@@ -56,7 +57,7 @@ class Line:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """What is shown."""
+        """The texts of the columns."""
         return (self.state.label, f"{self.state.epochs}/{self.run.config.train.epochs}", self.metric, self.best,
                 "" if self.speed is None else f"{self.speed:.3g} s/epoch",
                 "" if self.left is None else clock(self.left), self.device, self.owner, self.run.name)
@@ -78,16 +79,16 @@ COLUMNS: tuple[tuple[str, Key], ...] = (
 
 @dataclass
 class View:
-    """What the keys have chosen: the column to sort by, the run (its id), and whether its log is open."""
+    """The state that keys change: the column to sort by, the chosen run (its id), and whether its log is open."""
 
     column: int = 0
     reverse: bool = False
     chosen: str = ""
     log: bool = False
-    shown: list[str] = field(default_factory=list)  # ids in the order of the last picture
+    shown: list[str] = field(default_factory=list)  # ids, in the order of the last update
 
     def press(self, key: str) -> bool:
-        """Obey a key. Returns False for the end."""
+        """Handle a key. Returns False if it ends the watching."""
         if self.log:
             self.log = key != "quit"
         elif key == "quit":
@@ -105,7 +106,7 @@ class View:
 
 
 class Keyboard:
-    """Keys of the terminal, one at a time; within its `with`, they are not shown."""
+    """Reads keys of the terminal, one at a time. Within `with`, they are not echoed."""
 
     def __enter__(self) -> Keyboard:
         self.file = sys.stdin.fileno()
@@ -119,14 +120,14 @@ class Keyboard:
         termios.tcsetattr(self.file, termios.TCSADRAIN, self.before)
 
     def wait(self, seconds: float) -> str:
-        """The key that is pressed within that time, or ''. The end of the input is as `q`."""
+        """The key that is pressed within that time, or "". The end of the input counts as `q`."""
         if not self.typed:
             if not select.select([self.file], [], [], seconds)[0]:
                 return ""
             self.typed = os.read(self.file, 64).decode(errors="replace")
             if not self.typed:
                 return "quit"
-        size = 3 if self.typed[:2] in ("\x1b[", "\x1bO") else 1  # an arrow, or a key that means nothing here
+        size = 3 if self.typed[:2] in ("\x1b[", "\x1bO") else 1  # an arrow key, or another special key
         key, self.typed = self.typed[:size], self.typed[size:]
         return KEYS.get(key, "")
 
@@ -144,7 +145,7 @@ def watch(looks: Looks) -> bool:
 
 
 def picture(looks: Looks, view: View, devices: dict[str, str], console: Console) -> Group:
-    """The table, or the log of the chosen run, as large as the terminal."""
+    """The table, or the log of the chosen run, fitted to the terminal."""
     seen, store = looks.seen, looks.store
     found = table_lines(seen, store, devices)
     found.sort(key=lambda line: line.place)
@@ -165,7 +166,7 @@ def picture(looks: Looks, view: View, devices: dict[str, str], console: Console)
 
 
 def table_lines(seen: Seen, store: Store, devices: dict[str, str]) -> list[Line]:
-    """A line for each run. `devices` keeps what was read of the runs' devices."""
+    """A line for each run. `devices` caches the devices of runs, by id."""
     made = seen.plan
     found = []
     for place, run in enumerate(made.runs):
@@ -187,7 +188,7 @@ def table_lines(seen: Seen, store: Store, devices: dict[str, str]) -> list[Line]
 
 
 def _device(run: GridRun, state: RunState, store: Store, devices: dict[str, str]) -> str:
-    """The device of a run, read once it is known."""
+    """The device of a run, "" if it is not known yet."""
     if state.name == State.TODO:
         return ""
     if not devices.get(run.run_id):
@@ -211,9 +212,9 @@ def _table(found: Sequence[Line], view: View) -> Table:
 def _log(line: Line, store: Store, console: Console) -> Group:
     """The end of a log."""
     room = max(1, console.height - 3)
-    told = tail(store, line.run.run_id)[-room:] or ["nothing is written yet"]
+    texts = tail(store, line.run.run_id)[-room:] or ["nothing is written yet"]
     return Group(Text(f"{store.log(line.run.run_id)}  ({line.run.name}, {line.state.label})", style="bold"),
-                 *(Text(clean(one), no_wrap=True, overflow="ellipsis") for one in told), Text(LOG_HELP, style="dim"))
+                 *(Text(clean(one), no_wrap=True, overflow="ellipsis") for one in texts), Text(LOG_HELP, style="dim"))
 
 
 def tail(store: Store, run_id: str) -> list[str]:
@@ -228,5 +229,5 @@ def tail(store: Store, run_id: str) -> list[str]:
 
 
 def clean(text: str) -> str:
-    """The text without control characters, which a terminal would obey."""
+    """The text with control characters replaced by spaces, as a terminal would interpret them."""
     return "".join(c if c.isprintable() else " " for c in text)

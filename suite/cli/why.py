@@ -1,4 +1,4 @@
-"""From a cell of a table back to its runs: settings, states, numbers, logs, and the published number beside it."""
+"""The commands why and logs: from a cell of a table to its runs, their settings, states, numbers and logs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from suite.store.versions import versions
 
 
 def find_runs(grid: Grid, words: Sequence[str]) -> list[GridRun]:
-    """The runs whose labels, task, seed (`seed=1`) or id (4 digits at least) fit every word, in any letter case. If a
-    label is the word itself, only this one fits.
+    """The runs whose labels, task, seed (`seed=1`) or id (at least its first 4 digits) match every word.
 
-    Raises UserError for a word that fits nothing.
+    Upper and lower case are equal, unless a label is exactly the word: then only that label matches. Raises UserError
+    for a word without a match.
     """
     runs = list(grid.runs)
     for word in words:
@@ -71,7 +71,7 @@ def why(grids: Sequence[Grid], request: CellRequest) -> int:
 
 
 def _members(runs: Iterable[GridRun]) -> dict[tuple[tuple[str, str], ...], list[GridRun]]:
-    """The runs of each combination of labels, one a seed."""
+    """The runs of each combination of labels, one per seed."""
     found: dict[tuple[tuple[str, str], ...], list[GridRun]] = {}
     for run in runs:
         found.setdefault(tuple(run.labels.items()), []).append(run)
@@ -79,26 +79,26 @@ def _members(runs: Iterable[GridRun]) -> dict[tuple[tuple[str, str], ...], list[
 
 
 def _print_differences(what: str, fields: Mapping[str, Any], base: Mapping[str, Any]) -> None:
-    told = [f"{key} = {value} (there {other})" for key, (value, other) in differences(fields, base).items()]
-    print(f"  differs from {what} in: " + (", ".join(told) or "nothing"))
+    found = [f"{key} = {value} (there {other})" for key, (value, other) in differences(fields, base).items()]
+    print(f"  differs from {what} in: " + (", ".join(found) or "nothing"))
 
 
 def _print_cells(grid: Grid, store: Store, ids: set[str]) -> None:
-    """The cells of the grid's tables that show these runs: their numbers, and what the paper prints there."""
+    """Prints the cells of the grid's tables that show these runs, with the published numbers."""
     from suite.report.document import document_of
     from suite.report.render.detail import cells_of
 
     document = document_of(grid, store)
     configs = {run.run_id: run.config for run in grid.runs}
-    for told in cells_of(document):
-        if not ids & set(told.cell.run_ids):
+    for shown in cells_of(document):
+        if not ids & set(shown.cell.run_ids):
             continue
-        print(f"table {told.table.name}, {told.cell.row}, {told.cell.column}: {told.cell.text}")
-        print(f"  {told.what}")
-        if told.base_run:
-            _print_differences(f"the row {told.cell.base}", settings(configs[told.cell.run_ids[0]]),
-                               settings(configs[told.base_run]))
-        for name, text in told.facts:
+        print(f"table {shown.table.name}, {shown.cell.row}, {shown.cell.column}: {shown.cell.text}")
+        print(f"  {shown.what}")
+        if shown.base_run:
+            _print_differences(f"the row {shown.cell.base}", settings(configs[shown.cell.run_ids[0]]),
+                               settings(configs[shown.base_run]))
+        for name, text in shown.facts:
             print(f"  {name}: {text}")
         print()
 

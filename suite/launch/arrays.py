@@ -1,7 +1,6 @@
-"""The batches for runs that are to be submitted: the canaries first, then an array for all that wait for the same one.
+"""The batches of a submission: the canaries first, then one array for all runs that wait for the same canary.
 
-So a canary that fails holds back its own kind only. Runs for the CPU are in arrays of their own, which ask for no
-GPU.
+So a canary that fails holds back its own kind only. Runs for the CPU are in arrays of their own, without GPUs.
 """
 
 from __future__ import annotations
@@ -24,13 +23,12 @@ from suite.store.state import RunState
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-BEAT_S = 5.0  # each beat is two operations of the cluster's file system, for each run of everybody's jobs
+BEAT_S = 5.0  # each beat costs two operations on the cluster's file system, for each run of each job
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the jobs of a submission have in common: the first part of their names, the copy of the code, and what is
-    on record of it."""
+    """What the jobs of a submission share: the first part of their names, the copy of the code, and its origin."""
 
     start: str
     code: Path
@@ -41,8 +39,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The runs of a submission with their states, and its canaries. `covered`: kinds with a canary in the queue, and
-    the label of its job."""
+    """The runs of a submission, their states, and the canaries (`probes`).
+
+    covered: the kinds that have a canary in the queue, each with the label of its job.
+    """
 
     runs: Sequence[GridRun]
     states: Mapping[str, RunState]
@@ -59,9 +59,9 @@ class Maker:
     source: Source
 
     def all(self, wanted: Wanted, largest: int) -> list[Batch]:
-        """The batches in the order of their submission, in arrays of `largest` jobs at most.
+        """The batches in the order of submission, in arrays of at most `largest` jobs.
 
-        In what they wait for, names of batches are in place of numbers that sbatch has yet to give (`numbered`).
+        Dependencies name batches: sbatch has not given their numbers yet (`numbered` fills them in).
         """
         canaries = [self._batch(part, batch.Kind.CANARY, tuple((run.run_id,) for run in runs), wanted.states, on_gpu)
                     for part, (on_gpu, runs) in enumerate(self._by_device(wanted.probes).items())]
@@ -104,7 +104,7 @@ class Maker:
 
 
 def numbered(one: Batch, numbers: Mapping[str, str]) -> Batch:
-    """The batch with the numbers of those that it waits for. Raises KeyError if one has none."""
+    """The batch with job numbers in its dependencies. Raises KeyError if one has no number."""
     def number(match: re.Match[str]) -> str:
         return f"{match[1]}:{numbers[match[2]]}{match[3] or ''}"
 

@@ -1,9 +1,9 @@
-"""Batches: job arrays that were, or are about to be, handed to SLURM. Each has a record that its jobs read.
+"""Batches: job arrays that were, or will be, submitted to SLURM. Each has a record that its jobs read.
 
     <store>/slurm/<batch>.json   what its jobs do, written before it is submitted
-    <store>/slurm/<batch>.job    the one array of SLURM that may do it, made once by whoever is first: the submission
-                                 that got its number, the first of its jobs that starts, or a later submission that
-                                 finds it nowhere and gives it up (no number: jobs that come late end at once)
+    <store>/slurm/<batch>.job    the one array that may do it, written once by whoever is first: the submission that
+                                 got the number, its first job that starts, or a later submission that does not find
+                                 it in the queue and gives it up (no number: jobs that start later end at once)
     <store>/slurm/<batch>.sh     the script; `logs/` has what the jobs print, `code/` the copies of the code
 """
 
@@ -29,16 +29,16 @@ FOLDER = "slurm"
 
 
 class Kind(StrEnum):
-    """CANARY: the cheapest run of each kind, to its first checkpoint. MAIN: all that is wanted."""
+    """CANARY: the cheapest run of each kind, to its first checkpoint. MAIN: all runs."""
 
     CANARY = "canary"
     MAIN = "main"
 
 
 class JobRecord(Record):
-    """`<batch>.job`: the number of the array that may do a batch, "" if it was given up; its cluster, and since when.
+    """`<batch>.job`. `job` is the number of the array that may do a batch, "" if the batch was given up.
 
-    `cluster` is "" for the default one; `when` in seconds since 1970, by the clock of whoever submitted it.
+    cluster: "" for the default one. when: the time of this record, in seconds since 1970.
     """
 
     job: str
@@ -49,11 +49,11 @@ class JobRecord(Record):
 class Batch(Record):
     """An array of jobs. `tasks` has the runs of each job. `at_once` of them are computed at a time (on each GPU).
 
-    when: its submission, in seconds since 1970, by which batches are sorted. grids: the names of its grids. after: what
-    must happen before it starts, as sbatch takes it (`afterok:7_0`). asked: the options of the cluster that are not the
-    default. attempts: of each run, how many there were at submission. cluster: that is asked for, "" for the default.
-    training: makes the parts of a job, for tests (`module:function` and its keywords). studies: folders of the grids,
-    where modules are found that `code` lacks. max_failures: of one kind, after which jobs start no more of it.
+    when: the time of submission, in seconds since 1970; batches are sorted by it. grids: the names of its grids.
+    after: its dependencies, as sbatch takes them (`afterok:7_0`). asked: the cluster options that are not the default.
+    attempts: how many each run had at submission. cluster: the cluster asked for, "" for the default. training: makes
+    the parts of a job, for tests (`module:function` and its keywords). studies: folders of the grids, where modules
+    are found that `code` lacks. max_failures: after so many of one kind, jobs start no more of it.
     """
 
     name: str
@@ -77,12 +77,12 @@ class Batch(Record):
 
     @property
     def start(self) -> str:
-        """What its name shares with those of all batches that were submitted together."""
+        """The first part of its name, the same for all batches that were submitted together."""
         return self.name.rpartition("-")[0]
 
     @property
     def place(self) -> tuple[str, float, int]:
-        """By which batches are sorted: the oldest first."""
+        """The key that sorts batches, the oldest first."""
         old = OLD_NAME.fullmatch(self.name)
         return (old[1] if old else "new"), self.when, int(self.name.rpartition("-")[2])
 
@@ -100,7 +100,7 @@ class Batch(Record):
 
 
 def read(path: Path) -> Batch:
-    """The batch in a record. Raises UserError where it is not whole."""
+    """The batch in a record. Raises UserError if the record is missing or damaged."""
     try:
         return Batch.read(path)
     except (FileNotFoundError, atomic.Corrupt) as error:
@@ -109,7 +109,7 @@ def read(path: Path) -> Batch:
 
 
 def all_of(store: Path) -> list[Batch]:
-    """All batches of a store, the oldest first. Records that are not whole are left out."""
+    """All batches of a store, the oldest first. Damaged records are left out."""
     found = []
     for path in sorted((store / FOLDER).glob("s4d-*.json")):
         if NAME.fullmatch(path.stem) or OLD_NAME.fullmatch(path.stem):
@@ -119,7 +119,7 @@ def all_of(store: Path) -> list[Batch]:
 
 
 def settle(store: Path, name: str, job: str, cluster: str = "") -> str:
-    """Make `job` (a number; "" for none) the array of a batch, unless it has one; the one that it has now."""
+    """Make `job` (a number; "" for none) the array of a batch, unless it has one. Returns the array it has now."""
     path = store / FOLDER / f"{name}.job"
     if atomic.create(path, JobRecord(job=job, cluster=cluster, when=time.time()).sealed(), atomic.nobody()):
         return job
@@ -127,13 +127,13 @@ def settle(store: Path, name: str, job: str, cluster: str = "") -> str:
 
 
 def job_of(store: Path, name: str) -> str | None:
-    """The number of a batch's array: "" if it was given up, None if nobody has said yet."""
+    """The number of a batch's array: "" if it was given up, None if it is not known yet."""
     record = record_of(store, name)
     return record.job if record else None
 
 
 def record_of(store: Path, name: str) -> JobRecord | None:
-    """Which array does a batch, and since when; None if nobody has said yet."""
+    """Which array does a batch, and since when. None if that is not known yet; `job` is "" for a damaged record."""
     try:
         return JobRecord.read(store / FOLDER / f"{name}.job")
     except FileNotFoundError:
@@ -143,7 +143,7 @@ def record_of(store: Path, name: str) -> JobRecord | None:
 
 
 def note_seen(store: Path, name: str) -> None:
-    """Note that the queue has shown the array of a batch: from now on, that it is not there means that it is gone."""
+    """Note that the queue has shown the array of a batch. If it is missing from the queue later, it has ended."""
     atomic.create(_seen(store, name), b"", atomic.nobody(), durable=False)
 
 
@@ -157,21 +157,21 @@ def _seen(store: Path, name: str) -> Path:
 
 
 def new_name(part: int, start: str) -> str:
-    """The name of a batch and of its jobs. `start` is the same for all that are submitted together (`new_start`)."""
+    """The name of a batch and of its jobs. Batches that are submitted together share `start` (`new_start`)."""
     return f"{start}-{part}"
 
 
 def new_start(grid: str, token: str = "") -> str:
-    """The first part of the names of batches: with the grid's name, and a text that no other submission has."""
+    """The first part of the names of batches: the grid's name, and `token` (default: random)."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "-", grid)[:40] or "runs"
     return f"s4d-{plain}-{token or secrets.token_hex(3)}"
 
 
 def in_tasks(runs: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
-    """The runs in order, so many to a job."""
+    """The runs in order, `size` per job."""
     return tuple(tuple(runs[i:i + size]) for i in range(0, len(runs), size))
 
 
 def split(tasks: Sequence[tuple[str, ...]], largest: int) -> list[tuple[tuple[str, ...], ...]]:
-    """Jobs in arrays of `largest` at most."""
+    """The jobs in arrays of at most `largest`."""
     return [tuple(tasks[i:i + largest]) for i in range(0, len(tasks), largest)]

@@ -1,4 +1,4 @@
-"""Canaries: the cheapest run of each kind goes to its first checkpoint before all others may burn hours."""
+"""Canaries: the cheapest run of each kind goes first, to its first checkpoint, before the others spend hours."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from suite.store.state import RunState, State
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-FEWEST = 2  # runs beside the canaries, from which on it pays to wait for them
+FEWEST = 2  # runs beside the canaries: with fewer, it does not pay to wait for them
 
 
 class Kind(NamedTuple):
-    """What decides whether a run can start at all."""
+    """What decides whether a run can start."""
 
     task: str
     model: str
@@ -24,7 +24,7 @@ class Kind(NamedTuple):
 
     @property
     def words(self) -> str:
-        """For a reader."""
+        """For messages: `scifar, s4d, vandermonde`."""
         return ", ".join(part for part in self if part)
 
 
@@ -35,9 +35,9 @@ def kind(config: RunConfig) -> Kind:
 
 def choose(runs: Sequence[GridRun], states: Mapping[str, RunState], prices: Mapping[str, float],
            covered: Collection[Kind] = ()) -> list[GridRun]:
-    """The canaries of the runs that are about to be submitted, none where it does not pay.
+    """The canaries of these runs; none if they are too few for it to pay.
 
-    `prices`: seconds an epoch, by shape. `covered`: kinds that have a canary under way.
+    `prices`: seconds per epoch, by shape. `covered`: kinds that have a canary under way.
     """
     cheapest: dict[Kind, GridRun] = {}
     for run in runs:
@@ -50,7 +50,7 @@ def choose(runs: Sequence[GridRun], states: Mapping[str, RunState], prices: Mapp
 
 
 def _cost(run: GridRun, prices: Mapping[str, float]) -> tuple[float, float]:
-    """What a run costs: by its shape's price, or, for lack of one, by the size of its layers."""
+    """Sorts runs by estimated time: seconds per epoch of the shape or, if unknown, the size of the layers."""
     config = run.config
     size = config.train.batch_size * config.model.layers * config.model.features * (config.ssm.state_size + 64)
     return prices.get(config.shape, math.inf), float(size)

@@ -1,7 +1,7 @@
-"""Cancelling: ends what the grids have started, wherever it computes or waits; `retry` continues with it later.
+"""Cancelling: ends what the grids have started, on any machine or in a queue. `retry` continues with it later.
 
-A run under way is asked by a file in its folder, which its heartbeat sees, on whatever machine it is. One that waits in
-a runner or a queue is marked as cancelled, which whoever comes to it respects.
+A run under way is asked to stop by a file in its folder, which its heartbeat sees. A run that waits in a runner or a
+queue is marked as cancelled, and is not started.
 """
 
 from __future__ import annotations
@@ -23,25 +23,27 @@ from suite.store.folder import check_folder, read_config
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
-PATIENCE_S, LOOK_S = 30.0, 0.3  # for runs to write their checkpoints; between two looks at them
+PATIENCE_S, LOOK_S = 30.0, 0.3  # time for runs to write their checkpoints; between two looks at them
 
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The runs that were to be cancelled, and their states after it. Both are empty if nothing was under way."""
+    """The runs to cancel, and their states afterwards. Both are empty if nothing was under way."""
 
     runs: Mapping[str, GridRun]
     states: Mapping[str, RunState]
 
     @property
     def going(self) -> list[str]:
-        """The ids of the runs that were asked to stop and have not stopped within PATIENCE_S."""
+        """The ids of the runs that were asked to stop and did not stop within PATIENCE_S."""
         return [run_id for run_id, state in self.states.items() if not state.is_over]
 
 
 def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None], orphaned: bool = False) -> Cancelled:
-    """Cancel what these grids alone have started; with `orphaned`, only what they no longer name. `tell` hears, at
-    once, what is left alone. Raises UserError."""
+    """Cancel what only these grids have started; with `orphaned`, only runs that they no longer name.
+
+    `tell` gets a line about what is not cancelled, and why. Raises UserError.
+    """
     mine = _orphans(grids, store) if orphaned else _own(grids, store, tell)
     submitted = queue.Submitted(store)
     queued, alone = _jobs(mine, submitted, tell)
@@ -59,7 +61,7 @@ def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None], orp
 
 
 def _own(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> dict[str, GridRun]:
-    """The runs of these grids alone that have not ended."""
+    """The runs that only these grids have started and that have not ended."""
     mine, shared = started(grids, store)
     states = store.states([*mine, *shared])
     for path, count in Counter(path for run_id, paths in shared.items() if not states[run_id].is_over
@@ -74,14 +76,14 @@ def _orphans(grids: Sequence[Grid], store: Store) -> dict[str, GridRun]:
     """The runs that these grids started and no longer name, and that compute or wait."""
     found = {}
     for run_id in orphans.run_ids(grids, store):
-        with suppress(OSError, UserError, atomic.Corrupt):  # no config.json: it was never to be computed
+        with suppress(OSError, UserError, atomic.Corrupt):  # without config.json it was never started
             found[run_id] = GridRun(read_config(store.folder(run_id)), run_id, {})
     return found
 
 
 def started(grids: Sequence[Grid], store: Store) -> tuple[dict[str, GridRun], dict[str, list[str]]]:
-    """Of the runs that these grids name and have started: those that no other grid has, and those that one has, with
-    the files of such grids."""
+    """The runs that these grids name and have started: those that no other grid has started, by id; and the ids of
+    the others, each with the files of those other grids."""
     origins = {requests.of_grid(grid).origin for grid in grids}
     named = {run.run_id: run for grid in grids for run in grid.runs}
     mine: set[str] = set()
@@ -98,14 +100,14 @@ def started(grids: Sequence[Grid], store: Store) -> tuple[dict[str, GridRun], di
 
 def _jobs(mine: Mapping[str, GridRun], submitted: queue.Submitted,
           tell: Callable[[str], None]) -> tuple[list[queue.Job], list[queue.Job]]:
-    """The jobs of a cluster that do these runs, and of those the ones that do no others that are still wanted."""
+    """The cluster jobs that do these runs; and those of them that have no other run that is still to be computed."""
     store = submitted.store
     if not (store.root / batch.FOLDER).is_dir():
         return [], []
     found = submitted.jobs(store.states(mine))
     if found is None:
-        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are cancelled by their "
-             "files alone, and jobs that wait for them end when they start")
+        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are marked as cancelled, and jobs that "
+             "wait for them end when they start")
     jobs = list({job.label: job for run_id in mine for job in (found or {}).get(run_id, ())}.values())
     others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[job.task]
                           if run_id not in mine] for job in jobs}
@@ -115,7 +117,7 @@ def _jobs(mine: Mapping[str, GridRun], submitted: queue.Submitted,
 
 def _release(queued: Sequence[queue.Job], alone: Sequence[queue.Job], submitted: queue.Submitted,
              tell: Callable[[str], None]) -> None:
-    """Let jobs that are not to be cancelled start without the canaries that are. Raises UserError if SLURM says no."""
+    """Let jobs that stay start without the canaries that are cancelled. Raises UserError if SLURM refuses."""
     canaries = {label for job in alone if submitted.batches[job.batch].kind == batch.Kind.CANARY
                 for label in (job.label, job.array)}
     ours = {job.label for job in alone}
@@ -130,14 +132,14 @@ def _release(queued: Sequence[queue.Job], alone: Sequence[queue.Job], submitted:
         try:
             slurm_cli.wait_for(number, after, one.cluster)
         except SlurmError as error:
-            raise UserError(f"job {number} waits for a canary that is to be cancelled, and cannot be taken off it: "
-                            f"{error}", "scontrol update", "nothing was cancelled; ask again, or name all of its runs"
-                            ) from None
+            raise UserError(f"job {number} waits for a canary that is to be cancelled, and this dependency cannot be "
+                            f"removed: {error}", "scontrol update",
+                            "nothing was cancelled; try again, or name all of its runs") from None
         tell(f"job {number} no longer waits for its canary, which is cancelled")
 
 
 def _proofs(one: batch.Batch, submitted: queue.Submitted) -> set[str]:
-    """The labels of the canaries that a batch waits for; in an older record, the number of its submission's."""
+    """The labels of the canaries that a batch waits for; for an older record, the number of their array."""
     if one.when:
         return {text.removeprefix("afterok:") for text in one.after}
     return {submitted.number(other.name) for other in submitted.batches.values()
@@ -145,9 +147,9 @@ def _proofs(one: batch.Batch, submitted: queue.Submitted) -> set[str]:
 
 
 def _ask(runs: Mapping[str, GridRun], store: Store, again: set[str]) -> None:
-    """Ask those under way to stop, mark those that wait, and give all of them some time. Raises OSError, UserError.
+    """Ask runs under way to stop, mark those that wait, and wait up to PATIENCE_S. Raises OSError, UserError.
 
-    `again`: those that had ended and wait to be tried again, which are marked, too.
+    `again`: runs that had ended and wait to be retried. They are marked, too.
     """
     until = time.monotonic() + PATIENCE_S
     asked: set[tuple[str, int]] = set()
@@ -168,8 +170,8 @@ def _ask(runs: Mapping[str, GridRun], store: Store, again: set[str]) -> None:
 
 
 def _mark(run: GridRun, store: Store, state: RunState) -> None:
-    """Say that a run which nobody computes is cancelled."""
+    """Record that a run which nobody computes is cancelled."""
     check_folder(store.folder(run.run_id))
     own = attempt.claim(store.add(run.config))
-    if own is not None:  # else somebody has just started it, and is asked in the next round
+    if own is not None:  # else it has just been started, and is asked to stop in the next round
         own.end(State.CANCELLED, detail="by `cancel`, while it waited; `retry` runs it")

@@ -1,5 +1,5 @@
-"""The process of one run, or of a stack of runs: forked from the warm server, it does one job, tells its runner the
-outcome, and ends."""
+"""The process of one run, or of a stack of runs. It is forked from the server, does one job, sends its runner the
+states of the runs, and ends."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ Outcome = TypeAdapter(dict[str, RunState])  # what a child sends, by run id
 
 def main(orders: Mapping[Path, str], gpu: int | str | None, outcome: Connection, training: Training | None,
          studies: Sequence[Path] = ()) -> None:
-    """Do the job that the orders (JSON, by the run's folder) ask for, and send the states. Stdout and stderr go to the
-    log of the first run; in a stack, each run's own messages go to its own."""
+    """Do the job that the orders (JSON, by run folder) ask for, and send the states. Stdout and stderr go to the log
+    of the first run; in a stack, each run's own messages go to its own log."""
     study.add(studies)
-    for number in (signal.SIGTERM, signal.SIGUSR2):  # which its server lives through
+    for number in (signal.SIGTERM, signal.SIGUSR2):  # the server ignores these
         signal.signal(number, signal.SIG_DFL)
     try:
         _redirect(next(iter(orders)) / "log.txt")
@@ -47,11 +47,11 @@ def _work(orders: Mapping[Path, Order], gpu: int | str | None, training: Trainin
     from suite.launch import preload
 
     if os.getpid() == preload.SERVER:
-        preload.warm()  # raises what made this import fail in the server
-        raise RuntimeError("the fork server has not imported what it should")
+        preload.warm()  # raises the error of the import that failed in the server
+        raise RuntimeError("the fork server has not imported what runs need")
     preload.die_with(preload.SERVER)
     os.setsid()
-    os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)  # read when CUDA starts, which is later
+    os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)  # CUDA reads it when it starts, later
     from suite.job import job
 
     with Stop(*job.SIGNALS) as stop:
@@ -64,7 +64,7 @@ def _work(orders: Mapping[Path, Order], gpu: int | str | None, training: Trainin
 
 
 def received(connection: Connection) -> dict[str, RunState]:
-    """What a child has sent, nothing if it died without a word."""
+    """The states that a child has sent, by run id; empty if it died before it sent any."""
     try:
         return Outcome.validate_json(connection.recv_bytes()) if connection.poll() else {}
     except (EOFError, OSError):
@@ -74,7 +74,7 @@ def received(connection: Connection) -> dict[str, RunState]:
 def _redirect(log: Path) -> None:
     """Append stdout and stderr to a file, which must not be a symbolic link.
 
-    It is UTF-8 whatever the locale is: a run must not fail for a sign that it prints.
+    It is UTF-8 in every locale: a run must not fail because of a character that it prints.
     """
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""What a job asks of a SLURM cluster: the `cluster:` file that a lab shares, and the options that replace it."""
+"""The settings of jobs on a SLURM cluster: the `cluster:` file that a lab shares, and the options that replace it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ OWNERS = {"array": "max_parallel", "signal": "signal_s", "time": "time", "time-m
           **dict.fromkeys(("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", "gres", "tres-per-task"),
                           "gpus_per_job"), "cpus-per-gpu": "cpus_per_job"}  # option of sbatch -> the key that sets it
 ONE_PROCESS = "a job of the suite is one process on one node"
-REFUSED = {"export": "jobs need the environment of the submission", "export-file": "jobs need that environment",
+REFUSED = {"export": "jobs need the environment of the submission",
+           "export-file": "jobs need the environment of the submission",
            "wait": "a submission does not wait; use --wait", "test-only": "then nothing would be submitted",
-           "no-requeue": "jobs are requeued to continue", "requeue": "jobs are requeued anyhow",
+           "no-requeue": "jobs are requeued to continue", "requeue": "jobs are always requeued",
            **dict.fromkeys(("ntasks", "ntasks-per-node", "ntasks-per-socket", "ntasks-per-core", "ntasks-per-gpu",
                             "nodes", "distribution"), ONE_PROCESS),
            **dict.fromkeys(("job-name", "output", "error", "input", "open-mode", "dependency", "kill-on-invalid-dep",
@@ -29,7 +30,7 @@ REFUSED = {"export": "jobs need the environment of the submission", "export-file
                            "it is set by the suite")}
 MEMORY = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGT]?)B?", re.IGNORECASE)
 KIB = {"K": 1, "M": 2**10, "": 2**10, "G": 2**20, "T": 2**30}
-LEAST_M = 512  # megabytes without a unit that are taken at their word: fewer mean gigabytes
+LEAST_M = 512  # the smallest memory without a unit, in MB: a smaller number is refused, as it was meant in GB
 SIGNAL_S = 90
 GPUS = re.compile(r"(?:([A-Za-z][A-Za-z0-9_.-]*):)?(\d+)")
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\x00]+$")]
@@ -37,7 +38,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class Cluster(BaseModel):
-    """Settings of every job. Times in minutes. Without `cpus_per_job`, a job has what the threads of its runs need."""
+    """Settings of every job. `time` is in minutes, `signal_s` in seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     partition: Text | None = Field(None, description="partition, or several with commas")
@@ -46,15 +47,15 @@ class Cluster(BaseModel):
     time: int = Field(60, ge=1, description="time limit of a job: minutes, H:MM:SS or D-HH:MM:SS. A run that needs "
                       "longer is requeued, and continues")
     gpus_per_job: int | str | None = Field(None, description="GPUs of a job, with their type if there are several: 2, "
-                                           "a100:1; a run uses one (default: one where the partition has any; 0 for "
+                                           "a100:1; a run uses one (default: one if the partition has any; 0 for "
                                            "the CPU)")
-    gpus_as_gres: bool = Field(False, description="ask for GPUs by --gres, for sites that want it so")
+    gpus_as_gres: bool = Field(False, description="ask for GPUs by --gres, for sites that require it")
     cpus_per_job: Count | None = Field(None, description="CPUs of a job (default: those that its threads need)")
     memory: Text | None = Field(None, description="memory of a job: a size such as 16GB, 16000M, or 0 for all of a "
                                 "node (default: the cluster's)")
-    max_parallel: Count | None = Field(None, description="jobs of a launch at a time (default: as many as start)")
+    max_parallel: Count | None = Field(None, description="jobs of a launch at a time (default: no limit)")
     runs_per_job: Count = Field(1, description="runs that share a job, one after the other")
-    side_by_side: Count = Field(1, description="runs of a job at a time, on each of its GPUs where it has any")
+    side_by_side: Count = Field(1, description="runs of a job at a time, on each of its GPUs if it has any")
     signal_s: Annotated[int, Field(strict=True, ge=1, lt=65536)] | None = Field(
         None, description="seconds before the time limit at which a job writes its last checkpoint and is requeued "
         "(default: 90, or half of a shorter time limit)")
@@ -111,21 +112,21 @@ class Cluster(BaseModel):
     @model_validator(mode="after")
     def _time_to_work(self) -> Cluster:
         if self.signal >= 60 * self.time:
-            raise ValueError(f"--signal-s (signal_s), {self.signal} s, leaves nothing of the time limit, "
+            raise ValueError(f"--signal-s (signal_s), {self.signal} s, leaves no time before the time limit, "
                              f"{self.time} min")
         return self
 
     def needed_cpus(self, threads: int) -> int:
-        """Processors of a job whose runs have so many threads."""
+        """CPUs of a job whose runs have so many threads each."""
         return self.cpus_per_job or self.needed(threads)
 
     def needed(self, threads: int) -> int:
-        """Processors for all runs of a job that are computed at a time."""
+        """CPUs for all runs of a job that are computed at a time."""
         return threads * self.side_by_side * max(1, self.gpus)
 
 
 def memory(value: Any) -> str:
-    """A size as sbatch takes it: `16g` is 16G, `16000` is 16000M, `1.5GB` is 1536M, `0` is all of a node.
+    """A size as sbatch takes it: `16g` is 16G, `16000` is 16000M, `1.5GB` is 1536M, `0` is all memory of a node.
 
     Raises ValueError.
     """
@@ -134,8 +135,8 @@ def memory(value: Any) -> str:
         raise ValueError(f"{value!r} is not a size: write one such as 16GB, 16000M, or 0 for all memory of a node")
     unit = match[3].upper()
     if not unit and 0 < float(str(value).strip().upper().rstrip("B")) < LEAST_M:
-        raise ValueError(f"{value} without a unit is {value} MB for SLURM, which no run fits in: write {value}G, or "
-                         f"{value}M if that is meant")
+        raise ValueError(f"{value} without a unit means {value} MB, too little for a run: write {value}G, or "
+                         f"{value}M if you mean that")
     if match[2] is None:
         return "0" if int(match[1]) == 0 else f"{int(match[1])}{unit or 'M'}"
     kib = round(float(f"{match[1]}.{match[2]}") * KIB[unit])
@@ -154,14 +155,14 @@ def minutes(value: Any) -> int:
     else:
         total = int(match[1] or 0) * 86400 + int(match[2]) * 3600 + int(match[3] or 0) * 60 + int(match[4] or 0)
     if total < 1:
-        raise ValueError(f"{value!r} is no time at all")
+        raise ValueError(f"{value!r} is no time: write at least 1 minute")
     return -(-total // 60)
 
 
 def load(path: Path | None, changes: Mapping[str, Any]) -> Cluster:
-    """The settings below `cluster:` in a file, with `changes` of the command line in place of the file's.
+    """The settings below `cluster:` in a file. `changes`, from the command line, replace those of the file.
 
-    `setup` and `extra` are added to the file's. Raises UserError with every problem at once, by file, line and key.
+    `setup` and `extra` are added to the file's. Raises UserError with all problems, each by file, line and key.
     """
     node, values = _read(path) if path is not None else (None, {})
     own = {key: value for key, value in changes.items() if value is not None}
@@ -193,11 +194,11 @@ def _problem(error: Any, node: Node | None, own: Mapping[str, Any]) -> Problem:
     message = error["msg"].removeprefix("Value error, ")
     known = Cluster.model_fields.get(key)
     fix = nearest(key, Cluster.model_fields) if error["type"] == "extra_forbidden" else \
-        (known.description or "" if known else "give a job more time, or the last checkpoint less")
+        (known.description or "" if known else "give a longer --time, or a shorter --signal-s")
     if error["type"] == "extra_forbidden":
         message = f"unknown key {key!r}"
     elif not error["type"].startswith("value_error"):
-        message = f"{error['input']!r} is not what this key takes"
+        message = f"{error['input']!r} is not a valid value"
     if not key:
         return Problem(message, str(node.at) if node else "--time", fix)
     if node is None or (key in own and key not in ("setup", "extra")):

@@ -1,4 +1,4 @@
-"""How jobs ended that have left the queue, and the runs that they did not finish.
+"""How jobs that have left the queue ended, and the runs that they did not finish.
 
 SLURM remembers an ended job for a while (MinJobAge, 5 minutes by default). Later only the job's log says how it ended.
 """
@@ -10,18 +10,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from suite.launch import slurm_cli
-from suite.launch.queue import CANCELLED, Submitted, ended_with, epitaph
+from suite.launch.queue import CANCELLED, Submitted, ended_with, why_ended
 from suite.launch.slurm_cli import Row, SlurmError
 from suite.store import attempt
 from suite.store.state import Reason, RunState, State
 
-STILL_S = 6.0  # for so long the heart of a run whose job is gone must not beat, before it is taken over
+STILL_S = 6.0  # seconds without a heartbeat, after which a run whose job has left the queue is taken over
 BROKEN_OFF = ("NODE_FAIL", "BOOT_FAIL", "PREEMPTED")
-BY_ITSELF = "NonZeroExitCode"  # why a job is FAILED whose shell has ended with such a status
+BY_ITSELF = "NonZeroExitCode"  # SLURM's reason for a FAILED job whose shell has ended with such a status
 
 
-def bury(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Any]) -> None:
-    """Say how runs ended whose job has left the queue without a word. Takes STILL_S if there are any."""
+def record_endings(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Any]) -> None:
+    """Record how runs ended whose job has left the queue before it could. Takes STILL_S if there are any."""
     gone = {run_id: label for run_id, state in states.items() if state.name in (State.CLAIMED, State.LOST)
             and run_id not in jobs and (label := submitted.holder(run_id))}
     if not gone:
@@ -31,16 +31,16 @@ def bury(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str
     rows = remembered(submitted, gone.values())
     for run_id, label in gone.items():
         if _beats(submitted, run_id) != before[run_id]:
-            continue  # it lives, whatever the queue says
-        reason, words = epitaph(submitted.log_of(label))
+            continue  # it is alive, whatever the queue says
+        reason, words = why_ended(submitted.log_of(label))
         if label in rows and rows[label].state == "OUT_OF_MEMORY":
             reason = Reason.OOM
         attempt.end_for_job(submitted.store.folder(run_id), label, State.FAILED, reason,
-                            f"job {label} left the queue without a word{': ' if words else ''}{words}")
+                            f"job {label} left the queue and did not say why{': ' if words else ''}{words}")
 
 
 def remembered(submitted: Submitted, labels: Iterable[str]) -> dict[str, Row]:
-    """What SLURM remembers of jobs, by label: those that it has forgotten, or does not speak of, are left out."""
+    """What SLURM remembers of jobs, by label. Jobs that it does not show are left out."""
     names: dict[str, list[str]] = {}
     wanted = {label.partition("_")[0] for label in labels}
     for name in submitted.batches:
@@ -57,8 +57,7 @@ def remembered(submitted: Submitted, labels: Iterable[str]) -> dict[str, Row]:
 
 
 def was_cancelled(submitted: Submitted, label: str, rows: Mapping[str, Row]) -> bool:
-    """Whether somebody has cancelled a job. SLURM's own reasons, as a preemption, are named after `DUE TO` in its log.
-    """
+    """Whether somebody has cancelled a job. Its log names SLURM's own reasons, such as preemption, after `DUE TO`."""
     if (row := rows.get(label)) is not None:
         return row.state == "CANCELLED"
     lines = [line for line in ended_with(submitted.log_of(label)) if CANCELLED.search(line)]
@@ -66,8 +65,7 @@ def was_cancelled(submitted: Submitted, label: str, rows: Mapping[str, Row]) -> 
 
 
 def broken_off(label: str, rows: Mapping[str, Row]) -> bool:
-    """Whether SLURM remembers that the node or itself has ended a job, which neither ended by itself nor was cancelled.
-    """
+    """Whether SLURM remembers that its node failed, or that SLURM itself ended it: not its shell, and not a user."""
     row = rows.get(label)
     return row is not None and (row.state in BROKEN_OFF or (row.state == "FAILED" and row.reason != BY_ITSELF))
 

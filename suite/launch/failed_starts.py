@@ -1,7 +1,7 @@
-"""Jobs that ended before they began any of their runs: no memory to import, a setup line that fails, no Python.
+"""Jobs that ended before they began any of their runs: too little memory to import, a failed setup line, no Python.
 
-Nobody is left to say so, so whoever looks finds out: such a job has left the queue, has printed something, and none of
-its runs has an attempt since. `find` only looks; `note` leaves the records (`suite.store.start_failure`).
+Such a job cannot record its end. It is recognized because it has left the queue, has printed something, and none of
+its runs has an attempt since. `find` only looks; `note` writes the records (`suite.store.start_failure`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd): ")
 
 def find(submitted: Submitted, states: Mapping[str, RunState],
          jobs: Mapping[str, Sequence[Job]] | None) -> dict[str, StartFailure]:
-    """The runs whose last job ended so, and the failure. `jobs`: those in the queue; without them nothing is known."""
+    """The runs whose last job ended so, each with the failure. `jobs`: those in the queue; with None, nothing is found.
+    """
     found: dict[str, StartFailure] = {}
     for run_id, state in states.items() if jobs is not None else ():
         if state.is_held or state.name == State.DONE or run_id in (jobs or {}) or run_id not in submitted.newest:
@@ -43,7 +44,7 @@ def find(submitted: Submitted, states: Mapping[str, RunState],
 
 def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]] | None,
          tell: Callable[[str], None]) -> None:
-    """Leave the records of such failures, and tell of them."""
+    """Write the records of such failures, and report them with `tell`."""
     alike: dict[tuple[str, str], int] = {}
     for run_id, failure in find(submitted, states, jobs).items():
         known = states[run_id].start or start_failure.read(submitted.store.root, run_id)
@@ -55,10 +56,10 @@ def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str
 
 
 def _reason(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> str:
-    """Why the job of this label did not begin its runs; "" if it did, or has not run, or was cancelled."""
+    """Why the job of this label did not begin its runs; "" if it began one, has not started, or was cancelled."""
     lines = ended_with(submitted.log_of(label))
-    _, told = words_of(lines)
-    if not lines or (CANCELLED.search(told) and not NODE.search(told) and not TIME.search(told)):
+    _, text = words_of(lines)
+    if not lines or (CANCELLED.search(text) and not NODE.search(text) and not TIME.search(text)):
         return ""
     ids = one.tasks[submitted.task_of[one.name, run_id]]
     others = submitted.store.states(ids) if len(ids) > 1 else {run_id: state}
@@ -67,7 +68,7 @@ def _reason(submitted: Submitted, one: Batch, label: str, run_id: str, state: Ru
 
 
 def _began(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> bool:
-    """Whether the job began this run, or somebody else has had it since."""
+    """Whether the job began this run, or another process has begun it since."""
     probed = one.kind == batch.Kind.MAIN and any(
         other.kind == batch.Kind.CANARY and run_id in other.runs for other in submitted.together(run_id))
     tenure = attempt.latest(submitted.store.folder(run_id)) if state.attempts else None
@@ -76,12 +77,12 @@ def _began(submitted: Submitted, one: Batch, label: str, run_id: str, state: Run
 
 
 def words(lines: Sequence[str]) -> str:
-    """What the log of a job says of its end: SLURM's own word on memory or time, else the last line about an error; ""
-    if it began and says nothing of the kind."""
-    reason, told = words_of(lines)
-    if told:
-        told = FROM.sub("", told)
-        return f"{told}; --memory asks for more" if reason == Reason.OOM else told
+    """Why a job ended, by its log: SLURM's message about memory or time, else the last line about an error; "" if it
+    began and there is neither."""
+    reason, text = words_of(lines)
+    if text:
+        text = FROM.sub("", text)
+        return f"{text}; --memory asks for more" if reason == Reason.OOM else text
     begun = BEGINS in lines[0]
     plain = [line for line in lines if line.strip() and not OF_SLURM.match(line)] or list(lines)
     errors = [line for line in plain if ERROR.search(line)]

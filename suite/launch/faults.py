@@ -1,4 +1,4 @@
-"""Faults of this machine that every run would fail of. They are looked for once, before anything starts."""
+"""Faults of this machine that would make every run fail. They are checked once, before anything starts."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 BACKEND, BACKENDS = "SUITE_KERNEL_BACKEND", ("blocked", "naive", "keops")
 LEAST_DISK, LEAST_MEMORY = 100 * 10**6, 300 * 10**6  # bytes: for checkpoints and logs; for a process with torch
-RELEASED = 1_767_225_600.0  # 2026-01-01: no clock that is right shows an earlier time
+RELEASED = 1_767_225_600.0  # 2026-01-01: a clock that shows an earlier time is wrong
 DAY_S = 86400.0
 
 
 def check(runs: Sequence[GridRun], options: Options) -> None:
-    """Raises MachineFault with all that is wrong with this machine, for runs with these options."""
+    """Check this machine for runs with these options. Raises MachineFault with all problems."""
     if not runs:
         return
     problems = [*_clock(), *_disk(options.store), *_memory(), *_backend()]
@@ -39,7 +39,7 @@ def check(runs: Sequence[GridRun], options: Options) -> None:
 
 
 def _clock() -> Iterator[Problem]:
-    """A clock that lies before the suite itself: certificates of downloads are refused then, and dates are wrong."""
+    """A clock that shows a time before the suite existed: downloads fail (certificates), and dates are wrong."""
     now = time.time()
     try:
         written = Path(__file__).stat().st_mtime
@@ -57,7 +57,7 @@ def _disk(store: Path) -> Iterator[Problem]:
     try:
         free = shutil.disk_usage(folder).free
     except OSError:
-        return  # what is wrong with it is said where it is written to
+        return  # writing to it raises the error
     if free < LEAST_DISK:
         yield Problem(f"the disk is full: {machine.gigabytes(free)} are free, and checkpoints need at least "
                       f"{machine.gigabytes(LEAST_DISK)}", str(store), "free some space, or name another store with "
@@ -65,7 +65,7 @@ def _disk(store: Path) -> Iterator[Problem]:
 
 
 def _memory() -> Iterator[Problem]:
-    """Too little memory for a single process."""
+    """Too little memory for one process."""
     memory = machine.memory()
     if memory is not None and memory.free < LEAST_MEMORY:
         left, whole = machine.gigabytes(memory.free), machine.gigabytes(memory.total)
@@ -75,7 +75,7 @@ def _memory() -> Iterator[Problem]:
 
 
 def _backend() -> Iterator[Problem]:
-    """A back end of the kernels that is not known, or cannot compile here."""
+    """A kernel back end that is unknown, or cannot compile here."""
     name = os.environ.get(BACKEND) or BACKENDS[0]
     if name not in BACKENDS:
         yield Problem(f"unknown kernel back end {name!r}", BACKEND, nearest(name, BACKENDS))

@@ -1,4 +1,4 @@
-"""Which GPUs are ours: those that CUDA_VISIBLE_DEVICES leaves, if it is set, and that nobody else uses."""
+"""The GPUs that this launch may use: those in CUDA_VISIBLE_DEVICES, if it is set, that no other process uses."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from suite.launch.options import Gpu
 
 MASK, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 UUID = ("GPU-", "MIG-")
-HIDES = {"", "-1", "none", "void", "nodevfiles"}  # values of the variable that are meant to hide every GPU
+HIDES = {"", "-1", "none", "void", "nodevfiles"}  # values of the variable that hide every GPU
 INSTEAD = "name GPUs with --gpus, or write --gpus none for the CPU"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The GPUs to use, as a run's process must find them in CUDA_VISIBLE_DEVICES, and what is known of each.
+    """The GPUs to use, as values for CUDA_VISIBLE_DEVICES, and what nvidia-smi shows of each.
 
-    why: if there are none, the reason, for a reader.
+    why: if there are none, the reason, for messages.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -31,9 +31,9 @@ class Chosen:
 
 
 def free() -> Chosen:
-    """The GPUs that CUDA shows, that have half of their memory free and that no other process computes on.
+    """The GPUs that CUDA shows, that have half of their memory free, and on which no other process computes.
 
-    Raises MachineFault if there are GPUs and none can be used: nothing is computed on a CPU unasked then.
+    Raises MachineFault if there are GPUs but none can be used: runs never move to the CPU silently.
     """
     found, mask = nvidia.look(), os.environ.get(MASK)
     if mask is not None and not _left(mask):
@@ -42,23 +42,24 @@ def free() -> Chosen:
         return Chosen(why=f"{MASK} is {mask!r}, which hides every GPU")
     if not found.all:
         if found.devices:
-            raise MachineFault(f"there are GPUs, and nvidia-smi does not show them: {found.silence or 'not installed'}",
+            raise MachineFault(f"there are GPUs, and nvidia-smi does not show them: {found.error or 'not installed'}",
                                "--gpus auto", INSTEAD)
-        return Chosen(why=f"nvidia-smi says {found.silence!r}" if found.silence else "there is no GPU here")
+        return Chosen(why=f"nvidia-smi says {found.error!r}" if found.error else "there is no GPU here")
     known = _visible(found, mask)
     _check_torch(found)
     ours = {gpu: card for gpu, card in known.items() if not card.busy}
     if not ours:
-        told = "; ".join(f"{card.words}: {card.busy}" for card in known.values())
-        raise MachineFault(f"no GPU is free: {told}", "--gpus auto", f"wait until one is, or {INSTEAD}")
+        users = "; ".join(f"{card.words}: {card.busy}" for card in known.values())
+        raise MachineFault(f"no GPU is free: {users}", "--gpus auto", f"wait until one is, or {INSTEAD}")
     return Chosen(tuple(ours), ours)
 
 
 def named(asked: Sequence[Gpu]) -> Chosen:
-    """The GPUs of `--gpus 0,1`. Raises UserError if one is not there, or is named twice, or torch cannot use it."""
+    """The GPUs of `--gpus 0,1`. Raises UserError if one is missing or named twice, MachineFault if it cannot be used.
+    """
     gpus, found = own(asked), nvidia.look()
     if not found.all and not found.devices:
-        raise MachineFault("there is no GPU here" + (f": nvidia-smi says {found.silence!r}" if found.silence else ""),
+        raise MachineFault("there is no GPU here" + (f": nvidia-smi says {found.error!r}" if found.error else ""),
                            f"--gpus {','.join(map(str, asked))}", "write --gpus none for the CPU")
     cards = {gpu: card for gpu in gpus if (card := _card(gpu, found)) is not None}
     for gpu in gpus:
@@ -72,7 +73,7 @@ def named(asked: Sequence[Gpu]) -> Chosen:
 
 
 def idle() -> list[str]:
-    """A line for each GPU that is here and that nobody uses, for `plan` and `doctor`; and none for what is hidden."""
+    """A line for each visible GPU that nobody uses, for `plan` and `doctor`."""
     found, mask = nvidia.look(), os.environ.get(MASK)
     try:
         known = _visible(found, mask).values() if found.all else ()
@@ -83,10 +84,9 @@ def idle() -> list[str]:
 
 
 def own(asked: Sequence[Gpu]) -> tuple[Gpu, ...]:
-    """The GPUs as a run's process must find them in CUDA_VISIBLE_DEVICES. Numbers count within its value here, as in
-    torch, since other GPUs belong to other people.
+    """The GPUs as values for CUDA_VISIBLE_DEVICES. If the variable is set, numbers count within it, as in torch.
 
-    Raises UserError if one is not there, or is named twice.
+    Raises UserError if one is not in it, or is named twice.
     """
     mask = os.environ.get(MASK)
     if mask is None:
@@ -99,12 +99,12 @@ def own(asked: Sequence[Gpu]) -> tuple[Gpu, ...]:
 
 
 def _visible(found: Cards, mask: str | None) -> dict[Gpu, Card]:
-    """The GPUs that CUDA shows, by their names there. Raises MachineFault if the mask names what is not here."""
+    """The GPUs that CUDA shows, by their names in the mask, or by UUID. Raises MachineFault if one does not exist."""
     if mask is None:
         return {card.uuid: card for card in found.all}
     left = _left(mask)
     if found.mixed and os.environ.get(ORDER) != "PCI_BUS_ID" and any(map(str.isdecimal, left)):
-        raise MachineFault(f"which GPUs {MASK}={mask} means is not known: there are several models here, and CUDA "
+        raise MachineFault(f"it is not known which GPUs {MASK}={mask} means: there are several models here, and CUDA "
                            "counts the fastest first", "--gpus auto", f"export {ORDER}=PCI_BUS_ID, or use UUIDs in it")
     known: dict[Gpu, Card] = {}
     for name in left:
@@ -115,7 +115,7 @@ def _visible(found: Cards, mask: str | None) -> dict[Gpu, Card]:
 
 
 def _card(gpu: Gpu, found: Cards) -> Card | None:
-    """The card of this number, or of this beginning of a UUID."""
+    """The card with this number, or whose UUID begins so; None if no card fits, or several do."""
     if str(gpu).isdecimal():
         whole = [card for card in found.all if card.index == int(gpu)]
         return whole[0] if whole else None
@@ -139,7 +139,7 @@ def _check_torch(found: Cards) -> None:
 
 
 def _left(mask: str) -> list[str]:
-    """The GPUs that the mask leaves, in order. As for CUDA, it ends at the first entry that names none."""
+    """The GPUs in the mask, in order. As in CUDA, the list ends at the first entry that is not a GPU."""
     left: list[str] = []
     for name in map(str.strip, mask.split(",")):
         if not (name.startswith(UUID) or (name.isascii() and name.isdecimal())):

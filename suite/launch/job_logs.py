@@ -1,4 +1,4 @@
-"""The logs of a cluster's jobs, for runs that have none of their own: their job ended before it began them."""
+"""The logs of cluster jobs, for runs that have no log of their own because their job ended before it began them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suite.store.store import Store
 
 
 def states(run_ids: Sequence[str], store: Store) -> dict[str, RunState]:
-    """The states of these runs, with what the queue and the logs of their jobs add."""
+    """The states of these runs, with what the queue and the job logs add."""
     known = store.states(run_ids)
     if not (store.root / batch.FOLDER).is_dir():
         return known

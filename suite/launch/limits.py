@@ -1,4 +1,4 @@
-"""What a cluster allows a user to submit at once: the size of an array, and the jobs that may be in the queue."""
+"""How much a user may submit to a cluster: the size of an array, and the number of jobs in the queue."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from suite.errors import UserError
 from suite.launch import slurm_cli
 from suite.launch.cluster import Cluster
 
-USUAL_LARGEST = 1001  # SLURM's own MaxArraySize
+USUAL_LARGEST = 1001  # SLURM's default MaxArraySize
 
 
 @dataclass(frozen=True)
 class Room:
-    """`largest`: jobs of an array. `jobs`: how many more the user may submit now. `limit`: the user's; None if none."""
+    """`largest`: most jobs of an array. `jobs`: how many of those wanted may be submitted now. `limit`: most jobs that
+    the user may have in the queue, or None."""
 
     largest: int
     jobs: int
@@ -34,7 +35,7 @@ def room(cluster: Cluster, jobs: int) -> Room:
 
 
 def user() -> str:
-    """The user's name, or number if it has none."""
+    """The user's name, or the number of a user without name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -52,10 +53,10 @@ def largest_array(cluster: str = "") -> int:
 
 
 def submit_limit(cluster: Cluster) -> int | None:
-    """The most jobs that the user may have in the queue, by the account and quality of service that will be used.
+    """The most jobs that the user may have in the queue, by account and quality of service. None if there is no limit.
 
-    The account is the one that is asked for, else the user's default. If that is not known, the largest limit of all
-    accounts counts: sbatch refuses what is too much. None if there is no limit.
+    The account is the one asked for, else the user's default. If neither is known, the largest limit of all accounts
+    is taken: sbatch refuses what is too much.
     """
     where = slurm_cli.chosen_cluster(cluster.extra.get("clusters"))
     account = cluster.account or os.environ.get("SBATCH_ACCOUNT") or _default_account(where)

@@ -1,4 +1,4 @@
-"""Who hears how a launch goes."""
+"""The interface through which a launch reports its progress."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ if TYPE_CHECKING:
 
 
 class Listener(Protocol):
-    """Who hears how a launch goes. `ended` comes once for each run, whether or not it was started."""
+    """Receives the progress of a launch. `ended` is called once for each run, whether or not it was started."""
 
     def started(self, run: GridRun) -> None:
-        """A run has been given to a slot; again where it was killed and starts again."""
+        """A run has started. Called again if it was killed and starts again."""
 
     def progress(self, run: GridRun, beat: Beat) -> None:
-        """A run tells epoch, step, steps_per_epoch, epochs (the target) and seconds_per_step."""
+        """A run is under way: epoch, step, steps_per_epoch, epochs (the target) and seconds_per_step."""
 
     def ended(self, run: GridRun, state: RunState) -> None:
-        """Nothing more happens to this run in this launch."""
+        """A run is finished in this launch."""
 
-    def told(self, message: str) -> None:
-        """Something that the user should know, in a line."""
+    def message(self, text: str) -> None:
+        """A line for the user."""

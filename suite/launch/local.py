@@ -1,7 +1,7 @@
-"""Runs on this machine: a process for each, forked from a warm server, in slots of CPUs or GPUs.
+"""Runs on this machine: one process each, forked from a server with everything imported, in slots of CPUs or GPUs.
 
-A failed run never stops the others. One that is killed starts again at once, as long as it makes progress. Ctrl-C stops
-cleanly. Runs that somebody else owns are waited for, and taken over when their owner is gone.
+A failed run never stops the others. A run that is killed starts again at once, as long as it makes progress. Ctrl-C
+stops cleanly. The launch waits for runs that somebody else owns, and takes them over when their owner is gone.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from suite.grid.model import GridRun
     from suite.train.trajectory import Training
 
-TICK_S, LOOK_S = 0.5, 3.0  # between two looks at the heartbeats of our runs, and at those of others
-BARREN = 3  # attempts in a row that are killed without progress
+TICK_S, LOOK_S = 0.5, 3.0  # seconds between two looks at the heartbeats of our runs, and of others' runs
+GIVE_UP_AFTER = 3  # attempts in a row that are killed without progress
 
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
@@ -44,7 +44,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     """Run what is to be run, each in a process of its own, and return the states by id.
 
     `training` replaces the parts of a job, for tests; it must be picklable. Raises KeyboardInterrupt after a clean stop
-    on Ctrl-C, SIGTERM or SIGHUP; UserError where the store cannot be written, or this system cannot do it.
+    on Ctrl-C, SIGTERM or SIGHUP; UserError if the store cannot be written, or this is not Linux.
     """
     server.check_system()
     store = Store(options.store)
@@ -70,26 +70,26 @@ class Runner:
         self.waiting: list[GridRun] = []
         self.children: list[Child] = []
         self.final: dict[str, RunState] = {}
-        self.barren: Counter[str] = Counter()
+        self.no_progress: Counter[str] = Counter()
         self.seen: dict[str, int] = {}  # attempts at each run before this launch
         self.still: dict[str, attempt.Pulse] = {}  # run -> attempt that may be overtaken
         self.watch = attempt.Watch(options.patience_s)
         self.next_look = self.next_tick = 0.0
-        self.told_waiting = False
+        self.said_waiting = False
 
     def run(self, runs: Sequence[GridRun]) -> dict[str, RunState]:
-        """Continue until every run is in `final`, until asked to stop, or until the time is over."""
+        """Work until every run is in `final`, a stop is asked for, or the time is over. Returns the states by id."""
         unique = {run.run_id: run for run in runs}
         states = self.store.states(unique)
         for run_id, state in states.items():
             self.seen[run_id] = state.attempts
             self._place(unique[run_id], state)
-        for words in self.turns.stacks.told(self.turns.queue, bool(self.options.gpus)):
-            self.listener.told(words)
+        for line in self.turns.stacks.remarks(self.turns.queue, bool(self.options.gpus)):
+            self.listener.message(line)
         if self.options.canary and (first := self.turns.order(states, self.store.prices())):
             go = "run goes" if first == 1 else "runs go"
-            self.listener.told(f"{first} {go} first, the cheapest of each task, model and kernel; the others of their "
-                               "kind start when it has written a checkpoint (--no-canary)")
+            self.listener.message(f"{first} {go} first, the cheapest of each task, model and kernel; the others of "
+                                  "their kind start when it has written a checkpoint (--no-canary)")
         try:
             while (self.turns.queue or self.waiting or self.children) and not self._is_over:
                 while not self._is_over and (turn := self.turns.next()) is not None:
@@ -99,7 +99,7 @@ class Runner:
             if self._is_over:
                 self._stop_children()
         finally:
-            for one in self.children:  # only where something unforeseen was raised
+            for one in self.children:  # only after an unexpected error
                 one.kill()
         return {run_id: self.final.get(run_id) or self.store.state(run_id) for run_id in unique}
 
@@ -108,7 +108,7 @@ class Runner:
         return bool(self.stop.asked) or self.options.over
 
     def _place(self, run: GridRun, state: RunState) -> None:
-        """Decide what becomes of a run that nobody here computes."""
+        """Queue a run, wait for its owner, or finish it, by its state."""
         try:
             check_folder(self.store.folder(run.run_id))
         except UserError as error:
@@ -116,7 +116,7 @@ class Runner:
             return
         decision = wanted(state, run.config.train.epochs, self.options.selection)
         if state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]:
-            decision = Decision.LEAVE  # it was cancelled while it waited here, and `retry` is about what was so before
+            decision = Decision.LEAVE  # it was cancelled while it waited here; `retry` concerns earlier ends only
         if decision == Decision.START:
             self._queue(run)
         elif decision == Decision.WAIT and self.options.wait:
@@ -125,7 +125,7 @@ class Runner:
             self._finish(run, state)
 
     def _queue(self, run: GridRun, first: bool = False) -> None:
-        """A run waits for its turn."""
+        """Put a run into the queue, with `first` at its front."""
         self.turns.stacks.note(self.store, run)
         (self.turns.queue.appendleft if first else self.turns.queue.append)(run)
 
@@ -134,7 +134,7 @@ class Runner:
         self.listener.ended(run, state)
 
     def _no_start(self, run: GridRun, error: UserError | OSError | str, counts: bool = True) -> None:
-        """A run did not start, and is left as it was, with a record. `counts`: among the failures of its kind."""
+        """Record that a run did not start; the run itself stays as it was. `counts`: as a failure of its kind."""
         reason = error if isinstance(error, str) else _words(error)
         now = self.store.state(run.run_id)
         start_failure.record(self.store.root, run.run_id, reason, now.attempts, start_failure.here(self.code.job))
@@ -146,8 +146,8 @@ class Runner:
     def _stop_kind(self, run: GridRun, state: RunState) -> None:
         """Start no more runs of a kind of which too many have failed."""
         if out := self.turns.count(run, state):
-            self.listener.told(f"{len(out)} more runs of {kind(run.config).words} do not start, since "
-                               f"{self.options.max_failures} have failed; --max-failures sets how many may")
+            self.listener.message(f"{len(out)} more runs of {kind(run.config).words} do not start, since "
+                                  f"{self.options.max_failures} have failed; --max-failures sets how many may")
         for other in out:
             self._finish(other, self.store.state(other.run_id))
 
@@ -175,8 +175,8 @@ class Runner:
             self.listener.started(run)
 
     def _may_start(self, run: GridRun, still: attempt.Pulse | None) -> bool:
-        """Whether a run is still to start; if not, what becomes of it is decided here."""
-        state = self.store.state(run.run_id)  # another runner may have been faster
+        """Whether a run is still to start; if not, `_place` decides what happens to it."""
+        state = self.store.state(run.run_id)  # another runner may have started it
         cancelled = state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]
         decision = wanted(state, run.config.train.epochs, self.options.selection)
         if cancelled or (still is None and decision != Decision.START):
@@ -185,7 +185,7 @@ class Runner:
         return True
 
     def _pass_time(self) -> None:
-        """Wait for something to happen, not for long; then see who has ended, and how far the others are."""
+        """Wait up to TICK_S for a process to end; then handle those that ended, and the progress of the others."""
         if self.children:
             wait([one.process.sentinel for one in self.children], TICK_S)
         elif not self.turns.queue:
@@ -201,12 +201,12 @@ class Runner:
 
     def _see_progress(self, one: Child) -> None:
         limit = self.options.compute.timeout_s
-        # A stack has the time of all its runs. It should have stopped by itself.
+        # A stack has the time of all its runs. It should have stopped by itself before.
         if limit is not None and time.monotonic() - one.began > limit * one.size + GRACE_S:
             one.kill()
             one.overdue = True
         for run in one.runs:
-            with suppress(OSError):  # a folder that cannot be read now has no news
+            with suppress(OSError):  # the folder cannot be read now
                 tenure = attempt.latest(self.store.folder(run.run_id))
                 if tenure and tenure.beat and one.owns(tenure):
                     self.listener.progress(run, tenure.beat)
@@ -221,7 +221,7 @@ class Runner:
         one.process.close()
 
     def _ended_with(self, one: Child, run: GridRun, state: RunState) -> None:
-        """What becomes of a run whose process is over."""
+        """Handle a run whose process has ended."""
         if _newest_step(self.store, run) > one.before[run.run_id]:
             self.turns.prove(run)
         if state.reason == Reason.GPU and one.turn.gpu is not None:
@@ -231,33 +231,33 @@ class Runner:
         elif state.name == State.CLAIMED:
             self._place(run, state)
         elif state.reason == Reason.KILLED and not self._is_over and self._may_restart(one, run):
-            self.listener.told(f"run {run.run_id}: {state.detail}; it starts again")
+            self.listener.message(f"run {run.run_id}: {state.detail}; it starts again")
             self._queue(run, first=True)
         else:
             self._finish(run, state)
             self._stop_kind(run, state)
 
     def _lose_gpu(self, gpu: Gpu, run: GridRun, state: RunState) -> None:
-        """A GPU broke down: its run continues elsewhere, or waits where there is no other GPU like it."""
+        """A GPU broke down: its run continues elsewhere, or waits if there is no other GPU like it."""
         self._queue(run, first=True)
         waiting = self.turns.lose(gpu)
         then = "it waits for another GPU of its kind" if run in waiting else "it continues elsewhere"
         why = state.detail.partition(": ")[2].partition(";")[0]
-        self.listener.told(f"GPU {gpu} is lost: {why}; no run starts on it any more. Run {run.run_id} had it: {then}, "
-                           "from its last checkpoint")
+        self.listener.message(f"GPU {gpu} is lost: {why}; no run starts on it any more. Run {run.run_id} used it: "
+                              f"{then}, from its last checkpoint")
         for other in waiting:
             self._no_start(other, f"no GPU of its kind is left: GPU {gpu} is lost: {why}", False)
 
     def _may_restart(self, one: Child, run: GridRun) -> bool:
         run_id = run.run_id
         if _newest_step(self.store, run) > one.before[run_id]:
-            self.barren[run_id] = 0
+            self.no_progress[run_id] = 0
         else:
-            self.barren[run_id] += 1
-        return self.barren[run_id] < BARREN
+            self.no_progress[run_id] += 1
+        return self.no_progress[run_id] < GIVE_UP_AFTER
 
     def _died(self, one: Child, run: GridRun) -> RunState:
-        """The state of a run whose process is gone without a word, said in its place."""
+        """Record, for a process that could not, how it ended. Returns the state of the run."""
         run_id = run.run_id
         folder = self.store.folder(run_id)
         name, reason, detail = one.how_it_died(self._is_over, self.store.log(run_id))
@@ -267,13 +267,13 @@ class Runner:
             owned = tenure is not None and one.owns(tenure)
             if not owned and reason == Reason.ERROR:
                 return RunState(State.TODO, reason=Reason.START, detail=detail)
-            own_words = tenure is not None and tenure.ended and owned
-            if not own_words:
+            recorded = tenure is not None and tenure.ended and owned
+            if not recorded:
                 attempt.end_for_dead(folder, one.process.pid or 0, one.ticks, name, reason, detail)
         except OSError as error:
             return RunState(State.LOST, reason=Reason.START, detail=_words(error))  # a full disk; it starts again
         now = self.store.state(run_id)
-        if own_words or now.name in (State.DONE, State.CLAIMED):
+        if recorded or now.name in (State.DONE, State.CLAIMED):
             return now
         return replace(now, name=name, reason=reason, detail=detail)
 
@@ -287,13 +287,13 @@ class Runner:
             if state.is_held:
                 self._watch(run, state)
             elif state.failed_for_good:
-                self._finish(run, state)  # it was tried just now
+                self._finish(run, state)  # its owner has just tried it
             else:
                 self._place(run, state)
-        if self.waiting and not self.children and not self.turns.queue and not self.told_waiting:
-            self.told_waiting = True
-            self.listener.told(f"waiting for {len(self.waiting)} runs that others own; they are taken over when their "
-                               f"heartbeats stand still for {self.options.patience_s:g} s")
+        if self.waiting and not self.children and not self.turns.queue and not self.said_waiting:
+            self.said_waiting = True
+            self.listener.message(f"waiting for {len(self.waiting)} runs that others own; they are taken over when "
+                                  f"their heartbeats stop for {self.options.patience_s:g} s")
 
     def _watch(self, run: GridRun, state: RunState) -> None:
         try:
@@ -301,7 +301,7 @@ class Runner:
         except OSError:
             tenure = None
         still = self.watch.still(run.run_id, tenure) if tenure else None
-        if tenure is None:  # no owner, and yet it cannot be read
+        if tenure is None:  # its attempt cannot be read
             self._finish(run, RunState(State.FAILED, reason=Reason.ERROR, detail=state.detail))
         elif still is None:
             self.waiting.append(run)
@@ -312,8 +312,8 @@ class Runner:
 
     def _stop_children(self) -> None:
         if self.children:
-            self.listener.told(f"stopping: {len(self.children)} runs have {GRACE_S:g} s to write their checkpoints "
-                               "(ask once more to kill them)")
+            self.listener.message(f"stopping: {len(self.children)} runs have {GRACE_S:g} s to write their "
+                                  "checkpoints (Ctrl-C again kills them)")
         for one in self.children:
             one.process.terminate()
         until = time.monotonic() + GRACE_S

@@ -1,9 +1,8 @@
 """A job of a cluster, on its node: `python -m suite.launch.node run RECORD`. It reads the record of its batch and the
 `config.json` of its runs, and computes them as the local executor does.
 
-Before it ends without having finished, it asks SLURM to start it again, as long as it makes progress. However SLURM
-starts it again, each run continues from its newest checkpoint. `after RECORD CODE` is what the batch shell calls where
-the process of `run` was killed.
+If it must end before its runs are done, it asks SLURM to start it again, as long as it makes progress. Each run then
+continues from its newest checkpoint. The batch shell calls `after RECORD CODE` if the process of `run` was killed.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from suite.job.stop import Stop
 from suite.launch import batch, failing, local, preload, shell, slurm_cli
 from suite.launch.batch import Batch
 from suite.launch.options import Options
-from suite.launch.queue import BEGINS, WITHOUT_OWNER, epitaph
+from suite.launch.queue import BEGINS, WITHOUT_OWNER, why_ended
 from suite.launch.slurm_cli import SlurmError
 from suite.store import attempt
 from suite.store.folder import checkpoints, read_config
@@ -42,10 +41,10 @@ if TYPE_CHECKING:
     from suite.train.trajectory import Training
 
 LOG = logging.getLogger("suite.launch.node")  # `__name__` is __main__ in a job
-BARREN = 3  # starts of a job in a row without progress, after which it is not started again
+GIVE_UP_AFTER = 3  # starts of a job in a row without progress, after which it is not started again
 SIGNALS = (signal.SIGUSR2, signal.SIGALRM, signal.SIGTERM, signal.SIGINT)
-SPENT = "SUITE_SPENT_S"  # environment variable with the seconds from the start of the job to that of its process
-SLACK_S = 60.0  # SLURM looks at time limits twice a minute
+SPENT = "SUITE_SPENT_S"  # environment variable: seconds from the start of the job to that of its process
+SLACK_S = 60.0  # SLURM checks time limits twice a minute
 OK, FAILED, STOPPED = 0, 1, 143
 
 
@@ -64,17 +63,17 @@ class Place:
 
     @classmethod
     def here(cls) -> Place:
-        """From the variables that SLURM sets. Raises UserError where they are missing."""
+        """From the variables that SLURM sets. Raises UserError if they are missing."""
         try:
             return cls(os.environ["SLURM_ARRAY_JOB_ID"], int(os.environ["SLURM_ARRAY_TASK_ID"]),
                        int(os.environ.get("SLURM_RESTART_COUNT", "0")))
         except (KeyError, ValueError):
-            raise UserError("this is no job of an array of SLURM", "SLURM_ARRAY_JOB_ID",
+            raise UserError("this process is not a job of a SLURM array", "SLURM_ARRAY_JOB_ID",
                             "jobs are started by `run --executor slurm`") from None
 
 
 class StartNote(Record):
-    """A line of `<job>.starts`: one start of a job, and the step that each of its runs had reached then."""
+    """A line of `<job>.starts`: one start of a job, and the step that each of its runs had reached."""
 
     job: str
     restarts: int
@@ -94,20 +93,21 @@ class Node:
         study.find_modules(map(Path, self.batch.studies))
 
     def work(self, stop: Stop) -> int:
-        """Compute the runs of this job, and return the exit status: 0 where none failed."""
+        """Compute the runs of this job, and return the exit status: 0 if none failed."""
         number = batch.settle(self.store.root, self.batch.name, self.place.array)
         if number != self.place.array:
             say(f"job {self.place.array} is not the one that may do this batch" + (f"; {number} is" if number else ""))
             return OK
         batch.note_seen(self.store.root, self.batch.name)
         say(f"job {self.place.label}{BEGINS}{socket.gethostname()}, restart {self.place.restarts}")
-        self.say_how_ended(Reason.KILLED, f"job {self.place.label} was started again (requeued, preempted, or its node "
+        self.end_attempts(Reason.KILLED, f"job {self.place.label} was started again (requeued, preempted, or its node "
                            "failed) before the run could say how it ended")
         before = self.progress()
-        if self.barren(before):
-            return self.give_up(Reason.KILLED, f"job {self.place.label} was started {BARREN} times without progress")
+        if self.stalled(before):
+            return self.give_up(Reason.KILLED, f"job {self.place.label} was started {GIVE_UP_AFTER} times without "
+                                "progress")
         self.remember(before)
-        # SLURM's own signal comes in time or not at all; this one does not depend on it.
+        # SLURM's own signal may not come; this one does not depend on it.
         signal.setitimer(signal.ITIMER_REAL, max(1.0, self.batch.minutes * 60 - self.batch.signal_s - self.spent()))
         runs = self.runs()
         states = self.compute(runs, stop)
@@ -118,16 +118,16 @@ class Node:
         return self.proven(states) if self.batch.kind == batch.Kind.CANARY else OK
 
     def proven(self, states: Mapping[str, RunState]) -> int:
-        """The exit status of a canary: 0, which lets the others start, if its run has got as far as a checkpoint."""
+        """The exit status of a canary: 0, which lets the others start, if its run has a checkpoint or is done."""
         without = [run_id for run_id in self.ids if self.store.state(run_id).name != State.DONE
                    and not checkpoints(self.store.folder(run_id))]
         for run_id in without:
-            say(f"{run_id} has no checkpoint, so that nothing shows yet that others of its kind can start: "
+            say(f"{run_id} has no checkpoint, so the others of its kind do not start yet: "
                 f"{states[run_id].label} {states[run_id].detail}".strip())
         return FAILED if without else OK
 
     def runs(self) -> list[GridRun]:
-        """What is to be computed: not what has failed in this job already, or was cancelled since its submission."""
+        """The runs to compute: not those that have failed in this job, or were cancelled since its submission."""
         from suite.grid.model import GridRun
 
         states = self.store.states(self.ids)
@@ -140,7 +140,7 @@ class Node:
         return failing.leave_out(self.store, self.batch, runs, self.place.label)
 
     def compute(self, runs: Sequence[GridRun], stop: Stop) -> dict[str, RunState]:
-        """As the local executor does, with a slot for each GPU that SLURM gave to this job."""
+        """Compute runs with the local executor, with a slot for each GPU that SLURM gave to this job."""
         order = self.batch.order
         gpus = tuple(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
         if order.device != "cpu" and not gpus:
@@ -161,13 +161,13 @@ class Node:
         return made
 
     def stopped(self, stop: Stop, before: Mapping[str, int]) -> int:
-        """After a signal: start again later, if SLURM does not do or forbid that by itself, and there is progress."""
+        """After a signal: requeue the job if it makes progress and SLURM has not decided. Returns the exit status."""
         where = slurm_cli.state_of(self.place.label)
         say(f"stopped by {stop.last.name if stop.last else 'a signal'}; SLURM says {where or 'nothing'}")
         timed_out = self.spent() > self.batch.minutes * 60 - self.batch.signal_s - SLACK_S
         if self.progress() == before and timed_out and where != "PENDING":
             return self.give_up(Reason.TIMEOUT, f"job {self.place.label} reached its time limit of "
-                                f"{self.batch.minutes} min and made no progress in it")
+                                f"{self.batch.minutes} min without progress")
         if where not in ("RUNNING", ""):  # cancelled, requeued or out of time: SLURM has decided
             return STOPPED
         return STOPPED if requeue(self.place.label) else FAILED
@@ -180,27 +180,29 @@ class Node:
         return float(os.environ.get(SPENT, "0")) + age
 
     def after(self, code: int) -> int:
-        """What is left to say and to do where the process that computes is gone, and has left this exit status."""
-        reason, words = epitaph(self.store.root / batch.FOLDER / "logs" / f"{self.place.label}_0_log.out")
+        """Record how the process that computed has ended, by its exit status `code`, and requeue the job if it was
+        killed. Returns the exit status."""
+        reason, words = why_ended(self.store.root / batch.FOLDER / "logs" / f"{self.place.label}_0_log.out")
         how = words or f"its process ended with exit status {code}"
-        self.say_how_ended(reason, f"job {self.place.label}: {how}")
+        self.end_attempts(reason, f"job {self.place.label}: {how}")
         if reason != Reason.KILLED or slurm_cli.state_of(self.place.label) != "RUNNING":
             return code
         now = self.progress()
         if [start.restarts for start in self.starts()[-1:]] != [self.place.restarts]:
             self.remember(now)  # it was killed before it could
-        if self.barren(now):
-            return self.give_up(reason, f"job {self.place.label} was killed {BARREN} times without progress: {how}")
+        if self.stalled(now):
+            return self.give_up(reason, f"job {self.place.label} was killed {GIVE_UP_AFTER} times without progress: "
+                                f"{how}")
         requeue(self.place.label)
         return code
 
-    def say_how_ended(self, reason: Reason, detail: str) -> int:
-        """End the attempts of this job that did not; how many there were."""
+    def end_attempts(self, reason: Reason, detail: str) -> int:
+        """End the attempts of this job that did not record an end. Returns how many there were."""
         return sum(attempt.end_for_job(self.store.folder(run_id), self.place.label, State.FAILED, reason, detail)
                    for run_id in self.ids)
 
     def give_up(self, reason: Reason, detail: str) -> int:
-        """Leave the runs that are not done as failed, so that everybody sees why nothing happens any more."""
+        """Mark the runs that are not done as failed, with the reason. Returns the exit status."""
         say(detail)
         for run_id in self.ids:
             if self.store.state(run_id).name in WITHOUT_OWNER or self._killed(run_id):
@@ -215,7 +217,7 @@ class Node:
         return state.name == State.FAILED and not state.failed_for_good
 
     def progress(self) -> dict[str, int]:
-        """The step of the newest checkpoint of each run, -1 without one; -2 where it has ended."""
+        """The step of the newest checkpoint of each run; -1 without a checkpoint, -2 if the run has ended."""
         newest = {}
         for run_id in self.ids:
             ended = self.store.state(run_id)
@@ -224,13 +226,13 @@ class Node:
             newest[run_id] = -2 if over else steps[0][0] if steps else -1
         return newest
 
-    def barren(self, now: Mapping[str, int]) -> bool:
-        """Whether the last starts of this job have all begun where it is now."""
-        last = self.starts()[-BARREN:]
-        return len(last) == BARREN and all(start.progress == now for start in last)
+    def stalled(self, now: Mapping[str, int]) -> bool:
+        """Whether the job has made no progress `now` since its last GIVE_UP_AFTER starts."""
+        last = self.starts()[-GIVE_UP_AFTER:]
+        return len(last) == GIVE_UP_AFTER and all(start.progress == now for start in last)
 
     def starts(self) -> list[StartNote]:
-        """The starts of this job that were noted, the oldest first."""
+        """The recorded starts of this job, the oldest first."""
         lines: list[str] = []
         with suppress(FileNotFoundError):
             lines = self._starts.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -241,7 +243,7 @@ class Node:
         return noted
 
     def remember(self, progress: Mapping[str, int]) -> None:
-        """Note this start."""
+        """Record this start."""
         note = StartNote(job=self.place.label, restarts=self.place.restarts, host=socket.gethostname(),
                          when=time.strftime("%Y-%m-%d %H:%M:%S %z"), progress=dict(progress))
         with self._starts.open("a", encoding="utf-8") as file:
@@ -253,35 +255,32 @@ class Node:
 
 
 class Log:
-    """Tells the job's log what happens."""
+    """A listener that writes to the job's log."""
 
     def started(self, run: GridRun) -> None:
         """A run has begun."""
         say(f"{run.run_id} starts")
 
     def progress(self, run: GridRun, beat: Beat) -> None:
-        """The run's own log tells more."""
+        """Nothing: the run's own log has it."""
 
     def ended(self, run: GridRun, state: RunState) -> None:
         """A run has ended."""
         say(" ".join(f"{run.run_id}: {state.name} {state.reason} {state.detail}".split()))
 
-    def told(self, message: str) -> None:
-        """What the local executor tells."""
-        say(message)
+    def message(self, text: str) -> None:
+        """A line from the local executor."""
+        say(text)
 
 
 def say(text: str) -> None:
-    """A line of the job's log."""
+    """Write a line to the job's log."""
     LOG.info("%s", text)
 
 
 def requeue(label: str) -> bool:
-    """Have SLURM start this job again, which ends it. Returns whether SLURM agreed.
-
-    All that is to be written must be written by then.
-    """
-    say(f"job {label} is to be started again")
+    """Have SLURM start this job again, which ends it: write everything before. Returns whether SLURM agreed."""
+    say(f"job {label} will be started again")
     try:
         slurm_cli.requeue(label)
     except SlurmError as error:
@@ -291,7 +290,7 @@ def requeue(label: str) -> bool:
 
 
 def check_code(batch_: Batch) -> None:
-    """Raises UserError if this process does not run the batch's copy of the code: provenance would name another one."""
+    """Raises UserError if this process does not run the batch's copy of the code: provenance would be wrong."""
     here, copy = Path(__file__).resolve(), Path(batch_.code).resolve()
     if not here.is_relative_to(copy):
         raise UserError(f"this job runs the code in {here.parents[2]}, not the copy that was made for it", str(copy),

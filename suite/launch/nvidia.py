@@ -1,5 +1,5 @@
-"""The GPUs of this machine as `nvidia-smi` of their driver shows them. Nothing here starts CUDA: that would hold
-memory of each GPU in the process that starts the runs, and could not be done again in the processes that it forks.
+"""The GPUs of this machine, as `nvidia-smi` shows them. Nothing here starts CUDA: it would take memory on each GPU, and
+cannot be started again in the processes that this one forks.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ PROCESSES = ("gpu_uuid", "pid", "process_name")
 CARD_LINE = re.compile(r"GPU (\d+): .*\(UUID: (GPU-[\w-]+)\)")
 PART_LINE = re.compile(r"\s+MIG (\S+)\s+Device\s+\d+: \(UUID: (MIG-[^)]+)\)")
 PART_SIZE = re.compile(r"(\d+)gb")
-OLDEST = {11: (450, 80), 12: (525, 60), 13: (580, 65)}  # driver that the first release of this CUDA needs
+OLDEST = {11: (450, 80), 12: (525, 60), 13: (580, 65)}  # the driver that the first release of each CUDA needs
 CUDA = re.compile(r"^cuda\b.*?=\s*['\"](\d+)\.(\d+)", re.MULTILINE)
 MIB = 2**20
 
@@ -42,7 +42,7 @@ class Card:
 
     @property
     def busy(self) -> str:
-        """Why no run is put there unasked: somebody else is at work, or it is broken. "" if it is free."""
+        """Why `--gpus auto` does not use it: it is broken, or others use it. "" if it is free."""
         if self.fault:
             return self.fault
         if self.users:
@@ -53,20 +53,20 @@ class Card:
 
     @property
     def words(self) -> str:
-        """For a reader."""
+        """For messages."""
         return f"GPU {self.index} ({self.name})"
 
 
 @dataclass(frozen=True)
 class Cards:
-    """What was found: the GPUs, the version of their driver, and the reason if there is no answer.
+    """The GPUs and the version of their driver. `error` is the error of nvidia-smi, "" if there was none.
 
-    `devices` is whether the system has device files of such GPUs, whatever nvidia-smi says.
+    devices: whether the system has device files of NVIDIA GPUs, whatever nvidia-smi shows.
     """
 
     all: tuple[Card, ...] = ()
     driver: str = ""
-    silence: str = ""
+    error: str = ""
     devices: bool = False
 
     @cached_property
@@ -75,14 +75,14 @@ class Cards:
         return len({card.name for card in self.all}) > 1
 
     def too_old_for(self, cuda: int) -> str:
-        """The driver that this major version of CUDA needs, "" if the driver here will do."""
+        """The driver that this major version of CUDA needs, "" if the driver here is new enough."""
         have = tuple(map(int, re.findall(r"\d+", self.driver)[:2]))
         need = OLDEST.get(cuda, (0, 0))
         return ".".join(map(str, need)) if have and have < need else ""
 
 
 def look(root: Path = Path("/")) -> Cards:
-    """Ask nvidia-smi. `root` is where the system's folders are."""
+    """Ask nvidia-smi. `root` is the folder that has `dev`."""
     devices = any((root / "dev").glob("nvidia[0-9]*"))
     try:
         rows = _query("gpu", CARDS)
@@ -91,14 +91,14 @@ def look(root: Path = Path("/")) -> Cards:
         if any(row[6] == "Enabled" for row in rows):
             cards = _with_parts(cards, {row[1] for row in rows if row[6] == "Enabled"})
     except OuterError as error:
-        return Cards(silence="" if error.missing else str(error), devices=devices)
+        return Cards(error="" if error.missing else str(error), devices=devices)
     return Cards(tuple(cards), rows[0][5] if rows else "", "", devices)
 
 
 def cuda_of_torch() -> int | None:
     """The major version of CUDA that torch was built with, 0 for a build without it; None if torch is not installed.
 
-    From the file of its version: importing it takes seconds.
+    It is read from torch's `version.py`, as importing torch takes seconds.
     """
     found = importlib.util.find_spec("torch")
     if found is None or found.origin is None:
@@ -107,13 +107,13 @@ def cuda_of_torch() -> int | None:
 
 
 def cuda_in(text: str) -> int:
-    """The major version of CUDA in torch's file of its version, 0 if it says none."""
+    """The major version of CUDA in the text of torch's `version.py`, 0 if there is none."""
     match = CUDA.search(text)
     return int(match[1]) if match else 0
 
 
 def _query(what: str, fields: Sequence[str]) -> list[list[str]]:
-    """The rows of a query. Raises OuterError, with the words of nvidia-smi, if it fails."""
+    """The rows of a query. Raises OuterError, with the message of nvidia-smi, if it fails."""
     done = call([SMI, f"--query-{what}={','.join(fields)}", "--format=csv,noheader,nounits"], timeout_s=SMI_S)
     lines = [line.strip() for line in done.text.splitlines() if line.strip()]
     rows = [[part.strip() for part in line.split(", ")] for line in lines]
@@ -133,9 +133,9 @@ def _card(row: Sequence[str], users: Sequence[tuple[str, str]]) -> Card:
 
 
 def _users() -> list[tuple[str, str]]:
-    """The GPU and the name of each process that computes on one. Some drivers do not tell names.
+    """The GPU and the name of each process that computes on one. Some drivers do not show names.
 
-    Where a lost GPU keeps nvidia-smi from answering, it is the memory in use that tells.
+    Empty if a lost GPU makes the query fail; then the memory in use shows whether a GPU is free.
     """
     try:
         rows = _query("compute-apps", PROCESSES)
@@ -146,9 +146,9 @@ def _users() -> list[tuple[str, str]]:
 
 
 def _with_parts(cards: Sequence[Card], divided: set[str]) -> list[Card]:
-    """The cards, with the parts of those that are divided (MIG) in their place: CUDA uses parts only.
+    """The cards, with those that are divided (MIG) replaced by their parts: CUDA uses parts only.
 
-    Which part a process uses is not known, so that a process keeps all parts of its card from being taken.
+    It is not known which part a process uses, so a process makes all parts of its card busy.
     """
     done = call([SMI, "-L"], timeout_s=SMI_S)
     parts: dict[str, list[Card]] = {}

@@ -1,4 +1,4 @@
-"""How to compute: what a launch is asked for, beside the runs."""
+"""The options of a launch: how its runs are computed."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from suite.store.state import RunState
 
 Gpu = int | str  # as in CUDA_VISIBLE_DEVICES: a number, or a UUID
 
-MOST_FAILURES = 3  # of one kind, if --max-failures does not say
+MOST_FAILURES = 3  # of one kind: the default of --max-failures
 
 
 @dataclass(frozen=True)
 class Options:
-    """What holds for a launch.
+    """Options of a launch.
 
-    jobs: runs at a time, on each of `gpus` if there are any; cpu_jobs: beside these, on the CPU, of the runs
-    `on_cpu`. only: the GPUs that a run may use, if not all. canary: the cheapest run of each kind goes first, to its
-    first checkpoint. max_failures: of one kind, after which no more of it start. probe: stop each run after its first
-    checkpoint. retry: start failed and cancelled runs, too. wait: for runs that somebody else owns; one is taken over
-    when its heartbeat stands still for `patience_s`. stack: runs of one shape that are computed as one, None for as
-    many as it pays (`suite.launch.stacks`); a stack takes one slot. over_at: by `time.monotonic()`, when the time of
-    the whole launch is over: runs stop with a checkpoint, as on Ctrl-C, and no other starts.
+    jobs: runs at a time, on each of `gpus` if there are any. cpu_jobs: runs at a time on the CPU beside these, of the
+    runs `on_cpu`. only: the GPUs that a run may use, if not all. canary: the cheapest run of each kind goes first, to
+    its first checkpoint. max_failures: after so many failures of one kind, no more of it start. probe: stop each run
+    after its first checkpoint. retry: start failed and cancelled runs, too. wait: for runs that somebody else owns; a
+    run is taken over if its heartbeat stops for `patience_s`. stack: the most runs of one shape that are computed as
+    one, None for as many as it pays (`suite.launch.stacks`); a stack takes one slot. over_at: the time, by
+    `time.monotonic()`, at which the launch ends: runs stop with a checkpoint, as on Ctrl-C, and no other starts.
     """
 
     store: Path
@@ -60,8 +60,8 @@ class Options:
 
     def order(self, gpu: Gpu | None, launch: Origin, still: Pulse | None = None, early: bool = False,
               stack: tuple[str, ...] = ()) -> Order:
-        """What a job in the slot of `gpu` (None: the CPU) is asked to do; `early`: with a checkpoint soon; `stack`:
-        the ids of the runs that it is computed with."""
+        """The order for a job in the slot of `gpu` (None: the CPU). `early`: it writes a first checkpoint soon.
+        `stack`: the ids of the runs that are computed as one, () for a single run."""
         order = Order(compute=self.compute, device="cpu" if gpu is None else "cuda", probe=self.probe, still=still,
                       launch=launch)
         order = order.model_copy(update={"stack": stack}) if stack else order
@@ -70,9 +70,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Launched:
-    """The states of the runs by id, as the launcher knows them. `idle`: the account may submit nothing at all.
+    """The states of the runs by id. `idle`: nothing was submitted, as the account's limit of jobs is 0.
 
-    `waiting`: runs that were not started, since what they began on is not here.
+    waiting: runs that are left to do, such as those that began on a device which is not here.
     """
 
     states: Mapping[str, RunState]

@@ -1,4 +1,4 @@
-"""Jobs of a grid's earlier form: it was edited after they were submitted, so that it no longer names their runs."""
+"""Jobs of runs that a grid no longer names, because it was edited after they were submitted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from suite.store.trash import unnamed
 
 
 def jobs_of(grids: Sequence[Grid], submitted: Submitted) -> dict[str, list[Job]]:
-    """The runs that these grids have started and no longer name, nor any other grid, with their jobs in the queue."""
+    """The runs that these grids have started and that no grid names any more, with their jobs in the queue."""
     try:
         ids = [run_id for run_id in unnamed(grids, submitted.store) if run_id in submitted.newest]
     except UserError:  # a record of a start that cannot be read: `gc` says so
@@ -21,20 +21,21 @@ def jobs_of(grids: Sequence[Grid], submitted: Submitted) -> dict[str, list[Job]]
     states = submitted.store.states(ids)
     open_ids = {run_id for run_id, state in states.items() if state.name not in (State.DONE, State.CANCELLED)}
     jobs = submitted.jobs({run_id: states[run_id] for run_id in open_ids}) or {}
-    return {run_id: mine for run_id, mine in jobs.items() if run_id in open_ids}  # a job may have others, too
+    return {run_id: mine for run_id, mine in jobs.items() if run_id in open_ids}  # a job may have other runs, too
 
 
 def remarks(grids: Sequence[Grid], submitted: Submitted) -> list[str]:
-    """That there are such jobs, and how to end them."""
+    """A line about such jobs and how to end them, if there are any."""
     labels = {job.label for jobs in jobs_of(grids, submitted).values() for job in jobs}
     if not labels:
         return []
     what = f"{len(labels)} jobs" if len(labels) > 1 else "a job"
-    return [f"{what} of an earlier form of these grids in the queue: `cancel --orphans` ends what they no longer name"]
+    return [f"{what} of an earlier version of these grids in the queue: `cancel --orphans` ends the runs that they no "
+            "longer name"]
 
 
 def run_ids(grids: Sequence[Grid], store: Store) -> list[str]:
-    """The runs of these jobs, and those under way, for `cancel --orphans`. Raises UserError as `unnamed` does."""
+    """The runs of such jobs, and those under way, for `cancel --orphans`. Raises UserError as `unnamed` does."""
     ids = list(unnamed(grids, store))
     states = store.states(ids)
     queued = jobs_of(grids, Submitted(store))

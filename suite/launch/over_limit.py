@@ -1,9 +1,8 @@
-"""Whether a job is over a limit of its account or quality of service by itself.
+"""Whether a job alone exceeds a limit of its account or quality of service.
 
-SLURM takes such a job, and gives the same reason as for one that only waits until others have ended
-(`AssocGrpCpuLimit`, `QOSMaxMemoryPerUser`, …). The first never starts, as the limit is on all jobs together. So what
-the job asks for is compared with the limits, as `scontrol show assoc_mgr` has them: of the association, of the accounts
-above it, and of the quality of service.
+SLURM accepts such a job, which can never start, and gives the same reason as for a job that waits for others to end
+(`AssocGrpCpuLimit`, `QOSMaxMemoryPerUser`, …). So the request of the job is compared with the limits in
+`scontrol show assoc_mgr`: of the association, of the accounts above it, and of the quality of service.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ UNITS = {"K": 1 / 1024, "M": 1.0, "G": 1024.0, "T": 1024.0**2, "P": 1024.0**3}
 AMOUNTS = ("GrpTRES", "MaxTRESPU", "MaxTRESPA")  # of all jobs together: of an account, a user, an account in a QOS
 JOBS = ("GrpJobs", "MaxJobs", "MaxJobsPU", "MaxJobsPA")
 RUN_MINUTES = "GrpTRESRunMins"
-MOST_ACCOUNTS = 20  # above each other
+MOST_ACCOUNTS = 20  # from the account up to the root
 
 
 @dataclass(frozen=True)
@@ -32,16 +31,17 @@ class Asked:
 
 
 def over(label: str, cluster: str = "") -> str:
-    """What the job of this label asks for beyond a limit, and the limit; "" if it is over none, or nobody says."""
+    """What the job of this label asks for beyond a limit, and the limit; "" if it exceeds none, or SLURM does not say.
+    """
     job = next(map(_fields, slurm_cli.shown(["job", label], cluster)), {})
     if "Account" not in job:
         return ""
     asked = Asked(_amounts(job.get("ReqTRES") or job.get("TRES", "")), _minutes(job.get("TimeLimit", "")))
-    return next((told for limits in _limits(job, cluster) if (told := beyond(asked, limits))), "")
+    return next((text for limits in _limits(job, cluster) if (text := beyond(asked, limits))), "")
 
 
 def beyond(asked: Asked, limits: Mapping[str, str]) -> str:
-    """In words, the first limit of a record that the request exceeds; "" if it exceeds none."""
+    """The first limit of a record that the request exceeds, in words; "" if it exceeds none."""
     for key in JOBS:
         if _limit(limits.get(key, "")) == 0:
             return "to run, and no job of the account may"
@@ -79,7 +79,7 @@ def _fields(line: str) -> dict[str, str]:
 
 
 def _limit(text: str) -> float | None:
-    """Of `4(2)`, which is the limit and what is used of it; None for `N(2)`, no limit."""
+    """4 for `4(2)`, a limit and how much of it is used; None for `N(2)`, no limit."""
     number = text.partition("(")[0]
     return float(number) if number.isdecimal() else None
 
@@ -90,7 +90,7 @@ def _amounts(text: str) -> dict[str, float]:
 
 
 def _minutes(text: str) -> float:
-    """Of `1-02:30:00`; infinity if it is without limit."""
+    """The minutes of `1-02:30:00`; infinity without a limit."""
     match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", text)
     if match is None:
         return math.inf

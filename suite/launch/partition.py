@@ -1,4 +1,4 @@
-"""The GPUs of a partition, and whether the jobs ask for what they can use."""
+"""The GPUs of a partition, and whether the jobs can use what they ask for."""
 
 from __future__ import annotations
 
@@ -23,40 +23,40 @@ NO_CUDA = "this torch is built without CUDA"
 
 @dataclass(frozen=True)
 class Fitted:
-    """The cluster with its GPUs decided, the runs that stay on the CPU, and lines for the user."""
+    """The cluster with its number of GPUs, the runs that stay on the CPU, and lines for the user."""
 
     cluster: Cluster
     on_cpu: frozenset[str]
-    told: tuple[str, ...]
+    lines: tuple[str, ...]
 
 
 def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, starts: bool) -> Fitted:
-    """Decide on GPUs where the user has not: one a job if the partition has any and a run can use it.
+    """Choose the number of GPUs if the user has not: one per job if the partition has any and a run can use it.
 
-    Raises UserError for GPUs or CPUs that would be idle or missing; where nothing `starts`, a torch that cannot
-    use them is a warning, since a plan may be made on a laptop.
+    Raises UserError for GPUs or CPUs that would be idle or missing. Without `starts`, a torch that cannot use GPUs is
+    only a warning, since a plan may be made on a laptop.
     """
-    at_home = {run.run_id for run in runs if run.config.model.name in CLASSICAL}
+    classical = {run.run_id for run in runs if run.config.model.name in CLASSICAL}
     if cluster.gpus_per_job is not None:
         _check(cluster, threads)
         if not cluster.gpus or nvidia.cuda_of_torch() != 0:
-            return Fitted(cluster, frozenset(at_home), ())
+            return Fitted(cluster, frozenset(classical), ())
         if not starts:
-            return Fitted(cluster, frozenset(at_home), (f"warning: {NO_CUDA}; `run` with it would be refused",))
-        raise UserError(f"{NO_CUDA}, and the jobs would have it, too", "--gpus-per-job",
+            return Fitted(cluster, frozenset(classical), (f"warning: {NO_CUDA}; `run` with it would be refused",))
+        raise UserError(f"{NO_CUDA}, and the jobs would use the same torch", "--gpus-per-job",
                         "install a CUDA build of torch, as https://pytorch.org shows, or write --gpus-per-job 0")
     began = {run.run_id for run in runs if (one := places.began_on(store, run.run_id)) is not None and one.on_cpu}
-    stay = at_home | began
-    count, told = _by_default(cluster, len(runs) - len(stay))
+    stay = classical | began
+    count, line = _by_default(cluster, len(runs) - len(stay))
     made = cluster.model_copy(update={"gpus_per_job": count})
     _check(made, threads)
     if count and stay:
-        told += f"; {len(stay)} runs stay on the CPU, which they are for or began on"
-    return Fitted(made, frozenset(stay) if count else frozenset(), (told,) if told else ())
+        line += f"; {len(stay)} runs stay on the CPU: they cannot use a GPU, or began on the CPU"
+    return Fitted(made, frozenset(stay) if count else frozenset(), (line,) if line else ())
 
 
 def _by_default(cluster: Cluster, able: int) -> tuple[int, str]:
-    """How many GPUs a job asks for if the user did not say, and the line that tells the user."""
+    """How many GPUs a job asks for by default, and the line that says so."""
     if not able:
         return 0, ""
     name = cluster.partition or slurm_cli.of_site("SBATCH_PARTITION")
@@ -64,17 +64,18 @@ def _by_default(cluster: Cluster, able: int) -> tuple[int, str]:
         found = [(partition.rstrip("*"), partition.endswith("*"), sum(map(int, GRES.findall(gres))))
                  for partition, gres in slurm_cli.partitions(slurm_cli.chosen_cluster(cluster.extra.get("clusters")))]
     except SlurmError as error:
-        return 0, f"no GPU is asked for: whether the partition has any is not known ({error}); --gpus-per-job 1 asks"
+        return 0, (f"the jobs ask for no GPU: it is not known whether the partition has any ({error}); "
+                   "--gpus-per-job 1 asks for one")
     ours = [gpus for one, default, gpus in found if (one in name.split(",") if name else default)]
     if not any(ours):
         return 0, ""
     if nvidia.cuda_of_torch() == 0:
-        return 0, f"the partition has GPUs, and none is asked for: {NO_CUDA}"
-    return 1, "one GPU is asked for by each job, since the partition has some (--gpus-per-job 0 for the CPU)"
+        return 0, f"the partition has GPUs, but the jobs ask for none: {NO_CUDA}"
+    return 1, "each job asks for one GPU, since the partition has some (--gpus-per-job 0 for the CPU)"
 
 
 def _check(cluster: Cluster, threads: int) -> None:
-    """Raises UserError for what would be idle, or too small."""
+    """Raises UserError for GPUs or runs that would be idle, and for too few CPUs."""
     size, gpus = cluster.runs_per_job, cluster.gpus
     if gpus > size:
         raise UserError(f"a run uses one GPU, and a job of {size} run{'s' if size > 1 else ''} would leave "

@@ -1,4 +1,4 @@
-"""Where the runs of a launch compute: on which GPUs or CPUs, and how many at a time."""
+"""Where the runs of a launch are computed: on which GPUs or on the CPU, and how many at a time."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ from suite.store.store import Store
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-MOST = 4  # runs at a time on a GPU: more of them share its arithmetic, and end no sooner
+MOST = 4  # runs at a time on a GPU: with more, all of them take longer
 CONTEXT = 600 * 10**6  # bytes that CUDA takes for each process
-SPARE = 1.25  # of the memory that a run of this shape took: libraries choose other algorithms now and then
+SPARE = 1.25  # times the memory that a run of this shape took: libraries sometimes choose other algorithms
 
 
 @dataclass(frozen=True)
 class Places:
-    """Where runs compute: `jobs` at a time, on each of `gpus` if there are any, and `cpu_jobs` of the runs `on_cpu`.
+    """Where runs are computed: `jobs` at a time, on each of `gpus` if there are any, and `cpu_jobs` of the runs
+    `on_cpu`.
 
-    only: the GPUs that a run may use, if not all. waiting: runs that began on a device that is not here, with its name.
-    told: lines for the user. model: of the first GPU.
+    only: the GPUs that a run may use, if not all. waiting: runs that began on a device that is not free here, with its
+    name. lines: for the user. model: of the first GPU.
     """
 
     jobs: int
@@ -39,7 +40,7 @@ class Places:
     on_cpu: frozenset[str] = frozenset()
     only: Mapping[str, tuple[Gpu, ...]] = field(default_factory=dict)
     waiting: Mapping[str, str] = field(default_factory=dict)
-    told: tuple[str, ...] = ()
+    lines: tuple[str, ...] = ()
     model: str = ""
 
     @property
@@ -50,7 +51,7 @@ class Places:
 
 @dataclass(frozen=True)
 class Began:
-    """Where a run began: the model of its device, and whether that is a CPU. Its bits depend on it."""
+    """Where a run began: the model of the device, and whether it is a CPU. The run's last bits depend on it."""
 
     device: str
     on_cpu: bool
@@ -58,43 +59,43 @@ class Began:
 
 def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, jobs: int | None,
          threads: int) -> Places:
-    """Where these runs are to compute. `asked`: GPUs, () for the CPU, None for what is free.
+    """Choose where to compute these runs. `asked`: GPUs, () for the CPU, None for free GPUs, or else the CPU.
 
-    Raises UserError if what was asked for is not there, or nothing is free.
+    Raises UserError if a GPU that was asked for is missing, or if there are GPUs and none is free.
     """
     began = {run.run_id: one for run in runs if (one := began_on(store, run.run_id)) is not None}
     auto = asked is None
-    at_home = {run.run_id for run in runs if run.config.model.name in CLASSICAL
-               or (run.config.kind == "bench" and run.config.bench.device == "cpu")}
+    cpu_only = {run.run_id for run in runs if run.config.model.name in CLASSICAL
+                or (run.config.kind == "bench" and run.config.bench.device == "cpu")}
     kept = {run_id for run_id, one in began.items() if one.on_cpu} if auto else set()
-    if auto and runs and {run.run_id for run in runs} <= at_home | kept:
+    if auto and runs and {run.run_id for run in runs} <= cpu_only | kept:
         chosen = Chosen(why="these runs began on the CPU" if kept else "these runs are for the CPU")
     else:
         chosen = gpus.free() if asked is None else gpus.named(asked) if asked else Chosen(why="--gpus none")
-    if any(run.config.kind == "bench" for run in runs):  # a measurement is alone
+    if any(run.config.kind == "bench" for run in runs):  # a measurement runs alone
         chosen = Chosen(chosen.gpus[:1] if auto else chosen.gpus, chosen.cards, chosen.why)
-    only = _homes(began, chosen) if auto else {}
+    only = _same_model(began, chosen) if auto else {}
     waiting = {run_id: began[run_id].device for run_id, homes in only.items() if not homes}
-    told = [_waits(device, count) for device, count in Counter(waiting.values()).items()]
-    told += [] if auto else _moved(began, chosen)
+    lines = [_waits(device, count) for device, count in Counter(waiting.values()).items()]
+    lines += [] if auto else _moved(began, chosen)
     ready = [run for run in runs if run.run_id not in waiting]
     peaks = _peaks(ready, store)
     cores = max(1, machine.usable_cpus() // threads)
     if not chosen.gpus:
-        count, line = _on_processor(jobs, cores, peaks, chosen.why)
-        return Places(count, waiting=waiting, told=(line, *told))
-    on_cpu = frozenset(run.run_id for run in ready if run.run_id in at_home | kept)
+        count, line = _on_cpu(jobs, cores, peaks, chosen.why)
+        return Places(count, waiting=waiting, lines=(line, *lines))
+    on_cpu = frozenset(run.run_id for run in ready if run.run_id in cpu_only | kept)
     each, line = _on_gpus(jobs, cores, chosen, peaks)
     beside = max(1, cores - each * len(chosen.gpus)) if on_cpu else 0
     if beside:
-        told.append(f"{len(on_cpu)} runs are for the CPU, or began there: {beside} of them at a time beside")
+        lines.append(f"{len(on_cpu)} runs are for the CPU, or began there: {beside} of them at a time, in addition")
     model = next((chosen.cards[gpu].name for gpu in chosen.gpus if gpu in chosen.cards), "")
     return Places(each, chosen.gpus, beside, on_cpu, {key: homes for key, homes in only.items() if homes}, waiting,
-                  (line, *told), model)
+                  (line, *lines), model)
 
 
 def began_on(store: Store, run_id: str) -> Began | None:
-    """Where a run began that continues from a checkpoint; one without begins again, anywhere."""
+    """Where a run began. None for a run without checkpoint, which may start on any device."""
     try:
         if not checkpoints(store.folder(run_id)):
             return None
@@ -105,19 +106,19 @@ def began_on(store: Store, run_id: str) -> Began | None:
     return Began(device, device.startswith(str(known.get("cpu")))) if device else None
 
 
-def _homes(began: Mapping[str, Began], chosen: Chosen) -> dict[str, tuple[Gpu, ...]]:
-    """The GPUs on which each run that began on one may continue: those of the same model."""
+def _same_model(began: Mapping[str, Began], chosen: Chosen) -> dict[str, tuple[Gpu, ...]]:
+    """For each run that began on a GPU, the GPUs of the same model, on which it may continue."""
     return {run_id: tuple(gpu for gpu in chosen.gpus if gpu in chosen.cards and chosen.cards[gpu].name == one.device)
             for run_id, one in began.items() if not one.on_cpu}
 
 
 def _waits(device: str, count: int) -> str:
-    return (f"{count} runs began on {device}, and wait for one that is free: only there they end with the same bits "
-            "(--gpus with a number, or none, moves them, and their records say so)")
+    return (f"{count} runs began on {device}, and wait for one that is free, to end with the same bits (--gpus with a "
+            "number, or none, moves them, and their records say so)")
 
 
 def _moved(began: Mapping[str, Began], chosen: Chosen) -> list[str]:
-    """What was asked for and changes the device of runs under way."""
+    """A line if `--gpus` moves runs to another device than the one on which they began."""
     here = {card.name for card in chosen.cards.values()}
     moved = [one for one in began.values() if one.on_cpu == bool(chosen.gpus) or (here and one.device not in here)]
     if not moved:
@@ -128,14 +129,14 @@ def _moved(began: Mapping[str, Began], chosen: Chosen) -> list[str]:
 
 @dataclass(frozen=True)
 class Peaks:
-    """The most memory in bytes that runs of these shapes took, on a GPU and beside; 0 where nobody knows."""
+    """The most memory, in bytes, that runs of these shapes took on a GPU and on the machine; 0 if unknown."""
 
     device: float = 0.0
     host: float = 0.0
 
 
 def _peaks(runs: Sequence[GridRun], store: Store) -> Peaks:
-    """From the attempts of the store at runs of the same shapes. A shape that is not known makes it unknown."""
+    """From the recorded attempts at these runs. Unknown if there is no record for one of their shapes."""
     wanted = {run.config.shape: run.run_id for run in runs}
     device: dict[str, float] = {}
     host: dict[str, float] = {}
@@ -150,8 +151,8 @@ def _peaks(runs: Sequence[GridRun], store: Store) -> Peaks:
                    for known in (device, host)))
 
 
-def _on_processor(jobs: int | None, cores: int, peaks: Peaks, why: str) -> tuple[int, str]:
-    """Runs at a time, and the line about it. Raises MachineFault if a single run does not fit."""
+def _on_cpu(jobs: int | None, cores: int, peaks: Peaks, why: str) -> tuple[int, str]:
+    """Runs at a time, and the line about it. Raises MachineFault if a single run does not fit into memory."""
     memory = machine.memory()
     if memory is not None and peaks.host > memory.total:
         raise MachineFault(f"a run like these took {machine.gigabytes(int(peaks.host))} of memory, and there are "
@@ -170,7 +171,7 @@ def _on_gpus(jobs: int | None, cores: int, chosen: Chosen, peaks: Peaks) -> tupl
     if jobs:
         return jobs, f"on {names}: {jobs} at a time on each"
     if not peaks.device or len(chosen.cards) < len(chosen.gpus):
-        return 1, f"on {names}: 1 at a time on each, since how much memory such a run takes is not known yet (--jobs N)"
+        return 1, f"on {names}: 1 at a time on each, since the memory of such a run is not known yet (--jobs N)"
     least = min(chosen.cards[gpu].free for gpu in chosen.gpus)
     needs = SPARE * peaks.device + CONTEXT
     each = max(1, min(MOST, int(least / needs), cores // len(chosen.gpus)))

@@ -1,7 +1,7 @@
-"""What the fork server imports before it forks, so that a run starts in milliseconds. Nothing here computes.
+"""The imports that the fork server makes before it forks, so that a run starts in milliseconds.
 
-The server leaves the terminal's session, so that Ctrl-C reaches the runner only, and dies with the runner. The signals
-with which SLURM asks all processes of a job to stop are for the runner and the runs: the server lives as long as they.
+The server leaves the terminal's session, so that Ctrl-C reaches the runner only. It dies with the runner, and ignores
+the signals with which SLURM asks all processes of a job to stop: those are for the runner and the runs.
 """
 
 from __future__ import annotations
@@ -16,23 +16,23 @@ from suite import machine
 
 PR_SET_PDEATHSIG = 1
 SERVER = os.getpid()
-RUNNER = "SUITE_RUNNER"  # environment variable with the runner's process id
-FEW = "SUITE_FEW_RUNS"  # environment variable that is there where a run had better import the compiler itself
+RUNNER = "SUITE_RUNNER"  # environment variable: the runner's process id
+FEW = "SUITE_FEW_RUNS"  # environment variable: if it is set, the server does not import torch's compiler
 COMPILER = "torch._dynamo"
 MODULES = ("torch", COMPILER, "suite.job.job", "suite.train.trainer", "suite.data.prepared", "suite.ssm.kernels")
 
 
 def die_with(parent: int) -> None:
-    """From now on the kernel kills this process when its parent, which had that id, dies. Raises OSError."""
+    """Have the kernel kill this process when its parent, of the id `parent`, dies. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
     if os.getppid() != parent:
-        os.kill(os.getpid(), signal.SIGKILL)  # it died before we asked
+        os.kill(os.getpid(), signal.SIGKILL)  # the parent died before the call
 
 
 def warm() -> None:
-    """Import everything, and learn what is the same for all runs. Raises whatever an import raises."""
+    """Import everything, and look up what is the same for all runs. Raises what an import raises."""
     for name in MODULES:
         if name != COMPILER or FEW not in os.environ:
             importlib.import_module(name)
@@ -40,7 +40,7 @@ def warm() -> None:
     machine.versions()
     machine.cpu()
     gc.collect()
-    gc.freeze()  # the collector of a child need not touch, and so copy, what was there before the fork
+    gc.freeze()  # so that a child's garbage collector does not touch, and thereby copy, memory from before the fork
 
 
 if str(os.getppid()) == os.environ.get(RUNNER):

@@ -1,4 +1,4 @@
-"""The queue of SLURM, as a hint beside the files: one `squeue` for all jobs, and at most one in half a minute."""
+"""The queue of SLURM, as a hint beside the files: one `squeue` for all jobs, at most once in half a minute."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 
 EVERY_S = 30.0
-ACCEPTED_S = 300.0  # for so long a job that was accepted may not be in the queue's answer yet
+ACCEPTED_S = 300.0  # seconds that an accepted job may be missing from the queue's answer
 WAITING = {"PENDING": "waits", "REQUEUED": "waits", "REQUEUE_HOLD": "is held", "REQUEUE_FED": "waits",
            "SPECIAL_EXIT": "is held", "SUSPENDED": "is suspended", "STOPPED": "is suspended", "RUNNING": "runs",
            "CONFIGURING": "starts", "COMPLETING": "ends", "STAGE_OUT": "ends", "SIGNALING": "runs",
@@ -25,16 +25,16 @@ WAITING = {"PENDING": "waits", "REQUEUED": "waits", "REQUEUE_HOLD": "is held", "
 MEMORY = re.compile(r"exceeded memory limit|oom[-_ ]kill|out of memory|OUT_OF_MEMORY", re.IGNORECASE)
 TIME = re.compile(r"DUE TO TIME LIMIT")
 NODE = re.compile(r"DUE TO NODE FAILURE|NODE_FAIL")
-BEGINS = " begins on "  # in a line of the log, whenever SLURM starts the job
+BEGINS = " begins on "  # in the line that a job logs at each start
 CANCELLED = re.compile(r"CANCELLED AT")
 WITHOUT_OWNER = (State.TODO, State.PARTIAL, State.LOST)
 
 
 @dataclass(frozen=True)
 class Job:
-    """A job in the queue: `label` is `<array>_<task>`, `batch` the name of its batch, `state` as SLURM says it.
+    """A job in the queue: `label` is `<array>_<task>`, `batch` the name of its batch, `state` and `reason` are SLURM's.
 
-    `over`: what it asks for beyond a limit of its account, so that it never starts.
+    over: what it asks for beyond a limit of its account, so that it never starts.
     """
 
     label: str
@@ -56,21 +56,21 @@ class Job:
 
     @property
     def stuck(self) -> Stuck | None:
-        """Why it will not start; None if it may, or has."""
+        """Why it will not start; None if it may, or has started."""
         return stuck.stuck(self.state, self.reason, self.over)
 
     @property
-    def told(self) -> str:
-        """What it does, in words; a state that is not known here by its name."""
+    def words(self) -> str:
+        """What it does, in words. A state that is unknown here is named as SLURM names it."""
         if (found := self.stuck) is not None:
-            return f"job {self.label} {found.told} ({self.reason})"
+            return f"job {self.label} {found.words} ({self.reason})"
         why = f" ({self.reason})" if self.state == "PENDING" and self.reason not in ("None", "") else ""
         first = " for an earlier job" if why and self.reason == "Dependency" else ""
         return f"job {self.label} {WAITING.get(self.state, f'is {self.state}')}{first}{why}"
 
 
 class Queue:
-    """Asks squeue, and remembers the answer for half a minute. Times are by a clock that nobody can set."""
+    """Asks squeue, and remembers the answer for `every_s` seconds (default: 30) of a monotonic clock."""
 
     def __init__(self, every_s: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.every_s, self._clock = EVERY_S if every_s is None else every_s, clock
@@ -79,9 +79,9 @@ class Queue:
         self.fault = ""
 
     def jobs(self, names: Mapping[str, str]) -> tuple[Job, ...] | None:
-        """The jobs of these batches that wait or run; `names` gives the cluster of each, "" for the default one.
+        """The jobs of these batches that wait or run. `names`: the cluster of each batch, "" for the default one.
 
-        None if squeue has no answer; `fault` says why.
+        None if squeue does not answer; `fault` says why.
         """
         wanted = frozenset(names)
         if not wanted:
@@ -116,7 +116,7 @@ class Queue:
 
 
 class Submitted:
-    """The batches of a store, and what of the wanted runs the queue says. Reading it never writes."""
+    """The batches of a store, and what the queue says about their runs. Never writes."""
 
     def __init__(self, store: Store, queue: Queue | None = None) -> None:
         self.store, self.queue = store, queue or Queue()
@@ -133,7 +133,7 @@ class Submitted:
                     self.task_of[one.name, run_id] = task
 
     def record(self, name: str) -> batch.JobRecord | None:
-        """The number of the array that has a batch, None if it is not known yet. Once known, it does not change."""
+        """Which array has a batch, None if it is not known yet. Once known, it does not change."""
         if name not in self._records and (found := batch.record_of(self.store.root, name)) is not None:
             self._records[name] = found
         return self._records.get(name)
@@ -144,7 +144,7 @@ class Submitted:
         return record.job if record else ""
 
     def jobs(self, states: Mapping[str, RunState]) -> dict[str, list[Job]] | None:
-        """The jobs in the queue that will do, or do, each run that is not done; None where nobody knows."""
+        """The jobs in the queue for each run that is not done. None if the queue cannot be read."""
         open_runs = [run_id for run_id, state in states.items() if state.name != State.DONE]
         every = dict.fromkeys(name for run_id in open_runs for name in self.of_run.get(run_id, ()))
         records = {name: self.record(name) for name in every}
@@ -161,10 +161,7 @@ class Submitted:
         return jobs
 
     def unseen(self, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]]) -> dict[str, str]:
-        """Runs whose job SLURM has accepted minutes ago and that the queue has never shown: nobody knows what it does.
-
-        A note for each.
-        """
+        """A note for each run whose job SLURM accepted minutes ago, but whose batch the queue has never shown."""
         found = {}
         for run_id, state in states.items():
             if run_id in jobs or run_id not in self.newest or state.name not in WITHOUT_OWNER:
@@ -175,11 +172,11 @@ class Submitted:
                 continue
             if 0 <= (age := time.time() - record.when) < ACCEPTED_S:
                 found[run_id] = (f"job {record.job} was accepted {max(1, round(age / 60))} min ago, and the queue has "
-                                 "not shown it yet: what it does is not known")
+                                 "not shown it yet: its state is not known")
         return found
 
     def holder(self, run_id: str) -> str:
-        """The job that has a run; "" where none has, or its process is on this machine, which knows better."""
+        """The job whose attempt at a run is the newest; "" if there is none, or its process runs on this machine."""
         try:
             tenure = attempt.latest(self.store.folder(run_id))
         except OSError:
@@ -201,31 +198,31 @@ class Submitted:
         return found
 
     def together(self, run_id: str) -> list[batch.Batch]:
-        """The batches with this run that were submitted together the last time: a canary's, and the one for all."""
+        """The batches with this run of its last submission: that of a canary, and that of all runs."""
         start = self.newest[run_id][0].start
         return [self.batches[name] for name in self.of_run[run_id] if self.batches[name].start == start]
 
     def retries(self, one: batch.Batch, run_id: str, state: RunState) -> bool:
-        """Whether a batch was submitted to do a run again that had failed or was cancelled, and has not begun it."""
+        """Whether a batch was submitted by `retry` and has not begun this run yet."""
         return one.retry and state.attempts <= one.attempts.get(run_id, 0)
 
     def label(self, one: batch.Batch, run_id: str) -> str:
-        """The job of a batch that has this run; "" if its number is not known, or it was given up."""
+        """The label of the job that has this run in a batch; "" if its number is not known, or it was given up."""
         number = self.number(one.name)
         return f"{number}_{self.task_of[one.name, run_id]}" if number else ""
 
     def log_of(self, label: str) -> Path:
-        """Where a job prints."""
+        """The log of a job."""
         return self.store.root / batch.FOLDER / "logs" / f"{label}_0_log.out"
 
 
-def epitaph(log: Path) -> tuple[Reason, str]:
-    """Why SLURM ended a job, by its log: the reason of a failed run, and SLURM's own words."""
+def why_ended(log: Path) -> tuple[Reason, str]:
+    """Why SLURM ended a job, by its log: the reason of a failed run, and SLURM's message."""
     return words_of(ended_with(log))
 
 
 def ended_with(log: Path) -> list[str]:
-    """The last lines of a job's log, from where it began the last time; none if there is no log."""
+    """The last lines of a job's log, from its last start on; none if there is no log."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 20_000))
@@ -233,11 +230,11 @@ def ended_with(log: Path) -> list[str]:
     except OSError:
         return []
     begins = [place for place, line in enumerate(lines) if BEGINS in line]
-    return lines[begins[-1]:] if begins else lines  # what was before an earlier end explains nothing
+    return lines[begins[-1]:] if begins else lines  # earlier lines do not explain the last end
 
 
 def words_of(lines: Sequence[str]) -> tuple[Reason, str]:
-    """What SLURM says of the end of a job in the lines of its log: the reason of a failed run, and its words."""
+    """What SLURM says about the end of a job in these lines of its log: the reason of a failed run, and the message."""
     for pattern, reason in ((MEMORY, Reason.OOM), (TIME, Reason.TIMEOUT), (NODE, Reason.KILLED),
                             (CANCELLED, Reason.KILLED)):
         for line in reversed(lines):
@@ -247,7 +244,7 @@ def words_of(lines: Sequence[str]) -> tuple[Reason, str]:
 
 
 def cancel(jobs: Iterable[Job], store: Path) -> None:
-    """Ask SLURM to end these jobs, each on its cluster. Raises UserError with its words."""
+    """Ask SLURM to end these jobs, each on its cluster. Raises UserError with SLURM's message."""
     by_cluster: dict[str, list[str]] = {}
     for job in jobs:
         record = batch.record_of(store, job.batch)
@@ -257,7 +254,7 @@ def cancel(jobs: Iterable[Job], store: Path) -> None:
 
 
 def cancel_labels(labels: Sequence[str], cluster: str = "") -> None:
-    """Ask SLURM to end the jobs of these labels. Raises UserError with its words."""
+    """Ask SLURM to end the jobs of these labels. Raises UserError with SLURM's message."""
     try:
         slurm_cli.scancel(labels, cluster)
     except SlurmError as error:

@@ -1,7 +1,7 @@
-"""Runs that start again under `--wait`: their jobs were killed, and nobody has cancelled them.
+"""Runs that `--wait` submits again, because their jobs were killed and not cancelled.
 
-Most such jobs are requeued, by SLURM or by themselves. One whose shell or node was killed (SIGKILL) may leave the queue
-all the same. The rule is that of local runs: a run starts again at once, as long as it makes progress.
+Most such jobs are requeued, by SLURM or by themselves. A job whose shell or node was killed (SIGKILL) may leave the
+queue nevertheless. As on one machine, a run starts again at once, as long as it makes progress.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from suite.store.folder import checkpoints
 from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 
-BARREN = 3  # jobs of a run in a row that are killed without progress
+GIVE_UP_AFTER = 3  # jobs of a run in a row that are killed without progress, after which it is given up
 BROKEN_OFF = frozenset({(State.FAILED, Reason.KILLED), (State.FAILED, Reason.TIMEOUT)})
 
 
 class Revival:
-    """Which runs of a launch start again. It remembers how far each was when its last job began."""
+    """Decides which runs of a launch start again. Remembers how far each was when its last job was submitted."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.reached: dict[str, int] = {}
-        self.barren: Counter[str] = Counter()
+        self.no_progress: Counter[str] = Counter()
         self.killed_with: dict[str, str] = {}  # run -> job
         self.cancelled: set[str] = set()  # jobs that somebody has ended
         self.given_up: set[str] = set()
 
     def begin(self, run_ids: Iterable[str]) -> None:
-        """These runs have just been submitted."""
+        """Note that these runs have just been submitted."""
         for run_id in run_ids:
             self.reached[run_id] = _newest_step(self.store, run_id)
 
-    def again(self, submitted: Submitted, wordless: Iterable[str], states: Mapping[str, RunState]) -> dict[str, str]:
+    def again(self, submitted: Submitted, unrecorded: Iterable[str], states: Mapping[str, RunState]) -> dict[str, str]:
         """Of runs that are in no job any more, those that start again, each with the job that was killed.
 
-        `wordless`: those whose attempt did not say how it ended. One that was killed too often is left as failed.
+        `unrecorded`: runs whose attempt did not record its end. A run that was killed too often is marked as failed.
         """
         labels = {run_id: self._labels(submitted, run_id) for run_id in states}
         rows = endings.remembered(submitted, (label for some in labels.values() for label in some))
-        silent = set(wordless)
+        silent = set(unrecorded)
         holders = {run_id: self._holder(run_id, labels[run_id]) for run_id in states}
         waiting = [run_id for run_id, state in states.items() if not holders[run_id] and labels[run_id]
                    and self._would_begin(submitted, run_id, state)]
@@ -71,7 +71,7 @@ class Revival:
         return tenure.job if tenure is not None and tenure.job in labels else ""
 
     def _would_begin(self, submitted: Submitted, run_id: str, state: RunState) -> bool:
-        """Whether a job that comes to a run, which none of its submission has begun, would start it."""
+        """Whether a job would start a run that no job of its last submission has begun."""
         if state.name == State.CANCELLED or state.failed_for_good:
             return submitted.retries(submitted.newest[run_id][0], run_id, state)
         return state.start is None and state.name != State.DONE and not state.is_held
@@ -89,28 +89,28 @@ class Revival:
         return label
 
     def _broken_off(self, labels: list[str], rows: Mapping[str, Row], waits: bool) -> str:
-        """The job that was killed before it began a run that `waits` for it, or while it was ending; else ""."""
+        """The job that was killed before it began a run that `waits` for it, or at the run's end; else ""."""
         return next((label for label in labels if waits and endings.broken_off(label, rows)), "")
 
     def _follows(self, submitted: Submitted, run_id: str, labels: list[str], killed: set[str]) -> str:
-        """The job that was killed before it came to a run, or that of the canary which the run waits for; else ""."""
+        """The job, of the run or of a canary that it waits for, that was killed before it began the run; else ""."""
         behind = submitted.canaries_of(submitted.newest[run_id][0]) if labels else []
         canaries = [self.killed_with[one] for one in behind if one in self.killed_with]
         return next(iter([label for label in labels if label in killed] + canaries), "")
 
     def _makes_progress(self, run_id: str) -> bool:
-        """Whether a run may start again: not if its last jobs have all ended where they began."""
-        self.barren[run_id] = 0 if _newest_step(self.store, run_id) > self.reached.get(run_id, -1) \
-            else self.barren[run_id] + 1
-        return self.barren[run_id] < BARREN
+        """Whether a run may start again: its last GIVE_UP_AFTER jobs have not all ended without progress."""
+        self.no_progress[run_id] = 0 if _newest_step(self.store, run_id) > self.reached.get(run_id, -1) \
+            else self.no_progress[run_id] + 1
+        return self.no_progress[run_id] < GIVE_UP_AFTER
 
     def _give_up(self, run_id: str, label: str) -> None:
         self.given_up.add(run_id)
         mine = attempt.claim(self.store.folder(run_id), job=label)
         if mine is not None:
             with suppress(attempt.Overtaken):
-                mine.end(State.FAILED, Reason.KILLED, f"its jobs were killed {BARREN} times without progress, job "
-                         f"{label} last; the next start tries again")
+                mine.end(State.FAILED, Reason.KILLED, f"its jobs were killed {GIVE_UP_AFTER} times without progress, "
+                         f"job {label} last; the next start tries again")
 
 
 def _newest_step(store: Store, run_id: str) -> int:

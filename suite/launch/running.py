@@ -1,4 +1,4 @@
-"""A run under way: its process, and how that ended where it did not say so itself."""
+"""A run under way: its process, and how it ended if it did not record that itself."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from suite.store.state import Reason, State
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-GRACE_S = 20.0  # from the request to stop until the kill
+GRACE_S = 20.0  # seconds from the request to stop until the kill
 MEMORY = ("the system ended its process for lack of memory: run fewer at a time (--jobs 1), write a smaller "
           "train.batch_size, or add --recompute")
 
 
 @dataclass
 class Child:
-    """A run under way, or a stack of `runs`, in one process. `ticks` is when that started, `before` the step of the
-    newest checkpoint then, by run.
+    """A run under way, or a stack of `runs`, in one process.
 
-    `oom_kills` is how many processes the system had ended for lack of memory then.
+    ticks: when the process started. before: the step of each run's newest checkpoint at that time. oom_kills: how many
+    processes the system had killed for lack of memory by then.
     """
 
     turn: Turn
@@ -55,14 +55,14 @@ class Child:
         return tenure.claim is not None and (tenure.claim.pid, tenure.claim.started) == mine
 
     def kill(self) -> None:
-        """End it and all that it has started, now."""
+        """Kill the process and its process group."""
         self.process.kill()
         if self.process.pid:
             with suppress(ProcessLookupError):  # it has no process group of its own yet
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     def await_death(self) -> None:
-        """Return when the process is gone: the word of a fork server that was killed comes before its children die."""
+        """Kill the process, and return when it is gone. If the fork server was killed, its children die a bit later."""
         pid = self.process.pid or 0
         while self.ticks is not None and attempt.process_start(pid) == self.ticks:
             with suppress(ProcessLookupError):
@@ -70,7 +70,10 @@ class Child:
             time.sleep(0.005)
 
     def how_it_died(self, stopping: bool, log: object) -> tuple[State, Reason, str]:
-        """Why the process is gone without a word. `stopping`: the whole launch ends. `log`: of the run."""
+        """The state, reason and detail of a process that did not record its end.
+
+        `stopping`: the whole launch ends. `log`: the run's log file.
+        """
         code = self.process.exitcode or 0
         if self.overdue:
             return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its time-out; the next start continues"

@@ -1,10 +1,10 @@
 """The script that sbatch gets for a batch.
 
-submitit renders it: options, `srun`, the signal, and where the jobs print. It has no public function for that, so one
-private function of it is called here, and nowhere else; its version has an upper bound, and a golden file in the tests
-holds the text. Its public executors submit by themselves, and so cannot keep what a submission here promises: they take
-the first "job 7" that sbatch prints as the number, a site's greeting included; they call sbatch without a time limit;
-and a job finds its pickled call only if its submission still lived after sbatch had accepted it.
+submitit renders it: options, `srun`, the signal, and the paths of the logs. It has no public function for that, so one
+private function is called here, and nowhere else; its version has an upper bound, and a golden file in the tests holds
+the text. Its public executors also submit, and are not safe enough: they take the first "job 7" that sbatch prints as
+the number, even in a site's greeting; they call sbatch without a time limit; and if the submission is killed right
+after sbatch has accepted the job, the job does not find its pickled call.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from suite.launch import shell
 from suite.launch.batch import FOLDER, Batch
 from suite.launch.cluster import Cluster
 
-LOGS = "/logs-of-the-jobs"  # what submitit is given: it changes a path that has %t or %j in it
-FAILED = "a setup line failed"  # begins the job's last line then
+LOGS = "/logs-of-the-jobs"  # a placeholder: submitit changes a path that has %t or %j in it
+FAILED = "a setup line failed"  # how the last line of such a job begins
 
 
 def script(batch: Batch, store: Path, cluster: Cluster) -> str:
-    """The script for sbatch. It needs no SLURM on this machine. Raises UserError without submitit.
+    """The script for sbatch. Needs no SLURM on this machine. Raises UserError without submitit.
 
-    The batch shell outlives a SIGTERM, so that it can say in the end how runs ended whose process could not.
+    The batch shell survives a SIGTERM, so that it can record how runs ended if their process could not.
     """
     if batch.order.device == "cpu":
         cluster = cluster.model_copy(update={"gpus_per_job": 0})
@@ -54,15 +54,15 @@ def script(batch: Batch, store: Path, cluster: Cluster) -> str:
 
 
 def _setup(lines: tuple[str, ...]) -> list[str]:
-    """The user's lines. The first one that fails, or exits, ends the job with its text in the job's log."""
+    """The user's lines. The first one that fails, or exits, ends the job; its text is in the job's log."""
     if not lines:
         return []
-    told = [part for line in lines for part in (f"suite_line={shlex.quote(line)}", line, "(exit $?) || exit")]
-    return [f"trap 'echo \"{FAILED} (status $?): $suite_line\"; exit 1' EXIT", *told, "trap - EXIT"]
+    checked = [part for line in lines for part in (f"suite_line={shlex.quote(line)}", line, "(exit $?) || exit")]
+    return [f"trap 'echo \"{FAILED} (status $?): $suite_line\"; exit 1' EXIT", *checked, "trap - EXIT"]
 
 
 def _rendered(command: str, **parameters: object) -> str:
-    """The text as submitit has it, by a private function of it. Raises UserError if it is not there."""
+    """The text from submitit's private function. Raises UserError if submitit cannot be imported."""
     try:
         from submitit.slurm.slurm import _make_sbatch_string
     except ImportError as error:
@@ -73,7 +73,7 @@ def _rendered(command: str, **parameters: object) -> str:
 
 
 def _with_logs(text: str, folder: str) -> str:
-    """The script with the folder of the logs in it, in which SLURM fills in what follows a single %."""
+    """The script with `folder` for the logs, in which every % is doubled, as SLURM replaces what follows a single %."""
     for option, name in (("--output=", "%A_%a_0_log.out"), ("--output ", "%A_%a_%t_log.out")):
         text = text.replace(f"{option}{LOGS}/{name}", option + shlex.quote(f"{folder.replace('%', '%%')}/{name}"))
     if LOGS in text:

@@ -1,4 +1,4 @@
-"""What the queue adds to the files: which runs are lost, which wait for what, and what will not happen by itself."""
+"""What the queue adds to the files: which runs are lost, what runs wait for, and which will not start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ BAD = (State.FAILED, State.CANCELLED)
 
 @dataclass(frozen=True)
 class Seen:
-    """The states with what the queue adds to them, and a note about each run that is in a job."""
+    """The states with what the queue adds, and a note about each run that is in a job. `jobs`: None if not known."""
 
     states: dict[str, RunState]
     notes: dict[str, str]
@@ -23,39 +23,39 @@ class Seen:
 
 
 def seen(submitted: Submitted, states: Mapping[str, RunState]) -> Seen:
-    """Look at the queue. Writes nothing."""
+    """The states with what the queue adds. Writes nothing."""
     jobs = submitted.jobs(states)
-    told: dict[str, RunState] = {}
+    now: dict[str, RunState] = {}
     notes: dict[str, str] = {}
     for run_id, state in states.items():
         mine = (jobs or {}).get(run_id, [])
-        told[run_id] = state
+        now[run_id] = state
         if mine and (not _ended(state) or submitted.retries(submitted.batches[mine[-1].batch], run_id, state)):
             notes[run_id] = _note(submitted, mine[-1], state)
         elif state.name == State.CLAIMED and (label := submitted.holder(run_id)):
             if jobs is None:
-                notes[run_id] = f"whether job {label} lives is not known: {submitted.queue.fault}"
+                notes[run_id] = f"it is not known whether job {label} is alive: {submitted.queue.fault}"
             else:
-                told[run_id] = replace(state, name=State.LOST, progress=None, detail=f"job {label} is no longer in "
-                                       "the queue; the next start takes the run over")
+                now[run_id] = replace(state, name=State.LOST, progress=None, detail=f"job {label} is no longer in "
+                                      "the queue; the next start takes the run over")
         elif jobs is None and run_id in submitted.newest and state.name in WITHOUT_OWNER:
-            notes[run_id] = f"whether a job waits for it is not known: {submitted.queue.fault}"
+            notes[run_id] = f"it is not known whether a job waits for it: {submitted.queue.fault}"
     if jobs is None:
-        return Seen(told, notes, jobs)
-    for run_id, failure in failed_starts.find(submitted, told, jobs).items():
-        told[run_id] = replace(told[run_id], detail=f"{told[run_id].detail}; {failure.last}") \
-            if _ended(told[run_id]) else replace(told[run_id], start=failure, detail=failure.told)
-    return Seen(told, notes | submitted.unseen(told, jobs), jobs)
+        return Seen(now, notes, jobs)
+    for run_id, failure in failed_starts.find(submitted, now, jobs).items():
+        now[run_id] = replace(now[run_id], detail=f"{now[run_id].detail}; {failure.last}") \
+            if _ended(now[run_id]) else replace(now[run_id], start=failure, detail=failure.words)
+    return Seen(now, notes | submitted.unseen(now, jobs), jobs)
 
 
 def _ended(state: RunState) -> bool:
-    """Whether a job that comes to the run passes it over, unless it was submitted by `retry`."""
+    """Whether a job skips the run, unless it was submitted by `retry`."""
     return state.name in (State.DONE, State.CANCELLED) or state.failed_for_good
 
 
 def _note(submitted: Submitted, job: Job, state: RunState) -> str:
     if job.state != "RUNNING" or state.is_held:
-        return job.told
+        return job.words
     ids = submitted.batches[job.batch].tasks[job.task]
     others = submitted.store.states(ids) if len(ids) > 1 else {}
     begun = any(other.name == State.CLAIMED for other in others.values())
@@ -63,11 +63,11 @@ def _note(submitted: Submitted, job: Job, state: RunState) -> str:
 
 
 def remarks(submitted: Submitted, found: Seen) -> list[str]:
-    """What keeps runs from starting, and what to type: canaries that failed, and jobs that are gone."""
+    """Why runs do not start, and what to type: canaries that failed, and jobs that have left the queue."""
     canaries = failed_canaries(submitted, found.states)
     held = Counter(canary for run_id, behind in _waiting(submitted, found).items() for canary in behind
                    if canary in canaries and canary != run_id)
-    told = [_of_canary(submitted, run_id, canaries[run_id], held[run_id]) for run_id in canaries if held[run_id]]
+    lines = [_of_canary(submitted, run_id, canaries[run_id], held[run_id]) for run_id in canaries if held[run_id]]
     gone: Counter[str] = Counter()
     for run_id, behind in _waiting(submitted, found).items():
         number = submitted.number(submitted.newest[run_id][0].name)
@@ -75,25 +75,25 @@ def remarks(submitted: Submitted, found: Seen) -> list[str]:
         if number and was_there and not canaries.keys() & behind and found.states[run_id].start is None \
                 and found.states[run_id].name == State.TODO:
             gone[number] += 1
-    return told + [f"job {number} has left the queue without starting {count} runs: cancelled, or see its logs in "
-                   f"{submitted.store.root / batch.FOLDER / 'logs'}; the same command submits them again"
-                   for number, count in gone.items()]
+    return lines + [f"job {number} has left the queue without starting {count} runs: cancelled, or see its logs in "
+                    f"{submitted.store.root / batch.FOLDER / 'logs'}; the same command submits them again"
+                    for number, count in gone.items()]
 
 
 def failed_canaries(submitted: Submitted, states: Mapping[str, RunState]) -> dict[str, RunState]:
-    """Canaries that failed, could not start or were cancelled, and so keep other runs from starting."""
+    """Canaries that failed, could not start or were cancelled, so that other runs do not start."""
     jobs = submitted.jobs(states)
     waiting = _waiting(submitted, Seen(dict(states), {}, jobs))
     behind = list(dict.fromkeys(run_id for some in waiting.values() for run_id in some))
     known = submitted.store.states(behind)
     for run_id, failure in failed_starts.find(submitted, known, jobs).items():
-        known[run_id] = replace(known[run_id], start=failure, detail=failure.told)
+        known[run_id] = replace(known[run_id], start=failure, detail=failure.words)
     return {run_id: state for run_id, state in known.items()
             if run_id not in (jobs or {}) and (state.name in BAD or state.start is not None)}
 
 
 def _waiting(submitted: Submitted, found: Seen) -> dict[str, list[str]]:
-    """The runs that are in no job any more and have not ended, each with the canaries that it waited for."""
+    """The runs that have not ended and are in no job any more, each with the canaries that it waited for."""
     left = [run_id for run_id, state in found.states.items() if state.name in WITHOUT_OWNER
             and run_id in submitted.newest and run_id not in (found.jobs or {})] if found.jobs is not None else []
     return {run_id: submitted.canaries_of(submitted.newest[run_id][0]) for run_id in left}
@@ -106,6 +106,6 @@ def _of_canary(submitted: Submitted, run_id: str, state: RunState, held: int) ->
     how = "could not start" if state.start is not None else "was cancelled" if state.name == State.CANCELLED \
         else "failed"
     then = "the same command tries again" if state.start is not None and not state.start.waits else \
-        "`retry --reason start` tries again" if state.start is not None else "once that is mended, `retry` starts them"
+        "`retry --reason start` tries again" if state.start is not None else "fix that, then `retry` starts them"
     detail = state.start.reason if state.start is not None else state.detail
     return f"the canary {run_id}{job} {how}, and so the {held} runs behind it were not started: {detail}; {then}"

@@ -1,4 +1,4 @@
-"""The fork server that runs are forked from: the standard library's, with everything imported before the first fork."""
+"""The fork server of the standard library, with everything imported before it forks the first run."""
 
 from __future__ import annotations
 
@@ -22,28 +22,28 @@ from suite.files import study
 from suite.launch import child, preload
 
 TRIES = 5
-# Freed memory stays with its process, in large pages. As glibc has it, a large array goes back to the system and is
-# fetched again, page by page, each time: with two runs at a time, a step took 1.44 times as long on SC, 1.33 on BIDMC,
-# 1.04 on sCIFAR; of a run alone, the difference was less than the noise. SC holds a fifth more for it. Without the last
-# two, scraps kept aside for small things keep the space before them from being whole.
+# Freed memory stays with its process, in large pages. By default glibc returns a large array to the system, and fetches
+# it again page by page: with two runs at a time, a step took 1.44 times as long on SC, 1.33 on BIDMC and 1.04 on
+# sCIFAR; for one run, the difference was within the noise. SC needs a fifth more memory for it. The last two settings
+# turn off caches of small blocks, which fragment the free space.
 KEPT = ("glibc.malloc.hugetlb=1", "glibc.malloc.mmap_max=0", f"glibc.malloc.trim_threshold={2**40}",
         "glibc.malloc.tcache_count=0", "glibc.malloc.mxfast=0")
 SOCKET = "listener-12345678"  # as long as the names that multiprocessing gives to its sockets
-SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - each makes a folder of its own there
-GONE = 255  # exit code that multiprocessing gives where the server was killed
+SHORT_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm")  # noqa: S108 - multiprocessing makes a folder of its own there
+GONE = 255  # exit code that multiprocessing reports if the server was killed
 
 
 def check_system() -> None:
-    """Raises UserError where processes cannot be made to die with their parent."""
+    """Raises UserError on systems other than Linux, where processes do not die with their parent."""
     if sys.platform != "linux":
         raise UserError(f"the local executor needs Linux, and this is {sys.platform}", "--executor",
-                        "use --executor debug, which runs one after the other in this process")
+                        "use --executor debug, which computes one run after the other in this process")
 
 
 def start(orders: Mapping[Path, str], *args: Any) -> tuple[ForkServerProcess, Connection]:
-    """Fork a process that does `child.main(orders, …)`; with it, the connection that it will send its outcome on.
+    """Fork a process that calls `child.main(orders, …)`. Returns it, and the connection on which it sends its states.
 
-    The server is started where none is running. Raises UserError where it dies again and again.
+    The server is started if it is not running. Raises UserError if it dies TRIES times.
     """
     _choose_socket_folder()
     context = multiprocessing.get_context("forkserver")
@@ -57,7 +57,7 @@ def start(orders: Mapping[Path, str], *args: Any) -> tuple[ForkServerProcess, Co
             with _environment():
                 process.start()
             return process, receiver
-        except (OSError, EOFError) as error:  # the server was killed, between its last answer and this question
+        except (OSError, EOFError) as error:  # the server was killed
             receiver.close()
             if not left:
                 raise UserError(f"the fork server does not start: {error}", "", "see its messages above") from error
@@ -68,10 +68,10 @@ def start(orders: Mapping[Path, str], *args: Any) -> tuple[ForkServerProcess, Co
 
 @cache
 def _choose_socket_folder() -> None:
-    """Have multiprocessing make its folder for sockets, which it keeps, where their paths are not too long.
+    """Have multiprocessing make its folder for sockets in a place with a short path. It keeps this folder.
 
-    A socket's path has about a hundred bytes, and TMPDIR of a job's own folder may be longer. Raises UserError if there
-    is no folder.
+    The path of a socket has at most about 100 bytes, and TMPDIR of a job may be longer. Raises UserError if no folder
+    can be used.
     """
     before = tempfile.tempdir
     try:
@@ -88,24 +88,23 @@ def _choose_socket_folder() -> None:
 
 
 def _holds_sockets(folder: Path) -> bool:
-    """Whether a socket of multiprocessing can be made in a folder there."""
+    """Whether multiprocessing can make a socket in a folder there."""
     with tempfile.TemporaryDirectory(prefix="pymp-", dir=folder) as place:
         path = Path(place) / SOCKET
         try:
             with socket.socket(socket.AF_UNIX) as made:
                 made.bind(str(path))
-        except OSError:  # too long, or a file system that has no sockets
+        except OSError:  # the path is too long, or the file system has no sockets
             return False
     return True
 
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """What a start looks at, and what the server finds in its environment if it is started now.
+    """The environment in which a process, and if needed the server, is started.
 
-    The server would not get our import path otherwise. NumPy's linear algebra has one thread, so that its bits do not
-    depend on the machine's size. The main module is hidden: a child would import it again, which takes longer than all
-    the rest, and does whatever that script does.
+    It has our import path. NumPy's linear algebra has one thread, so that its bits do not depend on the number of CPUs.
+    The main module is hidden: a child would import it again, which is slow, and runs that script.
     """
     root = str(Path(preload.__file__).resolve().parents[2])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

@@ -1,9 +1,9 @@
-"""The batch shell of a job, where slurmd may be killed and started again (seen with SLURM 22.05).
+"""The batch shell of a job, if slurmd is killed and started again (seen with SLURM 22.05).
 
-SLURM then takes the node for dead and requeues the job, whose shell ends. Its processes continue, as nobody is there to
-end them. When slurmd is back, SLURM ends them by the number of the job, and may hit the job that it has just started
-again under this number. So a job ends with its shell, and a shell that is asked to end (SIGTERM) while SLURM says that
-the job runs has it started again.
+SLURM then takes the node for dead and requeues the job. The shell ends, but its processes continue. When slurmd is
+back, SLURM ends them by the number of the job, and may end the job that it has just started again under this number.
+So a job's process ends with its shell, and a shell that gets a SIGTERM while SLURM shows the job as running requeues
+the job.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 from suite.store.attempt import process_start
 
-SHELL = "SUITE_SHELL"  # environment variable with the id of the shell's process, and when it began, in ticks
+SHELL = "SUITE_SHELL"  # environment variable: the id of the shell's process, and when it started, in ticks
 EXPORT = f'export {SHELL}="$$ $(sed "s/.*) //" /proc/$$/stat | cut -d " " -f 20)"'
 GUARD = """\
 suite_job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
@@ -34,12 +34,12 @@ trap 'kill "$suite_guard" 2>/dev/null; wait "$suite_guard"' TERM"""
 LOG = logging.getLogger("suite.launch.node")
 
 
-def end_with_shell(told: str, end: Callable[[], None] | None = None) -> bool:
-    """Ask this process to stop (SIGTERM) when the shell that is named in `told` is gone; whether it can be watched.
+def end_with_shell(shell: str, end: Callable[[], None] | None = None) -> bool:
+    """Call `end` (default: SIGTERM to this process) when the shell ends. `shell`: the value of SUITE_SHELL.
 
-    It cannot where the shell is not seen, as in a container with processes of its own.
+    Returns whether the shell can be watched: not from a container with its own process ids.
     """
-    pid, _, ticks = told.partition(" ")
+    pid, _, ticks = shell.partition(" ")
     if not (pid.isdecimal() and ticks.isdecimal()) or process_start(int(pid)) != int(ticks):
         return False
     try:

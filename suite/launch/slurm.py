@@ -1,7 +1,7 @@
-"""Runs on a SLURM cluster: job arrays are submitted, and continue whatever becomes of this process.
+"""Runs on a SLURM cluster: job arrays are submitted, and do not depend on this process afterwards.
 
-The files say how far each run is; the queue is only a hint, so that nothing is submitted twice. A submission that is
-interrupted at any instant is found by the next one, by the names of its jobs (`suite.launch.batch`).
+The files say how far each run is; the queue is only a hint, so that nothing is submitted twice. If a submission is
+interrupted, the next one finds its jobs by their names (`suite.launch.batch`).
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from suite.store.store import Store
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-PLANNED = "PLANNED"  # in place of the random text in the names of jobs that are only shown
-LOOK_FOR_S, LOOK_S = 10.0, 1.0  # for a job that was just accepted; between two looks
+PLANNED = "PLANNED"  # replaces the random text in the names of jobs that are only shown
+LOOK_FOR_S, LOOK_S = 10.0, 1.0  # seconds to look for a job that was just accepted; between two looks
 DOWN = re.compile(r"unable to contact slurm controller|connection refused|connect failure", re.IGNORECASE)
 
 
@@ -50,8 +50,8 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
     """Submit what is to be run and is in no job yet, and return; with `wait`, when all have ended.
 
     `training` names a function that makes the parts of a job, and its keywords, for tests. `grids`: the names of the
-    grids, for the names of the jobs. Raises UserError in sbatch's words where it refuses; KeyboardInterrupt on Ctrl-C,
-    SIGTERM or SIGHUP, which no job hears of.
+    grids, for the names of the jobs. Raises UserError with sbatch's message if it refuses; KeyboardInterrupt on
+    Ctrl-C, SIGTERM or SIGHUP, which do not affect the jobs.
     """
     submission = Submission(Store(options.store), options, listener, cluster or Cluster(), training, canaries, grids)
     unique = {run.run_id: run for run in runs}
@@ -61,8 +61,8 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
         while left and not stop.asked:
             before, left = left, submission.submit(left, stop)
             if left:
-                listener.told(f"{len(left)} runs are over your limit of {submission.limit} jobs in the queue; "
-                              + ("they follow" if wait else "the same command submits them later"))
+                listener.message(f"{len(left)} runs are over your limit of {submission.limit} jobs in the queue; "
+                                 + ("they follow" if wait else "the same command submits them later"))
             if not wait:
                 break
             over = {run.run_id for run in left}
@@ -81,14 +81,14 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
 
 
 def _left_over(runs: Mapping[str, GridRun], states: Mapping[str, RunState], options: Options) -> frozenset[str]:
-    """The runs that a start would take up again, although they were waited for."""
+    """The runs that a start would take up again after the wait."""
     return frozenset(run_id for run_id, run in runs.items()
                      if wanted(states[run_id], run.config.train.epochs, options.selection) != Decision.LEAVE)
 
 
 @dataclass
 class Submission:
-    """Puts runs into batches and hands them to SLURM."""
+    """Puts runs into batches, and submits these to SLURM."""
 
     store: Store
     options: Options
@@ -104,7 +104,7 @@ class Submission:
 
     @property
     def _modules(self) -> list[str]:
-        """Modules that the jobs need beside the suite and what the runs name."""
+        """Modules that the jobs need, beside the suite and those that the runs name."""
         return [self.training[0].partition(":")[0]] if self.training else []
 
     def submit(self, runs: list[GridRun], stop: Stop) -> list[GridRun]:
@@ -147,7 +147,7 @@ class Submission:
         return Source(batch.new_start(self.grids, token), code, origin, self.grids, self.training)
 
     def scripts(self, runs: Sequence[GridRun], prices: Mapping[str, float]) -> list[tuple[batch.Batch, str]]:
-        """What would be handed to sbatch for these runs: the batches with their scripts. Writes nothing."""
+        """The batches, and the scripts that sbatch would get for these runs. Writes nothing."""
         states = self.store.states([run.run_id for run in runs])
         probes = canary.choose(runs, states, prices) if self.canaries else []
         source = self._source(snapshot.place(self.store.root, [run.config for run in runs], self._modules), Origin(),
@@ -156,11 +156,11 @@ class Submission:
         return [(one, script(one, self.store.root, self.cluster)) for one in made]
 
     def _hand_over(self, batches: Sequence[batch.Batch], stop: Stop, turn: Turnstile) -> None:
-        """Submit the batches in order. The canaries must succeed first; arrays that share `max_parallel` take turns."""
+        """Submit the batches in order, each with the numbers of those that it depends on."""
         numbers: dict[str, str] = {}
         for place, planned in enumerate(batches):
             if stop.asked:
-                self.listener.told(f"stopped after {place} of {len(batches)} arrays; those run")
+                self.listener.message(f"stopped after {place} of {len(batches)} arrays; those run")
                 raise KeyboardInterrupt
             turn.pass_()
             one = numbered(planned, numbers)
@@ -174,13 +174,13 @@ class Submission:
             what = f"{counted(jobs, 'canary', 'canaries')}, for which the others wait" \
                 if one.kind == batch.Kind.CANARY else f"{counted(jobs, 'job')}, {counted(len(one.runs), 'run')}"
             on = f" on {accepted.cluster}" if accepted.cluster else ""
-            self.listener.told(f"submitted job {job or 'of a number that is not known'}{on}: {what}")
+            self.listener.message(f"submitted job {job or 'of a number that is not known'}{on}: {what}")
             if not job and any(one.name in text for later in batches[place + 1:] for text in later.after):
-                raise UserError("sbatch accepted an array and did not give its number, which the others wait for",
+                raise UserError("sbatch accepted an array but did not give its number, which other arrays need",
                                 str(record), "start again when `squeue` shows it; nothing is submitted twice")
 
     def _settled(self, one: batch.Batch, record: Path, accepted: Accepted) -> str:
-        """The number of the array, looked for in the queue; "" if neither sbatch nor the queue says it.
+        """The number of the array; "" if neither sbatch nor the queue shows it.
 
         Raises UserError if another start has given this submission up.
         """
@@ -195,14 +195,14 @@ class Submission:
         if shown:
             batch.note_seen(self.store.root, one.name)
         else:
-            self.listener.told(f"job {number} was accepted, and the queue does not show it yet: what it does is not "
-                               "known")
+            self.listener.message(f"job {number} was accepted, and the queue does not show it yet: its state is not "
+                                  "known")
         return number
 
     def _look_for(self, name: str, accepted: Accepted) -> str:
-        """The number under which the queue shows a batch that was just accepted; "" if it does not in LOOK_FOR_S.
+        """The number under which the queue shows a batch that was just accepted; "" if not within LOOK_FOR_S.
 
-        A short job may be over already, so every state counts.
+        Jobs that have ended count, too: a short one may be over already.
         """
         until = time.monotonic() + LOOK_FOR_S
         while True:
@@ -215,7 +215,7 @@ class Submission:
             time.sleep(LOOK_S)
 
     def _sbatch(self, one: batch.Batch, record: Path, before: int) -> Accepted:
-        """Call sbatch, and return what it says. Raises UserError in its words."""
+        """Call sbatch, and return its answer. Raises UserError with its message."""
         try:
             return slurm_cli.sbatch(record.with_suffix(".sh"), one.cluster)
         except SlurmError as error:
@@ -225,15 +225,15 @@ class Submission:
                 raise UserError("there is no SLURM on this machine: sbatch is not found", "--executor slurm",
                                 "run this on a login node of the cluster") from None
             if "did not end" in str(error):
-                raise UserError(f"sbatch did not answer within {SUBMIT_S:g} s", "sbatch", "start again: what it has "
-                                "accepted is found, and nothing is submitted twice") from None
+                raise UserError(f"sbatch did not answer within {SUBMIT_S:g} s", "sbatch", "start again: jobs that it "
+                                "has accepted are found, and nothing is submitted twice") from None
             if DOWN.search(str(error)):
                 raise UserError(f"SLURM does not answer: {error}", "sbatch", "start again when `scontrol ping` says "
                                 "that it is up; nothing is submitted twice") from None
             so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
             raise UserError(f"sbatch refused the jobs: {error}", "sbatch",
-                            f"{so_far}mend the options or the cluster: file, and start again. `plan --executor slurm` "
-                            "shows the script") from None
+                            f"{so_far}correct the options or the cluster: file, and start again. `plan --executor "
+                            "slurm` shows the script") from None
 
 
 def counted(number: int, one: str, more: str = "") -> str:
@@ -242,10 +242,10 @@ def counted(number: int, one: str, more: str = "") -> str:
 
 
 def _check_path(root: Path) -> None:
-    """Raises UserError for a path that PYTHONPATH cannot hold: jobs would run other code than the copy."""
+    """Raises UserError for a path that PYTHONPATH cannot hold: jobs would not run the copy of the code."""
     if os.pathsep in str(root.absolute()):
-        raise UserError(f"the store's path has a {os.pathsep!r} in it, which would split the PYTHONPATH that "
-                        "leads jobs to their code", str(root.absolute()), "name another store with --store")
+        raise UserError(f"the store's path has a {os.pathsep!r} in it, which would split the PYTHONPATH of the jobs",
+                        str(root.absolute()), "name another store with --store")
 
 
 def _forget(record: Path) -> None:

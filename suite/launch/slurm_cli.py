@@ -1,7 +1,7 @@
-"""SLURM's commands: the one place that calls them. Each question has everything in it, so that nothing which the user
-has set for the shell changes what is asked or answered, and the exit status decides.
+"""The only place that calls SLURM's commands.
 
-What a site may set stays: SLURM_CONF, and for `sbatch` account, partition, quality of service and reservation.
+SLURM variables of the user's shell are removed, so that they do not change a question or its answer. Settings of the
+site stay: SLURM_CONF, and for `sbatch` account, partition, quality of service and reservation.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ DROP = ("SLURM_*", "SBATCH_*", "SQUEUE_*", "SCANCEL_*", "SALLOC_*", "SRUN_*", "S
 KEEP = ("SLURM_CONF", "SLURM_JWT", "SLURM_TIME_FORMAT")
 OF_SITE = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
 ANSWER_S, SUBMIT_S, SHORT_S = 60.0, 120.0, 30.0
-WORD_S = 5.0  # without an answer, after which the user hears of it
+WORD_S = 5.0  # seconds without an answer, after which a line says so
 NUMBER = re.compile(r"(?:Submitted batch job )?(\d+)(?:;(\S+)| on cluster (\S+))?")
-UNSURE = ("timed out", "timeout", "communication")  # in what sbatch says although the job may have been accepted
+UNSURE = ("timed out", "timeout", "communication")  # in errors of sbatch after which the job may have been accepted
 AT_ONCE = 500  # labels on one command line
 
 
 class SlurmError(Exception):
-    """SLURM did not answer, or said no. The text is for the user.
+    """SLURM did not answer, or refused. The text is for the user.
 
-    `unsure`: what was asked for may have been done all the same. `missing`: the command is not on this machine.
+    unsure: the request may have been carried out nevertheless. missing: the command is not on this machine.
     """
 
     def __init__(self, text: str, unsure: bool = False, missing: bool = False) -> None:
@@ -51,16 +51,16 @@ class Row:
 
 @dataclass(frozen=True)
 class Accepted:
-    """What sbatch said: the number of the array ("" if it was not to be read), and the cluster ("" for the default)."""
+    """The answer of sbatch: the number of the array ("" if it has none), and the cluster ("" for the default one)."""
 
     number: str
     cluster: str
 
 
 def chosen_cluster(option: object = None) -> str:
-    """The cluster that jobs go to: the option, else what the site has set, else "" for the default one.
+    """The cluster that jobs go to: the option, else the site's setting, else "" for the default one.
 
-    It may be several names with commas, of which `sbatch` takes one.
+    It may be several names with commas, from which `sbatch` chooses one.
     """
     return str(option or os.environ.get("SBATCH_CLUSTERS") or os.environ.get("SLURM_CLUSTERS") or "")
 
@@ -68,7 +68,7 @@ def chosen_cluster(option: object = None) -> str:
 def squeue(names: Iterable[str], cluster: str = "", every_state: bool = False) -> list[Row]:
     """The jobs of these names that wait or run, in all partitions; with `every_state`, also those that have just ended.
 
-    Raises SlurmError if there is no answer: that nothing was said does not mean that nothing is there.
+    Raises SlurmError if there is no answer, also if squeue prints only an error.
     """
     states = ["--states=all"] if every_state else []
     done = _asked(["squeue", "--noheader", "--array", "--all", *_on(cluster), *states, f"--name={','.join(names)}",
@@ -91,18 +91,18 @@ def queued_by(user: str, cluster: str = "") -> int | None:
 
 
 def sbatch(script: Path, cluster: str = "") -> Accepted:
-    """Hand a script over. The site's greetings around the number do not matter.
+    """Submit a script. A site's greeting around the number is ignored.
 
-    Raises SlurmError if sbatch refuses, in its words, or does not answer.
+    Raises SlurmError, with sbatch's message, if it refuses or does not answer.
     """
-    own = {"LC_ALL": os.environ.get("LC_ALL", "")}  # the job gets our environment, and shall find the user's language
+    own = {"LC_ALL": os.environ.get("LC_ALL", "")}  # the job gets our environment, and needs the user's locale
     own |= {"SLURM_CLUSTERS": cluster} if cluster else {}
     try:
         with _patience("sbatch", SUBMIT_S):
             done = call(["sbatch", "--parsable", script], timeout_s=SUBMIT_S, drop=DROP, keep=(*KEEP, *OF_SITE),
                         add=own)
     except OuterError as error:
-        # Ended by us in mid-answer, it may have handed the job over before.
+        # If the call timed out, the job may have been submitted before.
         raise SlurmError(str(error), unsure="did not end" in str(error), missing=error.missing) from None
     if not done.ok:
         words = _words(done)
@@ -126,7 +126,7 @@ def requeue(label: str) -> None:
 
 
 def state_of(label: str) -> str:
-    """What SLURM says that a job of this cluster does; "" if it does not say."""
+    """SLURM's state of a job of this cluster, such as RUNNING; "" if there is no answer."""
     try:
         done = _asked(["squeue", "--noheader", "--all", f"--jobs={label}", "--format=%T"], SHORT_S)
     except SlurmError:
@@ -135,37 +135,34 @@ def state_of(label: str) -> str:
 
 
 def partitions(cluster: str = "") -> list[tuple[str, str]]:
-    """The partitions of a cluster, the default one with a `*`, each with what its nodes have beside CPUs.
-
-    Raises SlurmError.
-    """
+    """The partitions of a cluster, the default one with a `*`, each with the GRES of its nodes. Raises SlurmError."""
     done = _asked(["sinfo", "--noheader", *_on(cluster), "--format=%P|%G"], SHORT_S)
     return [(name.strip(), gres.strip()) for name, bar, gres in
             (line.partition("|") for line in done.text.splitlines()) if bar]
 
 
 def of_site(name: str) -> str:
-    """What the site has set for sbatch in the environment, "" if nothing."""
+    """The site's setting for sbatch in an environment variable, "" if there is none."""
     return os.environ.get(name, "") if name in OF_SITE else ""
 
 
 def wait_for(array: str, after: Sequence[str], cluster: str = "") -> None:
-    """Replace what the jobs of an array wait for; nothing if `after` is empty. Raises SlurmError."""
+    """Replace the dependencies of an array; an empty `after` removes them. Raises SlurmError."""
     _asked(["scontrol", *_on(cluster), "update", f"jobid={array}", f"dependency={','.join(after)}"], ANSWER_S)
 
 
 def settings(cluster: str = "") -> list[str]:
-    """The lines of the cluster's configuration; none if it does not say."""
+    """The lines of the cluster's configuration; none if there is no answer."""
     return _lines(["scontrol", *_on(cluster), "show", "config"])
 
 
 def shown(words: Sequence[str], cluster: str = "") -> list[str]:
-    """The records that `scontrol show` prints, each in a line; none if it does not answer."""
+    """The records that `scontrol show` prints, one per line; none if there is no answer."""
     return _lines(["scontrol", "--oneliner", *_on(cluster), "show", *words])
 
 
 def accounts(*words: str, cluster: str = "") -> list[str]:
-    """The lines that `sacctmgr show` prints; none without accounting, or if it does not answer."""
+    """The lines that `sacctmgr show` prints; none without accounting, or if there is no answer."""
     where = [f"cluster={cluster}"] if cluster and "assoc" in words else []
     head = [*words[:2], *where, *words[2:]] if where else list(words)
     return _lines(["sacctmgr", "--noheader", "--parsable2", "show", *head])
@@ -196,7 +193,7 @@ def _asked(command: Sequence[str], timeout_s: float) -> Completed:
 
 @contextmanager
 def _patience(name: str, most_s: float) -> Iterator[None]:
-    """Say that a command takes long, once it does."""
+    """Print a line if a command takes longer than WORD_S."""
     def say() -> None:
         print(f"{name} has not answered for {WORD_S:g} s; it has {most_s:g} s", file=sys.stderr, flush=True)
 
@@ -210,6 +207,6 @@ def _patience(name: str, most_s: float) -> Iterator[None]:
 
 
 def _words(done: Completed) -> str:
-    """What a command said of its failure, in a line."""
+    """The error message of a command, in one line."""
     said = (done.stderr.decode(errors="replace").strip() or done.text).replace(f"{done.command[0]}: error: ", "")
     return " ".join(said.split())[:300] or f"{done.command[0]} ended with status {done.status}"

@@ -1,4 +1,4 @@
-"""The code that jobs run, copied at submission: what is edited afterwards changes nothing for jobs that wait."""
+"""The copy of the code that jobs run, made at submission: later edits do not affect jobs that wait."""
 
 from __future__ import annotations
 
@@ -22,14 +22,15 @@ from suite.own import modules
 from suite.store import provenance
 from suite.store.records import Origin
 
-OURS = ("suite", "datasets")  # code, and the cards and samples beside it, which a wheel has below suite/
+OURS = ("suite", "datasets")  # the code, and its cards and samples, which are below suite/ in a wheel
 LEFT_OUT = {"__pycache__", ".git", ".venv"}
 
 
 def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = ()) -> Path:
-    """The folder below the store with a copy of the suite and of the user's own modules; made where it is not there.
+    """The folder below the store with a copy of the suite and of the user's own modules. It is made if needed.
 
-    `modules` are copied, too. Installed packages are not: a job uses the same interpreter. Raises UserError, OSError.
+    `modules` are copied, too; installed packages are not, as a job uses the same interpreter. Raises UserError,
+    OSError.
     """
     configs = list(configs)
     sources = dict(_sources(configs, modules))
@@ -41,24 +42,24 @@ def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = (
         shutil.copyfile(source, aside / name)
     for _, home in _cards(configs):
         (aside / study.COPIES.name / _name(home) / study.HOME).write_text(str(home), encoding="utf-8")
-    # The copy is what is named: a file that is saved in this moment is in it whole or as it was, and the name says so.
+    # The name is the hash of the copy, not of the sources: a source may be edited during the copy.
     folder = parent / _digest({name: aside / name for name in sources})
     if folder.is_dir():
         shutil.rmtree(aside)
         return folder
-    # Else each of the jobs, which start together, would compile everything; the copy never changes.
+    # Otherwise each job would compile everything, all at the same time. The copy never changes.
     compileall.compile_dir(aside, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     try:
         aside.rename(folder)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)
-        if not folder.is_dir():  # else somebody else has just made the same one
+        if not folder.is_dir():  # else another process has just made the same one
             raise
     return folder
 
 
 def place(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = ()) -> Path:
-    """Where `freeze` would put the copy of the code as it is now."""
+    """The folder in which `freeze` would put a copy of the current code."""
     return _parent(store) / _digest(dict(_sources(configs, modules)))
 
 
@@ -75,7 +76,7 @@ def _digest(sources: Mapping[str, Path]) -> str:
 
 
 def own_modules(configs: Iterable[RunConfig]) -> list[str]:
-    """The modules of functions and classes that these runs name as `module:name`, and what those import, if local."""
+    """The modules of functions and classes that these runs name as `module:name`, and the local modules they import."""
     configs = list(configs)
     of_data = [name for config in configs for name in own_data.functions(config.data, config.task)]
     found = [name.partition(":")[0] for name in [*own.names(configs), *of_data]]
@@ -83,14 +84,14 @@ def own_modules(configs: Iterable[RunConfig]) -> list[str]:
 
 
 def origin(store: Path, configs: Iterable[RunConfig]) -> Origin:
-    """Commit and patch of the suite's code and of the user's own, for the record of each run. Raises OSError."""
+    """Commit and patch of the suite's code and of the user's own code, for the records of runs. Raises OSError."""
     found = [modules.find(name) for name in own_modules(configs)]
     files = {one.name.partition(".")[0]: one.file for one in found if one is not None and one.file is not None}
     return provenance.with_own(provenance.of_launch(store), files, store)
 
 
 def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """Name in the copy, and path, of each file."""
+    """The name in the copy and the path of each file."""
     configs = list(configs)
     yield from _below(resources.PACKAGE)
     for path, home in _cards(configs):
@@ -103,7 +104,7 @@ def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[t
 
 
 def _cards(configs: Iterable[RunConfig]) -> list[tuple[Path, Path]]:
-    """The cards of the own data of these runs, each with its study."""
+    """The cards of the user's own data in these runs, each with its study."""
     return list(dict.fromkeys(found for config in configs if (found := own_data.card(config.data))))
 
 
@@ -115,7 +116,7 @@ def _files_of(module: str) -> Iterator[tuple[str, Path]]:
     spec = importlib.util.find_spec(module)
     origin = Path(spec.origin) if spec and spec.origin and spec.has_location else None
     if origin is None:
-        raise UserError(f"the code of {module!r} cannot be copied for the jobs: it is in no file", "--executor",
+        raise UserError(f"the code of {module!r} cannot be copied for the jobs: it is not in a file", "--executor",
                         "put it into a module, or a package with an __init__.py, in a folder on PYTHONPATH")
     if any(origin.is_relative_to(folder) for folder in _installed()):
         return

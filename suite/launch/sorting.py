@@ -1,5 +1,5 @@
-"""Which runs are to be submitted: those that no job and no owner has. On the way, the records are brought up to date
-with the queue."""
+"""Which runs are to be submitted: those without a job in the queue and without an owner. The records are first brought
+up to date with the queue."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Sorted:
-    """Runs that are to be submitted; kinds that have a canary in the queue, and the label of its job."""
+    """Runs to submit (`fresh`). `covered`: kinds that have a canary in the queue, with the label of its job."""
 
     fresh: list[GridRun] = field(default_factory=list)
     covered: dict[canary.Kind, str] = field(default_factory=dict)
@@ -56,27 +56,27 @@ def sort_out(runs: Sequence[GridRun], submitted: Submitted, options: Options, cl
             found.fresh.append(run)
             found.covered |= {canary.kind(run.config): probe.label} if probe else {}
     if counts["queued"]:
-        listener.told(f"{counts['queued']} runs are in the queue already")
+        listener.message(f"{counts['queued']} runs are in the queue already")
     if counts["others"]:
-        listener.told(f"{counts['others']} runs are left to their owners, who are at work on them")
+        listener.message(f"{counts['others']} runs are left to their owners, which compute them now")
     for line in other_options(submitted, jobs, cluster):
-        listener.told(line)
+        listener.message(line)
     return found
 
 
 def other_options(submitted: Submitted, jobs: Mapping[str, Sequence[Job]], cluster: Cluster) -> list[str]:
-    """Runs that wait in jobs which were asked for with other options than these."""
+    """A line for runs that wait in jobs which were submitted with other options than these."""
     counts: Counter[tuple[str, str]] = Counter()
     for mine in jobs.values():
         waiting = [job for job in mine if job.state == "PENDING"]
-        if waiting and (told := _differences(submitted.batches[waiting[-1].batch], cluster)) is not None:
-            counts[told] += 1
+        if waiting and (found := _differences(submitted.batches[waiting[-1].batch], cluster)) is not None:
+            counts[found] += 1
     return [f"{count} runs are queued with {before}; `cancel` them, then `retry`, to use {now}"
             for (before, now), count in counts.items()]
 
 
 def _differences(one: Batch, cluster: Cluster) -> tuple[str, str] | None:
-    if not one.when:  # a batch of an older release does not say what it was asked for
+    if not one.when:  # a batch of an older release does not record its options
         return None
     now = cluster.asked
     keys = [key for key in sorted({*one.asked, *now}) if one.asked.get(key) != now.get(key)]
@@ -96,25 +96,25 @@ def _plain(value: Any) -> str:
 
 def _look_at(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]],
              listener: Listener) -> set[str]:
-    """Bring the records up to date with the queue. Returns the runs of jobs that it has not shown yet."""
+    """Bring the records up to date with the queue. Returns the runs whose jobs it has not shown yet."""
     there = {job.batch: job.label for some in jobs.values() for job in some}
     _find_interrupted(submitted, states, there, listener)
     for name in there:
         batch.note_seen(submitted.store.root, name)
     unseen = submitted.unseen(states, jobs)
-    for told in sorted(set(unseen.values())):
-        listener.told(f"{told}; start again in a few minutes")
-    endings.bury(submitted, states, jobs)
-    failed_starts.note(submitted, states, jobs, listener.told)
+    for note in sorted(set(unseen.values())):
+        listener.message(f"{note}; start again in a few minutes")
+    endings.record_endings(submitted, states, jobs)
+    failed_starts.note(submitted, states, jobs, listener.message)
     return set(unseen)
 
 
 def _find_interrupted(submitted: Submitted, states: Mapping[str, RunState], there: Mapping[str, str],
                       listener: Listener) -> None:
-    """Finish the records of submissions that were interrupted: what is in the queue belongs to them."""
+    """Finish the records of submissions that were interrupted, with the numbers that the queue shows."""
     for name in dict.fromkeys(name for run_id in states for name in submitted.of_run.get(run_id, ())):
         if submitted.record(name) is None:
             number = there.get(name, "").partition("_")[0]
             batch.settle(submitted.store.root, name, number, submitted.batches[name].cluster)
             if number:
-                listener.told(f"job {number} belongs to a submission that was interrupted; it is kept")
+                listener.message(f"job {number} belongs to a submission that was interrupted; it is kept")

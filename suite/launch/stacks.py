@@ -1,7 +1,7 @@
 """Which runs are computed together, as a stack in one process (`--stack`, `suite.job.stacked`).
 
-Runs of one shape can: those that have the same data, network and training, and differ in seed, in the settings of the
-state space layers or of the optimiser. A run that has a checkpoint continues as it began, alone or in its stack: its
+A stack has runs of one shape: with the same data, network and training, and other seeds, or other settings of the
+state space layers or the optimiser. A run with a checkpoint continues as it began, alone or in its stack, because its
 last bits depend on that.
 """
 
@@ -19,20 +19,20 @@ from suite.train.stackable import shape, why_alone
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-MOST = 8  # runs of a stack, if their number is left open
-WIDE = 32  # features from which on a CPU gains nothing: operations take far longer than they take to start
+MOST = 8  # runs of a stack, if no size is given
+WIDE = 32  # features from which on stacks gain nothing: an operation takes far longer than its start
 Stack = tuple[str, ...]  # the ids of its runs, by their places
 
 
 class Stacks:
-    """Puts runs together. `size`: of a stack at most; None: up to `MOST`, as it pays; 1: all are computed alone."""
+    """Puts runs into stacks. `size`: the most runs of a stack; None: up to `MOST`, if it pays; 1: no stacks."""
 
     def __init__(self, size: int | None) -> None:
         self.size = size
         self.known: dict[str, Stack] = {}  # run with a checkpoint -> the stack that it began in, () for none
 
     def note(self, store: Store, run: GridRun) -> None:
-        """Look up how a run began that is about to wait for its turn."""
+        """Look up how a run that enters the queue began."""
         if self.size == 1:
             return
         self.known.pop(run.run_id, None)
@@ -44,7 +44,7 @@ class Stacks:
 
     def others(self, lead: GridRun, queue: Iterable[GridRun], fits: Callable[[GridRun], bool], on_gpu: bool,
                free: int) -> list[GridRun]:
-        """The runs of the queue that are to start together with `lead`; `free` slots are there for them."""
+        """The runs of the queue that start together with `lead`. `free`: the number of free slots."""
         if self.size == 1:
             return []
         able = [run for run in queue if run is not lead and fits(run)]
@@ -58,14 +58,14 @@ class Stacks:
         return alike[:self._size(lead.config, 1 + len(alike), free) - 1]
 
     def places(self, runs: Iterable[GridRun]) -> Stack:
-        """The stack of runs that start together, () for one that is alone."""
+        """The ids of the stack of runs that start together; () for a single run."""
         ids = [run.run_id for run in runs]
         if (stack := self.known.get(ids[0])) is not None:
             return stack
         return tuple(ids) if len(ids) > 1 else ()
 
-    def told(self, runs: Iterable[GridRun], on_gpu: bool) -> list[str]:
-        """A sentence for each reason for which some of the runs are computed alone."""
+    def remarks(self, runs: Iterable[GridRun], on_gpu: bool) -> list[str]:
+        """A sentence for each reason why some of the runs are computed alone."""
         if self.size == 1:
             return []
         reasons = Counter(reason for run in runs if (reason := self._why(run, on_gpu)))
@@ -78,8 +78,8 @@ class Stacks:
         return why_alone(run.config, on_gpu)
 
     def _size(self, config: RunConfig, runs: int, free: int) -> int:
-        """How many of `runs` runs of one shape go into the next stack. Stacks are of about equal size, so that no run
-        is left alone. If the size is not given, there are enough stacks for all `free` slots."""
+        """The size of the next stack, for `runs` runs of one shape. Stacks have about equal sizes, so that no run is
+        left alone. If no size is given, there are enough stacks for all `free` slots."""
         if self.size is None and config.model.features >= WIDE:
             return 1
         most = self.size or MOST

@@ -1,4 +1,4 @@
-"""Jobs in the queue that will never start, by the reason that squeue gives, and what to do about each."""
+"""Jobs in the queue that will not start, by the reason that squeue gives, and what to do about each."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stuck:
-    """`why` a job does not start, and what to `do`. `for_good`: time alone does not change that."""
+    """`why` a job does not start, and what to `do`. `for_good`: it will not start without that."""
 
     why: str
     do: str
     for_good: bool = True
 
     @property
-    def told(self) -> str:
-        """For a reader, after the job's name."""
+    def words(self) -> str:
+        """For messages, after the job's name."""
         return f"will not start{'' if self.for_good else ' yet'}: {self.why}; {self.do}"
 
 
@@ -53,7 +53,7 @@ KNOWN = [(re.compile(pattern), stuck) for pattern, stuck in (
 
 
 def stuck(state: str, reason: str, over: str = "") -> Stuck | None:
-    """Why a job that waits with this reason will not start; None if it may. `over`: what it asks for beyond a limit."""
+    """Why a job in this state, with this reason, will not start; None if it may. `over`: its request beyond a limit."""
     if state not in ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT"):
         return None
     if over:

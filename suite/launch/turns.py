@@ -1,7 +1,7 @@
-"""Whose turn it is: which of the runs that wait starts next, in which slot.
+"""Which of the waiting runs starts next, in which slot.
 
-The cheapest run of each kind goes first, as a canary: the others of its kind start when it has written a checkpoint. A
-kind of which too many runs fail is stopped. A run continues on the kind of device on which it began.
+The cheapest run of each kind goes first, as a canary: the others of its kind start when it has written a checkpoint. If
+too many runs of a kind fail, no more of it start. A run continues on the kind of device on which it began.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from suite.store.state import Reason, RunState, State
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-COUNTED = frozenset({Reason.ERROR, Reason.START})  # failures that others of the kind would repeat
+COUNTED = frozenset({Reason.ERROR, Reason.START})  # failures that other runs of the kind would repeat
 
 
 @dataclass(frozen=True)
 class Turn:
-    """A run that is to start on a GPU (None: on the CPU), with `others` in its stack. `early`: others wait for its
-    first checkpoint."""
+    """A run to start on a GPU (None: on the CPU), with `others` in its stack. `early`: other runs wait for its first
+    checkpoint."""
 
     run: GridRun
     gpu: Gpu | None
@@ -36,7 +36,7 @@ class Turn:
 
     @property
     def runs(self) -> tuple[GridRun, ...]:
-        """All of them."""
+        """The run and the others of its stack."""
         return (self.run, *self.others)
 
 
@@ -47,7 +47,7 @@ class Turns:
         self.options = options
         gpus: Sequence[Gpu | None] = options.gpus or (None,)
         self.free: list[Gpu | None] = [gpu for _ in range(options.jobs) for gpu in gpus] + [None] * options.cpu_jobs
-        self.slots = list(self.free)  # all that there are
+        self.slots = list(self.free)  # all slots
         self.stacks = Stacks(options.stack)
         self.queue: deque[GridRun] = deque()
         self.proven: set[Kind] = set()
@@ -56,7 +56,7 @@ class Turns:
         self.watched = False  # whether there are canaries
 
     def order(self, states: Mapping[str, RunState], prices: Mapping[str, float]) -> int:
-        """Put the canaries of the queue first, if it pays; how many there are."""
+        """Put the canaries of the queue first, if it pays. Returns how many there are."""
         chosen = canary.choose(self.queue, states, prices) if self.options.canary else []
         self.watched = bool(chosen)
         first = {run.run_id for run in chosen}
@@ -64,7 +64,7 @@ class Turns:
         return len(chosen)
 
     def next(self) -> Turn | None:
-        """The next turn, whose slot is taken now. None if none can start at the moment."""
+        """The next turn, whose slot is now taken. None if no run can start at the moment."""
         for run in self.queue if self.free else ():
             fitting = [gpu for gpu in self.free if self._fits(run, gpu)]
             one = kind(run.config)
@@ -82,18 +82,21 @@ class Turns:
         return None
 
     def give_back(self, turn: Turn) -> None:
-        """The slot of a turn that is over is free again, unless its GPU is lost."""
+        """Free the slot of a turn that is over, unless its GPU is lost."""
         if turn.gpu in self.slots:
             self.free.append(turn.gpu)
         if self.trying.get(kind(turn.run.config)) == turn.run.run_id:
             del self.trying[kind(turn.run.config)]
 
     def prove(self, run: GridRun) -> None:
-        """A run has written a checkpoint: others of its kind may start."""
+        """Note that a run has written a checkpoint: others of its kind may start."""
         self.proven.add(kind(run.config))
 
     def count(self, run: GridRun, state: RunState) -> list[GridRun]:
-        """How a run ended; those that do not start any more because too many of its kind have failed, taken out."""
+        """Note how a run ended. If too many of its kind have failed, take the others of this kind out of the queue.
+
+        Returns those that were taken out.
+        """
         one = kind(run.config)
         if state.name == State.DONE:
             self.proven.add(one)
@@ -105,7 +108,7 @@ class Turns:
         return self._take_out(other for other in self.queue if kind(other.config) == one)
 
     def lose(self, gpu: Gpu) -> list[GridRun]:
-        """No run starts on this GPU any more; those that cannot start on any other are taken out."""
+        """Start no more runs on this GPU. Takes runs that cannot start elsewhere out of the queue, and returns them."""
         self.slots = [slot for slot in self.slots if slot != gpu]
         self.free = [slot for slot in self.free if slot != gpu]
         return self._take_out(run for run in self.queue if not any(self._fits(run, slot) for slot in self.slots))

@@ -1,6 +1,6 @@
-"""One submission at a time for a store: whoever is about to call sbatch claims it first, so that two starts at the same
-second do not submit the same runs twice. The claim is an attempt (`suite.store.attempt`) in `<store>/slurm/submission`.
-It is taken over when its owner is gone.
+"""One submission at a time for a store: a start claims it before it calls sbatch, so that two starts do not submit the
+same runs twice. The claim is an attempt (`suite.store.attempt`) in `<store>/slurm/submission`. It is taken over when
+its owner is gone.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ PATIENCE_S = 300.0  # longer than any call between two beats
 
 
 class Turnstile:
-    """A claim on the submissions of a store. `pass_` before each call of sbatch."""
+    """A claim on the submissions of a store. Call `pass_` before each call of sbatch."""
 
     def __init__(self, own: Attempt) -> None:
         self._own = own
 
     def pass_(self) -> None:
-        """Show that we are at work. Raises UserError if another start has taken over, since we seemed to be gone."""
+        """Renew the claim. Raises UserError if another start has taken it over."""
         try:
             self._own.beat(Beat())
         except attempt.Overtaken:
-            raise UserError("another start has taken over this submission, since this one stood still for so long",
+            raise UserError(f"another start has taken over this submission, since this one paused for {PATIENCE_S:g} s",
                             "--executor slurm", "see `status`, and start again; nothing is submitted twice") from None
 
 
 @contextmanager
 def turnstile(store: Store, listener: Listener, stop: Stop) -> Iterator[Turnstile]:
-    """Wait for our turn to submit, and have it. Raises KeyboardInterrupt if asked to stop meanwhile; OSError."""
+    """Wait for the claim, and hold it. Raises KeyboardInterrupt if a stop is asked for meanwhile; OSError."""
     folder = store.root / batch.FOLDER / "submission"
     folder.mkdir(parents=True, exist_ok=True)
     watch = attempt.Watch(PATIENCE_S)
@@ -49,7 +49,7 @@ def turnstile(store: Store, listener: Listener, stop: Stop) -> Iterator[Turnstil
         still = watch.still(str(folder), tenure) if tenure else None
         if tenure and waits != tenure.holder:
             waits = tenure.holder
-            listener.told(f"{waits} is submitting runs of this store; this start waits until it has")
+            listener.message(f"{waits} is submitting runs of this store; this start waits until it is done")
         stop.sleep(LOOK_S)
         if stop.asked:
             raise KeyboardInterrupt

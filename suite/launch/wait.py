@@ -1,4 +1,4 @@
-"""Waiting for runs that jobs of a cluster compute. Nothing here touches a job."""
+"""Waiting for runs that cluster jobs compute. Nothing here changes a job."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ LOOK_S = 1.0
 
 
 class Watching:
-    """The runs that are waited for.
+    """The runs to wait for.
 
-    `left` have not ended yet; `again` are to be submitted once more, as their jobs were killed; `never` has the states
-    of those that will not start, which no file says.
+    left: runs that have not ended yet. again: runs to submit again, as their jobs were killed. never: the states of
+    runs that will not start, which no file records.
     """
 
     def __init__(self, submitted: Submitted, options: Options, listener: Listener, left: dict[str, GridRun]) -> None:
@@ -35,31 +35,31 @@ class Watching:
         self.revival = Revival(submitted.store)
         self.again: list[GridRun] = []
         self.running: set[str] = set()
-        self.told: set[str] = set()
+        self.said: set[str] = set()
         self.never: dict[str, RunState] = {}
 
     def begin(self, runs: Sequence[GridRun]) -> None:
-        """Wait for these, too, which have just been submitted."""
+        """Wait for these runs, too. They have just been submitted."""
         self.submitted = Submitted(self.submitted.store, self.submitted.queue)
         self.left |= {run.run_id: run for run in runs}
         self.revival.begin(run.run_id for run in runs)
 
     def wait(self, stop: Stop) -> list[GridRun]:
-        """Return when each run has ended, or is in no job any more, or will not start; or, with these runs, when some
-        are to be submitted again; or when asked to stop. The listener hears of all."""
+        """Wait until each run has ended, has left the queue, or will not start; until some runs are to be submitted
+        again; or until a stop is asked for. Returns the runs to submit again. Reports to the listener."""
         while self.left and not self.again and not stop.asked:
             self.look()
             if self.left and not self.again:
                 stop.sleep(LOOK_S)
         if stop.asked:
-            self.listener.told("the jobs continue; `status` shows how far they are, and `cancel` ends them")
+            self.listener.message("the jobs continue; `status` shows how far they are, and `cancel` ends them")
         again, self.again = self.again, []
         return again
 
     def look(self) -> None:
         """Look once at the queue and the files."""
         store = self.submitted.store
-        jobs = self.submitted.jobs(store.states(self.left))  # before the states: what has left the queue is settled
+        jobs = self.submitted.jobs(store.states(self.left))  # before the states: a job that has left writes no more
         states = store.states(self.left)
         gone = {}
         for run_id, state in states.items():
@@ -79,13 +79,13 @@ class Watching:
 
     def _leave(self, gone: Mapping[str, bool], states: Mapping[str, RunState],
                jobs: Mapping[str, Sequence[Job]] | None) -> None:
-        """Some runs have ended (True), or are in no job any more."""
+        """Handle runs that have ended (True), or are in no job any more (False)."""
         out = {run_id: states[run_id] for run_id, over in gone.items() if not over}
         again: dict[str, str] = {}
         if out:
             store = self.submitted.store
-            endings.bury(self.submitted, out, jobs or {})
-            failed_starts.note(self.submitted, store.states(out), jobs, self.listener.told)
+            endings.record_endings(self.submitted, out, jobs or {})
+            failed_starts.note(self.submitted, store.states(out), jobs, self.listener.message)
             found = seen.seen(self.submitted, store.states(out))
             again = self.revival.again(self.submitted, [run_id for run_id, state in out.items()
                                                         if state.name in (State.CLAIMED, State.LOST)], found.states)
@@ -103,30 +103,31 @@ class Watching:
                 self.listener.ended(run, states[run_id])
 
     def _tell_of_jobs(self, again: Mapping[str, str]) -> None:
-        """Which jobs were killed, or cancelled, with runs that have not ended."""
+        """Report jobs that were killed or cancelled before their runs ended."""
         for label, count in Counter(again.values()).items():
-            self.listener.told(f"job {label} was killed; {count} {'run starts' if count == 1 else 'runs start'} again")
+            runs = "run starts" if count == 1 else "runs start"
+            self.listener.message(f"job {label} was killed; {count} {runs} again")
         for label in self.revival.cancelled:
             self._tell(f"job {label} was cancelled; the same command submits what it has not finished")
 
     def _give_up(self, jobs: Mapping[str, Sequence[Job]] | None) -> None:
-        """What will never start is said, and not waited for if nothing else is left."""
+        """Report runs that will not start. If no others are left, do not wait for them."""
         never = {run_id: mine[-1] for run_id, mine in (jobs or {}).items() if run_id in self.left
                  and all(job.stuck is not None for job in mine)}
-        for told, count in Counter(_kind(job) for job in never.values()).items():
-            self._tell(f"{count} runs: {told}")
+        for text, count in Counter(_kind(job) for job in never.values()).items():
+            self._tell(f"{count} runs: {text}")
         if self.left and never.keys() == self.left.keys() and all(job.stuck and job.stuck.for_good
                                                                   for job in never.values()):
-            self._tell(f"{len(never)} runs will not start, and are not waited for; their jobs stay in the queue")
+            self._tell(f"{len(never)} runs will not start, so --wait ends; their jobs stay in the queue")
             for run_id, job in never.items():
-                self.never[run_id] = RunState(State.FAILED, reason=Reason.START, detail=job.told)
+                self.never[run_id] = RunState(State.FAILED, reason=Reason.START, detail=job.words)
                 self.listener.ended(self.left.pop(run_id), self.never[run_id])
 
     def _tell(self, text: str) -> None:
-        if text not in self.told:
-            self.told.add(text)
-            self.listener.told(text)
+        if text not in self.said:
+            self.said.add(text)
+            self.listener.message(text)
 
 
 def _kind(job: Job) -> str:
-    return f"their jobs {job.stuck.told} ({job.reason})" if job.stuck else ""
+    return f"their jobs {job.stuck.words} ({job.reason})" if job.stuck else ""

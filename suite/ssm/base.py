@@ -28,10 +28,10 @@ class KernelLayer(nn.Module):
         bidirectional: add a second kernel that looks ahead, from the next step on.
         seed: an int or a sequence of ints for NumPy's generator. Default: drawn from torch's, so that
             `torch.manual_seed` decides.
-        rng: a NumPy generator, in place of `seed`. Draws are made in the order A and B, dt, C, D.
+        rng: a NumPy generator, instead of `seed`. Draws are made in the order A and B, dt, C, D.
         device: of the parameters, as in torch.
         dtype: of the parameters, float32 or float64.
-        config: all settings as an `SSM`, in place of keywords.
+        config: all settings as an `SSM`, instead of keywords.
         **fields: the settings, which are the fields of `suite.config.fields.SSM`: `state_size` (N), `init`,
             `discretization`, `re_constraint`, `copies` (S), `dt_min`, `dt_max`, `train_a` and others.
 
@@ -114,11 +114,11 @@ class KernelLayer(nn.Module):
 
     @property
     def needs_length(self) -> bool:
-        """Whether the parameters have a meaning for one L only, as those of softmax and of C~."""
+        """Whether the parameters depend on L, as those of softmax and C~ do."""
         raise NotImplementedError
 
     def _add_parameters(self, rng: np.random.Generator, dtype: torch.dtype) -> None:
-        """Register what the kernel is made of."""
+        """Register the parameters of the kernel."""
         raise NotImplementedError
 
     def _d_at_init(self, rng: np.random.Generator) -> np.ndarray:
@@ -134,15 +134,15 @@ class KernelLayer(nn.Module):
     def whole(self, rate: float = 1.0) -> int:
         """L at this rate, length / rate, rounded (paper section 3.3).
 
-        Raises UserError for a rate that is not positive, and for a layer without length.
+        Raises UserError for a rate that is not positive, and for a layer without a length.
         """
         checks.check_rate(rate)
         if self.length is None:
-            raise UserError("a layer that was made without length", "length", "give length=, the longest input")
+            raise UserError("a layer that was made without a length", "length", "give length=, the longest input")
         return max(1, round(self.length / rate))
 
     def _period(self, steps: int, rate: float) -> int:
-        """L of a kernel for `steps` of input. Raises UserError if the parameters mean a shorter L."""
+        """L of a kernel for `steps` of input. Raises UserError if the parameters are for a shorter L."""
         if not self.needs_length and (self.length is None or steps > self.whole(rate)):
             return steps
         L = self.whole(rate)
@@ -153,15 +153,15 @@ class KernelLayer(nn.Module):
         return max(L, steps)
 
     def _taps(self, length: int, rate: float) -> int:
-        """The values of a kernel for `length` steps of input: fewer, if `kernel_length` cuts it."""
+        """The number of values of a kernel for `length` steps of input: fewer if `kernel_length` cuts it."""
         most = self.config.kernel_length
         return length if most is None else min(length, math.ceil(most / rate))
 
     def kernel(self, length: int, rate: float = 1.0) -> Tensor:
         """The first `length` values of K, of shape (Ch, H, length), without D: K_l = C A_bar^l B_bar.
 
-        With `kernel_length` K there are at most K of them, K/rate at another rate. Raises UserError if `length` is more
-        than the layer's own and its parameters depend on that.
+        With `kernel_length` K there are at most K of them, K/rate at another rate. Raises UserError if `length` exceeds
+        the layer's own and the parameters depend on that.
         """
         checks.check_rate(rate)
         return self._kernel(self._taps(length, rate), self._period(length, rate), rate)
@@ -173,8 +173,8 @@ class KernelLayer(nn.Module):
     def recurrence(self, rate: float = 1.0) -> recurrence.Steps:
         """The layer in step mode, x' = A_bar x + B_bar u, equal to `forward` to rounding (paper section 2.3).
 
-        Raises UserError for a layer without step mode (bidirectional, or with a kernel that is cut or free), and for
-        parameters that are not finite.
+        Raises UserError for a layer without step mode (bidirectional, or with a cut or free kernel), and for parameters
+        that are not finite.
         """
         raise NotImplementedError
 
@@ -183,12 +183,12 @@ class KernelLayer(nn.Module):
             raise UserError("a bidirectional layer has no step mode: it would need the future", "model.bidirectional",
                             "write false")
         if self.config.kernel_length is not None:
-            raise UserError("a kernel that is cut has no step mode: a state does not forget at once",
+            raise UserError("a kernel that is cut has no step mode: a state cannot drop inputs after a fixed time",
                             "ssm.kernel_length", "leave it out")
         self.check_finite()
 
     def check_finite(self) -> None:
-        """Raises UserError if parameters are not finite, and names them."""
+        """Raises UserError that names the parameters which are not finite."""
         broken = [name for name, value in self.state_dict().items() if not bool(torch.isfinite(value).all())]
         if broken:
             raise UserError(f"values that are not finite in {', '.join(broken)}", "parameters of the layer",
@@ -203,7 +203,7 @@ class KernelLayer(nn.Module):
 
         Args:
             u: (batch, length, features).
-            rate: the sampling interval of u in units of the training data's. It multiplies dt.
+            rate: the sampling interval of u, relative to the training data. It multiplies dt.
 
         Returns:
             (batch, length, features), in the parameters' dtype.

@@ -1,6 +1,6 @@
-"""Measurements of the kernels: seconds forward and backward, and peak memory. Plain functions that return rows.
+"""Measurements of the kernels: seconds of a forward and backward pass, and peak memory.
 
-Times are medians, and back ends that are compared take turns, so that what else the machine does hits all of them.
+Times are medians. The back ends take turns, so that other load on the machine affects all of them.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from suite.ssm.layer import S4, S4D, SSMLayer
 
 CPU = torch.device("cpu")
 KERNELS = ("power_sum", "softmax", "dplr")
-LIMIT_BYTES = 12 * 2**30  # a materialised form that would need more is refused, not swapped
+LIMIT_BYTES = 12 * 2**30  # a naive kernel that would need more is not measured: the machine would swap
 
 
 @dataclass(frozen=True)
 class Measured:
-    """What one back end of a kernel took at one size: median `seconds` of a forward and backward pass.
+    """A measurement of one back end of a kernel at one size: median `seconds` of a forward and backward pass.
 
-    `ratio` is the time over that of `blocked`, `peak_bytes` what a pass holds at most. If the back end cannot run, or
-    would need more than 12 GiB, `seconds` is None and `reason` says why.
+    `ratio` is the time divided by that of `blocked`, `peak_bytes` the peak memory of a pass. If the back end cannot
+    run, or would need more than 12 GiB, `seconds` is None and `reason` says why.
     """
 
     kernel: str
@@ -71,10 +71,10 @@ def rows(kernel: str, lengths: Iterable[int], features: int = 128, state_size: i
 
 
 def interleaved(jobs: dict[str, Callable[[], Any]], repeats: int, device: torch.device) -> dict[str, float]:
-    """Median seconds of each job, all of them taking turns, after one untimed pass of each.
+    """Median seconds of each job, after one first pass of each. The jobs take turns.
 
-    In each turn a job of less than a second first does a pass that does not count: memory that a large job has given
-    back to the system would have to be fetched again, as it never is in a training, which repeats one job.
+    In each turn, a job of less than a second does an untimed pass first: it gets the memory that a large job before it
+    has returned to the system. In a training, which repeats one job, this does not happen.
     """
     first = {name: timed(job, device) for name, job in jobs.items()}
     times: dict[str, list[float]] = {name: [] for name in jobs}
@@ -87,7 +87,7 @@ def interleaved(jobs: dict[str, Callable[[], Any]], repeats: int, device: torch.
 
 
 def timed(job: Callable[[], Any], device: torch.device) -> float:
-    """Seconds from the call until its work is done, which a GPU does after the call has returned."""
+    """Seconds from the call until its work is done; on a GPU, this is after the call has returned."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     begin = time.perf_counter()
@@ -97,9 +97,9 @@ def timed(job: Callable[[], Any], device: torch.device) -> float:
 
 
 def peak(job: Callable[[], Any], device: torch.device) -> int | None:
-    """Bytes that one pass holds at most beyond what was held before; None if the system does not count it.
+    """Peak memory of one pass in bytes, beyond what was held before; None if the system does not report it.
 
-    On a CPU that is resident memory, after free memory went back to the system, so that none is used unseen.
+    On a CPU it is resident memory. Free memory is returned to the system first, so that its reuse counts, too.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()

@@ -29,15 +29,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Products of two table entries stay normal numbers above these: subnormal operands slow a CPU down by a factor.
+# Above these, products of two table entries are normal numbers: subnormal operands slow down a CPU several times.
 SMALLEST = {torch.complex64: 1e-19, torch.complex128: 1e-150}
-SHORT = 32  # up to here one table is enough
-SMALL = 2**15  # values of a table that one operation makes sooner than doubling does
+SHORT = 32  # the longest kernel for which one table is enough
+SMALL = 2**15  # values of a table, up to which one cumulative product is faster than doubling
 
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """No autocast and no shortened float32 products inside: phases and long sums do not survive them."""
+    """Disable autocast and float32 products of reduced precision: phases and long sums would lose their accuracy."""
     before = torch.get_float32_matmul_precision()
     if before == "highest" and not torch.is_autocast_enabled(device.type):
         yield
@@ -54,14 +54,14 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
 @lru_cache(maxsize=4096)
 def split(length: int, sums: int) -> tuple[int, int]:
-    """(I, P) with I * P >= length: near the balance of the two tables, with little beyond the length."""
+    """(I, P) with I * P >= length: two tables of balanced sizes, and little more than the length."""
     if length <= SHORT:
         return 1, length
     ideal = math.sqrt(length * sums)
     sizes = [p for p in range(8, length + 8, 8) if ideal / 1.8 <= p <= ideal * 1.8] or [length]
 
     def cost(size: int) -> float:
-        beyond = -(-length // size) * size - length  # any at all costs a copy of what comes in and goes out
+        beyond = -(-length // size) * size - length  # if it is not 0, input and output are copied
         return 0.1 * (beyond > 0) + beyond / length + 0.2 * math.log(size / ideal) ** 2
 
     size = min(sizes, key=cost)
@@ -69,7 +69,7 @@ def split(length: int, sums: int) -> tuple[int, int]:
 
 
 def powers(x: Tensor, start: Tensor | None, count: int, dtype: torch.dtype) -> Tensor:
-    """exp(start + x k) for k < count: x, start (G, N) complex128 -> (G, count, N) of `dtype`, tiny values as 0."""
+    """exp(start + x k) for k < count: x, start (G, N) complex128 -> (G, count, N) of `dtype`; tiny values become 0."""
     small = x.device.type == "cpu" and x.numel() * count <= SMALL
     table = (_by_product if small else _by_doubling)(x, start, count)
     return torch.view_as_complex(torch.hardshrink(torch.view_as_real(table.to(dtype)), SMALLEST[dtype]))
@@ -99,7 +99,8 @@ def flat(table: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Tables:
-    """What the backward needs: twice the coefficients (G, K, N), powers of both tables, their product, the shift."""
+    """Values for the backward: twice the coefficients (G, K, N), both tables, their product with the outer one, and
+    the shift."""
 
     weight: Tensor
     outer: Tensor
@@ -114,7 +115,7 @@ def evaluate(coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None 
     rows, columns = split(length, sums)
     with full_precision(coeff.device):
         late = early = None
-        if shift is not None:  # split as well: growing powers are counted back from the end of either table
+        if shift is not None:  # growing powers are counted back from the end of both tables
             late = torch.where(shift != 0, log_base * (columns - 1 - shift), 0)
             early = torch.where(shift != 0, -log_base * (columns - 1), 0).conj()
         outer = powers(log_base * columns, late, rows, coeff.dtype)
@@ -162,7 +163,7 @@ class PowerSum(torch.autograd.Function):
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
-    """left @ right, summed in pieces of 64: in float32, one long running sum would lose a digit."""
+    """left @ right, summed in pieces of 64: one long float32 sum would lose a digit."""
     out = torch.bmm(left[..., :64], right[:, :64])
     for k in range(64, left.shape[-1], 64):
         out.baddbmm_(left[..., k : k + 64], right[:, k : k + 64])
@@ -190,7 +191,7 @@ def blocked(coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None =
     batch = torch.broadcast_shapes(coeff.shape[:-1], log_base.shape[:-1])
     modes = coeff.shape[-1]
     base = (1,) * (len(batch) + 1 - log_base.ndim) + tuple(log_base.shape[:-1])
-    lead = next((i for i, size in enumerate(base) if size != 1), len(batch))  # dims of which log_base knows nothing
+    lead = next((i for i, size in enumerate(base) if size != 1), len(batch))  # leading dimensions without log_base
     x = log_base.to(torch.complex128).expand(*base[:lead], *batch[lead:], modes).reshape(-1, modes)
     c = coeff.expand(*batch, modes).reshape(math.prod(batch[:lead]), -1, modes)
     s = None if shift is None else shift.expand(*base[:lead], *batch[lead:], modes).reshape(-1, modes)

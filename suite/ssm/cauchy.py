@@ -1,6 +1,6 @@
 """S4's kernel for A = diag(Λ) - P P*: Woodbury's identity at the roots of unity (paper section 2.2; S4, algorithm 1).
 
-On a CPU, sequences that are long for the state size and everything in float64 are left to `suite.ssm.dplr`.
+On a CPU, `suite.ssm.dplr` computes sequences that are long for their state size, and everything in float64.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from suite.ssm.dplr import squaring
 from suite.ssm.kernels import power_sum
 from suite.ssm.modes import Discrete, period
 
-CHUNK = 2**20  # values of sums at a time: what stays in a CPU's caches, and is not mapped again each time
+CHUNK = 2**20  # values of the sums at a time: they fit into a CPU's caches, and their memory is reused
 
 
 def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
@@ -26,7 +26,7 @@ def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
     `c`: C~ = C (1 - A_bar^L), (Ch, H, M) complex128; `b` (H, M); `p` (r, H, M); `length` is L. Returns K (Ch, H, L) of
     the real `dtype`.
     """
-    growing = discrete.grows  # then the powers of Abar over the whole length may overflow
+    growing = discrete.grows  # then the powers of A_bar over the whole length may overflow
     if c.device.type == "cpu" and not growing and squaring.pays(length, 2 * c.shape[-1], len(p), dtype):
         return squaring.dplr(c, b, p, discrete, length, dtype)
     return by_transforms(c, b, p, discrete, length, dtype)
@@ -58,7 +58,7 @@ def _half_sums(length: int, device: torch.device) -> Tensor:
     half = torch.pi * torch.arange(length // 2 + 1, device=device, dtype=torch.float64) / length
     h = torch.polar(torch.cos(half), -half)
     if length % 2 == 0:
-        h[-1:].zero_()  # a number assigned would be copied from the CPU, for which a GPU is waited for
+        h[-1:].zero_()  # assigning a number would copy it from the CPU, and wait for the GPU
     return h
 
 
@@ -135,6 +135,6 @@ def _correction(qp: Tensor, h: Tensor) -> list[list[Tensor]]:
         scale = h / (first * last - inner[:, 0, 1] * inner[:, 1, 0])
         return [[scale * last, -scale * inner[:, 0, 1]], [-scale * inner[:, 1, 0], scale * first]]
     eye = torch.eye(rank, dtype=qp.dtype, device=qp.device)
-    full, _ = torch.linalg.inv_ex(inner.permute(0, 3, 1, 2) + eye)  # which a GPU need not be waited for
+    full, _ = torch.linalg.inv_ex(inner.permute(0, 3, 1, 2) + eye)  # unlike inv, it does not wait for a GPU
     full = full.permute(2, 3, 0, 1) * h
     return [list(row) for row in full]

@@ -1,4 +1,4 @@
-"""Checks of a layer's arguments, and the generator that its seed gives."""
+"""Checks of a layer's arguments, and the random generator of its seed."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from suite.config.fields import SSM
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 Draw = Callable[[SSM, np.random.Generator], Complex]
-LEAST = 1e-12  # of the uniform number of a ring that begins at 0, whose logarithm would be infinite
+LEAST = 1e-12  # the smallest |A_bar|²: with ring_min = 0, its logarithm could be infinite
 
 
 def _places(config: SSM) -> tuple[Array, Array]:
@@ -30,7 +30,7 @@ def _damped(omega: Array) -> Complex:
 
 
 def dfout(config: SSM, rng: np.random.Generator) -> Complex:
-    """Ω = 2πn/N + 2πh/(NS): over all copies, one uniform grid of the half circle."""
+    """Ω = 2πn/N + 2πh/(NS): the copies together have a uniform grid of the half circle."""
     h, n = _places(config)
     return _damped(2 * np.pi * (n + h / config.copies) / config.state_size)
 

@@ -1,8 +1,8 @@
 """PTD's own perturbation (2310.01698, released code): E minimizes cond(V)² + 0.003 ‖E‖, V the eigenvectors of A - E.
 
 Adam at a rate of 0.3, times 0.98 every 100 steps, from uniform numbers in (0, 0.1). The authors ship one E for all of
-their models, made with 10,000 steps; here too all layers and copies share one, made once in a process: 10,000 steps of
-64 modes take a few minutes. torch is imported only if it is made.
+their models, made with 10,000 steps. Here, too, all layers and copies share one, which is made once per process: 10,000
+steps of 64 modes take a few minutes. Only then is torch imported.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The constraints of Re(A): the stored θ of a real part, and back (paper section 3.3). Each is a line of the registry.
+"""The constraints of Re(A): from the stored θ to Re(A), and back (paper section 3.3).
 
 `inverse` is StableSSM's: -Re(A) = 1/(θ² + b), whose gradient over its value grows linearly in θ (2311.14495). `square`
 is DLR's: -Re(A) = θ² (2212.00768).
@@ -19,14 +19,13 @@ from suite.errors import UserError
 from suite.ssm import own_parts
 
 Array = NDArray[np.float64]
-NEAR = 1e-6  # of θ² under `inverse`: at θ = 0 its gradient is 0, and -Re(A) = 1/b the largest there is
+NEAR = 1e-6  # the smallest θ² of `inverse`: at θ = 0 the gradient is 0, and -Re(A) has its largest value, 1/b
 
 
 @dataclass(frozen=True)
 class Constraint:
-    """-Re(A) of θ, and θ of -Re(A), each given a number: b of `inverse`, the floor of `relu`.
-
-    `grows`: Re(A) may be positive.
+    """`decay` maps θ to -Re(A), `theta` maps -Re(A) to θ. The second argument is b of `inverse`, or the floor of
+    `relu`. `grows`: Re(A) may be positive.
     """
 
     decay: Callable[[Tensor, float], Tensor]
@@ -35,13 +34,13 @@ class Constraint:
 
 
 def _softplus(theta: Tensor, _: float) -> Tensor:
-    return torch.nn.functional.softplus(theta, threshold=40.0)  # at its default of 20 it is off by 1e-10
+    return torch.nn.functional.softplus(theta, threshold=40.0)  # the default of 20 has an error of 1e-10
 
 
 def _inverse(a: Array, b: float) -> Array:
     square = 1 / a - b
     if np.any(square < NEAR):
-        raise UserError(f"-Re(A) is {a.max():.6g} at init, and the constraint inverse ends at 1/b = {1 / b:.6g}",
+        raise UserError(f"-Re(A) is {a.max():.6g} at init, but the constraint inverse allows at most 1/b = {1 / b:.6g}",
                         "ssm.re_constraint", "take another constraint or init, or a smaller ssm.inverse_b")
     return np.asarray(np.sqrt(square))
 
@@ -57,14 +56,14 @@ CONSTRAINTS = {
 
 
 def number(config: ResolvedSSM) -> float:
-    """What the constraint is given beside θ. The floor of relu is for a diagonal A alone."""
+    """The second argument of the constraint. The floor of relu is not used for `dplr`."""
     if config.re_constraint == "inverse":
         return config.inverse_b
     return config.relu_floor if config.structure != "dplr" else 0.0
 
 
 def grows(rule: str) -> bool:
-    """Whether Re(A) may be positive under the constraint `rule`; of a user's own one, it may."""
+    """Whether Re(A) may be positive under the constraint `rule`. Under a user's own constraint it may."""
     return ":" in rule or CONSTRAINTS[rule].grows
 
 
@@ -76,7 +75,7 @@ def unconstrain(a: Array, rule: str, least: float, given: float = 0.0) -> Array:
     positive = np.maximum(-a, least)
     if ":" in rule:
         return own_parts.unconstrain(rule, -positive)
-    with np.errstate(divide="ignore"):  # a real part of 0 has no finite theta; the layer says so
+    with np.errstate(divide="ignore"):  # θ of a real part of 0 may be infinite; the layer raises an error
         return np.asarray(CONSTRAINTS[rule].theta(positive, given))
 
 

@@ -1,6 +1,6 @@
-"""A state space model as real matrices of size N, in float64, for what has no short form on the modes (section 2).
+"""A state space model as real matrices of size N, in float64, for computations without a short form (section 2).
 
-A vector of modes z, conjugates implied, has the real coordinates (Re z, Im z). There A = diag(Λ) - P P* is a real
+A vector of modes z, conjugates implied, has the real coordinates (Re z, Im z). In these, A = diag(Λ) - P P* is a real
 (N, N) matrix, B a column, and y = 2 Re(C z) a row.
 """
 
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from suite.ssm.modes import Discrete
 
-# With several threads torch factorizes a batch in parallel, and MKL's row swaps go wrong there in matrices of more than
-# 150 or so, often without an error (pytorch issue 142815): on a CPU, those from this size on go one by one.
+# With several threads, torch factorizes a batch in parallel, and MKL's row swaps are wrong for matrices larger than
+# about 150, often without an error (pytorch issue 142815). On a CPU, matrices of this size or more go one by one.
 SAFE = 100
 
 
@@ -73,7 +73,7 @@ def solve(a: Tensor, b: Tensor) -> Tensor:
 
 
 def lu_factor(a: Tensor) -> tuple[Tensor, Tensor]:
-    """LU and pivots of a (H, N, N), for `torch.linalg.lu_solve`, which has no such fault."""
+    """LU and pivots of a (H, N, N), for `torch.linalg.lu_solve`, which is not affected by that fault."""
     if a.device.type != "cpu" or a.shape[-1] < SAFE:
         lu, pivots = torch.linalg.lu_factor(a)
         return lu, pivots

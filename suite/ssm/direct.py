@@ -1,4 +1,4 @@
-"""The Cauchy kernel as S4 wrote it: all poles at all nodes (S4, algorithm 1). Independent, for comparison."""
+"""The Cauchy kernel as in S4: the sum over all poles at all nodes (S4, algorithm 1). For comparison."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Dense systems in discrete time, by either rule, and their basis kernels (paper section 2). NumPy, float64.
+"""Dense systems in discrete time, by `bilinear` or `zoh`, and their basis kernels (paper section 2). NumPy, float64.
 
 The rules for a diagonal A are in `suite.ssm.s4d` (plain) and `suite.ssm.modes` (as the layers use them).
 """

@@ -14,13 +14,13 @@ from suite.ssm.base import KernelLayer
 
 
 class FreeKernel(KernelLayer):
-    """A convolution with kernels (Ch, H, L) that are trained: (batch, length, features) to the same.
+    """A convolution with trained kernels (Ch, H, L): (batch, length, features) to the same.
 
         layer = FreeKernel(features=64, length=1024)
 
-    Every value is shrunk by `free_squash` towards 0, sign(k) max(|k| - λ, 0), and left out with the probability
-    `free_dropout` in training. A value of at most λ has the gradient 0, and stays 0: see `alive`. The parameter is `k`
-    (Ch, H, L), or (Ch, H, K) with `kernel_length` K, without weight decay. There is no other rate and no step mode.
+    Every value is shrunk by λ = `free_squash` towards 0, sign(k) max(|k| - λ, 0), and dropped with the probability
+    `free_dropout` in training. A value with |k| <= λ has the gradient 0, and stays 0: see `alive`. The parameter is `k`
+    (Ch, H, L), or (Ch, H, K) with `kernel_length` K, without weight decay. Only rate 1 is possible, without step mode.
     Arguments and errors: see `KernelLayer`.
     """
 
@@ -30,7 +30,7 @@ class FreeKernel(KernelLayer):
 
     @property
     def needs_length(self) -> bool:
-        """Always: a kernel has so many values."""
+        """True: the kernel has L values."""
         return True
 
     def _depends(self) -> str:
@@ -54,7 +54,7 @@ class FreeKernel(KernelLayer):
     def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
         if rate != 1:
             raise UserError(f"a free kernel at rate {rate:g}", "rate",
-                            "it is a list of values at the training data's rate, and means nothing at another")
+                            "its values are those at the training data's rate; use rate 1")
         k = self.k[..., :taps]
         if self.config.free_squash:
             k = F.softshrink(k, self.config.free_squash)
@@ -65,5 +65,5 @@ class FreeKernel(KernelLayer):
         raise UserError("a free kernel has no step mode, as it has no state", "ssm.kernel", "write vandermonde")
 
     def extra_repr(self) -> str:
-        """What `print(layer)` shows: the share of values that are alive, too."""
+        """What `print(layer)` shows, with the share of values that are alive."""
         return f"{super().extra_repr()}, alive={self.alive:.2f}"

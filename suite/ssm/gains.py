@@ -1,7 +1,7 @@
-"""B_bar / B apart from the rule (`ssm.gain`): each is a function and a line of the registry.
+"""The gains B_bar / B (`ssm.gain`).
 
-`rule` keeps the discretization's. `gamma` is the LRU's: sqrt(1 - |A_bar|²) at init, at which a white input gives every
-mode the variance of B u; its logarithm is trained (2303.06349, section 3.4).
+`rule` is the gain of the discretization. `gamma` is the LRU's: sqrt(1 - |A_bar|²) at init, with which every mode has
+the variance of B u for white input. Its logarithm is trained (2303.06349, section 3.4).
 """
 
 from __future__ import annotations

@@ -56,7 +56,7 @@ def legt(n: int) -> Hippo:
 
 
 def fout(n: int) -> Hippo:
-    """Truncated Fourier, of rank 1, at half speed: the window is [0, 2]. State 1 is a dummy that nothing excites."""
+    """Truncated Fourier, of rank 1, at half speed: the window is [0, 2]. State 1 is always 0."""
     skew = np.zeros((n, n))
     even = np.arange(0, n, 2)
     skew[even + 1, even] = np.pi * even / 2
@@ -79,7 +79,7 @@ def modes(name: str, n: int) -> Modes:
     the same on every machine. Nothing else depends on it. The arrays are shared, and read-only.
     """
     hippo = HIPPOS[name](n)
-    if name == "fout":  # the double eigenvalue 0 has no unique eigenvectors, so all of them are written down
+    if name == "fout":  # the double eigenvalue 0 has no unique eigenvectors, so all of them are given by formula
         values, v = -np.pi * np.arange(n // 2)[::-1].astype(np.float64), np.zeros((n, n // 2), dtype=np.complex128)
         columns = np.arange(n // 2)
         v[2 * columns, columns[::-1]], v[2 * columns + 1, columns[::-1]] = np.sqrt(0.5), 1j * np.sqrt(0.5)

@@ -54,7 +54,7 @@ def imaginary(name: str, n: int, k: Array | None = None) -> Array:
 
 
 def initialize(config: SSM, rng: np.random.Generator) -> Initialization:
-    """A, B and P of a configuration, whose open defaults are resolved. Random values are drawn once a copy.
+    """A, B and P of a configuration; open defaults are resolved first. Random values are drawn for each copy.
 
     Raises UserError, naming the field, for bad input.
     """
@@ -133,7 +133,7 @@ def _of_user(config: ResolvedSSM, rng: np.random.Generator) -> Initialization:
 
 
 def _b(config: ResolvedSSM, found: Initialization) -> Complex:
-    """B by `b_init`. The formulas have no B of their own; a user's function may have one."""
+    """B by `b_init`. The formulas give no B; a user's function may."""
     if config.b_init == "hippo":
         return found.B
     if config.b_init == "half":
@@ -151,7 +151,7 @@ def _p(config: ResolvedSSM, found: Initialization) -> Complex:
 
 
 def check(config: SSM) -> None:
-    """Refuse settings without a meaning (paper section 3.4). Raises UserError, naming the field."""
+    """Check the settings and their combination (paper section 3.4). Raises UserError, naming the field."""
     config = config.resolved()
     n = config.state_size
     if n < 2 or n % 2:
@@ -178,7 +178,7 @@ def _check_combination(config: ResolvedSSM) -> None:
     dplr = config.structure == "dplr"
     if (config.kernel == "cauchy") != dplr:
         raise UserError(f"kernel {config.kernel} with structure {config.structure}", "ssm.kernel",
-                        "cauchy is the kernel of dplr, and of nothing else")
+                        "cauchy is the kernel of dplr only, and dplr has no other")
     if dplr and config.discretization != "bilinear":
         raise UserError("structure dplr needs the bilinear rule", "ssm.discretization", "write bilinear")
     if config.kernel == "softmax" and config.discretization != "zoh":

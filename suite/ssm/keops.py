@@ -1,7 +1,7 @@
-"""KeOps back ends: the power sum and the direct Cauchy sum without an array of N by L, by compiled reductions.
+"""KeOps back ends: the power sum and the direct Cauchy sum, by compiled reductions without an array of N by L.
 
-Everything is float64, because float32 loses the phases of a long kernel. The compiled code lies in a folder of this
-machine, and is made once: the first process to come locks it, and those that start together wait.
+Everything is float64, because float32 loses the phases of a long kernel. The code is compiled once, into a folder of
+this machine: the first process locks it, and others wait.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ WAIT_S = 900.0
 
 
 def folder() -> Path:
-    """Where compiled code lies: KEOPS_CACHE_FOLDER, or one for this machine and version in the user's cache."""
+    """The folder of compiled code: KEOPS_CACHE_FOLDER, or one for this machine and version in the user's cache."""
     if given := os.environ.get("KEOPS_CACHE_FOLDER"):
         return Path(given)
     try:
@@ -45,7 +45,7 @@ def _version() -> str:
 
 
 def _unable(reason: str) -> UserError:
-    return UserError(f"the keops back end cannot run here: {reason}", "kernel back end", "mend it, or use blocked")
+    return UserError(f"the keops back end cannot run here: {reason}", "kernel back end", "fix that, or use blocked")
 
 
 @lru_cache(maxsize=1)
@@ -63,14 +63,14 @@ def ready() -> Any:
                 _warm(_load())
                 done.touch()
     except Timeout as error:
-        raise _unable(f"another process compiles it since {WAIT_S:.0f} s, in {place}") from error
+        raise _unable(f"another process has been compiling it for {WAIT_S:.0f} s, in {place}") from error
     except OSError as error:
         raise _unable(f"{error.strerror or error}: {error.filename or place}") from error
     return _load()
 
 
 def _load() -> Any:
-    # It prints to standard output, and warns of its own code and of absent CUDA libraries.
+    # It prints to standard output, and warns about its own code and missing CUDA libraries.
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         try:

@@ -1,7 +1,7 @@
-"""The power sum, which all kernels are made of, with its back ends; and the weights of Vandermonde and softmax.
+"""The power sum, of which all kernels are made, with its back ends; and the weights of Vandermonde and softmax.
 
 The back end is not part of a run's identity. `use_backend` or the variable SUITE_KERNEL_BACKEND selects it, and
-`effective_backend` says what ran, for the provenance. A back end that cannot run raises an error; it is never replaced.
+`effective_backend` names what ran, for the provenance. A back end that cannot run is an error; it is never replaced.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def selected_backend() -> str:
 
 
 def effective_backend() -> str:
-    """What ran in this process so far, several joined by `+`; before the first kernel, what is selected."""
+    """The back ends that have run in this process, joined by `+`; before the first kernel, the selected one."""
     return "+".join(sorted(_ran)) or selected_backend()
 
 
@@ -43,7 +43,8 @@ def _known(name: str, where: str) -> str:
 
 
 def blocked_is_selected() -> bool:
-    """Whether the next kernel is of the back end `blocked`; if so it counts as run. Raises UserError as above."""
+    """Whether the next kernel uses the back end `blocked`, which then counts as run. Raises UserError for an unknown
+    name in SUITE_KERNEL_BACKEND."""
     if selected_backend() != "blocked":
         return False
     _ran.add("blocked")
@@ -56,11 +57,11 @@ def power_sum(coeff: Tensor, log_base: Tensor, length: int, backend: str | None 
 
     Args:
         coeff: (…, N), complex64 or complex128. Its dtype decides that of the result.
-        log_base: (…, N), complex128; a complex64 one is taken as given. Leading dimensions broadcast, and those that
+        log_base: (…, N), complex128; `naive` also takes complex64 as it is. Leading dimensions broadcast; those that
             `log_base` lacks share its powers.
         length: the number of values, L.
         backend: `blocked`, `naive` or `keops`; None for the selected one.
-        shift: (…, N), 0 or length-1, for modes that grow.
+        shift: (…, N), 0 or length-1, for modes that grow. Default: 0.
 
     Returns:
         (…, length), real.
@@ -94,8 +95,8 @@ def naive(coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None = N
 def vandermonde_weights(weight: Tensor, discrete: Discrete, L: int | None = None) -> tuple[Tensor, Tensor | None]:
     """Coefficients and shift of the power sum that is K_l = 2 Re sum of C_n B_bar_n A_bar_n^l (paper section 2.2).
 
-    `weight`: C∘B, (Ch, H, M) complex. With `L`, C stands for C~ = C (1 - A_bar^L), S4's parameter. Returns weights
-    (Ch, H, M), and a shift (H, M) or None.
+    `weight`: C∘B, (Ch, H, M) complex. With `L`, it has C~ = C (1 - A_bar^L), S4's parameter, instead of C. Returns
+    weights (Ch, H, M), and a shift (H, M) or None.
     """
     weight = weight * discrete.B_gain
     if L is None:

@@ -42,7 +42,7 @@ class S4D(StateSpaceLayer):
         """Coefficients (Ch, H, M) and shift of the power sum that is K."""
         config, weight = self.config, self._C() * self._B()
         if ":" in config.kernel:
-            raise UserError("a layer with a kernel of one's own has no step mode", "ssm.kernel", "write vandermonde")
+            raise UserError("a layer with your own kernel has no step mode", "ssm.kernel", "write vandermonde")
         if config.kernel == "softmax":
             weight, shift = kernels.softmax_weights(weight, discrete, L, config.softmax_eps, config.softmax_detach)
             weight = weight * (config.softmax_factor / 2)
@@ -60,12 +60,12 @@ class S4D(StateSpaceLayer):
             weight = self._C() * self._B() * discrete.B_gain
             return own_parts.kernel(self.config.kernel, weight, discrete.log_A_bar, taps).to(self.c.dtype)
         weight, shift = self._weights(discrete, L)
-        # A short kernel is a sum that may cancel at every step; in float64 it costs next to nothing.
+        # The sum of a short kernel may cancel at every step; in float64 it costs almost nothing.
         work = torch.complex128 if taps <= SHORT else self.c.dtype.to_complex()
         return kernels.power_sum(weight.to(work), discrete.log_A_bar, taps, shift=shift).to(self.c.dtype)
 
     def forward(self, u: Tensor, rate: float = 1.0, kernel: Tensor | None = None) -> Tensor:
-        """See `KernelLayer.forward`. `kernel`: what `self.kernel(length, rate)` returns, if it is known."""
+        """See `KernelLayer.forward`. `kernel`: the result of `self.kernel(length, rate)`, if it is known already."""
         self._check_input(u)
         return self._convolved(u, self.kernel(u.shape[1], rate) if kernel is None else kernel, rate)
 

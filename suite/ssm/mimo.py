@@ -31,9 +31,9 @@ class SharedState(StateSpaceLayer):
 
     Shapes: with M = N/2 conjugate pairs of modes, the parameters are `log_dt` (M) or, with `dt_per="one"`, (1);
     `theta` and `imag` (1, M), `b` (M, H, 2), `c` (Ch, H, M, 2), `d` (H), and `log_gamma` (M, 1) with `gain="gamma"`.
-    `discrete()` has arrays (M, 1). A is made of `blocks` equal parts, each an initialization of size N / blocks; of an
-    init that draws, each block is drawn. `state_size` is S5's P. The LRU's N complex modes have no conjugates, but
-    twice their C does the same: its N is `state_size` / 2.
+    `discrete()` has arrays (M, 1). A has `blocks` parts, each an initialization of size N / blocks; random ones are
+    drawn for each block. `state_size` is S5's P. The LRU's N complex modes have no conjugates, which is the same with C
+    twice as large: its N is `state_size` / 2.
 
     Args:
         route: how states are computed, `chunk` or `fft`; `auto` takes the first on a CPU, the second on a GPU.
@@ -55,7 +55,7 @@ class SharedState(StateSpaceLayer):
             "structure": "diagonal", "b_init": "ones", "state_size": config.state_size // config.blocks,
             "copies": config.blocks, "blocks": 1, "dt_per": "mode"}), rng)
         if (block.B != 1).any():
-            raise UserError(f"{config.init} gives a B, and that of mimo is dense", "ssm.init",
+            raise UserError(f"{config.init} gives a B, but the B of mimo is dense", "ssm.init",
                             "return A alone: B is drawn, with one column for each feature")
         self.paired, A = block.paired, block.A.reshape(1, -1)
         B = self._dense(A.shape[1], rng)
@@ -67,7 +67,7 @@ class SharedState(StateSpaceLayer):
             self.c.mul_(config.state_size**-0.5)
 
     def _dense(self, modes: int, rng: np.random.Generator) -> Complex:
-        """B (M, H). Of HiPPO, V* times a real Gaussian of variance 1/N (S5's code); else E|B|² = 1/H (the LRU's)."""
+        """B (M, H). For LegS, V* times a real Gaussian of variance 1/N (S5's code); else E|B|² = 1/H (the LRU's)."""
         config = self.config
         if config.init == "legs":
             size = config.state_size // config.blocks
@@ -78,7 +78,7 @@ class SharedState(StateSpaceLayer):
         return np.asarray((drawn[0] + 1j * drawn[-1] * self.paired) / np.sqrt(len(drawn) * self.features))
 
     def _copies(self, x: Tensor) -> Tensor:
-        """(1, M) -> (M, 1): the modes take the place of features, so that each may have a dt of its own."""
+        """(1, M) -> (M, 1): modes are arranged like features, so that each may have its own dt."""
         return x.transpose(-1, -2)
 
     def _B(self) -> Tensor:
@@ -86,8 +86,8 @@ class SharedState(StateSpaceLayer):
         return complex_of(self.b)
 
     def _kernel(self, taps: int, L: int, rate: float) -> NoReturn:
-        raise UserError("a layer with one state for all features has no kernel of each feature, but one of every pair",
-                        "ssm.structure", "call the layer on an impulse, or write diagonal")
+        raise UserError("a layer with one state for all features has a kernel for each pair of features, not for each "
+                        "feature", "ssm.structure", "call the layer on an impulse, or write diagonal")
 
     def forward(self, u: Tensor, rate: float = 1.0) -> Tensor:
         """See `KernelLayer.forward`."""

@@ -1,9 +1,9 @@
 """The scan x_t = A_bar x_{t-1} + v_t of many modes at once, by transforms or in chunks, with its own backward.
 
-A complex array is kept as two planes, real and imaginary part, (2, M, R, L): M modes, R rows, L steps. So the products
-with B before it and with C after it are real matrix products, and nothing is copied between them. All powers of A_bar
-are made in complex128, then rounded: the phases of float32 would be lost after a few thousand steps. Nothing is ever
-divided by a power.
+A complex array is stored as two planes, real and imaginary part, (2, M, R, L): M modes, R rows, L steps. So the
+products with B before the scan and with C after it are real matrix products, without copies between them. All powers of
+A_bar are made in complex128, then rounded: float32 phases would be lost after a few thousand steps. There is no
+division by a power.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from suite.errors import UserError, nearest
 from suite.ssm.conv import transform_size
 
-CHUNK = 32  # steps of a chunk: at 64 the products are twice as many, at 16 they are too small to be fast
+CHUNK = 32  # steps of a chunk: at 64 the products have twice the operations, at 16 they are too small to be fast
 
 Scan = Callable[[Tensor, Tensor, bool], Tensor]  # of v (2, M, R, L), log A_bar (M,), and whether time runs backwards
 
@@ -35,7 +35,7 @@ def powers(log_A_bar: Tensor, count: int) -> Tensor:
 
 
 def by_transforms(v: Tensor, log_A_bar: Tensor, reverse: bool) -> Tensor:
-    """The scan as a convolution with the powers of A_bar: best on a GPU. Returns the states (2, M, R, L)."""
+    """The scan as a convolution with the powers of A_bar: fastest on a GPU. Returns the states (2, M, R, L)."""
     L = v.shape[-1]
     size = transform_size(L, L)
     table = powers(log_A_bar.conj() if reverse else log_A_bar, L).to(v.dtype.to_complex())
@@ -46,9 +46,9 @@ def by_transforms(v: Tensor, log_A_bar: Tensor, reverse: bool) -> Tensor:
 
 
 def in_chunks(v: Tensor, log_A_bar: Tensor, reverse: bool) -> Tensor:
-    """The scan as products with a triangle of powers for each chunk: best on a CPU. Returns the states (2, M, R, L).
+    """The scan as products of each chunk with a triangle of powers: fastest on a CPU. Returns the states (2, M, R, L).
 
-    What a chunk leaves behind is scanned in the same way, and added to the first input of the next one.
+    The last states of the chunks are scanned in the same way, and added to the first inputs of the next chunks.
     """
     _, M, R, L = v.shape
     T = min(CHUNK, L)
@@ -96,7 +96,7 @@ def route_of(name: str, device: torch.device) -> Scan:
 
 
 class _Shared(torch.autograd.Function):
-    """u (B, L, H), B_bar (2, M, H), C (Ch, 2, M, H), log A_bar (M,) -> (B, L, H). Keeps u and the states, no more."""
+    """u (B, L, H), B_bar (2, M, H), C (Ch, 2, M, H), log A_bar (M,) -> (B, L, H). Keeps only u and the states."""
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, B: Tensor, C: Tensor, log_A_bar: Tensor, scan: Scan) -> Tensor:
@@ -137,10 +137,10 @@ def _slope(x: Tensor, g: Tensor, reverse: bool) -> Tensor:
 
 
 def shared_state(u: Tensor, B_bar: Tensor, C: Tensor, log_A_bar: Tensor, route: str = "auto") -> Tensor:
-    """Re of C x_t, with x_t = A_bar x_{t-1} + B_bar u_t; a second C adds that of x_t = A_bar x_{t+1} + B_bar u_t.
+    """Re(C x_t) with x_t = A_bar x_{t-1} + B_bar u_t. A second C adds Re(C x_t) with x_t = A_bar x_{t+1} + B_bar u_t.
 
-    `u` (B, L, H) real, whose precision is that of the work; `B_bar` (M, H), `C` (1 or 2, H, M) and `log_A_bar` (M,)
-    complex128. Returns (B, L, H). `route`: auto, fft or chunk. Raises UserError for another one.
+    `u` (B, L, H) real; the scan has its precision. `B_bar` (M, H), `C` (1 or 2, H, M) and `log_A_bar` (M,) complex128.
+    Returns (B, L, H). `route`: auto, fft or chunk. Raises UserError for another one.
     """
     weights = torch.stack([C.real, -C.imag], 1).transpose(-1, -2).to(u.dtype)
     y: Tensor = _Shared.apply(u, planes(B_bar, u.dtype), weights, log_A_bar, route_of(route, u.device))

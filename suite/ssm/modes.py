@@ -1,7 +1,7 @@
-"""Modes in continuous and discrete time, differentiable: dt, and the rules, each a function and a line of `RULES`.
+"""Modes in continuous and discrete time, differentiable: the step sizes, and the discretization rules (`RULES`).
 
-All of it is complex128 on small (H, M) arrays, whatever the precision of the model: the phases of a long kernel are
-lost in less (paper section 2.1).
+Everything is complex128 on small (H, M) arrays, whatever the precision of the model: a lower precision loses the phases
+of a long kernel (paper section 2.1).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from suite.ssm import own_parts
 
-TINY = 1e-150  # stands for an A_bar of 0, whose logarithm would not be finite
+TINY = 1e-150  # replaces an A_bar of 0, whose logarithm would not be finite
 NEAR_ONE = 1 - 1e-6  # the largest |Im(s)|/2 of the symplectic rule in training, with no gradient beyond
 
 
@@ -26,8 +26,8 @@ class Discrete:
     """Modes in continuous and discrete time, all (H, M) complex128 (paper section 2.1).
 
     `lam` is Λ: the diagonal of A, or of its diagonal part in S4. `log_A_bar` is the logarithm of the discrete Λ, and
-    `B_gain` is B_bar / B, both without the low-rank part. `dt` (H, 1) is the step size. `grows` says that Re(Λ) may be
-    positive, which only the constraint `none` allows.
+    `B_gain` is B_bar / B, both without the low-rank part. `dt` (H, 1) is the step size, times the rate. `grows`: Re(Λ)
+    may be positive, as with the constraint `none` or with functions of the user.
     """
 
     lam: Tensor
@@ -40,7 +40,8 @@ class Discrete:
 class _Bilinear(torch.autograd.Function):
     """log((1 + w) / (1 - w)), finite at w = -1 with a derivative of 0 there, and unit / (1 - w).
 
-    One function for both, as small arrays cost by the operation. w (H, M) complex128, unit (H, 1) or (1, 1).
+    One function for both, because on small arrays each operation costs its start. w (H, M) complex128, unit (H, 1) or
+    (1, 1).
     """
 
     @staticmethod
@@ -52,7 +53,7 @@ class _Bilinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, log: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        plus, inverse, unit = ctx.saved_tensors  # once: what is computed again can be unpacked once only
+        plus, inverse, unit = ctx.saved_tensors  # once: recomputed tensors can be unpacked only once
         dw, dunit = bilinear_back(log, gain, plus, inverse, unit)
         return dw, dunit.sum_to_size(unit.shape)
 
@@ -72,7 +73,7 @@ def bilinear_back(log: Tensor, gain: Tensor, plus: Tensor, inverse: Tensor, unit
 
 
 class _Principal(torch.autograd.Function):
-    """The imaginary part taken to (-pi, pi], exactly as the sine and cosine see it."""
+    """x with its imaginary part wrapped into (-pi, pi], by sine and cosine."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor) -> Tensor:
@@ -94,9 +95,9 @@ def phi(s: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Steps:
-    """What a rule is given: s, the `step` times Λ, (H, M) complex128, and the step itself as `unit`, (H, 1) or (1, 1).
+    """The argument of a rule: s = step * Λ, (H, M) complex128, and the step itself as `unit`, (H, 1) or (1, 1).
 
-    The step is rate * dt. If dt multiplies Re(A) alone it is the rate, and s = rate * (dt Re(Λ) + i Im(Λ)).
+    The step is rate * dt. If dt multiplies Re(A) only, `unit` is the rate, and s = rate * (dt Re(Λ) + i Im(Λ)).
     """
 
     s: Tensor
@@ -121,7 +122,7 @@ def _euler_exp(step: Steps) -> tuple[Tensor, Tensor]:
 
 
 def _backward(step: Steps) -> tuple[Tensor, Tensor]:
-    """A_bar = 1/(1 - s): Re(1 - s) >= 1 if A decays, so that the logarithm has no cut (LinOSS-IM, 2410.03943)."""
+    """A_bar = 1/(1 - s). If A decays, Re(1 - s) >= 1, away from the cut of the logarithm (LinOSS-IM, 2410.03943)."""
     return -torch.log1p(-step.s), step.unit / (1 - step.s)
 
 
@@ -140,8 +141,8 @@ def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool 
                scope: str = "both") -> Discrete:
     """The modes in steps of rate * dt (paper section 2.1): Λ `lam` (H, M) complex128, `log_dt` (H,).
 
-    `scope`: what dt multiplies, A (`both`) or Re(A) alone (`real`), where Im(A) is an angle per step. Raises KeyError
-    for an unknown rule, UserError for a fault of the user's own.
+    `scope`: dt multiplies A (`both`), or only Re(A) (`real`; then Im(A) is an angle per step). Raises KeyError for an
+    unknown rule, UserError for a fault in a user's own rule.
     """
     dt = (rate * torch.exp(log_dt.double()))[:, None]
     if ":" in rule:

@@ -4,8 +4,8 @@
     def my_rule(A, dt): ...           # A (H, M) complex128, dt (H, 1) float64; returns A_bar and B_bar / B, each (H, M)
     def my_kernel(c, x, length): ...  # c = C B_bar (Ch, H, M), x = log A_bar (H, M); returns K (Ch, H, length), real
 
-All compute with torch and are differentiable. They are tried on a few numbers when a layer is made, and before
-anything starts. `suite/ssm/README.md` has them in a table.
+All compute with torch and are differentiable. They are tried on a few numbers when a layer is made, and before a run
+starts. `suite/ssm/README.md` has a table of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from suite.config.fields import SSM
 from suite.errors import UserError
 from suite.own.fault import OwnError
 
-FAR, HALVINGS = 100.0, 100  # where θ is looked for, and how often the interval is halved
+FAR, HALVINGS = 100.0, 100  # θ is searched for in [-FAR, FAR]; how often the interval is halved
 CONSTRAINT, RULE, KERNEL = "ssm.re_constraint", "ssm.discretization", "ssm.kernel"
 
 
@@ -34,9 +34,9 @@ def constrain(name: str, theta: Tensor) -> Tensor:
 
 
 def unconstrain(name: str, real: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The θ of Re(A) = `real`: by the function's attribute `inverse`, or else by halving intervals, as it is monotone.
+    """The θ of Re(A) = `real`: by the function's attribute `inverse`, or else by bisection, for a monotone function.
 
-    Raises UserError if the function does not come back to `real`.
+    Raises UserError if the function of this θ is not `real`.
     """
     given = getattr(plugin.load(name, CONSTRAINT), "inverse", None)
     if given is not None:
@@ -46,8 +46,8 @@ def unconstrain(name: str, real: NDArray[np.float64]) -> NDArray[np.float64]:
     with torch.no_grad():
         back = constrain(name, torch.from_numpy(np.ascontiguousarray(theta))).numpy()
     if theta.shape != real.shape or not np.allclose(back, real, rtol=1e-6, atol=1e-9):
-        raise UserError(f"{name} does not reach Re(A) from {real.min():.4g} to {real.max():.4g}, where A starts",
-                        CONSTRAINT, f"mend it, or give {name.partition(':')[2]}.inverse, a NumPy function of Re(A)")
+        raise UserError(f"{name} does not reach the initial Re(A), from {real.min():.4g} to {real.max():.4g}",
+                        CONSTRAINT, f"correct it, or give {name.partition(':')[2]}.inverse, a NumPy function of Re(A)")
     return theta
 
 
@@ -89,7 +89,7 @@ def check(config: SSM) -> None:
 
 @cache
 def _try(name: str, field: str, function: Callable[..., Any]) -> None:
-    """Finite values and gradients; once for each function."""
+    """Check a function for finite values and gradients, once."""
     theta = torch.linspace(-2, 2, 6, dtype=torch.float64).reshape(2, 3).requires_grad_()
     A = torch.complex(-torch.exp(theta), 3 * theta)
     if field == CONSTRAINT:
@@ -107,7 +107,7 @@ def _try(name: str, field: str, function: Callable[..., Any]) -> None:
     if not bool(torch.isfinite(grad).all()):
         raise UserError(f"{name} gives a gradient that is not finite", field, "look for a sqrt or a division at 0")
     if field == KERNEL and not torch.allclose(values[0], values[1][..., :1]):
-        raise UserError(f"{name} gives another K_0 for another length", field, "K_l depends on l, and not on length")
+        raise UserError(f"{name} gives another K_0 for another length", field, "K_l must depend on l, not on length")
 
 
 def _called(name: str, field: str, *args: Any) -> Any:

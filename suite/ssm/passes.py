@@ -1,7 +1,7 @@
-"""The programs of `fused`, in Triton: a program works on a tile, HIGH by WIDE values, of what its pointers lead to.
+"""The Triton programs of `fused`. Each program instance works on a tile of HIGH by WIDE values.
 
-Triton reads these signatures: arrays, which arrive as pointers, then sizes, then what is fixed when it is compiled. It
-comes with a CUDA build of torch, so only `fused` imports this file, and only if it can.
+Arguments are arrays, which arrive as pointers, then sizes, then compile-time constants. Triton comes with CUDA builds
+of torch, so only `fused` imports this file, if Triton is there.
 """
 
 import triton
@@ -45,7 +45,7 @@ def multiply_back(grad, filters, signal, total, batch, count, ON_INPUT: tl.const
 
 @triton.jit
 def norm(x, y, weight, bias, mean, rstd, rows, width, eps, HIGH: tl.constexpr, WIDE: tl.constexpr):
-    """y (rows, width), and of each row its mean and the inverse of its deviation."""
+    """Layer norm: y (rows, width), and the mean and the inverse standard deviation of each row."""
     r = tl.program_id(0) * HIGH + tl.arange(0, HIGH)
     c = tl.arange(0, WIDE)
     inside = (r[:, None] < rows) & (c[None, :] < width)
@@ -63,7 +63,8 @@ def norm(x, y, weight, bias, mean, rstd, rows, width, eps, HIGH: tl.constexpr, W
 
 @triton.jit
 def norm_back(x, grad, weight, mean, rstd, dx, parts, rows, width, HIGH: tl.constexpr, WIDE: tl.constexpr):
-    """dx (rows, width), and the sums of each program for the gradients of weight and bias, (programs, 2, width)."""
+    """Backward of `norm`: dx (rows, width), and each program's sums for the gradients of weight and bias,
+    (programs, 2, width)."""
     c = tl.arange(0, WIDE)
     w = tl.load(weight + c, mask=c < width, other=0.0)
     dweight, dbias = tl.zeros((HIGH, WIDE), tl.float32), tl.zeros((HIGH, WIDE), tl.float32)
@@ -89,7 +90,7 @@ def norm_back(x, grad, weight, mean, rstd, dx, parts, rows, width, HIGH: tl.cons
 
 @triton.jit
 def sum_rows(x, parts, rows, width, HIGH: tl.constexpr, WIDE: tl.constexpr):
-    """The sum over the rows of each program, (programs, width)."""
+    """The sum over each program's rows, (programs, width)."""
     c = tl.program_id(1) * WIDE + tl.arange(0, WIDE)
     total = tl.zeros((HIGH, WIDE), tl.float32)
     for first in range(tl.program_id(0) * HIGH, rows, tl.num_programs(0) * HIGH):

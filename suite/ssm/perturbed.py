@@ -1,7 +1,7 @@
 """PTD, perturb then diagonalize (2310.01698): the modes of a LegS matrix that is not normal. NumPy, float64.
 
-The eigenvectors of LegS are useless in floating point, so badly conditioned are they. A small random matrix E makes
-them usable, and A - E a system whose kernels are near LegS's. All M eigenvalues are kept, and 2 Re is taken of each.
+The eigenvectors of LegS are too badly conditioned for floating point. Those of A - E, with a small random matrix E, are
+not, and the kernels of A - E are near those of LegS. All M eigenvalues are kept, and 2 Re is taken of each.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def diagonalized(E: Complex) -> Perturbed:
 
 
 def modes(config: SSM, rng: np.random.Generator) -> tuple[Complex, Complex]:
-    """A and B, (S, M) each. Every copy has an E of its own; with `ptd_steps`, all have the optimized one.
+    """A and B, (S, M) each. Every copy has its own E; with `ptd_steps`, all share the optimized one.
 
     Raises UserError if a mode would grow; with `ptd_steps` it is reflected, Re := -|Re|, as the authors do.
     """

@@ -1,7 +1,7 @@
 """A rational kernel: its transfer function's coefficients are the parameters (RTF, 2405.06147, sections 3.2 to 3.4).
 
 K is the inverse transform, on the L-th roots of unity z, of (b̃_1 z^-1 + … + b̃_N z^-N) / (1 + a_1 z^-1 + … + a_N z^-N).
-b̃ = b (1 - A^L) is what is trained, as C~ is: so K has a meaning for the trained L alone, and is cut for shorter inputs.
+b̃ = b (1 - A^L) is trained, like C~ of S4. So K is defined for one L only, and is cut for shorter inputs.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class RationalKernel(KernelLayer):
 
     @property
     def needs_length(self) -> bool:
-        """Always: b̃ depends on L."""
+        """True: b̃ depends on L."""
         return True
 
     def _depends(self) -> str:
@@ -58,7 +58,7 @@ class RationalKernel(KernelLayer):
 
     @property
     def margin(self) -> float:
-        """The least modulus of the denominator; at 0 the kernel is infinite."""
+        """The smallest modulus of the denominator; at 0 the kernel is infinite."""
         with torch.no_grad():
             return float(self._denominator().abs().min())
 
@@ -70,7 +70,7 @@ class RationalKernel(KernelLayer):
     def _check_rate(self, rate: float) -> None:
         if rate != 1:
             raise UserError(f"a rational kernel at rate {rate:g}", "rate",
-                            "its coefficients are those of the training data's rate, and mean nothing at another")
+                            "its coefficients are those for the training data's rate; use rate 1")
 
     def recurrence(self, rate: float = 1.0) -> recurrence.Companion:
         """The companion form (equations 13 and 16), in float64. Raises UserError: see `KernelLayer.recurrence`."""
@@ -83,9 +83,9 @@ class RationalKernel(KernelLayer):
         repeats = self.features // copies
         system = (torch.eye(N, dtype=a.dtype, device=a.device) - A @ power).transpose(1, 2).repeat(repeats, 1, 1)
         C = torch.linalg.solve(system, b[..., None])[..., 0]
-        first = (C * power[:, :, 0].repeat(repeats, 1)).sum(-1)  # K_0, which comes around from step L
+        first = (C * power[:, :, 0].repeat(repeats, 1)).sum(-1)  # K_0, by periodicity the value of step L
         return recurrence.Companion(a.repeat(repeats, 1), C, self.d.double() + first)
 
     def extra_repr(self) -> str:
-        """What `print(layer)` shows: the margin, too."""
+        """What `print(layer)` shows, with the margin."""
         return f"{super().extra_repr()}, margin={self.margin:.2g}"

@@ -1,6 +1,6 @@
 """The step mode: a causal layer as a recurrence, one input at a time, equal to its convolution (paper section 2).
 
-States are complex128: a state lives for thousands of steps, over which the rounding of float32 phases adds up.
+States are complex128 (float64 for a rational kernel): rounding errors of float32 would add up over thousands of steps.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class Diagonal:
 class LowRank:
     """The bilinear rule for A = diag(Λ) - P P*, in O(N) a step, for S4.
 
-    (2/dt - A) x' = (2/dt + A) x + 2 B u, where the left side is solved by Woodbury's identity. `lam` (Λ), `B` and `C`
-    (H, M), `P` (r, H, M), all complex128; `two_over_dt` (H, 1), `D` (H,).
+    (2/dt - A) x' = (2/dt + A) x + 2 B u, solved by Woodbury's identity. `lam` (Λ), `B` and `C` (H, M), `P` (r, H, M),
+    all complex128; `two_over_dt` (H, 1), `D` (H,).
     """
 
     lam: Tensor

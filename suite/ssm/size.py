@@ -1,6 +1,6 @@
-"""How large a kernel is at init: sqrt(E ||K||²) over the draw of C, in closed form. NumPy, float64, no torch.
+"""The size of a kernel at init: sqrt(E ||K||²) over the random C, in closed form. NumPy, float64, no torch.
 
-An initialization that came after S4D may make outputs a hundred times as large, which alone can decide an experiment.
+Some initializations that came after S4D make outputs a hundred times as large, which alone can decide an experiment.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ KNOWN = {"structure": "diagonal", "kernel": "vandermonde", "discretization": "zo
 def kernel_size(config: SSM, length: int, features: int = 64, seed: int = 0) -> float:
     """sqrt(E ||K||²) of the first `length` values, the mean over `features` of E ||K||² (paper section 4 for C).
 
-    C is circular: E ||K||² = 2 E|C|² sum over n of |B_bar_n|² (1 - |A_bar_n|^2L)/(1 - |A_bar_n|²). For diagonal A with
-    ZOH. Raises UserError for other settings, and names the field.
+    For complex Gaussian C, E ||K||² = 2 E|C|² sum over n of |B_bar_n|² (1 - |A_bar_n|^2L)/(1 - |A_bar_n|²). For
+    diagonal A with ZOH. Raises UserError, naming the field, for other settings.
     """
     config = config.resolved()
     _check(config)
@@ -38,14 +38,14 @@ def kernel_size(config: SSM, length: int, features: int = 64, seed: int = 0) -> 
 
 
 def _check(config: SSM) -> None:
-    """Raises UserError at the first field that the closed form is not for."""
+    """Raises UserError for the first field that the closed form does not cover."""
     wrong = [(field, value) for field, value in KNOWN.items() if getattr(config, field) != value]
     if not wrong:
         return
     field, value = wrong[0]
     given = getattr(config, field)
     if given == "mimo":
-        raise UserError("mimo has one state for all features, and no kernel of each that could have a size",
+        raise UserError("mimo has one state for all features, and so no kernel of each feature to measure",
                         "ssm.structure", "leave it out: this number is for diagonal layers")
     raise UserError(f"the size of a kernel is not known in closed form with {field}: {given}", f"ssm.{field}",
                     f"write {value}")

@@ -1,4 +1,4 @@
-"""The base of `S4D` and `S4`: a state space model for each feature, in continuous and in discrete time."""
+"""The base of `S4D`, `S4` and `SharedState`: the parameters of a state space model, and its discretization."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ GROWTH = 20.0  # with real_zero, the largest Re(A) dt L in the forward pass: e^2
 
 
 class StateSpaceLayer(KernelLayer):
-    """The base of `S4D` and `S4`: parameters and discretization. Subclasses add the kernel.
+    """The base of `S4D`, `S4` and `SharedState`: parameters and discretization. Subclasses add the kernel.
 
     Arguments and errors: see `KernelLayer`.
 
     Shapes: with M = N/2 conjugate pairs of modes, Ch kernels (2 if bidirectional) and rank r, the parameters are
     `log_dt` (H), `theta` and `imag` (S, M) for A, `b` (S, M, 2), `p` (r, S, M, 2, S4 only), `c` (Ch, H, M, 2) and
     `d` (H). Feature h uses copy h mod S. What is not trained is a buffer. For `real_law="spectrum"`, M is N, `imag`
-    does not exist, and the last axis of `b` and `c` is 1.
-    With `gain="gamma"` there is `log_gamma` (H, M), too.
+    does not exist, and the last axis of `b` and `c` is 1. With `gain="gamma"` there is `log_gamma` (H, M), too. The
+    shapes of `SharedState` differ: see there.
     """
 
     parameter_groups: ClassVar = KernelLayer.parameter_groups | {
@@ -39,12 +39,12 @@ class StateSpaceLayer(KernelLayer):
 
     @property
     def tilde(self) -> bool:
-        """Whether C~ is trained in place of C."""
+        """Whether C~ is trained instead of C."""
         return self.config.c_tilde
 
     @property
     def needs_length(self) -> bool:
-        """Whether the parameters have a meaning for one L only: those of softmax and of C~."""
+        """Whether the parameters depend on L, as those of softmax and C~ do."""
         return self.tilde or self.config.kernel == "softmax"
 
     def _depends(self) -> str:
@@ -64,7 +64,7 @@ class StateSpaceLayer(KernelLayer):
 
     def _add_modes(self, initial: init.Initialization, log_dt: np.ndarray, dtype: torch.dtype) -> None:
         config, A, B = self.config, initial.A, initial.B
-        symplectic = config.discretization == "symplectic"  # has no use for Re(A)
+        symplectic = config.discretization == "symplectic"  # which does not use Re(A)
         theta = constraints.unconstrain(A.real, config.re_constraint, config.re_clamp, constraints.number(config))
         self._add("log_dt", log_dt, config.train_dt, dtype)
         self._add("theta", theta, config.train_a and not symplectic, dtype)
@@ -83,7 +83,7 @@ class StateSpaceLayer(KernelLayer):
             largest = float((torch.exp(self.log_dt.double())[:, None] * lam.imag.abs()).max())
         if lam.real.any():
             raise UserError("the symplectic rule with Re(A) other than 0", "ssm.discretization",
-                            "let the init give Re(A) = 0, with re_constraint none and re_clamp 0")
+                            "use an init with Re(A) = 0, re_constraint none and re_clamp 0")
         if largest >= 2:
             raise UserError(f"dt |Im(A)| is {largest:.3g} at init, and the symplectic rule is unstable from 2 on",
                             "ssm.discretization", "lower ssm.imag_scale or ssm.dt_max")

@@ -1,10 +1,10 @@
-"""A user's own initialization: a function named in the grid as `module:function`, and what identifies it.
+"""A user's own initialization: a function that the grid names as `module:function`.
 
     def my_init(state_size: int, copies: int, rng: numpy.random.Generator, slope=1.0): ...
 
-is given `ssm.init_args` as further keywords, and returns A as complex (N/2,) or (copies, N/2), or a mapping with `a`
-and optionally `b` (copies, N/2) and `p` (rank, copies, N/2). Random draws come from `rng`. The files that it is made of
-are part of the run's identity, see `suite.config.plugin`.
+gets `ssm.init_args` as further keywords, and returns A as complex (N/2,) or (copies, N/2), or a mapping with `a` and
+optionally `b` (copies, N/2) and `p` (rank, copies, N/2). Random draws come from `rng`. Its source files are part of the
+run's identity, see `suite.config.plugin`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Complex = NDArray[np.complex128]
 
 def call(name: str, state_size: int, copies: int, rng: np.random.Generator,
          args: Mapping[str, Any] | None = None) -> dict[str, Complex]:
-    """`a` (S, N/2), and `b` (S, N/2) and `p` (r, S, N/2) if the function gives them. `args`: keywords for it.
+    """`a` (S, N/2), and `b` (S, N/2) and `p` (r, S, N/2) if the function returns them. `args`: its keywords.
 
     Raises UserError, naming `ssm.init`, for another shape, a value that is not finite, or an exception inside.
     """
@@ -47,7 +47,7 @@ def _checked(name: str, key: str, value: Any, copies: int, modes: int) -> Comple
     try:
         array = np.asarray(value, dtype=np.complex128)
     except (TypeError, ValueError) as error:
-        raise UserError(f"{name} returned as {key} what is no complex array: {error}", "ssm.init") from error
+        raise UserError(f"{name} returned a {key} that is not a complex array: {error}", "ssm.init") from error
     if key == "a" and array.shape == (modes,):
         array = np.broadcast_to(array, (copies, modes)).copy()
     want = (copies, modes)

@@ -1,7 +1,7 @@
-"""The kernel of S4D from the stored parameters in one function, for the commonest settings (paper, listing 1).
+"""The kernel of S4D from the stored parameters in one function, for the most common settings (paper, listing 1).
 
-Each of its arrays is small, so an operation costs what it takes to start it: here are half as many as torch's autograd
-needs, which records each and makes more for its gradient. The numbers are those of `S4D`, to the last digits.
+Its arrays are small, so that the time is that of starting the operations. Here are half as many as with torch's
+autograd, and the gradient is written out. The numbers are those of `S4D`, up to rounding.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from suite.ssm.modes import bilinear, bilinear_back
 from suite.ssm.state_space import StateSpaceLayer
 from suite.ssm.stored import complex_of
 
-NAMES = ("log_dt", "theta", "imag", "b", "c")  # of the parameters that the kernel is made of
-SMALL = {"cpu": 2**12, "cuda": 2**17}  # modes of all layers: beyond, an operation takes longer than it takes to start
+NAMES = ("log_dt", "theta", "imag", "b", "c")  # the parameters of the kernel
+SMALL = {"cpu": 2**12, "cuda": 2**17}  # modes of all layers: with more, operations take longer than their start
 
 
 def serves(config: ResolvedSSM) -> bool:
-    """Whether the settings are those of `kernel`: all that is beyond them, the layer does step by step."""
+    """Whether `kernel` covers these settings. All others are computed step by step by the layer."""
     return (config.structure, config.kernel, config.discretization, config.re_constraint, config.dt_scope, config.gain,
             config.c_tilde, config.real_zero) == ("diagonal", "vandermonde", "bilinear", "exp", "both", "rule", False,
                                                   False)
 
 
 def can() -> bool:
-    """Whether this way is open now: not in torch's compiler, nor with another back end of kernels."""
+    """Whether `kernel` can be used now: not in torch's compiler, and not with another kernel back end."""
     return not torch.compiler.is_compiling() and power_sums.blocked_is_selected()
 
 
 def kernel(layer: StateSpaceLayer, length: int, rate: float) -> Tensor:
-    """K (Ch, H, length) of a layer that `serves`; any of its parameters may be without gradient."""
+    """K (Ch, H, length) of a layer whose settings `serves` accepts."""
     return _Kernel.apply(*(getattr(layer, name)[None] for name in NAMES), length, rate)[0]
 
 
 def can_together(layers: Sequence[Any]) -> bool:
-    """Whether this way is open now, and the layers, which are `alike`, are small enough for one pass to be faster."""
+    """Whether `kernels` can be used now, and the layers, which are `alike`, are small enough for it to be faster."""
     c = layers[0].c
     return can() and c[0, ..., 0].numel() * len(layers) <= SMALL.get(c.device.type, 0)
 
 
 def alike(layers: Sequence[object]) -> bool:
-    """Whether there are several layers with the same settings and shapes: then one pass can make all kernels.
+    """Whether there are several layers with the same settings and shapes, so that one pass can make all kernels.
 
-    They depend on no data, so that all of a network's can be made before its first layer is needed.
+    Kernels do not depend on the data, so all kernels of a network can be made before its first layer.
     """
     first = layers[0] if len(layers) > 1 else None
     if not isinstance(first, StateSpaceLayer) or not first.paired or not serves(first.config):
@@ -71,8 +71,8 @@ def kernels(layers: Sequence[Any], length: int, rate: float) -> tuple[Tensor, ..
 class _Kernel(torch.autograd.Function):
     """In the symbols of the paper: w = dt A / 2, x = log((1 + w)/(1 - w)), K_l = 2 Re sum of C B dt/(1 - w) exp(x l).
 
-    n layers at once, along the first axis of all arguments. Feature h has copy h mod S: what is (n, H, M) is seen as
-    (n, H/S, S, M) beside the copies' (n, 1, S, M).
+    n layers at once, along the first axis of all arguments. Feature h has copy h mod S: arrays (n, H, M) are viewed as
+    (n, H/S, S, M), and broadcast with those of the copies, (n, 1, S, M).
     """
 
     @staticmethod
@@ -84,7 +84,7 @@ class _Kernel(torch.autograd.Function):
         B, C = complex_of(b)[:, None], complex_of(c).unflatten(2, (-1, copies))
         x, gain, plus, inverse = bilinear(A * (dt / 2), dt)
         both = B * gain
-        # A short kernel is a sum that may cancel at every step; in float64 it costs next to nothing.
+        # The sum of a short kernel may cancel at every step; in float64 it costs almost nothing.
         work = torch.complex128 if length <= SHORT else c.dtype.to_complex()
         weight = (C * both[:, None]).to(work).transpose(0, 1).flatten(1, 3)
         out, tables = evaluate(weight, x.flatten(0, 2), length)
@@ -109,5 +109,5 @@ class _Kernel(torch.autograd.Function):
         dA = (dw * (dt / 2)).sum(1)
         dlog = (dw * A.conj_physical()).real.div_(2).add_(dunit).sum(-1, keepdim=True).mul_(dt) if on_dt else None
         return (None if dlog is None else dlog.flatten(1).to(dtype),
-                (dA.real * A[:, 0].real).to(dtype) if on_theta else None,  # Re(A) is -exp(theta), so its own slope
+                (dA.real * A[:, 0].real).to(dtype) if on_theta else None,  # Re(A) = -exp(theta) is its own derivative
                 dA.imag.to(dtype) if on_imag else None, db, dc, None, None)

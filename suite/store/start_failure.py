@@ -43,13 +43,13 @@ class StartFailure(Record):
 
     @property
     def last(self) -> str:
-        """For a reader, in a line: what has happened."""
+        """For messages, in a line: what has happened."""
         often = f", {self.count} times" if self.count > 1 else ""
         return f"last start failed{often}: {self.reason} ({self.holder})"
 
     @property
-    def told(self) -> str:
-        """For a reader, in a line: what has happened, and what comes next."""
+    def words(self) -> str:
+        """For messages, in a line: what has happened, and what comes next."""
         then = "; it waits for `retry --reason start`" if self.waits else ""
         return f"{self.last}{then}"
 

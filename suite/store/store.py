@@ -147,7 +147,7 @@ class Store:
         failed = start_failure.read(self.root, run_id)
         if failed is None or failed.attempts != state.attempts or state.failed_for_good:
             return state
-        return replace(state, start=failed, detail=failed.told)
+        return replace(state, start=failed, detail=failed.words)
 
     def _state(self, folder: Path, link: bool) -> RunState:
         if link:

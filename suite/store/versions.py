@@ -96,7 +96,7 @@ def _configs(store: Store, own: Iterable[str]) -> Iterator[tuple[str, RunConfig]
             continue
 
 
-def told(runs: Iterable[GridRun], store: Store) -> list[str]:
+def remarks(runs: Iterable[GridRun], store: Store) -> list[str]:
     """What `plan` says of own code: a line for each name and kind of difference."""
     runs = list(runs)
     lines = [f"{count} {_runs(count)} of {name} {'has' if count == 1 else 'have'} an earlier identity: the text of the "

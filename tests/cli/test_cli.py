@@ -36,9 +36,9 @@ def test_plan_tells_exclusions_and_shared_runs(folder: Path, capsys: pytest.Capt
                                    "blocks: [{}, {axes: {ssm.kernel: [vandermonde, softmax], "
                                    "ssm.discretization: [zoh, bilinear]}}]\n")
     assert main(["plan", "g.yaml", "h.yaml", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out)
-    assert {e["reason"] for e in told["excluded"]} == {"softmax needs ZOH"}
-    assert told["shared"] > 0 and len({run["id"] for run in told["runs"]}) == len(told["runs"])
+    shown = json.loads(capsys.readouterr().out)
+    assert {e["reason"] for e in shown["excluded"]} == {"softmax needs ZOH"}
+    assert shown["shared"] > 0 and len({run["id"] for run in shown["runs"]}) == len(shown["runs"])
     assert main(["plan", "g.yaml", "h.yaml"]) == 0
     assert "saved because cells share them" in capsys.readouterr().out
 
@@ -99,8 +99,8 @@ def test_bad_options_are_usage_errors(folder: Path, arguments: list[str]) -> Non
 def test_all_files_are_checked_before_anything_starts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "bad.yaml").write_text("name: bad\nseeds: [1, 1]\n")
     assert main(["run", "g.yaml", "bad.yaml", "nowhere.yaml"]) == 2
-    told = capsys.readouterr().err
-    assert "duplicate seed 1" in told and "no such file" in told and "nothing was started" in told
+    shown = capsys.readouterr().err
+    assert "duplicate seed 1" in shown and "no such file" in shown and "nothing was started" in shown
     assert not (folder / "runs").exists()
 
 
@@ -109,8 +109,8 @@ def test_missing_data_are_named_before_anything_starts(folder: Path, monkeypatch
     monkeypatch.delenv("SUITE_DATA", raising=False)
     monkeypatch.setenv("SUITE_CACHE", str(folder / "cache"))  # where they have been prepared, they are not missing
     assert main(["run", "g.yaml", "--set", "data.variant=jpeg"]) == 2
-    told = capsys.readouterr().err
-    assert "SUITE_DATA is not set" in told and "--set data.variant=sample" in told
+    shown = capsys.readouterr().err
+    assert "SUITE_DATA is not set" in shown and "--set data.variant=sample" in shown
     assert not (folder / "runs").exists()
     monkeypatch.setenv("SUITE_DATA", str(folder / "empty"))
     assert main(["run", "g.yaml", "--set", "data.variant=jpeg"]) == 2
@@ -150,15 +150,15 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
     monkeypatch.setenv("SUITE_DATA", str(folder / "g.yaml"))
     monkeypatch.setenv("PATH", str(folder))
     assert main(["doctor", "--verbose"]) == 0
-    told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
+    shown = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
 
     def word(part: str) -> str:
-        return next(word for text, word in told.items() if part in text)
+        return next(word for text, word in shown.items() if part in text)
 
     assert all(word(part) == "ok" for part in ("torch ", "GB free", "cifar10, variant sample: found"))
     assert word("SLURM: not on this machine") == "-", "it is no fault, and not there"
     assert all(word(f"data cifar10, variant {name}:") == "-" for name in ("jpeg", "original"))
-    assert word(f"SUITE_DATA is {folder / 'g.yaml'}, which is no folder") == "WARNING"
+    assert word(f"SUITE_DATA is {folder / 'g.yaml'}, which is not a folder") == "WARNING"
     monkeypatch.setenv("SUITE_DATA", str(folder))
     (folder / "cifar10").mkdir()
     (folder / "cifar10/train.parquet").write_bytes(b"another file")
@@ -166,17 +166,17 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
         (folder / name).write_text("#!/bin/sh\nexit 1\n")
         (folder / name).chmod(0o755)
     assert main(["doctor", "--verbose"]) == 0
-    told = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
-    assert not any("SUITE_DATA is" in text for text in told) and word("SLURM: does not answer") == "-"
+    shown = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
+    assert not any("SUITE_DATA is" in text for text in shown) and word("SLURM: does not answer") == "-"
     assert word("train.parquet is not the file that the card describes") == "WARNING"
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     here, remote, by_hand = (lines.index(line) for line in (
         "here", "can be downloaded: python run_grid.py data prepare NAME --variant VARIANT",
-        "needs you, if a run wants it"))
+        "needs you, if a run needs it"))
     assert here < remote < by_hand and max(map(len, lines)) <= 120 and str(folder) not in "".join(lines)
     assert lines.index("  WARNING  data cifar10, variant jpeg: train.parquet is not the file that the card describes") \
-        > by_hand and "packages, in versions that will do" in "".join(lines[here:remote])
+        > by_hand and "packages, in suitable versions" in "".join(lines[here:remote])
     assert remote < next(k for k, line in enumerate(lines) if line.startswith("  cifar10 binary")) < by_hand
 
 

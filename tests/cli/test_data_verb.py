@@ -64,7 +64,7 @@ def test_verbose_list_names_sizes_places_and_what_is_prepared(made: Cards, capsy
     assert "Hugging Face hub: uoft-cs/cifar10" in text and "not here: ${BIDMC32}/BIDMC32HR_TRAIN.ts is needed" in text
     assert f"found: {Path(__file__).parents[2] / 'datasets' / 'samples'}, 3 files" in text
     assert "prepared: rr, normalization=window: 6." in text and f"fingerprint {data.fingerprint[:16]}" in text
-    assert text.count("prepared: ") == 1 and f"then in {made.cache}/downloads, where downloads go" in text
+    assert text.count("prepared: ") == 1 and f"then in {made.cache}/downloads, the folder of downloads" in text
 
 
 def test_list_is_quick_and_imports_nothing_heavy() -> None:

@@ -67,8 +67,8 @@ def decide(*more: str) -> int:
 
 
 def claims(folder: Path) -> dict[str, dict[str, object]]:
-    told = json.loads((folder / "reports/quickstart.cells.json").read_text())
-    return {claim["id"]: claim for claim in told["claims"]}
+    shown = json.loads((folder / "reports/quickstart.cells.json").read_text())
+    return {claim["id"]: claim for claim in shown["claims"]}
 
 
 def test_seeds_are_added_until_every_claim_has_a_final_word(faked: Faked, tmp_path: Path) -> None:
@@ -192,9 +192,9 @@ def test_hours_bound_it(faked: Faked, capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_plan_decide_says_what_the_next_look_costs(faked: Faked, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", QUICKSTART, "--decide"]) == 0
-    told = capsys.readouterr().out
-    assert "quickstart: the next look runs 30, the rest at most 42 more" in told
-    assert "estimated time of the next look: " in told and " at a time, within a factor of 2\n" in told
+    shown = capsys.readouterr().out
+    assert "quickstart: the next look runs 30, the rest at most 42 more" in shown
+    assert "estimated time of the next look: " in shown and " at a time, within a factor of 2\n" in shown
     faked.effects["S4D-Real"] = -0.4
     assert main([QUICKSTART]) == 0
     capsys.readouterr()
@@ -207,7 +207,7 @@ def test_plan_decide_says_what_the_next_look_costs(faked: Faked, capsys: pytest.
 def test_of_several_grids_those_without_looks_are_reported_only(
         faked: Faked, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([QUICKSTART, str(ROOT / "grids/step.yaml"), "--decide"]) == 0
-    assert "step: no claims that declare looks, so that no run is started for it\n" in capsys.readouterr().out
+    assert "step: no claims that declare looks, so no run is started for it\n" in capsys.readouterr().out
     assert not [name for launch in faked.launches for name in launch if not name.startswith(("sCIFAR", "SC"))]
     assert (tmp_path / "reports/index.html").is_file()  # of all the grids that were named
 

@@ -1,4 +1,4 @@
-"""The packages that `doctor` looks for are those that the project asks for, each in a version that will do."""
+"""The packages that `doctor` looks for are those that the project asks for, each in a suitable version."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DECLARED = ["numpy", "never-heard-of>=1", "pydantic<2", 'pytest; extra == "dev"'
 
 
 def findings() -> dict[str, str]:
-    return {one.text.split()[0].rstrip(":"): one.word.value for one in doctor._python()}
+    return {one.text.split()[0].rstrip(":"): one.mark.value for one in doctor._python()}
 
 
 def test_packages_are_those_of_the_installed_project(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +39,7 @@ def test_a_clone_that_is_not_installed_is_read_from_its_project_file(monkeypatch
 
 def test_it_runs_on_systems_without_cpu_affinity(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert [one.word for one in doctor._torch() if "threads by default" in one.text] == ["ok"]
+    assert [one.mark for one in doctor._torch() if "threads by default" in one.text] == ["ok"]
 
 
 def test_without_a_home_folder_it_says_what_to_set(monkeypatch: pytest.MonkeyPatch, tmp_path: Path,

@@ -54,8 +54,8 @@ def test_nothing_is_overwritten(made: Path, capsys: pytest.CaptureFixture[str]) 
     (made / "README.md").unlink()
     capsys.readouterr()
     assert main(["init", str(made)]) == 2
-    told = capsys.readouterr().err
-    assert "would be overwritten: grids/mine.yaml, my_methods.py" in told and "README" not in told
+    shown = capsys.readouterr().err
+    assert "would be overwritten: grids/mine.yaml, my_methods.py" in shown and "README" not in shown
     assert (made / "my_methods.py").read_text() == "# mine" and not (made / "README.md").exists()
 
 

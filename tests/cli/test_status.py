@@ -58,9 +58,9 @@ def under_way(grid: Grid) -> attempt.Attempt:
 def test_status_shows_the_newest_metric_and_the_best(grid: Grid, capsys: pytest.CaptureFixture[str]) -> None:
     under_way(grid)
     assert main(["status", "g.yaml"]) == 0
-    told = capsys.readouterr().out
-    assert "lin seed 0, validation accuracy 28.80 %, best 31.20 at epoch 2: held by process" in told
-    assert "lin seed 1, validation accuracy 25.00 %, best 25.00 at epoch 1\n" in told
+    shown = capsys.readouterr().out
+    assert "lin seed 0, validation accuracy 28.80 %, best 31.20 at epoch 2: held by process" in shown
+    assert "lin seed 1, validation accuracy 25.00 %, best 25.00 at epoch 1\n" in shown
     assert main(["status", "g.yaml", "--json"]) == 0
     runs = json.loads(capsys.readouterr().out)["runs"]
     assert runs[0]["standing"]["best"] == {"value": 31.2, "epoch": 2} and runs[2]["standing"] is None
@@ -73,7 +73,7 @@ def test_progress_shows_them_too(grid: Grid) -> None:
     stopped = grid.runs[1]
     progress.started(stopped)
     progress.progress(stopped, Beat(epoch=1, step=100, epochs=6, steps_per_epoch=100))
-    assert progress.bars.tasks[1].fields["told"] == "epoch 2/6, 25.00 %, best 25.00 at epoch 1"
+    assert progress.bars.tasks[1].fields["text"] == "epoch 2/6, 25.00 %, best 25.00 at epoch 1"
     progress.ended(stopped, RunState("done", 6))
     assert "[1/3] lin seed 1: done, validation accuracy 25.00 %, best 25.00 at epoch 1, ETA" in out.getvalue()
 
@@ -108,9 +108,9 @@ def test_a_log_is_opened_and_closed_and_holds_no_commands_for_the_terminal(grid:
     drawn(looks, view)
     for key in ("down", "up", "log"):
         assert view.press(key)
-    told = drawn(looks, view)
-    assert "lin seed 0, claimed" in told[0] and "the first line" in told[1]
-    assert "the  [31mlast line" in told[2] and told[3].startswith("q back")
+    shown = drawn(looks, view)
+    assert "lin seed 0, claimed" in shown[0] and "the first line" in shown[1]
+    assert "the  [31mlast line" in shown[2] and shown[3].startswith("q back")
     assert view.press("quit") and "state" in drawn(looks, view)[1] and not view.press("quit")
 
 
@@ -137,11 +137,11 @@ def test_on_a_terminal_keys_sort_and_end_it_and_nothing_is_written(grid: Grid) -
     os.close(theirs)
 
     def until(words: str) -> None:
-        told, end = "", time.monotonic() + 60
-        while words not in told:
-            assert time.monotonic() < end, told
+        shown, end = "", time.monotonic() + 60
+        while words not in shown:
+            assert time.monotonic() < end, shown
             if select.select([ours], [], [], 0.5)[0]:
-                told += os.read(ours, 65_536).decode(errors="replace")
+                shown += os.read(ours, 65_536).decode(errors="replace")
 
     try:
         until("state ▲")
@@ -163,4 +163,4 @@ def test_without_a_terminal_it_says_so_and_prints_lines(grid: Grid) -> None:
     done = subprocess.run([sys.executable, str(ROOT / "run_grid.py"), "status", "g.yaml", "--watch"], text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, "g: 4 runs: 4 todo\n")
-    assert done.stderr == ("no terminal, so the status is printed at each change in place of the live table\n")
+    assert done.stderr == ("no terminal, so the status is printed at each change instead of a live table\n")

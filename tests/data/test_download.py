@@ -207,7 +207,7 @@ def test_a_grid_prepares_what_its_runs_need(server: Web, release: Page, tmp_path
     assert main(["data", "prepare", str(tmp_path / "both.yaml"), "--only", "task=B", "--set", "data.decimate=2"]) == 0
     out = capsys.readouterr().out
     assert "listops" not in out and "length 500" in out
-    assert f"this runs them: python run_grid.py {tmp_path}/both.yaml --set data.decimate=2 --only task=B" in out
+    assert f"to run them: python run_grid.py {tmp_path}/both.yaml --set data.decimate=2 --only task=B" in out
     server.pages.clear()
     (tmp_path / "both.yaml").write_text("name: one\nbase: {task: retrieval}\nseeds: [0]\n")
     assert main(["data", "prepare", str(tmp_path / "both.yaml")]) == 2
@@ -218,7 +218,7 @@ def test_a_grid_prepares_what_its_runs_need(server: Web, release: Page, tmp_path
     (["list", "x.yaml"], "x.yaml is a grid file"), (["list", "suite:quickstart"], "suite:quickstart is a grid file"),
     (["prepare", "x.yaml", "--task", "listops"], "choose runs with --only"),
     (["prepare", "cifar10", "--only", "seed=0", "--seeds", "2"], "--only, --seeds: chooses runs of a grid"),
-    (["prepare", "cifar10", "x.yaml", "--set", "pool=2"], "--set means another thing for a grid than for a data set"),
+    (["prepare", "cifar10", "x.yaml", "--set", "pool=2"], "--set has different meanings for a grid and for a data set"),
     (["prepare", "x.yaml", "y.yaml"], "2 errors"),
     (["prepare", "cifar10", "--from", "x"], "--from needs one data set and its variant"),
     (["prepare", "cifar10", "--variant", "jpeg", "--from", "nowhere"], "nowhere is not there"),
@@ -248,7 +248,7 @@ def test_check_names_a_download_that_has_changed(server: Web, capsys: pytest.Cap
     download.fetch([Source("bidmc", "original", {}, "bidmc_rr")], quiet)
     (places.downloads() / "bidmc32" / "BIDMC32RR_TEST.ts").write_text("@data\n1")
     assert main(["data", "check", "bidmc", "--variant", "original"]) == 1
-    assert "is not as it was downloaded: its sha256 was" in capsys.readouterr().out
+    assert "has changed since its download: its sha256 was" in capsys.readouterr().out
 
 
 def test_no_home_and_no_cache_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

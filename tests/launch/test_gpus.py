@@ -30,7 +30,7 @@ def test_those_are_used_that_are_half_free_and_that_nobody_uses(tmp_path: Path,
                            f"GPU 3 ({H100}) is idle, with 43.0 GB of 85.5 GB free"]
 
 
-@pytest.mark.parametrize(("rows", "more", "mask", "told"), [
+@pytest.mark.parametrize(("rows", "more", "mask", "shown"), [
     ((row(0, free="900"),), {}, None, f"no GPU is free: GPU 0 ({H100}): 944 MB of 85.5 GB free"),
     ((row(1),), {"apps": APPS}, None, f"GPU 1 ({H100}): used by process 4711 (python), process 4712"),
     ((row(0), row(1)), {}, "5", "CUDA_VISIBLE_DEVICES=5 names 5, and there is no such GPU here"),
@@ -44,14 +44,14 @@ def test_those_are_used_that_are_half_free_and_that_nobody_uses(tmp_path: Path,
     (DIVIDED, {"listed": LISTED, "apps": f"{uuid(0)}, 1, x\n"}, "MIG-11aa", "MIG 3g.20gb): used by process 1"),
 ])
 def test_where_none_can_be_used_nothing_starts_on_a_processor(rows: tuple[str, ...], more: dict[str, object],
-                                                              mask: str | None, told: str, tmp_path: Path,
+                                                              mask: str | None, shown: str, tmp_path: Path,
                                                               monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, monkeypatch, *rows, **more)
     if mask is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", mask)
     with pytest.raises(MachineFault) as error:
         gpus.free()
-    assert told in str(error.value)
+    assert shown in str(error.value)
 
 
 @pytest.mark.parametrize(("mask", "chosen"), [
@@ -121,8 +121,8 @@ def test_doctor_and_plan_name_an_idle_gpu(tmp_path: Path, monkeypatch: pytest.Mo
     assert main(["plan", "g.yaml"]) == 0
     assert f"on GPU 0 ({H100}): 1 at a time on each" in capsys.readouterr().out
     assert main(["plan", "g.yaml", "--gpus", "none"]) == 0
-    told = capsys.readouterr().out
-    assert "on the CPU (--gpus none)" in told and "leave --gpus none out to use it" in told
+    shown = capsys.readouterr().out
+    assert "on the CPU (--gpus none)" in shown and "leave --gpus none out to use it" in shown
     install(tmp_path, monkeypatch, row(0, free="1"))
     assert main(["plan", "g.yaml"]) == 0 and "warning: --gpus auto: no GPU is free" in capsys.readouterr().out
     assert main(["run", "g.yaml"]) == 2 and "no GPU is free" in capsys.readouterr().err

@@ -166,8 +166,8 @@ def test_four_runners_at_once_share_the_work(store: Store, start: Callable[..., 
     runs = grid(10, epochs=2)
     places = (None, None, environment(tmp_path, "east", clock="1"), environment(tmp_path, "west", clock="jumps"))
     four = [start(count=10, epochs=2, env=env) for env in places]  # two here, one with a clock an hour off, one worse
-    told = [process.communicate(timeout=120)[0] for process in four]
-    assert all(f"STATES {['done'] * 10}" in text for text in told), told
+    shown = [process.communicate(timeout=120)[0] for process in four]
+    assert all(f"STATES {['done'] * 10}" in text for text in shown), shown
     all_well(store, runs)
     trained = Counter((tmp_path / "trace").read_text().splitlines())
     assert set(trained.values()) == {1} and len(trained) == 10 * 2 * STEPS  # no step twice
@@ -191,14 +191,14 @@ def test_an_owner_stopped_past_its_heartbeat_goes_on_without_writing(
     try:
         steps = len((tmp_path / "east").read_text().splitlines())
         west = start(count=2, trace="west", patience=1.0, env=environment(tmp_path, "west", clock="1"))
-        told, _ = west.communicate(timeout=60)
-        assert f"STATES {['done'] * 2}" in told and "waiting for 2 runs that others own" in told
+        shown, _ = west.communicate(timeout=60)
+        assert f"STATES {['done'] * 2}" in shown and "waiting for 2 runs that others own" in shown
         before = tree(store.root)
     finally:
         for pid in reversed(stopped):
             os.kill(pid, signal.SIGCONT)
-    told, _ = east.communicate(timeout=60)
-    assert f"STATES {['done'] * 2}" in told
+    shown, _ = east.communicate(timeout=60)
+    assert f"STATES {['done'] * 2}" in shown
     assert tree(store.root) == before
     all_well(store, runs)
     assert all(attempt.numbers(store.folder(run.run_id)) == [1, 2] for run in runs)

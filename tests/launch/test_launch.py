@@ -153,8 +153,8 @@ def test_a_disk_that_fills_up(store: Store, ear: Ear, tmp_path: Path) -> None:
         store = Store(tmp_path / "disk" / "store")
         filler = fill(tmp_path / "disk", leave=60_000)
         states = launch(runs, Options(store.root, Compute(checkpoint_s=0), jobs=2), ear, training())
-        told = [state.detail for state in states.values() if state.reason == "start" or state.name == "failed"]
-        assert len(states) == 6 and told and all("the disk is full" in detail for detail in told)
+        out = [state.detail for state in states.values() if state.reason == "start" or state.name == "failed"]
+        assert len(states) == 6 and out and all("the disk is full" in detail for detail in out)
         filler.unlink()
         launch(runs, Options(store.root, jobs=2, retry=True), Ear(), training())
         all_well(store, runs)

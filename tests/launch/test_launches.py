@@ -67,10 +67,10 @@ def test_gc_lists_and_moves_what_the_grid_started_and_names_no_more(store: Store
     write("g", "[lin]")
     before = tree(store.root)
     assert main(["gc", "g.yaml"]) == 0
-    told = capsys.readouterr().out
+    out = capsys.readouterr().out
     quad, = ids(old) - ids(load_grid(Path("g.yaml"))) - ids(load_grid(Path("h.yaml")))
-    assert "1 runs were started by these grids and are no longer named by any. With --yes" in told
-    assert f"{quad}  done" in told and "quad seed 0" in told and tree(store.root) == before
+    assert "1 runs were started by these grids and are no longer named by any. With --yes" in out
+    assert f"{quad}  done" in out and "quad seed 0" in out and tree(store.root) == before
     assert main(["gc", "g.yaml", "--yes"]) == 0
     assert not store.folder(quad).exists() and store.state(quad).name == "todo"
     assert set(store.run_ids()) == (ids(old) | ids(load_grid(Path("h.yaml")))) - {quad}
@@ -116,7 +116,7 @@ def test_gc_leaves_alone_what_is_under_way_and_what_nobody_is_known_to_have_star
     assert own is not None
     write("g", "[legs]")
     assert main(["gc", "g.yaml", "--yes"]) == 0
-    assert "stays, somebody is at it" in capsys.readouterr().out
+    assert "stays, it is being computed" in capsys.readouterr().out
     assert set(store.run_ids()) == {busy, unknown.run_id}
     place = store.root / "trash" / f"{free}-1"
     place.rename(store.folder(free))
@@ -182,7 +182,7 @@ def test_cancel_ends_what_computes_and_what_waits(store: Store, retry: bool, cap
     assert store.states(ids(grid)) == states, "what was cancelled is not run again unasked"
     local.launch(grid.runs, Options(store.root, jobs=2, retry=True), Ear(), training())
     all_well(store, list(grid.runs))
-    assert main(["cancel", "g.yaml"]) == 0 and "nothing of these grids alone is under way" in capsys.readouterr().out
+    assert main(["cancel", "g.yaml"]) == 0 and "no run that only these grids started" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -209,8 +209,8 @@ def test_cancel_says_who_does_not_answer(store: Store, monkeypatch: pytest.Monke
     (far / "attempts").mkdir()
     (far / "attempts/0001.json").write_bytes(claim_of(7, 7, "another boot"))
     assert main(["cancel", "g.yaml"]) == 1
-    told = capsys.readouterr().out
-    assert "1 cancelled" in told and f"{far.name} lin seed 0 was asked, and has not stopped within 0.1 s" in told
+    out = capsys.readouterr().out
+    assert "1 cancelled" in out and f"{far.name} lin seed 0 was asked to stop, and has not within 0.1 s" in out
     assert atomic.read_sealed(far / "attempts/0001.stop")["who"] and store.state(waiting.name).name == "cancelled"
 
 
@@ -240,8 +240,8 @@ def test_cancel_takes_jobs_out_of_the_queue_and_asks_those_that_run(cluster: Fak
     (running / "attempts/0001.json").write_bytes(claim_of(7, 7, "another boot"))
     assert main(["cancel", "g.yaml"]) == 1
     assert cluster.lines("cancelled") == ["100_0", "100_2", "100_3"]
-    told = capsys.readouterr().out
-    assert "3 cancelled" in told and f"{running.name} lin seed 1 was asked" in told
+    out = capsys.readouterr().out
+    assert "3 cancelled" in out and f"{running.name} lin seed 1 was asked" in out
     assert (running / "attempts/0001.stop").exists()
     assert [store.state(one.run_id).name for one in grid.runs] == ["cancelled", "claimed", "cancelled", "cancelled"]
 

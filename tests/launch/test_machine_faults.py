@@ -17,7 +17,7 @@ from suite.machine import Memory
 from suite.train.mode import Mode
 
 
-def told(tmp_path: Path, mode: Mode = Mode.AUTO) -> str:
+def out(tmp_path: Path, mode: Mode = Mode.AUTO) -> str:
     with pytest.raises(MachineFault) as error:
         faults.check(grid(1), Options(tmp_path / "not/there/yet", Compute(mode=mode)))
     return str(error.value)
@@ -29,13 +29,13 @@ def test_a_machine_without_faults_may_start(tmp_path: Path) -> None:
 
 def test_a_clock_before_the_suite_was_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: 100_000.0)
-    assert "clock: this machine's clock says 1970-01-02, which is before" in told(tmp_path)
+    assert "clock: this machine's clock says 1970-01-02, which is before" in out(tmp_path)
 
 
 def test_a_full_disk_and_no_memory_are_both_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(faults, "LEAST_DISK", 10**18)
     monkeypatch.setattr(machine, "memory", lambda: Memory(2 * 10**9, 10**7))
-    text = told(tmp_path)
+    text = out(tmp_path)
     assert "the disk is full: " in text and "or name another store with --store" in text
     assert "10 MB of 2.0 GB of memory are free, and a run needs at least 300 MB" in text
     faults.check([], Options(tmp_path))
@@ -43,11 +43,11 @@ def test_a_full_disk_and_no_memory_are_both_named(tmp_path: Path, monkeypatch: p
 
 def test_a_compiler_or_back_end_that_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CXX", str(tmp_path / "no-compiler"))
-    assert "torch.compile finds no C++ compiler" in told(tmp_path, Mode.COMPILED)
+    assert "torch.compile finds no C++ compiler" in out(tmp_path, Mode.COMPILED)
     monkeypatch.setenv("SUITE_KERNEL_BACKEND", "block")
-    assert "unknown kernel back end 'block'" in told(tmp_path) and "did you mean 'blocked'" in told(tmp_path)
+    assert "unknown kernel back end 'block'" in out(tmp_path) and "did you mean 'blocked'" in out(tmp_path)
     monkeypatch.setenv("SUITE_KERNEL_BACKEND", "keops")
-    assert "the back end keops " in told(tmp_path)
+    assert "the back end keops " in out(tmp_path)
 
 
 def test_back_ends_are_those_of_the_kernels() -> None:

@@ -48,10 +48,10 @@ def test_a_run_goes_on_where_it_began(store: Store, tmp_path: Path, monkeypatch:
     assert found.gpus == (uuid(0), uuid(1), uuid(2)) and found.on_cpu == {at_cpu.run_id} and found.cpu_jobs >= 1
     assert found.only == {at_a100.run_id: (uuid(0),)} and found.waiting == {gone.run_id: "NVIDIA V100"}
     assert fresh.run_id not in {*found.only, *found.on_cpu, *found.waiting}
-    assert any(line.startswith("1 runs began on NVIDIA V100, and wait for one") for line in found.told)
+    assert any(line.startswith("1 runs began on NVIDIA V100, and wait for one") for line in found.lines)
     asked = places.find(runs, store, (1,), None, 1)
     assert not asked.waiting and not asked.on_cpu
-    assert "3 runs began on" in asked.told[-1] and "their records say so" in asked.told[-1]
+    assert "3 runs began on" in asked.lines[-1] and "their records say so" in asked.lines[-1]
 
 
 def test_a_run_that_began_on_a_gpu_waits_for_one(store: Store, tmp_path: Path,
@@ -61,7 +61,7 @@ def test_a_run_that_began_on_a_gpu_waits_for_one(store: Store, tmp_path: Path,
     begin(store, one, H100)
     assert places.find(runs, store, None, None, 1).waiting == {one.run_id: H100}
     moved = places.find(runs, store, (), 2, 1)
-    assert not moved.waiting and moved.at_once == 2 and f"began on {H100}" in moved.told[-1]
+    assert not moved.waiting and moved.at_once == 2 and f"began on {H100}" in moved.lines[-1]
 
 
 def test_as_many_run_at_a_time_as_fit(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -69,11 +69,11 @@ def test_as_many_run_at_a_time_as_fit(store: Store, tmp_path: Path, monkeypatch:
     monkeypatch.setattr(machine, "usable_cpus", lambda: 16)
     known, other = runs = grid(2)
     unknown = places.find(runs, store, None, None, 1)
-    assert unknown.jobs == 1 and "is not known yet" in unknown.told[0]
+    assert unknown.jobs == 1 and "is not known yet" in unknown.lines[0]
     begin(store, known, H100, gpu_mb=20_000)
     measured = places.find([other, known], store, None, None, 1)
     assert (measured.jobs, measured.at_once) == (2, 4)
-    assert measured.told[0] == (f"on GPU 0 ({H100}), GPU 1 ({H100}): 2 at a time on each, at up to 26.8 GB of 62.9 GB "
+    assert measured.lines[0] == (f"on GPU 0 ({H100}), GPU 1 ({H100}): 2 at a time on each, at up to 26.8 GB of 62.9 GB "
                                 "free")
     assert places.find(runs, store, None, 3, 1).jobs == 3
 
@@ -86,7 +86,7 @@ def test_memory_of_the_machine_limits_runs_too(store: Store, tmp_path: Path, mon
     took = (store.provenance(one.run_id) or Provenance()).attempts[0].peak_memory_mb or 0
     monkeypatch.setattr(machine, "memory", lambda: Memory(10**12, int(3 * 1.25 * took * 2**20) + 2**20))
     found = places.find(runs, store, None, None, 1)
-    assert found.jobs == 3 and found.told[0].startswith("on the CPU (these runs began on the CPU): 3 at a")
+    assert found.jobs == 3 and found.lines[0].startswith("on the CPU (these runs began on the CPU): 3 at a")
     monkeypatch.setattr(machine, "memory", lambda: Memory(1000, 1000))
     with pytest.raises(MachineFault, match=r"a run like these took .* of memory, and there are 0 MB here"):
         places.find(runs, store, None, None, 1)

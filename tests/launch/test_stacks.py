@@ -70,11 +70,11 @@ def test_only_runs_of_one_shape_are_put_together() -> None:
 def test_what_runs_alone_is_said_with_its_reason() -> None:
     runs = made({"model.name": "lstm"}, {"ssm.structure": "mimo"}, {"train.precision": "bf16"}, {"seed": 1},
                 {"model.name": "lstm", "seed": 2})
-    assert Stacks(None).told(runs, on_gpu=False) == [
+    assert Stacks(None).remarks(runs, on_gpu=False) == [
         "2 runs are computed alone: only networks of state space layers are stacked, not lstm",
         "1 run is computed alone: only S4D and S4 layers without ssm.sobolev are stacked",
         "1 run is computed alone: only float32 and tf32 are stacked"]
-    assert Stacks(1).told(runs, on_gpu=False) == []
+    assert Stacks(1).remarks(runs, on_gpu=False) == []
     untied = made({"model.tie_dropout": False})[0].config
     assert why_alone(untied, on_gpu=True) == "on a GPU, only tied dropout draws in a stack what it draws alone"
     assert why_alone(untied, on_gpu=False) == why_alone(runs[3].config, on_gpu=True) == ""

@@ -129,16 +129,16 @@ def test_the_command_line_shows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     broken = Training(load=unreadable, make=fake_training.FakeTrainer, backend=fake_training.backend)
     monkeypatch.setattr(local, "launch", partial(launch, training=broken))
     assert main(["g.yaml", "--gpus", "none", "--no-canary"]) == 1
-    told = capsys.readouterr()
-    assert "todo: start failed: " in told.out and " and 1 more: dataset.yaml: file data.bin is damaged" in told.out
-    assert "2 runs could not start, which is no failure of theirs" in told.out and "runs failed" not in told.out
-    assert "on the CPU (--gpus none): " in told.err
+    shown = capsys.readouterr()
+    assert "todo: start failed: " in shown.out and " and 1 more: dataset.yaml: file data.bin is damaged" in shown.out
+    assert "2 runs could not start, for reasons outside the runs" in shown.out and "runs failed" not in shown.out
+    assert "on the CPU (--gpus none): " in shown.err
     for words in (["status", "g.yaml"], ["why", "g.yaml"], ["logs", "g.yaml"]):
         assert main(words) == 0
         assert "last start failed: dataset.yaml: file data.bin is damaged" in capsys.readouterr().out, words
     assert main(["g.yaml", "--gpus", "none"]) == 1
     capsys.readouterr()
-    assert main(["g.yaml"]) == 1 and "it waits" not in (told := capsys.readouterr().out) and "start failed" in told
+    assert main(["g.yaml"]) == 1 and "it waits" not in (shown := capsys.readouterr().out) and "start failed" in shown
     assert main(["plan", "g.yaml"]) == 0 and "would run: 0" in capsys.readouterr().out
     monkeypatch.setattr(local, "launch", partial(launch, training=training()))
     assert main(["retry", "g.yaml", "--reason", "start"]) == 0

@@ -52,8 +52,8 @@ def test_a_run_under_way_tells_the_time_of_those_of_its_shape(grid: Grid, capsys
     assert "warning: 2 runs need up to 3:00 min each, more than --timeout allows" in capsys.readouterr().out
     assert main(["status", "g.yaml", "--only", "size=small"]) == 0
     told = capsys.readouterr().out  # 2:45 min of one run, and 6 min of two others, one at a time
-    assert "the running ones need about 2:45 min more" in told
-    assert "everything needs about 8:45 min more at 1 at a time" in told
+    assert "the runs under way need about 2:45 min more" in told
+    assert "all runs need about 8:45 min more, 1 at a time" in told
     own.end("partial", "interrupted")
     assert main(["plan", "g.yaml", "--only", "size=small", "--jobs", "1"]) == 0
     assert "estimated time: 9 min, 1 at a time" in capsys.readouterr().out
@@ -86,7 +86,7 @@ def test_what_tells_no_seconds_a_step_is_timed_by_its_end(grid: Grid) -> None:
     progress.started(made.todo[0])
     progress.began[made.todo[0].run_id] -= 60
     progress.ended(made.todo[0], RunState("done", 3))
-    assert progress.bars.tasks[0].fields["told"] == "1/6 runs, ETA 5:00 min"
+    assert progress.bars.tasks[0].fields["text"] == "1/6 runs, ETA 5:00 min"
 
 
 def test_a_run_that_another_launch_gave_up_counts_from_then_on(grid: Grid) -> None:
@@ -97,9 +97,9 @@ def test_a_run_that_another_launch_gave_up_counts_from_then_on(grid: Grid) -> No
     progress = Progress(made, 2, Console(file=io.StringIO()))
     progress.ended(held, made.states[held.run_id])
     progress.progress(made.todo[0], BEAT)
-    assert progress.bars.tasks[0].fields["told"].startswith("0/5 runs"), "not ours, so not counted"
+    assert progress.bars.tasks[0].fields["text"].startswith("0/5 runs"), "not ours, so not counted"
     progress.started(held)
     progress.progress(held, BEAT)
     total, bar = progress.bars.tasks
-    assert total.fields["told"].startswith("0/6 runs") and total.total == 12
-    assert bar.fields["told"] == "epoch 1/2" and bar.total == 2
+    assert total.fields["text"].startswith("0/6 runs") and total.total == 12
+    assert bar.fields["text"] == "epoch 1/2" and bar.total == 2

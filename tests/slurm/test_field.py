@@ -66,7 +66,7 @@ def test_what_was_accepted_and_is_not_seen_is_not_known_and_not_gone(cluster: Fa
                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.set("hidden", "")
     told = submit(store)
-    assert "the queue does not show it yet: what it does is not known" in told[0]
+    assert "the queue does not show it yet: its state is not known" in told[0]
     cluster.drop("hidden")
     again = submit(store)
     assert "was accepted 1 min ago, and the queue has not shown it yet" in again[0] and len(cluster.scripts()) == 1

@@ -34,7 +34,7 @@ def test_a_kind_of_which_too_many_fail_is_stopped(cluster: Fake, tmp_path: Path,
             assert job.work(stop) == (node.FAILED if task < 2 else node.OK)
     states = [store.state(run_id) for run_id in made.runs]
     assert [state.name for state in states] == [State.FAILED] * 2 + [State.TODO] * 2
-    told = {state.start.told for state in states[2:] if state.start}
+    told = {state.start.words for state in states[2:] if state.start}
     assert told == {f"last start failed: too many runs of its kind have failed in this array: 2 of "
                     f"scifar, ssm, vandermonde; --max-failures sets how many may (job 100_{task})"
                     for task in (2, 3)}

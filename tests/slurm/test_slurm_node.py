@@ -65,16 +65,16 @@ def test_a_job_without_slurm_or_a_record_says_so(tmp_path: Path, caplog: pytest.
                                                  monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURM_ARRAY_JOB_ID", raising=False)
     assert node.main(["run", str(tmp_path / "none.json")]) == node.FAILED
-    assert "this is no job of an array" in caplog.text
+    assert "not a job of a SLURM array" in caplog.text
     (tmp_path / "bad.json").write_bytes(atomic.seal({"x": 1})[:-9])
     with pytest.raises(UserError, match="not the record of a batch"):
         batch.read(tmp_path / "bad.json")
 
 
 def test_a_job_that_is_started_again_without_progress_gives_up(made: node.Node) -> None:
-    for restarts in range(node.BARREN):
+    for restarts in range(node.GIVE_UP_AFTER):
         one = node.Node(made.record, node.Place("100", 0, restarts))
-        assert not one.barren(one.progress())
+        assert not one.stalled(one.progress())
         one.remember(one.progress())
     with (made.record.parent / "logs" / "100_0.starts").open("a") as file:
         file.write('{"half a li\n')
@@ -88,7 +88,7 @@ def test_a_job_that_is_started_again_without_progress_gives_up(made: node.Node) 
         assert "was started 3 times without progress" in state.detail
     assert "started again (requeued, preempted" in (made.store.folder(last.ids[0]) / "attempts/0001.end").read_text()
     (made.store.folder(made.ids[0]) / f"checkpoint-{7:09d}-{'0' * 16}.pt").write_bytes(b"")
-    assert not last.barren(last.progress())
+    assert not last.stalled(last.progress())
 
 
 @pytest.mark.parametrize(("words", "state", "reason", "again"), [

@@ -63,8 +63,8 @@ def test_without_an_answer_nothing_is_said(cluster: Fake) -> None:
 def test_limits_on_all_jobs_together(reason: str) -> None:
     assert over_limit.REASON.match(reason)
     waits, never = stuck("PENDING", reason), stuck("PENDING", reason, "cpu 4")
-    assert waits is not None and not waits.for_good and "when other jobs of the account have ended" in waits.told
-    assert never is not None and never.for_good and "it asks for cpu 4; `cancel` it" in never.told
+    assert waits is not None and not waits.for_good and "when other jobs of the account have ended" in waits.words
+    assert never is not None and never.for_good and "it asks for cpu 4; `cancel` it" in never.words
 
 
 @pytest.mark.parametrize("reason", ["AssocMaxCpuPerJobLimit", "AssocMaxWallDurationPerJobLimit",

@@ -99,9 +99,9 @@ def cancel_the_canary(scene: Scene) -> None:
     submitted = scene.submitted()
     probe, rest = submitted.batches.values()
     mine = {run.run_id: run for run in scene.runs if run.run_id in probe.runs}
-    queued, alone = cancel._jobs(mine, submitted, scene.ear.told)
+    queued, alone = cancel._jobs(mine, submitted, scene.ear.message)
     assert {submitted.batches[job.batch].kind for job in alone} == {"canary", "main"} and len(alone) == 2
-    cancel._release(queued, alone, submitted, scene.ear.told)
+    cancel._release(queued, alone, submitted, scene.ear.message)
     queue.cancel(alone, scene.store.root)
     assert "no longer waits for its canary" in scene.ear.messages[-1]
     assert len(slurm_cli.squeue([rest.name])) == 3
@@ -191,7 +191,7 @@ def test_options_that_changed_are_named(scenes: dict[str, Scene], tmp_path: Path
         capsys.readouterr().err
     (tmp_path / "pair.yaml").write_text(PAIR.replace("real]", "legs]"))  # the grid is edited
     assert main(["status", *where]) == 0
-    assert "of an earlier form of these grids in the queue: `cancel --orphans`" in capsys.readouterr().out
+    assert "of an earlier version of these grids in the queue: `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where[:1], *where[1:]]) == 0
     assert "`cancel --orphans` ends it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0

@@ -18,7 +18,7 @@ from suite.grid.expand import load_grid
 from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster, load, minutes
 from suite.launch.options import Options
-from suite.launch.queue import Queue, Submitted, epitaph
+from suite.launch.queue import Queue, Submitted, why_ended
 from suite.launch.seen import seen
 from suite.store import attempt, provenance
 from suite.store.records import Beat, Origin
@@ -77,8 +77,8 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     ("cluster:\n  setup:\n    - a\n    - 3\n", ["lab.yaml:4: cluster.setup.1"]),
     ("cluster:\n  extra: {output: x}\n", ["lab.yaml:2: cluster.extra", "output cannot be used: it is set by the"]),
     ("cluster:\n  extra: {gpus-per-node: 3}\n", ["use the key gpus_per_job"]),
-    ("cluster:\n  time: 1\n  signal_s: 90\n", ["lab.yaml:1: --signal-s (signal_s), 90 s, leaves nothing of the time "
-                                              "limit, 1 min"]),
+    ("cluster:\n  time: 1\n  signal_s: 90\n", ["lab.yaml:1: --signal-s (signal_s), 90 s, leaves no time before the "
+                                              "time limit, 1 min"]),
     ("time: 3\n", ["lab.yaml:1: time: unknown key", "below the key cluster:"]),
     ("cluster: [1]\n", ["lab.yaml:1: cluster", "must be a mapping"]),
 ])
@@ -145,7 +145,7 @@ def test_run_submits_and_returns_and_status_tells(cluster: Fake, grid_file: Path
     assert "3 runs: 2 queued, 1 claimed" in told and "job 101_1 waits (Resources)" in told
     assert "job 101_2 is DREAMING" in told and "process" in told and "in job 101_0" in told
     assert f"{runs[0].run_id} needs 83:20 min more, and a job has 60:00 min" in told
-    assert "everything needs about 5:50 h more at 1 at a time" in told
+    assert "all runs need about 5:50 h more, 1 at a time" in told
     assert tree(tmp_path / "runs") == before and len(cluster.lines("squeue.calls")) == 1
     cluster.state("101_0", "")
     assert main(["status", *where, "--json"]) == 0
@@ -169,7 +169,7 @@ def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Pa
     found = seen(Submitted(store), store.states([run.run_id for run in runs]))
     notes = found.notes
     assert [state.name for state in found.states.values()] == ["claimed", "todo"]
-    assert "whether job 100_0 lives is not known: slurm_load_jobs error: Socket timed out" in notes[runs[0].run_id]
+    assert "it is not known whether job 100_0 is alive: slurm_load_jobs error: Socket timed" in notes[runs[0].run_id]
     assert "not known" in notes[runs[1].run_id]
 
 
@@ -199,7 +199,7 @@ def test_the_status_names_the_canary_that_failed(cluster: Fake, grid_file: Path,
     assert main(["status", *where]) == 0
     told = capsys.readouterr().out
     assert (f"the canary {probe.runs[0]} (job 100_0) failed, and so the 2 runs behind it were not started: ValueError: "
-            "no such file; once that is mended, `retry` starts them") in told
+            "no such file; fix that, then `retry` starts them") in told
     assert "2 todo" in told and len(main_batch.runs) == 3
 
 
@@ -212,10 +212,10 @@ def test_slurm_s_last_words(tmp_path: Path) -> None:
                          ("srun: error: n: task 0: Killed", "killed"),
                          ("RuntimeError: out of memory, said a run", "killed")):
         log.write_text(f"2026 a run starts\n{line}\nlast\n")
-        assert epitaph(log)[0] == reason, line
+        assert why_ended(log)[0] == reason, line
     log.write_text("slurmstepd: error: Step 7.0 exceeded memory limit\n2026 job 7_0 begins on n, restart 1\nx\n")
-    assert epitaph(log) == ("killed", "")
-    assert epitaph(tmp_path / "none") == ("killed", "")
+    assert why_ended(log) == ("killed", "")
+    assert why_ended(tmp_path / "none") == ("killed", "")
     assert queue.EVERY_S == 30.0
 
 
@@ -225,4 +225,4 @@ class Quiet:
     def started(self, run: object) -> None: ...
     def progress(self, run: object, beat: object) -> None: ...
     def ended(self, run: object, state: object) -> None: ...
-    def told(self, message: str) -> None: ...
+    def message(self, text: str) -> None: ...

@@ -73,7 +73,7 @@ def test_each_kind_waits_for_its_own_canary(cluster: Fake, store: Store) -> None
     found = seen(submitted, store.states([run.run_id for run in of_kernels()]))
     [told] = remarks(submitted, found)
     assert told == (f"the canary {probe.runs[1]} (job 100_1) failed, and so the 2 runs behind it were not started: "
-                    "ValueError: bad; once that is mended, `retry` starts them")
+                    "ValueError: bad; fix that, then `retry` starts them")
 
 
 def test_runs_for_the_processor_ask_for_no_gpu(cluster: Fake, store: Store) -> None:
@@ -86,9 +86,9 @@ def test_runs_for_the_processor_ask_for_no_gpu(cluster: Fake, store: Store) -> N
 
 @pytest.mark.parametrize(("found", "asked", "cuda", "gpus", "told"), [
     ("main*|(null)\ngpu|gpu:a100:4(S:0-1)\n", {}, 12, 0, ""),
-    ("main*|(null)\ngpu|gpu:a100:4(S:0-1)\n", {"partition": "gpu"}, 12, 1, "one GPU is asked for by each job"),
-    ("main*|gpu:v100:1,gpu:a100:2\n", {}, 12, 1, "one GPU is asked for by each job"),
-    ("main*|gpu:2\n", {}, 0, 0, "none is asked for: this torch is built without CUDA"),
+    ("main*|(null)\ngpu|gpu:a100:4(S:0-1)\n", {"partition": "gpu"}, 12, 1, "each job asks for one GPU"),
+    ("main*|gpu:v100:1,gpu:a100:2\n", {}, 12, 1, "each job asks for one GPU"),
+    ("main*|gpu:2\n", {}, 0, 0, "the jobs ask for none: this torch is built without CUDA"),
     ("main*|gpu:2\n", {"gpus_per_job": 0}, 12, 0, ""),
 ])
 def test_the_gpus_of_the_partition_are_asked_for(cluster: Fake, store: Store, monkeypatch: pytest.MonkeyPatch,
@@ -97,13 +97,13 @@ def test_the_gpus_of_the_partition_are_asked_for(cluster: Fake, store: Store, mo
     cluster.set("partitions", found)
     monkeypatch.setattr("suite.launch.nvidia.cuda_of_torch", lambda: cuda)
     made = partition.fit(Cluster(**asked), grid(2), store, 1, True)
-    assert made.cluster.gpus == gpus and told in " ".join(made.told) and bool(made.told) == bool(told)
+    assert made.cluster.gpus == gpus and told in " ".join(made.lines) and bool(made.lines) == bool(told)
 
 
 def test_gpus_that_nobody_can_see_are_said(cluster: Fake, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.set("deaf", "slurm_load_partitions: Unable to contact slurm controller")
     made = partition.fit(Cluster(), grid(2), store, 1, True)
-    assert made.cluster.gpus == 0 and "no GPU is asked for: whether the partition has any is not known" in made.told[0]
+    assert made.cluster.gpus == 0 and "the jobs ask for no GPU: it is not known whether the partition" in made.lines[0]
     cluster.drop("deaf")
     cluster.set("partitions", "main*|gpu:2\n")
     monkeypatch.setattr("suite.launch.nvidia.cuda_of_torch", lambda: 12)
@@ -128,7 +128,7 @@ def test_a_torch_without_cuda_is_refused_gpus(cluster: Fake, store: Store, monke
     with pytest.raises(UserError, match="built without CUDA"):
         partition.fit(Cluster(gpus_per_job=1), grid(2), store, 1, True)
     assert "warning: this torch is built without CUDA" in \
-        partition.fit(Cluster(gpus_per_job=1), grid(2), store, 1, False).told[0]
+        partition.fit(Cluster(gpus_per_job=1), grid(2), store, 1, False).lines[0]
 
 
 @pytest.mark.parametrize(("reason", "said"), [
@@ -139,16 +139,16 @@ def test_a_torch_without_cuda_is_refused_gpus(cluster: Fake, store: Store, monke
     ("BadConstraints", "no node that it fits on"), ("AssocMaxWallDurationPerJobLimit", "may give to a job")])
 def test_what_will_never_start(reason: str, said: str) -> None:
     job = queue.Job("7_0", "b", "PENDING", reason)
-    assert job.told.startswith("job 7_0 will not start: ") and said in job.told and reason in job.told
+    assert job.words.startswith("job 7_0 will not start: ") and said in job.words and reason in job.words
 
 
 def test_what_may_start_later_is_no_such_thing() -> None:
-    assert queue.Job("7_0", "b", "PENDING", "Dependency").told == "job 7_0 waits for an earlier job (Dependency)"
+    assert queue.Job("7_0", "b", "PENDING", "Dependency").words == "job 7_0 waits for an earlier job (Dependency)"
     assert stuck.stuck("PENDING", "Priority") is None and stuck.stuck("RUNNING", "JobHeldUser") is None
     limit = stuck.stuck("PENDING", "AssocGrpCpuLimit")
-    assert limit is not None and not limit.for_good and limit.told.startswith("will not start yet")
+    assert limit is not None and not limit.for_good and limit.words.startswith("will not start yet")
     down = stuck.stuck("PENDING", "PartitionDown")
-    assert down is not None and not down.for_good and "it starts when that is up again" in down.told
+    assert down is not None and not down.for_good and "it starts when that is up again" in down.words
 
 
 def test_waiting_ends_when_nothing_will_start(cluster: Fake, store: Store) -> None:
@@ -267,7 +267,7 @@ def test_words_that_a_user_can_use(cluster: Fake, store: Store, tmp_path: Path) 
     (tmp_path / "lab.yaml").write_text("cluster:\n  runs_per_job: 0\n  partition: 3\n")
     with pytest.raises(UserError) as caught:
         load(tmp_path / "lab.yaml", {})
-    assert "0 is not what this key takes" in str(caught.value) and "Input" not in str(caught.value)
+    assert "0 is not a valid value" in str(caught.value) and "Input" not in str(caught.value)
     assert load(None, {"time": "1"}).signal == 30 and load(None, {"time": "60"}).signal == 90
     cluster.set("refuse", "sbatch: error: Batch job submission failed: Unable to contact slurm controller "
                 "(connect failure)\n")
@@ -344,10 +344,10 @@ def test_jobs_of_an_edited_grid(cluster: Fake, tmp_path: Path, capsys: pytest.Ca
         capsys.readouterr().err
     path.write_text(GRID.replace(", real]", "]"))
     assert main(["status", *where]) == 0
-    assert "a job of an earlier form of these grids in the queue: `cancel --orphans`" in capsys.readouterr().out
+    assert "a job of an earlier version of these grids in the queue: `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where, "--yes"]) == 0
     assert "stays, job 100_2 waits (Priority); `cancel --orphans` ends it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0
     assert capsys.readouterr().out == "1 cancelled\n" and cluster.lines("cancelled") == ["100_2"]
     assert main(["cancel", *where, "--orphans"]) == 0
-    assert "no job of an earlier form of these grids is under way here" in capsys.readouterr().out
+    assert "no job of an earlier version of these grids is under way here" in capsys.readouterr().out

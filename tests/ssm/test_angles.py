@@ -89,7 +89,7 @@ def test_the_size_is_that_of_the_layer_s_kernels(fields: dict[str, Any]) -> None
 
 
 @pytest.mark.parametrize(("fields", "words"), [
-    ({"structure": "mimo", "init": "legs"}, "ssm.structure: mimo has one state for all features, and no kernel"),
+    ({"structure": "mimo", "init": "legs"}, "ssm.structure: mimo has one state for all features, and so no kernel"),
     ({"structure": "mimo", "init": "legs", "discretization": "zoh"}, "leave it out: this number is for diagonal"),
     ({"structure": "dplr", "kernel": "cauchy"}, "ssm.structure: the size of a kernel is not known .* structure: dplr"),
     ({"kernel": "free"}, "ssm.kernel: .* with kernel: free\\n    write vandermonde"),

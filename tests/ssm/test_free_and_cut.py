@@ -87,7 +87,7 @@ def test_a_free_kernel_has_its_values_as_parameters_and_no_decay() -> None:
 
 
 @pytest.mark.parametrize(("call", "words"), [
-    (lambda: free()(signal(20), rate=2.0), "means nothing at another"), (lambda: free().recurrence(), "no step mode"),
+    (lambda: free()(signal(20), rate=2.0), "use rate 1"), (lambda: free().recurrence(), "no step mode"),
     (lambda: FreeKernel(4), "no length, on which the number of the kernel's values depends"),
     (lambda: free()(signal(41)), "an input of 41 steps, for a layer of length 40"),
     (lambda: free(train_a=False), "leave ssm.train_a at true"),

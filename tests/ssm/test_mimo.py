@@ -253,12 +253,12 @@ def test_an_init_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.syspath_prepend(str(tmp_path))
     layer = made(init="shared_inits:spread", blocks=2, state_size=16)
     assert layer.imag[0].tolist() == list(range(8))
-    with pytest.raises(UserError, match="that of mimo is dense"):
+    with pytest.raises(UserError, match="the B of mimo is dense"):
         made(init="shared_inits:with_b", blocks=2, state_size=16)
 
 
 @pytest.mark.parametrize(("call", "words"), [
-    (lambda: made().kernel(9), "one of every pair"), (lambda: made(route="scan"), "unknown route 'scan'"),
+    (lambda: made().kernel(9), "a kernel for each pair"), (lambda: made(route="scan"), "unknown route 'scan'"),
     (lambda: made(bidirectional=True).recurrence(), "no step mode"),
     (lambda: made()(torch.zeros(1, 9, 4)), "an input of"),
     (lambda: made()(torch.zeros(1, 9, 3), rate=0.0), "a rate of 0.0"), (lambda: made(copies=3), "leave ssm.copies"),

@@ -150,7 +150,7 @@ def test_theta_of_inverse_at_init(b: float, theta: float) -> None:
 
 
 def test_inverse_refuses_what_it_cannot_reach() -> None:
-    with pytest.raises(UserError, match=r"ends at 1/b = 2"):
+    with pytest.raises(UserError, match=r"allows at most 1/b = 2"):
         constraints.unconstrain(np.array([-0.5, -2.0]), "inverse", 1e-4, 0.5)
     with pytest.raises(UserError, match="lower ssm.inverse_b"):
         layer(init="real", state_size=8, re_constraint="inverse")

@@ -87,8 +87,8 @@ def test_the_margin_tells_of_a_pole_on_a_root_of_unity() -> None:
 
 
 @pytest.mark.parametrize(("call", "words"), [
-    (lambda: rational()(torch.zeros(1, 9, 2), rate=2.0), "mean nothing at another"),
-    (lambda: rational().recurrence(2.0), "mean nothing at another"),
+    (lambda: rational()(torch.zeros(1, 9, 2), rate=2.0), "use rate 1"),
+    (lambda: rational().recurrence(2.0), "use rate 1"),
     (lambda: rational(bidirectional=True).recurrence(), "no step mode"),
     (lambda: rational(kernel_length=4).recurrence(), "no step mode"),
     (lambda: RationalKernel(4), r"no length, on which b \(1 - A\^L\) depends"),

@@ -288,5 +288,5 @@ def test_keops_without_a_folder_to_write_says_so(monkeypatch: pytest.MonkeyPatch
 def test_waiting_for_another_process_that_compiles_ends(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KEOPS_CACHE_FOLDER", str(tmp_path))
     monkeypatch.setattr(keops, "WAIT_S", 0.1)
-    with FileLock(tmp_path / "warm.lock"), pytest.raises(UserError, match="another process compiles it"):
+    with FileLock(tmp_path / "warm.lock"), pytest.raises(UserError, match="another process has been compiling it"):
         keops.ready.__wrapped__()

@@ -36,8 +36,8 @@ class Ear:
         self.heard.append(("ended", run.run_id))
         self.states[run.run_id] = state
 
-    def told(self, message: str) -> None:
-        self.messages.append(message)
+    def message(self, text: str) -> None:
+        self.messages.append(text)
 
 
 def grid(count: int, epochs: int = 3, first: int = 0) -> list[GridRun]:

@@ -1,5 +1,5 @@
 """Kernels of S4 on a CPU by powers of A_bar, for sequences that are long for their state size.
 
-`squaring.dplr` is the way in: it gives the kernel of `suite.ssm.cauchy.dplr`, and `squaring.pays` says when it is
+The entry point is `squaring.dplr`, which returns the kernel of `suite.ssm.cauchy.dplr`; `squaring.pays` says when it is
 faster. `steps` makes the first powers in O(N) each, `squaring` doubles them, and `rows` makes the other table.
 """

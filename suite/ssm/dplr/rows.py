@@ -1,6 +1,6 @@
 """The rows R_i = x m^i of a kernel's table, with x = c (1 - m^q tail)^-1, and their backward.
 
-Let G_i be the gradient of R_i, and F_i all that flows into row i, from it and from the rows made of it:
+Let G_i be the gradient of R_i in the table, and F_i its full gradient, with that through later rows:
 
     R_{i+1} = R_i m        so        F_i = G_i + F_{i+1} m^T,        dx = F_0,        dm = sum over i of R_i^T F_{i+1}
 
@@ -10,10 +10,9 @@ x solves x (1 - W) = c with W = m^q tail. So dc = dx (1 - W)^-T, and the gradien
 
 Row q is therefore added to the recurrence after F_0 is known, and dm needs no backward through the squarings.
 
-The recurrence of F has q steps, one after the other. `_gather` takes them in pairs instead: G_i + G_{i+1} m^T, then
-pairs of pairs with (m^2)^T, and so on: log2 q batched products. `_scatter` goes back down. Let F be what flows into the
-row after a pair: it is also what flows into the row after the pair's second half, and G_second + F (m^2^k)^T flows into
-that half.
+The recurrence of F has q steps, one after the other. `_gather` sums in pairs instead: G_i + G_{i+1} m^T, then pairs of
+pairs with (m^2)^T, and so on: log2 q batched products. `_scatter` goes back down: if F is the gradient of the row after
+a pair, it is also that of the row after the pair's second half, and G_second + F (m^2^k)^T is that of the half itself.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ from torch.autograd.function import once_differentiable
 
 from suite.ssm import dense
 
-CHUNK = 2**15  # values of a matrix power at a time, float64: what stays in a core's cache
+CHUNK = 2**15  # values of a matrix power at a time, float64: they fit into a core's cache
 
 
 class Rows(torch.autograd.Function):
     """c (H, Ch, N), m (H, N, N), tail (H, N, N) or None for 1, all float64 -> (H, count, Ch, N) of `dtype`.
 
-    `count` is q or q + 1. Powers of m and the solution are float64, the table and all that flows back is of `dtype`.
+    `count` is q or q + 1. Powers of m and the solution are float64; the table and the gradients have `dtype`.
     """
 
     @staticmethod
@@ -71,7 +70,8 @@ class Rows(torch.autograd.Function):
 
 
 def _powers(m: Tensor, q: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-    """m, m^2, m^4, … up to q (K, H, N, N) of `dtype`, and m^q in float64. Some features at a time, in cache."""
+    """m, m^2, m^4, … up to q (K, H, N, N) of `dtype`, and m^q in float64. Features are taken in chunks for the cache.
+    """
     kept = m.new_empty(q.bit_length(), *m.shape, dtype=dtype)
     whole = torch.empty_like(m)
     each = max(1, CHUNK // m[0].numel())
@@ -97,7 +97,7 @@ def _plus(first: Tensor, rows: Tensor, m: Tensor) -> Tensor:
 
 
 def _gather(flows: Tensor, across: Tensor) -> list[Tensor]:
-    """What flows into I rows (H, I, Ch, N), taken together in pairs, in pairs of pairs, …: at each pair's first row."""
+    """Gradients of I rows (H, I, Ch, N), summed over pairs, pairs of pairs, …, each at the first row of the pair."""
     levels = [flows]
     while (count := levels[-1].shape[1]) > 1:
         level = levels[-1]
@@ -107,7 +107,7 @@ def _gather(flows: Tensor, across: Tensor) -> list[Tensor]:
 
 
 def _add_last(levels: list[Tensor], flow: Tensor, across: Tensor) -> None:
-    """Add to the last row what flows into it, and to all pairs that hold it."""
+    """Add a gradient of the last row, to this row and to all pairs that contain it."""
     at = levels[0].shape[1] - 1
     for i, level in enumerate(levels):
         level[:, at >> i : (at >> i) + 1] += flow
@@ -115,7 +115,7 @@ def _add_last(levels: list[Tensor], flow: Tensor, across: Tensor) -> None:
 
 
 def _scatter(levels: list[Tensor], across: Tensor) -> Tensor:
-    """(H, I, Ch, N): all that flows into the row after each, from that one and those after it."""
+    """(H, I, Ch, N): for each row, the full gradient of the next row."""
     after = torch.zeros_like(levels[-1])
     for i in range(len(levels) - 2, -1, -1):
         level, here = levels[i], torch.empty_like(levels[i])

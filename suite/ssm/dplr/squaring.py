@@ -1,4 +1,4 @@
-"""The kernel of S4 as a product of two tables of powers of A_bar: no transform, and nothing that cancels.
+"""The kernel of S4 as a product of two tables of powers of A_bar: no transform, and no cancellation.
 
 Let Q = 2^a P and L = q Q + rest. With l = Q i + j, the kernel K_l = C A_bar^l B_bar is a product of two tables:
 
@@ -31,8 +31,8 @@ from suite.ssm.modes import Discrete
 
 
 def pays(length: int, state_size: int, rank: int, dtype: torch.dtype) -> bool:
-    """Whether this is better than transforms: faster (measured on one thread; the time of transforms grows with
-    length * state_size), or in float64, where the two terms of Woodbury's identity would cancel up to four digits.
+    """Whether this is better than transforms: because it is faster (measured on one thread; the time of transforms
+    grows with length * state_size), or for float64, as the terms of Woodbury's identity cancel up to four digits.
     """
     return rank > 0 and (length >= max(1024, 1.2 * state_size**2) or dtype == torch.float64)
 

@@ -11,10 +11,10 @@ real inner product, for which multiplying by D is multiplying by conj(D). The po
 
     D^k - A_bar^k = sum over j < k of D^{k-1-j} (D - A_bar) A_bar^j = sum over j < k of (D^{k-1-j} U) (V A_bar^j)
 
-With w_j = D^{P-1-j} U, made from the end, and the rows V A_bar^j, k = P needs all of both; k = rest needs the first
-`rest` rows and the last `rest` of w: the same vectors.
+With w_j = D^{P-1-j} U, made from the end, and the rows V A_bar^j, k = P needs all vectors of both, and k = rest needs
+the first `rest` rows and the last `rest` of w.
 
-Backward of x_{j+1} = d x_j - out (into, x_j), with g_j all that flows into x_j, and w alike without a low rank:
+Backward of x_{j+1} = d x_j - out (into, x_j), with g_j the full gradient of x_j (for w the same, without low rank):
 
     g_j = grad_j + conj(d) g_{j+1} - into (out, g_{j+1})
     dd = sum of conj(x_j) g_{j+1}      d into = - sum of x_j (out, g_{j+1})      d out = - sum of g_{j+1} (into, x_j)
@@ -120,9 +120,9 @@ def _steps_back(gx: Tensor, gw: Tensor, d: Tensor, into: Tensor, out: Tensor, e:
         g = gx[j].addcmul_(d, g)
         there = flat(g)
         for s, ((a, b), (da, db)) in enumerate(zip(flows, slopes, strict=True)):
-            told = (b * mine).sum(-1, keepdim=True)
-            there.addcmul_(a, told, value=-1)
-            da.addcmul_(here, told, value=-1)
+            along = (b * mine).sum(-1, keepdim=True)
+            there.addcmul_(a, along, value=-1)
+            da.addcmul_(here, along, value=-1)
             db.addcmul_(mine, seen[j, s], value=-1)
         after = len(x) - 1 - j
         de.addcmul_(w[after].conj_physical(), h)
