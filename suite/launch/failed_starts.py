@@ -19,7 +19,9 @@ from suite.store.state import Reason, RunState, State
 ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|cannot|failed|not found|denied", re.IGNORECASE)
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* ")  # of our own lines
 FROM = re.compile(r"^(slurmstepd|slurmd|srun)\S*: (error: )?")
-OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd): ")
+OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd)(-\S+)?: ")
+HOME = re.compile(r" +PYTHONHOME = '(.*)'")  # Python says so if it finds nothing there, and then many lines more
+GONE = re.compile(r".* line \d+: (/.*/python[\d.]*): (No such file or directory|Permission denied)")
 
 
 def find(submitted: Submitted, states: Mapping[str, RunState],
@@ -82,6 +84,11 @@ def words(lines: Sequence[str]) -> str:
     if told:
         told = FROM.sub("", told)
         return f"{told}; --memory asks for more" if reason == Reason.OOM else told
+    for line in lines:
+        if match := GONE.fullmatch(line):
+            return f"the Python that submitted it cannot be started there ({match[2]}): {match[1]}"
+        if match := HOME.fullmatch(line):
+            return f"Python cannot start, as there is no Python in PYTHONHOME={match[1]}; unset it"
     begun = BEGINS in lines[0]
     plain = [line for line in lines if line.strip() and not OF_SLURM.match(line)] or list(lines)
     errors = [line for line in plain if ERROR.search(line)]
