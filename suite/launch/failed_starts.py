@@ -28,6 +28,7 @@ def find(submitted: Submitted, states: Mapping[str, RunState],
          jobs: Mapping[str, Sequence[Job]] | None) -> dict[str, StartFailure]:
     """The runs whose last job ended so, and the failure. `jobs`: those in the queue; without them nothing is known."""
     found: dict[str, StartFailure] = {}
+    reasons: dict[tuple[str, str], str] = {}  # of a job, which is the same for all of its runs
     for run_id, state in states.items() if jobs is not None else ():
         if state.is_held or state.name == State.DONE or run_id in (jobs or {}) or run_id not in submitted.newest:
             continue
@@ -36,8 +37,9 @@ def find(submitted: Submitted, states: Mapping[str, RunState],
             continue
         for one in submitted.together(run_id):
             label = submitted.label(one, run_id)
-            reason = _reason(submitted, one, label, run_id, state) if label else ""
-            if reason:
+            if label and (one.name, label) not in reasons:
+                reasons[one.name, label] = _reason(submitted, one, label, run_id, state)
+            if reason := reasons.get((one.name, label)):
                 found[run_id] = start_failure.next_of(submitted.store.root, run_id, reason, state.attempts,
                                                       start_failure.here(label))
     return found
