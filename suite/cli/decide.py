@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from suite.cli.compute_requests import PlanRequest, RunRequest
-from suite.cli.plan import at_a_time, forecast_of, where_of
+from suite.cli.plan import asked_of, at_a_time, forecast_of, where_of
 from suite.cli.requests import Executor
 from suite.cli.run import checked, finish, held_by_others, report_starts
 from suite.errors import UserError
@@ -161,7 +161,7 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
         ids = {run.run_id for run in look.wanted}
         print(f"{look.grid.name}: the next look runs {sum(run.run_id in ids for run in made.todo)}, "
               f"the rest at most {look.rest} more")
-    where = where_of(made, request)
+    where = where_of(made, request, asked_of(made, request))
     seen, at_once = forecast_of(made, store, request, where), at_a_time(made, where)
     if made.todo:
         print(f"estimated time of the next look: {rough(seen.at(at_once))}, {at_once} at a time, within a factor of "

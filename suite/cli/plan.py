@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from typing import TYPE_CHECKING
 
 from suite.cli import plan_text
 from suite.cli.compute_requests import PlanRequest
@@ -25,6 +26,9 @@ from suite.plan.speed_test import pass_seconds
 from suite.store import versions
 from suite.store.store import Store
 
+if TYPE_CHECKING:
+    from suite.cli.slurm import Asked
+
 
 def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     """Prints counts, exclusions with their reasons, data and times. Starts nothing, except probes with `--probe`."""
@@ -33,7 +37,8 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     check_own(grids, [run for grid in grids for run in grid.runs], trial=False)
     store = Store(request.store)
     made = make_plan(grids, store, request.until)
-    where = where_of(made, request)
+    asked = asked_of(made, request)
+    where = where_of(made, request, asked)
     seen = forecast_of(made, store, request, where)
     needed = needs(run.config for run in made.todo)
     if request.json:
@@ -49,21 +54,30 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     print(*plan_text.times(seen, made, at_a_time(made, where)), sep="\n")
     print(*plan_text.expected(grids), sep="\n", end="\n" if any(plan_text.expected(grids)) else "")
     made = replace(made, speeds={shape: speed.seconds for shape, speed in seen.speeds.items()})
-    if request.executor is Executor.SLURM:
+    if asked is not None:
         from suite.cli import slurm
 
-        slurm.plan(made, request)
+        slurm.plan(made, request, asked)
     elif warning := late(made.todo, made.states, made.until, made.speeds, request.compute.timeout_s):
         print(f"warning: {warning}")
     return 0
 
 
-def where_of(made: Plan, request: PlanRequest) -> Places:
+def asked_of(made: Plan, request: PlanRequest) -> Asked | None:
+    """What is asked of a cluster, which may be slow to answer; None if the runs would be computed here."""
+    if request.executor is not Executor.SLURM:
+        return None
+    from suite.cli import slurm
+
+    return slurm.checked(made, request, False)
+
+
+def where_of(made: Plan, request: PlanRequest, asked: Asked | None) -> Places:
     """Where the runs would be computed, here or on a cluster, with lines for the user, also about idle GPUs."""
-    if request.executor is Executor.SLURM:
+    if asked is not None:
         from suite.cli import slurm
 
-        return Places(slurm.slots(made, slurm.checked(made, request, False).cluster))
+        return Places(slurm.slots(made, asked.cluster))
     try:
         where = places_of(made, request)
     except UserError as error:  # `run` would refuse, but the time can be estimated nevertheless

@@ -38,6 +38,10 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     check_names(grids)
     check_folder(request.out)  # before hours of computing
     store, retry = Store(request.store), request.reasons
+    if narrowed(retry):
+        from suite.launch import sorting
+
+        sorting.catch_up([run_.run_id for grid in grids for run_ in grid.runs], store, _tell)
     plan_ = make_plan(grids, store, request.until, retry)
     started = time.monotonic()
     # The launch waits for runs that another runner holds, so that the report is complete. Not with `--reason`: a run
@@ -57,6 +61,10 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     if plan_.todo:
         _compare_with_expected(grids, store, (time.monotonic() - started) / 60)
     return max(code, 1 if ended.waiting else 0)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def held_by_others(plan_: Plan) -> list[GridRun]:

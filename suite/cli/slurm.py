@@ -60,9 +60,8 @@ def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) 
                       grids=names(plan))
 
 
-def plan(made: Plan, request: PlanRequest) -> None:
+def plan(made: Plan, request: PlanRequest, asked: Asked) -> None:
     """Prints the scripts that `run` would hand to sbatch, and what may go wrong. Starts and writes nothing."""
-    asked = checked(made, request, False)
     cluster, options = asked.cluster, asked.options
     store = Store(request.store)
     submitted = Submitted(store)

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, Strict, WithJsonSchema
 from suite.data.card import ADDED
 from suite.data.tasks import TASKS
 from suite.files.atomic import canonical
+from suite.files.patterns import SELECT
 from suite.files.yaml_model import NAME
 
 Flat: TypeAlias = dict[str, Any]  # values by the name of their field
@@ -259,9 +260,6 @@ class Optim(Group):
     gamma: Annotated[Real, Field(gt=0, le=1)] = Field(0.5, description="multistep: factor at each milestone")
 
 
-METRIC = r"(train|val|test|blocked|naive|keops|step)(@\d+)?/[a-z]\w*"
-
-
 class Train(Group):
     """Length, batches, precision and selection of a trajectory."""
 
@@ -271,7 +269,7 @@ class Train(Group):
     buckets: Annotated[Int, Field(ge=0), Legacy(0)] = Field(
         0, description="tokens: sort each run of so many batches by length, then shuffle batches; 0: leave them mixed")
     precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="arithmetic of matrix products")
-    select: Annotated[str, Field(pattern=f"^(max|min) {METRIC}$")] | None = Field(
+    select: Annotated[str, Field(pattern=SELECT)] | None = Field(
         None, description="metric and direction of the best epoch, as `max val/accuracy`; default: the task's")
     evaluate: tuple[Annotated[str, Field(pattern=r"^(val|test)(@\d+)?$")], ...] = Field(
         ("val",), min_length=1, description="splits after each epoch, with @rate for another sampling rate: test@8000")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pydantic import BaseModel, ValidationError
 
+from suite.files.patterns import in_words
 from suite.files.yaml import Node
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ MESSAGES: Mapping[str, str] = {
     "bool_type": "must be true or false", "bool_parsing": "must be true or false",
     "string_type": "must be a string",
     "string_too_short": "is too short (minimum length: {min_length})",
-    "string_pattern_mismatch": "must match the pattern {pattern}",
+    "string_pattern_mismatch": "must {in_words}",
     "list_type": "must be a list", "tuple_type": "must be a list",
     "dict_type": "must be a mapping", "model_type": "must be a mapping",
     "too_short": "is too short (minimum length: {min_length})",
@@ -39,7 +40,10 @@ OF_A_KIND = {"list_type", "dict_type", "model_type", "string_type"}  # from unio
 def message(error: ErrorDetails) -> str:
     """What one error asks for, as `must be an integer`. A type that is not in MESSAGES keeps pydantic's words."""
     words = MESSAGES.get(error["type"])
-    return words.format_map(error.get("ctx", {})) if words else error["msg"]
+    context = error.get("ctx", {})
+    if "pattern" in context:
+        context = {**context, "in_words": in_words(context["pattern"])}
+    return words.format_map(context) if words else error["msg"]
 
 
 def by_place(error: ValidationError, node: Node) -> dict[Path, list[ErrorDetails]]:

@@ -9,9 +9,10 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from suite.errors import Problem, UserError, nearest
+from suite.files import patterns
 from suite.files.yaml import Node
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$"
+NAME = patterns.NAME
 T = TypeVar("T", bound=BaseModel)
 
 
@@ -40,7 +41,9 @@ def _problems(error: ValidationError, node: Node, model: type[BaseModel]) -> lis
         elif e["type"] == "missing":
             problem = Problem("this key is missing", where)
         else:
-            problem = Problem(_plain(e["msg"]), where, f"it is {e['input']!r}"[:200])
+            said = f"it should {patterns.in_words(e['ctx']['pattern'])}" if e["type"] == "string_pattern_mismatch" \
+                else _plain(e["msg"])
+            problem = Problem(said, where, f"it is {e['input']!r}"[:200])
         if where in found and "it should" in found[where].what and "it should" in problem.what:
             # of a union, each member says what it wants
             problem = Problem(f"{found[where].what}, or {problem.what.removeprefix('it should ')}", where, problem.fix)

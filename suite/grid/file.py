@@ -10,8 +10,9 @@ from suite.data import cards
 from suite.errors import UserError, nearest
 from suite.files import resources, study
 from suite.files.yaml import Node, duplicate_key, load_yaml
+from suite.files.yaml_model import NAME
 from suite.grid.checks import grid_problems, profile_problems
-from suite.grid.grammar import NAME, Block
+from suite.grid.grammar import Block
 
 GRIDS = resources.folder("grids")
 LONGEST = 255  # bytes of a file name

@@ -6,7 +6,7 @@ from typing import Annotated, Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
-NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$"
+from suite.files.yaml_model import NAME
 
 Free: TypeAlias = dict[str, Any]  # keys and values that the reader checks itself, since it knows their lines
 Settings = Annotated[Free, Field(description="fields by dotted name (`ssm.init: lin`) or nested")]

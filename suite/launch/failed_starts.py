@@ -19,7 +19,9 @@ from suite.store.state import Reason, RunState, State
 ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|cannot|failed|not found|denied", re.IGNORECASE)
 STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* ")  # of our own lines
 FROM = re.compile(r"^(slurmstepd|slurmd|srun)\S*: (error: )?")
-OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd): ")
+OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd)(-\S+)?: ")
+HOME = re.compile(r" +PYTHONHOME = '(.*)'")  # Python says so if it finds nothing there, and then many lines more
+GONE = re.compile(r".* line \d+: (/.*/python[\d.]*): (No such file or directory|Permission denied)")
 
 
 def find(submitted: Submitted, states: Mapping[str, RunState],
@@ -27,6 +29,7 @@ def find(submitted: Submitted, states: Mapping[str, RunState],
     """The runs whose last job ended so, each with the failure. `jobs`: those in the queue; with None, nothing is found.
     """
     found: dict[str, StartFailure] = {}
+    reasons: dict[tuple[str, str], str] = {}  # of a job, which is the same for all of its runs
     for run_id, state in states.items() if jobs is not None else ():
         if state.is_held or state.name == State.DONE or run_id in (jobs or {}) or run_id not in submitted.newest:
             continue
@@ -35,8 +38,9 @@ def find(submitted: Submitted, states: Mapping[str, RunState],
             continue
         for one in submitted.together(run_id):
             label = submitted.label(one, run_id)
-            reason = _reason(submitted, one, label, run_id, state) if label else ""
-            if reason:
+            if label and (one.name, label) not in reasons:
+                reasons[one.name, label] = _reason(submitted, one, label, run_id, state)
+            if reason := reasons.get((one.name, label)):
                 found[run_id] = start_failure.next_of(submitted.store.root, run_id, reason, state.attempts,
                                                       start_failure.here(label))
     return found
@@ -83,6 +87,11 @@ def words(lines: Sequence[str]) -> str:
     if text:
         text = FROM.sub("", text)
         return f"{text}; --memory asks for more" if reason == Reason.OOM else text
+    for line in lines:
+        if match := GONE.fullmatch(line):
+            return f"the Python that submitted it cannot be started there ({match[2]}): {match[1]}"
+        if match := HOME.fullmatch(line):
+            return f"Python cannot start, as there is no Python in PYTHONHOME={match[1]}; unset it"
     begun = BEGINS in lines[0]
     plain = [line for line in lines if line.strip() and not OF_SLURM.match(line)] or list(lines)
     errors = [line for line in plain if ERROR.search(line)]

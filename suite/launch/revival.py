@@ -53,8 +53,9 @@ class Revival:
                   if (label := self._killed_with(submitted, holders[run_id], state, rows, run_id in silent)
                       or self._broken_off(labels[run_id], rows, run_id in waiting or state.name == State.PARTIAL))}
         self.killed_with |= killed
+        jobs = set(killed.values())
         killed |= {run_id: label for run_id in waiting if run_id not in killed
-                   and (label := self._follows(submitted, run_id, labels[run_id], set(killed.values())))}
+                   and (label := self._follows(submitted, run_id, labels[run_id], jobs))}
         out = {run_id: label for run_id, label in killed.items() if not self._makes_progress(run_id)}
         for run_id, label in out.items():
             self._give_up(run_id, label)

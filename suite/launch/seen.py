@@ -27,11 +27,12 @@ def seen(submitted: Submitted, states: Mapping[str, RunState]) -> Seen:
     jobs = submitted.jobs(states)
     now: dict[str, RunState] = {}
     notes: dict[str, str] = {}
+    at_work: dict[str, bool] = {}
     for run_id, state in states.items():
         mine = (jobs or {}).get(run_id, [])
         now[run_id] = state
         if mine and (not _ended(state) or submitted.retries(submitted.batches[mine[-1].batch], run_id, state)):
-            notes[run_id] = _note(submitted, mine[-1], state)
+            notes[run_id] = _note(submitted, mine[-1], state, at_work)
         elif state.name == State.CLAIMED and (label := submitted.holder(run_id)):
             if jobs is None:
                 notes[run_id] = f"it is not known whether job {label} is alive: {submitted.queue.fault}"
@@ -53,13 +54,16 @@ def _ended(state: RunState) -> bool:
     return state.name in (State.DONE, State.CANCELLED) or state.failed_for_good
 
 
-def _note(submitted: Submitted, job: Job, state: RunState) -> str:
+def _note(submitted: Submitted, job: Job, state: RunState, at_work: dict[str, bool]) -> str:
+    """What the job of a run does. `at_work`: by their labels, whether jobs have begun a run; looked up once for each.
+    """
     if job.state != "RUNNING" or state.is_held:
         return job.words
-    ids = submitted.batches[job.batch].tasks[job.task]
-    others = submitted.store.states(ids) if len(ids) > 1 else {}
-    begun = any(other.name == State.CLAIMED for other in others.values())
-    return f"job {job.label} runs, and comes to it later" if begun else f"job {job.label} is starting"
+    if job.label not in at_work:
+        ids = submitted.batches[job.batch].tasks[job.task]
+        others = submitted.store.states(ids) if len(ids) > 1 else {}
+        at_work[job.label] = any(other.name == State.CLAIMED for other in others.values())
+    return f"job {job.label} runs, and comes to it later" if at_work[job.label] else f"job {job.label} is starting"
 
 
 def remarks(submitted: Submitted, found: Seen) -> list[str]:
@@ -96,7 +100,9 @@ def _waiting(submitted: Submitted, found: Seen) -> dict[str, list[str]]:
     """The runs that have not ended and are in no job any more, each with the canaries that it waited for."""
     left = [run_id for run_id, state in found.states.items() if state.name in WITHOUT_OWNER
             and run_id in submitted.newest and run_id not in (found.jobs or {})] if found.jobs is not None else []
-    return {run_id: submitted.canaries_of(submitted.newest[run_id][0]) for run_id in left}
+    newest = {run_id: submitted.newest[run_id][0] for run_id in left}
+    behind = {one.name: submitted.canaries_of(one) for one in {one.name: one for one in newest.values()}.values()}
+    return {run_id: behind[one.name] for run_id, one in newest.items()}
 
 
 def _of_canary(submitted: Submitted, run_id: str, state: RunState, held: int) -> str:

@@ -233,7 +233,16 @@ class Submission:
             so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
             raise UserError(f"sbatch refused the jobs: {error}", "sbatch",
                             f"{so_far}correct the options or the cluster: file, and start again. `plan --executor "
-                            "slurm` shows the script") from None
+                            f"slurm` shows the script{_accounts(str(error), one.cluster)}") from None
+
+
+def _accounts(refused: str, cluster: str) -> str:
+    """The accounts that the user may name, if sbatch refused one; "" if it did not, or they are not known."""
+    if "account" not in refused.lower():
+        return ""
+    names = dict.fromkeys(slurm_cli.accounts("assoc", "where", f"user={limits.user()}", "format=Account",
+                                             cluster=cluster))
+    return f"; your accounts are: {', '.join(names)}" if names else ""
 
 
 def counted(number: int, one: str, more: str = "") -> str:

@@ -4,7 +4,7 @@ up to date with the queue."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from suite.launch.queue import Job, Submitted
 from suite.plan.decision import Decision, wanted
 from suite.store.folder import check_folder
 from suite.store.state import RunState
+from suite.store.store import Store
 
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
@@ -40,7 +41,7 @@ def sort_out(runs: Sequence[GridRun], submitted: Submitted, options: Options, cl
     if jobs is None:
         raise UserError(f"the queue cannot be read: {submitted.queue.fault}", "squeue",
                         "nothing was submitted; start again when SLURM answers")
-    unseen = _look_at(submitted, states, jobs, listener)
+    unseen = _look_at(submitted, states, jobs, listener.message)
     states = store.states([run.run_id for run in runs])
     found, counts = Sorted(), Counter[str]()
     for run in runs:
@@ -94,27 +95,39 @@ def _plain(value: Any) -> str:
     return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
+def catch_up(run_ids: Sequence[str], store: Store, tell: Callable[[str], None]) -> None:
+    """Record how the jobs of these runs ended that could not say it themselves, as far as the queue can be read.
+
+    So that `retry --reason` finds what `status` shows.
+    """
+    if not (store.root / batch.FOLDER).is_dir():
+        return
+    submitted, states = Submitted(store), store.states(run_ids)
+    if (jobs := submitted.jobs(states)) is not None:
+        _look_at(submitted, states, jobs, tell)
+
+
 def _look_at(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]],
-             listener: Listener) -> set[str]:
+             tell: Callable[[str], None]) -> set[str]:
     """Bring the records up to date with the queue. Returns the runs whose jobs it has not shown yet."""
     there = {job.batch: job.label for some in jobs.values() for job in some}
-    _find_interrupted(submitted, states, there, listener)
+    _find_interrupted(submitted, states, there, tell)
     for name in there:
         batch.note_seen(submitted.store.root, name)
     unseen = submitted.unseen(states, jobs)
     for note in sorted(set(unseen.values())):
-        listener.message(f"{note}; start again in a few minutes")
+        tell(f"{note}; start again in a few minutes")
     endings.record_endings(submitted, states, jobs)
-    failed_starts.note(submitted, states, jobs, listener.message)
+    failed_starts.note(submitted, states, jobs, tell)
     return set(unseen)
 
 
 def _find_interrupted(submitted: Submitted, states: Mapping[str, RunState], there: Mapping[str, str],
-                      listener: Listener) -> None:
+                      tell: Callable[[str], None]) -> None:
     """Finish the records of submissions that were interrupted, with the numbers that the queue shows."""
     for name in dict.fromkeys(name for run_id in states for name in submitted.of_run.get(run_id, ())):
         if submitted.record(name) is None:
             number = there.get(name, "").partition("_")[0]
             batch.settle(submitted.store.root, name, number, submitted.batches[name].cluster)
             if number:
-                listener.message(f"job {number} belongs to a submission that was interrupted; it is kept")
+                tell(f"job {number} belongs to a submission that was interrupted; it is kept")

@@ -49,13 +49,13 @@ def test_a_good_card_is_read(folder: Path) -> None:
                                      "    did you mean 'about'? allowed: about, preparation, get"),
     ("about: averaging", "abuot: averaging", "toy.yaml:16: variants.small.options.pool.abuot: unknown key"),
     ("{path: toy.parquet}", "{path: toy.parquet, sha256: abc}",
-     "toy.yaml:14: variants.small.files.train.sha256: it should match pattern"),
+     "toy.yaml:14: variants.small.files.train.sha256: it should be a SHA-256 digest: 64 of"),
     ("{path: toy.parquet}", "{path: 3}",
      "toy.yaml:14: variants.small.files.train.path: it should be a valid string, or be a valid list\n    it is 3"),
     ("{path: toy.parquet}", "{path: ../toy.parquet}",
      "toy.yaml:14: variants.small.files.train: a path may not lead upwards with .."),
     ("prepared_mb: 1", "prepared_mb: much", "toy.yaml:12: variants.small.prepared_mb: it should be a valid number"),
-    ("  small:", "  ../small:", "toy.yaml:8: variants.../small: it should match pattern"),
+    ("  small:", "  ../small:", "toy.yaml:8: variants.../small: it should be a name of 1 to 80"),
     ("tasks: [scifar]", "tasks: [sifar]", "toy.yaml:6: tasks: 'sifar' is not a task")])
 def test_a_mistake_is_named_with_its_line(folder: Path, old: str, new: str, message: str) -> None:
     assert CARD.count(old) == 1

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from suite.config.run_config import field_type
+from suite.files.patterns import FUNCTION, IN_WORDS, NAME, SELECT, in_words
 from suite.files.validation import MESSAGES, by_place, message, model_at
 from suite.files.yaml import parse_yaml
 from suite.grid.grammar import Block, Exclude, GridFile, Profile, SeedRange
@@ -69,11 +71,27 @@ def test_a_type_without_words_keeps_pydantic_s() -> None:
     ("ssm.train_b", 1, "must be true or false"), ("ssm.state_size", 3, "must be a multiple of 2"),
     ("model.dropout", 1.0, "must be less than 1.0"), ("train.evaluate", [], "is too short (minimum length: 1)"),
     ("data.name", "", "is too short (minimum length: 1)"), ("optim.milestones", 3, "must be a list"),
-    ("ssm.init_source", 3, "must be a string")])
+    ("ssm.init_source", 3, "must be a string"),
+    ("train.select", "most val/accuracy", "must be max or min and a metric, such as max val/accuracy")])
 def test_the_errors_of_fields_have_words(field: str, value: Any, words: str) -> None:
     with pytest.raises(ValidationError) as caught:
         field_type(field).validate_python(value)
     assert message(caught.value.errors()[0]) == words
+
+
+@pytest.mark.parametrize("name", ["a/b", "*", "[ab]+", "-x", "", "x" * 81])
+def test_a_bad_name_of_a_grid_is_told_which_letters_are_allowed(name: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        GridFile.model_validate({"name": name})
+    assert message(caught.value.errors()[0]) == \
+        "must be a name of 1 to 80 characters: letters A to Z and a to z, digits, and _ . - after the first"
+
+
+def test_words_of_patterns_fit_them() -> None:
+    for pattern in IN_WORDS:
+        assert in_words(pattern).startswith("be ") and re.compile(pattern)
+    assert re.search(NAME, "a" * 80) and not re.search(NAME, "a" * 81)
+    assert re.search(SELECT, "max val/accuracy") and re.search(FUNCTION, "my_code:make")
 
 
 def places(text: str) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite.cli.main import main
 from suite.grid.expand import load_grid
-from suite.launch import batch, node
+from suite.launch import batch, endings, node
 from suite.store import attempt, provenance
 from suite.store.records import Origin
 from suite.store.store import Store
@@ -100,3 +100,25 @@ def test_without_an_answer_of_the_queue_runs_are_cancelled_by_their_files(
     told = capsys.readouterr().out
     assert "the queue cannot be read" in told and "jobs that wait for them end when they start" in told
     assert "2 cancelled" in told and not cluster.lines("cancelled")
+
+
+@pytest.mark.parametrize(("end", "reason"), [
+    ("slurm_script: line 40: /home/me/venv/bin/python: No such file or directory", "start"),
+    ("slurmstepd: error: Detected 1 oom-kill event(s) in StepId=7.0.", "oom")])
+def test_retry_finds_what_status_shows_of_jobs_that_died(cluster: Fake, where: list[str], end: str, reason: str,
+                                                         monkeypatch: pytest.MonkeyPatch,
+                                                         capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody has looked at the queue since they died, and so there is no record of it yet."""
+    monkeypatch.setattr(endings, "STILL_S", 0.0)
+    assert main(["run", *where, "--executor", "slurm", "--no-canary", "--only", "ssm.init=lin"]) == 0
+    store = Store(Path(where[2]))
+    run = load_grid(Path(where[0])).runs[0]
+    if reason == "oom":
+        with monkeypatch.context() as patch:
+            patch.setattr(attempt, "here", lambda: ("node7", "another boot"))
+            assert attempt.claim(store.folder(run.run_id), job="100_0") is not None
+    cluster.set("queue", "")
+    (store.root / "slurm/logs/100_0_0_log.out").write_text(f"{end}\n")
+    capsys.readouterr()
+    assert main(["retry", *where, "--executor", "slurm", "--reason", reason]) == 0
+    assert "submitted job 101: 1 job, 1 run" in capsys.readouterr().err

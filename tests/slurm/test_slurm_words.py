@@ -351,3 +351,12 @@ def test_jobs_of_an_edited_grid(cluster: Fake, tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().out == "1 cancelled\n" and cluster.lines("cancelled") == ["100_2"]
     assert main(["cancel", *where, "--orphans"]) == 0
     assert "no job of an earlier version of these grids is under way here" in capsys.readouterr().out
+
+
+def test_plan_asks_a_cluster_that_does_not_answer_once(cluster: Fake, tmp_path: Path,
+                                                       capsys: pytest.CaptureFixture[str]) -> None:
+    cluster.set("deaf", "slurm_load_partitions: Unable to contact slurm controller (connect failure)")
+    (tmp_path / "pair.yaml").write_text(GRID)
+    assert main(["plan", str(tmp_path / "pair.yaml"), "--store", str(tmp_path / "runs"), "--executor", "slurm"]) == 0
+    assert "whether the partition has any is not known" in capsys.readouterr().out
+    assert len(cluster.lines("sinfo.calls")) == 1

@@ -1,0 +1,74 @@
+"""On a real SLURM with KillWait 0: SIGKILL comes at once after SIGTERM, so that only the signal before the time limit
+leaves time for a checkpoint."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fake_runner import Ear, all_well, grid
+
+from suite.job.compute import Compute
+from suite.launch import batch, slurm
+from suite.launch.cluster import Cluster
+from suite.launch.options import Options
+from suite.store.folder import checkpoints
+from suite.store.store import Store
+
+pytestmark = pytest.mark.slurm
+TESTS = Path(__file__).parents[1] / "support"
+LIMIT_S = 240.0
+
+
+@pytest.fixture
+def no_mercy(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The cluster with KillWait 0, and afterwards as it was."""
+    if "SUITE_SLURM_DIR" not in os.environ:
+        pytest.skip("no SLURM: " + os.environ.get("SUITE_NO_SLURM", "start these tests with `make slurm`"))
+    monkeypatch.setenv("PYTHONPATH", str(TESTS))
+    file = Path(os.environ["SUITE_SLURM_DIR"]) / "slurm.conf"
+    before = file.read_text()
+    try:
+        file.write_text(re.sub(r"(?m)^KillWait=.*$", "KillWait=0", before))
+        subprocess.run(["scontrol", "reconfigure"], check=True)
+        yield
+    finally:
+        file.write_text(before)
+        subprocess.run(["scontrol", "reconfigure"], check=True)
+
+
+def submit(store: Store, pause: float, seed: int, checkpoint_s: float, **settings: int) -> None:
+    slurm.launch(grid(1, first=seed), Options(store.root, Compute(checkpoint_s=checkpoint_s)), Ear(),
+                 ("fake_training:training", {"pause": pause}),
+                 cluster=Cluster(**({"memory": "1500MB", "time": 30} | settings)), canaries=False)
+
+
+def test_no_checkpoint_is_lost(no_mercy: None, tmp_path: Path) -> None:
+    timed, cancelled = Store(tmp_path / "timed"), Store(tmp_path / "cancelled")
+    [slow], [run] = grid(1), grid(1, first=1)
+    submit(timed, 1.2, 0, 1000.0, time=1, signal_s=15)  # no checkpoint but the one that the signal asks for
+    submit(cancelled, 0.5, 1, 0.0)
+    until = time.monotonic() + LIMIT_S
+    while len(checkpoints(cancelled.folder(run.run_id))) < 2 and time.monotonic() < until:
+        time.sleep(0.2)
+    label = f"{batch.job_of(cancelled.root, batch.all_of(cancelled.root)[0].name)}_0"
+    subprocess.run(["scancel", label], check=True)
+    reached = max(step for step, _ in checkpoints(cancelled.folder(run.run_id)))
+    while slurm.slurm_cli.state_of(label) and time.monotonic() < until:
+        time.sleep(0.2)
+    assert max(step for step, _ in checkpoints(cancelled.folder(run.run_id))) >= reached
+    submit(cancelled, 0.0, 1, 0.0)
+    for store, one in ((cancelled, run), (timed, slow)):
+        while store.state(one.run_id).name != "done" and time.monotonic() < until:
+            time.sleep(0.3)
+        all_well(store, [one])
+    assert cancelled.state(run.run_id).attempts == 2
+    log = "".join(path.read_text() for path in (timed.root / "slurm/logs").glob("*.out"))
+    starts = log.count(" begins on ")
+    assert starts >= 2 and timed.state(slow.run_id).attempts == starts and "killed" not in log
+    assert log.count("stopped by SIGUSR2; SLURM says RUNNING") == starts - 1
