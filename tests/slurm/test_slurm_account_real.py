@@ -24,7 +24,10 @@ def accounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         pytest.skip("no SLURM: " + os.environ.get("SUITE_NO_SLURM", "start these tests with `make slurm`"))
     folder = tmp_path / "accounts"
     try:
-        subprocess.run([START, "start", folder], check=True, timeout=120)
+        status = subprocess.run([START, "start", folder], timeout=240).returncode
+        if status == 4:
+            pytest.skip("slurmdbd or mariadb is not here, and cannot be installed")
+        assert status == 0
         monkeypatch.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         yield
     finally:
