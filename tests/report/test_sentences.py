@@ -60,7 +60,7 @@ def test_without_deviations_none_is_explained(told: dict[str, dict[str, str]], e
         assert "Each number is of one seed." in told[folder][end]
         assert "sample standard deviation" not in told[folder][end]
     assert "Validation RMSE in target units, after the epoch that heads the column." in told["spo2-epoch27"][end]
-    assert "1 cell with one seed, 1 not printed, 4 without a number." in told["full-length"][end]
+    assert "2 cells with one seed, 1 not printed, 3 without a number." in told["full-length"][end]
 
 
 def test_a_published_number_has_a_sign_only_as_a_difference(told: dict[str, dict[str, str]]) -> None:
