@@ -61,7 +61,7 @@ def test_names_in_layouts_and_claims_lead_nowhere(tmp_path: Path, name: str) -> 
     (sources / "tables" / "x.yaml").unlink()
     (sources / "claims.yaml").write_text(f"claims: [{{id: {quoted}, text: t, source: s, table: g, kind: better, "
                                          "left: lin, right: inv, columns: all runs}]\n")
-    with pytest.raises(UserError, match="claims.yaml:1: claims.0.id: it should be a name of 1 to 80 characters") as caught:
+    with pytest.raises(UserError, match="claims.yaml:1: claims.0.id: it should be a name") as caught:
         write_report([grid], Store(tmp_path / "store"), tmp_path / "out", sources)
     assert str(caught.value).count("claims.yaml:") == 1  # it is a claim in all but its name
     assert not (tmp_path / "out").exists()
