@@ -8,7 +8,7 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$"
 FUNCTION = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
 SELECT = r"^(max|min) (train|val|test|blocked|naive|keops|step)(@\d+)?/[a-z]\w*$"
 IN_WORDS: Mapping[str, str] = {
-    NAME: "be a name of 1 to 80 characters: letters A to Z and a to z, digits, and _ . - after the first",
+    NAME: "be a name of 1 to 80 letters (A to Z, a to z), digits, and _ . - after the first",
     FUNCTION: "be module:function, such as my_code:make",
     SELECT: "be max or min and a metric, such as max val/accuracy",
     r"^[A-Za-z_]\w*$": "be a name as in Python: letters, digits and _, and no digit first",

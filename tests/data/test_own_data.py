@@ -177,7 +177,7 @@ def test_a_card_of_an_unknown_task_is_told_what_to_write(waves: Waves, tmp_path:
 
 def test_a_grid_chooses_an_own_data_set_as_the_readme_says(waves: Waves, tmp_path: Path) -> None:
     page = Path(__file__).parents[2] / "docs/your-ablation.md"
-    assert "a grid `task: scifar, data.name: waves`" in page.read_text(encoding="utf-8")
+    assert "`task: scifar, data.name: waves` in the grid" in page.read_text(encoding="utf-8")
     for card in (Path(__file__).parents[2] / "datasets").glob("*.yaml"):  # of the runs whose speeds are known
         (tmp_path / card.name).write_bytes(card.read_bytes())
     (tmp_path / "mine.yaml").write_text("name: mine\nbase: {task: scifar, data.name: waves}\nseeds: [0]\n")

@@ -84,7 +84,7 @@ def test_a_bad_name_of_a_grid_is_told_which_letters_are_allowed(name: str) -> No
     with pytest.raises(ValidationError) as caught:
         GridFile.model_validate({"name": name})
     assert message(caught.value.errors()[0]) == \
-        "must be a name of 1 to 80 characters: letters A to Z and a to z, digits, and _ . - after the first"
+        "must be a name of 1 to 80 letters (A to Z, a to z), digits, and _ . - after the first"
 
 
 def test_words_of_patterns_fit_them() -> None:

@@ -358,5 +358,5 @@ def test_plan_asks_a_cluster_that_does_not_answer_once(cluster: Fake, tmp_path: 
     cluster.set("deaf", "slurm_load_partitions: Unable to contact slurm controller (connect failure)")
     (tmp_path / "pair.yaml").write_text(GRID)
     assert main(["plan", str(tmp_path / "pair.yaml"), "--store", str(tmp_path / "runs"), "--executor", "slurm"]) == 0
-    assert "whether the partition has any is not known" in capsys.readouterr().out
+    assert "it is not known whether the partition has any" in capsys.readouterr().out
     assert len(cluster.lines("sinfo.calls")) == 1

@@ -125,7 +125,7 @@ def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):
     ({"of_columns": 2}, "claims.0.of_columns", "2 must hold, and there are 1"),
     ({"alpha": 1.0}, "claims.0.alpha", "less than 1"),
     ({"tekst": "x"}, "claims.0.tekst", "did you mean 'text'?"),
-    ({"id": "a b"}, "claims.0.id", "match pattern"),
+    ({"id": "a b"}, "claims.0.id", "a name of 1 to 80 letters"),
     ({"family": "5.2"}, "claims.0.family", "there is no family '5.2'"),
     ({"left": []}, "claims.0.left", "a claim of the kind worse needs `left`"),
     ({"right": []}, "claims.0.right", "a claim of the kind worse needs `right`"),
