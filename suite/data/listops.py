@@ -25,7 +25,7 @@ SYMBOLS = (*map(str, range(10)), *OPERATORS, CLOSE)  # a symbol's code is its pl
 FIRST_OPERATOR, CLOSE_CODE = 10, len(SYMBOLS) - 1
 OPERATOR_SHARE = 0.25
 TREES = 8192  # drawn at once; part of what a seed means
-MOST_REPEATS = 50  # after so many draws without a new expression, the set is impossible
+MOST_REPEATS = 50  # draws without a new expression, after which the set counts as impossible
 LONGEST = 2048  # symbols of the released examples, with the end mark
 HEADER = "Source\tTarget"
 

@@ -53,7 +53,7 @@ class Batch(Record):
     after: its dependencies, as sbatch takes them (`afterok:7_0`). asked: the cluster options that are not the default.
     attempts: how many each run had at submission. cluster: the cluster asked for, "" for the default. training: makes
     the parts of a job, for tests (`module:function` and its keywords). studies: folders of the grids, where modules
-    are found that `code` lacks. max_failures: after so many of one kind, jobs start no more of it.
+    are found that `code` lacks. max_failures: of one kind; then jobs start no more of it.
     """
 
     name: str

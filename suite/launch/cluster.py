@@ -117,7 +117,7 @@ class Cluster(BaseModel):
         return self
 
     def needed_cpus(self, threads: int) -> int:
-        """CPUs of a job whose runs have so many threads each."""
+        """CPUs of a job whose runs have this number of threads each."""
         return self.cpus_per_job or self.needed(threads)
 
     def needed(self, threads: int) -> int:

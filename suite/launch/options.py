@@ -25,7 +25,7 @@ class Options:
 
     jobs: runs at a time, on each of `gpus` if there are any. cpu_jobs: runs at a time on the CPU beside these, of the
     runs `on_cpu`. only: the GPUs that a run may use, if not all. canary: the cheapest run of each kind goes first, to
-    its first checkpoint. max_failures: after so many failures of one kind, no more of it start. probe: stop each run
+    its first checkpoint. max_failures: of one kind; then no more of it start. probe: stop each run
     after its first checkpoint. retry: start failed and cancelled runs, too. wait: for runs that somebody else owns; a
     run is taken over if its heartbeat stops for `patience_s`. stack: the most runs of one shape that are computed as
     one, None for as many as it pays (`suite.launch.stacks`); a stack takes one slot. over_at: the time, by

@@ -108,7 +108,7 @@ class Recording:
 
 @contextmanager
 def _no_garbage() -> Iterator[None]:
-    """Collect garbage before, and none within: another graph that is freed during a recording ends it."""
+    """Collect garbage before, and none within: another graph that is freed during a recording can end it."""
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()

@@ -71,6 +71,8 @@ class Stack:
         if self.mode in RECORDED:
             self.replay = Replay(self._work, self._optimizer, self.device, self.mode, list, self._seed,
                                  self._generators)
+        for member in self.members:
+            member.replay = self.replay  # from which each record says how steps were computed
 
     def _due(self) -> list[int]:
         return [place for place, trained in enumerate(self._trained) if trained]

@@ -105,6 +105,7 @@ def test_recorded_steps_of_a_stack_are_those_of_others(monkeypatch: pytest.Monke
         for one, other in zip(eager.members, recorded.members, strict=True):
             torch.testing.assert_close(one.state()["model"], other.state()["model"], rtol=1e-5, atol=1e-6)
     assert recorded.replay is not None and recorded.replay.recorded and eager.replay is None
+    assert all(member.replay is recorded.replay for member in recorded.members)
 
 
 @pytest.mark.usefixtures("fake_gpu")
