@@ -172,7 +172,7 @@ def test_a_metric_that_one_run_lacks(shelf):
 
 
 def test_a_metric_with_no_known_direction():
-    with pytest.raises(UserError, match="whether more or less is better is not known of the metric 'val/f1'"):
+    with pytest.raises(UserError, match="the better direction of the metric 'val/f1' is unknown"):
         table(make_grid(), Shelf(Path("nowhere")), metric="val/f1")
 
 
