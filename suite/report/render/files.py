@@ -49,7 +49,7 @@ def _claim(verdict: Verdict) -> ClaimRecord:
         id=claim.id, text=claim.text, source=claim.source, table=claim.table, kind=claim.kind, verdict=verdict.verdict,
         words=verdict.words, reason=verdict.reason, p=verdict.p, adjusted_p=verdict.adjusted, level=verdict.level,
         seeds=verdict.seeds, family=claim.family, of_family=verdict.family, alpha=claim.alpha,
-        declared=verdict.declared, for_such_examples=verdict.such, evidence=verdict.evidence,
+        declared=verdict.declared, for_such_examples=verdict.for_such_examples, evidence=verdict.evidence,
         comparisons=[_comparison(part, 1 - claim.alpha) for part in verdict.parts])
 
 

@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from suite.report import conditions
 from suite.report.against import comparison
 from suite.report.claims.on_the_paper import at_seeds
-from suite.report.claims.outcome import RULES, WORDS, Word, counts
+from suite.report.claims.outcome import RULES, VERDICT_NAMES, VerdictName, counts
 from suite.report.conditions import Count
 from suite.report.figures.plot import for_both_pages
 from suite.report.render import notes
@@ -71,7 +71,7 @@ class GridPart:
     states: list[Count]
     runs: int
     verdicts: tuple[Verdict, ...]
-    counts: dict[Word, int]
+    counts: dict[VerdictName, int]
     paper: str
     warnings: tuple[str, ...]
     profile: str
@@ -101,12 +101,13 @@ def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]]
     return environment.get_template("index.html.j2").render(
         grids=[_grid(i, document, svgs) for i, (document, svgs) in enumerate(zip(documents, figures, strict=True))],
         script=script, digest=base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode(),
-        data=data, compared=comparison.COMPARED, verdicts=WORDS, printed=printed,
+        data=data, compared=comparison.COMPARED, verdicts=VERDICT_NAMES, printed=printed,
         rules=RULES,
         counted=_counted([verdict for document in documents for verdict in document.verdicts], printed))
 
 
-def _counted(verdicts: Sequence[Verdict], printed: Mapping[str, PrintedVerdict]) -> list[tuple[str, dict[Word, int]]]:
+def _counted(verdicts: Sequence[Verdict],
+             printed: Mapping[str, PrintedVerdict]) -> list[tuple[str, dict[VerdictName, int]]]:
     """How many claims have which verdict: by these runs, and by the published numbers."""
     known = [printed[verdict.claim.id] for verdict in verdicts if verdict.claim.id in printed]
     published = [(f"published numbers, as if n = {n}", counts(each)) for n, each in at_seeds(known).items()]

@@ -75,8 +75,8 @@ def _paragraphs(pieces: Sequence[Piece], last: bool) -> str:
 def _claim(verdict: Verdict) -> Cells:
     """The cells of a claim: what was compared is named if there are several comparisons."""
     seeds = ""
-    if verdict.telling is not None and verdict.telling.size:
-        seeds = ", ".join(filter(None, ("" if verdict.seeds else verdict.telling.seeds, verdict.telling.evaluated)))
+    if verdict.decisive is not None and verdict.decisive.size:
+        seeds = ", ".join(filter(None, ("" if verdict.seeds else verdict.decisive.seeds, verdict.decisive.evaluated)))
     words = ", ".join(filter(None, (verdict.words, seeds)))
     notes = "; ".join(verdict.remarks)
     return [plain(words)], [plain(verdict.claim.text)], [*_found(verdict), *([small(notes)] if notes else [])]
@@ -84,7 +84,7 @@ def _claim(verdict: Verdict) -> Cells:
 
 def _found(verdict: Verdict) -> list[Piece]:
     """The estimate with its interval; then, in small letters, how it was tested."""
-    shown = verdict.telling
+    shown = verdict.decisive
     if shown is None or not shown.size:
         return []
     several = f"{shown.words}: " if len(verdict.parts) > 1 else ""

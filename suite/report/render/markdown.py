@@ -119,7 +119,7 @@ def paper_claims(verdicts: Sequence[PrintedVerdict], title: str = "# The paper's
     """The verdicts in Markdown, below that title."""
     seeds = at_seeds(verdicts)
     lines = [f"- as if n = {n}: {counts_text(each)}" for n, each in seeds.items()]
-    rows = [[escape(one.claim.text), escape(one.claim.source), one.face,
+    rows = [[escape(one.claim.text), escape(one.claim.source), one.means_alone,
              *(f"**{v.verdict}**" for v in one.by_seeds.values()), escape(one.evidence)] for one in verdicts]
     heads = ["claim", "source", "means alone", *(f"n = {n}" for n in seeds), "evidence"]
     table = tabulate(rows, heads, "github", disable_numparse=True)

@@ -35,7 +35,7 @@ def test_a_cell_with_one_seed_has_no_variance_to_lend(tmp_path):
     assert (made.verdict, made.parts[0].df) == ("supported", 4)  # of the other two rows
     alone = one(tmp_path / "b", ROWS | {"S4D-Real": [0.3]}, family={})
     assert (alone.verdict, alone.reason) == (
-        "untested", "1 and 3 seeds have a number, and a comparison needs two on either side (3 not run, 1 not run)")
+        "untested", "1 and 3 seeds have a number, but a comparison needs two on each side (3 not run, 1 not run)")
     early = one(tmp_path / "c", ROWS | {"S4D-Real": [0.3]})
     assert early.reason.startswith("the first look is at 3 seeds: 1 and 3 seeds have a number")
 
