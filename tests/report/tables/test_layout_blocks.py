@@ -151,8 +151,8 @@ def test_blocks_of_one_name_are_refused_and_each_has_its_own_numbers(tmp_path):
         with pytest.raises(UserError) as caught:
             made(tmp_path, text, grid, shelf)
         assert str(caught.value).replace(f"{tmp_path}/", "") == (
-            "demo.yaml:6: rows.groups.1: the row 'S4D-Lin' of this block cannot be told from that of another\n"
-            "    give each of the groups a `label` of its own")
+            "demo.yaml:6: rows.groups.1: the row 'S4D-Lin' of this block has the same name as a row of another\n"
+            "    give each group its own `label`")
 
 
 def test_tables_of_one_name_are_refused(tmp_path):
@@ -305,13 +305,13 @@ def test_a_turned_table_has_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("rows: [S4D-Real,", "rows: [S4D-Reel,", "yaml:6: rows.groups.0.rows.0: the grid 'demo' makes no row 'S4D-Reel'"),
-    ("[S4D-Inv]", "[S4D-Inv, S4D-Inv]", "yaml:7: rows.groups.1.rows: the row 'S4D-Inv' is there twice in its block"),
+    ("rows: [S4D-Real,", "rows: [S4D-Reel,", "yaml:6: rows.groups.0.rows.0: the grid 'demo' has no row 'S4D-Reel'"),
+    ("[S4D-Inv]", "[S4D-Inv, S4D-Inv]", "yaml:7: rows.groups.1.rows: duplicate row 'S4D-Inv' in the block"),
     ("base: S4D-Lin", "base: S4D-Inv", "demo.yaml:6: rows.groups.0.base: the base row 'S4D-Inv' is not in its block"),
     ("label: others,", "label: others, where: {task: CS},", "rows.groups.1.where.task: the axis 'task' of the grid"),
     ("label: others,", "published: [LSTM],", "yaml:7: rows.groups.1.published.0: the paper's table '3a' has no row"),
     ("label: others, rows: [S4D-Inv]", "where: {task: null}",
-     "yaml:7: rows.groups.1.where: the grid makes no such runs, and the block has no rows\n    name labels that"),
+     "yaml:7: rows.groups.1.where: no run of the grid matches, so the block has no rows\n    use labels that"),
     ("label: others, rows: [S4D-Inv]", "label: x, where: {task: CS}",  # one mistake is told once
      "rows.groups.1.where.task: the axis 'task' of the grid 'demo' has no label 'CS'\n    did you mean 'SC'? allowed: "
      "sCIFAR, SC"),

@@ -177,7 +177,7 @@ def test_a_metric_with_no_known_direction():
 
 
 def test_an_epoch_that_no_run_reaches(shelf):
-    with pytest.raises(UserError, match="demo.yaml:4: columns.0.epoch: epoch 5 is asked for, and no run is longer"):
+    with pytest.raises(UserError, match="demo.yaml:4: columns.0.epoch: epoch 5 does not exist: the longest run has"):
         table(make_grid(), shelf, epoch=5)
 
 
