@@ -18,12 +18,12 @@ FORMATS: Mapping[str, Format] = {".md": markdown.render, ".tex": latex.render}  
 
 
 def tables(document: Document, beside: Beside) -> dict[str, bytes]:
-    """The files of tables on a grid, by their path below the report's folder."""
+    """The table files of a grid, by their path in the report's folder."""
     return {document.stem + ending: make(document, beside).encode() for ending, make in FORMATS.items()}
 
 
 def record_of(document: Document, digest: str, files: Mapping[str, str]) -> ReportRecord:
-    """The content of `<name>.cells.json`: a record per cell and claim, and what an unchanged report prints again."""
+    """The content of `<name>.cells.json`: one record per cell and claim, and the text that the terminal shows."""
     cells = [_cell(table.name, cell, head, document.over_examples.get((table.name, cell.row, cell.column)))
              for table in document.tables for row in table.cells for cell, head in zip(row, table.heads, strict=True)]
     return ReportRecord(fingerprint=digest, grid=document.grid.name, profile=document.grid.profile, cells=cells,

@@ -1,4 +1,4 @@
-"""Claims in LaTeX: verdict with its seeds, claim, difference with its interval and test, in tables that fit a page."""
+"""Claims in LaTeX, in tables that fit a page: the verdict and its seeds, the claim, the difference and its test."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def _paragraphs(pieces: Sequence[Piece], last: bool) -> str:
 
 
 def _claim(verdict: Verdict) -> Cells:
-    """The cells of a claim: what was compared is named if there are several comparisons."""
+    """The cells of a claim. The comparison is named only if there are several."""
     seeds = ""
     if verdict.decisive is not None and verdict.decisive.size:
         seeds = ", ".join(filter(None, ("" if verdict.seeds else verdict.decisive.seeds, verdict.decisive.evaluated)))
@@ -83,7 +83,7 @@ def _claim(verdict: Verdict) -> Cells:
 
 
 def _found(verdict: Verdict) -> list[Piece]:
-    """The estimate with its interval; then, in small letters, how it was tested."""
+    """The estimate with its interval, followed in small type by the test."""
     shown = verdict.decisive
     if shown is None or not shown.size:
         return []

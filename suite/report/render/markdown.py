@@ -1,4 +1,4 @@
-"""A report in Markdown, as forges render it."""
+"""A report in GitHub Flavored Markdown."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def render(document: Document, beside: Beside) -> str:
 
 
 def claims(verdicts: Sequence[Verdict], printed: Mapping[str, PrintedVerdict]) -> str:
-    """The verdicts, each beside those that the paper's own numbers give, with how many are which."""
+    """The verdicts next to those from the paper's own numbers, with the number of each."""
     known = [printed[v.claim.id] for v in verdicts if v.claim.id in printed]
     seeds = list(known[0].by_seeds) if known else []
     rows = [[f"**{escape(v.words)}**", escape(v.claim.text), escape(v.claim.source),
@@ -66,23 +66,23 @@ def _published(one: PrintedVerdict | None, seeds: Iterable[int]) -> list[str]:
 
 
 def section(table: Table, grid: Grid) -> str:
-    """A table under its heading, with its caption and what the paper prints."""
+    """A table with its heading, its caption and the comparison with the paper."""
     return "\n\n".join([f"## Table {escape(table.name)}", _rows(sheet(table, partial(_cell, table))),
                         " ".join(map(escape, notes.caption(table, grid, "text"))), *_compared(table)])
 
 
 def _compared(table: Table) -> list[str]:
-    """The published numbers with their verdicts, where any is compared, and what must be known with them."""
+    """The published numbers with their verdicts, and remarks on them. Empty if no cell is compared."""
     if not comparison.compared(table):
         return []
     several = len(table.heads) > 1
     rows = [[*([escape(column)] if several else []), escape(one.row), escape(one.published), escape(one.difference),
              escape(one.verdict)] for column, lines in comparison.lines(table).items() for one in lines]
     heads = [*(["column"] if several else []), escape(table.axis), "published", "ours − published [95 % CI]", "verdict"]
-    told = [f"- {escape(remark)}" for remark in comparison.remarks(table)]
+    remarks = [f"- {escape(remark)}" for remark in comparison.remarks(table)]
     return [f"Against the paper. {escape(comparison.rule(table))}",
             tabulate(rows, heads, tablefmt="github", disable_numparse=True),
-            *filter(None, ["\n".join(told)])]
+            *filter(None, ["\n".join(remarks)])]
 
 
 def _rows(made: Sheet[str]) -> str:
@@ -107,7 +107,7 @@ def _cell(table: Table, cell: Cell) -> str:
 
 
 def escape(text: str) -> str:
-    """Text in which nothing is markup, HTML, a mention or the end of a cell."""
+    """Text without markup, HTML, mentions or cell separators."""
     plain = " ".join("".join(c if c.isprintable() else " " for c in text).split(" "))
     marked = SPECIAL.sub(r"\\\1", plain)
     marked = re.sub(r"^(\d+)([.)])(?=\s|$)", r"\1\\\2", marked)  # no list, rule or heading at the start of a line
@@ -116,7 +116,7 @@ def escape(text: str) -> str:
 
 
 def paper_claims(verdicts: Sequence[PrintedVerdict], title: str = "# The paper's claims on the paper's numbers") -> str:
-    """The verdicts in Markdown, below that title."""
+    """The verdicts on published numbers in Markdown, below that title."""
     seeds = at_seeds(verdicts)
     lines = [f"- as if n = {n}: {counts_text(each)}" for n, each in seeds.items()]
     rows = [[escape(one.claim.text), escape(one.claim.source), one.means_alone,
