@@ -15,7 +15,7 @@ from suite.report.places import PAGE
 from suite.report.published.papers import Published, load_published
 from suite.report.records import IndexRecord, ReportRecord, to_bytes
 from suite.report.render import collection, drawing, html
-from suite.report.render.beside import Beside
+from suite.report.render.extras import Extras
 from suite.report.render.files import record_of, tables
 from suite.report.render.latex_number import NumberStyle
 from suite.report.saved import Part
@@ -40,7 +40,7 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
         record = part.saved
         if record is None:
             wanted = drawing.drawings(documents[place]) if figures else []
-            files, faults = _write_grid(documents[place], Beside(wanted, printed, style), out)
+            files, faults = _write_grid(documents[place], Extras(wanted, printed, style), out)
             documents[place] = made = _warned(documents[place], faults)
             # If a figure could not be drawn, another fingerprint makes the next report try again.
             fingerprint = f"{part.digest}, without figures" if faults else part.digest
@@ -58,18 +58,18 @@ def make(parts: Sequence[Part], digest: str, store: Store, states: Mapping[str, 
     return records
 
 
-def _write_grid(made: document.Document, beside: Beside, out: Path) -> tuple[dict[str, bytes], list[str]]:
+def _write_grid(made: document.Document, extras: Extras, out: Path) -> tuple[dict[str, bytes], list[str]]:
     """Write the tables of a grid, then its figures. Returns all files, and a warning for each figure that failed.
 
     The tables are written even if a figure fails.
     """
-    files = tables(made, beside)
+    files = tables(made, extras)
     _write(files, out)
-    drawn, faults = drawing.drawn(beside.figures)
+    drawn, faults = drawing.drawn(extras.figures)
     _write(drawn, out)
     if faults:  # tables must not refer to missing figures
-        kept = [one for one in beside.figures if one.path not in faults]
-        files = tables(_warned(made, faults.values()), replace(beside, figures=kept))
+        kept = [one for one in extras.figures if one.path not in faults]
+        files = tables(_warned(made, faults.values()), replace(extras, figures=kept))
         _write(files, out)
     return files | drawn, list(faults.values())
 

@@ -94,7 +94,7 @@ def _by_seed(cells: Sequence[WeightedCell], view: View) -> tuple[Estimate, str] 
     combined = [sum(cell.coefficient * cell.datum.values[seed] for cell in cells) for seed in seeds]
     one = contrast.summarise(combined)
     if not one.std:
-        return "the standard deviation is 0 of the differences"
+        return "the standard deviation of the differences is 0"
     return contrast.contrast([1.0], [one], PAIRED), f"not pooled: {note}" if note and balanced else ""
 
 
@@ -143,7 +143,7 @@ def _tested(terms: Sequence[Term], test: str, paired: bool) -> tuple[Estimate, s
     try:
         return contrast.combined(terms, test, paired), ""
     except ValueError:
-        return f"the standard deviation is 0 {'of the differences' if paired else 'on both sides'}"
+        return "the standard deviation " + ("of the differences is 0" if paired else "is 0 on both sides")
 
 
 def _pools(cells: Sequence[WeightedCell], view: View) -> dict[tuple[str, str], Pool]:

@@ -39,7 +39,7 @@ def judge(stated: Sequence[Stated], numbers: Numbers) -> tuple[Verdict, ...]:
 
 
 def _families(stated: Sequence[Stated]) -> list[list[int]]:
-    """The positions of the claims of each family. A claim without a family is a family of its own."""
+    """The positions of the claims of each family. A claim without a family is alone."""
     found: dict[str, list[int]] = {}
     for i, one in enumerate(stated):
         found.setdefault(one.claim.family or f"\n{i}", []).append(i)
@@ -63,11 +63,11 @@ def _family(stated: Sequence[Stated], histories: Sequence[History], numbers: Num
 def _verdict(stated: Stated, found: History, rejected: Rejected | None, levels: Sequence[float]) -> Verdict:
     if rejected is not None:
         look = found.looks[rejected.look]
-        word: VerdictName = "supported" if look.pair.holds < look.pair.fails else "contradicted"
-        small = _small(stated, look, levels[rejected.look]) if word == "supported" else ""
+        verdict: VerdictName = "supported" if look.pair.holds < look.pair.fails else "contradicted"
+        small = _small(stated, look, levels[rejected.look]) if verdict == "supported" else ""
         untested = [part for part in look.parts if not part.tested]
         reason = f"not tested: {reasons(untested)}" if untested else ""
-        return _made(stated, found, look, word, reason, levels[rejected.look], small)
+        return _made(stated, found, look, verdict, reason, levels[rejected.look], small)
     before = found.before
     if before is not None:
         return _made(stated, found, before, "untested", _before(stated, found, before), None)
@@ -87,24 +87,24 @@ def _verdict(stated: Stated, found: History, rejected: Rejected | None, levels: 
     return _made(stated, found, last, "undecided", stopped, levels[len(found.looks) - 1])
 
 
-def _made(stated: Stated, found: History, look: Tested, word: VerdictName, reason: str, level: float | None,
+def _made(stated: Stated, found: History, look: Tested, verdict: VerdictName, reason: str, level: float | None,
           small: str = "") -> Verdict:
     claim = stated.claim
     exact = KINDS[claim.kind].together(claim, [part.exact for part in look.parts])
-    return Verdict(claim, word, reason, look.parts, look.pair.p, None, level, stated.family,
+    return Verdict(claim, verdict, reason, look.parts, look.pair.p, None, level, stated.family,
                    look.seeds, small, found.held, exact.holds == 0 if exact.p == 0 else None,
                    0 if found.before else len(found.looks), notes=look.notes,
-                   for_such_examples=_for_such_examples(stated, look, word, level))
+                   for_such_examples=_for_such_examples(stated, look, verdict, level))
 
 
-def _for_such_examples(stated: Stated, look: Tested, word: VerdictName, level: float | None) -> bool | None:
+def _for_such_examples(stated: Stated, look: Tested, verdict: VerdictName, level: float | None) -> bool | None:
     """Whether the verdict also holds over seeds and examples. None if there is no verdict, or if this is unknown."""
     found = over_examples(stated.claim, look) if level is not None else None
     if found is None or level is None:
         return None
-    if word == "no difference":
+    if verdict == "no difference":
         return bool(_small(stated, found, level))
-    p = {"supported": found.pair.holds, "contradicted": found.pair.fails}.get(word)
+    p = {"supported": found.pair.holds, "contradicted": found.pair.fails}.get(verdict)
     return None if p is None else p <= level
 
 

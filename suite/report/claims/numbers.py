@@ -246,7 +246,7 @@ class RunNumbers:
         return next(table.rows for table in self.tables if table.name == claim.table)
 
     def borrowed(self, claim: Claim, column: str) -> tuple[Variance, str] | None:
-        """None, because runs have standard deviations of their own."""
+        """None, because runs have their own standard deviations."""
         return None
 
     def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:

@@ -9,17 +9,17 @@ from suite.report.claims.outcome import Comparison, Verdict
 from suite.report.document import Document
 from suite.report.records import CellRecord, ClaimRecord, ComparisonRecord, PublishedRecord, ReportRecord, SoFarRecord
 from suite.report.render import latex, markdown, text
-from suite.report.render.beside import Beside
+from suite.report.render.extras import Extras
 from suite.report.tables.evaluated import Interval
 from suite.report.tables.table import Cell, Head
 
-Format = Callable[[Document, Beside], str]
+Format = Callable[[Document, Extras], str]
 FORMATS: Mapping[str, Format] = {".md": markdown.render, ".tex": latex.render}  # by the ending of the file
 
 
-def tables(document: Document, beside: Beside) -> dict[str, bytes]:
+def tables(document: Document, extras: Extras) -> dict[str, bytes]:
     """The table files of a grid, by their path in the report's folder."""
-    return {document.stem + ending: make(document, beside).encode() for ending, make in FORMATS.items()}
+    return {document.stem + ending: make(document, extras).encode() for ending, make in FORMATS.items()}
 
 
 def record_of(document: Document, digest: str, files: Mapping[str, str]) -> ReportRecord:

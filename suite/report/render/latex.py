@@ -15,21 +15,21 @@ from suite.report.render.latex_text import escape
 if TYPE_CHECKING:
     from suite.grid.model import Grid
     from suite.report.document import Document
-    from suite.report.render.beside import Beside
+    from suite.report.render.extras import Extras
     from suite.report.tables.table import Table
 
 PREAMBLE = ("% In the preamble of your document:", r"%   \usepackage[T1]{fontenc}",
             r"%   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only")
 
 
-def render(document: Document, beside: Beside) -> str:
+def render(document: Document, extras: Extras) -> str:
     """The tables and claims of a report as `table` environments with a caption and `\\label{tab:<name>}`.
 
     Figures and the verdicts on published numbers are not included.
     """
-    head = [*PREAMBLE, *(f"%   {text}" for text in PACKAGES[beside.style])]
+    head = [*PREAMBLE, *(f"%   {text}" for text in PACKAGES[extras.style])]
     texts = [text for table in document.tables
-             for text in [*_tables(table, document.grid, ARTICLE, beside.style), *_against(table, ARTICLE)]]
+             for text in [*_tables(table, document.grid, ARTICLE, extras.style), *_against(table, ARTICLE)]]
     return "".join(f"{text}\n" for text in head) + "\n".join([*texts, *claims(document, ARTICLE)])
 
 

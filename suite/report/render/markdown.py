@@ -20,28 +20,28 @@ if TYPE_CHECKING:
     from suite.grid.model import Grid
     from suite.report.claims.on_the_paper import PrintedVerdict
     from suite.report.document import Document
-    from suite.report.render.beside import Beside
+    from suite.report.render.extras import Extras
 
 SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
 AWAY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 INTRODUCTION = (
     "Which of the paper's sentences do its own printed numbers support? Student's t tests of the printed means and "
-    "deviations. The paper says that a number is the mean of 2 or 3 seeds and does not say which, so each claim is "
-    "tested with n = 2 and with n = 3. The variance of a "
-    "seed is pooled over a column unless the deviations differ (Bartlett, 10 %). Tables 3a and 3b print no deviations "
-    "and borrow those of tables 7 and 8, for the same tasks and models. Holm's correction within a section. If nothing "
-    "can be tested, the difference is given with the spread between the paper's own numbers for one configuration. "
+    "standard deviations. The paper says that numbers are means over 2 or 3 seeds, so each claim is tested with n = 2 "
+    "and with n = 3. The variance of a seed is pooled over a column unless the variances differ (Bartlett, 10 %). Tables "
+    "3a and 3b print no standard deviations; those of tables 7 and 8 are used, for the same tasks and models. Holm's "
+    "correction is within a section. If nothing can be tested, the difference is given with the spread between the "
+    "paper's own numbers for one configuration. "
     "“Means alone” ignores the error of the printed means.")
 
 
-def render(document: Document, beside: Beside) -> str:
+def render(document: Document, extras: Extras) -> str:
     """The report with its figures, and the verdicts on the published numbers."""
     grid = document.grid
     parts = [f"# {escape(grid.title or grid.name)}"]
     parts += [section(table, grid) for table in document.tables]
     if document.verdicts:
-        parts.append(claims(document.verdicts, beside.printed))
-    for one in beside.figures:
+        parts.append(claims(document.verdicts, extras.printed))
+    for one in extras.figures:
         parts += [f"## {escape(one.title)}", f"![{escape(one.title.lower())}]({one.path}.png)", one.words]
     if document.warnings:
         parts += ["## Warnings", "\n".join(f"- {escape(warning)}" for warning in document.warnings)]

@@ -34,7 +34,7 @@ def make_cell(row: str, head: Head, sample: Sample, excluded: str = "", spread: 
     """
     ids = tuple(run.run_id for run in sample.runs)
     if not sample.runs:
-        state, reason = ("excluded", f"excluded: {excluded}") if excluded else ("absent", "not asked for")
+        state, reason = ("excluded", f"excluded: {excluded}") if excluded else ("absent", "not selected")
         return Cell(row, head.label, state, "", reason, reason, base=base)
     shown = {seed: value * head.metric.factor for seed, value in sorted(sample.values.items())}
     if not shown:

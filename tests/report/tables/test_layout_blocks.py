@@ -218,7 +218,7 @@ def test_a_part_of_a_grid_has_the_rows_of_the_whole_and_its_claims(tmp_path, nam
         [[head.metric for head in table.heads] for table in whole.tables]
     assert len(part.verdicts) == len(whole.verdicts) > 4
     cells = [cell for table in part.tables for row in table.cells for cell in row]
-    assert {cell.text for cell in cells} == {"not run", "not asked for"}
+    assert {cell.text for cell in cells} == {"not run", "not selected"}
     assert {run_id for cell in cells for run_id in cell.run_ids} == {run.run_id for run in part.grid.runs}
 
 
@@ -341,7 +341,7 @@ def test_a_base_row_that_its_block_does_not_have(tmp_path):
                                         r"    .*allowed: S4D-Inv, S4D-Real"):
         made(tmp_path, text, part, Shelf(tmp_path))
     asked = replace(part, left_out=lost)
-    assert texts(made(tmp_path, text, asked, Shelf(tmp_path)))["two, S4D-Lin"] == ["not asked for"]
+    assert texts(made(tmp_path, text, asked, Shelf(tmp_path)))["two, S4D-Lin"] == ["not selected"]
     out = replace(part, excluded=(Excluded({"task": "SC", "method": "S4D-Lin"}, "too large"),))
     found = texts(made(tmp_path, text, out, Shelf(tmp_path)))
     assert (found["two, S4D-Lin"], found["two, S4D-Inv"]) == (["excluded: too large"], ["not run"])

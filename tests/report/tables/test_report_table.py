@@ -137,7 +137,7 @@ def test_excluded_and_absent_cells(shelf):
     runs = tuple(run for run in grid.runs if run.labels["method"] != "S4D-Real")
     less = replace(grid, runs=runs)
     cell = table(less, shelf).cells[2][0]
-    assert (cell.text, cell.state, cell.run_ids) == ("not asked for", "absent", ())
+    assert (cell.text, cell.state, cell.run_ids) == ("not selected", "absent", ())
 
 
 def test_ranks_follow_the_direction_and_leave_incomplete_cells_out(shelf):

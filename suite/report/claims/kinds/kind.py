@@ -20,7 +20,7 @@ class Kind:
     their p values.
 
     `grows`: it may be tested at several looks. `sides`: it compares `left` with `right`. `no_difference`: an interval
-    within the margin is a verdict of its own.
+    within the margin is also a verdict.
     """
 
     must: frozenset[str]

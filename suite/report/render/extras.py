@@ -11,7 +11,7 @@ from suite.report.render.latex_number import NumberStyle
 
 
 @dataclass(frozen=True)
-class Beside:
+class Extras:
     """The available figures, the verdicts on published numbers by claim id, and the style of numbers in LaTeX."""
 
     figures: Sequence[Drawing]
