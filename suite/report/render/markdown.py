@@ -27,9 +27,9 @@ AWAY = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "@": "&#64;"}
 INTRODUCTION = (
     "Which of the paper's sentences do its own printed numbers support? Student's t tests of the printed means and "
     "standard deviations. The paper says that numbers are means over 2 or 3 seeds, so each claim is tested with n = 2 "
-    "and with n = 3. The variance of a seed is pooled over a column unless the variances differ (Bartlett, 10 %). Tables "
-    "3a and 3b print no standard deviations; those of tables 7 and 8 are used, for the same tasks and models. Holm's "
-    "correction is within a section. If nothing can be tested, the difference is given with the spread between the "
+    "and with n = 3. The variance of a seed is pooled over a column unless the variances differ (Bartlett, 10 %). "
+    "Tables 3a and 3b print no standard deviations; those of tables 7 and 8 are used, for the same tasks and models. "
+    "Holm's correction is within a section. If nothing can be tested, the difference is given with the spread between the "
     "paper's own numbers for one configuration. "
     "“Means alone” ignores the error of the printed means.")
 

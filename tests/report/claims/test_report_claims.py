@@ -62,7 +62,7 @@ def test_no_difference_is_an_interval_within_the_margin(tmp_path):
 
 @pytest.mark.parametrize(("left", "right", "reason"), [
     ([0.3, None, None], HIGH, "1 and 3 seeds have a number, but a comparison needs two on each side (2 not run)"),
-    ([None] * 3, [None] * 3, "no seed has a number, but a comparison needs two on each side (3 not run)"),
+    ([None] * 3, [None] * 3, "no seed has a number, and a comparison needs two on each side (3 not run)"),
     ([0.3] * 3, [0.4] * 3, "the standard deviation is 0 on both sides"),
     ([float("nan")] * 3, HIGH, "0 and 3 seeds have a number, but a comparison needs two on each side (3 diverged)"),
 ])
