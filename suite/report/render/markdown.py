@@ -29,8 +29,8 @@ INTRODUCTION = (
     "standard deviations. The paper says that numbers are means over 2 or 3 seeds, so each claim is tested with n = 2 "
     "and with n = 3. The variance of a seed is pooled over a column unless the variances differ (Bartlett, 10 %). "
     "Tables 3a and 3b print no standard deviations; those of tables 7 and 8 are used, for the same tasks and models. "
-    "Holm's correction is within a section. If nothing can be tested, the difference is given with the spread between the "
-    "paper's own numbers for one configuration. "
+    "Holm's correction is within a section. If nothing can be tested, the difference is given with the spread "
+    "between the paper's own numbers for one configuration. "
     "“Means alone” ignores the error of the printed means.")
 
 

@@ -53,7 +53,7 @@ def correlate(left: Sequence[float], right: Sequence[float], statistic: Statisti
     """
     x, y = np.asarray(left, dtype=np.float64), np.asarray(right, dtype=np.float64)
     if x.size < 3 or not np.ptp(x) or not np.ptp(y):
-        raise ValueError("a rank correlation needs three rows, not all equal on either side")
+        raise ValueError("a rank correlation needs three rows with different values on both sides")
     a, b = _scores(x, statistic), _scores(y, statistic)
     value = float((a * b).sum()) / math.sqrt((a**2).sum() * (b**2).sum())
     places = _methods(variants)

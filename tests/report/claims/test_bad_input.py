@@ -44,7 +44,7 @@ def test_a_cell_with_one_seed_has_no_variance_to_lend(tmp_path):
 def test_cells_that_are_all_equal_are_not_tested(tmp_path, by):
     made = one(tmp_path, dict.fromkeys(ROWS, [0.4] * 4), by=by)
     assert made.verdict == "untested"
-    assert made.reason == f"the standard deviation is 0 {'of the differences' if by else 'on both sides'}"
+    assert made.reason == "the standard deviation " + ("of the differences is 0" if by else "is 0 on both sides")
     far = one(tmp_path / "b", {"S4D-Real": [0.3] * 4, "S4D-Lin": [0.4] * 4, "S4D-Inv": [0.45] * 4}, by=by)
     assert far.verdict == "untested"  # without a spread, no difference is known to be more than chance
 

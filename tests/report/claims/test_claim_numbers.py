@@ -176,8 +176,8 @@ def test_ranks_as_published():
     constants = {place: replace(datum, constant=True) for place, datum in ours.items()}
     assert of(Given(constants, same.printed), **RANKS).verdict == "untested"
     few = of(Given(ours, {("r1", "x"): 1.0, ("r2", "x"): 2.0}), **RANKS)
-    assert few.evidence.endswith("2 of 2 rows have both numbers: a rank correlation needs three rows, not all equal on "
-                                 "either side")
+    assert few.evidence.endswith("2 of 2 rows have both numbers: a rank correlation needs three rows with different "
+                                 "values on both sides")
 
 
 def test_parts_together_with_nested_counts():

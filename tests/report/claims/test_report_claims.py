@@ -110,7 +110,7 @@ def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):
     ({"left": {"method": "S4D-Real"}}, "claims.0.left.method", "unknown key 'method'"),
     ({"columns": ["SC", "CIFAR"]}, "claims.0.columns", "table demo has no column 'CIFAR'\n    did you mean 'sCIFAR'?"),
     ({"columns": None, "rows": "SC"}, "claims.0.rows", "table demo has no row 'SC'"),
-    ({"columns": None}, "claims.0", "a claim names the `columns`"),
+    ({"columns": None}, "claims.0", "a claim needs either `columns`"),
     ({"table": "dema"}, "claims.0.table", "there is no table 'dema'\n    did you mean 'demo'?"),
     ({"right": "S4D-Real"}, "claims.0.right", "left and right are the same rows"),
     ({"right": None}, "claims.0", "needs `right`"),

@@ -158,7 +158,7 @@ def test_blocks_of_one_name_are_refused_and_each_has_its_own_numbers(tmp_path):
 def test_tables_of_one_name_are_refused(tmp_path):
     folder = sources(tmp_path, TWICE)
     (folder / "tables/second.yaml").write_text(TWICE.replace("name: demo", "grid: demo\nname: demo"))
-    with pytest.raises(UserError, match=r"second.yaml:2: name: another table of the grid is named 'demo'"):
+    with pytest.raises(UserError, match=r"second.yaml:2: name: two tables of the grid are named 'demo'"):
         document_of(make_grid(), Shelf(tmp_path), folder)
 
 
