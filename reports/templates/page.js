@@ -1,10 +1,10 @@
 "use strict";
-// Sorts tables, and shows what is behind a cell. Text goes into the page as text nodes only, never as markup.
+// Sorts tables and shows the details of cells. Text is inserted as text nodes only, never as markup.
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const panel = document.getElementById("panel");
 let shown = null;   // the cell whose details are shown
-let pinned = false; // they stay until they are closed
+let pinned = false; // whether they stay until they are closed
 
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -13,15 +13,15 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-function drawn(name, attributes) {
+function svgElement(name, attributes) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
   return made;
 }
 
-// --- what is behind a cell ---
+// --- details of a cell ---
 
-function behind(cell) {
+function detailsOf(cell) {
   const grid = data.grids[cell.closest("[data-grid]").dataset.grid];
   const details = grid.cells[cell.dataset.cell];
   const row = cell.parentElement.querySelector("th").textContent;
@@ -62,7 +62,7 @@ function seeds(list, grid) {
 
 function curve(line, what) {
   const [width, height, left, bottom, top] = [300, 110, 42, 18, 6];
-  const {epochs, mean, std} = line; // null is what is not a number
+  const {epochs, mean, std} = line; // null replaces NaN
   const low = mean.map((value, i) => value === null ? null : value - (std[i] || 0));
   const high = mean.map((value, i) => value === null ? null : value + (std[i] || 0));
   const known = [...low, ...high].filter(value => value !== null);
@@ -70,18 +70,18 @@ function curve(line, what) {
   const [first, last] = [epochs[0], epochs[epochs.length - 1]];
   const x = value => left + (width - left - 6) * (value - first) / (last - first || 1);
   const y = value => top + (height - top - bottom) * (most - value) / (most - least || 1);
-  const there = epochs.map((_, i) => i).filter(i => mean[i] !== null);
+  const defined = epochs.map((_, i) => i).filter(i => mean[i] !== null);
   const point = (i, side) => x(epochs[i]).toFixed(1) + "," + y(side[i]).toFixed(1);
-  const svg = drawn("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", class: "curve",
-    "aria-label": "Learning curve: " + what + ", from " + mean[there[0]] + " to " + mean[there[there.length - 1]]});
-  svg.append(drawn("line", {x1: left, x2: width - 6, y1: height - bottom, y2: height - bottom, class: "axis"}));
-  svg.append(drawn("polygon", {class: "band",
-    points: [...there.map(i => point(i, high)), ...there.reverse().map(i => point(i, low))].join(" ")}));
-  svg.append(drawn("polyline", {class: "line", points: there.reverse().map(i => point(i, mean)).join(" ")}));
+  const svg = svgElement("svg", {viewBox: `0 0 ${width} ${height}`, role: "img", class: "curve",
+    "aria-label": "Learning curve: " + what + ", from " + mean[defined[0]] + " to " + mean[defined[defined.length - 1]]});
+  svg.append(svgElement("line", {x1: left, x2: width - 6, y1: height - bottom, y2: height - bottom, class: "axis"}));
+  svg.append(svgElement("polygon", {class: "band",
+    points: [...defined.map(i => point(i, high)), ...defined.reverse().map(i => point(i, low))].join(" ")}));
+  svg.append(svgElement("polyline", {class: "line", points: defined.reverse().map(i => point(i, mean)).join(" ")}));
   for (const [text, px, py, anchor] of [[most.toPrecision(3), left - 4, top + 8, "end"],
     [least.toPrecision(3), left - 4, height - bottom, "end"], ["epoch " + first, left, height - 4, "start"],
     [String(last), width - 6, height - 4, "end"]]) {
-    const label = drawn("text", {x: px, y: py, "text-anchor": anchor});
+    const label = svgElement("text", {x: px, y: py, "text-anchor": anchor});
     label.textContent = text;
     svg.append(label);
   }
@@ -93,7 +93,7 @@ function show(cell, pin) {
   shown = cell;
   pinned = pin;
   cell.classList.add("shown");
-  const parts = behind(cell);
+  const parts = detailsOf(cell);
   if (pin) {
     const close = element("button", {type: "button", class: "close", "aria-label": "Close"}, "×");
     close.addEventListener("click", hide);
@@ -173,9 +173,9 @@ function compare(a, b) { // numbers first, then texts
   return typeof a === "number" ? -1 : 1;
 }
 
-function sort(table, head, bodies) { // the rows of each block by themselves
+function sort(table, head, bodies) { // sorts the rows within each block
   const before = head.getAttribute("aria-sort");
-  const up = head.dataset.better === "min" || head.cellIndex === 0; // the best, or A, comes first
+  const up = head.dataset.better === "min" || head.cellIndex === 0; // the best value, or A, first
   const order = up ? ["ascending", "descending", null] : ["descending", "ascending", null];
   const now = order[(order.indexOf(before) + 1) % 3];
   for (const other of head.parentElement.cells) other.removeAttribute("aria-sort");
@@ -184,7 +184,7 @@ function sort(table, head, bodies) { // the rows of each block by themselves
   for (const [body, rows] of bodies) {
     const sorted = now ? [...rows].sort((a, b) => {
       const [x, y] = [key(a, head.cellIndex), key(b, head.cellIndex)];
-      return typeof x === typeof y ? sign * compare(x, y) : compare(x, y); // what has no number stays at the end
+      return typeof x === typeof y ? sign * compare(x, y) : compare(x, y); // rows without a number stay at the end
     }) : rows;
     body.append(...sorted);
   }
@@ -200,7 +200,7 @@ function sortable(table) {
   }
 }
 
-// --- the list of runs, made when it is opened ---
+// --- the list of runs, created when it is opened ---
 
 function runs(details) {
   const grid = data.grids[details.closest("[data-grid]").dataset.grid];

@@ -1,6 +1,6 @@
-"""Seeds that were added to decide claims: up to the declared most, they belong to the grid whose claims declare it.
+"""Seeds that `--decide` added. They belong to the grid, up to the maximum that its claims declare.
 
-Light to import: every command that looks at a grid asks for them.
+This module is cheap to import, because every command that reads a grid needs it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def with_added(grids: Sequence[Grid], store: Store, sources: Path = SOURCES) -> list[Grid]:
-    """The grids with the runs of added seeds that the store has."""
+    """The grids, extended by the runs of added seeds that are in the store."""
     return [_with_added(grid, store, most_seeds(grid, sources)) for grid in grids]
 
 
@@ -33,7 +33,7 @@ def _with_added(grid: Grid, store: Store, most: int) -> Grid:
 
 
 def most_seeds(grid: Grid, sources: Path = SOURCES) -> int:
-    """The most seeds that a family of claims on the grid's tables declares; 0 if none declares looks."""
+    """The largest number of seeds that a family of claims on the grid's tables declares; 0 without looks."""
     path = sources / "claims.yaml"
     declared = _declared(path, path.read_bytes()) if path.is_file() else {}
     if not declared:
@@ -46,7 +46,7 @@ def most_seeds(grid: Grid, sources: Path = SOURCES) -> int:
 
 @lru_cache(maxsize=4)
 def _declared(path: Path, content: bytes) -> dict[str, int]:
-    """By table: the most seeds that a family of claims about it declares. What is broken is told by the report."""
+    """For each table, the most seeds that a family of claims on it declares. The report checks the file for errors."""
     node = load_yaml(path)
     families, claims = (node.value[key].value if key in node.value else None for key in ("families", "claims"))
     found: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""A report on one grid: its tables, claims, curves and warnings, and the files that they are rendered into."""
+"""The contents of a report on one grid: its tables, claims, curves and warnings."""
 
 from __future__ import annotations
 
@@ -35,10 +35,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Document:
-    """Everything that is told about a grid.
+    """Everything that a report contains about a grid.
 
-    `provenance` by run id, for the runs that recorded it; `families` are the digests of families of claims
-    with looks, `plans` the looks of every family. `over_examples` has the intervals of `evaluated.cell_intervals`.
+    `provenance` has the record of each run, by run id, if there is one. `families` has the digest of each family of
+    claims with looks, `plans` the looks of every family (None without looks). `over_examples` has the intervals of
+    `evaluated.cell_intervals`.
     """
 
     grid: Grid
@@ -57,12 +58,12 @@ class Document:
 
 def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunState], layouts: list[Path],
                   claims: Sequence[Path], published: Published) -> Document:
-    """Read the runs of a grid and lay them out. Raises UserError for layouts and claims that do not fit the grid."""
+    """Read the runs of a grid and make its tables. Raises UserError for layouts and claims that do not fit the grid."""
     placed = [load_layout(path, grid, published) for path in layouts] or [default_layout(grid)]
     names = [one.layout.name for one in placed]
     twice = next((one for i, one in enumerate(placed) if one.layout.name in names[:i]), None)
     if twice:
-        raise UserError(f"another table of the grid is named {twice.layout.name!r}, and claims could not tell which",
+        raise UserError(f"two tables of the grid are named {twice.layout.name!r}; claims refer to tables by name",
                         twice.where("name"), "rename one of them")
     results = read_results(grid, store, states)
     tables = tuple(marked(judged_table(one, grid, results, published) if isinstance(one, Placed)
@@ -80,7 +81,7 @@ def make_document(grid: Grid, stem: str, store: Store, states: Mapping[str, RunS
 
 
 def document_of(grid: Grid, store: Store, sources: Path = SOURCES) -> Document:
-    """The document on one grid as its store is now. Raises UserError."""
+    """The document on one grid, from the current state of its store. Raises UserError."""
     found = folders(sources, [grid])
     published = load_published(*(folder / "published" for folder in found))
     return make_document(grid, file_stem(grid.name), store, store.states([run.run_id for run in grid.runs]),
@@ -88,7 +89,7 @@ def document_of(grid: Grid, store: Store, sources: Path = SOURCES) -> Document:
 
 
 def claims_of(sources: Sequence[Path]) -> list[Path]:
-    """The files of claims in these folders."""
+    """The claims files in these folders."""
     return [folder / "claims.yaml" for folder in sources if (folder / "claims.yaml").is_file()]
 
 
@@ -99,14 +100,14 @@ def _claims(paths: Sequence[Path], grid: Grid, tables: tuple[Table, ...]) -> lis
 
 
 def _provenance(grid: Grid, store: Store, states: Mapping[str, RunState]) -> dict[str, Mapping[str, Any]]:
-    """The record of each run that has one; equal ones are one object, and the list of attempts is left out."""
+    """The record of each run that has one, without its attempts. Equal records share one object, to save memory."""
     found: dict[str, Mapping[str, Any]] = {}
-    seen: dict[str, Mapping[str, Any]] = {}
+    shared: dict[str, Mapping[str, Any]] = {}
     for run in grid.runs:
         if states[run.run_id].name in ("todo", "unknown") or run.run_id in found:
             continue
         record = store.provenance(run.run_id)
         if record is not None:
             kept = {key: value for key, value in record.content().items() if key != "attempts"}
-            found[run.run_id] = seen.setdefault(repr(kept), kept)
+            found[run.run_id] = shared.setdefault(repr(kept), kept)
     return found

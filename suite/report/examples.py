@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
 COUNT = {"images": 32, "signals": 8, "tokens": 12}
 TOKENS_A_ROW = 128
-SPECIALS = 3  # tokens with longer names that are no letters: padding, unknown, end
+SPECIALS = 3  # padding, unknown, end: tokens with names longer than a letter
 
 
 def write(name: str, data: TaskData, labels: Sequence[str], path: Path) -> Path:
-    """Draw the first test examples of every class in turn, or evenly spread ones of a regression; `labels` of classes.
+    """Draw the first test examples of every class in turn; for a regression, examples evenly spread over the targets.
 
-    `name` of the data set.
+    `name` is the data set, `labels` are the names of the classes (may be empty). Returns the path of the PNG.
 
-    Raises UserError where the file cannot be written.
+    Raises UserError if the file cannot be written.
     """
     kind = kind_of(data)
     rows = spread(np.asarray(data.arrays["test/y"]), COUNT[kind], data.classes)
@@ -46,7 +46,7 @@ def write(name: str, data: TaskData, labels: Sequence[str], path: Path) -> Path:
 
 
 def kind_of(data: TaskData) -> str:
-    """What the examples look like."""
+    """How the examples are drawn: `images`, `signals` or `tokens`."""
     if "tokens" in data.arrays:
         return "tokens"
     square = math.isqrt(data.length) ** 2 == data.length
@@ -54,7 +54,7 @@ def kind_of(data: TaskData) -> str:
 
 
 def spread(y: np.ndarray, count: int, classes: int | None) -> np.ndarray:
-    """Rows (at most count,) that show every class as often as another, or targets from the least to the largest."""
+    """Indices (at most count,) of examples: all classes equally often, or targets from smallest to largest."""
     if classes is None:
         return np.argsort(y, kind="stable")[np.linspace(0, len(y) - 1, min(count, len(y))).astype(int)]
     turns = [np.flatnonzero(y == k)[:math.ceil(count / classes)] for k in range(classes)]
@@ -70,7 +70,7 @@ def named(data: TaskData, labels: Sequence[str], y: Any) -> str:
 
 
 def images(data: TaskData, rows: np.ndarray, names: Sequence[str]) -> Any:
-    """Sequences of pixels, row by row, as the images that they are."""
+    """Sequences of pixels, drawn as images, row by row."""
     side = math.isqrt(data.length)
     pixels = np.asarray(data.arrays["test/x"][rows]).astype(np.float64)
     pixels = ((pixels - pixels.min()) / max(np.ptp(pixels), 1e-9)).reshape(len(rows), side, side, -1)
@@ -85,7 +85,7 @@ def images(data: TaskData, rows: np.ndarray, names: Sequence[str]) -> Any:
 
 
 def signals(data: TaskData, rows: np.ndarray, names: Sequence[str]) -> Any:
-    """Values against time in seconds, a line a channel, as the model sees them."""
+    """Model inputs against time in seconds, one line per channel."""
     x = data.batch("test", rows).x.numpy()
     seconds = np.arange(x.shape[1]) / (data.rate_hz or 1)
     figure = canvas(10, 1.3 * math.ceil(len(rows) / 2) + 0.5)
@@ -104,7 +104,7 @@ def signals(data: TaskData, rows: np.ndarray, names: Sequence[str]) -> Any:
 
 
 def tokens(data: TaskData, rows: np.ndarray, names: Sequence[str]) -> Any:
-    """Token numbers as colours, in lines of 128 from the left; white after the end. Of pairs one text below another."""
+    """Token ids as colours, in lines of 128; white after the end. The two texts of a pair are drawn side by side."""
     batch = data.batch("test", rows)
     assert batch.lengths is not None  # noqa: S101  tokens have lengths
     texts = batch.x.reshape(len(rows), -1, batch.x.shape[-1]).numpy()
@@ -118,17 +118,17 @@ def tokens(data: TaskData, rows: np.ndarray, names: Sequence[str]) -> Any:
             strip[:length] = texts[k, part, :length]
             axes.imshow(strip.reshape(-1, TOKENS_A_ROW), cmap="nipy_spectral", vmin=0, vmax=data.vocabulary,
                         aspect="auto", interpolation="nearest")
-            told = beginning(data, texts[k, part, :length], 130 // texts.shape[1])
-            axes.set_title(f"{name}, {length:,} tokens: {told}", fontsize=7, pad=2, loc="left")
+            excerpt = beginning(data, texts[k, part, :length], 130 // texts.shape[1])
+            axes.set_title(f"{name}, {length:,} tokens: {excerpt}", fontsize=7, pad=2, loc="left")
             axes.set_axis_off()
     return figure
 
 
 def beginning(data: TaskData, text: np.ndarray, most: int) -> str:
-    """The first tokens as text of at most `most` letters, where the data say what their tokens stand for."""
+    """The first tokens as text of at most `most` characters; `…` if the data have no symbols for their tokens."""
     if "symbols" not in data.arrays:
         return "…"
     symbols = [str(symbol) for symbol in data.arrays["symbols"]]
     between = "" if sum(len(symbol) > 1 for symbol in symbols) <= SPECIALS else " "
-    whole = between.join(symbols[token] for token in text[:most])
-    return "".join(letter if letter.isprintable() else " " for letter in whole[:most]) + "…"
+    words = between.join(symbols[token] for token in text[:most])
+    return "".join(letter if letter.isprintable() else " " for letter in words[:most]) + "…"

@@ -1,7 +1,7 @@
-"""Export: every finished epoch of every run, with its settings, for other programs.
+"""Export of every finished epoch of every run, with its settings, for other programs.
 
-`runs.csv` and `runs.parquet` have a row per grid, run and epoch: grid, the label of each axis, run_id, seed, state,
-epoch, every metric, and every field of the run by dotted name. Trackers are extras (`suite.report.trackers`).
+`runs.csv` and `runs.parquet` have one row per grid, run and epoch: grid, the label of each axis, run_id, seed, state,
+epoch, every metric, and every field of the run by dotted name. Trackers are optional (`suite.report.trackers`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from suite.store.store import Store
 
 @dataclass(frozen=True)
 class Exported:
-    """How many epochs and runs the tables have, and how many runs each tracker got."""
+    """The number of epochs and runs in the tables, and of runs written for each tracker."""
 
     epochs: int
     runs: int
@@ -34,7 +34,10 @@ class Exported:
 
 
 def export(grids: Sequence[Grid], store: Store, out: Path, to: Sequence[Tracker] = ()) -> Exported:
-    """Write the tables into `out`, and the files of each tracker into a folder of its name. Raises UserError."""
+    """Write the tables into `out`, and the files of each tracker into a subfolder with its name.
+
+    Raises UserError if `out` cannot be written, or if the package of a tracker is not installed.
+    """
     states = store.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
     results = [read_results(grid, store, states) for grid in grids]
     table = tidy(grids, results)
@@ -51,7 +54,7 @@ def export(grids: Sequence[Grid], store: Store, out: Path, to: Sequence[Tracker]
 
 
 def tidy(grids: Sequence[Grid], results: Sequence[Results]) -> pd.DataFrame:
-    """One table of all grids. An axis or metric that a grid lacks is missing there."""
+    """One table of all grids. An axis or metric that a grid does not have is missing in its rows."""
     frames = [_frame(grid, one) for grid, one in zip(grids, results, strict=True)]
     table = pd.concat(frames, ignore_index=True)
     axes = dict.fromkeys(axis_column(axis) for grid in grids for axis in grid.axes)
@@ -63,11 +66,11 @@ def tidy(grids: Sequence[Grid], results: Sequence[Results]) -> pd.DataFrame:
 
 
 def _frame(grid: Grid, results: Results) -> pd.DataFrame:
-    """The grid's rows with its name, and the fields of each run; `attrs` names those."""
+    """The rows of a grid with its name and the fields of each run. `attrs["fields"]` has the names of the fields."""
     runs = {run.run_id: run for run in grid.runs}
     lengths = [stop - start for start, stop in results.spans.values()]
     columns = {name: values for name, values in _fields([runs[run_id] for run_id in results.spans]).items()
-               if name not in results.frame}  # an axis may be a field, and has its values then
+               if name not in results.frame}  # an axis may have the name of a field; it is kept
     repeated = {name: np.repeat(values, lengths) for name, values in columns.items()}
     frame = pd.concat([results.frame, pd.DataFrame(repeated, index=results.frame.index)], axis=1)
     frame = frame.astype({name: object for name in frame if isinstance(frame[name].dtype, pd.CategoricalDtype)})
@@ -77,7 +80,7 @@ def _frame(grid: Grid, results: Results) -> pd.DataFrame:
 
 
 def _fields(runs: Sequence[GridRun]) -> dict[str, np.ndarray]:
-    """A value per run for each field; those of measurements only where there are any."""
+    """For each field, one value per run. Fields of measurements are included only if some run is one."""
     known: dict[str, Mapping[str, object]] = {}
     found = []
     for run in runs:
@@ -91,7 +94,7 @@ def _fields(runs: Sequence[GridRun]) -> dict[str, np.ndarray]:
 
 
 def _column(values: Sequence[object]) -> np.ndarray:
-    """Numbers as numbers, with NaN for none; else texts, with true and false, and JSON for lists."""
+    """Numbers with NaN for None; otherwise strings, with JSON for booleans and lists."""
     kinds = {type(value) for value in values}
     if kinds <= {int, float, type(None)} and kinds != {type(None)}:
         return np.array(values, dtype=np.int64 if kinds == {int} else np.float64)

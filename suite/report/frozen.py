@@ -1,8 +1,8 @@
-"""Results that are kept for good: `results/<name>/{store,report}`, small, read-only to `run`, and checked.
+"""Archived results, `results/<name>/{store,report}`: small, read-only for `run`, and checked by tests.
 
-`freeze` copies the finished runs of grids, and those that were stopped after an epoch, without checkpoints and logs,
-and writes their report; `check` makes that report again from the frozen store and compares. `frozen.json` beside them
-names the grids and how they were asked for.
+`freeze` copies the finished runs of grids, and the runs that were stopped after an epoch, without checkpoints and logs,
+and writes their report. `check` renders that report again from the frozen store and compares the two. `frozen.json`
+names the grids and the options that selected their runs.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from suite.store.versions import as_kept
 
 RESULT, METRICS = "result.json", "metrics.jsonl"
 WORDS = "The runs of a published report. Nothing starts or changes here: name another store with --store.\n"
-STOPPED = ("budget", "interrupted", "timeout")  # reasons of a state that are no fault of the run
+STOPPED = ("budget", "interrupted", "timeout")  # reasons of a state that do not make its epochs invalid
 
 
 @dataclass(frozen=True)
 class Compared:
-    """What `check` compares of records: `names` say which belong together, and `fields` must be the same.
+    """What `check` compares: records with the same `names` must have the same `fields`.
 
-    `inner` is the field that holds further records, of which `inner_fields` must be the same.
+    `inner` is the field that holds nested records, whose `inner_fields` must be the same.
     """
 
     names: tuple[str, ...]
@@ -59,7 +59,7 @@ CLAIMS = Compared(("id",), ("verdict", "p", "adjusted_p"), "comparisons",
 
 @dataclass(frozen=True)
 class Kept:
-    """How many of the wanted runs were kept, and how many of those had been stopped early."""
+    """The number of `runs` that were kept of those `wanted`, and how many of them had been stopped early."""
 
     runs: int
     wanted: int
@@ -67,7 +67,10 @@ class Kept:
 
 
 def freeze(grids: Sequence[Grid], source: Store, out: Path, manifest: Manifest) -> Kept:
-    """Keep what runs have reached, and the report, in the new folder `out`. Raises UserError if it is not new."""
+    """Copy the results of runs and their report into the new folder `out`.
+
+    Raises UserError if `out` has frozen runs already, or if no run has finished an epoch.
+    """
     from suite.report.report import write_report
 
     target = Store(out / STORE)
@@ -77,7 +80,7 @@ def freeze(grids: Sequence[Grid], source: Store, out: Path, manifest: Manifest) 
     states = source.states(dict.fromkeys(run.run_id for grid in grids for run in grid.runs))
     kept = {run_id: name for run_id, state in states.items() if (name := _numbers(state))}
     if not kept:
-        raise UserError("none of these runs is finished, nor stopped after an epoch", str(source.root),
+        raise UserError("none of these runs is finished or was stopped after an epoch", str(source.root),
                         "run them first")
     for run_id in kept:
         _check_config(source.folder(run_id))  # before anything is written
@@ -94,29 +97,29 @@ def freeze(grids: Sequence[Grid], source: Store, out: Path, manifest: Manifest) 
 
 
 def _numbers(state: RunState) -> str:
-    """The file with the numbers of a run that is finished, or that was stopped after an epoch; else ''.
+    """The file with the numbers of a run that is finished, or was stopped after an epoch. Returns "" for other runs.
 
-    Its whole epochs are what they are, whoever stopped it, or its limit of time. A run with epochs and no attempt was
-    brought here by `merge` from frozen results, which keep no attempts.
+    The completed epochs of a stopped run are valid. A run with epochs and without attempts was copied by `merge` from
+    frozen results, which keep no attempts.
     """
-    brought = state.name == "partial" and not state.attempts and not state.detail
-    if state.epochs and (brought or state.name == "cancelled" or state.reason in STOPPED):
+    merged = state.name == "partial" and not state.attempts and not state.detail
+    if state.epochs and (merged or state.name == "cancelled" or state.reason in STOPPED):
         return METRICS
     return RESULT if state.name == "done" else ""
 
 
 def _check_config(folder: Path) -> None:
-    """Raises UserError if the configuration of a run to be kept is gone, or is that of another run."""
+    """Raises UserError if the configuration of a run is missing, or belongs to another run."""
     try:
         read_config(folder)
     except UserError as error:
         problem = error.problems[0]
-        raise UserError(problem.what, problem.where, "bring the file back from a copy of the store, or run the grid "
+        raise UserError(problem.what, problem.where, "restore the file from a copy of the store, or run the grid "
                         "again with another --store") from None
 
 
 def _keep(source: Store, target: Store, run_id: str, numbers: str) -> None:
-    """Copy of a run its configuration, numbers, and what it was computed with, less who started it where."""
+    """Copy the configuration, the numbers and the provenance of a run, without host names and command lines."""
     folder = target.folder(run_id)
     folder.mkdir(parents=True)
     for name in ("config.json", numbers, OUTCOMES):
@@ -131,14 +134,17 @@ def _keep(source: Store, target: Store, run_id: str, numbers: str) -> None:
 
 @dataclass(frozen=True)
 class Checked:
-    """What differs between a kept report and what its store gives now, and the command that writes it again."""
+    """The differences between a kept report and one made now from its store, and the command that writes it again."""
 
     differences: list[str]
     command: str
 
 
 def check(folder: Path) -> Checked:
-    """Make a kept report again from its frozen store, and compare. Raises UserError."""
+    """Make a kept report again from its frozen store and compare the two.
+
+    Raises UserError if the folder has no frozen results, or if a file in it is damaged.
+    """
     from suite.report.report import write_report
 
     manifest = _manifest(folder)
@@ -148,15 +154,15 @@ def check(folder: Path) -> Checked:
     with tempfile.TemporaryDirectory() as scratch:
         write_report(with_added(grids, store), store, Path(scratch), figures=False)
         found = list(_compare(folder / "report", Path(scratch)))
-    return Checked(found, _anew(folder, manifest))
+    return Checked(found, _command(folder, manifest))
 
 
-def _anew(folder: Path, manifest: Manifest) -> str:
-    """The command that writes the kept report again, of the same choice of runs, as a shell reads it."""
-    asked = [("--profile", [manifest.profile] if manifest.profile else []), ("--set", manifest.set),
+def _command(folder: Path, manifest: Manifest) -> str:
+    """The shell command that writes the kept report again, for the same selection of runs."""
+    options = [("--profile", [manifest.profile] if manifest.profile else []), ("--set", manifest.set),
              ("--only", manifest.only), ("--seeds", [str(manifest.seeds)] if manifest.seeds else [])]
     return shlex.join(["report", *(str(folder / path) for path in manifest.grids),
-                       *(word for option, texts in asked for text in texts for word in (option, text)),
+                       *(word for option, texts in options for text in texts for word in (option, text)),
                        "--no-figures", "--store", str(folder / STORE), "--out", str(folder / "report")])
 
 
@@ -173,7 +179,7 @@ def _manifest(folder: Path) -> Manifest:
 
 
 def _compare(kept: Path, now: Path) -> Iterator[str]:
-    """What differs: cells and claims, and files that are not as the report wrote them. Its wording may change."""
+    """Cells and claims that differ, and files that were edited. Changes of wording are not compared."""
     names = sorted({path.name for folder in (kept, now) for path in folder.glob("*.cells.json")})
     for name in names:
         if not (kept / name).is_file() or not (now / name).is_file():
@@ -210,21 +216,21 @@ def _compare_records(what: str, compared: Compared, kept: Sequence[CellRecord | 
         if one is None or other is None:
             yield f"{what} {which}: only " + ("the store gives it" if other else "the report has it")
             continue
-        told = _differences(one, other, compared.fields)
+        changes = _differences(one, other, compared.fields)
         for a, b in zip_longest(getattr(one, compared.inner), getattr(other, compared.inner)):
-            told += [f"{compared.inner} {words}" for words in _differences(a, b, compared.inner_fields)]
-        if told:
-            yield f"{what} {which}: {'; '.join(told)}"
+            changes += [f"{compared.inner} {words}" for words in _differences(a, b, compared.inner_fields)]
+        if changes:
+            yield f"{what} {which}: {'; '.join(changes)}"
 
 
 def _differences(one: object | None, other: object | None, fields: Iterable[str]) -> list[str]:
-    """Which fields differ. Those of a record that is not there are None."""
+    """The fields that differ. The fields of a missing record count as None."""
     pairs = [(name, one and getattr(one, name), other and getattr(other, name)) for name in fields]
     return [f"{name} {a!r}, now {b!r}" for name, a, b in pairs if not same(a, b)]
 
 
 def same(one: object, other: object) -> bool:
-    """Whether two values are equal, numbers up to a rounding of the last places."""
+    """Whether two values are equal; numbers up to rounding errors (relative 1e-9)."""
     if isinstance(one, float) and isinstance(other, float):
         return abs(one - other) <= 1e-9 * max(abs(one), abs(other), 1e-9)
     if isinstance(one, list) and isinstance(other, list):

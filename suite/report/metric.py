@@ -1,4 +1,4 @@
-"""What a metric is called, in which unit it is shown, and which of two values of it is the better one."""
+"""Metrics: their names, the units they are shown in, and whether higher or lower is better."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SPLITS = {"train": "training", "val": "validation", "test": "test", "eval": "eva
 
 @dataclass(frozen=True)
 class Quantity:
-    """What is measured: its better direction, and how it is shown where a layout says nothing else."""
+    """A measured quantity: its better direction, and how it is shown unless a layout changes this."""
 
     words: str
     direction: Direction
@@ -37,12 +37,12 @@ QUANTITIES = {
 }
 
 
-MARGINS = {"accuracy": 1.0, "rmse": 0.02}  # as far as the paper's own tables differ for one configuration, as printed
+MARGINS = {"accuracy": 1.0, "rmse": 0.02}  # by so much the paper's own tables differ for one configuration, as printed
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric as it is shown: `name` as in metrics.jsonl (`val/accuracy`), values times `factor` in `unit`."""
+    """A metric as it is shown: `name` as in metrics.jsonl (`val/accuracy`); stored values × `factor` are in `unit`."""
 
     name: str
     words: str
@@ -53,7 +53,7 @@ class Metric:
 
     @property
     def heading(self) -> str:
-        """Name, unit and the better direction in a few words, for the head of a column."""
+        """Name, unit and better direction (↑ or ↓), for the head of a column."""
         unit = f", {self.unit}" if self.unit else ""
         return f"{self.words}{unit} {'↑' if self.direction == 'max' else '↓'}"
 
@@ -64,40 +64,43 @@ class Metric:
 
     @property
     def printed_unit(self) -> float:
-        """What a number of the paper is multiplied by, to be in the shown unit: it prints accuracy in percent."""
+        """Factor from a number printed in the paper to the shown unit. The paper prints accuracy in percent."""
         return self.factor / (100 if self.name.rpartition("/")[2] == "accuracy" else 1)
 
     @property
     def difference_unit(self) -> str:
-        """Unit of a difference of two values: percentage points for percentages."""
+        """Unit of a difference: points for percentages, otherwise the unit itself."""
         return "points" if self.unit == "%" else self.unit
 
     def format(self, value: float, signed: bool = False) -> str:
-        """`value` (in the shown unit) with the metric's digits, and a true minus sign."""
+        """`value` (in the shown unit) with the metric's number of decimals, and U+2212 as the minus sign."""
         text = f"{value:{'+' if signed else ''}.{self.digits}f}"
         if float(text) == 0:
             text = text.lstrip("+-")
         return text.replace("-", "−")
 
     def with_digits(self, digits: int) -> Metric:
-        """The same metric, shown with other digits."""
+        """The same metric with another number of decimals."""
         return replace(self, digits=digits)
 
 
 def setting(field: str) -> Metric:
-    """What stands in for a metric in a table of settings."""
+    """A placeholder for the metric in a table of settings."""
     return Metric(field, "", "max", 1.0, "", 0)
 
 
 def metric(name: str, where: str, *, direction: Direction | None = None, scale: Scale | None = None,
            digits: int | None = None) -> Metric:
-    """The metric of that name. Raises UserError, at `where`, for one whose better direction nobody told."""
+    """The metric of that name, with the given options of a layout.
+
+    Raises UserError, at `where`, if its better direction is unknown.
+    """
     split, _, last = name.partition("/")
     quantity = QUANTITIES.get("time" if split == "time" else last or name)
     if quantity is None and direction is None:
         direction = next((task.direction for task in cards.own_tasks().values() if task.metric == last), None)
     if quantity is None and direction is None:
-        raise UserError(f"whether more or less is better is not known of the metric {name!r}", where,
+        raise UserError(f"the better direction of the metric {name!r} is unknown", where,
                         "add `direction: max` or `direction: min`")
     quantity = quantity or Quantity(last or name, "max", "raw", "", 3)
     scale = scale or quantity.scale
@@ -108,13 +111,13 @@ def metric(name: str, where: str, *, direction: Direction | None = None, scale: 
 
 
 def split_words(split: str) -> str:
-    """`val` as validation, `test@8000` as test at 8000 Hz."""
+    """A split in words: `val` is validation, `test@8000` is test at 8000 Hz."""
     name, _, rate = split.partition("@")
     return SPLITS.get(name, name) + (f" at {rate} Hz" if rate else "")
 
 
 def selection_words(select: str) -> str:
-    """`max val/accuracy` as words: the epoch with the highest validation accuracy."""
+    """A selection in words: `max val/accuracy` is the epoch with the highest validation accuracy."""
     direction, _, name = select.partition(" ")
     split, _, last = name.partition("/")
     quantity = QUANTITIES.get(last)

@@ -1,7 +1,7 @@
-"""What a report writes for programs, with types: `<grid>.cells.json`, `index.json`, and `frozen.json` of kept results.
+"""The JSON files of a report: `<grid>.cells.json`, `index.json`, and `frozen.json` of kept results.
 
-The same classes write and read. Fields stand in the order of the keys in the file. Keys that a class does not know are
-ignored and kept, since a newer release may have written them. Keys that an older release did not write have a default.
+The same classes write and read them. The order of the fields is the order of the keys in the file. Unknown keys are
+ignored and kept, because a newer release may have written them. Keys that older releases did not write have defaults.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TypeVar
 from pydantic import ConfigDict, TypeAdapter
 from pydantic.dataclasses import dataclass
 
-# Fields that earlier releases did not write: without a value they are left out.
+# Fields that earlier releases did not write. They are left out if they have no value.
 LATER = ("over_examples", "over_examples_df", "for_such_examples", "so_far", "p_from_best", "near_best")
 SEEDS = ("seeds", "added")
 MORE = ConfigDict(extra="allow")
@@ -22,7 +22,7 @@ MORE = ConfigDict(extra="allow")
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class PublishedRecord:
-    """A cell against one published number; the fields are those of `tables.table.Judged`."""
+    """A cell compared with one published number; the fields are those of `tables.table.Judged`."""
 
     table: str
     row: str
@@ -39,7 +39,7 @@ class PublishedRecord:
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class SoFarRecord:
-    """What unfinished runs of a cell show: the fields of `tables.so_far.SoFar`."""
+    """The mean over unfinished runs of a cell; the fields are those of `tables.so_far.SoFar`."""
 
     mean: float
     epoch: int
@@ -51,7 +51,7 @@ class SoFarRecord:
 class CellRecord:
     """A cell of a table; the fields are those of `tables.table.Cell`, `values` by seed.
 
-    `over_examples` is the 95 % interval of the mean over seeds and examples, None if that is not known.
+    `over_examples` is the 95 % interval of the mean over seeds and examples, None if it is unknown.
     """
 
     table: str
@@ -79,9 +79,9 @@ class CellRecord:
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class ComparisonRecord:
-    """One comparison within a claim; `bounds` holds None for a side without a bound.
+    """One comparison within a claim; `bounds` has None for an open side.
 
-    `low` to `high` is the interval over seeds, `over_examples` that over seeds and examples, None if it is not known.
+    `low` to `high` is the interval over seeds, `over_examples` the one over seeds and examples (None if unknown).
     """
 
     words: str
@@ -105,9 +105,9 @@ class ComparisonRecord:
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class ClaimRecord:
-    """The verdict on a claim. `note` is always empty, and stays because programs read it.
+    """The verdict on a claim. `note` is always empty; it is kept for programs that read it.
 
-    `for_such_examples`: whether the verdict holds over seeds and examples, too; None if that is not known.
+    `for_such_examples`: whether the verdict also holds over seeds and examples; None if unknown.
     """
 
     id: str
@@ -134,7 +134,7 @@ class ClaimRecord:
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class ReportRecord:
-    """`<grid>.cells.json`: cells, claims, the digests of the files, and the `text` that an unchanged report prints."""
+    """`<grid>.cells.json`: cells, claims, digests of the files, and the `text` that an unchanged report prints."""
 
     fingerprint: str
     grid: str = ""
@@ -148,7 +148,7 @@ class ReportRecord:
 
 @dataclass(frozen=True, kw_only=True, config=MORE)
 class IndexRecord:
-    """`index.json`: the digests of the files on all grids."""
+    """`index.json`: the digests of the files that cover all grids."""
 
     fingerprint: str
     files: dict[str, str]
@@ -157,9 +157,9 @@ class IndexRecord:
 
 @dataclass(frozen=True, config=MORE)
 class Manifest:
-    """`frozen.json`: the grids of kept results, as paths from their folder, and how they were asked for.
+    """`frozen.json`: the grids of kept results, as paths relative to their folder, and the options that selected runs.
 
-    `added` are seeds beyond the grids' own lists.
+    `added` has the seeds that are not in the grids' own lists.
     """
 
     grids: list[str]
@@ -174,19 +174,19 @@ Record = TypeVar("Record", ReportRecord, IndexRecord, Manifest)
 
 
 def read_record(kind: type[Record], content: bytes) -> Record:
-    """The record that a file holds. Raises ValueError if the content is not JSON, or has no such fields."""
+    """The record in a file. Raises ValueError if the content is not JSON, or if a field is missing or invalid."""
     return TypeAdapter(kind).validate_json(content)
 
 
 def to_bytes(record: ReportRecord | IndexRecord | Manifest) -> bytes:
-    """The content of the file. Raises ValueError for a number that JSON does not have."""
+    """The content of the file. Raises ValueError for NaN and infinity, which JSON does not have."""
     return json.dumps(record, default=_plain, indent=1, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
 def _plain(record: object) -> dict[str, object]:
-    """The fields of a record. What earlier releases did not write is left out if it is not known.
+    """The fields of a record, without those of LATER that have no value.
 
-    In a manifest these are `seeds` and `added`, left out if there are none.
+    In a manifest, `seeds` and `added` are left out if they are empty.
     """
     def left_out(name: str, value: object) -> bool:
         return name in LATER and value in (None, False) or isinstance(record, Manifest) and name in SEEDS and not value

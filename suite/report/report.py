@@ -1,4 +1,4 @@
-"""A report on grids: tables, claims, figures, the page. Light to import: pandas comes when it is needed."""
+"""A report on grids: tables, claims, figures, the page. Cheap to import: pandas is imported when it is needed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Report:
-    """What was written: `paths` of the files, and `text` for the terminal (tables, claims with verdicts, paths)."""
+    """The `paths` of the files of a report, and its `text` for the terminal (tables, claims with verdicts, paths)."""
 
     paths: list[Path]
     text: str
@@ -31,12 +31,14 @@ class Report:
 
 def write_report(grids: Sequence[Grid], store: Store, out: Path, sources: Path = SOURCES,
                  figures: bool = True, style: NumberStyle = NumberStyle.PLAIN) -> Report:
-    """Write the tables, claims and `figures` of each grid, and a page and files of tables on all of them, into `out`.
+    """Write a report into `out`: tables, claims and `figures` of each grid, a page, and all tables in one file.
 
-    What was made of the same inputs before is only printed again. Grids stand in the order of the numbers in their
-    names. `sources` holds tables/*.yaml, published/*.yaml, claims.yaml and templates/; the first three may also lie in
-    `reports/` of a grid's study. `style` is that of the numbers in LaTeX. A store that is being written to is read as
-    it was at the start. Raises UserError for layouts and claims that do not fit, and if `out` cannot be written.
+    Files whose inputs have not changed are only printed, not written again. Grids are sorted by name, with numbers in
+    numerical order. `sources` has tables/*.yaml, published/*.yaml, claims.yaml and templates/; the first
+    three may also be in `reports/` of a grid's study. `style` sets the format of numbers in LaTeX. The states of runs
+    are read once, at the start, so other processes may write to the store.
+
+    Raises UserError for layouts and claims that do not fit the grids, and if `out` cannot be written.
     """
     check_names(grids)
     grids = sorted(grids, key=lambda grid: natural(grid.name))
@@ -62,8 +64,8 @@ def _written(parts: Sequence[Part], made: Sequence[ReportRecord], out: Path) -> 
         names = [*record.files, f"{part.stem}.cells.json"]
         paths += [out / name for name in names]
         texts.append(record.text + "\n\n" + "\n".join(f"  {out / name}" for name in names))
-    whole = [out / name for name in ([PAGE, *COLLECTED] if len(parts) > 1 else [PAGE])]
-    return Report([*paths, *whole], "\n\n".join(texts) + "".join(f"\n  {path}" for path in whole))
+    common = [out / name for name in ([PAGE, *COLLECTED] if len(parts) > 1 else [PAGE])]
+    return Report([*paths, *common], "\n\n".join(texts) + "".join(f"\n  {path}" for path in common))
 
 
 def _part(grid: Grid, store: Store, states: Mapping[str, RunState], out: Path, sources: Path, common: str) -> Part:

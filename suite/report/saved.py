@@ -1,4 +1,4 @@
-"""The fingerprint of everything that a report is made of, so that an unchanged one is printed and not made again."""
+"""The fingerprint of a report's inputs. A report whose inputs have not changed is printed, not made again."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
     from suite.grid.model import Grid
     from suite.store.state import RunState
 
-CODE = Path(__file__).parents[1]  # all of it: a report also tells what rules, plans and settings say of its runs
+CODE = Path(__file__).parents[1]  # all of the code: rules, plans and settings also change what a report says
 Saved = TypeVar("Saved", ReportRecord, IndexRecord)
 FILES = {True: ("result.json", OUTCOMES, "provenance.json"),  # done
          False: ("result.json", "metrics.jsonl", OUTCOMES, "provenance.json")}
 
 
 def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources: str) -> str:
-    """SHA-256 over the grid, its runs' states and the sizes, times and inodes of their files, cards, `sources`, code.
+    """SHA-256 of the grid, the states of its runs, size, time and inode of their files, data cards, `sources` and code.
 
-    Taken before anything is read: what is written later is seen by the next report.
+    It is computed before anything is read, so the next report notices what is written later.
     """
     digest = hashlib.sha256()
 
@@ -53,9 +53,9 @@ def fingerprint(grid: Grid, states: Mapping[str, RunState], root: Path, sources:
 
 
 def digest_of(paths: Iterable[Path]) -> str:
-    """SHA-256 over the names and contents of files."""
-    told = [f"{path.name} {atomic.sha256_of(path)}" for path in paths]
-    return hashlib.sha256("\n".join(told).encode(errors="surrogateescape")).hexdigest()
+    """SHA-256 of the names and contents of files."""
+    entries = [f"{path.name} {atomic.sha256_of(path)}" for path in paths]
+    return hashlib.sha256("\n".join(entries).encode(errors="surrogateescape")).hexdigest()
 
 
 @cache
@@ -72,10 +72,10 @@ def _stat(path: Path) -> tuple[int, ...]:
 
 
 def load_saved(kind: type[Saved], path: Path, wanted: str) -> Saved | None:
-    """The record with this fingerprint, if all its files are as they were written. Returns None if it must be made."""
+    """The record with this fingerprint, if none of its files has changed. Returns None if it must be made again."""
     try:
         record = read_record(kind, path.read_bytes())
-    except (OSError, ValueError):  # writing it again tells why it cannot be read
+    except (OSError, ValueError):  # writing the file again will report the cause
         return None
     if record.fingerprint != wanted:
         return None
@@ -83,7 +83,7 @@ def load_saved(kind: type[Saved], path: Path, wanted: str) -> Saved | None:
 
 
 def sha256(path: Path) -> str:
-    """Digest of a file, or '' if it cannot be read."""
+    """The SHA-256 digest of a file. Returns "" if it cannot be read."""
     try:
         return atomic.sha256_of(path)
     except OSError:
@@ -92,7 +92,7 @@ def sha256(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Part:
-    """A grid's part of a report. `digest` is of all that it is made of; `saved` is what was made of the same before."""
+    """The part of a report on one grid: `digest` is that of its inputs, `saved` the record that has this digest."""
 
     grid: Grid
     stem: str

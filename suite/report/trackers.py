@@ -1,8 +1,8 @@
-"""Finished epochs for the programs that show experiments: TensorBoard, Trackio, Weights & Biases.
+"""Export of finished epochs to experiment trackers: TensorBoard, Trackio, Weights & Biases.
 
-Each gets a run for each run of a grid, named by its labels and seed, with every metric by epoch, and, but for
-TensorBoard, the fields of the run. Nothing is sent over a network: the libraries write into a folder, in their own
-offline modes.
+Each run of a grid becomes a run of the tracker, named by its labels and seed, with all metrics per epoch. All trackers
+except TensorBoard also get the fields of the run. Nothing is sent over a network: the libraries write into a folder, in
+their offline modes.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from typing import TYPE_CHECKING, Any
 from suite.errors import UserError
 from suite.report.places import file_stem
 
-if TYPE_CHECKING:  # the command line knows the names of the trackers, and nothing heavy
+if TYPE_CHECKING:  # the command line imports this module for the names of the trackers
     from suite.grid.model import Grid, GridRun
     from suite.report.tables.results import Results
     from suite.store.records import AttemptRecord
 
 
 class Tracker(StrEnum):
-    """Where to; also the name of the package and of the extra that brings it."""
+    """A tracker; the value is also the name of its package and of the extra that installs it."""
 
     TENSORBOARD = "tensorboard"
     TRACKIO = "trackio"
@@ -42,8 +42,11 @@ OFFLINE = {"WANDB_MODE": "offline", "WANDB_SILENT": "true", "WANDB_CONSOLE": "of
 
 @dataclass(frozen=True)
 class Tracked:
-    """A run as a tracker takes it: `rows` has for each finished epoch its number, the time of its end in seconds since
-    1970 (or since the beginning of the run, if the store does not say when it ran), and its metrics."""
+    """A run as a tracker receives it.
+
+    `rows` has, for each finished epoch, its number, the time of its end and its metrics. Times are seconds since 1970,
+    or since the start of the run if the store has no record of when it ran.
+    """
 
     project: str
     labels: tuple[str, ...]
@@ -53,7 +56,7 @@ class Tracked:
 
     @property
     def group(self) -> str:
-        """The labels in one word that is also a name of a file."""
+        """The labels, joined to one word that is a valid file name."""
         return "-".join(file_stem(label) for label in self.labels) or "run"
 
     @property
@@ -63,19 +66,21 @@ class Tracked:
 
 
 def write(tracker: Tracker, grid: Grid, results: Results, out: Path) -> int:
-    """Write the runs of a grid that have finished an epoch into `out`; how many. Replaces what was there of them.
+    """Write the runs of a grid that have finished an epoch into `out`. Earlier files of these runs are replaced.
+
+    Returns the number of runs.
 
     Raises UserError if the package is not installed.
     """
     runs = [tracked(grid, run, results) for run in grid.runs
             if any("/" in name for name in results.measured[run.run_id])]
-    with _environment(OFFLINE | {"TRACKIO_DIR": str(out.absolute())}):  # which Trackio reads when it is imported
+    with _environment(OFFLINE | {"TRACKIO_DIR": str(out.absolute())}):  # Trackio reads it when it is imported
         WRITERS[tracker](_package(tracker), runs, out)
     return len(runs)
 
 
 def tracked(grid: Grid, run: GridRun, results: Results) -> Tracked:
-    """A run with its finished epochs. Losses that are not finite are left to the tracker, as NaN."""
+    """A run with its finished epochs. Values that are not finite are passed on as NaN."""
     from suite.config.compare import settings
 
     names = sorted(name for name in results.measured[run.run_id] if "/" in name)
@@ -88,9 +93,9 @@ def tracked(grid: Grid, run: GridRun, results: Results) -> Tracked:
 
 
 def wall_times(run: GridRun, results: Results) -> list[float]:
-    """When each epoch ended: the beginning of the attempt that computed it, and the measured times since.
+    """The end of each epoch, in seconds: the start of the attempt that computed it plus the measured times since then.
 
-    The time that an attempt takes before its first step is not in it, as it is not recorded.
+    The time of an attempt before its first step is not recorded, so it is not included.
     """
     record = results.store.provenance(run.run_id)
     attempts = sorted(record.attempts, key=lambda one: one.number) if record else []
@@ -126,7 +131,7 @@ def _package(tracker: Tracker) -> ModuleType:
 
 
 def _tensorboard(module: ModuleType, runs: list[Tracked], out: Path) -> None:
-    """An event file for each run, `<grid>/<labels>/seed-<n>`."""
+    """One event file per run, `<grid>/<labels>/seed-<n>`."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -143,7 +148,7 @@ def _tensorboard(module: ModuleType, runs: list[Tracked], out: Path) -> None:
 
 
 def _wandb(module: Any, runs: list[Tracked], out: Path) -> None:
-    """A folder for each run below `<grid>/wandb`, for `wandb sync`."""
+    """One folder per run below `<grid>/wandb`, for `wandb sync`."""
     for project in dict.fromkeys(run.project for run in runs):
         shutil.rmtree(out / project, ignore_errors=True)
         (out / project).mkdir(parents=True)
@@ -156,12 +161,12 @@ def _wandb(module: Any, runs: list[Tracked], out: Path) -> None:
 
 
 def _trackio(module: Any, runs: list[Tracked], out: Path) -> None:
-    """Trackio's own files below `out`; `TRACKIO_DIR=<out> trackio show` shows them."""
+    """Trackio's own files below `out`. To view them: `TRACKIO_DIR=<out> trackio show`."""
     from trackio.sqlite_storage import SQLiteStorage
     from trackio.utils import TRACKIO_DIR
 
     if Path(TRACKIO_DIR) != out.absolute():
-        raise UserError("this process uses Trackio already, with another folder", str(TRACKIO_DIR),
+        raise UserError("Trackio is already in use in this process, with another folder", str(TRACKIO_DIR),
                         "call export in a process of its own")
     out.mkdir(parents=True, exist_ok=True)
     for run in runs:

@@ -1,7 +1,7 @@
-"""Figures 1 (right), 2, 3, 4 and 5 of the paper, drawn from their formulas, without runs or torch: NumPy in float64.
+"""Figures 1 (right), 2, 3, 4 and 5 of the paper, computed from their formulas with NumPy in float64, without any runs.
 
-Choices that the paper leaves open: panels 2b and 2c have N = 64 and 1024; figure 3 has N = 64; figure 4 has N = 256,
-one draw of P for all panels, and the scales 0, 0.1, 0.5, 1 (below 0.1 no difference can be seen).
+The paper leaves some choices open. Here, panels 2b and 2c have N = 64 and 1024; figure 3 has N = 64; figure 4 has
+N = 256, one draw of P for all panels, and the scales 0, 0.1, 0.5, 1 (below 0.1, no difference is visible).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from suite.report.figures.plot import TEXT, canvas, look, saved, style
 from suite.ssm import discretize, hippo, init
 
 Array = NDArray[np.float64]
-UNTIL, STEP, KEPT = 2.5, 0.002, 4  # the authors' notebook: time shown, step size, and how many kernels
+UNTIL, STEP, KEPT = 2.5, 0.002, 4  # from the authors' notebook: last time, step size, number of kernels
 SIGMAS = (0.0, 0.1, 0.5, 1.0)
 WIDTH = 5.5  # inches, the paper's column
 FORMATS = ("pdf", "svg", "png")
@@ -37,18 +37,18 @@ class Kernels:
 
 
 def lin_basis(modes: int = KEPT, until: float = 2.0) -> Kernels:
-    """Figure 1, right: Re exp(t A_n) of S4D-Lin, n = 1 … `modes`; their envelope is ± exp(-t/2) (equation 9)."""
+    """Figure 1, right: Re exp(t A_n) of S4D-Lin, n = 1 … `modes`. Their envelope is ± exp(-t/2) (equation 9)."""
     t = _times(until)
     a = -0.5 + 1j * init.imaginary("lin", 2 * modes + 2)[1:]
     return Kernels("S4D-Lin", _names(range(1, modes + 1)), t, np.exp(np.outer(t, a)).real)
 
 
 def legs_kernels(n_small: int = 64, n_large: int = 1024) -> list[Kernels]:
-    """Figure 2: LegS (A, B), and the normal part (A + P P^T, B/2) for two N, under ZOH, then under the bilinear rule.
+    """Figure 2: LegS (A, B), and its normal part (A + P P^T, B/2) for two N with ZOH, then with the bilinear rule.
 
-    LegS is lower triangular: its first kernels are the same for every N, so the smallest N is used. Under the bilinear
-    rule the noise of ZOH is gone, until the fast modes, all near the highest frequency, come into phase again after
-    about N/2 steps. That is no rounding error: the modes give the same values.
+    LegS is lower triangular, so its first kernels are the same for every N, and the smallest N is used. With the
+    bilinear rule, the noise of ZOH disappears until the fast modes, all near the highest frequency, are in phase again
+    after about N/2 steps. This is not a rounding error: a sum over the modes gives the same values.
     """
     exact = hippo.legs(KEPT)
     panels = [_kernels("(a) LegS (A, B)", exact.a, exact.b, "zoh")]
@@ -61,19 +61,19 @@ def legs_kernels(n_small: int = 64, n_large: int = 1024) -> list[Kernels]:
 
 def frequencies(n: int = 64) -> dict[str, Array]:
     """Figure 3: Im(A_n) of five initializations in increasing order, (N/2,) each."""
-    laws = {"S4D-LegS": "legs", "S4D-Inv": "inv", "S4D-Lin": "lin", "S4D-Inv2": "inv2", "S4D-Quad": "quad"}
-    return {name: np.sort(init.imaginary(law, n)) for name, law in laws.items()}
+    inits = {"S4D-LegS": "legs", "S4D-Inv": "inv", "S4D-Lin": "lin", "S4D-Inv2": "inv2", "S4D-Quad": "quad"}
+    return {name: np.sort(init.imaginary(key, n)) for name, key in inits.items()}
 
 
 def perturbed_kernels(n: int = 256, sigmas: tuple[float, ...] = SIGMAS, seed: int = 0) -> list[Kernels]:
-    """Figure 4: LegS (A + P P^T, B) where P is sigma times one standard normal draw, a panel for each sigma."""
+    """Figure 4: LegS (A + P P^T, B), where P is sigma times a standard normal draw; one panel per sigma."""
     found, draw = hippo.legs(n), np.random.default_rng(seed).standard_normal(n)
     return [_kernels(f"({letter}) σ = {sigma:g}", found.a + sigma**2 * np.outer(draw, draw), found.b, "zoh")
             for letter, sigma in zip("abcdefgh", sigmas, strict=False)]
 
 
 def fout_kernels(n: int = 1024) -> list[Kernels]:
-    """Figure 5: FouT, whose kernels end at t = 2, and its skew part alone, whose kernels never end."""
+    """Figure 5: FouT, whose kernels end at t = 2, and its skew part alone, whose kernels do not end."""
     found = hippo.fout(n)
     return [_kernels("(a) FouT (A, B)", found.a, found.b, "zoh"),
             _kernels("(b) its skew part (A + P Pᵀ, B)", found.normal, found.b, "zoh")]
@@ -166,8 +166,8 @@ def _rounded(value: float) -> str:
 
 
 def _lines(axes: Any, panel: Kernels, around: Kernels | None = None) -> None:
-    """Kernels by colour and dash; thin and solid, below those of another panel, if compared with it."""
-    shown = np.clip(panel.values, -1e3, 1e3)  # values far outside the axes would only cost precision
+    """Draws kernels, each with its colour and dash. With `around`, the kernels of that panel are drawn on top."""
+    shown = np.clip(panel.values, -1e3, 1e3)  # far outside the axes; large values cost precision
     for i, name in enumerate(panel.names):
         plain = {"linestyle": DASHES[i]} if around is None else {"linestyle": "-", "linewidth": 1.2, "alpha": 0.75}
         axes.plot(panel.t, shown[:, i], label=name, **look(i) | plain)
@@ -183,7 +183,7 @@ def _legend(figure: Any, axes: Any, across: int = 5) -> None:
 
 
 def draw(number: str) -> dict[str, bytes]:
-    """A figure of the paper, by format."""
+    """A figure of the paper in each of FORMATS, by format."""
     with style(**SMALL):
         figure = FIGURES[number]()
         return {kind: saved(figure, kind, f"Figure {number}") for kind in FORMATS}

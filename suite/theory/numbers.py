@@ -1,4 +1,4 @@
-"""Numbers behind the paper's theory: theorem 3, proposition 4, conjecture 5, windows, unit scale. NumPy, float64."""
+"""The paper's theory in numbers: theorem 3, proposition 4, conjecture 5, windows, unit scale. NumPy, float64."""
 
 from __future__ import annotations
 
@@ -23,22 +23,23 @@ AT_INIT: dict[str, dict[str, object]] = {  # as in a grid, without `ssm.`
 
 
 def basis_distance(n: int, kept: int = 4, until: float = 2.5) -> tuple[float, float]:
-    """How far the first `kept` bases of (A^(N), B/2) are from those of LegS (A, B), t in [0, until] (theorem 3).
+    """Distance of the first `kept` bases of (A^(N), B/2) from those of LegS (A, B), t in [0, until] (theorem 3).
 
-    First the root mean square of K_N(t) - K(t), then the largest difference of their integrals from 0 to t, the step
-    responses. Only the second shrinks: at any N an oscillation of about the same size remains, ever faster.
+    Returns the root mean square of K_N(t) - K(t), and the maximum difference of the step responses, which are the
+    integrals from 0 to t. Only the second converges to 0: at any N, an oscillation of about the same amplitude remains,
+    whose frequency grows with N.
     """
     t = np.linspace(0, until, 1251)
     m = hippo.modes("legs", n)
     x = 2 * np.exp(-t) - 1
     weight = m.v[:kept] * m.b  # two conjugate modes, and half of B
     kernel = np.real(weight @ np.exp(np.outer(m.a, t)))
-    answer = np.real((weight / m.a) @ np.expm1(np.outer(m.a, t)))
+    response = np.real((weight / m.a) @ np.expm1(np.outer(m.a, t)))
     pointwise, summed = [], []
     for k in range(kept):
         root, integral = np.sqrt(2 * k + 1), Legendre.basis(k).integ()
         pointwise.append(kernel[k] - root * Legendre.basis(k)(x) * np.exp(-t))
-        summed.append(answer[k] - root * (integral(1.0) - integral(x)) / 2)
+        summed.append(response[k] - root * (integral(1.0) - integral(x)) / 2)
     return float(np.sqrt(np.mean(np.square(pointwise)))), float(np.abs(summed).max())
 
 
@@ -48,14 +49,14 @@ def real_part_deviation(n: int) -> float:
 
 
 def largest_frequency_gap(n: int) -> float:
-    """N²/pi - max Im, which tends to pi/6 (conjecture 5, whose printed sign is wrong)."""
+    """N²/pi - max Im, which converges to pi/6 (conjecture 5; its printed sign is wrong)."""
     return float(n**2 / np.pi + hippo.modes("legs", n).a.imag.min())
 
 
 def after_window(name: str, n: int, kept: int = 4) -> float:
-    """Size of the first `kept` bases of `fout` or `legt` after t = 2, the end of their window, relative to before.
+    """RMS of the first `kept` bases of `fout` or `legt` after t = 2, the end of their window, relative to before.
 
-    Root mean squares, over t in [2.2, 2.8] and [0, 2].
+    The intervals are t in [2.2, 2.8] and in [0, 2].
     """
     found = hippo.HIPPOS[name](n)
     rows = discretize.basis(found.a, found.b, 0.002, 1400, "zoh", keep=kept)
@@ -63,13 +64,13 @@ def after_window(name: str, n: int, kept: int = 4) -> float:
 
 
 def constant_answer(name: str, n: int) -> float:
-    """Norm of the final state for a constant input of 1: with E|C|² = 1 it is the output's standard deviation."""
+    """Norm of the final state for a constant input of 1. With E|C|² = 1 it is the standard deviation of the output."""
     found = hippo.HIPPOS[name](n)
     state = np.linalg.lstsq(found.a, found.b, rcond=None)[0]  # FouT's state 1 is never excited, and A is 0 there
     return float(np.linalg.norm(state))
 
 
 def kernel_sizes() -> dict[str, float]:
-    """sqrt(E ||K||²) at init under ZOH, N = 64, `SIZE_LENGTH` steps, by the settings in words."""
+    """sqrt(E ||K||²) at initialization with ZOH, N = 64 and `SIZE_LENGTH` steps, by name of the settings."""
     return {name: kernel_size(SSM.model_validate(fields | {"discretization": "zoh"}), SIZE_LENGTH)
             for name, fields in AT_INIT.items()}

@@ -122,17 +122,17 @@ def changed(tmp_path, old: str, new: str) -> None:
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("SC: 89.80, BIDMC", "SD: 89.80, BIDMC", r"s4d.yaml:\d+: tables.2-left.rows.*'SD' is no column of table 2-left"),
+    ("SC: 89.80, BIDMC", "SD: 89.80, BIDMC", r"s4d.yaml:\d+: tables.2-left.rows.*'SD' is not a column of table 2-left"),
     ("sCIFAR: 85.04, SC: 89.80", "sCIFAR: 85.04, sCIFAR: 85.40, SC: 89.80", r"s4d.yaml:\d+: duplicate key 'sCIFAR'"),
     ("    rows:\n      \"B frozen, softmax\": {", "    rows:\n      \"B frozen, softmax\": {via: elsewhere, ",
-     "a number that another paper quotes has `reading: secondary` and `via`"),
+     "a number quoted by another paper needs both `reading: secondary` and `via`"),
     ("flag: suspicious", "flag: odd", "it should be 'missing', 'absent', 'ocr', 'suspicious' or 'unsigned'"),
-    ("{flag: missing}", "{}", "a cell without a mean has `flag: missing`"),
+    ("{flag: missing}", "{}", "a cell without a mean needs `flag: missing`"),
     ("delta_of: S4D-Lin,", "delta_of: S4D-Lim,", "table 3a has no row 'S4D-Lim'"),
     ("std: 0.22", "std: -0.22", "it should be greater than or equal to 0"),
     ('copies: ["2-left"', 'copies: ["2-lift"', "no row None in a table '2-lift'"),
     ("schema_version: 1", "schema_version: 2", "schema_version: it should be 1"),
-    ("structure: DPLR", "form: DPLR", "'form' is missing, or is no column of table 1"),
+    ("structure: DPLR", "form: DPLR", "'form' is missing, or is not a column of table 1"),
 ])
 def test_a_file_that_does_not_fit_together(tmp_path, old, new, message):
     with pytest.raises(UserError, match=message):

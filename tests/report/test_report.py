@@ -212,7 +212,7 @@ def test_a_part_of_a_grid(tmp_path):
               "- {label: SC, where: {task: SC}}\n")
     claims = CLAIMS.replace("rows: SC", "columns: SC")
     made = write_report([part], store, tmp_path / "out", sources(tmp_path, layout, claims))
-    assert made.text.count("not asked for") == 3
+    assert made.text.count("not selected") == 3
     assert "CIFAR:" not in made.text
     assert "Data: cifar10, variant sample." in " ".join(made.text.split())
 

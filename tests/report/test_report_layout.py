@@ -89,7 +89,7 @@ def test_names_that_no_grid_makes(tmp_path, old, new, where, fix):
 @pytest.mark.parametrize(("old", "new", "what"), [
     ("label: both", "label: CIFAR", "two columns are labelled 'CIFAR'"),
     (GOOD[GOOD.index("columns:"):], "columns: []\n", "a table needs a column"),
-    ("{task: sCIFAR}", "{task: []}", "there is no label"),
+    ("{task: sCIFAR}", "{task: []}", "the list of labels is empty"),
     ("digits: 1", "digits: 1e-1", "it should be a valid integer"),
 ])
 def test_what_cannot_be_shown(tmp_path, old, new, what):

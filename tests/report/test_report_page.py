@@ -127,7 +127,7 @@ def test_claims_stand_beside_the_verdicts_on_the_published_numbers(paper, publis
     tables, alone = [(paper / name).read_text() for name in ("tables.md", "claims-published.md")]
     for one in shown:
         two, three = [verdict.verdict for verdict in one.by_seeds.values()]
-        words = f"published numbers: {two} as if n = 2, {three} as if n = 3, means alone {one.face}"
+        words = f"published numbers: {two} as if n = 2, {three} as if n = 3, means alone {one.means_alone}"
         assert f"{words} {one.evidence}" in page
         row, = [line for line in tables.splitlines() if f"| {markdown.escape(one.claim.text)} " in line]
         cells = [cell.strip() for cell in row.split("|")]

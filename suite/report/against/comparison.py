@@ -1,4 +1,4 @@
-"""A table against the paper's: the published number of each cell with the verdict, and what must be known with it."""
+"""A table compared with the paper: the published number and the verdict of each cell, and remarks on them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from suite.report.published.number import paper_of
 from suite.report.tables.table import VERDICTS, Cell, Head, Judged, Offset, Table, Verdict
 
 COMPARED = ("match", "off", "compatible", "undecided", "one seed")
-SAID = {"one seed": "with one seed", "no number": "without a number", "other protocol": "of another protocol"}
+PHRASES = {"one seed": "with one seed", "no number": "without a number", "other protocol": "of another protocol"}
 RULE = ("The interval of ours − published includes the error of the published mean, as of {seeds} with the deviation "
         "of our column. Let m be the larger of two published standard deviations and 1 point of accuracy or 0.02 "
         "RMSE. Match: the 90 % interval lies within ±m; off: the 95 % interval lies outside; compatible: it contains "
@@ -20,7 +20,7 @@ RULE = ("The interval of ours − published includes the error of the published 
 
 @dataclass(frozen=True)
 class Line:
-    """A cell beside the published number: the row, both numbers' difference with its interval, and the verdict."""
+    """A cell compared with the published number: the row, the difference with its interval, and the verdict."""
 
     row: str
     published: str
@@ -29,33 +29,33 @@ class Line:
 
 
 def counts(table: Table) -> dict[str, int]:
-    """How many cells have which verdict, in the order of VERDICTS; each by its own table's number."""
+    """The number of cells with each verdict, in the order of VERDICTS; each cell counts by its own table's number."""
     found: Counter[Verdict] = Counter(cell.judged[0].verdict for row in table.cells for cell in row if cell.judged)
     return {verdict: found[verdict] for verdict in VERDICTS if found[verdict]}
 
 
 def compared(table: Table) -> bool:
-    """Whether any cell is held against the paper. Of settings that all match, a sentence says so, and that will do."""
+    """Whether any cell is compared with the paper. Not for settings that all match: the caption says so."""
     found = counts(table)
     settled = table.kind == "configuration" and set(found) == {"match"}
     return any(verdict in COMPARED for verdict in found) and not settled
 
 
 def summary(table: Table) -> str:
-    """`Against table 3a of the paper: 3 cells match, 1 off.`; '' if the paper has no such table."""
-    told = counted(counts(table))
+    """`Against table 3a of the paper: 3 cells match, 1 off.` Returns "" if no cell has a verdict."""
+    text = counted(counts(table))
     paper, name = paper_of(table.published)
-    return f"Against table {name.replace('-', ' ')} of {paper or 'the paper'}: {told}." if told else ""
+    return f"Against table {name.replace('-', ' ')} of {paper or 'the paper'}: {text}." if text else ""
 
 
 def counted(found: Mapping[str, int]) -> str:
-    """`3 cells match, 1 off`; '' for no verdicts."""
-    told = [f"{count} {SAID.get(verdict, verdict)}" for verdict, count in found.items()]
-    return ", ".join(told).replace(" ", " cell " if next(iter(found.values())) == 1 else " cells ", 1) if told else ""
+    """`3 cells match, 1 off`. Returns "" for no verdicts."""
+    parts = [f"{count} {PHRASES.get(verdict, verdict)}" for verdict, count in found.items()]
+    return ", ".join(parts).replace(" ", " cell " if next(iter(found.values())) == 1 else " cells ", 1) if parts else ""
 
 
 def offset_words(table: Table) -> list[str]:
-    """A sentence on each column's mean of ours − published."""
+    """One sentence for each column on its mean of ours − published."""
     metrics = {head.label: head.metric for head in table.heads}
     found = []
     for one in table.offsets:
@@ -67,22 +67,22 @@ def offset_words(table: Table) -> list[str]:
 
 
 def rule(table: Table) -> str:
-    """How the verdicts of the table's cells are reached."""
+    """The rule by which the cells of the table get their verdicts."""
     other, _ = paper_of(table.published)
     return RULE.format(seeds="the fewest seeds that the paper names, else 1," if other
                        else "2 seeds (the paper says 2 or 3)")
 
 
 def lines(table: Table) -> dict[str, list[Line]]:
-    """By column: a line for each cell that has a published number, and one for the column as a whole."""
+    """By column: one line for each cell with a published number, and one for the mean over the column."""
     constant = {row for row, line in zip(table.rows, table.lines, strict=True) if line.constant}
     found: dict[str, list[Line]] = {}
     for head, cells in zip(table.heads, zip(*table.cells, strict=True), strict=True):
-        there = [_line(cell, head, one, f" ({one.paper})" if len(table.papers) > 1 else "")
-                 for cell in cells if cell.row not in constant for one in cell.papers or cell.judged[:1]]
-        whole = [_whole(one, head) for one in table.offsets if one.column == head.label]
-        if there:
-            found[head.label] = there + whole
+        of_cells = [_line(cell, head, one, f" ({one.paper})" if len(table.papers) > 1 else "")
+                    for cell in cells if cell.row not in constant for one in cell.papers or cell.judged[:1]]
+        of_column = [_mean_line(one, head) for one in table.offsets if one.column == head.label]
+        if of_cells:
+            found[head.label] = of_cells + of_column
     return found
 
 
@@ -91,7 +91,7 @@ def _line(cell: Cell, head: Head, one: Judged, paper: str) -> Line:
     return Line(cell.row + paper, one.text, difference + _interval(one.interval, head), one.verdict)
 
 
-def _whole(one: Offset, head: Head) -> Line:
+def _mean_line(one: Offset, head: Head) -> Line:
     difference = head.metric.format(one.mean, signed=True) + _interval(one.interval, head)
     return Line(f"mean of {one.cells} cells, by seed", "", difference, _offset(one))
 
@@ -105,18 +105,18 @@ def _interval(interval: tuple[float, float] | None, head: Head) -> str:
 
 
 def remarks(table: Table) -> list[str]:
-    """What a reader must know: why cells are not compared, variants and flags, and numbers that are printed twice."""
-    told: dict[str, list[str]] = {}
+    """Remarks for the reader: why cells are not compared, data variants, flags, and numbers that are printed twice."""
+    places: dict[str, list[str]] = {}
     for row in table.cells:
         for cell in row:
-            for text in _told(cell):
-                told.setdefault(text, []).append(f"{cell.row}, {cell.column}")
+            for text in _cell_remarks(cell):
+                places.setdefault(text, []).append(f"{cell.row}, {cell.column}")
     several = [_several(cell, head) for row in table.cells for cell, head in zip(row, table.heads, strict=True)
                if len(cell.judged) > 1 and cell.judged[0].verdict in COMPARED]
-    return [f"{text} ({_where(cells, table)})" for text, cells in told.items()] + several
+    return [f"{text} ({_where(cells, table)})" for text, cells in places.items()] + several
 
 
-def _told(cell: Cell) -> Iterator[str]:
+def _cell_remarks(cell: Cell) -> Iterator[str]:
     for one in cell.judged[:1]:
         if one.verdict in ("not comparable", "not printed", "other protocol"):
             yield f"{one.verdict[0].upper()}{one.verdict[1:]}: {one.reason}"

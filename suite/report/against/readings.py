@@ -1,7 +1,7 @@
-"""What the paper leaves open, by field: which values, tasks and tables another reading of it concerns.
+"""Ambiguities of the paper, by field: the values, tasks and tables for which another reading is possible.
 
-The questions are those of `grids/AMBIGUITIES.md`. A run that takes one of these values in such a place is still held
-against the published numbers, and it is told; any other change is another experiment.
+They are listed in `grids/AMBIGUITIES.md`. A run with one of these values in such a place is still compared with the
+published numbers, with a remark. Any other change makes it another experiment.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ SPEECH = frozenset({"sc_ar", "sc_bi"})
 
 @dataclass(frozen=True)
 class Reading:
-    """Values that a field may take, in which tables and tasks; none named: all."""
+    """Values that a field may take, and in which tables and tasks. An empty set means all."""
 
     values: tuple[Any, ...] = ()
     tables: frozenset[str] = frozenset()
     tasks: frozenset[str] = frozenset()
 
     def holds(self, value: Any, config: RunConfig, table: str) -> bool:
-        """Whether this run of that table may have the value."""
+        """Whether a run in that table may have the value."""
         return ((not self.values or value in self.values) and (not self.tables or table in self.tables)
                 and (not self.tasks or config.task in self.tasks))
 
 
 class _Rate(Reading):
-    """AMB-22: the step size learns as A and B do, or as everything else."""
+    """AMB-22: the step size has the learning rate of A and B, or that of all other parameters."""
 
     def holds(self, value: Any, config: RunConfig, table: str) -> bool:
         return value in (config.optim.ssm_lr, config.optim.lr) and super().holds(value, config, table)
@@ -63,5 +63,5 @@ OPEN: dict[str, tuple[Reading, ...]] = {
 
 
 def is_open(field: str, config: RunConfig, table: str) -> bool:
-    """Whether the run's value of this field is a reading of the paper, in that table of it."""
+    """Whether the run's value of this field is a possible reading of the paper, in that table."""
     return any(reading.holds(config.get(field), config, table) for reading in OPEN.get(field, ()))

@@ -1,4 +1,4 @@
-"""The error of ours − published: the variance of a seed in the column, for our mean and for the printed one."""
+"""The error of ours − published, from the variance of a seed in the column, for our mean and the printed one."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Spread:
-    """The variance of a seed in a cell, and in an absolute number of its column, as the paper's are."""
+    """The variance of a seed in a cell (`own`), and in an absolute number of its column, for the `printed` one."""
 
     own: Variance | None
     printed: Variance | None
 
     def interval(self, cell: Cell, value: float, n_paper: int, level: float) -> tuple[float, float]:
-        """The interval of the cell's mean − `value`, which is a mean over `n_paper` seeds, or a difference of two."""
+        """The interval of the cell's mean − `value`, which is a mean over `n_paper` seeds or a difference of two."""
         difference = (cell.mean or 0.0) - value
-        if self.own is None:  # an average over columns has an interval of its own
+        if self.own is None:  # an average over columns has its own interval
             low, high = cell.interval or (cell.mean or 0.0, cell.mean or 0.0)
             return low - value, high - value
         terms = [Term(1.0, cell.mean or 0.0, cell.n, self.own),
@@ -37,7 +37,7 @@ class Spread:
 
 
 class Spreads:
-    """The spreads of a table: pooled over the cells of a column that show the same kind of model and number."""
+    """The variances of a table, pooled over cells of a column with the same kind of model and number."""
 
     def __init__(self, table: Table | None = None, grid: Grid | None = None) -> None:
         models = {run.run_id: run.config.model.name for run in grid.runs} if grid else {}
@@ -51,7 +51,7 @@ class Spreads:
                        if len(variances) > 1 and alike(variances)}
 
     def of(self, cell: Cell) -> Spread:
-        """The spread of a cell: its own if it is not pooled."""
+        """The variances for a cell: its own one if it is not pooled."""
         own = _own(cell)
         mine = own if own is None or not own.value else self._pools.get(self._key(cell, bool(cell.base)), own)
         return Spread(mine, self._pools.get(self._key(cell, False)) if mine is not own or cell.base else mine)
@@ -66,7 +66,7 @@ def _own(cell: Cell) -> Variance | None:
 
 
 def offsets(table: Table, spreads: Spreads, n_paper: int) -> tuple[Offset, ...]:
-    """For each column with at least two compared cells: the mean of ours − published over them, by seed."""
+    """The mean of ours − published, by seed, for each column with at least two compared cells."""
     found = (_offset(column, spreads, n_paper) for column in zip(*table.cells, strict=True))
     return tuple(one for one in found if one is not None)
 
@@ -84,10 +84,10 @@ def _offset(column: Iterable[Cell], spreads: Spreads, n_paper: int) -> Offset | 
         return None
     paper = _mean(one.value for one in spread) / (len(cells) * n_paper)
     error = math.sqrt(by_seed.variance.value / by_seed.n + paper)
-    made = Estimate(by_seed.mean, error, by_seed.n - 1, 0.0)  # seeds are few, so theirs are the degrees of freedom
+    made = Estimate(by_seed.mean, error, by_seed.n - 1, 0.0)  # degrees of freedom of the seeds, which are few
     return Offset(cells[0].column, by_seed.mean, made.interval(0.95), len(cells), len(seeds))
 
 
 def _mean(values: Iterable[float] | Sequence[float]) -> float:
-    there = list(values)
-    return sum(there) / len(there)
+    numbers = list(values)
+    return sum(numbers) / len(numbers)

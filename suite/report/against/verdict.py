@@ -1,9 +1,10 @@
-"""Our number beside the one that the paper prints: difference, verdict, or why the two cannot be compared.
+"""Our number and the published one: difference and verdict, or the reason why they cannot be compared.
 
-The interval of ours − published has the error of both means: ± t·s·√(1/n + 1/n_paper), s pooled over the column, and
-n_paper the smaller of the counts that the paper gives. Let m be a point of accuracy or 0.02 RMSE (so far do the paper's
-own tables differ for one configuration), or two published deviations if that is more. Match: the 90 % interval lies
-within ±m; off: the 95 % interval lies outside; compatible: it contains 0; else undecided. One seed has no verdict.
+The interval of ours − published includes the error of both means: ± t·s·√(1/n + 1/n_paper), with s pooled over the
+column, and n_paper the smaller of the counts that the paper gives. Let m be 1 point of accuracy or 0.02 RMSE (the
+paper's own tables differ by so much for one configuration), or two published standard deviations if that is larger.
+Match: the 90 % interval lies within ±m; off: the 95 % interval lies outside; compatible: it contains 0; undecided:
+otherwise. A single seed gets no verdict.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
     from suite.report.published.papers import Published
     from suite.report.tables.results import Results
 
-MARGIN = MARGINS | {"parameters": 500.0}  # in the printed unit; of parameters, what rounding hides
+MARGIN = MARGINS | {"parameters": 500.0}  # in the printed unit; for parameters, the rounding to thousands
 NOT_PRINTED = {"missing": "lost in the source text", "absent": "the paper has a dash here"}
 CAREFUL = {"ocr": "its reading was rebuilt from garbled text", "suspicious": "it is printed, but odd",
            "unsigned": "it is printed without a sign"}
 
 
 def judged_table(placed: Placed, grid: Grid, results: Results, published: Published) -> Table:
-    """The table of a layout with, in each cell, what the paper prints in that place, and the verdict.
+    """The table of a layout, with the published number and the verdict in each cell.
 
     Raises UserError as `build_table` does.
     """
@@ -65,7 +66,7 @@ def judged_table(placed: Placed, grid: Grid, results: Results, published: Publis
 
 
 def judged_settings(placed: PlacedSettings, grid: Grid, published: Published) -> Table:
-    """A table of settings with, in each cell, what the paper prints in that place, and the verdict."""
+    """A table of settings, with the published value and the verdict in each cell."""
     table, name = build_settings(placed, grid), placed.layout.published
     if name is None:
         return table
@@ -85,11 +86,11 @@ def judged_settings(placed: PlacedSettings, grid: Grid, published: Published) ->
 
 def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Grid,
           parts: Sequence[Cell] = (), spreads: Spreads | None = None, alike: bool = True) -> tuple[Judged, ...]:
-    """The cell against that number, and against each other one that the paper prints for the same configuration.
+    """The cell compared with that number, and with all others that the paper prints for the same configuration.
 
-    An average is made of `parts`: what keeps one of them from being compared keeps the average. `spreads`: of the table
-    that the cell is in; without, the cell is judged by its own. `alike`: whether the published number's models
-    have our size and training; if not, it is shown whatever its split, without a verdict.
+    `parts` are the cells of an average; if one of them is not comparable, neither is the average. `spreads` are those
+    of the cell's table; without them, the cell's own variance is used. `alike`: the models behind the published number
+    have our size and training. If they do not, the number is shown without a verdict, whatever its split.
     """
     ids = {run_id for part in parts or [cell] for run_id in part.run_ids}
     runs = [run for run in grid.runs if run.run_id in ids]
@@ -102,7 +103,7 @@ def judge(cell: Cell, head: Head, number: Number, published: Published, grid: Gr
 
 def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why: str, remark: str,
            spread: Spread | None) -> Judged:
-    unit = metric.factor / (100 if number.metric == "accuracy" else 1)  # what a printed value is multiplied by
+    unit = metric.factor / (100 if number.metric == "accuracy" else 1)  # factor from the printed to the shown unit
     printed = _printed(number, cell.base, published)
     value = None if printed is None else printed * unit
     std = None if number.std is None else number.std * unit
@@ -110,35 +111,35 @@ def _judge(cell: Cell, metric: Metric, number: Number, published: Published, why
     remark = "; ".join(filter(None, (remark, CAREFUL.get(number.flag, ""), _assumed(number, cell.base), number.note,
                                      unsaid)))
 
-    def told(verdict: Verdict, reason: str = "", difference: float | None = None,
+    def judged(verdict: Verdict, reason: str = "", difference: float | None = None,
              interval: tuple[float, float] | None = None) -> Judged:
         text = number_text(number, metric, value, std, signed=bool(cell.base))
         return Judged(number.table, number.row, number.column, text, value, std, difference, interval, verdict, reason,
                       remark)
 
     if value is None and not number.failed:
-        return told("not printed", NOT_PRINTED.get(number.flag, "its reference is not printed"))
+        return judged("not printed", NOT_PRINTED.get(number.flag, "its reference is not printed"))
     if cell.mean is None:
-        return told("no number", cell.reason)
+        return judged("no number", cell.reason)
     if why:
-        return told("not comparable", why)
+        return judged("not comparable", why)
     if spread is None:
-        return told("other protocol", "its models have another size or training")
+        return judged("other protocol", "its models have another size or training")
     if value is None or cell.chance:  # without a value, an X is printed
         reason = "X in the paper" if value is None else "X here"
         if cell.interval is None:
-            return told("one seed", reason)
-        return told("match") if value is None and cell.chance else told("off", reason)
+            return judged("one seed", reason)
+        return judged("match") if value is None and cell.chance else judged("off", reason)
     difference = cell.mean - value
     if cell.interval is None:
-        return told("one seed", "", difference)
+        return judged("one seed", "", difference)
     margin = max(MARGIN[number.metric] * unit, 2 * (std or 0.0))
     narrow, wide = (spread.interval(cell, value, published.least_seeds(number.table), level) for level in (0.90, 0.95))
-    return told(_place(narrow, wide, margin), "", difference, wide)
+    return judged(_place(narrow, wide, margin), "", difference, wide)
 
 
 def _place(narrow: tuple[float, float], wide: tuple[float, float], margin: float) -> Verdict:
-    """The word for the 90 % and the 95 % interval."""
+    """The verdict for a 90 % and a 95 % interval."""
     if -margin <= narrow[0] and narrow[1] <= margin:
         return "match"
     if wide[0] > margin or wide[1] < -margin:
@@ -147,7 +148,7 @@ def _place(narrow: tuple[float, float], wide: tuple[float, float], margin: float
 
 
 def _printed(number: Number, base: str, published: Published) -> float | None:
-    """The printed value in the cell's form: as a difference from `base`, or absolute."""
+    """The printed value in the form of the cell: as a difference from `base`, or absolute."""
     if not base:
         return published.absolute(number)
     if number.delta_of == base or number.assumed:
@@ -163,7 +164,7 @@ def _assumed(number: Number, base: str) -> str:
 
 
 def incomparable(runs: Iterable[GridRun], grid: Grid, table: str = "") -> str:
-    """Why the numbers of these runs may not be held against those of the paper's table, or ''."""
+    """The reason why these runs cannot be compared with the paper's table. Returns "" if they can."""
     if grid.profile != "paper":
         return f"profile {grid.profile}"
     runs = tuple(runs)
@@ -189,7 +190,7 @@ def _other_data(run: GridRun, table: str) -> str:
 
 
 def remarks(runs: Iterable[GridRun], grid: Grid) -> Iterable[str]:
-    """What must be known when the numbers of these runs are held against published ones."""
+    """Remarks on a comparison of these runs with published numbers."""
     variants = {(run.config.data.name, run.config.data.variant) for run in runs}
     for name, variant in sorted(variants):
         if variant != "original":
@@ -207,7 +208,7 @@ def _other_split(metric: Metric, number: Number) -> str:
 
 
 def apart(judged: tuple[Judged, ...]) -> float | None:
-    """How far the paper's own numbers for one configuration lie apart, None where it prints one."""
+    """The range of the paper's own numbers for one configuration, None if it prints only one."""
     ours = paper_of(judged[0].table)[0] if judged else ""
     values = [one.value for one in judged if one.value is not None and paper_of(one.table)[0] == ours]
     return max(values) - min(values) if len(values) > 1 else None

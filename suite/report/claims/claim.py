@@ -1,4 +1,4 @@
-"""What a claim is: a sentence, the comparison that it makes, and the rules of its family."""
+"""Claims: a sentence, the comparison that it makes, and the rules of its family."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Kind = Literal["better", "worse", "noninferior", "equivalent", "order", "keeps",
 
 
 class Difference(Part):
-    """One row minus another, as a side of a comparison: what freezing costs a method."""
+    """One row minus another, as one side of a comparison; for example, what a method loses if A and B are frozen."""
 
     of: str
     less: str
@@ -36,31 +36,32 @@ def _list(value: Any) -> Any:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_list)]
 Side = str | Difference
-Other = Side | float  # a row, or a printed level
+Other = Side | float  # a row, or a level printed in a paper
 Sides = Annotated[tuple[Side, ...], BeforeValidator(_list)]
 Count = Literal["all", "any", "most"] | Annotated[int, Field(strict=True, ge=1)]
 
 
 class Claim(Part):
-    """A sentence and the comparison that it says. Which keys a kind has is in `kinds/`.
+    """A sentence and the comparison that it makes. `kinds/` defines which keys each kind has.
 
-    Each row of `left` is compared with each of `right` (or those of `pairs`; or neighbours in `chain`; or with `level`,
-    a number of the paper's text), in each of the `columns`. `over: mean` compares the mean of the columns, `over:
-    pairs` the mean difference of the pairs. `of_pairs` and `of_columns`: how many of them must hold; `of_left`: how
-    many of `left` must hold against each of `right`, of which `any` is the best. `by: seed` pairs the seeds. `epoch`
-    replaces that of the columns; `mean` is the mean over a run's epochs.
+    Each row of `left` is compared with each row of `right`, in each of the `columns`. Instead of `right`, a claim may
+    name `pairs`, a `chain` (each row is compared with the next), or a `level`, a number from the paper's text. `over:
+    mean` compares the mean over the columns, `over: pairs` the mean difference over the pairs. `of_pairs` and
+    `of_columns` say how many comparisons must hold; `of_left`, how many rows of `left` must hold against each row of
+    `right` (`any`: the best one). `by: seed` pairs the seeds. `epoch` replaces the epoch of the columns; `mean` is the
+    mean over all epochs of a run.
     """
 
     id: str = Field(pattern=NAME)
-    text: str = Field(min_length=1, description="the sentence, in our own words")
-    source: str = Field(min_length=1, description="where the sentence is claimed, as `paper section 5.2`")
-    family: str = Field("", description="claims that are corrected together; none: this claim is tested alone")
+    text: str = Field(min_length=1, description="the sentence, in our words")
+    source: str = Field(min_length=1, description="where the sentence comes from, e.g. `paper section 5.2`")
+    family: str = Field("", description="claims that are corrected together; without one, the claim is tested alone")
     table: str
     kind: Kind
     left: Sides = ()
     right: Sides = ()
-    level: float | None = Field(None, description="in the unit that the table shows; for the profile `paper` "
-                                "alone, if `source` is the paper or begins with an arXiv number")
+    level: float | None = Field(None, description="in the unit that the table shows; only for the profile `paper` "
+                                "if `source` is the paper or begins with an arXiv number")
     pairs: tuple[tuple[Side, Side], ...] = ()
     chain: Sides = ()
     others: Names = ()
@@ -73,7 +74,7 @@ class Claim(Part):
     margin: Annotated[float, Field(ge=0)] | dict[str, Annotated[float, Field(ge=0)]] | None = None
     share: float | None = Field(None, gt=0, lt=1)
     chance: float | None = Field(None, ge=0, lt=100, description="in percent")
-    examples: int | None = Field(None, strict=True, ge=1, description="how many the paper evaluated")
+    examples: int | None = Field(None, strict=True, ge=1, description="how many examples the paper evaluated")
     statistic: Statistic = "kendall"
     epoch: Epoch | Literal["mean"] | None = None
     by: Literal["seed"] | None = None
@@ -90,28 +91,28 @@ class Claim(Part):
 
     @property
     def groups(self) -> tuple[tuple[tuple[Side, Other], ...], ...]:
-        """The pairs by comparison: each alone, or all in one if their mean is compared."""
+        """The pairs of each comparison: one pair each, or all pairs together if their mean is compared."""
         return (self.compared,) if self.over == "pairs" else tuple((pair,) for pair in self.compared)
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Where they are compared: columns, or rows if the sides are columns."""
+        """The columns in which rows are compared, or the rows in which columns are."""
         return self.columns or self.rows
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every name on a side of the claim, once."""
+        """The names on all sides of the claim, without duplicates."""
         sides = (self.left, self.right, self.pairs, self.chain, self.others)
         return tuple(dict.fromkeys(name for side in sides for name in names_in(side)))
 
     @property
     def cells(self) -> tuple[tuple[str, str], ...]:
-        """Row and column of every cell that the claim names."""
+        """Row and column of each cell that the claim names."""
         return tuple((place, name) if self.rows else (name, place) for place in self.places for name in self.names)
 
 
 def names_in(value: Any) -> Iterator[str]:
-    """The names in a side, or in a nest of sides."""
+    """The names in a side, or in nested sides."""
     if isinstance(value, Difference):
         yield from (value.of, value.less)
     elif isinstance(value, str):
@@ -122,7 +123,7 @@ def names_in(value: Any) -> Iterator[str]:
 
 
 class LooksPlan(Part):
-    """When the seeds of a family are looked at: first at `start`, then after each further seed, up to `most`."""
+    """The looks of a family: the first at `start` seeds, then one after each further seed, up to `most` seeds."""
 
     start: int = Field(3, ge=2, strict=True)
     most: int = Field(10, ge=2, le=200, strict=True)
@@ -130,16 +131,16 @@ class LooksPlan(Part):
     @model_validator(mode="after")
     def _ordered(self) -> LooksPlan:
         if self.most < self.start:
-            raise ValueError(f"most is {self.most}, and start is {self.start}: no look would be left")
+            raise ValueError(f"most is {self.most} but start is {self.start}, so there would be no look")
         return self
 
 
 class Family(Part):
     """Claims that are corrected together, and the rules by which they are tested.
 
-    `variance: column` pools the variance of a seed over the rows of a column, `cell` does not. `seen` names the seeds
-    whose results were known when these rules were chosen. The file gives a family the keys that its claims share,
-    besides these.
+    `variance: column` pools the variance of a seed over the rows of a column; `cell` does not. `seen` has the seeds
+    whose results were known when these rules were chosen. In the file, a family may also have any key that its claims
+    share.
     """
 
     about: str = ""
@@ -149,7 +150,7 @@ class Family(Part):
 
     @property
     def plan(self) -> Looks | None:
-        """The declared looks."""
+        """The declared looks, None if there are none."""
         return Looks(self.looks.start, self.looks.most) if self.looks else None
 
 
@@ -158,7 +159,7 @@ ALONE = Family()
 
 @dataclass(frozen=True)
 class Stated:
-    """A claim, its place in the file, how many claims its family has, and the rules of the family."""
+    """A claim, its place in the file, the number of claims in its family, and the rules of the family."""
 
     claim: Claim
     where: str
@@ -166,7 +167,7 @@ class Stated:
     rules: Family = ALONE
 
     def margin(self, shown: Metric) -> float:
-        """The margin of a metric, in the unit that the table shows. Raises UserError if the claim has none of it."""
+        """The margin for a metric, in the unit that the table shows. Raises UserError if the claim has none for it."""
         margin = self.claim.margin or 0.0
         if not isinstance(margin, dict):
             return margin

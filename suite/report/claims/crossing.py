@@ -1,4 +1,4 @@
-"""The second interval of a comparison, over seeds and examples: would it hold for other examples of this kind?"""
+"""The second interval of a comparison, over seeds and examples: for other examples of the same kind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
-from suite.report.claims.estimating import Counted, common_seeds
+from suite.report.claims.estimating import WeightedCell, common_seeds
 from suite.report.claims.outcome import Comparison
 from suite.report.statistics import crossed
 from suite.report.statistics.contrast import Estimate
@@ -16,16 +16,17 @@ from suite.report.tables.evaluated import NOT_RECORDED, NOUN, ByExample
 TEST = "t over seeds and examples"
 
 
-def noun_of(cells: Sequence[Counted]) -> str:
-    """What the examples are called, if all numbers have the same kind."""
+def noun_of(cells: Sequence[WeightedCell]) -> str:
+    """The name of the examples if all cells have the same kind, otherwise `examples`."""
     found = {cell.datum.by_example.noun for cell in cells if cell.datum.by_example is not None}
     return found.pop() if len(found) == 1 else NOUN
 
 
-def with_examples(part: Comparison, cells: Sequence[Counted]) -> Comparison:
-    """The comparison with its interval over seeds and examples, or the reason why there is none.
+def with_examples(part: Comparison, cells: Sequence[WeightedCell]) -> Comparison:
+    """The comparison with its interval over seeds and examples, or with the reason why there is none.
 
-    Only accuracy and RMSE have one: their numbers are made of the outcomes by example. Constants have no error.
+    Only accuracy and RMSE have one, because they are computed from the outcomes of the examples. Constants have no
+    error.
     """
     moving = [cell for cell in cells if not cell.datum.constant]
     sources = [cell.datum.by_example for cell in moving]
@@ -34,7 +35,7 @@ def with_examples(part: Comparison, cells: Sequence[Counted]) -> Comparison:
         return part
     layers = _layers(moving, known, part.estimate.paired)
     if layers is None:
-        return replace(part, uncrossed=NOT_RECORDED)
+        return replace(part, not_crossed=NOT_RECORDED)
     found = crossed.paired(layers) if part.estimate.paired else crossed.unpaired(layers)
     if not found.value:
         return part
@@ -42,8 +43,8 @@ def with_examples(part: Comparison, cells: Sequence[Counted]) -> Comparison:
     return replace(part, crossed=made)
 
 
-def _layers(cells: Sequence[Counted], sources: Sequence[ByExample], paired: bool) -> list[Layer] | None:
-    """The values by example of each cell, over the seeds that count; None if one is not recorded."""
+def _layers(cells: Sequence[WeightedCell], sources: Sequence[ByExample], paired: bool) -> list[Layer] | None:
+    """The values by example of each cell, over the seeds that count. None if one of them is not recorded."""
     common = common_seeds(cells) if paired else []
     layers: list[Layer] = []
     sizes: dict[Hashable, int] = {}  # of each set of examples

@@ -1,4 +1,4 @@
-"""Whether a family of claims was declared before its runs: its digest, and the words for the report."""
+"""Whether a family of claims was declared before its runs: its digest, and the text for the report."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def families(stated: Sequence[Stated], tables: Sequence[Table]) -> dict[str, str]:
-    """The digest of each family with looks: its claims, its rules, and the rows of their tables."""
+    """For each family with looks, the digest of its claims, its rules, and the rows of their tables."""
     rows = {table.name: list(table.rows) for table in tables}
     found: dict[str, list[Stated]] = {}
     for one in stated:
@@ -36,25 +36,25 @@ def _digest(members: Sequence[Stated], rows: Mapping[str, Sequence[str]]) -> str
 
 
 def _dumped(claim: Claim) -> dict[str, Any]:
-    """What the claim says. A key that came later is left out unless it is used, so that older digests stay."""
+    """The keys of a claim. Keys added later are left out unless they are used, so that older digests stay valid."""
     later = {"of_left"} if claim.of_left == "all" else set()
     return claim.model_dump(mode="json", exclude={"text", "source", *later})
 
 
 def declare(grid: Grid, store: Store, digests: Mapping[str, str], verdicts: Sequence[Verdict]) -> None:
-    """Keep the declarations of these families, with the number of looks that there have been. Raises UserError."""
+    """Write the declarations of these families into the store, with their number of looks so far. Raises UserError."""
     for family, digest in digests.items():
         declaration.declare(store, grid.name, family, digest, _looks(family, verdicts))
 
 
 def _looks(family: str, verdicts: Sequence[Verdict]) -> int:
-    """The most looks that a claim of the family has reached."""
+    """The largest number of looks that a claim of the family has reached."""
     return max((one.looks for one in verdicts if one.claim.family == family), default=0)
 
 
 def with_words(grid: Grid, store: Store, digests: Mapping[str, str],
                verdicts: Sequence[Verdict]) -> tuple[Verdict, ...]:
-    """The verdicts with what is known of the declaration of their family."""
+    """The verdicts, each with the text on the declaration of its family."""
     words = {family: _words(declaration.read(store, grid.name, family), digest, _looks(family, verdicts))
              for family, digest in digests.items()}
     return tuple(replace(one, declared=words.get(one.claim.family, "")) if one.seeds else one for one in verdicts)

@@ -1,4 +1,4 @@
-"""The looks at a claim, replayed from the data: how many there are, what each shows, and what holds up the next."""
+"""The looks at a claim, replayed from the data: how many there are, what each shows, and what blocks the next one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from suite.report.statistics.multiple import Pair
 
 @dataclass(frozen=True)
 class Tested:
-    """The comparisons of a claim at a look of `seeds` seeds (None: of all there are), and what they say together."""
+    """The comparisons of a claim at a look with `seeds` seeds (None: all), and their combined p values, `pair`."""
 
     parts: tuple[Comparison, ...]
     pair: Pair
@@ -27,8 +27,8 @@ class Tested:
 class History:
     """The looks that a claim has reached, in order.
 
-    `stopped` says why the next look does not exist, `held` that it never will. `before` has the comparisons of all
-    seeds there are, if there is no look yet.
+    `stopped` is the reason why there is no next look; `held` is True if there never will be one. `before` has the
+    comparisons over all seeds so far, if there is no look yet.
     """
 
     looks: tuple[Tested, ...]
@@ -38,30 +38,31 @@ class History:
 
 
 def history(stated: Stated, numbers: Numbers, cache: Cache) -> History:
-    """The history of a claim: one look at all seeds, if its family declares no looks or the numbers do not grow."""
+    """The history of a claim. If its family declares no looks, or the numbers cannot grow, there is one look."""
     plan = stated.rules.plan
     if plan is None or not numbers.seeds:
         return History((_look(View(stated, numbers, None, cache), None),))
     seeds = list(numbers.seeds)[:plan.most]
-    there, stopped, held = _leading(stated, numbers, seeds)
-    whole = View(stated, numbers, seeds[:plan.start], cache)
+    available, stopped, held = _leading(stated, numbers, seeds)
+    first = View(stated, numbers, seeds[:plan.start], cache)
     columns = dict.fromkeys(column for _, column in stated.claim.cells)
-    waiting = [row for column in columns for row in whole.waits(column)]
-    if there >= plan.start and waiting:
-        there, held = 0, False
+    waiting = [row for column in columns for row in first.incomplete_rows(column)]
+    if available >= plan.start and waiting:
+        available, held = 0, False
         stopped = f"waits for the first {plan.start} seeds of {', '.join(dict.fromkeys(waiting))}"
     notes = tuple(f"without {', '.join(rows)} in the variance of {column}, as their first {plan.start} seeds did not "
-                  "all end with a number" for column in columns if (rows := whole.left_out(column)))
-    looks = tuple(replace(_look(View(stated, numbers, seeds[:k], cache), k), notes=notes + _seen(stated, seeds[:k]))
-                  for k in plan.seeds if k <= there)
+                  "all end with a number" for column in columns if (rows := first.left_out(column)))
+    looks = tuple(replace(_look(View(stated, numbers, seeds[:k], cache), k),
+                          notes=notes + _exploratory(stated, seeds[:k])) for k in plan.seeds if k <= available)
     before = None if looks else _look(View(stated, numbers, None, cache), None)
     return History(looks, stopped, held, before)
 
 
-def _seen(stated: Stated, seeds: Sequence[int]) -> tuple[str, ...]:
-    """A word on honesty, if results of some of these seeds were known when the rules were chosen.
+def _exploratory(stated: Stated, seeds: Sequence[int]) -> tuple[str, ...]:
+    """A note if the results of some of these seeds were known when the rules were chosen.
 
-    A declaration says when the rules were fixed in a store, this what its author knew by then: both can be true.
+    It is independent of the declaration, which records when the rules were fixed in a store: a family can be declared
+    before its runs there, by an author who knew the results of the same seeds from elsewhere.
     """
     seen = sorted(stated.rules.seen)
     return (f"the rule itself was chosen after {_seeds(seen)} had been seen (exploratory)",) if set(seeds) & set(seen) \
@@ -84,7 +85,7 @@ def _look(view: View, seeds: int | None) -> Tested:
 
 
 def _leading(stated: Stated, numbers: Numbers, seeds: Sequence[int]) -> tuple[int, str, bool]:
-    """How many leading seeds all cells of the claim have, why there are not more, and whether that is for good."""
+    """How many leading seeds all cells of the claim have, why there are no more, and whether this is final."""
     found = len(seeds), "", False
     for row, column in stated.claim.cells:
         datum = numbers.datum(stated.claim, row, column)

@@ -1,8 +1,8 @@
-"""Verdicts on claims: the looks of each replayed, those of a family corrected together, and a final word.
+"""Verdicts on claims: replay the looks of each claim, correct those of a family together, and reach a final verdict.
 
-Every verdict, for or against, errs with a probability of at most alpha/2: a comparison holds if its interval lies
-wholly between its bounds (for an equivalence that is TOST), and fails if it lies outside. A verdict is a function of
-data and declaration alone: whoever looks, and whenever, finds the same.
+Each verdict, for or against, is wrong with a probability of at most alpha/2: a comparison holds if its interval lies
+entirely between its bounds (TOST, for an equivalence) and fails if it lies entirely outside. A verdict is a function of
+the data and the declaration only. It does not depend on who looked at the data, or when.
 """
 
 from __future__ import annotations
@@ -14,18 +14,21 @@ from suite.report.claims.claim import Claim, Stated
 from suite.report.claims.history import History, Tested, history
 from suite.report.claims.kinds.registry import KINDS
 from suite.report.claims.numbers import Numbers
-from suite.report.claims.outcome import Comparison, Verdict, Word, reasons
-from suite.report.claims.such import over_examples
+from suite.report.claims.other_examples import over_examples
+from suite.report.claims.outcome import Comparison, Verdict, VerdictName, reasons
 from suite.report.claims.view import Cache
 from suite.report.metric import MARGINS, Metric
 from suite.report.statistics.looks import HOPELESS, Looks, Rejected, conditional_power, holm_over_looks
 from suite.report.statistics.multiple import Pair, holm
 
-NEARER = 0.99  # a p that is a little smaller
+NEARER = 0.99  # factor for a slightly smaller p
 
 
 def judge(stated: Sequence[Stated], numbers: Numbers) -> tuple[Verdict, ...]:
-    """A verdict on each claim. Raises UserError for a margin that lacks a metric, and if metrics differ."""
+    """A verdict on each claim, in order.
+
+    Raises UserError if a margin has no value for a metric, and if a claim compares different metrics.
+    """
     cache = Cache()
     verdicts: dict[int, Verdict] = {}
     for members in _families(stated):
@@ -36,7 +39,7 @@ def judge(stated: Sequence[Stated], numbers: Numbers) -> tuple[Verdict, ...]:
 
 
 def _families(stated: Sequence[Stated]) -> list[list[int]]:
-    """The claims by family, by their places; one without a family is alone."""
+    """The positions of the claims of each family. A claim without a family is alone."""
     found: dict[str, list[int]] = {}
     for i, one in enumerate(stated):
         found.setdefault(one.claim.family or f"\n{i}", []).append(i)
@@ -60,11 +63,11 @@ def _family(stated: Sequence[Stated], histories: Sequence[History], numbers: Num
 def _verdict(stated: Stated, found: History, rejected: Rejected | None, levels: Sequence[float]) -> Verdict:
     if rejected is not None:
         look = found.looks[rejected.look]
-        word: Word = "supported" if look.pair.holds < look.pair.fails else "contradicted"
-        small = _small(stated, look, levels[rejected.look]) if word == "supported" else ""
+        verdict: VerdictName = "supported" if look.pair.holds < look.pair.fails else "contradicted"
+        small = _small(stated, look, levels[rejected.look]) if verdict == "supported" else ""
         untested = [part for part in look.parts if not part.tested]
         reason = f"not tested: {reasons(untested)}" if untested else ""
-        return _made(stated, found, look, word, reason, levels[rejected.look], small)
+        return _made(stated, found, look, verdict, reason, levels[rejected.look], small)
     before = found.before
     if before is not None:
         return _made(stated, found, before, "untested", _before(stated, found, before), None)
@@ -84,28 +87,29 @@ def _verdict(stated: Stated, found: History, rejected: Rejected | None, levels: 
     return _made(stated, found, last, "undecided", stopped, levels[len(found.looks) - 1])
 
 
-def _made(stated: Stated, found: History, look: Tested, word: Word, reason: str, level: float | None,
+def _made(stated: Stated, found: History, look: Tested, verdict: VerdictName, reason: str, level: float | None,
           small: str = "") -> Verdict:
     claim = stated.claim
     exact = KINDS[claim.kind].together(claim, [part.exact for part in look.parts])
-    return Verdict(claim, word, reason, look.parts, look.pair.p, None, level, stated.family,
+    return Verdict(claim, verdict, reason, look.parts, look.pair.p, None, level, stated.family,
                    look.seeds, small, found.held, exact.holds == 0 if exact.p == 0 else None,
-                   0 if found.before else len(found.looks), notes=look.notes, such=_such(stated, look, word, level))
+                   0 if found.before else len(found.looks), notes=look.notes,
+                   for_such_examples=_for_such_examples(stated, look, verdict, level))
 
 
-def _such(stated: Stated, look: Tested, word: Word, level: float | None) -> bool | None:
-    """Whether the verdict holds over seeds and examples, too. None if it is no verdict, or if that is not known."""
+def _for_such_examples(stated: Stated, look: Tested, verdict: VerdictName, level: float | None) -> bool | None:
+    """Whether the verdict also holds over seeds and examples. None if there is no verdict, or if this is unknown."""
     found = over_examples(stated.claim, look) if level is not None else None
     if found is None or level is None:
         return None
-    if word == "no difference":
+    if verdict == "no difference":
         return bool(_small(stated, found, level))
-    p = {"supported": found.pair.holds, "contradicted": found.pair.fails}.get(word)
+    p = {"supported": found.pair.holds, "contradicted": found.pair.fails}.get(verdict)
     return None if p is None else p <= level
 
 
 def plan_of(stated: Stated) -> Looks:
-    """The looks of a claim whose family declares any."""
+    """The looks that the family of a claim declares; a single look if it declares none."""
     return stated.rules.plan or Looks(1, 1)
 
 
@@ -125,7 +129,7 @@ def _spent(stated: Stated, look: Tested) -> str:
 
 
 def _small(stated: Stated, look: Tested, level: float) -> str:
-    """`less than a point`, if every part's interval at this level lies within the margin; else ''."""
+    """`less than a point` if the interval of each part at this level lies within the margin. Otherwise returns ""."""
     if not KINDS[stated.claim.kind].no_difference:
         return ""
     words = ""
@@ -142,32 +146,32 @@ def _small(stated: Stated, look: Tested, level: float) -> str:
 
 
 def _margin(stated: Stated, shown: Metric) -> float | None:
-    """The claim's margin, or that of its metric; None if neither is known."""
+    """The claim's margin, or the default one of its metric. Returns None if there is neither."""
     return stated.margin(shown) or MARGINS.get(shown.name.rpartition("/")[2], 0.0) * shown.printed_unit or None
 
 
 def _hopeless(stated: Stated, look: Tested, levels: Sequence[float]) -> bool:
-    """Whether the look is the last, or the claim could hardly be decided at the last look (from the third look on)."""
+    """Whether this is the last look or, from the third look on, a decision at the last one is improbable."""
     plan, seeds = plan_of(stated), look.seeds or 0
     if seeds == plan.most:
         return True
     if seeds < plan.start + 2:
         return False
     part = _deciding(stated.claim, look)
-    if part is None:  # p is 1, whatever a single part does
+    if part is None:  # no single part can make p smaller than 1
         return True
     if part.estimate is None or part.bounds is None or not part.pair.p:
         return False
-    paid = max(look.pair.p / part.pair.p, 1.0)  # how often its p was multiplied, as the choice among parts is paid for
-    return conditional_power(part.estimate, *part.bounds, seeds / plan.most, levels[-1] / paid) < HOPELESS
+    factor = max(look.pair.p / part.pair.p, 1.0)  # by which its p was multiplied, to correct for the choice of a part
+    return conditional_power(part.estimate, *part.bounds, seeds / plan.most, levels[-1] / factor) < HOPELESS
 
 
 def _deciding(claim: Claim, look: Tested) -> Comparison | None:
-    """The part that sets the claim's p: were its own p smaller, so would the claim's be."""
-    whole = KINDS[claim.kind].together
+    """The part that determines the claim's p: if its p were smaller, so would be the claim's."""
+    together = KINDS[claim.kind].together
     pairs = [part.pair for part in look.parts]
     for i, part in enumerate(look.parts):
         nearer = Pair(part.pair.holds * NEARER, part.pair.fails * NEARER)
-        if whole(claim, [*pairs[:i], nearer, *pairs[i + 1:]]).p < look.pair.p:
+        if together(claim, [*pairs[:i], nearer, *pairs[i + 1:]]).p < look.pair.p:
             return part
     return look.parts[0] if len(look.parts) == 1 else None

@@ -1,7 +1,8 @@
-"""The language of claims, `reports/claims.yaml`: sentences fixed beforehand as comparisons of rows of a table.
+"""Reads claims, `reports/claims.yaml`: sentences that are declared in advance as comparisons of rows of a table.
 
-A claim names its table (a layout's or, without one, the grid's), the rows that it compares, and the columns in which.
-A claim with `rows` in the place of `columns` compares columns. Numbers are in the unit that the table shows.
+A claim names its table (a layout's, or the grid's if it has no layout), the rows that it compares, and the columns in
+which it compares them. A claim with `rows` instead of `columns` compares columns. Numbers are in the unit that the
+table shows.
 """
 
 from __future__ import annotations
@@ -26,28 +27,28 @@ SPECIAL = {"left", "right", "pairs"}.union(*(kind.must | kind.may for kind in KI
 
 
 class File(Part):
-    """The file of claims, each with what its family shares."""
+    """A claims file, after the shared keys of families have been copied into their claims."""
 
     families: dict[str, Family] = {}
     claims: tuple[Claim, ...]
 
 
 def read_claims(path: Path) -> tuple[tuple[Stated, ...], Node]:
-    """Every claim of the file, with its node. Raises UserError with every problem: file, line, key."""
+    """The claims of the file, and its node. Raises UserError with every problem: file, line, key."""
     return _read_claims(path, path.read_bytes() if path.is_file() else b"")
 
 
 @lru_cache(maxsize=8)
 def _read_claims(path: Path, content: bytes) -> tuple[tuple[Stated, ...], Node]:
-    """The file is read once for all grids, as long as its content is this."""
+    """Cached by content, so that the file is read once for all grids."""
     node = _with_shared(load_yaml(path))
     file = validated(node, File)
     claims = file.claims
-    problems = [*_twice(claims, node), *(p for i, claim in enumerate(claims) for p in _misfits(claim, i, node))]
+    problems = [*_duplicates(claims, node), *(p for i, claim in enumerate(claims) for p in _misfits(claim, i, node))]
     problems += [Problem(f"there is no family {claim.family!r}", _place(node, i, "family"),
                          nearest(claim.family, file.families))
                  for i, claim in enumerate(claims) if claim.family and claim.family not in file.families]
-    problems += [Problem(f"a claim of the kind {claim.kind} is tested once, and the family has looks",
+    problems += [Problem(f"a claim of the kind {claim.kind} is tested only once, but its family has looks",
                          _place(node, i, "kind"), "put it into a family without looks")
                  for i, claim in enumerate(claims) if not KINDS[claim.kind].grows
                  and claim.family in file.families and file.families[claim.family].looks]
@@ -59,36 +60,37 @@ def _read_claims(path: Path, content: bytes) -> tuple[tuple[Stated, ...], Node]:
 
 
 def check_names(paths: Sequence[Path]) -> None:
-    """Raises UserError, with both places, if two files have claims of one id, or families of one name."""
-    seen: dict[tuple[str, str], str] = {}
+    """Raises UserError, with both places, if two files have claims with the same id or families with the same name."""
+    known: dict[tuple[str, str], str] = {}
     problems: list[Problem] = []
     for path in paths:
         stated, node = read_claims(path)
         found = {("claim", one.claim.id): _place(node, i, "id") for i, one in enumerate(stated)}
         found |= {("family", name): node.find(("families", name)).key("families", name)
                   for name in node.get("families", {})}
-        problems += [Problem(f"another file has a {kind} {name!r}: {seen[kind, name]}", where, "rename one of them")
-                     for (kind, name), where in found.items() if (kind, name) in seen]
-        seen |= found
+        problems += [Problem(f"another file has a {kind} {name!r}: {known[kind, name]}", where, "rename one of them")
+                     for (kind, name), where in found.items() if (kind, name) in known]
+        known |= found
     if problems:
         raise UserError(problems)
 
 
 def load_claims(path: Path, grid: Grid, tables: Sequence[Table], known: Iterable[str] = ()) -> list[Stated]:
-    """The claims about the tables of a grid; `known` names tables of other grids.
+    """The claims about the tables of a grid; `known` has the names of tables of other grids.
 
-    Raises UserError with every problem: file, line, key; also for unknown tables, rows and columns, and for a family
-    that is about several grids, whose correction would depend on which of them are reported. Known are also the columns
-    that a table without a layout loses, as they are not asked for.
+    Raises UserError with every problem (file, line, key), including unknown tables, rows and columns. A family must not
+    cover several grids, because its correction would then depend on which of them are reported. A claim may name
+    columns that a table without a layout lacks because their runs are not selected.
     """
     stated, node = read_claims(path)
     ours = {table.name: table for table in tables}
-    lost = [column.label for column in default_layout(grid.whole).layout.columns] if grid.left_out else []
+    unselected = [column.label for column in default_layout(grid.whole).layout.columns] if grid.left_out else []
     problems: list[Problem] = []
     for i, one in enumerate(stated):
         if one.claim.table in ours:
             table = ours[one.claim.table]
-            problems += unknown_names(one.claim, i, node, table.rows, [*(head.label for head in table.heads), *lost])
+            problems += unknown_names(one.claim, i, node, table.rows, [*(head.label for head in table.heads),
+                                                                           *unselected])
         elif one.claim.table not in known or one.claim.table == grid.name:
             problems.append(Problem(f"there is no table {one.claim.table!r}", _place(node, i, "table"),
                                     nearest(one.claim.table, dict.fromkeys([*ours, *known]))))
@@ -103,7 +105,7 @@ def load_claims(path: Path, grid: Grid, tables: Sequence[Table], known: Iterable
 
 
 def unknown_names(claim: Claim, i: int, node: Node, rows: Iterable[str], columns: Iterable[str]) -> Iterator[Problem]:
-    """What the claim names and the table does not have."""
+    """Names in the claim that the table does not have."""
     of_sides, of_places = ("column", "row") if claim.rows else ("row", "column")
     known = {"row": list(rows), "column": list(columns)}
     for key in ("left", "right", "pairs", "chain", "others"):
@@ -122,7 +124,7 @@ def _place(node: Node, *path: str | int) -> str:
 
 
 def _with_shared(node: Node) -> Node:
-    """The file with the shared keys of each family written into its claims, which may replace them."""
+    """The file with the shared keys of each family copied into its claims. A claim may override them."""
     families = node.value.get("families")
     claims = node.value.get("claims")
     if families is None or claims is None or not isinstance(families.value, dict) or not isinstance(claims.value, list):
@@ -146,15 +148,15 @@ def _with_shared(node: Node) -> Node:
 
 def _family(claim: Node) -> str:
     name = claim.value["family"].value if "family" in claim.value else ""
-    return name if isinstance(name, str) else ""  # anything else is refused with the rest of the claim
+    return name if isinstance(name, str) else ""  # validation of the claim rejects anything else
 
 
-def _twice(claims: Sequence[Claim], node: Node) -> Iterator[Problem]:
-    seen: set[str] = set()
+def _duplicates(claims: Sequence[Claim], node: Node) -> Iterator[Problem]:
+    ids: set[str] = set()
     for i, claim in enumerate(claims):
-        if claim.id in seen:
-            yield Problem(f"the id {claim.id!r} is there twice", _place(node, i, "id"))
-        seen.add(claim.id)
+        if claim.id in ids:
+            yield Problem(f"duplicate id {claim.id!r}", _place(node, i, "id"))
+        ids.add(claim.id)
         same = next(c for c in claims if c.family == claim.family)
         if claim.family and claim.alpha != same.alpha:
             yield Problem(f"alpha is {claim.alpha} here and {same.alpha} in claim {same.id} of the same family",
@@ -162,12 +164,12 @@ def _twice(claims: Sequence[Claim], node: Node) -> Iterator[Problem]:
 
 
 def _misfits(claim: Claim, i: int, node: Node) -> Iterator[Problem]:
-    """Keys that do not fit the kind, and comparisons of something with itself."""
+    """Keys that do not fit the kind of the claim, and comparisons of a row with itself."""
     kind = KINDS[claim.kind]
     must, may = kind.must, kind.may
     sides = {"left"} if claim.level is not None else {"pairs"} if claim.pairs else \
         {"left", "right"} if kind.sides else set()
-    given = {key for key in claim.model_fields_set if getattr(claim, key) != ()}  # `[]` takes a shared key back
+    given = {key for key in claim.model_fields_set if getattr(claim, key) != ()}  # `[]` removes a shared key
     for key in sorted((must | sides) - given):
         what = "a claim of equivalence needs its `margin`" if (claim.kind, key) == ("equivalent", "margin") else \
             f"a claim of the kind {claim.kind} needs `{key}`"
@@ -175,15 +177,16 @@ def _misfits(claim: Claim, i: int, node: Node) -> Iterator[Problem]:
     for key in sorted(SPECIAL & given - must - may - sides):
         yield Problem(f"a claim of the kind {claim.kind} has no `{key}`", _place(node, i, key))
     if bool(claim.columns) == bool(claim.rows):
-        yield Problem("a claim names the `columns` in which rows are compared, or the `rows` in which columns are",
+        yield Problem("a claim needs either `columns`, to compare rows in them, or `rows`, to compare columns",
                       _place(node, i))
     if claim.over == "pairs" and "of_pairs" in given:
-        yield Problem("the pairs are one comparison here, and `of_pairs` counts several", _place(node, i, "of_pairs"))
+        yield Problem("`over: pairs` makes one comparison of all pairs, so `of_pairs` cannot count them",
+                      _place(node, i, "of_pairs"))
     if "of_left" in given and (not claim.right or claim.pairs or claim.over == "pairs"):
-        yield Problem("`of_left` counts rows of `left` against each of `right`, and here are no such rows",
+        yield Problem("`of_left` counts rows of `left` against each of `right`, but the claim has no such rows",
                       _place(node, i, "of_left"))
     if {"of_left", "of_pairs"} <= given:
-        yield Problem("`of_left` counts rows of `left`, `of_pairs` all pairs: give one of them",
+        yield Problem("`of_left` counts rows of `left`, `of_pairs` all pairs: use only one of them",
                       _place(node, i, "of_pairs"))
     if claim.kind == "order" and 0 < len(claim.chain) < 2:
         yield Problem("an order needs two rows", _place(node, i, "chain"))
@@ -192,4 +195,4 @@ def _misfits(claim: Claim, i: int, node: Node) -> Iterator[Problem]:
     for key, of in (("of_pairs", len(claim.groups)), ("of_columns", len(claim.places)), ("of_left", len(claim.left))):
         count = getattr(claim, key)
         if isinstance(count, int) and count > of:
-            yield Problem(f"{count} must hold, and there are {of}", _place(node, i, key))
+            yield Problem(f"{count} must hold, but there {'is' if of == 1 else 'are'} only {of}", _place(node, i, key))

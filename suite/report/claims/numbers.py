@@ -1,4 +1,4 @@
-"""The numbers that claims are tested with: what stands in a cell of a table; here, from runs."""
+"""The numbers that claims are tested with: the contents of a cell of a table; here, from runs."""
 
 from __future__ import annotations
 
@@ -26,23 +26,22 @@ if TYPE_CHECKING:
     from suite.grid.model import Grid, GridRun
     from suite.report.tables.layout import Epoch
 
-UNASKED = "the grid, as it was asked for, has no such runs"
-
-
-DETERMINISTIC = ("mean", "ridge")  # models that give every seed the same number
-COUNTS = ("parameters", "mb")  # metrics that do, but for what the machine adds to its memory
-FOR_GOOD = frozenset({*FAILURES, "cancelled", "done"}) - {"timeout", "killed"}  # states of seeds that get no number
+NOT_SELECTED = "the selected part of the grid has no such runs"
+DETERMINISTIC = ("mean", "ridge")  # models that give the same number for every seed
+COUNTS = ("parameters", "mb")  # metrics that are the same for every seed, except for noise in measured memory
+FINAL = frozenset({*FAILURES, "cancelled", "done"}) - {"timeout", "killed"}  # of a seed that will never have a number
 
 
 @dataclass(frozen=True)
 class Datum:
-    """What stands in a cell, in the metric's shown unit: its summary, and the values by seed if they are known.
+    """The contents of a cell, in the metric's shown unit: its summary, and its values by seed if they are known.
 
-    `why` there are not as many as were `planned`; `ended` has the seeds that ended without a number for good, with
-    words. `base`: what the mean is a difference from, if no more is known. A `constant` has no error; `failed` is a
-    printed X. `examples`: how many the metric was evaluated on. `model`: whose seeds may share a variance with these;
-    `deterministic`: all seeds are the same by construction; `chance`: the seeds that end no better than chance.
-    `by_example`: where the outcomes by example are. `runs`: their ids, by which a row that a table has twice is known.
+    `why` explains why there are fewer values than `planned`. `ended` has the seeds that will never have a number, each
+    with its state in words. `base` is the reference of the mean, if only the difference is known. A `constant` has no
+    error; `failed` is a printed X. `examples` is the number of evaluated examples. Cells of the same `model` may share
+    a variance. `deterministic`: all seeds have the same number by construction. `chance` has the seeds that end no
+    better than chance. `by_example` gives the outcomes by example. `runs` has the run ids, which identify a row that a
+    table has twice.
     """
 
     metric: Metric
@@ -63,18 +62,18 @@ class Datum:
 
     @property
     def n(self) -> int:
-        """How many seeds have a number."""
+        """The number of seeds that have a value."""
         return self.summary.n if self.summary else 0
 
     def at(self, seeds: Sequence[int]) -> Datum:
-        """The same of these seeds only."""
+        """The same cell, restricted to these seeds."""
         values = {seed: self.values[seed] for seed in seeds if seed in self.values}
         return replace(self, values=values, summary=summarise(list(values.values())) if values else None,
                        why="", planned=len(seeds))
 
 
 def first_of(data: Mapping[str, Datum]) -> dict[str, str]:
-    """By row the first one that is made of the same runs: itself, unless a table has a row in two of its blocks."""
+    """For each row, the first row that has the same runs: itself, unless the table has a row in two blocks."""
     owner: dict[str, str] = {}  # by run
     found: dict[str, str] = {}
     for row, datum in data.items():
@@ -84,33 +83,34 @@ def first_of(data: Mapping[str, Datum]) -> dict[str, str]:
 
 
 class Numbers(Protocol):
-    """Where claims get their numbers from."""
+    """The source of the numbers of claims."""
 
     @property
     def profile(self) -> str:
-        """`paper`, or one whose numbers are not compared with published ones."""
+        """The profile. Only numbers of `paper` are compared with published ones."""
 
     @property
     def seeds(self) -> Sequence[int]:
-        """The seeds in the order in which they count; none for numbers that do not grow."""
+        """The seeds in the order in which they count; empty for numbers that cannot grow."""
 
     def datum(self, claim: Claim, row: str, column: str) -> Datum:
-        """What stands in a cell of the claim's table."""
+        """The contents of a cell of the claim's table."""
 
     def published(self, claim: Claim, row: str, column: str) -> float | str | None:
-        """The published number of that cell, or why it is not comparable with these; None if there is none."""
+        """The published number of that cell, or the reason why it is not comparable. None if there is no number."""
 
     def rows(self, claim: Claim) -> Sequence[str]:
         """The rows of the claim's table."""
 
     def borrowed(self, claim: Claim, column: str) -> tuple[Variance, str] | None:
-        """A variance for numbers of this column without one, and where it is from; None if there is none."""
+        """A variance from elsewhere for a column whose numbers have none, and a note on its source. None if unknown."""
 
     def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:
-        """For each row of the claim's table the method and the variant of it."""
+        """The method and its variant, for each row of the claim's table."""
+
 
 def _digits(shown: Metric) -> Metric:
-    """The metric with at least the digits of its kind: differences are smaller than what they are taken from."""
+    """The metric with at least the default digits of its quantity, because differences are small numbers."""
     quantity = QUANTITIES.get(shown.name.rpartition("/")[2])
     if quantity is None or quantity.unit != shown.unit:
         return shown
@@ -118,18 +118,18 @@ def _digits(shown: Metric) -> Metric:
 
 
 def is_count(shown: Metric) -> bool:
-    """Whether the metric is counted, so that every seed has the same number."""
+    """Whether the metric is a count, which is the same for every seed."""
     return shown.name.rpartition("/")[2] in COUNTS
 
 
 def _examples(run: GridRun, shown: Metric) -> int | None:
-    """How many examples the metric is a mean over; None for a measurement, which has no data."""
+    """The number of examples that the metric is a mean over; None for a measurement, which has no data."""
     split = shown.name.partition("/")[0].partition("@")[0]
     return None if run.config.kind == "bench" else count_examples(run, split) or None
 
 
 def total(coefficients: Sequence[float], data: Sequence[Datum]) -> float | None:
-    """The sum of coefficient times mean, None where a mean is not known, or only as a difference."""
+    """The sum of coefficient × mean. None if a mean is unknown, or known only as a difference."""
     bases: dict[str, float] = {}
     value = 0.0
     for c, datum in zip(coefficients, data, strict=True):
@@ -156,7 +156,7 @@ class RunNumbers:
 
     @property
     def seeds(self) -> Sequence[int]:
-        """The grid's list of seeds, then those that were added."""
+        """The grid's list of seeds, then the added ones."""
         return self.grid.seeds
 
     @cached_property
@@ -172,17 +172,17 @@ class RunNumbers:
     def datum(self, claim: Claim, row: str, column: str) -> Datum:
         """The metric of the column, at its epoch or the claim's, over the seeds of the cell."""
         if (claim.table, row, column) not in self._cells:
-            return Datum(Metric("", "", "max", 1.0, "", 2), None, why=UNASKED)
+            return Datum(Metric("", "", "max", 1.0, "", 2), None, why=NOT_SELECTED)
         head, cell = self._cells[claim.table, row, column]
         shown = _digits(head.metric)
         if cell.state == "published":
             return self._constant(cell, shown)
         if head.averages:
-            return Datum(shown, None, why=f"{column} is an average, without seeds: name its columns, with `over: mean`")
+            return Datum(shown, None, why=f"{column} is an average without seeds: name its columns, with `over: mean`")
         runs = [self._runs[run_id] for run_id in cell.run_ids if run_id in self._runs]
         if not runs:
-            left_out = cell.state == "excluded"  # no look waits for what the grid never runs
-            return Datum(shown, None, why=cell.reason if left_out else UNASKED, planned=0 if left_out else 1)
+            excluded = cell.state == "excluded"  # no look waits for runs that the grid excludes
+            return Datum(shown, None, why=cell.reason if excluded else NOT_SELECTED, planned=0 if excluded else 1)
         sample = self._mean_epoch(runs, head.metric.name) if claim.epoch == "mean" else \
             self.results.sample(runs, head.metric.name, claim.epoch or head.epoch)
         values = {seed: value * head.metric.factor for seed, value in sorted(sample.values.items())}
@@ -190,7 +190,7 @@ class RunNumbers:
         return Datum(shown, summarise(list(values.values())) if values else None, values,
                      ", ".join(count_words(sample.missing)), len(runs),
                      examples=_examples(runs[0], head.metric),
-                     ended={one.seed: one.words for one in sample.missing if one.state in FOR_GOOD},
+                     ended={one.seed: one.words for one in sample.missing if one.state in FINAL},
                       model=runs[0].config.model.name,
                       deterministic=runs[0].config.model.name in DETERMINISTIC or is_count(head.metric),
                       chance=at_chance(head, final) if final else frozenset(),
@@ -206,16 +206,16 @@ class RunNumbers:
         return ByExample(self._outcomes, by_seed, head.metric.name, epoch, head.metric.factor) if by_seed else None
 
     def _constant(self, cell: Cell, shown: Metric) -> Datum:
-        """A printed number among ours, which stands without error; an X is counted as the paper counts it."""
+        """A printed number in a row of the table, taken without error. An X counts as in the paper."""
         if self.profile != "paper":
-            return Datum(shown, None, why=f"printed, and not comparable with the profile {self.profile}")
+            return Datum(shown, None, why=f"printed, not comparable with the profile {self.profile}")
         mean = CHANCE * shown.factor / 100 if cell.number == "X" else cell.mean
         return Datum(shown, None, why="not printed") if mean is None else \
             Datum(shown, Summary(1, mean, None), constant=True)
 
     def _mean_epoch(self, runs: Sequence[GridRun], metric: str) -> Sample:
-        """The mean over the epochs of each whole run: the height of its learning curve."""
-        if metric == "parameters":  # the same in every epoch, and in the rows of none
+        """The mean over all epochs of each finished run."""
+        if metric == "parameters":  # not measured by epoch
             return self.results.sample(runs, metric, "last")
         values: dict[int, float] = {}
         missing: list[Missing] = []
@@ -231,11 +231,11 @@ class RunNumbers:
         return Sample(values, tuple(missing), tuple(runs))
 
     def published(self, claim: Claim, row: str, column: str) -> float | str | None:
-        """The number that the cell is held against, absolute as `datum` is, or why the two may not be compared."""
+        """The published number of the cell, absolute as `datum` is, or the reason why they are not comparable."""
         cell = self._cells[claim.table, row, column][1] if (claim.table, row, column) in self._cells else None
         if cell is None or not cell.judged:
             return None
-        one = cell.judged[0]  # it may lack a number, for want of its base, where `datum` has one
+        one = cell.judged[0]  # has no number if its base row has none, even if `datum` has one
         why = incomparable((self._runs[run_id] for run_id in cell.run_ids), self.grid, one.table) or \
             (one.reason if one.verdict == "not comparable" else "")
         number = self.file.find(one.table, one.row, one.column)
@@ -246,10 +246,10 @@ class RunNumbers:
         return next(table.rows for table in self.tables if table.name == claim.table)
 
     def borrowed(self, claim: Claim, column: str) -> tuple[Variance, str] | None:
-        """None: runs have deviations of their own."""
+        """None, because runs have their own standard deviations."""
         return None
 
     def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:
-        """For each row of the claim's table its label, and the block that it is a variant in."""
+        """For each row of the claim's table, its label and the block that makes it a variant."""
         table = next(table for table in self.tables if table.name == claim.table)
         return {row: (line.label, line.group) for row, line in zip(table.rows, table.lines, strict=True)}

@@ -1,6 +1,6 @@
-"""Claims on the published numbers alone: which of its own sentences do the numbers of the paper support?
+"""Claims tested on the published numbers alone: which of the paper's sentences do its own numbers support?
 
-The paper gives means and deviations of 2 or 3 seeds, so every claim is tested for either count.
+The paper gives means and standard deviations over "2 or 3" seeds, so each claim is tested with both counts.
 """
 
 from __future__ import annotations
@@ -22,54 +22,54 @@ from suite.report.published.papers import Published
 from suite.report.statistics.contrast import Summary
 from suite.report.statistics.variance import Variance, pooled
 
-MOST_AGAINST = 3
-FACE = {True: "hold", False: "do not hold", None: "not all printed"}
+MOST_SHOWN = 3
+MEANS_ALONE = {True: "hold", False: "do not hold", None: "not all printed"}
 
 
 @dataclass(frozen=True)
 class PrintedVerdict:
-    """A claim on the published numbers: the verdict for each number of seeds that may stand behind them."""
+    """A claim on the published numbers: a verdict for each number of seeds that they may be means over."""
 
     claim: Claim
     by_seeds: dict[int, Verdict]
     note: str
 
     @property
-    def at_face(self) -> bool | None:
-        """Whether the claim holds if the printed means are taken without error; None where some are not printed."""
-        return next(iter(self.by_seeds.values())).at_face
+    def by_means_alone(self) -> bool | None:
+        """Whether the claim holds if the printed means have no error; None if some are not printed."""
+        return next(iter(self.by_seeds.values())).by_means_alone
 
     @property
-    def face(self) -> str:
-        """What the means alone say, in words."""
-        return FACE[self.at_face]
+    def means_alone(self) -> str:
+        """The same in words: `hold`, `do not hold` or `not all printed`."""
+        return MEANS_ALONE[self.by_means_alone]
 
     @property
     def evidence(self) -> str:
-        """What stands behind the verdict for most seeds, and the spread between the paper's own numbers."""
+        """The evidence of the verdict with the most seeds, and the spread between the paper's own numbers."""
         n, verdict = max(self.by_seeds.items(), key=itemgetter(0))
         return f"n = {n}: {verdict.evidence}" + (f"; {self.note}" if self.note else "")
 
 
 @dataclass(frozen=True)
 class PrintedNumbers:
-    """The published numbers, as if each were of `n` seeds."""
+    """The published numbers, taken as means over `n` seeds."""
 
     file: Published
     n: int
 
     @property
     def profile(self) -> str:
-        """The paper's."""
+        """The profile `paper`."""
         return "paper"
 
     @property
     def seeds(self) -> Sequence[int]:
-        """None: these numbers do not grow."""
+        """Empty, because these numbers cannot grow."""
         return ()
 
     def datum(self, claim: Claim, row: str, column: str) -> Datum:
-        """The number printed at that place; of another work, or for an X in an average, a constant."""
+        """The number printed at that place. It is a constant if it is from other work."""
         number = self.file.number(claim.table, row, column)
         shown = _metric(number)
         if claim.epoch is not None:
@@ -89,7 +89,7 @@ class PrintedNumbers:
                      examples=claim.examples, deterministic=is_count(shown))
 
     def _difference(self, number: Number) -> tuple[float | None, str]:
-        """A number that is known as a difference alone, or that others are differences from, and what from."""
+        """The mean and base of a number that is printed as a difference, or that other rows are differences from."""
         rows = self.file.table(number.table).rows
         if number.delta_of is not None:
             return number.mean, f"{number.delta_of}, {number.column}"
@@ -97,7 +97,7 @@ class PrintedNumbers:
         return (0.0, f"{number.row}, {number.column}") if differs else (None, "")
 
     def published(self, claim: Claim, row: str, column: str) -> float | None:
-        """None: these numbers are not held against themselves."""
+        """None, because these numbers are the published ones."""
         return None
 
     def rows(self, claim: Claim) -> Sequence[str]:
@@ -115,7 +115,7 @@ class PrintedNumbers:
         return variance, f"deviation {shown.format(variance.value**0.5)} borrowed from tables 7 and 8"
 
     def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:
-        """None are named: ranks are compared with runs."""
+        """Empty, because rank correlations compare runs with published numbers."""
         return {}
 
 
@@ -124,9 +124,9 @@ def _metric(number: Number) -> Metric:
 
 
 def published_verdicts(path: Path, published: Published) -> tuple[PrintedVerdict, ...]:
-    """The verdicts on every claim about rows and columns of the paper, but those that compare it with runs.
+    """The verdicts on all claims about rows and columns of the paper, except those that compare it with runs.
 
-    Raises UserError for a file of claims that is not one.
+    Raises UserError for an invalid claims file.
     """
     if published.seeds is None:
         return ()
@@ -144,7 +144,7 @@ def by_id(verdicts: Iterable[PrintedVerdict]) -> Mapping[str, PrintedVerdict]:
 
 
 def _is_of_paper(stated: Stated, i: int, node: Node, published: Published) -> bool:
-    """Whether all that the claim names is printed: a row that somebody added to a table of the paper is not."""
+    """Whether every row and column of the claim is printed in the paper. Tables of the suite may have more rows."""
     claim = stated.claim
     if claim.table not in published.file.tables or claim.kind == "correlation":
         return False
@@ -153,9 +153,9 @@ def _is_of_paper(stated: Stated, i: int, node: Node, published: Published) -> bo
 
 
 def _note(claim: Claim, verdict: Verdict, published: Published) -> str:
-    """What the numbers say where nothing can be tested, and how far the paper's own numbers lie apart."""
+    """What the numbers say if nothing can be tested, and how much the paper's own numbers differ."""
     notes = ["seeds cannot be paired, as they are not printed"] if claim.by else []
-    if verdict.at_face is False:
+    if verdict.by_means_alone is False:
         notes += [f"by the printed means alone it is false: {_against(verdict)}"]
     if verdict.verdict == "untested":
         spreads = ", ".join(_spreads(claim, published))
@@ -164,10 +164,10 @@ def _note(claim: Claim, verdict: Verdict, published: Published) -> str:
 
 
 def _against(verdict: Verdict) -> str:
-    """The comparisons that the printed means speak against, with their differences."""
+    """The comparisons that the printed means contradict, with their differences."""
     parts = [part for part in verdict.parts if part.exact.fails == 0]
-    more = f" and {len(parts) - MOST_AGAINST} more" if len(parts) > MOST_AGAINST else ""
-    return ", ".join(f"{part.words} {part.size}" for part in parts[:MOST_AGAINST]) + more
+    more = f" and {len(parts) - MOST_SHOWN} more" if len(parts) > MOST_SHOWN else ""
+    return ", ".join(f"{part.words} {part.size}" for part in parts[:MOST_SHOWN]) + more
 
 
 def _spreads(claim: Claim, published: Published) -> Iterable[str]:
@@ -185,7 +185,7 @@ def _spreads(claim: Claim, published: Published) -> Iterable[str]:
 
 
 def at_seeds(verdicts: Iterable[PrintedVerdict]) -> dict[int, list[Verdict]]:
-    """The verdicts for each number of seeds that may stand behind a printed number."""
+    """The verdicts for each number of seeds that a printed number may be a mean over."""
     found: dict[int, list[Verdict]] = {}
     for one in verdicts:
         for n, verdict in one.by_seeds.items():

@@ -1,4 +1,4 @@
-"""What was found for a claim: a final word, the comparisons behind it, and the sentence that tells them."""
+"""The outcome of a claim: its verdict, the comparisons behind it, and a sentence that describes them."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from suite.report.statistics.multiple import UNTESTED, Pair
 from suite.report.tables.evaluated import counted
 
 MOST_SHOWN = 6
-ENOUGH = 5  # seeds from which on an effect size in deviations is shown: of fewer, the deviation is hardly known
-Word = Literal["supported", "contradicted", "no difference", "not by seeds", "undecided", "untested"]
-WORDS: tuple[Word, ...] = get_args(Word)
+LEAST_FOR_G = 5  # seeds needed to show an effect size: with fewer, the standard deviation is too uncertain
+VerdictName = Literal["supported", "contradicted", "no difference", "not by seeds", "undecided", "untested"]
+VERDICT_NAMES: tuple[VerdictName, ...] = get_args(VerdictName)
 RULES = (
     "Supported: the claim is shown, at its level after Holm's correction within its family; contradicted: its opposite "
     "is shown; no difference: the interval at that level lies within the margin (a point of accuracy, 0.02 RMSE); not "
@@ -32,10 +32,10 @@ RULES = (
 class Comparison:
     """One comparison within a claim. Numbers are in the metric's shown unit; None if nothing was tested.
 
-    It holds if the true difference lies between `bounds`; `low` and `high` are its unadjusted interval, `estimate`
-    what it was tested with, or `test` the name of another test. `n` has the seeds on either side, `examples` how many
-    examples each number was evaluated on, `noun` what they are called, `why` the reason for what was not tested.
-    `crossed` is the estimate over seeds and examples, `uncrossed` why there is none.
+    The comparison holds if the true difference lies between `bounds`. `low` and `high` are its unadjusted interval. It
+    was tested with `estimate`, or with the test named `test`. `n` has the number of seeds on each side, `examples` the
+    number of examples behind each number, `noun` their name. `why` is the reason if nothing was tested. `crossed` is
+    the estimate over seeds and examples, `not_crossed` the reason why there is none.
     """
 
     words: str
@@ -54,7 +54,7 @@ class Comparison:
     examples: int | None = None
     noun: str = "examples"
     crossed: Estimate | None = None
-    uncrossed: str = ""
+    not_crossed: str = ""
 
     @property
     def tested(self) -> bool:
@@ -63,7 +63,7 @@ class Comparison:
 
     @property
     def exact(self) -> Pair:
-        """What the difference says if it is taken to have no error."""
+        """The p values (0 or 1) if the difference is taken to have no error."""
         if self.difference is None or self.bounds is None:
             return UNTESTED
         holds = self.bounds[0] < self.difference < self.bounds[1]
@@ -71,30 +71,30 @@ class Comparison:
 
     @property
     def p(self) -> float | None:
-        """Two-sided p of whichever it shows, that the comparison holds or that it fails."""
+        """The smaller of the two-sided p values that the comparison holds and that it fails; None if untested."""
         return self.pair.p if self.tested else None
 
     @property
     def df(self) -> float | None:
-        """Degrees of freedom of its t."""
+        """Degrees of freedom of its t test, None for another test."""
         return self.estimate.df if self.estimate else None
 
     @property
     def g(self) -> float | None:
-        """The effect size in pooled standard deviations; None below five seeds."""
+        """Hedges' g, the effect size in pooled standard deviations; None with fewer than five seeds."""
         counts = [n for n in self.n if n]
-        return self.estimate.g if self.estimate and counts and min(counts) >= ENOUGH else None
+        return self.estimate.g if self.estimate and counts and min(counts) >= LEAST_FOR_G else None
 
     @property
     def test_words(self) -> str:
-        """The test with its degrees of freedom, paired or not."""
+        """The test in words: its name, paired or not, and its degrees of freedom."""
         one = self.estimate
         return self.test if one is None else \
             f"{one.test}, {'paired' if one.paired else 'unpaired'}, df {f'{one.df:.1f}'.removesuffix('.0')}"
 
     @property
     def seeds(self) -> str:
-        """`3 seeds`, or `3 and 2 seeds`; '' for numbers without any."""
+        """`3 seeds` or `3 and 2 seeds`. Returns "" for numbers without seeds."""
         counts = [n for n in self.n if n]  # a constant has no seeds
         if not counts:
             return ""
@@ -103,12 +103,12 @@ class Comparison:
 
     @property
     def evaluated(self) -> str:
-        """`224 clips`; '' if nobody counted them."""
+        """`224 clips`. Returns "" if their number is unknown."""
         return counted(self.examples, self.noun) if self.examples else ""
 
     @property
     def size(self) -> str:
-        """The estimate with its unit, `−13.24 points`; '' if it is not known."""
+        """The estimate with its unit, `−13.24 points`. Returns "" if it is unknown."""
         m = self.metric
         if self.difference is None or m is None:
             return ""
@@ -116,21 +116,24 @@ class Comparison:
 
     @property
     def interval(self) -> str:
-        """`−15.94 to −10.54`; '' if there is none."""
+        """The interval over seeds, `−15.94 to −10.54`. Returns "" if there is no interval."""
         if self.low is None or self.high is None or self.metric is None:
             return ""
         return " to ".join(self.metric.format(bound, signed=True) for bound in (self.low, self.high))
 
     def over_examples(self, level: float) -> str:
-        """`over seeds and clips 95 % CI −0.5 to +4.6 points`, or why it is not known; '' for no mean over examples."""
+        """`over seeds and clips 95 % CI −0.5 to +4.6 points`, or the reason why it is unknown.
+
+        Returns "" if the metric is not a mean over examples.
+        """
         if self.crossed is None or self.metric is None:
-            return f"over seeds and {self.noun}: {self.uncrossed}" if self.uncrossed else ""
+            return f"over seeds and {self.noun}: {self.not_crossed}" if self.not_crossed else ""
         sides = [self.metric.format(side, signed=True) for side in self.crossed.interval(level)]
         return f"over seeds and {self.noun} {100 * level:g} % CI {_with_unit(' to '.join(sides), self.metric)}"
 
     @property
     def margin(self) -> str:
-        """`±1.00 points`; '' if there is none."""
+        """`±1.00 points`. Returns "" if there is no margin."""
         finite = [b for b in self.bounds or () if abs(b) != float("inf")]
         if self.metric is None or not any(finite):
             return ""
@@ -138,7 +141,7 @@ class Comparison:
                           self.metric.format(finite[0], signed=True), self.metric)
 
     def text(self, level: float) -> str:
-        """Estimate, interval, margin, test, effect size, n, in one line."""
+        """Estimate, interval at `level`, margin, effect size, test and n, in one line."""
         if not self.size or self.metric is None:
             return ""
         parts = [f"{self.name} {self.size}"]
@@ -154,17 +157,18 @@ def _with_unit(text: str, m: Metric) -> str:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the runs say about a claim, at its level after the correction within its family.
+    """The verdict on a claim, at its level after the correction within its family.
 
-    `verdict`: one of WORDS. `p` is two-sided and of the whole claim, `adjusted` the same after Holm's correction if
-    there is a single look, and `level` what p is compared with at a look of `seeds` seeds. `small`: the difference is
-    shown to lie within the margin. `held`: no further look will come, after `looks` of them. `at_face`: whether the
-    claim would hold if the differences had no error. `declared` says when its family was declared, `notes` what a
-    reader must know, `such` whether the verdict holds at its level over seeds and examples, too (None: not known).
+    `verdict` is one of VERDICT_NAMES. `p` is two-sided and of the whole claim, `adjusted` the same after Holm's
+    correction (only if there is a single look). `level` is what p is compared with, at a look with `seeds` seeds.
+    `small` is set if the difference is shown to lie within the margin. `looks` is the number of looks so far; `held`
+    is True if no further one is possible. `by_means_alone`: whether the claim would hold if the differences had no
+    error. `declared` says when its family was declared; `notes` are further remarks. `for_such_examples`: whether the
+    verdict also holds, at its level, over seeds and examples (None: unknown).
     """
 
     claim: Claim
-    verdict: Word
+    verdict: VerdictName
     reason: str
     parts: tuple[Comparison, ...] = ()
     p: float | None = None
@@ -174,15 +178,15 @@ class Verdict:
     seeds: int | None = None
     small: str = ""
     held: bool = False
-    at_face: bool | None = None
+    by_means_alone: bool | None = None
     looks: int = 0
     declared: str = ""
     notes: tuple[str, ...] = ()
-    such: bool | None = None
+    for_such_examples: bool | None = None
 
     @property
     def final(self) -> bool:
-        """Whether no further seed is wanted for it."""
+        """Whether the verdict is final: no further seed can change it."""
         return self.held or self.verdict not in ("undecided", "untested")
 
     @property
@@ -192,8 +196,12 @@ class Verdict:
         return f"{words}, {self.small}" if self.small else words
 
     @property
-    def telling(self) -> Comparison | None:
-        """The comparison that decides: the weakest where all must hold, else the strongest, or that against."""
+    def decisive(self) -> Comparison | None:
+        """The comparison that decides the verdict.
+
+        If the claim is contradicted, the one with the strongest evidence against it. Otherwise the weakest one if all
+        must hold, or else the strongest one. None if there are no comparisons.
+        """
         if not self.parts:
             return None
         tested = [part for part in self.parts if part.tested]
@@ -206,7 +214,7 @@ class Verdict:
 
     @property
     def counts(self) -> tuple[int, int, int]:
-        """How many comparisons hold, fail, and remain open, each at the claim's level without correction."""
+        """How many comparisons hold, fail, and are undecided, each at the claim's level without correction."""
         alpha = self.claim.alpha
         holds = sum(part.tested and part.pair.holds <= alpha for part in self.parts)
         fails = sum(part.tested and part.pair.fails <= alpha for part in self.parts)
@@ -214,8 +222,8 @@ class Verdict:
 
     @property
     def evidence(self) -> str:
-        """Differences, intervals, tests, n and p, in one line; then, each after a semicolon, what must be known."""
-        shown = self.telling
+        """Differences, intervals, tests, n and p, in one line, followed by remarks."""
+        shown = self.decisive
         words = []
         text = shown.text(1 - self.claim.alpha) if shown is not None else ""
         if len(self.parts) > 1 and not any(part.tested for part in self.parts):
@@ -227,23 +235,23 @@ class Verdict:
 
     @property
     def p_words(self) -> str:
-        """`p = 0.002 (level 0.0038 at 3 seeds for 4 claims)`; '' if nothing was tested."""
+        """`p = 0.002 (level 0.0038 at 3 seeds for 4 claims)`. Returns "" if nothing was tested."""
         return f"p {equals(self.p)}{self._correction()}" if self.p and self.verdict != "untested" else ""
 
     @property
     def remarks(self) -> list[str]:
-        """What must be known of the verdict, sentence by sentence."""
-        note = self.telling.note if self.telling is not None else ""
+        """Remarks on the verdict: on its variance, its reason, its declaration."""
+        note = self.decisive.note if self.decisive is not None else ""
         return [text for text in (note, self.reason, self.declared, *self.notes) if text]
 
     @property
     def over_examples(self) -> str:
-        """`over seeds and clips 95 % CI …: holds for such clips`; '' if nothing is known of examples."""
-        shown = self.telling
+        """`over seeds and clips 95 % CI …: holds for such clips`. Returns "" if there is no such interval."""
+        shown = self.decisive
         text = shown.over_examples(1 - self.claim.alpha) if shown is not None else ""
-        if shown is None or self.such is None:
+        if shown is None or self.for_such_examples is None:
             return text
-        return f"{text}: " + (f"holds for such {shown.noun}" if self.such else
+        return f"{text}: " + (f"holds for such {shown.noun}" if self.for_such_examples else
                               f"holds for these {shown.noun}, not shown for other ones")
 
     def _correction(self) -> str:
@@ -253,7 +261,7 @@ class Verdict:
             if self.family > 1 and self.adjusted is not None else ""
 
     def _differences(self) -> list[str]:
-        """The first few differences, where nothing can be tested."""
+        """The first few differences, for claims that cannot be tested."""
         known = [(part, part.metric, part.difference) for part in self.parts]
         words = [f"{part.words}: {m.format(d, signed=True)}" for part, m, d in known if m is not None and d is not None]
         more = [f"{len(words) - MOST_SHOWN} more"] if len(words) > MOST_SHOWN else []
@@ -272,21 +280,21 @@ class Verdict:
 
 
 def equals(p: float) -> str:
-    """A p value after its sign: `= 0.002`, `< 0.0001`."""
+    """A p value with its relation sign: `= 0.002`, `< 0.0001`."""
     return "< 0.0001" if p < 1e-4 else f"= {p:.2g}"
 
 
-def counts(verdicts: Iterable[Verdict]) -> dict[Word, int]:
-    """How many of the verdicts are which, in the order of WORDS."""
+def counts(verdicts: Iterable[Verdict]) -> dict[VerdictName, int]:
+    """The number of each verdict, in the order of VERDICT_NAMES."""
     found = Counter(verdict.verdict for verdict in verdicts)
-    return {word: found[word] for word in WORDS}
+    return {word: found[word] for word in VERDICT_NAMES}
 
 
 def counts_text(verdicts: Iterable[Verdict]) -> str:
-    """`4 supported, 1 contradicted, …`: all the words, also those of none."""
+    """`4 supported, 1 contradicted, …`, including verdicts that do not occur."""
     return ", ".join(f"{count} {word}" for word, count in counts(verdicts).items())
 
 
 def reasons(parts: Sequence[Comparison]) -> str:
-    """Why the untested of the comparisons are so: the reasons, each once."""
+    """The reasons why comparisons are untested, without duplicates."""
     return "; ".join(dict.fromkeys(part.why for part in parts if part.why))

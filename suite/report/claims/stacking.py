@@ -1,4 +1,4 @@
-"""A word on claims that compare runs of a stack with runs that were computed alone: their last bits differ."""
+"""A note on claims that compare stacked runs with runs that were computed alone: their last bits differ."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MIXED = "some of its runs were computed in a stack, others alone"
 
 def with_stacking(verdicts: Sequence[Verdict], tables: Sequence[Table],
                   provenance: Mapping[str, Mapping[str, Any]]) -> tuple[Verdict, ...]:
-    """The verdicts, with a note on those whose cells mix the two. `provenance` by run id."""
+    """The verdicts, with a note on those whose cells mix the two. `provenance` has the records by run id."""
     runs = {(table.name, cell.row, cell.column): cell.run_ids for table in tables for row in table.cells
             for cell in row if cell.n}
 

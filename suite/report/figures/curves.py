@@ -1,5 +1,7 @@
-"""Learning curves: mean over seeds with a band of one sample standard deviation, a panel for each column of a table.
-Grids that measure kernels get time against length, a panel for each table, instead."""
+"""Learning curves: mean over seeds with a band of one sample standard deviation, one panel per column of a table.
+
+Grids that measure kernels get time against length instead, one panel per table.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,7 @@ ACROSS = 3  # panels side by side
 
 @dataclass(frozen=True)
 class Line:
-    """One curve: at each of `epochs`, mean and sample standard deviation (NaN for one seed) of the seeds there."""
+    """One curve: mean and sample standard deviation (NaN for one seed) at each of `epochs`, all (epochs,)."""
 
     label: str
     epochs: np.ndarray
@@ -30,8 +32,10 @@ class Line:
 
 @dataclass(frozen=True)
 class Panel:
-    """The curves of one column; `metric` labels the vertical axis, with its unit. `x` is epoch, or length on a log axis
-    (`Line.epochs` then holds lengths)."""
+    """The curves of one column. `metric` is the label of the vertical axis, with its unit.
+
+    `x` is epoch, or length on a logarithmic axis; `Line.epochs` then has lengths.
+    """
 
     title: str
     metric: str
@@ -43,7 +47,7 @@ Curves = dict[tuple[str, float, tuple[str, ...]], Line]
 
 
 def curve_of(head: Head, cell: Cell) -> tuple[str, float, tuple[str, ...]]:
-    """What the learning curve of a cell is found by: its metric, what the values are multiplied by, its runs."""
+    """The key of a cell's learning curve: its metric, the factor to the shown unit, its runs."""
     return head.metric.name, head.metric.factor, cell.run_ids
 
 
@@ -61,7 +65,7 @@ def curves(tables: Iterable[Table], results: Results) -> Curves:
 
 
 def panels(tables: Iterable[Table], results: Results, lines: Curves) -> tuple[Panel, ...]:
-    """A panel for each column with rows, columns that differ in the epoch only sharing one."""
+    """One panel for each column with curves. Columns that differ only in the epoch share a panel."""
     found: dict[tuple[Any, ...], Panel] = {}
     for table in tables:
         if any(run.config.kind == "bench" for head in table.heads for run in head.runs):
@@ -70,9 +74,9 @@ def panels(tables: Iterable[Table], results: Results, lines: Curves) -> tuple[Pa
             continue
         keys = [(head.metric.name, tuple(run.run_id for run in head.runs)) for head in table.heads]
         for j, (key, head) in enumerate(zip(keys, table.heads, strict=True)):
-            there = [lines.get(curve_of(head, cells[j])) for cells in table.cells]
-            if key not in found and any(line is not None for line in there):
-                named = zip(table.rows, there, strict=True)
+            drawn = [lines.get(curve_of(head, cells[j])) for cells in table.cells]
+            if key not in found and any(line is not None for line in drawn):
+                named = zip(table.rows, drawn, strict=True)
                 title = _title([other for k, other in zip(keys, table.heads, strict=True) if k == key])
                 found[key] = Panel(title, head.metric.axis, tuple(replace(line, label=name)
                                                                   for name, line in named if line is not None))
@@ -80,14 +84,14 @@ def panels(tables: Iterable[Table], results: Results, lines: Curves) -> tuple[Pa
 
 
 def _title(heads: Sequence[Head]) -> str:
-    """What the labels of columns share that differ in the epoch only, less that epoch: a curve has all of them."""
-    told = [head.label.removesuffix(f" {head.epoch}").split() for head in heads]
-    same = [words[0] for words in zip(*told, strict=False) if len(set(words)) == 1]
+    """The common words of the labels of columns that differ only in the epoch, without that epoch."""
+    labels = [head.label.removesuffix(f" {head.epoch}").split() for head in heads]
+    same = [words[0] for words in zip(*labels, strict=False) if len(set(words)) == 1]
     return " ".join(same).rstrip(" ,:(") or heads[0].label
 
 
 def _measured(table: Table, results: Results) -> Panel:
-    """The columns in milliseconds against the length, where the rows are lengths."""
+    """The columns in milliseconds against the length of each run."""
     lines = []
     for head in table.heads:
         at = {run.config.bench.length: results.value(run, head.metric.name, "last") for run in head.runs
@@ -108,20 +112,20 @@ def _line(label: str, run_ids: Sequence[str], metric: str, factor: float, result
     values = np.full((len(measured), max(e.max() for e in epochs) + 1), np.nan)
     for row, run_id, at in zip(values, measured, epochs, strict=True):
         row[at] = results.series(run_id, metric) * factor
-    there = np.isfinite(values)
-    n = there.sum(axis=0)
+    finite = np.isfinite(values)
+    n = finite.sum(axis=0)
     shown = np.flatnonzero(n)
     if not len(shown):
         return None
-    total = np.where(there, values, 0.0).sum(axis=0)
+    total = np.where(finite, values, 0.0).sum(axis=0)
     mean = np.divide(total, n, where=n > 0, out=np.full(len(n), np.nan))
-    squares = np.where(there, (values - mean) ** 2, 0.0).sum(axis=0)
+    squares = np.where(finite, (values - mean) ** 2, 0.0).sum(axis=0)
     std = np.sqrt(np.divide(squares, n - 1, where=n > 1, out=np.full(len(n), np.nan)))
     return Line(label, shown, mean[shown], std[shown])
 
 
 def figure(shown: Sequence[Panel]) -> Any:
-    """The panels, at least one, with one legend."""
+    """A figure of at least one panel, with one legend."""
     across = min(len(shown), ACROSS)
     down = -(-len(shown) // across)
     names = list(dict.fromkeys(line.label for panel in shown for line in panel.lines))
@@ -137,7 +141,7 @@ def figure(shown: Sequence[Panel]) -> Any:
 
 
 def _legend_shape(names: Sequence[str], across: int) -> tuple[int, int]:
-    """Columns and rows of the legend: as many columns as the longest name leaves room for, evenly filled."""
+    """Columns and rows of the legend: as many columns as the longest name allows, evenly filled."""
     inches = 0.55 + 0.075 * max(map(len, names))
     rows = -(-len(names) // max(1, int(3.5 * across / inches)))
     return -(-len(names) // rows), rows
@@ -160,7 +164,7 @@ def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, obje
     else:
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        plain = FuncFormatter(lambda value, _: f"{value:,g}")  # the usual labels are formulas, which are switched off
+        plain = FuncFormatter(lambda value, _: f"{value:,g}")  # the default labels are formulas, which are switched off
         axes.xaxis.set_major_locator(LogLocator(base=4))
         axes.xaxis.set_minor_locator(NullLocator())
         axes.xaxis.set_major_formatter(plain)
@@ -168,8 +172,8 @@ def _axes(axes: Any, panel: Panel, names: Sequence[str], handles: dict[str, obje
 
 
 def curve_words(panels: Iterable[Panel]) -> tuple[str, str]:
-    """What the figure is called, and what its lines are."""
+    """The title and the caption of the figure."""
     if any(panel.x != "epoch" for panel in panels):
-        return "Time against length", "Medians of passes that take turns; both axes are logarithmic."
+        return "Run time against sequence length", "Median of interleaved passes; both axes are logarithmic."
     return ("Learning curves",
             "Lines: mean over the seeds that have reached the epoch; bands: ± sample standard deviation.")

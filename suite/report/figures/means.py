@@ -1,4 +1,4 @@
-"""A table as a figure: the mean of each cell with its 95 % interval, and the published number beside it."""
+"""A table as a figure: the mean of each cell with its 95 % interval, next to the published number."""
 
 from __future__ import annotations
 
@@ -12,21 +12,23 @@ MARK = {"marker": "D", "markersize": 4.5, "markerfacecolor": PAPER, "markeredgec
 
 
 def columns(table: Table) -> list[int]:
-    """The columns with numbers of our own: those that are drawn."""
+    """The indices of the columns with our own numbers, which are drawn."""
     if table.kind != "numbers":
         return []
     return [j for j in range(len(table.heads)) if any(row[j].mean is not None and row[j].n for row in table.cells)]
 
 
 def words(table: Table) -> str:
-    """The caption: it tells of differences where there are any."""
+    """The caption. It mentions differences if there are any."""
     differences = any(form for j in columns(table) for form in _forms(table, j))
     return f"Means over seeds with 95 % intervals (Student){'; bars are differences from the base row' * differences}."
 
 
 def figure(table: Table) -> Any:
-    """A panel for each column and form of its numbers, a line for each row, but for printed ones. Differences are bars
-    from 0; absolute numbers are points, since their axis does not begin at 0."""
+    """One panel for each column and form of its numbers, with one line for each row that is not printed.
+
+    Differences are bars from 0. Absolute numbers are points, because their axis does not begin at 0.
+    """
     shown = [(j, differences) for j in columns(table) for differences in _forms(table, j)]
     rows = [i for i, line in enumerate(table.lines) if not line.constant]
     across = min(len(shown), ACROSS)
@@ -47,7 +49,7 @@ def figure(table: Table) -> Any:
 
 
 def _forms(table: Table, j: int) -> list[bool]:
-    """Whether the column has differences (True), and absolute numbers other than of the rows that these are from."""
+    """The forms of a column: True if it has differences; False if it has absolute numbers besides their base rows."""
     numbers = [(bool(row[j].base), line.block) for row, line in zip(table.cells, table.lines, strict=True)
                if row[j].mean is not None and row[j].n]
     relative = {block for differences, block in numbers if differences}
@@ -77,6 +79,6 @@ def _panel(axes: Any, head: Head, cells: list[Cell], differences: bool) -> None:
 
 
 def _published(cell: Cell) -> list[tuple[float, float]]:
-    """Value and deviation of the published number of the cell's own table, if it may be compared."""
+    """Value and standard deviation of the published number of the cell's own table, if it is comparable."""
     comparable = [one for one in cell.judged[:1] if one.difference is not None and one.value is not None]
     return [(one.value, one.std or 0.0) for one in comparable if one.value is not None]

@@ -1,4 +1,4 @@
-"""The look of every figure: colours that stay apart for the colour-blind, light and dark pages, reproducible bytes."""
+"""The style of all figures: colour-blind safe colours, light and dark pages, reproducible bytes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-# Okabe and Ito's colours, which stay apart under the common forms of colour blindness; once they are used up they come
-# again with another dash.
+# The colours of Okabe and Ito, which are distinguishable with the common forms of colour blindness. After the last one
+# they repeat with another dash.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
 DASHES = ("-", "--", ":", "-.")
 TEXT, LINE, PAPER = "#1a1a1a", "#d9d9d9", "#ffffff"
@@ -25,26 +25,26 @@ UNDATED = {"svg": "Date", "pdf": "CreationDate"}
 
 
 def look(place: int) -> dict[str, str]:
-    """Colour and dash of the series at `place`; 28 of them stay apart."""
+    """Colour and dash of the series at index `place`; 28 of them are different."""
     return {"color": COLOURS[place % len(COLOURS)], "linestyle": DASHES[place // len(COLOURS) % len(DASHES)]}
 
 
 @cache
 def library() -> Any:
-    """matplotlib, imported without the user's settings of it: figures are the same for everybody.
+    """matplotlib, imported without the user's settings, so that figures are the same for everybody.
 
-    A notebook sets MPLBACKEND to a module that may not be installed here, and a home folder may be missing or
-    read-only: matplotlib then keeps its files in a folder that it removes at the end.
+    A notebook may set MPLBACKEND to a module that is not installed. The home folder may be missing or read-only;
+    matplotlib then uses a temporary folder, which it removes at the end.
     """
     own = {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull} | ({} if _has_home() else {"MPLCONFIGDIR": os.devnull})
     before = {name: os.environ.get(name) for name in own}
     os.environ.update(own)
     log = logging.getLogger("matplotlib")
     level = log.level
-    log.setLevel(logging.ERROR)  # warnings that its folder cannot be written, and about lines of a user's settings
+    log.setLevel(logging.ERROR)  # hide warnings about its folder and about the user's settings
     try:
         import matplotlib
-        import matplotlib.figure  # which reads the fonts
+        import matplotlib.figure  # reads the fonts
     finally:
         log.setLevel(level)
         for name, value in before.items():
@@ -60,20 +60,20 @@ def _has_home() -> bool:
 
 
 def style(**more: Any) -> Any:
-    """A context in which figures have this look; `more` are settings of matplotlib. Others have their defaults."""
+    """A context in which figures have this style. `more` are settings of matplotlib; all others have their defaults."""
     defaults = {name: value for name, value in library().rcParamsDefault.items() if not name.startswith("backend")}
     return library().rc_context(defaults | BASE | more)
 
 
 def for_both_pages(svg: bytes) -> bytes:
-    """A figure that follows the page that it stands on: on a dark one its colours change."""
+    """The figure with colours that change on a dark page."""
     rules = "".join(f'[style*="{kind}: {light.lower()}"]{{{kind}:{dark}!important}}'
                     for light, dark in ON_DARK.items() for kind in ("fill", "stroke"))
     return svg.replace(b"<defs>", f"<style>@media(prefers-color-scheme:dark){{{rules}}}</style><defs>".encode(), 1)
 
 
 def canvas(width: float, height: float) -> Any:
-    """An empty figure of that size in inches; to be made, and filled, within `style`."""
+    """An empty figure of that size in inches. Make and fill it within `style`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -83,17 +83,17 @@ def canvas(width: float, height: float) -> Any:
 
 
 def saved(figure: Any, kind: str, title: str) -> bytes:
-    """The figure as `png`, `svg` or `pdf`: the same bytes each time."""
+    """The figure as `png`, `svg` or `pdf`, with the same bytes each time."""
     stream = io.BytesIO()
-    plain = title.encode("latin-1", "replace").decode("latin-1")  # all that a PNG's text may hold
+    plain = title.encode("latin-1", "replace").decode("latin-1")  # the characters that a PNG's text allows
     metadata = {"Title": title if kind == "svg" else plain} | ({UNDATED[kind]: None} if kind in UNDATED else {})
     with style(), warnings.catch_warnings():
-        # A name in a script that the font lacks shows as boxes; that is no reason to fail or to fill the terminal.
+        # A name in a script that the font lacks is shown as boxes; this must not fail or fill the terminal.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.savefig(stream, format=kind, metadata=metadata, dpi=150)
     return stream.getvalue()
 
 
 def legend_label(name: str) -> str:
-    """matplotlib leaves labels with a leading underscore out of legends; a space of no width keeps them in."""
+    """The label for a legend. matplotlib omits labels with a leading underscore; a zero-width space prevents this."""
     return f"\N{ZERO WIDTH SPACE}{name}" if name.startswith("_") else name

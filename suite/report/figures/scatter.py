@@ -1,4 +1,4 @@
-"""Our numbers against the published ones, a panel for each unit: on the line they are equal."""
+"""Our numbers against the published ones, one panel per unit. On the diagonal they are equal."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from suite.report.figures.plot import COLOURS, PAPER, TEXT, canvas, style
 from suite.report.tables.table import Table
 
 MARKS = "osD^vP*"
-FEWEST = 3  # points of a panel: fewer show nothing that the table does not
+FEWEST = 3  # points of a panel; fewer show no more than the table
 ACROSS = 3  # panels side by side
 
 
 @dataclass(frozen=True)
 class Point:
-    """A cell that has both numbers: its column, the published value and ours, our interval, if it may be compared."""
+    """A cell with both numbers: its column, both values, our interval, and whether the two are comparable."""
 
     column: str
     published: float
@@ -26,7 +26,7 @@ class Point:
 
 
 def points(table: Table) -> dict[str, list[Point]]:
-    """The cells with a published and an own number, by the label of their axis."""
+    """The cells with both numbers, by the label of their axis."""
     found: dict[str, list[Point]] = {}
     for row in table.cells:
         for cell, head in zip(row, table.heads, strict=True):
@@ -40,7 +40,7 @@ def points(table: Table) -> dict[str, list[Point]]:
 
 
 def figure(table: Table) -> Any:
-    """A panel for each unit; open marks are cells that may not be compared, as those of another profile."""
+    """One panel per unit. Open marks are cells that are not comparable, for example of another profile."""
     units = points(table)
     columns = list(dict.fromkeys(point.column for shown in units.values() for point in shown))
     across = min(len(units), ACROSS)

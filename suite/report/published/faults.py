@@ -1,4 +1,4 @@
-"""What is wrong in the file of a paper beyond its grammar: rows, columns and copies that are not there."""
+"""Checks of a paper's file beyond its schema: rows, columns and copies that do not exist."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from suite.report.published.file import File
 
 
 def problems_of(file: File, node: Node) -> Iterator[Problem]:
+    """The problems in the file of a paper, each with its place."""
     def place(*path: str | int) -> str:
         return node.find(path).key(*path)
 
@@ -20,19 +21,19 @@ def problems_of(file: File, node: Node) -> Iterator[Problem]:
                 yield Problem(f"table {name} has no row {row.delta_of!r}", place(*here, "delta_of"),
                               nearest(row.delta_of, table.rows))
             for column in sorted(set(row.cells) - set(table.columns)):
-                yield Problem(f"{column!r} is no column of table {name}", place(*here, "cells", column),
+                yield Problem(f"{column!r} is not a column of table {name}", place(*here, "cells", column),
                               nearest(column, table.columns))
             if (row.reading == "secondary") != bool(row.via):
-                yield Problem("a number that another paper quotes has `reading: secondary` and `via`, the place",
+                yield Problem("a number quoted by another paper needs both `reading: secondary` and `via`, the place",
                               place(*here))
             for column, cell in row.cells.items():
                 if cell.mean is None and cell.status is None and cell.flag not in ("missing", "absent"):
-                    yield Problem("a cell without a mean has `flag: missing`, `flag: absent` or `status: failed`",
+                    yield Problem("a cell without a mean needs `flag: missing`, `flag: absent` or `status: failed`",
                                   place(*here, "cells", column))
     for name, settings in file.configurations.items():
         for label, values in settings.rows.items():
             for column in sorted(set(settings.columns) ^ set(values)):
-                yield Problem(f"{column!r} is missing, or is no column of table {name}",
+                yield Problem(f"{column!r} is missing, or is not a column of table {name}",
                               place("configurations", name, "rows", label))
     for i, group in enumerate(file.same):
         places = [*((name, None) for name in group.copies), *group.rows.items()]

@@ -15,7 +15,7 @@ Setting = bool | int | float | str
 
 
 class Printed(Part):
-    """A cell as printed. Without a mean it has a flag that says why, or the status failed (an X)."""
+    """A cell as printed. Without a mean, it has a flag with the reason, or the status `failed` (an X)."""
 
     mean: float | None = None
     std: float | None = Field(None, ge=0)
@@ -26,9 +26,9 @@ class Printed(Part):
 
 
 class Column(Part):
-    """What stands in a column: the task and its metric, at which epoch, and at which sampling rate if not its own.
+    """The contents of a column: task, metric, epoch, and the sampling rate if it is not that of the task.
 
-    `task` is empty for one that the suite does not have.
+    `task` is empty if the suite does not have it.
     """
 
     task: str = ""
@@ -40,7 +40,7 @@ class Column(Part):
 
     @property
     def key(self) -> tuple[str, str, str, int | None]:
-        """Equal for columns of different tables that show the same quantity."""
+        """A key that is equal for columns of different tables with the same quantity."""
         return self.task, self.metric, self.epoch, self.rate
 
 
@@ -49,9 +49,9 @@ def _printed(value: Any) -> Any:
 
 
 class Row(Part):
-    """A row: whose numbers they are, and from which row they differ where they are differences.
+    """A row: the source of its numbers, and the row `delta_of` if they are differences.
 
-    `reading` is `secondary` where the paper quotes them, at the place that `via` names, and their own paper was not
+    `reading` is `secondary` if the numbers were taken from a quotation at the place `via`, and their own paper was not
     read. `parameters` is the size of the model as printed.
     """
 
@@ -68,7 +68,7 @@ class Row(Part):
 
 
 class Seeds(Part):
-    """How many seeds a number is the mean of."""
+    """The number of seeds behind a mean."""
 
     least: int
     most: int
@@ -76,9 +76,9 @@ class Seeds(Part):
 
 
 class Table(Part):
-    """A table of numbers. `split` and `selection` are None where the paper does not say.
+    """A table of numbers. `split` and `selection` are None if the paper does not give them.
 
-    `seeds` is of this table, where that is not the paper's. `spread` is what is printed after the ±.
+    `seeds` is set if it differs from the rest of the paper. `spread` is the quantity printed after ±.
     """
 
     caption: str
@@ -100,7 +100,7 @@ class Configuration(Part):
 
 
 class Same(Part):
-    """Numbers of one configuration: the rows of equal labels in `copies`, or one row of each table in `rows`."""
+    """Numbers of one configuration: rows with equal labels in the tables `copies`, or one row per table in `rows`."""
 
     because: str
     copies: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class Same(Part):
 
 
 class File(Part):
-    """The file of a paper as it stands."""
+    """The file of a paper."""
 
     schema_version: Literal[1] = 1
     id: str = Field(pattern=NAME, description="names the paper in layouts")
@@ -124,7 +124,7 @@ class File(Part):
 
     @property
     def named(self) -> File:
-        """The same, with its tables by the names that layouts use."""
+        """The same file, with the table names that layouts use."""
         def name(table: str) -> str:
             return table if self.id == OURS else f"{self.id}/{table}"
 

@@ -1,4 +1,4 @@
-"""A published number with its place, and how it is shown."""
+"""A published number with its place, and its text."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from suite.report.metric import Metric
 
-OURS = "s4d"  # id of the paper that this suite is after
-CHANCE = 50.0  # what a failed cell counts in an average over Long Range Arena
+OURS = "s4d"  # id of the paper that this suite reproduces
+CHANCE = 50.0  # accuracy of a failed cell in an average over Long Range Arena
 
 
 @dataclass(frozen=True)
 class Number:
     """A published number with its place. `mean` is in the printed unit: percent, or the unit of the target.
 
-    `mean` is None where nothing was printed (`flag` says why) and for X (`failed`). `delta_of` names the row that a
-    difference is taken from. `std` may stand in a copy of the table (7 for 2) and is None where it is printed nowhere.
+    `mean` is None if nothing was printed (`flag` has the reason) and for X (`failed`). `delta_of` is the row that a
+    difference is taken from. `std` may come from a copy of the table (7 for 2); it is None if it is not printed at all.
     """
 
     table: str
@@ -39,13 +39,13 @@ class Number:
 
 
 def paper_of(table: str) -> tuple[str, str]:
-    """The id of the paper that a table is of ('' for the S4D paper), and the table's own name."""
+    """The id of the paper of a table ("" for the S4D paper), and the table's own name."""
     paper, _, name = table.rpartition("/")
     return paper, name
 
 
 def number_text(number: Number, metric: Metric, value: float | None, std: float | None, signed: bool) -> str:
-    """A published number as it is shown: X, -, or value and deviation with the digits of the paper.
+    """The text of a published number: X, –, or value and standard deviation with the digits of the paper.
 
     `signed`: the value is a difference.
     """

@@ -1,6 +1,6 @@
-"""The numbers that papers print, `reports/published/*.yaml`, found by table, row and column as reports label them.
+"""The numbers printed in papers, `reports/published/*.yaml`, by table, row and column, with the labels of reports.
 
-The tables of the S4D paper go by their numbers, `3a`; those of any other paper by its id, too: `gated2026/1`.
+Tables of the S4D paper are named by their number, `3a`; those of other papers also by the paper's id, `gated2026/1`.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ LENDERS, BORROWERS = ("7", "8"), ("2-left", "2-right", "3a", "3b")  # small mode
 
 @dataclass(frozen=True)
 class Published:
-    """What papers print, with ways to find what belongs together: all tables as of one file. By `load_published`."""
+    """The published numbers, with all tables merged into one file. Made by `load_published`."""
 
     papers: tuple[File, ...]
 
     @cached_property
     def file(self) -> File:
-        """The tables of all papers, the S4D paper's first."""
+        """The tables of all papers, those of the S4D paper first."""
         first, *others = sorted((paper.named for paper in self.papers), key=lambda paper: paper.id != OURS)
         for other in others:
             first = first.model_copy(update={"same": first.same + other.same, "tables": first.tables | other.tables,
@@ -41,27 +41,27 @@ class Published:
 
     @property
     def seeds(self) -> Seeds | None:
-        """How many seeds stand behind each number of the S4D paper."""
+        """The number of seeds behind each number of the S4D paper."""
         return self.file.seeds
 
     def least_seeds(self, table: str) -> int:
-        """The fewest seeds that a number of the table may be the mean of: 1 where its paper does not say."""
+        """The smallest number of seeds that a number of the table may be a mean over; 1 if its paper gives none."""
         paper = next((paper.named for paper in self.papers if table in paper.named.tables), None)
         seeds = None if paper is None else paper.tables[table].seeds or paper.seeds
         return 1 if seeds is None else seeds.least
 
     def table(self, name: str, where: str = "") -> Table:
-        """The table of that name. Raises UserError, at `where`, with the names there are."""
+        """The table of that name. Raises UserError, at `where`, with the nearest name."""
         if name not in self.file.tables:
             raise UserError(f"the paper has no table {name!r} of numbers", where, nearest(name, self.file.tables))
         return self.file.tables[name]
 
     def find(self, table: str, row: str, column: str) -> Number | None:
-        """The number at a place, None where the paper has no such table, row or column."""
+        """The number at a place, None if the paper has no such table, row or column."""
         return self._numbers.get((table, row, column))
 
     def number(self, table: str, row: str, column: str, where: str = "") -> Number:
-        """The number at a place. Raises UserError, at `where`, with the nearest name that there is."""
+        """The number at a place. Raises UserError, at `where`, with the nearest name."""
         printed = self.table(table, where)
         for name, known, what in ((row, printed.rows, "row"), (column, printed.columns, "column")):
             if name not in known:
@@ -69,16 +69,16 @@ class Published:
         return self._numbers[table, row, column]
 
     def absolute(self, number: Number) -> float | None:
-        """The number itself, or what a difference makes of its reference; None where one of them is not printed."""
+        """The absolute number; a difference is added to its reference. None if one of them is not printed."""
         if number.delta_of is None or number.mean is None:
             return number.mean
         reference = self._numbers[number.table, number.delta_of, number.column].mean
         return None if reference is None else reference + number.mean
 
     def same(self, number: Number) -> tuple[Number, ...]:
-        """Every number that the paper prints for this configuration and quantity, this one first, each result once.
+        """All numbers that the paper prints for this configuration and quantity, this one first, without duplicates.
 
-        A result that is printed with a deviation in one table and without in another counts once.
+        A result that is printed with a standard deviation in one table and without it in another counts once.
         """
         places, result = [(number.table, number.row)], self._result(number.table, number.row)
         for group in self.file.same:
@@ -92,9 +92,9 @@ class Published:
         return tuple(found.values())
 
     def borrowed(self, table: str, column: str) -> tuple[float, ...] | None:
-        """The deviations that tables 7 and 8 print for a column of this task, metric, epoch and split; None for none.
+        """The standard deviations that tables 7 and 8 print for a column with the same task, metric, epoch and rate.
 
-        They belong to the small models of the ablations, and only tables of these borrow them.
+        None if there are none. They are for the small models of the ablations, so only tables of these models use them.
         """
         if table not in BORROWERS or column not in self.file.tables[table].columns:
             return None
@@ -105,7 +105,7 @@ class Published:
         return tuple(std for std in found if std is not None) or None
 
     def _result(self, table: str, row: str) -> tuple[str, str]:
-        """Table and row, or where a copy of them stands first."""
+        """Table and row, or those of the first copy."""
         group = next((g.copies for g in self.file.same if table in g.copies), (table,))
         return next(name for name in group if row in self.file.tables[name].rows), row
 
@@ -142,17 +142,17 @@ class Published:
 
 
 def load_published(*folders: Path) -> Published:
-    """What the files of these folders say, of the suite's own without one. Raises UserError: file, line, key."""
+    """Read the files in these folders (default: the suite's own folder). Raises UserError: file, line, key."""
     paths = tuple(published_files(folders or [FOLDER]))
     try:
         return _load(paths, tuple(path.read_bytes() for path in paths))
-    except OSError:  # which reading it as YAML tells in words
+    except OSError:  # reading it as YAML reports the cause
         return _load.__wrapped__(paths, ())
 
 
 @lru_cache(maxsize=4)
 def _load(paths: Sequence[Path], contents: Sequence[bytes]) -> Published:
-    """The same. Every look of `--decide` and every report asks for it, and the files are long: known by content."""
+    """The same, cached by content: the files are long, and every look of `--decide` and every report needs them."""
     papers: dict[str, tuple[File, Node]] = {}
     problems: list[Problem] = []
     for path in paths:

@@ -1,4 +1,4 @@
-"""All tables of several grids in one file: `tables.tex`, which pdflatex compiles as it is, and `tables.md`."""
+"""All tables of several grids in one file: `tables.tex`, which pdflatex compiles unchanged, and `tables.md`."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ HEAD = r"""% All tables of a report: pdflatex tables.tex. The files <grid>.tex a
 
 
 def files(documents: Sequence[Document], printed: Mapping[str, PrintedVerdict], style: NumberStyle) -> dict[str, bytes]:
-    """The files by name; none for a single grid.
+    """The files by name. A single grid has none.
 
-    `printed`: verdicts on the published numbers, by the ids of the claims; `claims-published.md` tells their evidence.
+    `printed` has the verdicts on the published numbers by claim id; `claims-published.md` lists their evidence.
     """
     if len(documents) < 2:
         return {}

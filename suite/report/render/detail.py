@@ -1,6 +1,6 @@
-"""What the page shows of a cell when it is pointed at: numbers, runs, settings and learning curve.
+"""The details of a cell that the page shows on request: numbers, runs, settings and learning curve.
 
-`details` gives what `page.js` reads: the fields of these classes are the keys of its JSON.
+`details` makes the input of `page.js`: the fields of these classes are the keys of its JSON.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from suite.report.document import Document
     from suite.report.tables.table import Judged
 
-MOST_POINTS = 60  # of a learning curve: more cannot be told apart at its size
+MOST_POINTS = 60  # of a learning curve; more are not visible at its size
 
 
 @dataclass(frozen=True)
 class RunDetail:
-    """A run: `detail` is that of its `state`, and `labels` are those of the grid's axes."""
+    """A run with its `state` and details on it; `labels` has one label for each axis of the grid."""
 
     id: str
     seed: int
@@ -41,7 +41,7 @@ class RunDetail:
 
 @dataclass(frozen=True)
 class Fact:
-    """Something that is known of a cell."""
+    """A fact about a cell, with its name."""
 
     name: str
     text: str
@@ -49,7 +49,7 @@ class Fact:
 
 @dataclass(frozen=True)
 class SeedDetail:
-    """A run of a cell, as the index among the grid's runs, and its number as it is shown, or ''."""
+    """A run of a cell: its index among the grid's runs, and its number as text ("" if it has none)."""
 
     run: int
     number: str
@@ -57,7 +57,7 @@ class SeedDetail:
 
 @dataclass(frozen=True)
 class SettingDetail:
-    """A field that differs: its value, and the `other` one, which is that of the base row or the usual one."""
+    """A field that differs: its value, and the `other` value, of the base row or of most rows of the grid."""
 
     field: str
     value: str
@@ -66,7 +66,7 @@ class SettingDetail:
 
 @dataclass(frozen=True)
 class CurveDetail:
-    """A learning curve over epochs. None stands for what is not a number."""
+    """A learning curve over epochs. None replaces NaN."""
 
     epochs: list[int]
     mean: list[float | None]
@@ -75,7 +75,7 @@ class CurveDetail:
 
 @dataclass(frozen=True)
 class CellDetail:
-    """A cell: `what` its number is, and the row `base` whose settings it is compared with, '' for the usual ones."""
+    """A cell: `what` describes its number; its settings are compared with the row `base` ("": the usual ones)."""
 
     what: str
     facts: list[Fact]
@@ -102,15 +102,15 @@ def details(document: Document) -> GridDetails:
     places: dict[str, int] = {}
     for place, run in enumerate(runs):
         places.setdefault(run.id, place)
-    every = cells_of(document)
-    shown = dict.fromkeys(told.cell.run_ids[0] for told in every if told.cell.run_ids)
+    described = cells_of(document)
+    shown = dict.fromkeys(one.cell.run_ids[0] for one in described if one.cell.run_ids)
     fields = {run_id: settings(configs[run_id]) for run_id in shown}
     common = usual(fields.values())
-    cells = [CellDetail(what=told.what, facts=[Fact(*fact) for fact in told.facts],
-                        base=told.cell.base if told.base_run else "",
-                        seeds=_seeds(told.cell, told.head, places, configs),
-                        settings=_settings(told.cell, fields, fields[told.base_run] if told.base_run else common),
-                        curve=_curve(document.curves.get(curve_of(told.head, told.cell)))) for told in every]
+    cells = [CellDetail(what=one.what, facts=[Fact(*fact) for fact in one.facts],
+                        base=one.cell.base if one.base_run else "",
+                        seeds=_seeds(one.cell, one.head, places, configs),
+                        settings=_settings(one.cell, fields, fields[one.base_run] if one.base_run else common),
+                        curve=_curve(document.curves.get(curve_of(one.head, one.cell)))) for one in described]
     return GridDetails(list(grid.axes), runs, cells)
 
 
@@ -122,8 +122,8 @@ def _run(run: GridRun, document: Document) -> RunDetail:
 
 
 @dataclass(frozen=True)
-class Told:
-    """A cell with its table and head, `what` its number is, `facts` about it as (name, text), and a run of its base."""
+class DescribedCell:
+    """A cell with its table and head, a description of its number, facts as (name, text), and a run of its base row."""
 
     table: Table
     cell: Cell
@@ -133,16 +133,16 @@ class Told:
     base_run: str
 
 
-def cells_of(document: Document) -> list[Told]:
-    """Every cell in the order of the tables, rows and columns."""
+def cells_of(document: Document) -> list[DescribedCell]:
+    """All cells in the order of tables, rows and columns."""
     found = []
     for table in document.tables:
         first = {(cell.row, cell.column): cell.run_ids[0] for row in table.cells for cell in row if cell.run_ids}
         for row in table.cells:
             for cell, head in zip(row, table.heads, strict=True):
                 base = first.get((cell.base, cell.column), "")
-                told = [*facts(cell, head), *examples(document, table, cell, head)]
-                found.append(Told(table, cell, head, _what(head), told, base))
+                every = [*facts(cell, head), *examples(document, table, cell, head)]
+                found.append(DescribedCell(table, cell, head, _what(head), every, base))
     return found
 
 
@@ -155,8 +155,8 @@ def _what(head: Head) -> str:
 
 
 def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
-    """The cell's numbers with their names, or the reason why there is none, and what the paper prints."""
-    def told(value: float) -> str:
+    """Named facts about a cell: its numbers, or the reason why it has none, and the published numbers."""
+    def text(value: float) -> str:
         return head.metric.format(value, signed=bool(cell.base))
 
     if cell.mean is None:
@@ -166,11 +166,11 @@ def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
     else:
         if not head.averages:
             yield "n", f"{cell.n}" + (f" ({cell.reason})" if cell.reason else "")
-        yield (f"mean difference from {cell.base}" if cell.base else "mean"), told(cell.mean)
+        yield (f"mean difference from {cell.base}" if cell.base else "mean"), text(cell.mean)
     if cell.std is not None:
         yield "standard deviation", head.metric.format(cell.std)
     if cell.interval is not None:
-        yield "95 % interval of the mean", " to ".join(map(told, cell.interval))
+        yield "95 % interval of the mean", " to ".join(map(text, cell.interval))
     if cell.p_from_best is not None:
         words = "not distinguishable" if cell.p_from_best > NEAR else "differs"
         yield "from the best", f"{words}, p {equals(cell.p_from_best)} after Holm and after selection"
@@ -185,7 +185,7 @@ def facts(cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
 
 
 def examples(document: Document, table: Table, cell: Cell, head: Head) -> Iterable[tuple[str, str]]:
-    """On how many examples the cell was evaluated, and the interval of its mean over seeds and examples."""
+    """The number of evaluated examples, and the interval of the mean over seeds and examples."""
     place = table.name, cell.row, cell.column
     if cell.mean is None or not head.runs or place not in document.over_examples:
         return
@@ -214,12 +214,12 @@ def _seeds(cell: Cell, head: Head, places: Mapping[str, int],
 def _settings(cell: Cell, fields: Mapping[str, Mapping[str, object]],
               base: Mapping[str, object]) -> list[SettingDetail]:
     changed = differences(fields[cell.run_ids[0]], base) if cell.run_ids else {}
-    return [SettingDetail(name, _told(value), _told(other)) for name, (value, other) in changed.items()]
+    return [SettingDetail(name, _text(value), _text(other)) for name, (value, other) in changed.items()]
 
 
-def _told(value: object) -> str:
+def _text(value: object) -> str:
     if isinstance(value, list | tuple):
-        return ", ".join(map(_told, value)) or "none"
+        return ", ".join(map(_text, value)) or "none"
     return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -1,4 +1,4 @@
-"""The figures of a report: which there are, what they are called, and the files that they are drawn into."""
+"""The figures of a report: their names, their captions and their files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure: the path of its files below the report's folder, less their ending, its title, and what it shows."""
+    """A figure: the path of its files in the report's folder, without ending; its title; its caption, `words`."""
 
     path: str
     title: str
@@ -31,20 +31,20 @@ class Drawing:
 
 
 def drawn(wanted: Iterable[Drawing]) -> tuple[dict[str, bytes], dict[str, str]]:
-    """The files of the figures, and of each figure that could not be drawn its path and a warning."""
+    """The files of the figures, and a warning by path for each figure that could not be drawn."""
     files: dict[str, bytes] = {}
     faults: dict[str, str] = {}
     for one in wanted:
         try:
             files |= one.files()
-        except Exception as error:  # noqa: BLE001 - a library's fault of any kind, which must cost no table
+        except Exception as error:  # noqa: BLE001 - no error of a library may prevent the tables
             why = " ".join(f"{type(error).__name__}: {error}".split())
             faults[one.path] = f"the figure {one.path} could not be drawn: {why:.300}"
     return files, faults
 
 
 def drawings(document: Document) -> list[Drawing]:
-    """The learning curves of the grid, and the means and published numbers of each table, of those that there are."""
+    """The figures of a grid: learning curves, and the means and published numbers of each table, if it has any."""
     found = []
     stem = f"figures/{document.stem}"
     if document.panels:
@@ -62,5 +62,5 @@ def drawings(document: Document) -> list[Drawing]:
     return found
 
 
-PUBLISHED = ("Each mark is a cell: its published number across, ours with its 95 % interval up, equal on the line. "
-             "Open marks may not be compared, and the cells say why.")
+PUBLISHED = ("Published value (x) against our mean with its 95 % interval (y); on the diagonal they are equal. Open "
+             "marks are not comparable, for the reason given in the cell.")

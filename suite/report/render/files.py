@@ -9,21 +9,21 @@ from suite.report.claims.outcome import Comparison, Verdict
 from suite.report.document import Document
 from suite.report.records import CellRecord, ClaimRecord, ComparisonRecord, PublishedRecord, ReportRecord, SoFarRecord
 from suite.report.render import latex, markdown, text
-from suite.report.render.beside import Beside
+from suite.report.render.extras import Extras
 from suite.report.tables.evaluated import Interval
 from suite.report.tables.table import Cell, Head
 
-Format = Callable[[Document, Beside], str]
+Format = Callable[[Document, Extras], str]
 FORMATS: Mapping[str, Format] = {".md": markdown.render, ".tex": latex.render}  # by the ending of the file
 
 
-def tables(document: Document, beside: Beside) -> dict[str, bytes]:
-    """The files of tables on a grid, by their path below the report's folder."""
-    return {document.stem + ending: make(document, beside).encode() for ending, make in FORMATS.items()}
+def tables(document: Document, extras: Extras) -> dict[str, bytes]:
+    """The table files of a grid, by their path in the report's folder."""
+    return {document.stem + ending: make(document, extras).encode() for ending, make in FORMATS.items()}
 
 
 def record_of(document: Document, digest: str, files: Mapping[str, str]) -> ReportRecord:
-    """The content of `<name>.cells.json`: a record per cell and claim, and what an unchanged report prints again."""
+    """The content of `<name>.cells.json`: one record per cell and claim, and the text that the terminal shows."""
     cells = [_cell(table.name, cell, head, document.over_examples.get((table.name, cell.row, cell.column)))
              for table in document.tables for row in table.cells for cell, head in zip(row, table.heads, strict=True)]
     return ReportRecord(fingerprint=digest, grid=document.grid.name, profile=document.grid.profile, cells=cells,
@@ -49,7 +49,7 @@ def _claim(verdict: Verdict) -> ClaimRecord:
         id=claim.id, text=claim.text, source=claim.source, table=claim.table, kind=claim.kind, verdict=verdict.verdict,
         words=verdict.words, reason=verdict.reason, p=verdict.p, adjusted_p=verdict.adjusted, level=verdict.level,
         seeds=verdict.seeds, family=claim.family, of_family=verdict.family, alpha=claim.alpha,
-        declared=verdict.declared, for_such_examples=verdict.such, evidence=verdict.evidence,
+        declared=verdict.declared, for_such_examples=verdict.for_such_examples, evidence=verdict.evidence,
         comparisons=[_comparison(part, 1 - claim.alpha) for part in verdict.parts])
 
 

@@ -1,6 +1,6 @@
-"""The page on all grids: one self-contained HTML file, without network, light and dark.
+"""The page on all grids: one self-contained HTML file that needs no network, for light and dark mode.
 
-Tables stand in it as they are; a small script (`page.js`, no library) sorts them and shows what is behind a cell.
+It contains complete tables. A small script (`page.js`, without libraries) sorts them and shows the details of cells.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from suite.report import conditions
 from suite.report.against import comparison
 from suite.report.claims.on_the_paper import at_seeds
-from suite.report.claims.outcome import RULES, WORDS, Word, counts
+from suite.report.claims.outcome import RULES, VERDICT_NAMES, VerdictName, counts
 from suite.report.conditions import Count
 from suite.report.figures.plot import for_both_pages
 from suite.report.render import notes
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TablePart:
-    """A table on the page: `number` is the place of each cell, by row and column, among the grid's cells."""
+    """A table on the page: `number` is the index of each cell, by row and column, among the grid's cells."""
 
     table: Table
     sheet: Sheet[Cell]
@@ -60,8 +60,8 @@ class FigurePart:
 class GridPart:
     """A grid on the page, as the template reads it.
 
-    `states`, `paper` (verdicts against the paper), `provenance` (by condition) and `data` (data sets) count runs or
-    cells. `counts` has every verdict on claims, `runs` is how many different runs there are.
+    `states`, `provenance` (by condition) and `data` (data sets) count runs; `paper` counts cells by their verdict
+    against the paper; `counts` counts the verdicts on claims. `runs` is the number of different runs.
     """
 
     place: int
@@ -71,7 +71,7 @@ class GridPart:
     states: list[Count]
     runs: int
     verdicts: tuple[Verdict, ...]
-    counts: dict[Word, int]
+    counts: dict[VerdictName, int]
     paper: str
     warnings: tuple[str, ...]
     profile: str
@@ -85,15 +85,15 @@ class GridPart:
 
     @property
     def title(self) -> str:
-        """What it is called."""
+        """Its title, or its name without one."""
         return self.grid.title or self.grid.name
 
 
 def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]], printed: Mapping[str, PrintedVerdict],
            templates: Path) -> str:
-    """The page. `figures` holds each grid's SVG files; names of grids, rows and runs are escaped by the template.
+    """The page. `figures` has the SVG files of each grid. The template escapes names of grids, rows and runs.
 
-    `printed`: verdicts on the published numbers, by the ids of the claims.
+    `printed` has the verdicts on the published numbers by claim id.
     """
     environment = _environment(templates)
     script = (templates / "page.js").read_text(encoding="utf-8").rstrip("\n")
@@ -101,13 +101,14 @@ def render(documents: Sequence[Document], figures: Sequence[Mapping[str, bytes]]
     return environment.get_template("index.html.j2").render(
         grids=[_grid(i, document, svgs) for i, (document, svgs) in enumerate(zip(documents, figures, strict=True))],
         script=script, digest=base64.b64encode(hashlib.sha256(f"\n{script}\n".encode()).digest()).decode(),
-        data=data, compared=comparison.COMPARED, verdicts=WORDS, printed=printed,
+        data=data, compared=comparison.COMPARED, verdicts=VERDICT_NAMES, printed=printed,
         rules=RULES,
         counted=_counted([verdict for document in documents for verdict in document.verdicts], printed))
 
 
-def _counted(verdicts: Sequence[Verdict], printed: Mapping[str, PrintedVerdict]) -> list[tuple[str, dict[Word, int]]]:
-    """How many claims have which verdict: by these runs, and by the published numbers."""
+def _counted(verdicts: Sequence[Verdict],
+             printed: Mapping[str, PrintedVerdict]) -> list[tuple[str, dict[VerdictName, int]]]:
+    """The number of claims with each verdict, for these runs and for the published numbers."""
     known = [printed[verdict.claim.id] for verdict in verdicts if verdict.claim.id in printed]
     published = [(f"published numbers, as if n = {n}", counts(each)) for n, each in at_seeds(known).items()]
     return [("these runs", counts(verdicts)), *published] if verdicts else []
@@ -120,7 +121,7 @@ def _environment(templates: Path) -> Environment:
 
 
 def _in_script(grids: Sequence[GridDetails]) -> str:
-    """JSON that cannot end the script element that it stands in, nor begin a comment there."""
+    """JSON that can neither end the script element around it nor start a comment in it."""
     text = json.dumps({"grids": grids}, default=vars, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("<", "\\u003c").replace("\u2028", "\\u2028").replace("\u2029", "\\u2029")
 

@@ -1,4 +1,4 @@
-"""A report's tables in LaTeX (booktabs), ready for pdflatex; every name and number is escaped."""
+"""The tables of a report in LaTeX (booktabs), ready for pdflatex. All names and numbers are escaped."""
 
 from __future__ import annotations
 
@@ -15,39 +15,39 @@ from suite.report.render.latex_text import escape
 if TYPE_CHECKING:
     from suite.grid.model import Grid
     from suite.report.document import Document
-    from suite.report.render.beside import Beside
+    from suite.report.render.extras import Extras
     from suite.report.tables.table import Table
 
 PREAMBLE = ("% In the preamble of your document:", r"%   \usepackage[T1]{fontenc}",
             r"%   \usepackage[utf8]{inputenc}  % needed before the LaTeX of 2018 only")
 
 
-def render(document: Document, beside: Beside) -> str:
-    """Each table of a report, and its claims, as a `table` environment with caption and `\\label{tab:<name>}`.
+def render(document: Document, extras: Extras) -> str:
+    """The tables and claims of a report as `table` environments with a caption and `\\label{tab:<name>}`.
 
-    Figures and the verdicts on the published numbers have no place in it.
+    Figures and the verdicts on published numbers are not included.
     """
-    head = [*PREAMBLE, *(f"%   {text}" for text in PACKAGES[beside.style])]
+    head = [*PREAMBLE, *(f"%   {text}" for text in PACKAGES[extras.style])]
     texts = [text for table in document.tables
-             for text in [*_whole(table, document.grid, ARTICLE, beside.style), *_against(table, ARTICLE)]]
+             for text in [*_tables(table, document.grid, ARTICLE, extras.style), *_against(table, ARTICLE)]]
     return "".join(f"{text}\n" for text in head) + "\n".join([*texts, *claims(document, ARTICLE)])
 
 
 def numbered(table: Table, grid: Grid, style: NumberStyle = NumberStyle.PLAIN) -> str:
-    """The table as a document of its own calls it: Table 3a is its number, whatever comes before it."""
+    """The table with its own name as its number, such as Table 3a, whatever comes before it."""
     name = table.name
-    whole, against = _whole(table, grid, OWN, style), _against(table, OWN)
-    names = [name, *[f"{name} (continued)"] * (len(whole) - 1), *[f"{name} (compared)"] * len(against)]
-    return "".join(named(one, text) for one, text in zip(names, [*whole, *against], strict=True))
+    tables, against = _tables(table, grid, OWN, style), _against(table, OWN)
+    names = [name, *[f"{name} (continued)"] * (len(tables) - 1), *[f"{name} (compared)"] * len(against)]
+    return "".join(named(one, text) for one, text in zip(names, [*tables, *against], strict=True))
 
 
 def named(name: str, text: str) -> str:
-    """A table under that name in place of its number."""
+    """A table with that name instead of a number."""
     return rf"\renewcommand{{\thetable}}{{{escape(name.replace('-', ' '))}}}" + f"\n{text}"
 
 
-def _whole(table: Table, grid: Grid, page: Page, style: NumberStyle) -> list[str]:
-    """The table, in parts that fit the page."""
+def _tables(table: Table, grid: Grid, page: Page, style: NumberStyle) -> list[str]:
+    """The table in parts that fit the page."""
     made, below = boxes(table)
     caption = " ".join(map(escape, notes.caption(table, grid, "latex")))
     return environments(made, Frame(caption, _label(table), below, page, style))
@@ -58,16 +58,16 @@ def _label(table: Table) -> str:
 
 
 def _against(table: Table, page: Page) -> list[str]:
-    """The columns of the table against the papers, if any cell is compared."""
+    """The comparison with the papers, one table for each column. Empty if no cell is compared."""
     if not comparison.compared(table):
         return []
-    told = [f"{remark}." for remark in comparison.remarks(table)]
+    remarks = [f"{remark}." for remark in comparison.remarks(table)]
     found = comparison.lines(table)
     texts = []
     for i, (column, lines) in enumerate(found.items()):
         caption = f"Table {table.name.replace('-', ' ')}, {column}, against the paper."
         frame = Frame(escape(caption if i else f"{caption} {comparison.rule(table)}"),
-                      f"{_label(table)}-compared{i + 1 if i else ''}", told if i + 1 == len(found) else [], page)
+                      f"{_label(table)}-compared{i + 1 if i else ''}", remarks if i + 1 == len(found) else [], page)
         made = compared(table.axis, ("published", "ours − published [95\u00a0%\u00a0CI]", "verdict"),
                         [(one.row, one.published, one.difference, one.verdict) for one in lines], page)
         texts += environments(made, frame)

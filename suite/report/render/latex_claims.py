@@ -1,4 +1,4 @@
-"""Claims in LaTeX: verdict with its seeds, claim, difference with its interval and test, in tables that fit a page."""
+"""Claims in LaTeX, in tables that fit a page: the verdict and its seeds, the claim, the difference and its test."""
 
 from __future__ import annotations
 
@@ -73,18 +73,18 @@ def _paragraphs(pieces: Sequence[Piece], last: bool) -> str:
 
 
 def _claim(verdict: Verdict) -> Cells:
-    """The cells of a claim: what was compared is named if there are several comparisons."""
+    """The cells of a claim. The comparison is named only if there are several."""
     seeds = ""
-    if verdict.telling is not None and verdict.telling.size:
-        seeds = ", ".join(filter(None, ("" if verdict.seeds else verdict.telling.seeds, verdict.telling.evaluated)))
+    if verdict.decisive is not None and verdict.decisive.size:
+        seeds = ", ".join(filter(None, ("" if verdict.seeds else verdict.decisive.seeds, verdict.decisive.evaluated)))
     words = ", ".join(filter(None, (verdict.words, seeds)))
     notes = "; ".join(verdict.remarks)
     return [plain(words)], [plain(verdict.claim.text)], [*_found(verdict), *([small(notes)] if notes else [])]
 
 
 def _found(verdict: Verdict) -> list[Piece]:
-    """The estimate with its interval; then, in small letters, how it was tested."""
-    shown = verdict.telling
+    """The estimate with its interval, followed in small type by the test."""
+    shown = verdict.decisive
     if shown is None or not shown.size:
         return []
     several = f"{shown.words}: " if len(verdict.parts) > 1 else ""

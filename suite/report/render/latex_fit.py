@@ -1,8 +1,8 @@
-"""How a table fits a page of LaTeX: the size of its letters, and which rows and columns stand in which part.
+"""Fits a table to a page of LaTeX: chooses the font size, and splits the table into parts if necessary.
 
-Nothing is scaled. A table that is too wide gets smaller letters and less space between its columns; if that is not
-enough, it is split between columns, at a heading over neighbours if there is one. One that is too high is split
-between rows. The labels of the rows stand in each part.
+Nothing is scaled. A table that is too wide gets a smaller font and less space between columns. If that is not enough,
+it is split between columns, preferably where a heading over several columns ends. A table that is too high is split
+between rows. Each part repeats the labels of the rows.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ SMALL = 8.0  # points of \footnotesize in a document of 10 points
 
 @dataclass(frozen=True)
 class Piece:
-    """A line of a cell: its plain text, its LaTeX, and the size of its letters in points, if not that of the table.
+    """A line of a cell: its plain text, its LaTeX, and its font size in points if it differs from the table's.
 
-    A number is also there as a `quantity`.
+    A number also has a `quantity`.
     """
 
     text: str
@@ -35,25 +35,25 @@ class Piece:
 
 @dataclass(frozen=True)
 class Box:
-    """A cell of one or more lines; `note` is what a footnote says of it, or ''."""
+    """A cell of one or more lines; `note` is its footnote, or ""."""
 
     lines: tuple[Piece, ...]
     note: str = ""
 
     def wide(self, points: float) -> float:
-        """Points that it takes in a table of letters of that size."""
+        """Its width in points in a table with that font size."""
         sign = 0.5 * SMALL if self.note else 0.0
         return sign + max((sum_of(line, points) for line in self.lines), default=0.0)
 
 
 def sum_of(line: Piece, points: float) -> float:
-    """The width of a line."""
+    """The width of a line in points, in a table with that font size."""
     return width(line.text, min(points, line.points or points), line.bold)
 
 
 @dataclass(frozen=True)
 class Size:
-    """A size of letters: the command for it, points, points between lines, and \\tabcolsep."""
+    """A font size: its command, points, line spacing in points, and \\tabcolsep in points."""
 
     command: str
     points: float
@@ -66,13 +66,13 @@ SIZES = (Size("", 10, 12, 6), Size(r"\small", 9, 11, 4), Size(r"\footnotesize", 
 
 @dataclass(frozen=True)
 class Page:
-    """Points that a table may be wide and high."""
+    """The maximum width and height of a table in points."""
 
     width: float
     height: float
 
 
-ARTICLE = Page(340, 530)  # \documentclass{article} as it is, the narrowest that is common
+ARTICLE = Page(340, 530)  # \documentclass{article} with default margins, the narrowest common page
 OWN = Page(475, 650)  # tables.tex: margins of 2 cm
 
 
@@ -81,7 +81,7 @@ TRIED = ((0.36, SIZES[0]), (0.36, SIZES[1]), (0.36, SIZES[2]), (0.22, SIZES[2]))
 
 @dataclass(frozen=True)
 class Fit:
-    """The parts of a table, each a table of its own, the size of their letters, and points for the labels of rows."""
+    """The parts of a table, their font size, and the width of the row labels in points."""
 
     size: Size
     labels: float
@@ -89,7 +89,7 @@ class Fit:
 
 
 def fit(made: Sheet[Box], heads: Sequence[Box], page: Page, taken: float) -> Fit:
-    """The table on a page of which `taken` points of height are the caption's and the notes'."""
+    """The table on a page; caption and notes need `taken` points of its height."""
     for share, size in TRIED:
         labels = share * page.width
         room = page.width - _label_width(made, size, labels)
@@ -107,7 +107,7 @@ def _label_width(made: Sheet[Box], size: Size, labels: float) -> float:
 
 
 def label_lines(side: Side[Box], room: float, points: float) -> list[str]:
-    """The label of a row with its source, in lines that leave room for the cells."""
+    """The label of a row with its source, folded to lines of `room` points."""
     return fold(f"{side.label} {side.source}" if side.source else side.label, room, points)
 
 
@@ -117,7 +117,7 @@ def _column_width(made: Sheet[Box], heads: Sequence[Box], j: int, size: Size) ->
 
 
 def _columns(widths: Sequence[float], made: Sheet[Box], room: float) -> list[range]:
-    """Neighbouring columns that fit, in as few parts as it takes, of about one width each."""
+    """Ranges of columns that fit the page: as few as possible, of similar width."""
     if sum(widths) <= room:
         return [range(len(widths))]
     for parts in range(max(2, math.ceil(sum(widths) / room)), len(widths)):
@@ -128,7 +128,7 @@ def _columns(widths: Sequence[float], made: Sheet[Box], room: float) -> list[ran
 
 
 def _edge(widths: Sequence[float], made: Sheet[Box], goal: float) -> int:
-    """Where to cut near that width: at the border of a heading over neighbours, if one is not far."""
+    """Where to cut near that width, preferably where a heading over several columns ends."""
     sums = [sum(widths[:j]) for j in range(len(widths) + 1)]
     slack = 0.15 * sums[-1]
 
@@ -140,7 +140,7 @@ def _edge(widths: Sequence[float], made: Sheet[Box], goal: float) -> int:
 
 
 def _height(made: Sheet[Box], i: int, size: Size, labels: float) -> float:
-    """Points of height of a row, with the heading and the rule of its block if it is the first there."""
+    """The height of a row in points, with the heading and rule of its block if it is the first of it."""
     side = made.sides[i]
     lines = max(len(label_lines(side, labels, size.points)), *(len(cell.lines) for cell in side.cells))
     first = i == 0 or side.block != made.sides[i - 1].block
@@ -148,7 +148,7 @@ def _height(made: Sheet[Box], i: int, size: Size, labels: float) -> float:
 
 
 def _rows(heights: Sequence[float], room: float) -> list[range]:
-    """Neighbouring rows that are not higher than the page, in as few parts as it takes, of about one height each."""
+    """Ranges of rows that fit the page: as few as possible, of similar height."""
     least = max(1, math.ceil(sum(heights) / max(room, 1.0)))
     for parts in range(least, len(heights) + 1):
         edges, goal = [0], sum(heights) / parts
@@ -167,16 +167,16 @@ def _cut(made: Sheet[Box], rows: range, columns: range) -> Sheet[Box]:
 
 
 def small(text: str) -> Piece:
-    """A line in small letters."""
+    """A line in the small font."""
     return Piece(text, rf"{{\footnotesize {escape(text)}}}", SMALL)
 
 
 def number(shown: Quantity) -> Piece:
-    """A number in the letters of the table."""
+    """A number in the font of the table."""
     text = f"{shown.mean} ± {shown.deviation}" if shown.deviation else shown.mean
     return Piece(text + " ≈" * shown.near, shown.tex, bold=shown.mark == r"\textbf", quantity=shown)
 
 
 def plain(text: str) -> Piece:
-    """A line in the letters of the table."""
+    """A line in the font of the table."""
     return Piece(text, escape(text))

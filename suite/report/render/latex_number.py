@@ -1,4 +1,4 @@
-"""Numbers in LaTeX tables: as text in centred columns, or in columns of siunitx that are aligned at the point."""
+"""Numbers in LaTeX tables: as text in centred columns, or in siunitx columns, aligned at the decimal point."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from suite.report.render.latex_text import escape
 
 
 class NumberStyle(StrEnum):
-    """How a table sets its numbers."""
+    """The format of numbers in a table."""
 
     PLAIN = "plain"
     SIUNITX = "siunitx"
 
 
-PACKAGES = {  # the lines of a preamble
+PACKAGES = {  # lines of the preamble
     NumberStyle.PLAIN: (r"\usepackage{array,booktabs}",),
     NumberStyle.SIUNITX: (r"\usepackage{array,booktabs,siunitx}", r"\sisetup{detect-weight,retain-explicit-plus}")}
 
 
 @dataclass(frozen=True)
 class Quantity:
-    """A mean as it is shown, its deviation or '', a command that marks the mean or '', and whether ≈ follows."""
+    """A mean as text, its standard deviation or "", a command that marks the mean or "", and whether ≈ follows."""
 
     mean: str
     deviation: str = ""
@@ -39,30 +39,30 @@ class Quantity:
 
     @property
     def tail(self) -> str:
-        """What follows the mean."""
+        """The text after the mean."""
         return escape(" ".join([f"± {self.deviation}"] * bool(self.deviation) + ["≈"] * self.near))
 
     @property
     def digits(self) -> tuple[str, ...] | None:
-        """Sign, digits and decimals of the mean; None if it is no plain number."""
+        """Sign, digits and decimals of the mean; None if it is not a plain number."""
         found = re.fullmatch(r"([+−-]?)(\d+)\.?(\d*)", self.mean)
         return found and found.groups()
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a table. With a `table_format` its means are a column S, and what follows them is one of its own."""
+    """A column of a table. With a `table_format`, means are in an S column and the text after them in a second one."""
 
     table_format: str = ""
 
     @property
     def width(self) -> int:
-        """Columns of the `tabular` that it takes."""
+        """The number of columns that it needs in the `tabular`."""
         return 2 if self.table_format else 1
 
     @property
     def spec(self) -> str:
-        """Its letters in the head of the `tabular`."""
+        """Its column specification in the `tabular`."""
         return rf"S[table-format={self.table_format}]@{{\,}}l" if self.table_format else "c"
 
     def text(self, tex: str) -> str:
@@ -70,22 +70,22 @@ class Column:
         return rf"\multicolumn{{2}}{{c}}{{{tex}}}" if self.table_format else tex
 
     def number(self, quantity: Quantity, after: str) -> str:
-        """A cell with a number; `after` is the letter of its note, or ''."""
+        """A cell with a number; `after` is the mark of its footnote, or ""."""
         if not self.table_format or quantity.digits is None:
             return self.text(quantity.tex + after)
         mean = quantity.mean.replace("−", "-")
         if quantity.mark == r"\textbf":
             mean = rf"\bfseries {mean}"
-        elif quantity.mark:  # no other mark is known to a column S
+        elif quantity.mark:  # an S column has no other mark
             mean = rf"{{{quantity.mark}{{\tablenum[table-format={self.table_format}]{{{mean}}}}}}}"
         return f"{mean} & {quantity.tail}{after}"
 
 
 def column(style: NumberStyle, quantities: Sequence[Quantity]) -> Column:
-    """The column for these numbers, with room for the longest before and after the point."""
+    """The column for these numbers, with room for the most digits before and after the decimal point."""
     digits = [one.digits for one in quantities if one.digits is not None]
     if style is NumberStyle.PLAIN or not digits:
         return Column()
     sign = "+" if any(sign for sign, _, _ in digits) else ""
-    whole, decimals = (max(len(one[place]) for one in digits) for place in (1, 2))
-    return Column(f"{sign}{whole}.{decimals}" if decimals else f"{sign}{whole}")
+    integers, decimals = (max(len(one[place]) for one in digits) for place in (1, 2))
+    return Column(f"{sign}{integers}.{decimals}" if decimals else f"{sign}{integers}")

@@ -1,4 +1,4 @@
-"""A table in LaTeX: cells as boxes, notes below it, and an environment for each part of it that fits a page."""
+"""A table in LaTeX: cells as boxes, footnotes, and one environment for each part that fits a page."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from suite.report.render.latex_text import escape, fold, width
 from suite.report.render.sheet import Sheet, Side, Top, sheet
 from suite.report.tables.table import Cell, Table
 
-LONGEST = 16  # letters of a reason that stands in a cell; longer ones are notes
-SETTING = 100.0  # points of a setting's text in one line
-NARROW = 60.0  # points that the head of a column may have in any case
+LONGEST = 16  # characters of a reason in a cell; longer reasons become footnotes
+SETTING = 100.0  # maximum width in points of a line in a table of settings
+NARROW = 60.0  # width in points that the head of a column may always have
 
 
 @dataclass(frozen=True)
 class Frame:
-    """What surrounds a table: caption (LaTeX), label, notes below it (plain), the page to fit, how numbers are set."""
+    """The surroundings of a table: caption (LaTeX), label, notes below it (plain text), page, format of numbers."""
 
     caption: str
     label: str
@@ -31,16 +31,16 @@ class Frame:
 
 
 def boxes(table: Table) -> tuple[Sheet[Box], list[str]]:
-    """The table's cells as boxes, and what its notes must say."""
+    """The cells of the table as boxes, and the notes below it."""
     common = _common_n(table)
     made = sheet(table, lambda cell: _box(cell, table, common))
     return made, [f"n={common} unless a cell says otherwise."] if common else []
 
 
 def _common_n(table: Table) -> int:
-    """The number of seeds of most cells, which is said once; 0 if each cell says it."""
+    """The number of seeds of most cells, stated once below the table. Returns 0 if each cell states its own."""
     if table.transpose and any(line.constant for line in table.lines):
-        return 0  # columns without n are the printed ones
+        return 0  # a column without n would look like a printed one
     counts = Counter(cell.n for row in table.cells for cell in row if cell.state == "complete" and cell.n)
     return counts.most_common(1)[0][0] if counts else 0
 
@@ -59,15 +59,15 @@ def _box(cell: Cell, table: Table, common: int) -> Box:
     spread, paren, count = cell.rest.partition(" (")
     mark = {1: r"\textbf", 2: r"\underline"}.get(cell.rank, "")
     first = number(Quantity(cell.number, spread.removeprefix(" ± "), mark, cell.near_best))
-    told = (paren.strip() + count).strip("()")
-    if told in ("", f"n={common}"):
+    count_text = (paren.strip() + count).strip("()")
+    if count_text in ("", f"n={common}"):
         return Box((first, *papers))
-    short = len(told) <= LONGEST
-    return Box((first, *([small(f"({told})")] if short else []), *papers), "" if short else f"{told}.")
+    short = len(count_text) <= LONGEST
+    return Box((first, *([small(f"({count_text})")] if short else []), *papers), "" if short else f"{count_text}.")
 
 
 def environments(made: Sheet[Box], frame: Frame) -> list[str]:
-    """The table as `table` environments, one for each part that fits a page."""
+    """The table as `table` environments, one for each part."""
     shared = _shared(made)
     tops = tuple(replace(top, heading="") for top in made.tops) if shared else made.tops
     made = replace(made, tops=tops)
@@ -79,20 +79,20 @@ def environments(made: Sheet[Box], frame: Frame) -> list[str]:
 
 
 def _taken(made: Sheet[Box], frame: Frame) -> float:
-    """Points of height for the caption and the notes."""
-    told = [*frame.below, *dict.fromkeys(cell.note for side in made.sides for cell in side.cells if cell.note)]
-    return 12 * (3 + width(frame.caption, 10) // frame.page.width) + 10 * (1 + width(" ".join(told), 8)
+    """The height of the caption and the notes in points."""
+    notes = [*frame.below, *dict.fromkeys(cell.note for side in made.sides for cell in side.cells if cell.note)]
+    return 12 * (3 + width(frame.caption, 10) // frame.page.width) + 10 * (1 + width(" ".join(notes), 8)
                                                                          // frame.page.width)
 
 
 def _shared(made: Sheet[Box]) -> str:
-    """The metric that all columns show, if there are several; it is said once above them."""
+    """The metric that several columns share, which is shown once above them. Returns "" if there is no such metric."""
     headings = {top.heading for top in made.tops}
     return headings.pop() if len(headings) == 1 and len(made.tops) > 1 else ""
 
 
 def _head(made: Sheet[Box], j: int) -> Box:
-    """The head of a column, in lines no wider than its cells need."""
+    """The head of a column, folded to the width of its cells."""
     top = made.tops[j]
     room = max([NARROW, *(side.cells[j].wide(10) for side in made.sides)])
     label = [plain(line) for line in fold(top.label, room, 10)]
@@ -100,7 +100,7 @@ def _head(made: Sheet[Box], j: int) -> Box:
 
 
 def _unbroken(heading: str) -> str:
-    """A metric that keeps its unit and arrow in one line with its last word."""
+    """A heading with no-break spaces before its unit and its arrow."""
     return heading.replace(", %", ",\u00a0%").replace(" ↑", "\u00a0↑").replace(" ↓", "\u00a0↓")
 
 
@@ -136,13 +136,13 @@ def _columns(made: Sheet[Box], style: NumberStyle) -> list[Column]:
 
 
 def _letters(made: Sheet[Box]) -> dict[str, str]:
-    """Notes of the cells, each with its letter: a to z, then aa, bb, …"""
+    """The footnotes of the cells with their letters: a to z, then aa, bb, …"""
     notes = dict.fromkeys(cell.note for side in made.sides for cell in side.cells if cell.note)
     return {note: ascii_lowercase[i % 26] * (1 + i // 26) for i, note in enumerate(notes)}
 
 
 def _over(made: Sheet[Box], shared: str, columns: Sequence[Column]) -> list[str]:
-    """The metric of all columns, and headings over neighbours, with rules below them; nothing if there are none."""
+    """The shared metric and the headings over several columns, with rules below them. Empty if there are none."""
     edges = list(accumulate((one.width for one in columns), initial=0))
     width = edges[-1]
     lines = []
@@ -161,7 +161,7 @@ def _over(made: Sheet[Box], shared: str, columns: Sequence[Column]) -> list[str]
 
 
 def _side(made: Sheet[Box], i: int, letters: dict[str, str], found: Fit, columns: Sequence[Column]) -> list[str]:
-    """A row with all its lines, after the rule and the heading of its block if it is the block's first."""
+    """The lines of a row, after the rule and the heading of its block if it is the first of it."""
     side = made.sides[i]
     first = i == 0 or made.sides[i - 1].block != side.block
     lines = [r"    \midrule"] if first and i else []
@@ -176,7 +176,7 @@ def _side(made: Sheet[Box], i: int, letters: dict[str, str], found: Fit, columns
 
 
 def _label(side: Side[Box], lines: list[str]) -> list[str]:
-    """The lines of the label, its source in small letters if there is room; in italics if the paper prints the row."""
+    """The lines of the label, with its source in the small font if there is room; printed rows are in italics."""
     form = r"\textit{%s}" if side.constant else "%s"
     if len(lines) > 1:
         return [form % escape(one) for one in lines]
@@ -184,7 +184,7 @@ def _label(side: Side[Box], lines: list[str]) -> list[str]:
 
 
 def _cell(box: Box, column: Column, letter: str) -> list[str]:
-    """The lines of a cell; the letter of its note is at the first."""
+    """The lines of a cell; the mark of its footnote is on the first one."""
     signs = [rf"\textsuperscript{{{letter}}}" if letter else "", *[""] * len(box.lines)]
     return [column.number(piece.quantity, sign) if piece.quantity else column.text(piece.tex + sign)
             for piece, sign in zip(box.lines, signs, strict=False)]
@@ -196,13 +196,13 @@ def line(cells: Sequence[str]) -> str:
 
 
 def _stack(pieces: Sequence[Piece]) -> str:
-    """One line as it is, several as a table of their own."""
+    """One line unchanged, several lines as a nested table."""
     text = r"\\".join(piece.tex for piece in pieces)
     return text if len(pieces) < 2 else rf"\begin{{tabular}}[b]{{@{{}}c@{{}}}}{text}\end{{tabular}}"
 
 
 def compared(corner: str, heads: Sequence[str], rows: Sequence[tuple[str, ...]], page: Page) -> Sheet[Box]:
-    """A table of texts: the first of each row is its label."""
+    """A table of texts. The first text of each row is its label."""
     tops = tuple(Top("", head, "") for head in heads)
     return Sheet(corner, tops, tuple(
         Side(0, "", row[0], "", tuple(Box(tuple(map(plain, fold(cell, page.width / 3, 10)))) for cell in row[1:]))

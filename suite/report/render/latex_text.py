@@ -1,10 +1,10 @@
-"""Text for LaTeX: every name and number escaped, how wide it will be, and lines that fit a width."""
+"""Text for LaTeX: escaping, estimated widths, and folding into lines."""
 
 from __future__ import annotations
 
 import unicodedata
 
-# Widths in Computer Modern, thousandths of 1 em.
+# Widths in Computer Modern, in thousandths of 1 em.
 EMS = dict(zip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", (
     500, 556, 444, 556, 444, 306, 500, 556, 278, 306, 528, 278, 833, 556, 500, 556, 528, 392, 394, 389, 556, 528, 722,
     528, 528, 444, 750, 708, 722, 764, 681, 653, 785, 750, 361, 514, 778, 625, 917, 750, 778, 681, 778, 736, 556, 722,
@@ -12,12 +12,12 @@ EMS = dict(zip("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ", (
 EMS |= dict.fromkeys("0123456789/?–", 500) | dict.fromkeys(".,:;'|!", 278) | dict.fromkeys("()-", 389)
 EMS |= dict.fromkeys(" \u00a0[]", 333) | dict.fromkeys("+=±−×<>~", 778)
 UNKNOWN = 3200  # U+XXXX in typewriter
-OPTICAL = {10: 1.0, 9: 1.03, 8: 1.065}  # small letters are wider than their size says
+OPTICAL = {10: 1.0, 9: 1.03, 8: 1.065}  # small fonts are relatively wider
 ASCII = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "_": r"\_", "%": r"\%",
     "^": r"\textasciicircum{}", "~": r"\textasciitilde{}", "<": r"\textless{}", ">": r"\textgreater{}",
     "|": r"\textbar{}", '"': r"{\char34}", "'": r"\textquotesingle{}", "`": r"\textasciigrave{}",
-    "[": "{[}", "]": "{]}", "*": "{*}",  # after \\ a star or a bracket would be a part of it
+    "[": "{[}", "]": "{]}", "*": "{*}",  # after \\, a star or a bracket would be read as an argument
 }
 MATHS = {
     "±": r"\pm", "×": r"\times", "÷": r"\div", "·": r"\cdot", "−": "-", "≤": r"\leq", "≥": r"\geq", "≠": r"\neq",
@@ -35,7 +35,7 @@ ACCENTS = {"\u0300": r"\`", "\u0301": r"\'", "\u0302": r"\^", "\u0303": r"\~", "
 
 
 def escape(text: str) -> str:
-    """Text in which LaTeX sees no command, whatever it holds; signs that pdflatex has no font for become U+XXXX."""
+    """Text without any LaTeX command. Characters that pdflatex has no font for become U+XXXX."""
     plain = "".join(c if c.isprintable() else " " for c in unicodedata.normalize("NFC", text))
     marked = "".join(_escape(c) for c in plain.replace("--", "-\0-").replace("--", "-\0-"))
     return marked.replace("\0", "{}")  # two hyphens would become a dash
@@ -52,19 +52,19 @@ def _escape(char: str) -> str:
         return WORDS[char]
     base, *accents = list(unicodedata.normalize("NFD", char))
     if base.isascii() and base.isalpha() and len(accents) == 1 and accents[0] in ACCENTS:
-        base = {"i": r"\i", "j": r"\j"}.get(base, base)  # the accent stands in the place of the dot
+        base = {"i": r"\i", "j": r"\j"}.get(base, base)  # the accent replaces the dot
         return rf"{ACCENTS[accents[0]]}{{{base}}}"
     return rf"\texttt{{U+{ord(char):04X}}}"
 
 
 def width(text: str, points: float, bold: bool = False) -> float:
-    """Points that a line of text takes in letters of that size; a little too much rather than too little."""
+    """The estimated width of a line of text in points, at a font size of `points`. It errs on the large side."""
     ems = sum(EMS.get(c, 800 if len(_escape(c)) < 12 or c in MATHS or c in WORDS else UNKNOWN) for c in text)
     return ems / 1000 * points * OPTICAL.get(round(points), 1.065) * (1.16 if bold else 1.0)
 
 
 def fold(text: str, room: float, points: float) -> list[str]:
-    """The text in lines that are at most `room` points wide; a word that is longer is cut.
+    """The text in lines that are at most `room` points wide. Longer words are cut.
 
     A no-break space is part of a word.
     """

@@ -1,4 +1,4 @@
-"""What a reader must know beside the numbers: the caption's sentences, and warnings where a column mixes conditions."""
+"""The sentences of a table's caption."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARKS = {"latex": "Bold: best of a {}; underlined: second; among cells with all 
          "text": "Bold: best of a {}, among cells with all their seeds.",
          "plain": "*: best of a {}, among cells with all their seeds."}
 
-BESIDE = ("latex", "text")  # with a table against the paper of their own
+SEPARATE = ("latex", "text")  # forms with a separate table for the comparison with the paper
 NEAR_BEST = ("≈: not distinguishable from the best of its {0}, after selection (t tests against the best, with the "
              "variance of the {0} if its cells are alike; Holm, 5 %).")
 OTHERS = "Differences are not among those tested; the best of the others has no mark."
@@ -54,14 +54,14 @@ def caption(table: Table, grid: Grid, form: str) -> list[str]:
     sentences += [evaluated_words(heads), f"Data: {'; '.join(_data(heads))}." if heads else ""]
     sentences.append(profile_note(grid.profile))
     if comparison.compared(table):
-        sentences += [comparison.summary(table), *([] if form in BESIDE else comparison.offset_words(table)),
+        sentences += [comparison.summary(table), *([] if form in SEPARATE else comparison.offset_words(table)),
                       comparison.rule(table) if form == "html" else ""]
     sentences.append(changed)
     return [sentence for sentence in sentences if sentence]
 
 
 def _spread(table: Table) -> str:
-    """What ± is, if a cell has one."""
+    """The meaning of ±, if a cell has one."""
     cells = [cell for row, line in zip(table.cells, table.lines, strict=True) if not line.constant for cell in row]
     if any(cell.std is not None for cell in cells):
         return SPREAD[table.spread]
@@ -69,31 +69,31 @@ def _spread(table: Table) -> str:
 
 
 def _optimism(heads: Iterable[Head]) -> str:
-    """A warning if a column shows the split by which its epoch was chosen."""
+    """A warning if a column shows the split on which its epoch was chosen."""
     chosen = any(select.partition(" ")[2].partition("/")[0] == head.metric.name.partition("/")[0]
                  for head in heads if head.epoch == "best" and "/" in head.metric.name for select in head.selects)
     return OPTIMISTIC if chosen else ""
 
 
 def _rows(table: Table, form: str) -> list[str]:
-    """What the reader of the rows must know: differences, X, what is unfinished, averages, printed rows and papers."""
+    """Sentences on differences, X, averages, printed rows, unfinished runs and papers, if they occur."""
     cells = [cell for row in table.cells for cell in row]
     bases = dict.fromkeys(line.base for line in table.lines if line.base)
-    row = "Columns" if table.transpose else "Rows"  # as they are printed
+    row = "Columns" if table.transpose else "Rows"  # of the printed table
     *most, last = bases or [""]
     names = f"{', '.join(most)} or {last}" if most else last
-    told = [f"Signed: differences from {names}, over the same seeds."] if bases else []
+    sentences = [f"Signed: differences from {names}, over the same seeds."] if bases else []
     if any(cell.chance for cell in cells):
-        told.append("X: most seeds end within the 95 % binomial interval of chance.")
-    told += [_average(head, table) for head in table.heads if head.averages]
+        sentences.append("X: most seeds end within the 95 % binomial interval of chance.")
+    sentences += [_average(head, table) for head in table.heads if head.averages]
     if any(line.constant for line in table.lines):
-        told.append(f"{row} {'in italics' if form == 'latex' and not table.transpose else 'without n'} are as printed "
-                    "in the paper.")
+        mark = "in italics" if form == "latex" and not table.transpose else "without n"
+        sentences.append(f"{row} {mark} are as printed in the paper.")
     if any(cell.so_far for cell in cells):
-        told.append(UNFINISHED)
+        sentences.append(UNFINISHED)
     if table.papers:
-        told.append(f"Published: {'; '.join(f'{one.key}, {one.citation}' for one in table.papers)}.")
-    return told
+        sentences.append(f"Published: {'; '.join(f'{one.key}, {one.citation}' for one in table.papers)}.")
+    return sentences
 
 
 def _average(head: Head, table: Table) -> str:
@@ -105,12 +105,12 @@ def _average(head: Head, table: Table) -> str:
 
 
 def profile_note(profile: str) -> str:
-    """Whether the numbers may be compared with published ones."""
+    """A sentence on the profile: whether its numbers may be compared with published ones."""
     return "Profile: paper." if profile == "paper" else f"Not comparable with published numbers: profile {profile}."
 
 
 def _columns(heads: Sequence[Head]) -> list[str]:
-    """What is shown in which unit at which epoch, columns of one kind together."""
+    """Metric, unit and epoch of the columns, grouped if they are the same."""
     kinds: dict[str, list[str]] = {}
     for head in heads:
         unit = f" in {head.metric.unit}" if head.metric.unit else ""
@@ -123,13 +123,13 @@ def _columns(heads: Sequence[Head]) -> list[str]:
 
 
 def _by_epoch(heads: Sequence[Head]) -> bool:
-    """Whether the columns show one metric, each after the epoch that it is called by."""
+    """Whether all columns show one metric, each after the epoch in its label."""
     return len({(head.metric.words, head.metric.unit) for head in heads}) == 1 and \
         all(head.label == f"epoch {head.epoch}" for head in heads)
 
 
 def _data(heads: Iterable[Head]) -> list[str]:
-    """The data set, variant and options behind each column, columns of one kind together."""
+    """Data set, variant and options of the columns, grouped if they are the same."""
     kinds: dict[str, list[str]] = {}
     for head in heads:
         sets = dict.fromkeys(data_words(run) for run in head.runs)

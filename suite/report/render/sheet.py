@@ -1,4 +1,4 @@
-"""A table as rows and columns of what is printed: headings over neighbours, blocks, turned where the layout says so."""
+"""A table as printed rows and columns, with headings and blocks, and transposed if the layout says so."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ C = TypeVar("C")
 
 @dataclass(frozen=True)
 class Top:
-    """The head of a printed column: a heading that neighbours share or '', a label, and the metric below it or ''."""
+    """The head of a printed column: the heading over its group or "", its label, and its metric or ""."""
 
     group: str
     label: str
@@ -23,9 +23,9 @@ class Top:
 
 @dataclass(frozen=True)
 class Side(Generic[C]):
-    """A printed row: its block, the block's heading or '', its label, where it is from or '', and its cells.
+    """A printed row: its block, the heading of the block or "", its label, its source or "", and its cells.
 
-    `constant`: it is as printed in the paper.
+    `constant`: the row shows numbers printed in the paper.
     """
 
     block: int
@@ -38,25 +38,25 @@ class Side(Generic[C]):
 
 @dataclass(frozen=True)
 class Sheet(Generic[C]):
-    """What is printed: `corner` above the labels, then heads and rows."""
+    """A printed table: the `corner` above the labels, the heads and the rows."""
 
     corner: str
     tops: tuple[Top, ...]
     sides: tuple[Side[C], ...]
 
     def spans(self) -> list[tuple[str, int]]:
-        """The headings over neighbours with how many columns each spans, '' for none."""
+        """The headings over groups of columns, each with the number of its columns; "" for columns without one."""
         return [(group, len(list(tops))) for group, tops in groupby(top.group for top in self.tops)]
 
 
 def after(cell: Cell, table: Table) -> str:
-    """What stands after a cell's text: the mark of those near the best, and the numbers of several papers."""
+    """The text after a cell: the mark ≈ of cells near the best, and the numbers of several papers."""
     papers = [f"{one.paper} {one.text}" for one in cell.papers] if len(table.papers) > 1 else []
     return (" ≈" if cell.near_best else "") + (f" [{'; '.join(papers)}]" if papers else "")
 
 
 def sheet(table: Table, content: Callable[[Cell], C], constants: bool = True) -> Sheet[C]:
-    """The table with `content` of each cell; rows that show what the paper prints are left out without `constants`."""
+    """The table with `content` applied to each cell. Without `constants`, rows printed in the paper are left out."""
     kept = [i for i, line in enumerate(table.lines) if constants or not line.constant]
     cells = [[content(cell) for cell in table.cells[i]] for i in kept]
     heads = [Top(head.group, head.short or head.label, head.heading) for head in table.heads]

@@ -18,7 +18,7 @@ WIDTH = 110
 
 
 def render(document: Document) -> str:
-    """The report as plain text, lines of about WIDTH characters where the table allows it."""
+    """The report as plain text. Lines have at most WIDTH characters, except in wide tables."""
     grid = document.grid
     name = f"{grid.name}: {grid.title}" if grid.title else grid.name
     parts = [f"{name} (profile {grid.profile})"]
@@ -41,11 +41,11 @@ def _table(table: Table) -> str:
 
 
 def _wrapped(text: str, head: str = "") -> str:
-    """Lines of the terminal; a no-break space holds its words together, and is shown as any other."""
+    """Lines of at most WIDTH characters. They are not broken at no-break spaces, which become plain spaces."""
     return textwrap.fill(text, WIDTH, initial_indent=head, subsequent_indent=" " * len(head),
                          break_on_hyphens=False).replace("\u00a0", " ")
 
 
 def clean(text: str) -> str:
-    """The text without control characters, which a terminal would obey."""
+    """The text with control characters replaced, because a terminal would execute them."""
     return "".join(c if c == "\n" or c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)

@@ -1,7 +1,7 @@
-"""Which rows of a column cannot be told apart from its best: every row against the best, with Holm's correction.
+"""Which rows of a column are not distinguishable from its best: each row against the best, with Holm's correction.
 
-The best is chosen from the same numbers that are tested, so these p values are after selection: a row that differs
-here may differ by luck of the choice, and the mark on the others only says that the test found nothing.
+The best row is chosen from the same numbers that are tested, so these p values are after selection. A row may differ
+only because of that choice, and the mark ≈ only means that the test found no difference.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Candidate:
 
 
 def against_best(rows: Mapping[Row, Candidate], largest: bool) -> dict[Row, float]:
-    """Holm's p of each row's difference from the best row, two-sided. Rows without a known variance are left out.
+    """Two-sided, Holm-corrected p of each row's difference from the best row. Rows without a variance are left out.
 
-    `rows`: by anything that names them.
+    The keys of `rows` may be any hashable names.
     """
     if not rows:
         return {}
@@ -51,13 +51,13 @@ def against_best(rows: Mapping[Row, Candidate], largest: bool) -> dict[Row, floa
 
 
 def _pool(cells: Sequence[Summary]) -> Variance | None:
-    """The variance that these cells share; None if they have none, or if theirs are not alike."""
+    """The pooled variance of these cells; None if they have none, or if Bartlett's test rejects equal variances."""
     known = [one.variance for one in cells if one.variance is not None and one.variance.value]
     return pooled(known) if len(known) > 1 and alike(known) else None
 
 
 def _own_or(shared: Variance | None, cell: Summary) -> Variance | None:
-    """The shared variance, else the cell's own. A spread of exactly 0 is of a deterministic model: never pooled."""
+    """The shared variance, or else the cell's own. Cells with variance 0 (deterministic models) are never pooled."""
     return cell.variance if shared is None or cell.std == 0.0 else shared
 
 

@@ -1,4 +1,4 @@
-"""Counts of right answers against chance."""
+"""Binomial tests of an accuracy against chance."""
 
 from __future__ import annotations
 
@@ -8,7 +8,10 @@ from suite.report.statistics.multiple import Pair
 
 
 def above_chance(percent: float, bound: float, examples: int) -> Pair:
-    """Two-sided p that an accuracy lies above `bound`, and that it does not, by exact binomial tests; in percent."""
+    """Two-sided p values that an accuracy is above `bound`, and that it is not, by exact binomial tests.
+
+    `percent` and `bound` are in percent.
+    """
     right = round(percent / 100 * examples)
     above = special.bdtrc(right - 1, examples, bound / 100) if right else 1.0
     below = special.bdtr(right, examples, bound / 100)

@@ -1,6 +1,6 @@
-"""Means, sample standard deviations, and contrasts: sums of coefficient times mean, tested with Student's t.
+"""Means, sample standard deviations, and contrasts (sums of coefficient × mean), tested with Student's t.
 
-A difference of two rows is the contrast with the coefficients 1 and −1. Values in float64.
+The difference of two rows is the contrast with coefficients 1 and −1. All values are float64.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ class Term:
 class Estimate:
     """The value of a contrast with its standard error and degrees of freedom.
 
-    `test` names the test, `paired` says whether it compares seed by seed, and `deviation` is the pooled standard
-    deviation of a seed.
+    `test` is the name of the test, `paired` says whether it compares seed by seed, and `deviation` is the pooled
+    standard deviation of a seed.
     """
 
     value: float
@@ -61,11 +61,11 @@ class Estimate:
 
     @property
     def g(self) -> float:
-        """Hedges' effect size: the value in pooled standard deviations, corrected for its bias at small df."""
+        """Hedges' g: the value in pooled standard deviations, corrected for its bias at small df."""
         return self.value * (1 - 3 / (4 * self.df - 1)) / self.deviation if self.deviation else math.nan
 
     def shifted(self, by: float) -> Estimate:
-        """The estimate of a value that lies `by` higher."""
+        """The same estimate with `by` added to its value."""
         return replace(self, value=self.value + by)
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
@@ -74,24 +74,24 @@ class Estimate:
         return self.value - half, self.value + half
 
     def above(self, bound: float) -> float:
-        """One-sided p against the true value being `bound` or smaller."""
+        """One-sided p for the true value being above `bound` (the null hypothesis: at most `bound`)."""
         return float(special.stdtr(self.df, (bound - self.value) / self.error))
 
     def below(self, bound: float) -> float:
-        """One-sided p against the true value being `bound` or larger."""
+        """One-sided p for the true value being below `bound` (the null hypothesis: at least `bound`)."""
         return float(special.stdtr(self.df, (self.value - bound) / self.error))
 
 
 def summarise(values: Sequence[float]) -> Summary:
     """Mean and sample standard deviation of at least one value."""
     array = np.asarray(values, dtype=np.float64)
-    if array.size == 1 or np.ptp(array) <= 1e-12 * np.abs(array).max():  # no rounding may pass for a spread
+    if array.size == 1 or np.ptp(array) <= 1e-12 * np.abs(array).max():  # only rounding errors
         return Summary(array.size, float(array[0]), None if array.size == 1 else 0.0)
     return Summary(array.size, float(array.mean()), float(array.std(ddof=1)))
 
 
 def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float]:
-    """Student's interval of the mean of at least two values. Raises ValueError for fewer."""
+    """Student's t interval of the mean of at least two values. Raises ValueError for fewer."""
     one = summarise(values)
     if one.std is None:
         raise ValueError("an interval needs two values")
@@ -100,9 +100,9 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
 
 
 def combined(terms: Sequence[Term], test: str = WELCH, paired: bool = False) -> Estimate:
-    """The contrast of independent terms; degrees of freedom by Satterthwaite if there are several variances.
+    """The contrast of independent terms, with Satterthwaite's degrees of freedom if there are several variances.
 
-    Raises ValueError if no term has a spread.
+    Raises ValueError if all variances are 0.
     """
     value = sum(term.coefficient * term.mean for term in terms)
     parts: dict[int, tuple[Variance, float]] = {}
@@ -120,9 +120,9 @@ def combined(terms: Sequence[Term], test: str = WELCH, paired: bool = False) -> 
 
 
 def contrast(coefficients: Sequence[float], cells: Sequence[Summary], test: str = WELCH) -> Estimate:
-    """Welch's estimate of the sum of coefficient times mean over independent cells, each with its own variance.
+    """Welch's estimate of a contrast of independent cells, each with its own variance.
 
-    Raises ValueError if a cell has fewer than two values, or if none of them has a spread.
+    Raises ValueError if a cell has fewer than two values, or if all variances are 0.
     """
     terms = []
     for c, cell in zip(coefficients, cells, strict=True):

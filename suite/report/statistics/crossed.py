@@ -1,13 +1,13 @@
-"""The error of a contrast over seeds and examples at once: would it be the same with other seeds on other examples?
+"""The error of a contrast over seeds and examples: how much it would vary with other seeds and other examples.
 
-Values by seed and example are a crossed layout with one value a cell (two random factors, no replication). With the
+Values by seed and example form a crossed layout with one value per cell (two random factors, no replication). With the
 mean squares of its analysis of variance, the variance of the mean over n seeds and m examples is
-(MS_seed + MS_example − MS_residual) / (n m), as E MS_seed = σ² + m σ²_seed, E MS_example = σ² + n σ²_example and
-E MS_residual = σ². It is taken to be at least MS_residual / (n m). Degrees of freedom by Satterthwaite,
-which at three seeds lets a 95 % interval cover 92 to 99 % in simulations, and at ten 94 % and more.
+(MS_seed + MS_example − MS_residual) / (n m), because E MS_seed = σ² + m σ²_seed, E MS_example = σ² + n σ²_example and
+E MS_residual = σ². It is taken to be at least MS_residual / (n m). Degrees of freedom are Satterthwaite's. In
+simulations, a 95 % interval then covers 92 to 99 % with three seeds, and at least 94 % with ten.
 
-Numbers whose examples are of one set share the examples; those of different sets are independent in them.
-A root mean square is no mean: see `rooted`.
+Numbers from one set of examples share the examples; numbers from different sets are independent in them. A root mean
+square is not a mean over examples; see `rooted`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class _Part:
 
 
 def mean_squares(values: np.ndarray) -> MeanSquares:
-    """The mean squares of a crossed layout (n, m), m at least two."""
+    """The mean squares of a crossed layout (n, m) with m >= 2."""
     n, m = values.shape
     centred = values - values.mean()
     by_seed, by_example = centred.mean(1), centred.mean(0)
@@ -60,10 +60,10 @@ def mean_squares(values: np.ndarray) -> MeanSquares:
 
 
 def paired(layers: Sequence[Layer]) -> Variance:
-    """The variance of the contrast if all layers have the same seeds, at least two, in one order.
+    """The variance of the contrast if all layers have the same seeds (at least two), in the same order.
 
-    Of one set of examples it is the formula above, for the combined values. Of several sets, the seeds' part is that of
-    the sum over the sets.
+    For one set of examples, it is the formula above for the combined values. For several sets, the part of the seeds is
+    that of the sum over the sets.
     """
     sets: dict[Hashable, np.ndarray] = {}
     for layer in layers:
@@ -80,10 +80,11 @@ def paired(layers: Sequence[Layer]) -> Variance:
 
 
 def unpaired(layers: Sequence[Layer]) -> Variance:
-    """The variance of the contrast if each layer has seeds of its own; examples are paired within a set.
+    """The variance of the contrast if each layer has its own seeds; examples are paired within a set.
 
-    The examples' part is the variance of the contrast of means by example, which holds the residual once. So it is
-    taken off each layer's mean square of seeds. A layer of one seed counts as one without an error of seeds.
+    The part of the examples is the variance of the contrast of means by example, which already contains the residual.
+    So the residual is subtracted from the mean square of seeds of each layer. A layer with one seed is taken to have no
+    error over seeds.
     """
     sets: dict[Hashable, np.ndarray] = {}
     parts, floor = [], []
@@ -100,7 +101,7 @@ def unpaired(layers: Sequence[Layer]) -> Variance:
 
 
 def _total(parts: Sequence[_Part], floor: Sequence[_Part]) -> Variance:
-    """The sum of the parts, or the floor if that is larger, with degrees of freedom by Satterthwaite."""
+    """The sum of the parts, or of the floor if that is larger, with Satterthwaite's degrees of freedom."""
     used = parts if _sum(parts) >= _sum(floor) else floor
     total, squares = _sum(used), sum(part.value**2 / part.df for part in used)
     return Variance(total, total**2 / squares if squares else 1.0)
@@ -113,10 +114,10 @@ def _sum(parts: Sequence[_Part]) -> float:
 def rooted(errors: np.ndarray) -> np.ndarray:
     """Values (seeds, examples) whose mean over examples is the root mean square of the errors (seeds, examples).
 
-    By the delta method: √M + (e² − M) / (2 √M) with M the mean of e² of a seed, the first two terms of the root around
-    M. Their mean is the root itself, so the difference that is shown keeps its value, and their spread over examples
-    is that of the root. The absolute errors would give the error of another number, the mean absolute error; the
-    squares alone the error of M, in squared units.
+    By the delta method: √M + (e² − M) / (2 √M), where M is the mean of e² over the examples of a seed. These are the
+    first two terms of the Taylor series of the root around M. Their mean is the root itself, so the reported difference
+    is unchanged, and their variance over examples is that of the root. The absolute errors would give the error of
+    another number, the mean absolute error; the squares would give that of M, in squared units.
     """
     squares = np.asarray(errors, dtype=np.float64)**2
     root = np.sqrt(squares.mean(1, keepdims=True))

@@ -1,7 +1,7 @@
-"""Looks at growing data: what each look may spend of alpha, Holm's correction over looks, and the power that is left.
+"""Repeated looks at growing data: the level of each look, Holm's correction over looks, and conditional power.
 
-The levels come from the normal recursion (Armitage, McPherson and Rowe 1969) with information k/most and cumulative
-alpha·k/most, so that whoever looks as often as declared errs with alpha in all.
+The levels follow from the normal recursion (Armitage, McPherson and Rowe 1969) with information k/most and alpha·k/most
+spent by look k, so that the error over all declared looks is alpha.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from scipy import optimize, special
 
 from suite.report.statistics.contrast import Estimate
 
-NODES = 64  # of the quadrature: more do not change the eighth digit
-HOPELESS = 0.05  # conditional power below which more seeds are not worth running
+NODES = 64  # of the quadrature; more do not change the first eight digits
+HOPELESS = 0.05  # conditional power below which no more seeds are run
 
 
 @dataclass(frozen=True)
 class Looks:
-    """A declared plan: the first look is at `start` seeds, the last at `most`, with one look for each seed between."""
+    """A declared plan of looks: at `start` seeds, and then after each further seed, up to `most`."""
 
     start: int
     most: int
 
     @property
     def seeds(self) -> range:
-        """The seeds of each look."""
+        """The number of seeds at each look."""
         return range(self.start, self.most + 1)
 
     def levels(self, alpha: float) -> tuple[float, ...]:
@@ -37,14 +37,14 @@ class Looks:
         return _levels(alpha, self.start, self.most)
 
     def level(self, alpha: float, seeds: int) -> float:
-        """The level of the look at so many seeds."""
+        """The level of the look with this number of seeds."""
         return self.levels(alpha)[seeds - self.start]
 
 
 @lru_cache(maxsize=1024)
 def _levels(alpha: float, start: int, most: int) -> tuple[float, ...]:
     nodes, weights = np.polynomial.legendre.leggauss(NODES)
-    step = math.sqrt(1 / most)  # the standard deviation of what a look adds
+    step = math.sqrt(1 / most)  # standard deviation of the increment between two looks
     bound = float(-special.ndtri(alpha * start / most / 2)) * math.sqrt(start / most)
     at = nodes * bound
     density = weights * bound * np.exp(-at**2 / (2 * start / most)) / math.sqrt(2 * math.pi * start / most)
@@ -57,14 +57,14 @@ def _levels(alpha: float, start: int, most: int) -> tuple[float, ...]:
         bound = float(optimize.brentq(spent, 1e-6, 12.0, xtol=1e-13))
         found.append(2 * float(special.ndtr(-bound / math.sqrt(k / most))))
         new = nodes * bound
-        law = np.exp(-((new[:, None] - at) ** 2) / (2 * step**2)) / (step * math.sqrt(2 * math.pi))
-        at, density = new, weights * bound * (law @ density)
+        transition = np.exp(-((new[:, None] - at) ** 2) / (2 * step**2)) / (step * math.sqrt(2 * math.pi))
+        at, density = new, weights * bound * (transition @ density)
     return tuple(found)
 
 
 @dataclass(frozen=True)
 class Rejected:
-    """Where a claim was rejected: the place of the look, and the number of claims that shared alpha then."""
+    """The rejection of a claim: the index of the look, and the number of claims that shared alpha at that point."""
 
     look: int
     among: int
@@ -72,11 +72,11 @@ class Rejected:
 
 def holm_over_looks(ps: Sequence[Sequence[float]], levels: Callable[[int], Sequence[float]],
                     size: int) -> tuple[list[Rejected | None], int]:
-    """Holm's correction over looks: the rejections, and how many claims share alpha at the end.
+    """Holm's correction over looks. Returns the rejections, and how many claims share alpha at the end.
 
-    `ps` has the p value of each claim at each look that it has reached, `levels(m)` the level of each look if m claims
-    share alpha, and `size` is the number of claims in the family. Repeats until no claim is rejected. The result does
-    not depend on the order of looking, and more data only add rejections.
+    `ps` has the p value of each claim at each look that it has reached. `levels(m)` are the levels of the looks if m
+    claims share alpha, and `size` is the number of claims in the family. The procedure repeats until it rejects no
+    further claim. The result does not depend on the order of the looks, and more data can only add rejections.
     """
     found: list[Rejected | None] = [None] * len(ps)
     m = size
@@ -93,14 +93,15 @@ def holm_over_looks(ps: Sequence[Sequence[float]], levels: Callable[[int], Seque
 
 
 def conditional_power(estimate: Estimate, low: float, high: float, information: float, level: float) -> float:
-    """The chance that the part is decided, either way, once all information is there, if its present value is true.
+    """The probability that a comparison is decided, either way, at full information, if the present estimate is true.
 
-    `information` is the share that is there now. Normal law, at the present estimate and variance.
+    `information` is the present fraction of the full information. Normal distribution, with the present estimate and
+    variance. `low` and `high` are the bounds of the comparison.
     """
     critical = float(-special.ndtri(level / 2))
 
     def crosses(distance: float) -> float:
-        drift = distance / estimate.error / math.sqrt(information)  # the mean of B(1); its variance is 1 − information
+        drift = distance / estimate.error / math.sqrt(information)  # mean of B(1), whose variance is 1 − information
         return float(special.ndtr((drift - critical) / math.sqrt(1 - information)))
 
     inward = [estimate.value - low] * math.isfinite(low) + [high - estimate.value] * math.isfinite(high)

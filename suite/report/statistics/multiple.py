@@ -1,4 +1,4 @@
-"""Many tests at once: what the parts of a claim say together, and Holm's correction within a family of claims."""
+"""Multiple tests: combined p values of the parts of a claim, and Holm's correction within a family of claims."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ Needed = Literal["all", "any", "most"] | int
 
 @dataclass(frozen=True)
 class Pair:
-    """Two-sided p values: `holds` against the statement being false, `fails` against its being true; 1 if untested."""
+    """Two-sided p values: `holds` is small if the statement is true, `fails` if it is false; both are 1 if untested."""
 
     holds: float
     fails: float
 
     @property
     def p(self) -> float:
-        """The smaller of the two: the p of a verdict, whichever it is."""
+        """The smaller of the two, which is the p of the verdict."""
         return min(self.holds, self.fails)
 
 
 @dataclass(frozen=True)
 class Adjusted:
-    """A p value after Holm's correction; `tests` is how many tests its own p was multiplied with at its step."""
+    """A p value after Holm's correction; `tests` is the factor by which the p was multiplied at its step."""
 
     p: float
     tests: int
@@ -41,8 +41,8 @@ def count_needed(needed: Needed, of: int) -> int:
 def together(parts: Sequence[Pair], needed: Needed = "all") -> Pair:
     """The statement that at least `needed` of the parts hold (Benjamini and Heller 2008, Bonferroni's form).
 
-    All parts: the intersection-union test, the largest p. Any part, as the best of several rows: the smallest p times
-    their number, so that choosing the best is paid for. The statement fails where enough of the parts fail.
+    All parts: the largest p (intersection-union test). Any part, such as the best of several rows: the smallest p times
+    the number of parts, which corrects for choosing the best. The statement fails if enough of the parts fail.
     """
     k = len(parts)
     u = count_needed(needed, k)
@@ -52,7 +52,7 @@ def together(parts: Sequence[Pair], needed: Needed = "all") -> Pair:
 
 
 def holm(ps: Sequence[float], size: int | None = None) -> list[Adjusted]:
-    """Adjusted p values (Holm 1979) of tests in a family of `size`, of which those that are not here count as p = 1."""
+    """Adjusted p values (Holm 1979) in a family of `size` tests. Tests that are not in `ps` count with p = 1."""
     size = size or len(ps)
     adjusted = [Adjusted(1.0, size)] * len(ps)
     largest = 0.0

@@ -1,4 +1,4 @@
-"""Rank correlation of two columns, with an interval, and a p that is exact where that can be had."""
+"""Rank correlation of two columns, with an interval and a p value, exact if possible."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from scipy import special
 from suite.report.statistics.multiple import Pair
 
 Statistic = Literal["kendall", "spearman"]
-EXACT = 8  # rows up to which all permutations are tried; beyond, Kendall's law is known where there are no ties
+EXACT = 8  # up to so many rows, all permutations are used; without ties, Kendall's p is exact for any number
 DRAWS = 19_999
 
 
@@ -22,8 +22,8 @@ DRAWS = 19_999
 class Correlation:
     """Kendall's tau-b or Spearman's rho over `n` rows; `pair` tests a positive and a negative correlation.
 
-    The interval is Fisher's, with the standard errors of Fieller, Hartley and Pearson (1957) and Bonett and Wright
-    (2000); from -1 to 1 where there are too few rows for one.
+    The interval is Fisher's, with the standard errors of Fieller, Hartley and Pearson (1957) and of Bonett and Wright
+    (2000). With too few rows, it is from -1 to 1.
     """
 
     value: float
@@ -46,14 +46,14 @@ class Correlation:
 
 def correlate(left: Sequence[float], right: Sequence[float], statistic: Statistic,
               variants: Sequence[tuple[str, str]] = ()) -> Correlation:
-    """The correlation of at least three pairs. Raises ValueError for fewer, and if a side has one value only.
+    """The correlation of at least three pairs. Raises ValueError for fewer, and if one side is constant.
 
-    `variants` names the method and the variant of each pair. If all methods have the same variants, methods are
-    permuted, all variants of one together: the rows of one method are not independent. Else rows are permuted.
+    `variants` has the method and the variant of each pair. If all methods have the same variants, whole methods are
+    permuted, because the rows of one method are not independent. Otherwise rows are permuted.
     """
     x, y = np.asarray(left, dtype=np.float64), np.asarray(right, dtype=np.float64)
     if x.size < 3 or not np.ptp(x) or not np.ptp(y):
-        raise ValueError("a rank correlation needs three rows that differ on either side")
+        raise ValueError("a rank correlation needs three rows with different values on both sides")
     a, b = _scores(x, statistic), _scores(y, statistic)
     value = float((a * b).sum()) / math.sqrt((a**2).sum() * (b**2).sum())
     places = _methods(variants)
@@ -68,7 +68,7 @@ def correlate(left: Sequence[float], right: Sequence[float], statistic: Statisti
 
 
 def _methods(variants: Sequence[tuple[str, str]]) -> np.ndarray | None:
-    """The places of each method's variants, in one order; None if methods have one variant, or different ones."""
+    """The positions of each method's variants, in one order; None if methods have one variant, or differ in them."""
     found: dict[str, dict[str, int]] = {}
     for place, (method, variant) in enumerate(variants):
         found.setdefault(method, {})[variant] = place
@@ -80,8 +80,8 @@ def _methods(variants: Sequence[tuple[str, str]]) -> np.ndarray | None:
 
 
 def _exact(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """Chances of Kendall's tau at least, and at most, as large where no order is likelier than another."""
-    from scipy import stats  # here, since it takes half a second to import
+    """The probabilities of a Kendall's tau at least, and at most, as large, if all orders are equally likely."""
+    from scipy import stats  # imported here because it takes half a second
 
     above, below = (float(stats.kendalltau(x, y, method="exact", alternative=side).pvalue)
                     for side in ("greater", "less"))
@@ -90,21 +90,21 @@ def _exact(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
 
 def _permuted(a: np.ndarray, b: np.ndarray, value: float, statistic: Statistic,
               places: np.ndarray) -> tuple[float, float]:
-    """The same chances by permutations of the methods, whose rows are in `places`; of rows, if each is a method."""
+    """The same probabilities by permutation of methods, whose rows are in `places`; of rows if each is a method."""
     methods = _orders(len(places))
     orders = np.empty((len(methods), places.size), dtype=np.intp)
     orders[:, places.ravel()] = places[methods].reshape(len(methods), -1)
     norm = math.sqrt((a**2).sum() * (b**2).sum())
     permuted = b[orders[:, :, None], orders[:, None, :]] if statistic == "kendall" else b[orders]
     others = (permuted * a).sum(axis=tuple(range(1, permuted.ndim))) / norm
-    exact = len(places) <= EXACT  # all orders, the present one among them; else it is counted with the draws
+    exact = len(places) <= EXACT  # all orders include the observed one; otherwise it is counted with the draws
     above, below = ((int(side.sum()) + (not exact)) / (len(orders) + (not exact))
                     for side in (others >= value - 1e-12, others <= value + 1e-12))
     return above, below
 
 
 def _scores(values: np.ndarray, statistic: Statistic) -> np.ndarray:
-    """Signs of all differences, or centred ranks: the correlation of these is tau-b, or rho."""
+    """The signs of all differences, whose correlation is tau-b, or the centred ranks, whose correlation is rho."""
     if statistic == "kendall":
         return np.sign(values[:, None] - values[None, :])
     from scipy import stats

@@ -1,7 +1,7 @@
-"""The variance of a seed, pooled over the cells of a column, and the guard that asks whether it may be pooled.
+"""The variance of a seed, pooled over the cells of a column, and Bartlett's test of whether it may be pooled.
 
 Unpaired: the mean of the cells' variances, weighted by their degrees of freedom. By seed: the residual variance of the
-two-way fit row + seed, as all rows of a seed see the same batches. With cells missing, the fit is least squares.
+two-way fit row + seed, because all rows of a seed see the same batches. Missing cells are allowed (least squares).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 GUARD = 0.10  # level at which equal variances are rejected
 DRAWS = 4_999
-Layout = tuple[tuple[bool, ...], ...]  # by row and seed: whether there is a value
+Layout = tuple[tuple[bool, ...], ...]  # by row and seed: True if there is a value
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,51 +26,51 @@ class Variance:
 
 
 def pooled(variances: Sequence[Variance]) -> Variance:
-    """The common variance of cells, at least one."""
+    """The pooled variance of at least one cell."""
     df = sum(one.df for one in variances)
     return Variance(sum(one.value * one.df for one in variances) / df, df)
 
 
 def alike(variances: Sequence[Variance]) -> bool:
-    """Whether the cells may have one variance: Bartlett's statistic below the 90 % point of its law.
+    """Whether the cells may share one variance: Bartlett's statistic is below the 90 % quantile of its distribution.
 
-    A variance of zero says no.
+    Returns False if a variance is zero.
     """
     if len(variances) < 2:
         return True
     if any(one.value <= 0 for one in variances):
         return False
     values, dfs = np.array([one.value for one in variances]), tuple(round(one.df) for one in variances)
-    return bool(_bartlett(values, np.array(dfs)) <= _law(tuple(sorted(dfs))) + 1e-9)
+    return bool(_bartlett(values, np.array(dfs)) <= _critical(tuple(sorted(dfs))) + 1e-9)
 
 
 def in_blocks(rows: Mapping[str, Mapping[int, float]]) -> Variance | None:
-    """The residual variance of row + seed over values by row and seed; None if no degree of freedom is left."""
+    """The residual variance of the fit row + seed to values by row and seed; None if no degrees of freedom are left."""
     layout, values = _laid_out(rows)
-    made = _maker(layout)
+    made = _residual_maker(layout)
     if made is None:
         return None
     residuals = made.matrix @ (values - values.mean())
     total = float((residuals**2).sum())
-    floor = (1e-12 * max(np.abs(values).max(), 1e-300)) ** 2 * values.size  # no rounding may pass for a spread
+    floor = (1e-12 * max(np.abs(values).max(), 1e-300)) ** 2 * values.size  # rounding errors are not a spread
     return Variance(total / made.df if total > floor else 0.0, made.df)
 
 
 def alike_in_blocks(rows: Mapping[str, Mapping[int, float]]) -> bool:
-    """Whether the rows may have one variance around row + seed: Bartlett's statistic of the residuals, as `alike`."""
+    """Whether the rows may share one variance around the fit row + seed: Bartlett's statistic of the residuals."""
     layout, values = _laid_out(rows)
-    made = _maker(layout)
+    made = _residual_maker(layout)
     if made is None:
         return True
     squares = _row_squares(made, (made.matrix @ (values - values.mean()))[None])[0]
     if (squares <= 1e-20 * max(float((values**2).max()), 1e-300)).any():
         return False
-    return bool(_bartlett(squares / made.dfs, made.dfs) <= _law_in_blocks(made) + 1e-9)
+    return bool(_bartlett(squares / made.dfs, made.dfs) <= _critical_in_blocks(made) + 1e-9)
 
 
 @dataclass(frozen=True, eq=False)
-class _Maker:
-    """Makes residuals of values in one layout: `row` of each value, and n − 1 of each row as `dfs`."""
+class _ResidualMaker:
+    """Computes residuals for one layout: `row` is the row of each value, `dfs` is n − 1 for each row."""
 
     matrix: np.ndarray
     df: int
@@ -86,21 +86,21 @@ def _laid_out(rows: Mapping[str, Mapping[int, float]]) -> tuple[Layout, np.ndarr
 
 
 @lru_cache(maxsize=512)
-def _maker(layout: Layout) -> _Maker | None:
-    there = np.argwhere(np.array(layout))
-    if len(there) < 4:
+def _residual_maker(layout: Layout) -> _ResidualMaker | None:
+    places = np.argwhere(np.array(layout))
+    if len(places) < 4:
         return None
-    row, seed = there[:, 0], there[:, 1]
+    row, seed = places[:, 0], places[:, 1]
     of_row, of_seed = row[:, None] == np.arange(len(layout)), seed[:, None] == np.arange(len(layout[0]))
     design = np.hstack([of_row, of_seed]).astype(float)
-    matrix = np.eye(len(there)) - design @ np.linalg.pinv(design)
-    df = len(there) - int(np.linalg.matrix_rank(design))
+    matrix = np.eye(len(places)) - design @ np.linalg.pinv(design)
+    df = len(places) - int(np.linalg.matrix_rank(design))
     counts = np.bincount(row, minlength=len(layout))
-    return _Maker(matrix, df, row, np.maximum(counts - 1, 1)) if df else None
+    return _ResidualMaker(matrix, df, row, np.maximum(counts - 1, 1)) if df else None
 
 
-def _row_squares(made: _Maker, residuals: np.ndarray) -> np.ndarray:
-    """Sums of squared residuals by row, for draws of them."""
+def _row_squares(made: _ResidualMaker, residuals: np.ndarray) -> np.ndarray:
+    """Sums of squared residuals by row, for each draw: (draws, values) to (draws, rows)."""
     return np.asarray((residuals**2) @ (made.row[:, None] == np.arange(len(made.dfs))))
 
 
@@ -111,13 +111,13 @@ def _bartlett(values: np.ndarray, dfs: np.ndarray) -> np.ndarray:
 
 
 @lru_cache(maxsize=512)
-def _law(dfs: tuple[int, ...]) -> float:
+def _critical(dfs: tuple[int, ...]) -> float:
     free = np.array(dfs)
     draws = np.random.default_rng(0).chisquare(free, size=(DRAWS, len(dfs))) / free
     return float(np.quantile(_bartlett(draws, free), 1 - GUARD))
 
 
 @lru_cache(maxsize=512)
-def _law_in_blocks(made: _Maker) -> float:
+def _critical_in_blocks(made: _ResidualMaker) -> float:
     draws = np.random.default_rng(0).normal(size=(DRAWS, len(made.row))) @ made.matrix
     return float(np.quantile(_bartlett(_row_squares(made, draws) / made.dfs, made.dfs), 1 - GUARD))

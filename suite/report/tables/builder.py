@@ -1,4 +1,4 @@
-"""From a layout, a grid and its results to a table."""
+"""Builds a table from a layout, a grid and its results."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Row:
-    """A row to be filled: its unique name, its label on the axis, what narrows down its runs, and how it is shown.
+    """A row to be filled: its unique name, its label on the axis, the `where` of its runs, and how it is shown.
 
-    `printed` is its name in the paper, which a row keeps that stands in a second block under another `name`.
+    `printed` is its name in the paper. It differs from `name` if the row is in a second block under another name.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Source:
-    """What a table is made of."""
+    """The inputs of a table."""
 
     placed: Placed
     grid: Grid
@@ -44,7 +44,7 @@ class Source:
 
 
 def build_table(placed: Placed, grid: Grid, results: Results, published: Published) -> Table:
-    """The cells of a layout. Raises UserError for unknown metrics, and where a cell would mix configurations."""
+    """The table of a layout. Raises UserError for unknown metrics, and if a cell would mix configurations."""
     source = Source(placed, grid, results, published)
     layout, rows = placed.layout, rows_of(placed, grid, published)
     heads: list[Head] = []
@@ -66,9 +66,9 @@ def build_table(placed: Placed, grid: Grid, results: Results, published: Publish
 
 
 def rows_of(placed: Placed, grid: Grid, published: Published) -> list[Row]:
-    """The rows in order: of each block, or of the whole axis where the layout has none.
+    """The rows in order: those of each block, or of the whole axis if the layout has no blocks.
 
-    Raises UserError for a row whose name would be that of another.
+    Raises UserError for a row that would have the same name as another.
     """
     rows = placed.layout.rows
     if rows.axis not in grid.axes:
@@ -91,7 +91,7 @@ def _row(name: str, label: str | None, line: Line, where: Match | None = None) -
 
 
 def _named(placed: Placed, rows: Iterable[Row]) -> list[Row]:
-    """The rows with names that no two share. In a second block a row is called by that, or by what it differs from."""
+    """The rows with unique names. A repeated name is extended by the label of its block, or by its base row."""
     found: dict[str, Row] = {}
     for row in rows:
         line, names = row.line, [row.name]
@@ -100,8 +100,8 @@ def _named(placed: Placed, rows: Iterable[Row]) -> list[Row]:
             names += [f"{row.name} from {line.base}"] if line.base else []
         name = next((name for name in names if name not in found), None)
         if name is None:
-            raise UserError(f"the row {line.label!r} of this block cannot be told from that of another",
-                            placed.where("rows", "groups", line.block), "give each of the groups a `label` of its own")
+            raise UserError(f"the row {line.label!r} of this block has the same name as a row of another",
+                            placed.where("rows", "groups", line.block), "give each group its own `label`")
         found[name] = replace(row, name=name)
     return list(found.values())
 
@@ -154,11 +154,11 @@ def _published(row: Row, head: Head, column: Column, source: Source) -> Cell:
 
 
 def one_configuration(runs: Iterable[GridRun], where: str, what: str) -> list[GridRun]:
-    """The runs, each id once. Raises UserError at `where` if a seed occurs in two of them."""
+    """The runs without duplicate ids. Raises UserError, at `where`, if two of them have the same seed."""
     found = list({run.run_id: run for run in runs}.values())
-    seen: dict[int, GridRun] = {}
+    by_seed: dict[int, GridRun] = {}
     for run in found:
-        other = seen.setdefault(run.config.seed, run)
+        other = by_seed.setdefault(run.config.seed, run)
         if other is not run:
             axes = [axis for axis in run.labels | other.labels if run.labels.get(axis) != other.labels.get(axis)]
             raise UserError(f"{what}: more than one configuration for seed {run.config.seed}", where,
@@ -178,29 +178,29 @@ def _head(i: int, column: Column, source: Source) -> Head:
         source.results.require(runs, name, placed.where("columns", i, "metric"))
     longest = max((run.config.train.epochs for run in runs), default=0)
     if isinstance(column.epoch, int) and runs and column.epoch > longest:
-        raise UserError(f"epoch {column.epoch} is asked for, and no run is longer than {longest}",
+        raise UserError(f"epoch {column.epoch} does not exist: the longest run has {longest} epochs",
                         placed.where("columns", i, "epoch"))
     return Head(column.label, shown, column.epoch, selects, runs, column.group, column.short, chance=column.chance)
 
 
 def _average_head(i: int, column: Column, heads: Sequence[Head], source: Source) -> Head:
-    """The head of an average, as that of the columns before it. Raises UserError where they do not show one thing."""
+    """The head of an average, like that of its columns. Raises UserError if these show different quantities."""
     among = [head for head in heads if head.label in column.average]
     if len({(head.metric.name.rpartition("/")[2], head.metric.unit, head.metric.direction) for head in among}) > 1:
-        raise UserError(f"{' and '.join(dict.fromkeys(head.heading for head in among))} have no average",
+        raise UserError(f"{' and '.join(dict.fromkeys(head.heading for head in among))} cannot be averaged",
                         source.placed.where("columns", i, "average"), "name columns of one quantity and unit")
     return replace(among[0], label=column.label, group=column.group, short=column.short, runs=(),
                    averages=column.average)
 
 
 def _measured(names: Sequence[str], runs: Sequence[GridRun]) -> str:
-    """Of several metrics the first that the runs evaluate: the rates of the small profile are others."""
+    """The first of several metrics that the runs evaluate. For example, the profile `mini` has other sampling rates."""
     evaluated = {entry for run in runs for entry in run.config.train.evaluate}
     return next((name for name in names if name.partition("/")[0] in evaluated), names[0])
 
 
 def select_metric(runs: Sequence[GridRun], where: str) -> str:
-    """The metric that these runs are selected by. Raises UserError where they differ."""
+    """The metric by which the best epoch of these runs is selected. Raises UserError if they differ."""
     names = {str(run.config.train.select).partition(" ")[2] for run in runs}
     if len(names) != 1:
         raise UserError(f"these runs are selected by different metrics: {', '.join(sorted(names))}", where,

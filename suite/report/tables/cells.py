@@ -1,4 +1,4 @@
-"""From samples over seeds to cells: numbers with n, differences, X for chance, and words for what is missing."""
+"""Makes cells from samples over seeds: numbers with n, differences, X for chance, and words for what is missing."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ CHANCE_LEVEL = 0.95
 
 def make_cell(row: str, head: Head, sample: Sample, excluded: str = "", spread: str = "sample", base: str = "",
               so_far: SoFar | None = None) -> Cell:
-    """The cell of a sample; `excluded` says why there are no runs. With `base`, the values are differences from it.
+    """The cell of a sample. `excluded` is the reason if there are no runs.
 
-    `so_far`, in stored units, is shown if no seed has a number.
+    With `base`, the values are differences from that row. `so_far`, in stored units, is shown if no seed has a number.
     """
     ids = tuple(run.run_id for run in sample.runs)
     if not sample.runs:
-        state, reason = ("excluded", f"excluded: {excluded}") if excluded else ("absent", "not asked for")
+        state, reason = ("excluded", f"excluded: {excluded}") if excluded else ("absent", "not selected")
         return Cell(row, head.label, state, "", reason, reason, base=base)
     shown = {seed: value * head.metric.factor for seed, value in sorted(sample.values.items())}
     if not shown:
         state = sample.missing[0].state if len({m.state for m in sample.missing}) == 1 else "mixed"
         reason = nothing_yet(sample.missing)
         now = so_far.scaled(head.metric.factor) if so_far else None
-        told = f"{so_far_number(now, head, base)} {so_far_rest(now, sample.missing)}" if now else reason
-        return Cell(row, head.label, state, "", told, reason, values={}, run_ids=ids, base=base, so_far=now)
+        text = f"{so_far_number(now, head, base)} {so_far_rest(now, sample.missing)}" if now else reason
+        return Cell(row, head.label, state, "", text, reason, values={}, run_ids=ids, base=base, so_far=now)
     summary = contrast.summarise(list(shown.values()))
     interval = contrast.mean_interval(list(shown.values())) if summary.n > 1 else None
     missing = count_words(sample.missing)
@@ -57,7 +57,7 @@ def make_cell(row: str, head: Head, sample: Sample, excluded: str = "", spread: 
 
 
 def so_far_number(now: SoFar, head: Head, base: str) -> str:
-    """The number of unfinished runs as it is shown."""
+    """The mean over unfinished runs, as text."""
     return head.metric.format(now.mean, signed=bool(base))
 
 
@@ -68,7 +68,7 @@ def so_far_rest(now: SoFar, missing: Iterable[Missing]) -> str:
 
 
 def difference(sample: Sample, reference: Sample, base: str) -> Sample:
-    """The sample minus the reference, seed by seed; a seed that the reference lacks is missing."""
+    """The sample minus the reference, seed by seed. A seed that the reference does not have is missing."""
     both = sample.values.keys() & reference.values.keys()
     alone = [Missing(seed, "base", f"without {base}") for seed in sorted(sample.values.keys() - both)]
     return Sample({seed: sample.values[seed] - reference.values[seed] for seed in sorted(both)},
@@ -76,7 +76,7 @@ def difference(sample: Sample, reference: Sample, base: str) -> Sample:
 
 
 def published_cell(row: str, head: Head, number: Number | None) -> Cell:
-    """A number of the paper in a row that shows what it prints."""
+    """The cell of a row that shows the numbers printed in the paper."""
     if number is None:
         return Cell(row, head.label, "absent", "", "not in the paper", "not in the paper")
     unit = head.metric.factor / (100 if number.metric == "accuracy" else 1)
@@ -102,24 +102,24 @@ def count_words(missing: Iterable[Missing]) -> list[str]:
 
 
 def ranked(cells: list[Cell], shown: Metric) -> list[Cell]:
-    """Marks the best and the second of the complete cells, by what is printed: equal numbers share a place."""
+    """The cells with ranks 1 and 2 for the best complete ones. Numbers that are equal as printed share a rank."""
     complete = [cell for cell in cells if cell.state in ("complete", "average")]
     means = {cell.number: cell.mean for cell in complete if cell.mean is not None}
     order = sorted(means, key=lambda number: means[number], reverse=shown.direction == "max")
-    if len(complete) < 2 or any(cell.base for cell in cells):  # differences are no candidates for the best number
+    if len(complete) < 2 or any(cell.base for cell in cells):  # differences are not ranked
         return cells
     rank = {number: place for place, number in enumerate(order[:2], 1)}
     return [replace(cell, rank=rank.get(cell.number, 0) if cell in complete else 0) for cell in cells]
 
 
 def average(row: str, head: Head, cells: Sequence[Cell]) -> Cell:
-    """The mean of complete cells, with the 95 % interval that their deviations give (Welch and Satterthwaite).
+    """The mean of complete cells, with its 95 % interval from their standard deviations (Welch and Satterthwaite).
 
-    Where one has no number, or not all of its seeds, the average has none either. Of differences it is one, too.
+    If a cell has no number, or not all of its seeds, there is no average. The average of differences is a difference.
     """
-    there = [cell for cell in cells if cell.mean is not None and cell.state in ("complete", "chance")]
-    if len(there) < len(cells):
-        reason = f"{len(there)}/{len(cells)} columns"
+    complete = [cell for cell in cells if cell.mean is not None and cell.state in ("complete", "chance")]
+    if len(complete) < len(cells):
+        reason = f"{len(complete)}/{len(cells)} columns"
         return Cell(row, head.label, "mixed", "", reason, reason)
     worst, base = CHANCE * head.metric.factor / 100, cells[0].base
     if base and any(cell.chance for cell in cells):
@@ -144,31 +144,31 @@ def _average_interval(mean: float, cells: Sequence[Cell]) -> tuple[float, float]
 
 
 def mark_chance(cell: Cell, head: Head, chance: float, final: Sample) -> Cell:
-    """The cell as an X where most of its seeds end within the 95 % binomial interval of `chance` (a fraction).
+    """The cell as an X if most of its seeds end within the 95 % binomial interval of `chance` (a fraction).
 
-    `final` is the metric after the last epoch: the best of many epochs lies above chance by luck. Most are those of
-    all seeds that are asked for. The interval is that of the examples of the split; without their count in the data
-    set's card the cell stays a number, and its reason says so.
+    `final` is the metric after the last epoch, because the best of many epochs is above chance by luck. "Most" refers
+    to all seeds of the cell, finished or not. The interval is computed for the number of examples of the split. If the
+    data card does not give it, the cell keeps its number, and its reason says so.
     """
     if not cell.values or not final.values:
         return cell
     split = head.metric.name.partition("/")[0].partition("@")[0]
     examples = count_examples(final.runs[0], split)
     if not examples:
-        told = f"not tested for chance: the card does not count the examples of the split {split}"
-        return replace(cell, reason="; ".join(filter(None, (cell.reason, told))))
+        note = f"not tested for chance: the card does not count the examples of the split {split}"
+        return replace(cell, reason="; ".join(filter(None, (cell.reason, note))))
     low, high = _chance_interval(examples, chance)
-    there = sum(low <= value <= high for value in final.values.values())
-    if 2 * there <= len(final.runs):
+    inside = sum(low <= value <= high for value in final.values.values())
+    if 2 * inside <= len(final.runs):
         return cell
-    reason = (f"{there} of {len(final.runs)} seeds end within {head.metric.format(low * head.metric.factor)} to "
+    reason = (f"{inside} of {len(final.runs)} seeds end within {head.metric.format(low * head.metric.factor)} to "
               f"{head.metric.format(high * head.metric.factor)}, the 95 % interval of chance for {examples} examples")
     rest = f" ({', '.join(filter(None, (f'n={cell.n}', cell.reason)))})"
     return replace(cell, state="chance", number="X", rest=rest, reason=reason)
 
 
 def at_chance(head: Head, final: Sample) -> frozenset[int]:
-    """The seeds whose last epoch lies within the 95 % binomial interval of the column's chance; none if unknown."""
+    """The seeds whose last epoch is within the 95 % binomial interval of the column's chance; empty if unknown."""
     split = head.metric.name.partition("/")[0].partition("@")[0]
     examples = count_examples(final.runs[0], split) if final.runs else 0
     if not examples or head.chance is None:
@@ -178,15 +178,15 @@ def at_chance(head: Head, final: Sample) -> frozenset[int]:
 
 
 def _chance_interval(examples: int, chance: float) -> tuple[float, float]:
-    """The 95 % interval of a share of so many examples that are right by chance."""
-    from scipy import stats  # here, since it takes half a second to import
+    """The 95 % interval of the fraction of examples that are right by chance."""
+    from scipy import stats  # imported here because it takes half a second
 
     low, high = stats.binom.interval(CHANCE_LEVEL, examples, chance)
     return float(low) / examples, float(high) / examples
 
 
 def count_examples(run: GridRun, split: str) -> int:
-    """How many examples the split has: the card's count, or the share of it that an option asks for; 0 if unknown."""
+    """The number of examples of the split: the card's count, or the share that an option selects; 0 if unknown."""
     data = run.config.data
     variant = cards.load(data.name).variant(data.variant)
     share = 1.0

@@ -1,4 +1,4 @@
-"""What a run was evaluated on: how many examples, what they are called, and what became of each."""
+"""The examples that a run was evaluated on: their number, their name, and the outcome of each."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ ROUNDING = 1e-3  # relative: the absolute errors are kept with eleven bits
 
 
 def noun(run: GridRun) -> str:
-    """What an example of a run's data is called, in the plural."""
+    """The name of the examples of a run's data, in the plural."""
     return NOUNS.get(run.config.data.name, NOUN)
 
 
@@ -45,7 +45,7 @@ def split_of(metric: str) -> str:
 
 
 def evaluated_words(heads: Iterable[Head]) -> str:
-    """`Evaluated on 224 clips.`, or how many each column is evaluated on; '' if no card counts them."""
+    """`Evaluated on 224 clips.`, by column if they differ. Returns "" if no card counts the examples."""
     kinds: dict[str, list[str]] = {}
     for head in heads:
         found = dict.fromkeys((count_examples(run, split_of(head.metric.name)), noun(run)) for run in head.runs
@@ -61,9 +61,9 @@ def evaluated_words(heads: Iterable[Head]) -> str:
 
 @dataclass(frozen=True, eq=False)
 class ByExample:
-    """The values by example of one number: its runs by seed, its metric and epoch, in units of `factor`.
+    """The values by example behind one number: its runs by seed, its metric and epoch, multiplied by `factor`.
 
-    `examples` is the set: equal for two numbers that are evaluated on the same examples, in the same order.
+    `examples` identifies the set: it is equal for two numbers evaluated on the same examples in the same order.
     """
 
     outcomes: ExampleOutcomes
@@ -74,12 +74,12 @@ class ByExample:
 
     @property
     def applies(self) -> bool:
-        """Whether the number is made of outcomes by example, of one epoch."""
+        """Whether the number is computed from outcomes by example, at one epoch."""
         return self.metric.partition("/")[2] in QUANTITIES and self.epoch != "mean"
 
     @property
     def noun(self) -> str:
-        """What the examples are called."""
+        """The name of the examples."""
         return noun(next(iter(self.runs.values())))
 
     @property
@@ -89,22 +89,22 @@ class ByExample:
         return config.task, repr(config.data), split_of(self.metric)
 
     def values(self, seeds: Sequence[int]) -> np.ndarray | None:
-        """Values (seeds, examples) whose mean over examples is the number of that seed.
+        """Values (seeds, examples) whose mean over examples is the number of each seed.
 
-        None if a seed has none.
+        None if they are not recorded for a seed.
         """
         found = [self.outcomes.of(self.runs[seed], self.metric, self.epoch) for seed in seeds]
-        there = [one for one in found if one is not None]
-        if len(there) < len(found) or len({len(one) for one in there}) != 1:
+        known = [one for one in found if one is not None]
+        if len(known) < len(found) or len({len(one) for one in known}) != 1:
             return None
-        return self.factor * np.stack(there)
+        return self.factor * np.stack(known)
 
 
 def cell_intervals(tables: Iterable[Table], results: Results) -> dict[Place, Interval | None]:
     """The 95 % interval of each mean over seeds and examples, in the shown unit, by table, row and column.
 
-    None if the outcomes by example are not recorded. Cells with one seed, without a number, or with a difference have
-    no entry.
+    The interval is None if the outcomes by example are not recorded. Cells with one seed, without a number, or with a
+    difference have no entry.
     """
     outcomes, found = ExampleOutcomes(results), {}
     for table in tables:
@@ -129,7 +129,7 @@ def _interval(cell: Cell, source: ByExample) -> Interval | None:
 
 @dataclass(frozen=True, eq=False)
 class ExampleOutcomes:
-    """The outcomes by example of a grid's runs, each file read once."""
+    """The outcomes by example of a grid's runs. Each file is read only once."""
 
     results: Results
     cache: dict[tuple[str, str, Epoch | Literal["mean"]], np.ndarray | None] = field(default_factory=dict)
@@ -137,7 +137,7 @@ class ExampleOutcomes:
     def of(self, run: GridRun, metric: str, epoch: Epoch | Literal["mean"]) -> np.ndarray | None:
         """Values (examples,) whose mean is the metric of a run at an epoch.
 
-        None if they are not recorded, or are not those of that number.
+        None if they are not recorded, or if their mean is not that number.
         """
         key = run.run_id, metric, epoch
         if key not in self.cache:

@@ -1,4 +1,4 @@
-"""Layouts of tables, `reports/tables/*.yaml`: which runs of a grid stand in which row and column, and what is shown."""
+"""Layouts of tables, `reports/tables/*.yaml`: the runs of each row and column, and what is shown of them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def label_text(value: Any) -> Any:
-    """A label as grids write it: `true` for True, `64` for 64. None stands for runs that lack the axis."""
+    """A label as grids write it: `true` for True, `64` for 64. None means runs that do not have the axis."""
     if isinstance(value, bool):
         return str(value).lower()
     return str(value) if isinstance(value, int | float) else value
@@ -25,14 +25,14 @@ def label_text(value: Any) -> Any:
 
 def _label_list(value: Any) -> Any:
     if isinstance(value, list | tuple) and not value:
-        raise ValueError("there is no label")
+        raise ValueError("the list of labels is empty")
     return tuple(label_text(v) for v in value) if isinstance(value, list | tuple) else (label_text(value),)
 
 
 def _once(labels: tuple[str, ...]) -> tuple[str, ...]:
-    twice = [label for label in labels if labels.count(label) > 1]
-    if twice:
-        raise ValueError(f"the row {twice[0]!r} is there twice in its block")
+    repeated = [label for label in labels if labels.count(label) > 1]
+    if repeated:
+        raise ValueError(f"duplicate row {repeated[0]!r} in the block")
     return labels
 
 
@@ -42,12 +42,12 @@ Epoch = Literal["best", "first", "last"] | Annotated[int, Field(strict=True, ge=
 
 
 class Group(Part):
-    """A block of rows, under a heading where it has a label.
+    """A block of rows; its label, if it has one, is a heading.
 
-    `where` narrows down its runs; `rows` are labels of the axis (default: all). Where `base` names one of them, the
-    others are shown as differences from it, seed by seed. `published` are rows of the paper's table that are shown as
-    printed: of other work, or not in this suite. A row's name is its label, after that of its block where this has a
-    `where`, or where a block before it has taken the label.
+    `where` selects its runs; `rows` are labels of the axis (default: all). If `base` names one of them, the others are
+    shown as differences from it, seed by seed. `published` are rows of the paper's table that are shown as printed:
+    results of other work, or models that are not in this suite. The name of a row is its label. The label of the block
+    is put in front if the block has a `where`, or if an earlier block has a row with the same label.
     """
 
     label: str = ""
@@ -58,7 +58,7 @@ class Group(Part):
 
 
 class Rows(Part):
-    """One row for each label of an axis, those of `order` first, in blocks where there are `groups`."""
+    """One row for each label of an axis, those of `order` first, in blocks if there are `groups`."""
 
     axis: str
     order: Annotated[tuple[str, ...], BeforeValidator(_label_list)] = ()
@@ -70,12 +70,12 @@ def _metrics(value: Any) -> Any:
 
 
 class Column(Part):
-    """One column: the runs whose labels are those of `where`, and the number that is shown of each.
+    """One column: the runs whose labels match `where`, and the number that is shown for them.
 
-    `metric` is the runs' selection metric where it is not given; of several, the first that the runs evaluate.
-    `epoch: best` is the best by the runs' `train.select`. `group` is a heading over neighbours, `short` the label under
-    it. `chance` (a fraction) shows X for a cell that is no better. `average` names columns whose mean is shown instead.
-    `published` is the column of the paper's table where that has another label.
+    `metric` defaults to the runs' selection metric; of several metrics, the first that the runs evaluate is used.
+    `epoch: best` is the best epoch by the runs' `train.select`. `group` is a heading over neighbouring columns, `short`
+    the label below it. With `chance` (a fraction), a cell that is no better shows X. `average` names columns whose mean
+    is shown instead. `published` is the column of the paper's table, if it has another label there.
     """
 
     label: str = Field(min_length=1)
@@ -97,7 +97,7 @@ def _rows(value: Any) -> Any:
 
 
 class Labelled(Protocol):
-    """What has a label."""
+    """An object with a label."""
 
     label: str
 
@@ -106,22 +106,22 @@ L = TypeVar("L", bound=Labelled)
 
 
 def unique(columns: tuple[L, ...]) -> tuple[L, ...]:
-    """Refuses no columns, and two of the same label."""
+    """Returns the columns. Raises ValueError if there are none, or if two have the same label."""
     if not columns:
         raise ValueError("a table needs a column")
     labels = [c.label for c in columns]
-    twice = [label for label in labels if labels.count(label) > 1]
-    if twice:
-        raise ValueError(f"two columns are labelled {twice[0]!r}")
+    repeated = [label for label in labels if labels.count(label) > 1]
+    if repeated:
+        raise ValueError(f"two columns are labelled {repeated[0]!r}")
     return columns
 
 
 class Layout(Part):
-    """A table: `name` names it, `grid` the grid that it shows (default: the name), `published` the paper's table.
+    """A table: its `name`, the `grid` that it shows (default: the name), and the `published` table of the paper.
 
-    `also` names tables of further papers, whose numbers of the same rows and columns are shown beside it;
-    `other_protocol` those of them whose models have another size or training, so that no verdict compares them.
-    `spread` is what stands behind ± (AMB-20). `transpose` turns rows into columns, for tables of one line.
+    `also` names tables of other papers, whose numbers for the same rows and columns are shown next to ours.
+    `other_protocol` names those of them whose models have another size or training; they get no verdict. `spread` is
+    the kind of standard deviation after ± (AMB-20). `transpose` swaps rows and columns, for tables with one row.
     """
 
     name: str = Field(pattern=NAME)
@@ -139,7 +139,7 @@ class Layout(Part):
 
 @dataclass(frozen=True)
 class Placed:
-    """A layout with the file that it stands in, so that errors name line and key."""
+    """A layout with its file, so that errors can name line and key."""
 
     layout: Layout
     node: Node
@@ -150,7 +150,7 @@ class Placed:
 
 
 def unknown_labels(match: Mapping[str, Labels], grid: Grid, where: Any) -> Iterator[Problem]:
-    """What `match` names and the grid does not have; `where(axis)` tells the place."""
+    """Axes and labels in `match` that the grid does not have; `where(axis)` returns the place for the error."""
     for axis, labels in match.items():
         if axis not in grid.axes:
             yield Problem(f"the grid {grid.name!r} has no axis {axis!r}", where(axis), nearest(axis, grid.axes))
@@ -167,20 +167,20 @@ def ordered_labels(rows: Rows, grid: Grid) -> list[str]:
 
 
 def block_labels(group: Group, rows: Rows, grid: Grid) -> list[str]:
-    """The labels that stand in a block: those it names, else all that are found with its `where`."""
+    """The labels of a block: those that it names, otherwise all labels of runs that match its `where`."""
     if group.rows or group.published:
         return list(group.rows or ())
-    told = {labels.get(rows.axis) for labels in grid.combinations if matches(labels, group.where)}
-    return [label for label in ordered_labels(rows, grid) if label in told]
+    used = {labels.get(rows.axis) for labels in grid.combinations if matches(labels, group.where)}
+    return [label for label in ordered_labels(rows, grid) if label in used]
 
 
 def default_layout(grid: Grid) -> Placed:
-    """A column for each combination of all axes but one, which is the rows: the first that does not change the task.
+    """The layout of a grid without one. Rows: the first axis that does not change the task. Columns: all other axes.
 
-    Which axis that is does not depend on which runs of the grid are asked for.
+    The choice of the row axis does not depend on which runs of the grid are selected.
     """
-    axes, whole = list(grid.axes), grid.whole
-    rows = next((axis for axis in axes if not _changes_task(axis, whole)), next(iter(axes), ""))
+    axes, complete = list(grid.axes), grid.whole
+    rows = next((axis for axis in axes if not _changes_task(axis, complete)), next(iter(axes), ""))
     others = [axis for axis in axes if axis != rows]
     keys: dict[tuple[str | None, ...], None] = {}
     for labels in [*(run.labels for run in grid.runs), *(out.labels for out in grid.excluded)]:
@@ -188,7 +188,7 @@ def default_layout(grid: Grid) -> Placed:
     order = {axis: {label: i for i, label in enumerate(labels)} for axis, labels in grid.axes.items()}
     ranked = sorted(keys, key=lambda key: [order[a].get(v, -1) if v else -1 for a, v in zip(others, key, strict=True)])
     named = [", ".join(v or f"no {a}" for a, v in zip(others, key, strict=True)) or "all runs" for key in ranked]
-    if len(set(named)) < len(named):  # labels with commas, which quotes tell apart
+    if len(set(named)) < len(named):  # labels with commas; quotes make the names unique
         named = [", ".join(repr(v) if v else f"no {a}" for a, v in zip(others, key, strict=True)) for key in ranked]
     columns = tuple(Column(label=label, where={a: (v,) for a, v in zip(others, key, strict=True)})
                     for label, key in zip(named, ranked, strict=True))
@@ -197,12 +197,12 @@ def default_layout(grid: Grid) -> Placed:
 
 
 def _changes_task(axis: str, grid: Grid) -> bool:
-    """Whether runs that differ in this axis only have different tasks: their numbers are not for one column."""
+    """Whether runs that differ only in this axis have different tasks, so that one column cannot hold them."""
     tasks: dict[tuple[tuple[str, str], ...], str] = {}
     return any(tasks.setdefault(tuple((a, v) for a, v in run.labels.items() if a != axis), run.config.task)
                != run.config.task for run in grid.runs)
 
 
 def matches(labels: Mapping[str, str], match: Mapping[str, Labels]) -> bool:
-    """Whether a run with these labels is meant."""
+    """Whether a run with these labels matches."""
     return all(labels.get(axis) in allowed for axis, allowed in match.items())

@@ -1,4 +1,4 @@
-"""Layouts read from their files, and whether they fit the grid and the paper's tables."""
+"""Reads layouts from their files and checks them against the grid and the paper's tables."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def _row_misfits(placed: Placed, grid: Grid, published: Published) -> Iterator[P
         yield Problem(f"the paper has no table {table!r} of numbers", placed.where("published"), nearest(table, known))
     for i, name in enumerate(placed.layout.also):
         if name not in known or table is None:
-            yield Problem(f"there is no published table {name!r}" if table else "`also` adds to `published`, which is "
+            yield Problem(f"there is no published table {name!r}" if table else "`also` needs `published`, which is "
                           "not given", placed.where("also", i), nearest(name, known))
     for i, name in enumerate(placed.layout.other_protocol):
         if name not in (table, *placed.layout.also):
@@ -73,8 +73,8 @@ def _row_misfits(placed: Placed, grid: Grid, published: Published) -> Iterator[P
 def _block_misfits(group: Group, placed: Placed, grid: Grid, here: Sequence[str | int]) -> Iterator[Problem]:
     labels = block_labels(group, placed.layout.rows, grid)
     if not labels and not group.published:
-        yield Problem("the grid makes no such runs, and the block has no rows", placed.where(*here, "where"),
-                      "name labels that its runs have together")
+        yield Problem("no run of the grid matches, so the block has no rows", placed.where(*here, "where"),
+                      "use labels that occur together in its runs")
     elif group.base is not None and group.base not in labels:
         yield Problem(f"the base row {group.base!r} is not in its block", placed.where(*here, "base"),
                       nearest(group.base, labels))
@@ -84,7 +84,7 @@ def _unknown_rows(labels: Sequence[str], placed: Placed, grid: Grid, *here: str 
     known = grid.axes[placed.layout.rows.axis]
     for i, label in enumerate(labels):
         if label not in known:
-            yield Problem(f"the grid {grid.name!r} makes no row {label!r}", placed.where(*here, i),
+            yield Problem(f"the grid {grid.name!r} has no row {label!r}", placed.where(*here, i),
                           nearest(label, known))
 
 
@@ -102,7 +102,7 @@ def _column_misfits(placed: Placed, grid: Grid, published: Published) -> Iterato
 
 
 def _published_misfits(i: int, column: Column, placed: Placed, grid: Grid, known: dict) -> Iterator[Problem]:
-    """A column may only be held against published numbers of its own quantity."""
+    """A column may be compared only with published numbers of the same quantity and epoch."""
     name = column.published or column.label
     if name not in known:
         if column.published:
@@ -129,7 +129,7 @@ def _settings_misfits(placed: PlacedSettings, grid: Grid, published: Published) 
                               placed.where("rows", i, "where", key), nearest(key, [*grid.axes, *fields()]))
                 return
         if not runs_of(row, grid):
-            yield Problem(f"the grid {grid.name!r} makes no runs for the row {row.label!r}",
+            yield Problem(f"the grid {grid.name!r} has no runs for the row {row.label!r}",
                           placed.where("rows", i, "where"))
     for i, column in enumerate(layout.columns):
         if column.field not in fields():

@@ -1,4 +1,4 @@
-"""Marks that need the whole table: cells near the best of their column, and the papers whose numbers are shown."""
+"""Marks that depend on the whole table: cells close to the best of their column, and the papers that are shown."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def marked(table: Table, grid: Grid, published: Published) -> Table:
-    """The table with Holm's p of each cell against the best of its column, and with its papers."""
+    """The table with Holm-corrected p values of each cell against the best of its column, and with its papers."""
     models = {run.run_id: run.config.model.name for run in grid.runs}
     columns = [_column(head, cells, models)
                for head, cells in zip(table.heads, zip(*table.cells, strict=True), strict=True)]
@@ -24,14 +24,14 @@ def marked(table: Table, grid: Grid, published: Published) -> Table:
 
 
 def _column(head: Head, cells: Sequence[Cell], models: dict[str, str]) -> list[Cell]:
-    there = [cell for cell in cells if cell.state == "complete" and cell.values and not cell.base]
-    rows = {cell.run_ids: Candidate(list((cell.values or {}).values()), models[cell.run_ids[0]]) for cell in there}
+    tested = [cell for cell in cells if cell.state == "complete" and cell.values and not cell.base]
+    rows = {cell.run_ids: Candidate(list((cell.values or {}).values()), models[cell.run_ids[0]]) for cell in tested}
     found = against_best(rows, head.metric.direction == "max") if head.metric.name != "parameters" else {}
-    return [replace(cell, p_from_best=found.get(cell.run_ids) if cell in there else None) for cell in cells]
+    return [replace(cell, p_from_best=found.get(cell.run_ids) if cell in tested else None) for cell in cells]
 
 
 def _papers(table: Table, published: Published) -> tuple[Paper, ...]:
-    """The papers whose numbers stand beside cells, if there are several; that of the suite first."""
+    """The papers whose numbers are shown next to cells, if there are several; the S4D paper first."""
     keys = dict.fromkeys(one.paper for row in table.cells for cell in row for one in cell.papers)
     if len(keys) < 2:
         return ()

@@ -1,4 +1,4 @@
-"""The runs that a grid names, as one tidy table (a row per run and epoch) and as samples over seeds."""
+"""The results of a grid's runs, as a tidy table (one row per run and epoch) and as samples over seeds."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STATES = {"todo": "not run", "claimed": "running", "cancelled": "cancelled", "lo
 
 @dataclass(frozen=True)
 class Missing:
-    """A seed without a number: `state` as in the store, or the reason of a failure; `words` for the reader."""
+    """A seed without a number: `state` as in the store, or the reason of a failure; `words` as in reports."""
 
     seed: int
     state: str
@@ -39,7 +39,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Sample:
-    """What the seeds of one configuration gave: `values` by seed as stored, `missing` the seeds without a number."""
+    """The results of one configuration: `values` by seed, in stored units, and the `missing` seeds without a number."""
 
     values: dict[int, float]
     missing: tuple[Missing, ...]
@@ -50,9 +50,9 @@ class Sample:
 class Results:
     """Rows and states of a grid's runs, read once.
 
-    `frame` has a row per run and epoch: run_id, the label of each axis (`axis:name` where the name is taken), seed,
-    state, epoch, and every metric, with NaN where a run did not measure it. The rows of run i are
-    `frame[spans[i][0]:spans[i][1]]`, in the order of epochs.
+    `frame` has one row per run and epoch: run_id, the label of each axis (`axis:name` if the name is taken), seed,
+    state, epoch, and every metric, with NaN if a run did not measure it. The rows of run i are
+    `frame[spans[i][0]:spans[i][1]]`, sorted by epoch. `measured` has the names of the metrics of each run.
     """
 
     frame: pd.DataFrame
@@ -62,10 +62,10 @@ class Results:
     store: Store
 
     def sample(self, runs: Iterable[GridRun], metric: str, epoch: Epoch) -> Sample:
-        """The metric of every run (of one configuration: each seed once) at that epoch.
+        """The metric of each run at that epoch; the runs are of one configuration, with different seeds.
 
-        A first-epoch value is complete on a partial run; best and last need the whole trajectory, and so does the count
-        of `parameters`, which is of no epoch.
+        The value of the first epoch needs only a partial run. The best and the last epoch need a finished run, and so
+        does the number of `parameters`, which has no epoch.
         """
         runs = tuple(runs)
         if metric == "parameters":
@@ -75,12 +75,12 @@ class Results:
         return Sample({s: v for s, v in found.items() if not isinstance(v, tuple)}, missing, runs)
 
     def value(self, run: GridRun, metric: str, epoch: Epoch) -> float | tuple[str, str]:
-        """The number, or the state and the words that stand in its place."""
+        """The number, or state and words if there is none."""
         state, select = self.states[run.run_id], str(run.config.train.select)
         if epoch in ("best", "last") and state.name != "done":
             return status(state, run.config.train.epochs)
         if epoch in ("best", "last") and len(self.series(run.run_id, "epoch")) < state.epochs:
-            return "unknown", STATES["unknown"]  # the result was there when the states were read, and is damaged now
+            return "unknown", STATES["unknown"]  # the result was damaged after the states were read
         needed = {metric, select.partition(" ")[2]} if epoch == "best" else {metric}
         for name in sorted(needed - self.measured[run.run_id]) if self.measured[run.run_id] else ():
             return "done", f"without {name}"
@@ -91,12 +91,12 @@ class Results:
         return float(value) if math.isfinite(value) else ("diverged", FAILURES["diverged"])
 
     def epoch_number(self, run: GridRun, epoch: Epoch) -> int | None:
-        """Which epoch of a run that is: the best one by its number. None if it is not there, or the run diverged."""
+        """The number of that epoch, e.g. of the best one. None if the run has not reached it, or has diverged."""
         place = self._place(run.run_id, str(run.config.train.select), epoch)
         return None if place is None or place < 0 else int(self.series(run.run_id, "epoch")[place])
 
     def _parameters(self, runs: tuple[GridRun, ...]) -> Sample:
-        """How many parameters of each finished run are trained."""
+        """The number of trained parameters of each finished run."""
         done = [run for run in runs if self.states[run.run_id].name == "done"]
         results = {run.config.seed: self.store.result(run.run_id) for run in done}
         found = {seed: float(result.parameters) for seed, result in results.items() if result}
@@ -105,7 +105,7 @@ class Results:
         return Sample(found, tuple(missing), runs)
 
     def series(self, run_id: str, name: str) -> np.ndarray:
-        """A metric of one run over its finished epochs."""
+        """A metric of one run over its finished epochs, (epochs,) in float64."""
         start, stop = self.spans[run_id]
         return self._columns[name][start:stop]
 
@@ -115,9 +115,10 @@ class Results:
                 if pd.api.types.is_numeric_dtype(column.dtype)}
 
     def _place(self, run_id: str, select: str, epoch: Epoch) -> int | None:
-        """Index of the epoch's row within the run, None where it is not there yet, -1 where the run diverged.
+        """Index of the epoch's row within the run, None if it does not exist yet, -1 if the run diverged.
 
-        A selection metric that is not a number in some epoch counts as diverged: the best of the others would hide it.
+        A run whose selection metric is NaN in some epoch counts as diverged. The best of its other epochs would hide
+        this.
         """
         epochs = self.series(run_id, "epoch") if self.measured[run_id] else np.empty(0)
         if not len(epochs):
@@ -134,16 +135,16 @@ class Results:
         return int(found[0]) if len(found) else None
 
     def require(self, runs: Sequence[GridRun], metric: str, where: str) -> None:
-        """Raises UserError at `where` if some of these runs have rows, and none of them has the metric."""
+        """Raises UserError, at `where`, if some of these runs have rows but none of them has the metric."""
         names = {name for run in runs for name in self.measured[run.run_id]}
         if names and metric not in names:
             known = sorted(name for name in names if "/" in name)
             raise UserError(f"no run has the metric {metric!r}", where, nearest(metric, known)
-                            + " (the splits that are evaluated are named by train.evaluate)")
+                            + " (train.evaluate names the splits that are evaluated)")
 
 
 def read_results(grid: Grid, store: Store, states: Mapping[str, RunState]) -> Results:
-    """Every run of the grid that has rows. The store may be written to meanwhile: `states` were read before."""
+    """Read the rows of all runs of the grid. `states` were read before, so other processes may write to the store."""
     columns: dict[str, array[float]] = {"epoch": array("d")}
     spans: dict[str, tuple[int, int]] = {}
     measured: dict[str, frozenset[str]] = {}
@@ -188,12 +189,12 @@ def _frame(grid: Grid, order: Sequence[GridRun], columns: Mapping[str, array[flo
 
 
 def axis_column(axis: str) -> str:
-    """The column of an axis in the tidy table."""
+    """The name of an axis's column in the tidy table."""
     return f"axis:{axis}" if axis in (*FIXED, "step") or "/" in axis else axis
 
 
 def status(state: RunState, epochs: int) -> tuple[str, str]:
-    """State and words for a run that gives no number yet; `epochs` is its full length."""
+    """State and words for a run without a number; `epochs` is its full length."""
     if state.name == "partial":
         return "partial", f"{state.epochs}/{epochs} epochs"
     if state.name == "failed":
@@ -202,5 +203,5 @@ def status(state: RunState, epochs: int) -> tuple[str, str]:
 
 
 def number(value: Any) -> float:
-    """A stored value as float; what JSON writers make of a value that is no number (null, "NaN") is NaN."""
+    """A stored value as a float. Anything that is not a number in JSON (null, "NaN") becomes NaN."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else math.nan

@@ -1,4 +1,4 @@
-"""Tables of settings (tables 1 and 12 of the paper), read off the runs of a grid and compared with the printed ones."""
+"""Tables of settings (tables 1 and 12 of the paper), taken from the runs of a grid and compared with the paper."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ def _words(value: Any) -> Any:
 
 
 class SettingColumn(Part):
-    """A field of the runs; `words` for its values, for one or for several in alphabetical order (`exp, relu`)."""
+    """A field of the runs. `words` maps a value, or several in alphabetical order (`exp, relu`), to the text shown."""
 
     label: str = Field(min_length=1)
     field: str
     words: Annotated[dict[str, str], BeforeValidator(_words)] = {}
 
     def text(self, values: set[str]) -> str:
-        """What is shown for the values that a row's runs have."""
+        """The text for the values that the runs of a row have."""
         together = ", ".join(sorted(values))
         return self.words.get(together) or " or ".join(self.words.get(value, value) for value in sorted(values))
 
 
 class SettingRow(Part):
-    """The runs whose labels, or fields, are those of `where`."""
+    """The runs whose labels or fields match `where`."""
 
     label: str = Field(min_length=1)
     where: Annotated[Match, Field(min_length=1)]
 
 
 class SettingsLayout(Part):
-    """A table of settings. Nothing has to be trained for it."""
+    """A table of settings. It needs no training."""
 
     name: str = Field(pattern=NAME)
     grid: str = ""
@@ -55,7 +55,7 @@ class SettingsLayout(Part):
 
 @dataclass(frozen=True)
 class PlacedSettings:
-    """Such a layout with the file that it stands in."""
+    """Such a layout with its file, so that errors can name line and key."""
 
     layout: SettingsLayout
     node: Node
@@ -71,7 +71,7 @@ def setting_text(value: Any) -> str:
 
 
 def runs_of(row: SettingRow, grid: Grid) -> list[GridRun]:
-    """The runs that a row is read off."""
+    """The runs of a row."""
     def fits(run: GridRun, key: str, allowed: Any) -> bool:
         value = run.labels.get(key) if key in grid.axes else setting_text(run.config.get(key))
         return value in allowed
@@ -79,7 +79,7 @@ def runs_of(row: SettingRow, grid: Grid) -> list[GridRun]:
 
 
 def build_settings(placed: PlacedSettings, grid: Grid) -> Table:
-    """The table. The layout fits the grid (see `layout_files`)."""
+    """The table of settings. The layout must fit the grid (see `layout_files`)."""
     layout = placed.layout
     rows = [(row.label, runs_of(row, grid)) for row in layout.rows]
     heads = tuple(Head(column.label, setting(column.field), "last", (), tuple(grid.runs)) for column in layout.columns)

@@ -1,4 +1,4 @@
-"""What unfinished runs of a cell show so far: a number that no mark, claim or comparison uses."""
+"""The mean over the unfinished runs of a cell, for display only: no mark, claim or comparison uses it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from suite.report.tables.results import Results
     from suite.store.state import RunState
 
-UNFINISHED = frozenset({"partial", "claimed", "lost", "timeout", "killed"})  # of a run that may still be finished
+UNFINISHED = frozenset({"partial", "claimed", "lost", "timeout", "killed"})  # states of runs that can still be finished
 
 
 @dataclass(frozen=True)
 class SoFar:
-    """The mean over `n` seeds after `epoch` of `epochs`, the newest epoch that all of them have reached."""
+    """The mean over `n` seeds after `epoch` of `epochs`, the latest epoch that all of them have reached."""
 
     mean: float
     epoch: int
@@ -33,15 +33,15 @@ class SoFar:
         return f"at epoch {self.epoch} of {self.epochs}, n={self.n}"
 
     def scaled(self, factor: float) -> SoFar:
-        """The same in a unit that is `factor` times larger in number."""
+        """The same with the mean multiplied by `factor`."""
         return SoFar(self.mean * factor, self.epoch, self.epochs, self.n)
 
 
 def so_far(results: Results, runs: Iterable[GridRun], metric: str,
            base: Iterable[GridRun] | None = None) -> SoFar | None:
-    """The mean so far over the unfinished runs, one of each seed; None if no epoch is there.
+    """The mean over the unfinished runs, one per seed. Returns None if no run has finished an epoch.
 
-    With `base`, the runs of another row, it is the mean difference from these, seed by seed.
+    With `base`, the runs of another row, it is the mean difference from them, seed by seed.
     """
     runs = tuple(runs)
     found = _series(results, runs, metric, finished=base is not None)
@@ -51,13 +51,13 @@ def so_far(results: Results, runs: Iterable[GridRun], metric: str,
         return None
     at = min(len(series[seed]) for series in (found, others) for seed in seeds if seed in series) - 1
     values = [found[seed][at] - (others[seed][at] if base is not None else 0.0) for seed in seeds]
-    there = [float(value) for value in values if math.isfinite(value)]
+    finite = [float(value) for value in values if math.isfinite(value)]
     longest = max(run.config.train.epochs for run in runs)
-    return SoFar(statistics.fmean(there), at + 1, longest, len(there)) if there else None
+    return SoFar(statistics.fmean(finite), at + 1, longest, len(finite)) if finite else None
 
 
 def _series(results: Results, runs: Iterable[GridRun], metric: str, finished: bool) -> Mapping[int, np.ndarray]:
-    """By seed: the metric over the epochs of each run that may still be finished, or (if asked for) is."""
+    """By seed: the metric over the epochs of each run that can still be finished; with `finished`, also of others."""
     wanted = UNFINISHED | ({"done"} if finished else set())
     return {run.config.seed: results.series(run.run_id, metric) for run in runs
             if metric in results.measured[run.run_id] and _status(results.states[run.run_id]) in wanted}

@@ -1,4 +1,4 @@
-"""What a table is: cells with a number and its deviation, or the reason why there is none, under heads, in blocks."""
+"""Tables: cells with a number and its standard deviation, or the reason why there is none, in rows and columns."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 Verdict = Literal["match", "off", "compatible", "undecided", "one seed", "not comparable", "not printed", "no number",
                   "other protocol"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
-SHOWN = (*VERDICTS[:5], "no number", "other protocol")  # verdicts of published numbers that a cell may show
+SHOWN = (*VERDICTS[:5], "no number", "other protocol")  # published numbers with these verdicts are shown in cells
 NEAR = 0.05  # level of the test against the best cell of a column
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell. `number` and `rest` together are what is shown; without a number, `rest` is the reason.
+    """One cell. Its text is `number` + `rest`; without a number, `rest` is the reason.
 
-    `mean`, `std`, `interval` (95 %, Student) and `values` (by seed) are in the metric's shown unit, and differences
-    from the row `base` where that is given. `rank` is 1 for the best complete cell of the column, 2 for the second,
-    else 0. `state`: complete, incomplete, excluded, absent, mixed, chance (X: no better), published (printed in the
-    paper), average, configuration, or a run's state. `judged` holds the published numbers of this cell, its own
-    table's first. `so_far`: what unfinished runs show, in the shown unit; `mean` is None then. `p_from_best`: Holm's p
-    of the difference from the best cell of the column, None if it was not tested.
+    `mean`, `std`, `interval` (95 %, Student) and `values` (by seed) are in the metric's shown unit. If `base` is given,
+    they are differences from that row. `rank` is 1 for the best complete cell of the column, 2 for the second, else 0.
+    `state`: complete, incomplete, excluded, absent, mixed, chance (X: no better), published (printed in the paper),
+    average, configuration, or the state of a run. `judged` has the published numbers for this cell, those of its own
+    table first. `so_far` is the mean over unfinished runs, in the shown unit; `mean` is then None. `p_from_best` is the
+    Holm-corrected p of the difference from the best cell of the column, None if it was not tested.
     """
 
     row: str
@@ -52,12 +52,12 @@ class Cell:
 
     @property
     def near_best(self) -> bool:
-        """Whether the cell cannot be told apart from the best of its column."""
+        """Whether the cell is not distinguishable from the best of its column."""
         return self.p_from_best is not None and self.p_from_best > NEAR and self.rank != 1
 
     @property
     def papers(self) -> tuple[Judged, ...]:
-        """The first published number of each paper, where it may be shown beside this cell."""
+        """The first published number of each paper, if it may be shown in this cell."""
         first: dict[str, Judged] = {}
         for one in self.judged:
             first.setdefault(one.paper, one)
@@ -65,17 +65,17 @@ class Cell:
 
     @property
     def text(self) -> str:
-        """What is shown, without marks."""
+        """The text of the cell, without marks."""
         return self.number + self.rest
 
     @property
     def chance(self) -> bool:
-        """Whether the cell is an X: no better than chance."""
+        """Whether the cell is an X, no better than chance."""
         return self.state == "chance"
 
 
 def each_once(cells: Iterable[Cell]) -> list[Cell]:
-    """The cells, those that show the same numbers of the same runs once: a table may have a row in two blocks."""
+    """The cells without duplicates: a row in two blocks of a table has the same numbers of the same runs twice."""
     first: dict[object, Cell] = {}
     for i, cell in enumerate(cells):
         first.setdefault((cell.column, cell.run_ids, cell.base) if cell.run_ids else i, cell)
@@ -84,10 +84,10 @@ def each_once(cells: Iterable[Cell]) -> list[Cell]:
 
 @dataclass(frozen=True)
 class Head:
-    """A column's head: its label, metric, epoch and how the epoch was chosen, and the runs below it.
+    """The head of a column: its label, metric, epoch, the `selects` by which the epoch was chosen, and its runs.
 
-    `group` is a heading that neighbours share, `short` the label below it. `averages` names the columns that this one
-    is the mean of, and then there are no runs. `chance` (a fraction) is that of an accuracy whose cells may be an X.
+    `group` is a heading over neighbouring columns, `short` the label below it. `averages` names the columns that this
+    one is the mean of; it then has no runs. `chance` (a fraction) is the chance level by which cells become an X.
     """
 
     label: str
@@ -102,12 +102,12 @@ class Head:
 
     @property
     def heading(self) -> str:
-        """Metric, unit and better direction; nothing for a setting."""
+        """Metric, unit and better direction. Returns "" for a setting."""
         return self.metric.heading if self.metric.words else ""
 
     @property
     def epoch_words(self) -> str:
-        """Which epoch is shown, in words."""
+        """The epoch in words."""
         if self.epoch == "best":
             return "at " + " or ".join(selection_words(select) for select in self.selects)
         return f"after the {self.epoch} epoch" if isinstance(self.epoch, str) else f"after epoch {self.epoch}"
@@ -115,9 +115,9 @@ class Head:
 
 @dataclass(frozen=True)
 class Line:
-    """How a row is shown: its label in its block, the block's heading, the row that it is a difference from, or ''.
+    """How a row is shown: its label, the heading of its block, and the row `base` of a difference ("" if absolute).
 
-    A `constant` row shows what the paper prints; `source` is the work that the paper cites for it.
+    A `constant` row shows numbers printed in the paper; `source` is the work that the paper cites for it.
     """
 
     label: str
@@ -132,7 +132,7 @@ class Line:
 class Table:
     """A table, ready to be rendered: `cells[i][j]` belongs to `rows[i]`, `lines[i]` and `heads[j]`.
 
-    `rows` are names that no two rows share; `lines` say how they are shown. `published` is the paper's table, or ''.
+    `rows` are unique names; `lines` say how the rows are shown. `published` is the paper's table, or "".
     """
 
     name: str
@@ -157,7 +157,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Paper:
-    """A paper whose numbers stand in the table: its citation `key`, and what the legend says."""
+    """A paper whose numbers are in the table: its `key`, and its citation for the legend."""
 
     key: str
     citation: str
@@ -165,7 +165,7 @@ class Paper:
 
 @dataclass(frozen=True)
 class Offset:
-    """The mean of ours − published over the `cells` of a column, with its 95 % interval by seed over `seeds` seeds."""
+    """The mean of ours − published over the `cells` of a column, with its 95 % interval over `seeds` seeds."""
 
     column: str
     mean: float
@@ -175,16 +175,16 @@ class Offset:
 
     @property
     def established(self) -> bool:
-        """Whether the interval leaves out 0."""
+        """Whether the interval excludes 0."""
         return self.interval[0] > 0 or self.interval[1] < 0
 
 
 @dataclass(frozen=True)
 class Judged:
-    """A cell against one published number: where that is, its text and value in the cell's unit, and the verdict.
+    """A cell compared with one published number: its place, its text, its value in the cell's unit, and the verdict.
 
     `difference` is ours − published, `interval` its 95 % interval, which includes the error of the published mean.
-    `reason` is why there is no more of a verdict, `remark` what must be known with it.
+    `reason` explains the verdict if numbers were not compared; `remark` is a note on the comparison.
     """
 
     table: str
@@ -201,5 +201,5 @@ class Judged:
 
     @property
     def paper(self) -> str:
-        """The citation key of its paper."""
+        """The key of its paper."""
         return self.table.rpartition("/")[0] or "s4d"

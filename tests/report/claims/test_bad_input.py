@@ -35,7 +35,7 @@ def test_a_cell_with_one_seed_has_no_variance_to_lend(tmp_path):
     assert (made.verdict, made.parts[0].df) == ("supported", 4)  # of the other two rows
     alone = one(tmp_path / "b", ROWS | {"S4D-Real": [0.3]}, family={})
     assert (alone.verdict, alone.reason) == (
-        "untested", "1 and 3 seeds have a number, and a comparison needs two on either side (3 not run, 1 not run)")
+        "untested", "1 and 3 seeds have a number, but a comparison needs two on each side (3 not run, 1 not run)")
     early = one(tmp_path / "c", ROWS | {"S4D-Real": [0.3]})
     assert early.reason.startswith("the first look is at 3 seeds: 1 and 3 seeds have a number")
 
@@ -44,7 +44,7 @@ def test_a_cell_with_one_seed_has_no_variance_to_lend(tmp_path):
 def test_cells_that_are_all_equal_are_not_tested(tmp_path, by):
     made = one(tmp_path, dict.fromkeys(ROWS, [0.4] * 4), by=by)
     assert made.verdict == "untested"
-    assert made.reason == f"the standard deviation is 0 {'of the differences' if by else 'on both sides'}"
+    assert made.reason == "the standard deviation " + ("of the differences is 0" if by else "is 0 on both sides")
     far = one(tmp_path / "b", {"S4D-Real": [0.3] * 4, "S4D-Lin": [0.4] * 4, "S4D-Inv": [0.45] * 4}, by=by)
     assert far.verdict == "untested"  # without a spread, no difference is known to be more than chance
 

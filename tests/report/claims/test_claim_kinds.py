@@ -37,7 +37,7 @@ def test_an_order_is_a_chain_of_rows(tmp_path):
     assert (right.verdict, wrong.verdict) == ("supported", "contradicted")
     assert [part.words for part in right.parts] == ["sCIFAR, S4D-Inv against S4D-Lin",
                                                     "sCIFAR, S4D-Lin against S4D-Real"]
-    assert wrong.telling.words == "sCIFAR, S4D-Lin against S4D-Inv"
+    assert wrong.decisive.words == "sCIFAR, S4D-Lin against S4D-Inv"
 
 
 BEST = {("S4D-Inv", "sCIFAR"): LOW, ("S4D-Real", "sCIFAR"): HIGH, ("S4D-Lin", "sCIFAR"): [0.35, 0.351, 0.352],
@@ -60,8 +60,8 @@ def test_the_best_of_left_against_each_of_right(tmp_path):
 
 
 @pytest.mark.parametrize(("keys", "message"), [
-    ({"of_left": 3}, "claims.0.of_left: 3 must hold, and there are 1"),
-    ({"of_left": "any", "of_pairs": "any"}, "`of_left` counts rows of `left`, `of_pairs` all pairs: give one of them"),
+    ({"of_left": 3}, "claims.0.of_left: 3 must hold, but there is only 1"),
+    ({"of_left": "any", "of_pairs": "any"}, "`of_pairs` all pairs: use only one of them"),
     ({"of_left": "any", "right": None, "level": 85}, "`of_left` counts rows of `left` against each of `right`"),
     ({"of_left": "any", "kind": "keeps", "share": 0.5}, "a claim of the kind keeps has no `of_left`")])
 def test_of_left_needs_rows_on_either_side(tmp_path, keys, message):
@@ -93,7 +93,7 @@ def test_a_column_that_fails_contradicts_all_and_one_without_numbers_leaves_it_u
     made, = verdicts(tmp_path, {key: TWO[key] for key in list(TWO)[:3]}, claim(columns=["sCIFAR", "SC"]))
     assert made.verdict == "untested"
     assert made.evidence.endswith("1 of 2 comparisons is not tested: 3 and 0 seeds have a number, "
-                                  "and a comparison needs two on either side (3 not run)")
+                                  "but a comparison needs two on each side (3 not run)")
 
 
 def test_the_best_of_several_rows_is_paid_for(tmp_path):
@@ -164,9 +164,9 @@ def test_pairing_by_seed(tmp_path):
     assert (apart.verdict, paired.verdict) == ("undecided", "supported")
     assert paired.parts[0].df == 2
     few = verdict(tmp_path, [0.3, None, 0.4], [None, 0.3, 0.4], by="seed")
-    assert few.evidence.endswith("one seed has both numbers, and a comparison by seed needs two (1 not run)")
+    assert few.evidence.endswith("one seed has both numbers, but a comparison by seed needs two (1 not run)")
     none = verdict(tmp_path, [0.3, None, None], [None, 0.3, 0.4], by="seed").evidence
-    assert none.endswith("no seed has both numbers, and a comparison by seed needs two (2 not run, 1 not run)")
+    assert none.endswith("no seed has both numbers, but a comparison by seed needs two (2 not run, 1 not run)")
 
 
 def test_pairs_compare_the_seeds_that_both_have(tmp_path):

@@ -122,11 +122,11 @@ def test_an_effect_size_needs_five_seeds(tmp_path):
 
 
 @pytest.mark.parametrize(("family", "keys", "message"), [
-    ({"looks": {"start": 5, "most": 4}}, {}, "families.f.looks: most is 4, and start is 5: no look would be left"),
+    ({"looks": {"start": 5, "most": 4}}, {}, "families.f.looks: most is 4 but start is 5, so there would be no look"),
     ({"looks": {"start": 1}}, {}, "families.f.looks.start"),
     (FAMILY, {"kind": "correlation", "left": None, "right": None},
-     "claims.0.kind: a claim of the kind correlation is tested once, and the family has looks"),
-    (FAMILY, {"of_pairs": "any", "over": "pairs"}, "claims.0.of_pairs: the pairs are one comparison here"),
+     "claims.0.kind: a claim of the kind correlation is tested only once, but its family has looks"),
+    (FAMILY, {"of_pairs": "any", "over": "pairs"}, "claims.0.of_pairs: `over: pairs` makes one comparison"),
 ])
 def test_bad_looks_name_line_and_key(tmp_path, family, keys, message):
     with pytest.raises(UserError) as caught:

@@ -68,7 +68,7 @@ def test_solves_in_the_unit_that_the_table_shows(scale, named, margin, expected)
 
 
 @pytest.mark.parametrize(("column", "changes", "message"), [
-    ("loss", {}, "claims.0: claim one: the column 'loss' shows validation loss, of which no chance is known\n"
+    ("loss", {}, "claims.0: claim one: the column 'loss' shows validation loss, which has no chance level\n"
                  "    name columns of accuracy"),
     ("sCIFAR", {"margin": {"rmse": 0.02}}, "claims.0: claim one: the margin has no value for accuracy")])
 def test_chance_is_known_of_accuracy_alone_and_so_is_its_margin(tmp_path, column, changes, message):
@@ -117,7 +117,7 @@ def test_a_cost_has_shares_and_an_error_has_none(tmp_path, kind, share, expected
     assert (size.verdict, size.parts[0].difference) == (expected, pytest.approx(1 - 3 * share))
     assert time.reason == "the standard deviation is 0 on both sides"  # an epoch takes half a second in each run here
     write(folder, claim(**third, columns="error"))
-    with pytest.raises(UserError, match="a share of validation loss means nothing, as less of it is better"):
+    with pytest.raises(UserError, match="a share of validation loss has no meaning, because lower is better"):
         document_of(grid, shelf, folder)
 
 
@@ -130,7 +130,7 @@ def test_an_average_has_no_seeds_and_a_claim_on_it_says_what_to_write(tmp_path):
     write(folder, claim(columns="mean"))
     made, = document_of(grid, shelf, folder).verdicts
     assert made.verdict == "untested"
-    assert "mean is an average, without seeds: name its columns, with `over: mean`" in made.evidence
+    assert "mean is an average without seeds: name its columns, with `over: mean`" in made.evidence
 
 
 def test_solves_and_others_do_not():
@@ -141,7 +141,7 @@ def test_solves_and_others_do_not():
     assert [part.words for part in made.parts] == ["A above chance on x", "B not above chance on x"]
     assert of(numbers, **SOLVES, left="B", others="A").verdict == "contradicted"
     unknown = Given({("A", "x"): seeds(91.0, 92.0, 93.0)})
-    assert of(unknown, **SOLVES, left="A").evidence.endswith("how many examples are evaluated is not known")
+    assert of(unknown, **SOLVES, left="A").evidence.endswith("the number of evaluated examples is unknown")
 
 
 def test_a_constant_has_no_error():
@@ -151,7 +151,7 @@ def test_a_constant_has_no_error():
     assert (made.verdict, made.parts[0].df, made.parts[0].difference) == ("supported", 2, 7)
     assert "t, unpaired, df 2, 3 seeds, p" in made.evidence  # the one-sample t-test
     both = of(numbers, kind="better", left=["B"], right={"of": "B", "less": "B"}, columns="x")
-    assert both.evidence.endswith("only printed numbers stand on either side")
+    assert both.evidence.endswith("both sides have only printed numbers")
 
 
 def test_a_level_is_a_number_of_the_papers_text():
@@ -176,8 +176,8 @@ def test_ranks_as_published():
     constants = {place: replace(datum, constant=True) for place, datum in ours.items()}
     assert of(Given(constants, same.printed), **RANKS).verdict == "untested"
     few = of(Given(ours, {("r1", "x"): 1.0, ("r2", "x"): 2.0}), **RANKS)
-    assert few.evidence.endswith("2 of 2 rows have both numbers: a rank correlation needs three rows that differ on "
-                                 "either side")
+    assert few.evidence.endswith("2 of 2 rows have both numbers: a rank correlation needs three rows with different "
+                                 "values on both sides")
 
 
 def test_parts_together_with_nested_counts():
@@ -199,7 +199,7 @@ def test_a_column_that_is_not_asked_for_leaves_a_claim_untested(tmp_path):
     write(folder, claim(**mean), claim(**mean | {"columns": "S4D-Inv", "margin": {"accuracy": 1}}, id="two"))
     told = document_of(part, Shelf(tmp_path), folder).verdicts
     assert [made.verdict for made in told] == ["untested"] * 2
-    assert all("the grid, as it was asked for, has no such runs" in made.parts[0].why for made in told)
+    assert all("the selected part of the grid has no such runs" in made.parts[0].why for made in told)
 
 
 def test_printed_rows_among_runs_are_constants_in_the_papers_profile_alone(tmp_path):
@@ -215,5 +215,5 @@ def test_printed_rows_among_runs_are_constants_in_the_papers_profile_alone(tmp_p
         changed = replace(numbers, tables=[replace(tables[0], cells=cells)], grid=replace(grid, profile=profile))
         made, against, above, of_later = judge(asked, changed)
         assert (made.verdict, against.verdict, of_later.verdict) == (expected,) * 3 and above.verdict == "supported"
-    assert made.evidence.endswith("(printed, and not comparable with the profile mini)")
-    assert against.evidence.endswith("(the level is a paper's, and not comparable with the profile mini)")
+    assert made.evidence.endswith("(printed, not comparable with the profile mini)")
+    assert against.evidence.endswith("(the level is from a paper, not comparable with the profile mini)")

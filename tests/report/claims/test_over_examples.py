@@ -70,7 +70,7 @@ def test_the_interval_is_that_of_the_crossed_layout(by: str | None, tmp_path: Pa
     assert part.crossed is not None and part.estimate is not None and part.crossed.value == part.estimate.value
     assert (part.crossed.error, part.crossed.df) == pytest.approx((math.sqrt(expected.value), expected.df))
     low, high = (f"{side:+.2f}".replace("-", "−") for side in part.crossed.interval())
-    assert found.verdict == "supported" and found.such
+    assert found.verdict == "supported" and found.for_such_examples
     assert f"; over seeds and images 95 % CI {low} to {high} points: holds for such images" in found.evidence
     assert part.crossed.error > part.estimate.error
 
@@ -79,13 +79,13 @@ def test_a_difference_on_few_examples_is_one_of_these_alone(tmp_path: Path) -> N
     """Two of forty: the same ones in every seed, so that seeds show no error, and other examples might."""
     few = {LIN: right(30, 31, 32, of=40), REAL: right(27, 28, 29, of=40)}
     found = verdict(tmp_path, few)
-    assert (found.verdict, found.such) == ("supported", False)
+    assert (found.verdict, found.for_such_examples) == ("supported", False)
     assert found.evidence.count("holds for these images, not shown for other ones") == 1
 
 
 def test_an_undecided_claim_has_the_interval_and_no_word(tmp_path: Path) -> None:
     found = verdict(tmp_path, {LIN: right(500, 510, 520, of=1000), REAL: right(498, 515, 511, of=1000)})
-    assert (found.verdict, found.such) == ("undecided", None)
+    assert (found.verdict, found.for_such_examples) == ("undecided", None)
     assert "over seeds and images 95 % CI " in found.evidence and "for such" not in found.evidence
 
 
@@ -94,12 +94,12 @@ def test_it_is_asked_of_every_verdict(difference: int, word: str, tmp_path: Path
     lin = right(5000, 5001, 5002, of=10_000)
     real = right(*(5000 + difference + seed for seed in (1, 0, 2)), of=10_000)
     made = verdict(tmp_path, {LIN: lin, REAL: real})
-    assert (made.verdict, made.such) == (word, True)
+    assert (made.verdict, made.for_such_examples) == (word, True)
 
 
 def test_without_outcomes_it_says_so(tmp_path: Path) -> None:
     found = verdict(tmp_path, MANY, recorded=False)
-    assert (found.verdict, found.such) == ("supported", None)
+    assert (found.verdict, found.for_such_examples) == ("supported", None)
     assert "over seeds and images: not recorded" in found.evidence
 
 

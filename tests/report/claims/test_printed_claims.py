@@ -47,7 +47,7 @@ def test_a_verdict_is_students_t_with_the_variance_of_the_column_and_holm(made, 
         error = (sum(std**2 for std in stds) / len(stds) * 2 / n) ** 0.5
         p = 2 * scipy_stats.t.sf((92.12 - 91.66) / error, len(stds) * (n - 1))
         assert (verdict.p, verdict.verdict) == (pytest.approx(p), "undecided")
-    assert one.at_face
+    assert one.by_means_alone
 
 
 def test_three_seeds_support_more_than_two(made):
@@ -58,8 +58,8 @@ def test_three_seeds_support_more_than_two(made):
 
 def test_where_the_printed_deviations_differ_they_are_not_pooled(made):
     both = made["speech-ssms-beat-cnns"].by_seeds[3]
-    assert both.telling.test_words.startswith("Welch's t, unpaired")
-    assert both.telling.note == "not pooled: the variances differ"
+    assert both.decisive.test_words.startswith("Welch's t, unpaired")
+    assert both.decisive.note == "not pooled: the variances differ"
 
 
 def test_tables_without_deviations_borrow_those_of_tables_7_and_8(made):
@@ -104,15 +104,15 @@ def test_what_the_text_says_of_path_x_its_table_contradicts(made):
 def test_averages_count_an_x_as_chance_and_literature_as_exact(made):
     parts = made["lra-best-within-a-point"].by_seeds[2].parts
     assert [round(part.difference, 2) for part in parts] == [-1.20, -0.58, -7.70]  # from the printed averages
-    assert made["lra-best-within-a-point"].at_face
+    assert made["lra-best-within-a-point"].by_means_alone
     average = made["lra-averages-85"]
     assert average.by_seeds[2].parts[0].difference == pytest.approx(85.50 - 85, abs=0.01)
-    assert (average.by_seeds[2].verdict, average.at_face) == ("untested", True)
+    assert (average.by_seeds[2].verdict, average.by_means_alone) == ("untested", True)
     far = made["lra-far-above-the-transformer"]
     assert far.by_seeds[2].parts[0].difference == pytest.approx(85.50 - 53.66, abs=0.01)
     sota = made["scifar-state-of-the-art"].by_seeds[3]
-    assert sota.telling.words == "sCIFAR, S4D-LegS against FlexConv"
-    assert sota.telling.df == 2
+    assert sota.decisive.words == "sCIFAR, S4D-LegS against FlexConv"
+    assert sota.decisive.df == 2
 
 
 def test_how_many_claims_the_printed_numbers_decide(made):
@@ -123,7 +123,7 @@ def test_how_many_claims_the_printed_numbers_decide(made):
 
 def test_where_the_printed_means_are_against_a_claim_it_is_said(made):
     one = made["speech-ssms-beat-cnns"]
-    assert (one.face, one.claim.source) == ("do not hold", "this suite, after table 11, where it is false")
+    assert (one.means_alone, one.claim.source) == ("do not hold", "this suite, after table 11, where it is false")
     assert one.evidence.endswith("; by the printed means alone it is false: 16 kHz, S4-FouT against ConvNet −0.24 "
                                  "points, 16 kHz, S4-(LegS/FouT) against ConvNet −0.19 points")
 
@@ -137,7 +137,7 @@ def test_sizes_are_counts_and_need_no_deviation(made):
 
 def test_the_best_s4d_is_held_against_each_baseline(made):
     best = made["lra-best-above-other-baselines"]
-    assert best.at_face
+    assert best.by_means_alone
     assert {part.words for part in best.by_seeds[2].parts if not part.tested} == {  # without deviations
         f"Path-X, {row} against {other}" for other in ("S4 (original)", "Transformer")
         for row in ("S4D-LegS", "S4D-Inv", "S4D-Lin")}

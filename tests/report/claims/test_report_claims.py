@@ -61,10 +61,10 @@ def test_no_difference_is_an_interval_within_the_margin(tmp_path):
 
 
 @pytest.mark.parametrize(("left", "right", "reason"), [
-    ([0.3, None, None], HIGH, "1 and 3 seeds have a number, and a comparison needs two on either side (2 not run)"),
-    ([None] * 3, [None] * 3, "no seed has a number, and a comparison needs two on either side (3 not run)"),
+    ([0.3, None, None], HIGH, "1 and 3 seeds have a number, but a comparison needs two on each side (2 not run)"),
+    ([None] * 3, [None] * 3, "no seed has a number, and a comparison needs two on each side (3 not run)"),
     ([0.3] * 3, [0.4] * 3, "the standard deviation is 0 on both sides"),
-    ([float("nan")] * 3, HIGH, "0 and 3 seeds have a number, and a comparison needs two on either side (3 diverged)"),
+    ([float("nan")] * 3, HIGH, "0 and 3 seeds have a number, but a comparison needs two on each side (3 diverged)"),
 ])
 def test_untested_with_a_reason(tmp_path, left, right, reason):
     made = verdict(tmp_path, left, right)
@@ -76,7 +76,7 @@ def test_one_seed_only_is_untested_and_shows_the_difference(tmp_path):
     made = verdict(tmp_path, [0.3], [0.4])
     assert made.verdict == "untested"
     assert made.evidence == ("difference −10.00 points, 1 seed, 1,000 images; "
-                             "1 and 1 seeds have a number, and a comparison needs two on either side")
+                             "1 and 1 seeds have a number, but a comparison needs two on each side")
 
 
 def test_a_side_without_spread_is_still_tested(tmp_path):
@@ -97,8 +97,8 @@ def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):
     part = replace(grid, runs=tuple(r for r in grid.runs if r.labels["method"] != "S4D-Real"))
     made, = verdicts(tmp_path, {("S4D-Lin", "sCIFAR"): HIGH}, claim(), grid=part)
     assert (made.verdict, made.parts[0].why) == (
-        "untested", "0 and 3 seeds have a number, and a comparison needs two on either side "
-        "(the grid, as it was asked for, has no such runs)")
+        "untested", "0 and 3 seeds have a number, but a comparison needs two on each side "
+        "(the selected part of the grid has no such runs)")
     out = make_grid(excluded=(Excluded({"task": "sCIFAR", "method": "S4D-Real"}, "not wanted"),))
     made, = verdicts(tmp_path, {("S4D-Lin", "sCIFAR"): HIGH}, claim(), grid=out)
     assert made.evidence.endswith("(excluded: not wanted)")
@@ -110,7 +110,7 @@ def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):
     ({"left": {"method": "S4D-Real"}}, "claims.0.left.method", "unknown key 'method'"),
     ({"columns": ["SC", "CIFAR"]}, "claims.0.columns", "table demo has no column 'CIFAR'\n    did you mean 'sCIFAR'?"),
     ({"columns": None, "rows": "SC"}, "claims.0.rows", "table demo has no row 'SC'"),
-    ({"columns": None}, "claims.0", "a claim names the `columns`"),
+    ({"columns": None}, "claims.0", "a claim needs either `columns`"),
     ({"table": "dema"}, "claims.0.table", "there is no table 'dema'\n    did you mean 'demo'?"),
     ({"right": "S4D-Real"}, "claims.0.right", "left and right are the same rows"),
     ({"right": None}, "claims.0", "needs `right`"),
@@ -122,7 +122,7 @@ def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):
     ({"kind": "order", "left": None, "right": None}, "claims.0", "needs `chain`"),
     ({"chain": ["S4D-Real", "S4D-Inv"]}, "claims.0.chain", "a claim of the kind worse has no `chain`"),
     ({"margin": -1}, "claims.0.margin", "greater than or equal to 0"),
-    ({"of_columns": 2}, "claims.0.of_columns", "2 must hold, and there are 1"),
+    ({"of_columns": 2}, "claims.0.of_columns", "2 must hold, but there is only 1"),
     ({"alpha": 1.0}, "claims.0.alpha", "less than 1"),
     ({"tekst": "x"}, "claims.0.tekst", "did you mean 'text'?"),
     ({"id": "a b"}, "claims.0.id", "a name of 1 to 80 letters"),
@@ -145,7 +145,7 @@ def test_bad_claims_name_line_and_key(tmp_path, change, line, what):
 
 
 def test_an_id_stands_once(tmp_path):
-    with pytest.raises(UserError, match="the id 'one' is there twice"):
+    with pytest.raises(UserError, match="duplicate id 'one'"):
         load(tmp_path, CLAIM, CLAIM)
 
 

@@ -151,14 +151,14 @@ def test_blocks_of_one_name_are_refused_and_each_has_its_own_numbers(tmp_path):
         with pytest.raises(UserError) as caught:
             made(tmp_path, text, grid, shelf)
         assert str(caught.value).replace(f"{tmp_path}/", "") == (
-            "demo.yaml:6: rows.groups.1: the row 'S4D-Lin' of this block cannot be told from that of another\n"
-            "    give each of the groups a `label` of its own")
+            "demo.yaml:6: rows.groups.1: the row 'S4D-Lin' of this block has the same name as a row of another\n"
+            "    give each group its own `label`")
 
 
 def test_tables_of_one_name_are_refused(tmp_path):
     folder = sources(tmp_path, TWICE)
     (folder / "tables/second.yaml").write_text(TWICE.replace("name: demo", "grid: demo\nname: demo"))
-    with pytest.raises(UserError, match=r"second.yaml:2: name: another table of the grid is named 'demo'"):
+    with pytest.raises(UserError, match=r"second.yaml:2: name: two tables of the grid are named 'demo'"):
         document_of(make_grid(), Shelf(tmp_path), folder)
 
 
@@ -218,7 +218,7 @@ def test_a_part_of_a_grid_has_the_rows_of_the_whole_and_its_claims(tmp_path, nam
         [[head.metric for head in table.heads] for table in whole.tables]
     assert len(part.verdicts) == len(whole.verdicts) > 4
     cells = [cell for table in part.tables for row in table.cells for cell in row]
-    assert {cell.text for cell in cells} == {"not run", "not asked for"}
+    assert {cell.text for cell in cells} == {"not run", "not selected"}
     assert {run_id for cell in cells for run_id in cell.run_ids} == {run.run_id for run in part.grid.runs}
 
 
@@ -305,13 +305,13 @@ def test_a_turned_table_has_one_line(tmp_path):
 
 
 @pytest.mark.parametrize(("old", "new", "message"), [
-    ("rows: [S4D-Real,", "rows: [S4D-Reel,", "yaml:6: rows.groups.0.rows.0: the grid 'demo' makes no row 'S4D-Reel'"),
-    ("[S4D-Inv]", "[S4D-Inv, S4D-Inv]", "yaml:7: rows.groups.1.rows: the row 'S4D-Inv' is there twice in its block"),
+    ("rows: [S4D-Real,", "rows: [S4D-Reel,", "yaml:6: rows.groups.0.rows.0: the grid 'demo' has no row 'S4D-Reel'"),
+    ("[S4D-Inv]", "[S4D-Inv, S4D-Inv]", "yaml:7: rows.groups.1.rows: duplicate row 'S4D-Inv' in the block"),
     ("base: S4D-Lin", "base: S4D-Inv", "demo.yaml:6: rows.groups.0.base: the base row 'S4D-Inv' is not in its block"),
     ("label: others,", "label: others, where: {task: CS},", "rows.groups.1.where.task: the axis 'task' of the grid"),
     ("label: others,", "published: [LSTM],", "yaml:7: rows.groups.1.published.0: the paper's table '3a' has no row"),
     ("label: others, rows: [S4D-Inv]", "where: {task: null}",
-     "yaml:7: rows.groups.1.where: the grid makes no such runs, and the block has no rows\n    name labels that"),
+     "yaml:7: rows.groups.1.where: no run of the grid matches, so the block has no rows\n    use labels that"),
     ("label: others, rows: [S4D-Inv]", "label: x, where: {task: CS}",  # one mistake is told once
      "rows.groups.1.where.task: the axis 'task' of the grid 'demo' has no label 'CS'\n    did you mean 'SC'? allowed: "
      "sCIFAR, SC"),
@@ -341,7 +341,7 @@ def test_a_base_row_that_its_block_does_not_have(tmp_path):
                                         r"    .*allowed: S4D-Inv, S4D-Real"):
         made(tmp_path, text, part, Shelf(tmp_path))
     asked = replace(part, left_out=lost)
-    assert texts(made(tmp_path, text, asked, Shelf(tmp_path)))["two, S4D-Lin"] == ["not asked for"]
+    assert texts(made(tmp_path, text, asked, Shelf(tmp_path)))["two, S4D-Lin"] == ["not selected"]
     out = replace(part, excluded=(Excluded({"task": "SC", "method": "S4D-Lin"}, "too large"),))
     found = texts(made(tmp_path, text, out, Shelf(tmp_path)))
     assert (found["two, S4D-Lin"], found["two, S4D-Inv"]) == (["excluded: too large"], ["not run"])

@@ -137,7 +137,7 @@ def test_excluded_and_absent_cells(shelf):
     runs = tuple(run for run in grid.runs if run.labels["method"] != "S4D-Real")
     less = replace(grid, runs=runs)
     cell = table(less, shelf).cells[2][0]
-    assert (cell.text, cell.state, cell.run_ids) == ("not asked for", "absent", ())
+    assert (cell.text, cell.state, cell.run_ids) == ("not selected", "absent", ())
 
 
 def test_ranks_follow_the_direction_and_leave_incomplete_cells_out(shelf):
@@ -172,12 +172,12 @@ def test_a_metric_that_one_run_lacks(shelf):
 
 
 def test_a_metric_with_no_known_direction():
-    with pytest.raises(UserError, match="whether more or less is better is not known of the metric 'val/f1'"):
+    with pytest.raises(UserError, match="the better direction of the metric 'val/f1' is unknown"):
         table(make_grid(), Shelf(Path("nowhere")), metric="val/f1")
 
 
 def test_an_epoch_that_no_run_reaches(shelf):
-    with pytest.raises(UserError, match="demo.yaml:4: columns.0.epoch: epoch 5 is asked for, and no run is longer"):
+    with pytest.raises(UserError, match="demo.yaml:4: columns.0.epoch: epoch 5 does not exist: the longest run has"):
         table(make_grid(), shelf, epoch=5)
 
 

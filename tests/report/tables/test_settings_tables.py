@@ -60,7 +60,7 @@ def test_a_setting_that_is_not_the_published_one():
     ("field: model.layers", "field: model.leyers", "12.yaml:17: columns.0.field: unknown field 'model.leyers'"),
     ("label: depth", "label: deep", "the paper's table 12 has no column 'deep'"),
     ("label: Text,", "label: Txt,", "the paper's table 12 has no row 'Txt'"),
-    ("where: {task: Text}", "where: {task: Txt}", "makes no runs for the row 'Text'"),
+    ("where: {task: Text}", "where: {task: Txt}", "has no runs for the row 'Text'"),
     ("where: {task: Text}", "where: {tisk: Text}", "'tisk' is neither an axis of the grid 'table12' nor a field"),
     ('published: "12"', 'published: "13"', "the paper has no table '13' of settings"),
     ("kind: configuration", "kind: settings", "kind: it should be 'numbers'"),

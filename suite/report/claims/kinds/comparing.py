@@ -1,4 +1,4 @@
-"""Comparisons of sides: left minus right in each place, tested against the bounds of the kind of claim."""
+"""Comparisons of two sides: left minus right in each column, tested against the bounds of the kind of claim."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import replace
 from suite.errors import UserError
 from suite.report.claims.claim import Claim, Other, Side, Stated
 from suite.report.claims.crossing import noun_of, with_examples
-from suite.report.claims.estimating import Counted, at_common_seeds, certain, each_once, estimate
+from suite.report.claims.estimating import WeightedCell, at_common_seeds, estimate, is_exact, merge_duplicates
 from suite.report.claims.numbers import Datum, total
 from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
@@ -19,14 +19,14 @@ from suite.report.statistics.contrast import Estimate, Summary
 from suite.report.statistics.multiple import Pair
 
 Bounds = tuple[float, float]
-PRINTED = re.compile(r"paper\b|\d{4}\.\d{4,5}\b")  # sources that are papers: ours, and arXiv numbers
+PRINTED = re.compile(r"paper\b|\d{4}\.\d{4,5}\b")  # sources that are papers: the S4D paper, and arXiv numbers
 EXACT = "a count, the same for every seed"
-SHAPES = frozenset({"epoch", "by", "over", "rows"})  # keys of every kind that compares sides
+SHAPES = frozenset({"epoch", "by", "over", "rows"})  # keys of all kinds that compare two sides
 
 
 def compare(view: View, bounds_of: Callable[[Stated, Metric], Bounds],
             name: str = "difference") -> tuple[Comparison, ...]:
-    """A comparison for each place and pair, or for their means."""
+    """One comparison for each column and pair, or for their means."""
     claim = view.stated.claim
     places = [claim.places] if claim.over == "mean" else [(place,) for place in claim.places]
     return tuple(_compare(view, sides, place, bounds_of, name) for place in places for sides in claim.groups)
@@ -37,7 +37,7 @@ def _compare(view: View, pairs: Sequence[tuple[Side, Other]], places: tuple[str,
     stated, claim = view.stated, view.stated.claim
     words = _words(claim, pairs, places)
     terms = _terms(claim, pairs, places)
-    cells = each_once(
+    cells = merge_duplicates(
         [_cell(view, c, *((place, side) if claim.rows else (side, place))) for (side, place), c in terms.items()])
     if not cells:
         raise UserError(f"{pairs[0][0]} against {pairs[0][1]}: every row cancels out", stated.where,
@@ -46,7 +46,7 @@ def _compare(view: View, pairs: Sequence[tuple[Side, Other]], places: tuple[str,
     shown = _metric(cells, stated, words)
     level = pairs[0][1]
     if isinstance(level, float):
-        cells.append(Counted(-1.0, "", _level(level, shown, view)))
+        cells.append(WeightedCell(-1.0, "", _level(level, shown, view)))
     n = tuple(min((cell.datum.n for cell in cells if (cell.coefficient > 0) == left and not cell.datum.constant),
                   default=0) for left in (True, False))
     missing = ", ".join(dict.fromkeys(cell.datum.why for cell in cells if cell.datum.why))
@@ -54,7 +54,7 @@ def _compare(view: View, pairs: Sequence[tuple[Side, Other]], places: tuple[str,
     part = Comparison(words, shown, n=(n[0], n[1]), name=name, bounds=bounds, examples=_examples(cells),
                       difference=total([cell.coefficient for cell in cells], [cell.datum for cell in cells]),
                       note=f"missing: {missing}" if missing else "", noun=noun_of(cells))
-    if certain(cells) and part.difference is not None:
+    if is_exact(cells) and part.difference is not None:
         return replace(part, pair=part.exact, test=EXACT)
     made = estimate(cells, part.n, view)
     if isinstance(made, str):
@@ -68,8 +68,8 @@ def _filled(part: Comparison, found: Estimate, note: str, bounds: Bounds, alpha:
                    note="; ".join(filter(None, (note, part.note))))
 
 
-def _cell(view: View, coefficient: float, row: str, column: str) -> Counted:
-    return Counted(coefficient, column, view.datum(row, column))
+def _cell(view: View, coefficient: float, row: str, column: str) -> WeightedCell:
+    return WeightedCell(coefficient, column, view.datum(row, column))
 
 
 def _words(claim: Claim, pairs: Sequence[tuple[Side, Other]], places: Sequence[str]) -> str:
@@ -81,9 +81,10 @@ def _words(claim: Claim, pairs: Sequence[tuple[Side, Other]], places: Sequence[s
 
 
 def _terms(claim: Claim, pairs: Sequence[tuple[Side, Other]], places: Sequence[str]) -> dict[tuple[str, str], float]:
-    """How often each cell, by name and place, is counted in left minus right, but those that cancel.
+    """The coefficient of each cell, by name and place, in left minus right. Cells that cancel are left out.
 
-    A cell that both sides name is one term: as two they would pass for independent, and the error would be wrong.
+    A cell that is on both sides is one term. As two terms it would count as independent, and the error would be
+    wrong.
     """
     found: dict[tuple[str, str], float] = {}
     for one, other in pairs:
@@ -97,30 +98,30 @@ def _terms(claim: Claim, pairs: Sequence[tuple[Side, Other]], places: Sequence[s
 
 
 def _level(value: float, shown: Metric, view: View) -> Datum:
-    """A number without error. One of the paper's text says nothing about other sizes; one such as chance does."""
+    """A number without error. A level from a paper applies to its profile only; a level such as chance, to all."""
     profile = view.numbers.profile
     if profile != "paper" and PRINTED.match(view.stated.claim.source):
-        why = f"the level is a paper's, and not comparable with the profile {profile}"
+        why = f"the level is from a paper, not comparable with the profile {profile}"
         return Datum(shown, None, why=why)
     return Datum(shown, Summary(1, value, None), constant=True)
 
 
-def _metric(cells: Sequence[Counted], stated: Stated, words: str) -> Metric:
+def _metric(cells: Sequence[WeightedCell], stated: Stated, words: str) -> Metric:
     metrics = [cell.datum.metric for cell in cells]
-    shown = {(m.unit, m.direction): m for m in metrics if m.name}  # the rest is not asked for
+    shown = {(m.unit, m.direction): m for m in metrics if m.name}  # cells without a name are not selected
     if len(shown) > 1:
         raise UserError(f"{words}: {' and '.join(m.words for m in shown.values())} cannot be compared", stated.where)
     return next(iter(shown.values()), metrics[0])
 
 
-def _examples(cells: Sequence[Counted]) -> int | None:
-    """How many examples the numbers were evaluated on, if all on as many."""
+def _examples(cells: Sequence[WeightedCell]) -> int | None:
+    """The number of examples that the cells were evaluated on; None if it differs."""
     found = {cell.datum.examples for cell in cells if not cell.datum.constant}
     return found.pop() if len(found) == 1 else None
 
 
 def between(made: Estimate, low: float, high: float) -> Pair:
-    """Two-sided p values that the true value lies between the bounds, and that it does not."""
+    """Two-sided p values: that the true value lies between the bounds, and that it does not."""
     finite = [(bound, inside, outside) for bound, inside, outside in (
         (low, made.above, made.below), (high, made.below, made.above)) if not math.isinf(bound)]
     holds = max(inside(bound) for bound, inside, _ in finite)

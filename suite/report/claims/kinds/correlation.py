@@ -1,4 +1,4 @@
-"""Whether rows rank as the paper ranks them: rank correlation of our means with the published column."""
+"""Whether rows rank as in the paper: rank correlation of our means with the published column."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suite.report.statistics.ranks import correlate
 
 
 def correlations(view: View) -> tuple[Comparison, ...]:
-    """A comparison for each column: over the rows that have a number of ours, of all seeds, and a published one."""
+    """One comparison for each column, over the rows that have all their seeds and a published number."""
     return tuple(_column(view, column) for column in view.stated.claim.columns)
 
 
@@ -21,7 +21,8 @@ def _column(view: View, column: str) -> Comparison:
     rows = [str(row) for row in claim.left] or list(numbers.rows(claim))
     data = {row: numbers.datum(claim, row, column) for row in rows}
     made = Comparison(column, next(iter(data.values())).metric)
-    printed = {row: numbers.published(claim, row, column) for row in rows if not data[row].constant}  # not with itself
+    printed = {row: numbers.published(claim, row, column)
+               for row in rows if not data[row].constant}  # a printed row is not compared with itself
     refused = [why for why in printed.values() if isinstance(why, str)]
     asked = {row: number for row, number in printed.items() if isinstance(number, float)}
     if refused and not asked:

@@ -1,4 +1,4 @@
-"""What a kind of claim is: the keys that it has, and how it is tested."""
+"""A kind of claim: its keys, and how it is tested."""
 
 from __future__ import annotations
 
@@ -16,10 +16,11 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of claim: keys that it must and may have, the function that makes its comparisons, what they say together.
+    """A kind of claim: required and optional keys, the function that makes its comparisons, and the one that combines
+    their p values.
 
-    `grows`: whether it may be tested at several looks. `sides`: whether it compares sides of `left` and `right`.
-    `no_difference`: whether an interval within the margin is a verdict.
+    `grows`: it may be tested at several looks. `sides`: it compares `left` with `right`. `no_difference`: an interval
+    within the margin is also a verdict.
     """
 
     must: frozenset[str]
@@ -32,7 +33,7 @@ class Kind:
 
 
 def by_columns(claim: Claim, parts: Sequence[Pair]) -> Pair:
-    """What the comparisons of a claim, in order, say together: of the pairs in each column, then of the columns."""
+    """Combines the p values of a claim's comparisons, in order: first the pairs of each column, then the columns."""
     size = len(claim.groups) or 1
     if claim.of_left != "all":
         parts = [together(parts[i + j:i + size:len(claim.right)], claim.of_left)
@@ -44,5 +45,5 @@ def by_columns(claim: Claim, parts: Sequence[Pair]) -> Pair:
 
 
 def all_of(claim: Claim, parts: Sequence[Pair]) -> Pair:
-    """All comparisons must hold."""
+    """Combines p values such that all comparisons must hold."""
     return together(parts)

@@ -1,4 +1,4 @@
-"""All kinds of claims. To add one: a module with its keys and its test, a line here, and its name in `claim.Kind`."""
+"""All kinds of claims. To add one: a module with its keys and its test, a line here, its name in `claim.Kind`."""
 
 from __future__ import annotations
 

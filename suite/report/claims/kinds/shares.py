@@ -1,4 +1,4 @@
-"""`keeps` and `collapses`: left keeps more, or less, than a share of right."""
+"""`keeps` and `collapses`: left keeps more (or less) than a share of right."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
 from suite.report.metric import Metric
 
-COSTS = frozenset({"ms", "mb", "parameters"})  # of time, memory and size a share is kept or saved
+COSTS = frozenset({"ms", "mb", "parameters"})  # lower is better, but shares of them are meaningful
 
 
 def _above(stated: Stated, shown: Metric) -> Bounds:
     if shown.direction == "min" and shown.name.rpartition("/")[2] not in COSTS and not shown.name.startswith("time/"):
-        raise UserError(f"claim {stated.claim.id}: a share of {shown.words} means nothing, as less of it is better",
+        raise UserError(f"claim {stated.claim.id}: a share of {shown.words} has no meaning, because lower is better",
                         stated.where)
     return 0.0, math.inf
 

@@ -1,4 +1,4 @@
-"""Better than chance: whether most seeds of a row are, each by the binomial law of its evaluated examples."""
+"""`solves`: most seeds of a row are better than chance, each by a binomial test over its evaluated examples."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from suite.report.claims.view import View
 from suite.report.statistics.binomial import above_chance
 from suite.report.statistics.multiple import UNTESTED, Pair, together
 
-FEW = "{} seeds have a number, and a claim about most of them needs two"
+FEW = "{} seeds have a number, but a claim about most seeds needs two"
 
 
 def solves(view: View) -> tuple[Comparison, ...]:
-    """A comparison for each row: those of `left` are above chance in most seeds, those of `others` are not.
+    """One comparison for each row: rows of `left` are above chance in most seeds, rows of `others` are not.
 
-    Above chance is above `chance` and the margin; the paper marks what is not with an X. Raises UserError for a column
-    of anything but accuracy.
+    Above chance means above `chance` plus the margin; the paper marks other cells with an X. Raises UserError for a
+    column that does not show accuracy.
     """
     claim = view.stated.claim
     return tuple(_row(view, str(row), column, row not in claim.others)
@@ -30,8 +30,8 @@ def _row(view: View, row: str, column: str, is_above: bool) -> Comparison:
     stated, claim = view.stated, view.stated.claim
     datum = view.datum(row, column)
     shown = datum.metric
-    if shown.name.rpartition("/")[2] not in ("accuracy", ""):  # without a name, --only has left the column out
-        raise UserError(f"claim {claim.id}: the column {column!r} shows {shown.words}, of which no chance is known",
+    if shown.name.rpartition("/")[2] not in ("accuracy", ""):  # no name: --only left the column out
+        raise UserError(f"claim {claim.id}: the column {column!r} shows {shown.words}, which has no chance level",
                         stated.where, "name columns of accuracy")
     percent = shown.factor / 100
     bound = (claim.chance or 0.0) * percent + stated.margin(shown)
@@ -46,7 +46,7 @@ def _row(view: View, row: str, column: str, is_above: bool) -> Comparison:
     if mean is None or (datum.values and datum.n < 2):
         return replace(made, why=FEW.format(datum.n) + (f" ({datum.why})" if datum.why else ""), note="")
     if datum.examples is None:
-        return replace(made, why="how many examples are evaluated is not known", note="")
+        return replace(made, why="the number of evaluated examples is unknown", note="")
     seeds = [above_chance(value / percent, bound / percent, datum.examples)
              for value in datum.values.values() or [mean]]
     pair = together([*seeds, *[UNTESTED] * (datum.planned - len(seeds))], "most")

@@ -1,4 +1,4 @@
-"""Whether a verdict holds for other examples of this kind, too: the look, tested over seeds and examples."""
+"""Whether a verdict also holds for other examples of the same kind: the look, tested over seeds and examples."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from suite.report.claims.outcome import Comparison
 
 
 def over_examples(claim: Claim, look: Tested) -> Tested | None:
-    """The look with every comparison tested over seeds and examples. None if one of them cannot be."""
-    parts = [_again(part) for part in look.parts]
+    """The look with each comparison tested over seeds and examples. Returns None if one of them cannot be."""
+    parts = [_retested(part) for part in look.parts]
     found = tuple(part for part in parts if part is not None)
     if len(found) < len(parts):
         return None
     return replace(look, parts=found, pair=KINDS[claim.kind].together(claim, [part.pair for part in found]))
 
 
-def _again(part: Comparison) -> Comparison | None:
+def _retested(part: Comparison) -> Comparison | None:
     if not part.tested:
         return part
     if part.crossed is None or part.bounds is None:

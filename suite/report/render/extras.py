@@ -1,4 +1,4 @@
-"""What a format may show beside the document."""
+"""Inputs of a format besides the document."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from suite.report.render.latex_number import NumberStyle
 
 
 @dataclass(frozen=True)
-class Beside:
-    """The figures that are there, verdicts on published numbers by the ids of the claims, and the style of numbers."""
+class Extras:
+    """The available figures, the verdicts on published numbers by claim id, and the style of numbers in LaTeX."""
 
     figures: Sequence[Drawing]
     printed: Mapping[str, PrintedVerdict]
