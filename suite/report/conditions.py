@@ -98,10 +98,10 @@ def _goes_with_seeds(values: Sequence[Counter[str]]) -> bool:
 
 
 def _confounding(table: Table, confounded: Mapping[str, list[int]]) -> str:
-    """`demo: seed and code cannot be told apart.`"""
-    inner = [f"runs of seed {', '.join(map(str, seeds))} differ in {name} among themselves, too"
+    """`demo: seed and code are confounded.`"""
+    inner = [f"runs of the same seed ({', '.join(map(str, seeds))}) also differ in {name}"
              for name, seeds in confounded.items() if seeds]
-    return "; ".join([f"{table.name}: {_list(['seed', *confounded])} cannot be told apart", *inner]) + "."
+    return "; ".join([f"{table.name}: {_list(['seed', *confounded])} are confounded", *inner]) + "."
 
 
 def _with_numbers(cells: Iterable[Cell]) -> list[str]:

@@ -20,7 +20,7 @@ from suite.store.store import Store
 ROOT = Path(__file__).parents[2]
 LAYOUT = "name: demo\nrows: {axis: method}\ncolumns:\n  - {label: sCIFAR, where: {task: sCIFAR}}\n"
 SEEDS = (0, 1, 2)
-DIFFER = "differ in code among themselves, too."
+DIFFER = "also differ in code."
 
 
 def record(**values: object) -> dict[str, object]:
@@ -42,9 +42,9 @@ def everywhere(grid: Grid, by_seed: dict[int, dict[str, object]]) -> dict[tuple[
 
 
 @pytest.mark.parametrize(("by_seed", "words"), [
-    ({1: {"code": "def"}, 2: {"code": "abd"}}, "seed and code cannot be told apart."),
-    ({2: {"device": "another"}}, "seed and device cannot be told apart."),
-    ({2: {"device": "another", "code": "def"}}, "seed, code and device cannot be told apart."),
+    ({1: {"code": "def"}, 2: {"code": "abd"}}, "seed and code are confounded."),
+    ({2: {"device": "another"}}, "seed and device are confounded."),
+    ({2: {"device": "another", "code": "def"}}, "seed, code and device are confounded."),
     ({2: {"cpu": "another"}}, "")])
 def test_what_goes_with_the_seeds_is_one_sentence(by_seed: dict[int, dict[str, object]], words: str,
                                                   tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_a_run_of_its_own_within_a_seed_is_named(tmp_path: Path) -> None:
     grid = make_grid(tasks=["sCIFAR"])
     of = everywhere(grid, {0: {"code": "a"}, 1: {"code": "b"}, 2: {"code": "c"}})
     made = document(grid, tmp_path, of | {("S4D-Inv", 1): {"code": "b, then d"}})
-    assert made.warnings == (f"demo: seed and code cannot be told apart; runs of seed 1 {DIFFER}",)
+    assert made.warnings == (f"demo: seed and code are confounded; runs of the same seed (1) {DIFFER}",)
     (name, values), *_ = counted(grid.runs, made.provenance)
     assert (name, values) == ("code", [("a (seed 0)", 3), ("c (seed 2)", 3), ("b (seed 1)", 2),
                                        ("b, then d (seed 1)", 1)])
@@ -101,7 +101,7 @@ def test_the_kept_first_epoch_says_so(tmp_path: Path) -> None:
     store = Store(folder / "store")
     grid = load_grid(ROOT / "grids/first-epoch.yaml")
     made = document_of(grid, store)
-    assert made.warnings[0] == f"first-epoch: seed, code and device cannot be told apart; runs of seed 2 {DIFFER}"
+    assert made.warnings[0] == f"first-epoch: seed, code and device are confounded; runs of the same seed (2) {DIFFER}"
     assert not any("233e6df" in one for one in made.warnings)
     code = dict(conditions.counted(grid.runs, made.provenance))["code"]
     assert {value.rpartition(" (")[2] for value, _ in code} == {"seed 0)", "seed 1)", "seed 2)"}

@@ -65,7 +65,7 @@ def _exploratory(stated: Stated, seeds: Sequence[int]) -> tuple[str, ...]:
     before its runs there, by an author who knew the results of the same seeds from elsewhere.
     """
     seen = sorted(stated.rules.seen)
-    return (f"the rule itself was chosen after {_seeds(seen)} had been seen (exploratory)",) if set(seeds) & set(seen) \
+    return (f"the rule itself was chosen after {_seeds(seen)} were known (exploratory)",) if set(seeds) & set(seen) \
         else ()
 
 

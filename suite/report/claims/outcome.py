@@ -23,7 +23,7 @@ RULES = (
     "by seeds: the declared number of seeds does not decide it, or would with a probability below 5 %; undecided: "
     "more seeds may still decide it; untested: there is nothing to test. A family with looks is tested again with each "
     "seed that is added, each look at a level of its own, so that alpha holds for all of them together. 95 % "
-    "CI: unadjusted confidence interval over seeds; examples are taken as they are. Over seeds and examples: the same "
+    "CI: unadjusted confidence interval over seeds, for these examples. Over seeds and examples: the same "
     "for other seeds on other examples of this kind; a verdict holds for such examples if it would be the same with "
     "this error, at its level.")
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from suite.grid.model import Grid
 
 SPREAD = {"sample": "± is the sample standard deviation (n\u00a0−\u00a01 in the denominator) over n seeds.",
-          "population": "± is the standard deviation over n seeds as of a population (n in the denominator).",
+          "population": "± is the standard deviation over n seeds (n in the denominator).",
           "none": "Means over n seeds."}
 ONE_SEED = "Each number is of one seed."
 MARKS = {"latex": "Bold: best of a {}; underlined: second; among cells with all their seeds.",
@@ -28,7 +28,7 @@ NEAR_BEST = ("≈: not distinguishable from the best of its {0}, after selection
              "variance of the {0} if its cells are alike; Holm, 5 %).")
 OTHERS = "Differences are not among those tested; the best of the others has no mark."
 OPTIMISTIC = ("The best epoch is chosen on the validation split that is reported, so these numbers are optimistic: on "
-              "new data they would be somewhat worse.")
+              "new data they would be slightly worse.")
 UNFINISHED = ("Runs that are not finished show their mean at the newest epoch that all of these seeds have reached; no "
               "mark, claim or comparison uses it.")
 
