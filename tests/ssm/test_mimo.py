@@ -210,12 +210,12 @@ REFUSED = [
     ("kernel: softmax, discretization: zoh", "leave ssm.kernel at vandermonde"), ("copies: 2", "leave ssm.copies"),
     ("kernel: free", "leave ssm.kernel at vandermonde"), ("kernel_length: 9", "leave out ssm.kernel_length"),
     ("rank: 1", "leave out ssm.rank"), ("c_tilde: true", "leave out ssm.c_tilde"), ("b_init: ones", "the same column"),
-    ("init: ptd", "need its eigenvectors"), ("init: legt", "begins with legs, or a formula"),
+    ("init: ptd", "need the eigenvectors"), ("init: legt", "needs legs, or a formula"),
     ("kernel: cauchy", "leave ssm.kernel at vandermonde"),
-    ("sobolev: trained", "which mimo has not"), ("blocks: 3", "each block is of conjugate pairs"),
+    ("sobolev: trained", "mimo has none"), ("blocks: 3", "each block is of conjugate pairs"),
     ("init: lin, discretization: symplectic", "it needs real_zero: true"),
-    ("structure: diagonal, blocks: 2", "ssm.blocks has an effect with ssm.structure: mimo only"),
-    ("structure: diagonal, dt_per: one", "ssm.dt_per has an effect with ssm.structure: mimo only"),
+    ("structure: diagonal, blocks: 2", "ssm.blocks has an effect only with ssm.structure: mimo"),
+    ("structure: diagonal, dt_per: one", "ssm.dt_per has an effect only with ssm.structure: mimo"),
     ("structure: diagonal, b_init: lecun", "which only mimo has"), ("blocks: 0", "greater than or equal to 1")]
 
 
