@@ -134,7 +134,7 @@ class TestBadFiles:
 
     def test_clip_of_another_rate(self) -> None:
         self.edit("speech_commands", lambda columns: columns["sampling_rate"].__setitem__(3, 8000))
-        assert "has 8000 samples a second, not 2000" in self.message("sc_bi")
+        assert "has 8000 samples per second, not 2000" in self.message("sc_bi")
 
     def test_vitals_that_are_no_numbers(self) -> None:
         self.edit("bidmc", lambda columns: columns["hr"].__setitem__(3, float("nan")))
@@ -149,5 +149,5 @@ class TestBadFiles:
         self.edit("bidmc", lambda columns: columns["ecg"].__setitem__(0, [1, 2, 3]))
         assert "bidmc_01 at 0 s has 3 samples of ecg, not 1000" in self.message("bidmc_hr")
         self.edit("bidmc", lambda columns: columns["sampling_rate"].__setitem__(0, 125.0))
-        assert "bidmc_01 at 0 s has 125.0 samples a second, not 31.25" in self.message("bidmc_hr")
+        assert "bidmc_01 at 0 s has 125.0 samples per second, not 31.25" in self.message("bidmc_hr")
 

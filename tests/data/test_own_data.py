@@ -101,7 +101,7 @@ TOKENS: list[tuple[Change, str]] = [
     (put("tokens", 3, 5), ": document 1 has the token 5; tokens are 0 to 4, as `vocabulary` is 5"),
     (put("tokens", 5, -1), ": document 2 has the token -1"),
     (turn("tokens", lambda tokens: tokens * 1.0), ": `tokens` is float64 of shape (6,), not whole numbers"),
-    (turn("starts", lambda starts: starts[:3]), ": `starts` does not rise from 0 to the number of tokens, 6"),
+    (turn("starts", lambda starts: starts[:3]), ": `starts` does not increase from 0 to the number of tokens, 6"),
     (put("starts", 1, 5), ": `starts` does not rise"),
     (turn("starts", lambda starts: np.array([0, 4, 4, 6])), ", train: row 0 has 4 tokens; 1 to 3 are allowed"),
     (turn("starts", lambda starts: np.array([0, 3, 3, 6])), ", train: row 1 has 0 tokens"),

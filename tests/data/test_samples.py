@@ -142,7 +142,7 @@ def test_windows_and_their_targets_cover_the_same_seconds(start: int) -> None:
 
 
 def test_script_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no sample is made of 'cifar'\n.*did you mean 'cifar10'"):
+    with pytest.raises(UserError, match=r"there is no sample of 'cifar'\n.*did you mean 'cifar10'"):
         make_samples.main(["cifar"])
     monkeypatch.delenv("SUITE_DATA", raising=False)
     with pytest.raises(UserError, match="SUITE_DATA is not set"):
