@@ -145,7 +145,7 @@ def test_a_run_fetches_small_files_and_asks_for_large_ones(server: Web, release:
 def test_nothing_is_downloaded_in_a_job_of_a_cluster(server: Web, release: Page,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    with pytest.raises(UserError, match="nothing is downloaded within a cluster job"):
+    with pytest.raises(UserError, match="nothing is downloaded in a cluster job"):
         download.fetch([Source("listops", "original", {}, "listops")], quiet)
     with pytest.raises(UserError, match="cifar-10-binary.tar.gz is not there"):
         prepared.check(config("scifar", "binary").data, "scifar")
@@ -254,7 +254,7 @@ def test_check_names_a_download_that_has_changed(server: Web, capsys: pytest.Cap
 def test_no_home_and_no_cache_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SUITE_CACHE", raising=False)
     monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
-    with pytest.raises(UserError, match="you have no home folder.*\n.*export SUITE_CACHE"):
+    with pytest.raises(UserError, match="there is no home folder.*\n.*export SUITE_CACHE"):
         places.downloads()
 
 

@@ -161,7 +161,7 @@ def no_home(place: Place) -> None:
     (lambda place: place.archive(without="basic_val"), "the archive lacks listops-1000/basic_val.tsv"),
     (full, "the disk has 50 MB free, and"), (read_only, "downloads cannot be written: read-only, or not yours"),
     (no_home, "there is no home folder for the prepared data"),
-    (lambda place: place.monkeypatch.setenv("SLURM_JOB_ID", "7"), "nothing is downloaded within a cluster job")])
+    (lambda place: place.monkeypatch.setenv("SLURM_JOB_ID", "7"), "nothing is downloaded in a cluster job")])
 def test_each_fault_is_one_message_with_a_way_out(fault: Callable[[Place], object], text: str, place: Place,
                                                   capsys: pytest.CaptureFixture[str]) -> None:
     fault(place)

@@ -247,7 +247,7 @@ class TestParts:
         parts = pathfinder.finished(GEOMETRIES[16], 5, 100_000, tmp_path)
         next(parts)
         workers()[0].kill()
-        with pytest.raises(UserError, match="a process that draws images ended early\n.*what is finished is kept"):
+        with pytest.raises(UserError, match="a process that draws images ended early\n.*finished parts are kept"):
             list(parts)
         assert not workers()
 

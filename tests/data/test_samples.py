@@ -153,7 +153,7 @@ def test_script_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         make_samples.main(["bidmc"])
     (tmp_path / "bidmc").mkdir()
     (tmp_path / "bidmc" / "recordings.parquet").write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(UserError, match=r"recordings\.parquet: not a Parquet file"):
+    with pytest.raises(UserError, match=r"recordings\.parquet: this Parquet file cannot be read"):
         make_samples.main(["bidmc"])
     assert not (tmp_path / "out").exists()
 

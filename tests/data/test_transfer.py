@@ -110,7 +110,7 @@ def test_a_part_that_is_longer_than_the_file(server: Web, tmp_path: Path) -> Non
     (Page(codes=[401]), "401 Unauthorized"),
     (Page(codes=[503] * 9), "the server answers 503 Service Unavailable, 6 times"),
     (Page(BODY, cuts=[70_000] * 9, ranges=False), "the connection broke off"),
-    (Page(BODY[:-1] + b"!"), f"damaged or another: sha256 {OTHER}, not {DIGEST}"),
+    (Page(BODY[:-1] + b"!"), f"damaged or not the right one: sha256 {OTHER}, not {DIGEST}"),
     (Page(b"<!DOCTYPE html><p>Please log in", kind="text/html"), "a web page came instead of the file"),
     (Page(b" <html>", kind="application/gzip"), "a web page came instead of the file"),
     (Page(b"x" * 70), "the file has 70 bytes, not 3,072,000"),
@@ -191,7 +191,7 @@ def test_a_proxy_of_the_environment_is_used(server: Web, tmp_path: Path, monkeyp
     text = refused(Remote("http://example.invalid/a", DIGEST), tmp_path / "b")
     assert "the proxy asks for a user name and a password (407)" in text and "HTTPS_PROXY=http://NAME:PASSWORD@" in text
     monkeypatch.setenv("HTTPS_PROXY", server.url)
-    assert "the proxy refuses" in refused(Remote("https://example.invalid/a"), tmp_path / "b")  # it knows no CONNECT
+    assert "the proxy refused" in refused(Remote("https://example.invalid/a"), tmp_path / "b")  # it knows no CONNECT
     monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy")
     assert "the proxy of the environment cannot be used" in refused(Remote("https://example.invalid/a"), tmp_path / "b")
 

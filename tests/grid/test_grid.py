@@ -262,7 +262,7 @@ def test_a_kernel_is_not_cut_beyond_its_end_and_the_plan_says_so(grid, errors) -
     recall = "task: mqar1, data.length: 16, data.pairs: 3, data.vocabulary: 16"
     head = f"name: g\nseeds: [0]\nbase: {{{recall}, ssm.kernel_length: 16}}\n"
     assert len(grid("", head).runs) == 1
-    assert "more steps than a sequence" in errors("", head=head.replace(": 16}", ": 17}"))
+    assert "cut beyond the end of the sequence" in errors("", head=head.replace(": 16}", ": 17}"))
 
 
 def test_what_a_profile_replaced_is_told(grid) -> None:

@@ -62,7 +62,7 @@ def test_options_that_do_not_fit_a_measurement_start_nothing(tmp_path: Path, mon
 def test_a_measurement_is_refused_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     built = RunConfig.build({"kind": "bench"})
     for measured, place in (("cpu", "meta"), ("cuda", "cpu")):
-        with pytest.raises(UserError, match=f"measures {measured}, and runs on {place}"):
+        with pytest.raises(UserError, match=f"measures {measured}, but runs on {place}"):
             measurement.Measurement(RunConfig.build({"kind": "bench", "bench.device": measured}), torch.device(place))
     monkeypatch.setattr(machine, "machine", lambda: "1 core of something else")
     with pytest.raises(UserError, match="something else"):
