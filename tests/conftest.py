@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from suite.store.records import Origin
 from suite.store.store import Store
 
 os.environ.setdefault("SUITE_MIRROR", "http://127.0.0.1:9")  # nothing is downloaded in a test: nobody answers there
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # `python` is this one
 logging.getLogger("suite").setLevel(logging.INFO)  # as in a job, so that tests see what it logs
 
 

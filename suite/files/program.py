@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -24,9 +25,21 @@ def typed() -> str:
     """
     if name() == INSTALLED:
         return INSTALLED
-    return f"python {shlex.quote(sys.argv[0])}" if Path(sys.argv[0]).name == SCRIPT else f"python {SCRIPT}"
+    called = Path(sys.argv[0]).name == SCRIPT
+    return f"{_python()} {shlex.quote(sys.argv[0])}" if called else f"python {SCRIPT}"
 
 
 def from_anywhere() -> str:
     """What to type before a verb, in any folder."""
-    return INSTALLED if name() == INSTALLED else f"python {shlex.quote(str(Path(sys.argv[0]).absolute()))}"
+    if name() == INSTALLED:
+        return INSTALLED
+    return f"{_python(anywhere=True)} {shlex.quote(str(Path(sys.argv[0]).absolute()))}"
+
+
+def _python(anywhere: bool = False) -> str:
+    """`python`, or the path of this Python if it is in a virtual environment that is not activated."""
+    found, own = shutil.which("python"), Path(sys.executable)
+    if sys.prefix == sys.base_prefix or (found and Path(found).parent.resolve() == own.parent.resolve()):
+        return "python"
+    inside = not anywhere and own.is_relative_to(Path.cwd())
+    return shlex.quote(str(own.relative_to(Path.cwd()) if inside else own))

@@ -19,7 +19,9 @@ from torch.autograd.function import once_differentiable
 
 from suite.ssm import fused
 
-TILE = 2**18  # values of a tile on a CPU: a transform is twice as fast if they stay in its own cache
+TILE = 2**17  # values of a tile of several examples on a CPU: its transforms and products stay in the core's cache
+WIDE = 2**18  # values of a tile of one example
+LINE = 16  # features of a tile at least: as many float32 values as a cache line holds, since x is copied from (L, H)
 SMALL = 2**14  # values of an example in a tile: below, an operation on all examples costs less than one on each
 
 
@@ -150,11 +152,12 @@ def _correlate(x: Tensor, y: Tensor, total: Tensor) -> None:
 def _spectra(x: Tensor, size: int, dtype: torch.dtype) -> Iterator[tuple[slice, slice, Tensor]]:
     """Tiles of x (B, H, L): slices of B and, within them, of H; each with its transform (b, h, size // 2 + 1)."""
     batch, features, length = x.shape
-    across, each = features, batch
+    across, most = features, batch
     if x.device.type == "cpu":
-        across = min(features, max(1, TILE // size))
-        each = max(1, TILE // (size * across))
-    padded = torch.zeros(min(each, batch), across, size, dtype=dtype, device=x.device)
+        across = min(features, max(LINE, WIDE // size))
+        most = max(1, TILE // (size * across))
+    each = -(-batch // -(-batch // most))  # tiles of about the same height: a low last one costs as many operations
+    padded = torch.zeros(each, across, size, dtype=dtype, device=x.device)
     for b in range(0, batch, each):
         for h in range(0, features, across):
             part = x[b : b + each, h : h + across]

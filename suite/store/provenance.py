@@ -75,8 +75,9 @@ def of_code(code: Path, root: Path, file: str = Path(__file__).name) -> Code:
             # The surrounding repository ignores this folder.
             return nothing.model_copy(update={"error": "the code is not in a git repository"})
         commit = _run(code, "rev-list", "--max-count=1", "--all").strip() and _run(code, "rev-parse", "HEAD").strip()
-        changed = _run(top, "status", "--porcelain", "--untracked-files=all", "--", *TEXT)
-        patch = _patch(top, commit) if changed else b""
+        files = _files(top, root)
+        changed = _run(top, "status", "--porcelain", "--untracked-files=all", "--", *files)
+        patch = _patch(top, commit, files) if changed else b""
     except OuterError as error:
         return nothing.model_copy(update={"error": str(error)})
     where = None
@@ -89,8 +90,14 @@ def of_code(code: Path, root: Path, file: str = Path(__file__).name) -> Code:
     return Code(commit=commit or None, dirty=bool(patch), patch=where, error="")
 
 
-def _patch(top: Path, commit: str) -> bytes:
-    """The difference between the commit and the text files of the working tree, including new ones.
+def _files(top: Path, root: Path) -> list[str]:
+    """Git's patterns for the code in a repository: its text files, except those of a store inside it."""
+    inside = root.resolve().is_relative_to(top) and root.resolve() != top
+    return [*TEXT, *([f":(top,exclude,literal){root.resolve().relative_to(top)}"] if inside else [])]
+
+
+def _patch(top: Path, commit: str, patterns: Sequence[str]) -> bytes:
+    """The difference between the commit and the files of the working tree that match, including new ones.
 
     It is made with a separate index and object store, so that the repository is not changed.
     """
@@ -100,7 +107,7 @@ def _patch(top: Path, commit: str) -> bytes:
                "GIT_ALTERNATE_OBJECT_DIRECTORIES": str((top / objects).resolve())}
         base = commit or _run(top, "hash-object", "-t", "tree", "-w", "--stdin", env=env).strip()
         _run(top, "read-tree", base, env=env)
-        files = _run(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *TEXT, env=env)
+        files = _run(top, "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *patterns, env=env)
         _run(top, "update-index", "--add", "--remove", "-z", "--stdin", env=env, text=files)
         return _bytes(_run(top, "diff", "--cached", "--binary", *PLAIN_DIFF, base, env=env))
 

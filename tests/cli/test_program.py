@@ -25,6 +25,24 @@ def test_the_name_is_the_one_that_was_typed(called: str, name: str, typed: str,
     assert (program.name(), program.typed()) == (name, typed)
 
 
+def test_a_virtual_environment_that_is_not_activated_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    real = sys.executable
+    for folder in (tmp_path / "other", tmp_path / "my env" / "bin"):
+        folder.mkdir(parents=True)
+        (folder / "python").symlink_to(real)
+    monkeypatch.setattr(sys, "argv", ["run_grid.py"])
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "my env"))
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "my env" / "bin" / "python"))
+    monkeypatch.setenv("PATH", str(tmp_path / "other"))
+    monkeypatch.chdir(tmp_path)
+    assert program.typed() == "'my env/bin/python' run_grid.py"
+    assert program.from_anywhere() == f"'{tmp_path}/my env/bin/python' {tmp_path}/run_grid.py"
+    monkeypatch.chdir(tmp_path / "other")
+    assert program.typed() == f"'{tmp_path}/my env/bin/python' run_grid.py"
+    monkeypatch.setenv("PATH", str(tmp_path / "my env" / "bin"))
+    assert program.typed() == "python run_grid.py"
+
+
 def test_every_message_of_the_installed_command_names_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
                                                          capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(sys, "argv", ["/env/bin/s4d-suite"])

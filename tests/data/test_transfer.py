@@ -222,7 +222,7 @@ def test_without_a_network_it_is_told_at_once(server: Web, tmp_path: Path) -> No
     text = refused(Remote(f"http://127.0.0.1:{port}/a"), tmp_path / "a")
     assert "127.0.0.1 cannot be reached: [Errno 111] Connection refused" in text
     text = refused(Remote("https://no-such-host.invalid/a"), tmp_path / "a")
-    assert "the name no-such-host.invalid is not found" in text
+    assert "the name no-such-host.invalid cannot be resolved" in text
 
 
 def write_to(path: str) -> None:

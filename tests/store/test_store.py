@@ -205,6 +205,19 @@ def test_the_patch_of_a_dirty_tree_holds_new_changed_and_removed_files(tmp_path:
     assert provenance.code([AttemptRecord(git=git) for git in (clean, dirty, clean)]).count(", then ") == 1
 
 
+def test_a_store_in_the_repository_does_not_change_the_code(tmp_path: Path) -> None:
+    (tmp_path / "provenance.py").write_text("1\n")
+    for words in (["init", "-q"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], cwd=tmp_path, check=True)
+    store = tmp_path / "my [runs]"
+    (store / "snapshot").mkdir(parents=True)
+    (store / "snapshot" / "code.py").write_text("2\n")
+    assert provenance.of_code(tmp_path, store).dirty is False
+    (tmp_path / "new.py").write_text("3\n")
+    patch = provenance.of_code(tmp_path, store).patch
+    assert (store / patch).read_text().count("diff --git") == 1
+
+
 @pytest.mark.parametrize("rows", [[], [{"epoch": 1, "val/loss": 0.5}], [{"epoch": 1, 'odd}],': 1.0, '"rows":[{': 2.0}]])
 def test_the_head_of_a_result_is_the_result_without_its_rows(tmp_path: Path, rows: list[dict[str, float]]) -> None:
     folder = tmp_path / "0123456789abcdef"
