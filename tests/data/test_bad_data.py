@@ -91,18 +91,18 @@ class TestBadFiles:
     @pytest.mark.parametrize("content", [b"", b"PAR1", b"no Parquet at all" * 99])
     def test_no_parquet(self, content: bytes) -> None:
         self.replace("bidmc", content)
-        assert "other.parquet is not a Parquet file that can be read" in self.message("bidmc_hr")
+        assert "other.parquet cannot be read as a Parquet file" in self.message("bidmc_hr")
 
     def test_parquet_cut_short(self) -> None:
         self.replace("bidmc", (make_samples.SAMPLES / "bidmc-test.parquet").read_bytes()[:-100])
-        assert "other.parquet is not a Parquet file that can be read" in self.message("bidmc_hr")
+        assert "other.parquet cannot be read as a Parquet file" in self.message("bidmc_hr")
 
     def test_a_row_group_that_is_corrupt(self) -> None:
         content = bytearray((make_samples.SAMPLES / "speech_commands-test.parquet").read_bytes())
         middle = len(content) // 2
         content[middle:middle + 400] = bytes(400)
         self.replace("speech_commands", bytes(content))
-        assert "other.parquet is not a Parquet file that can be read" in self.message("sc_ar")
+        assert "other.parquet cannot be read as a Parquet file" in self.message("sc_ar")
 
     def test_columns_of_another_data_set(self) -> None:
         self.replace("bidmc", (make_samples.SAMPLES / "speech_commands-test.parquet").read_bytes())
