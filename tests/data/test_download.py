@@ -329,7 +329,7 @@ def test_jpeg_of_other_images_or_order_is_refused(small: dict[str, bytes], tmp_p
     with pytest.raises(UserError, match="its 20 images of test are not those of the card: digest "):
         cifar_jpeg.build(tar_of(tmp_path / "a", swapped), card)
     less = {name: content for name, content in small.items() if name != first}
-    with pytest.raises(UserError, match="it holds 19 JPEG files in test/<class>, but not the same number for"):
+    with pytest.raises(UserError, match="it has 19 JPEG files in test/<class>, but not the same number for"):
         cifar_jpeg.build(tar_of(tmp_path / "b", less), card)
     with pytest.raises(UserError, match="the archive is truncated or damaged"):
         cifar_jpeg.build(made_of(tmp_path / "c", b"no archive"), card)

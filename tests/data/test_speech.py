@@ -111,7 +111,7 @@ class TestDamage:
         (made.home / "speech_commands_v0.02").rename(made.home / "other")
         text = made.error("sc_ar", "original")
         assert "SPEECH_COMMANDS is not set" in text and "speech_commands_v0.02.tar.gz is not there" in text
-        assert "(2,429 MB to get)" in text and "--set data.variant=sc17-2khz" in text
+        assert "(2,429 MB to download)" in text and "--set data.variant=sc17-2khz" in text
 
     def test_clip_at_another_rate(self, made: Cards) -> None:
         text = self.clip(made, wav(sound("bed", "a")[:8000], rate=8000))
@@ -128,7 +128,7 @@ class TestDamage:
     def test_clips_missing(self, made: Cards) -> None:
         folder = made.home / "speech_commands_v0.02"
         (folder / "dog" / "a.wav").unlink()
-        assert "holds 65 clips for train, not 66" in made.error("sc_ar", "original")
+        assert "has 65 clips for train, not 66" in made.error("sc_ar", "original")
         (folder / "cat" / "b.wav").unlink()
         assert "lacks the clip cat/b.wav of its lists, and 0 more" in made.error("sc_ar", "original")
 

@@ -1,4 +1,4 @@
-"""Trajectories: same seed, same bits, whether or not they stop at that time; rows, metrics, rates and bad input."""
+"""Trajectories: same seed, same bits, whether or not they stop on the way; rows, metrics, rates and bad input."""
 
 from __future__ import annotations
 
