@@ -24,7 +24,7 @@ NULL = simulated.QUICKSTART.null()
 def test_a_target_is_kept(scenario, rounds):
     made = simulated.rates(scenario, rounds)
     assert not scenario.target.missed(made, ERRORS)
-    assert set(made.words) <= {"supported", "contradicted", "no difference", "not by seeds"}  # each has a final word
+    assert set(made.words) <= {"supported", "contradicted", "no difference", "not by seeds"}  # each has a final verdict
 
 
 def test_the_first_epoch_finds_its_effects_with_a_few_runs_more_than_its_target():
