@@ -187,11 +187,11 @@ def test_options_that_changed_are_named(scenes: dict[str, Scene], tmp_path: Path
     rows = slurm_cli.squeue([one.name for one in batch.all_of(tmp_path / "runs")])
     assert len(rows) == 7 and all(row.name.startswith("s4d-pair-") for row in rows)
     assert main(["run", *where, *cluster, "2G"]) == 0
-    assert "6 runs are queued with --memory 600M; `cancel` them, then `retry`, to use --memory 2G" in \
+    assert "6 runs are queued with --memory 600M; `cancel`, then `retry`, to use --memory 2G" in \
         capsys.readouterr().err
     (tmp_path / "pair.yaml").write_text(PAIR.replace("real]", "legs]"))  # the grid is edited
     assert main(["status", *where]) == 0
-    assert "of an earlier version of these grids in the queue: `cancel --orphans`" in capsys.readouterr().out
+    assert "of an earlier version of these grids are in the queue: `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where[:1], *where[1:]]) == 0
     assert "`cancel --orphans` ends it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0

@@ -161,7 +161,7 @@ def test_waiting_ends_when_nothing_will_start(cluster: Fake, store: Store) -> No
                              {run.run_id: run for run in runs})
     watching.look()
     assert len(watching.left) == 2 and ear.messages == [
-        "1 runs: their jobs will not start: you hold it; `scontrol release` lets it start (JobHeldUser)"]
+        "1 run: their jobs will not start: you hold it; `scontrol release` lets it start (JobHeldUser)"]
     cluster.state("100_1", "PENDING", "JobHeldAdmin")
     watching.look()
     assert not watching.left and {state.reason for state in watching.never.values()} == {"start"}
@@ -340,11 +340,11 @@ def test_jobs_of_an_edited_grid(cluster: Fake, tmp_path: Path, capsys: pytest.Ca
     where = [str(path), "--store", str(tmp_path / "runs")]
     assert main(["run", *where, "--executor", "slurm", "--no-canary", "--memory", "600M"]) == 0
     assert main(["run", *where, "--executor", "slurm", "--no-canary", "--memory", "2G"]) == 0
-    assert "3 runs are queued with --memory 600M; `cancel` them, then `retry`, to use --memory 2G" in \
+    assert "3 runs are queued with --memory 600M; `cancel`, then `retry`, to use --memory 2G" in \
         capsys.readouterr().err
     path.write_text(GRID.replace(", real]", "]"))
     assert main(["status", *where]) == 0
-    assert "a job of an earlier version of these grids in the queue: `cancel --orphans`" in capsys.readouterr().out
+    assert "a job of an earlier version of these grids is in the queue: `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where, "--yes"]) == 0
     assert "stays, job 100_2 waits (Priority); `cancel --orphans` ends it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0
