@@ -1,4 +1,4 @@
-"""A synthetic store: finished runs of many grids, as the store keeps them. For tests, and for measuring by hand:
+"""A synthetic store with finished runs of many grids, for tests and benchmarks:
 
     python tools/big_store.py FOLDER RUNS GRIDS     writes FOLDER/grids/*.yaml and FOLDER/runs/
 """
@@ -30,7 +30,7 @@ seeds: {{range: {seeds}}}
 
 
 def write_grids(folder: Path, runs: int, grids: int) -> list[Path]:
-    """Grid files of `grids` tables with `runs` runs in all: 10 methods, 4 tasks, and as many seeds as that needs."""
+    """Write grid files of `grids` tables with `runs` runs in total: 10 methods, 4 tasks, and the seeds this needs."""
     folder.mkdir(parents=True, exist_ok=True)
     seeds = runs // (grids * ROWS * COLUMNS)
     paths = []
@@ -43,7 +43,7 @@ def write_grids(folder: Path, runs: int, grids: int) -> list[Path]:
 
 
 def write_runs(store: Path, paths: list[Path]) -> int:
-    """A finished run for each that the grids name, with result, metrics, provenance and attempt; how many."""
+    """Write a finished run for each run of the grids, with result, provenance and attempt. Returns their number."""
     ids = set()
     for path in paths:
         for run in load_grid(path).runs:

@@ -1,8 +1,8 @@
 """Prints the test files that a change is most likely to break, for `make check`.
 
-The change is what differs from the last commit, or, where nothing does, that commit itself. For a module of the suite
-these are the tests in the folder that mirrors its own and import it (all of that folder if none does); for a helper in
-`tests/support/` or a program in `tools/`, the tests that import it; and the test of the street.
+The change is the difference from the last commit or, if there is none, that commit itself. For a module of the suite,
+the tests are those in the corresponding folder of `tests/` that import it (all of that folder if none does); for a
+helper in `tests/support/` or a program in `tools/`, the tests that import it. The test of the package order is added.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ TESTS = ROOT / "tests"
 
 
 def changed() -> list[Path]:
-    """The Python files of the change, as paths from the root."""
+    """The Python files of the change, relative to the root."""
     files = _git("diff", "--name-only", "HEAD", "--") + _git("ls-files", "--others", "--exclude-standard")
     files = files or _git("diff", "--name-only", "HEAD~1", "HEAD", "--")
     return [Path(name) for name in files if name.endswith(".py") and (ROOT / name).exists()]
 
 
 def tests_of(path: Path) -> set[Path]:
-    """The test files that go with a changed file."""
+    """The test files for a changed file."""
     if path.name.startswith("test_"):
         return {ROOT / path}
     if path.parts[0] != "suite":

@@ -1,4 +1,4 @@
-"""Hooks of mkdocs: generated parts of pages, formulas as MathML, the pages of kept results, a last look."""
+"""Hooks of mkdocs: generated parts of pages, formulas as MathML, pages of kept results, and a final check."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def on_files(files: Files, config: MkDocsConfig, **_: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
-    """Put the generated parts in."""
+    """Insert the generated parts."""
     return filled_in(markdown) if MARK.search(markdown) else markdown
 
 
 def on_page_content(content: str, *, page: Any, config: MkDocsConfig, files: Files) -> str:
-    """Formulas become MathML, which browsers show without a script."""
+    """Convert formulas to MathML, which browsers show without a script."""
     from latex2mathml.converter import convert
 
     def formula(found: re.Match[str]) -> str:
@@ -50,7 +50,7 @@ def on_page_content(content: str, *, page: Any, config: MkDocsConfig, files: Fil
 
 
 def on_post_build(config: MkDocsConfig, **_: Any) -> None:
-    """Look at what was built. Raises PluginError, which ends the build, if a page lacks what the hooks make."""
+    """Check the built site. Raises PluginError, which ends the build, if a page lacks the parts made by these hooks."""
     from mkdocs.exceptions import PluginError
 
     site = Path(config.site_dir)

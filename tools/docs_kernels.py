@@ -1,4 +1,4 @@
-"""The time and the error of each kernel against L: a picture, and the sentence below it, from docs/kernel-speed.json.
+"""Time and error of each kernel as a function of L: a figure and its caption, from docs/kernel-speed.json.
 
 `tools/kernel_speed.py` writes that file.
 """
@@ -17,14 +17,14 @@ from suite.report.figures.plot import COLOURS, canvas, style
 PATH = Path(__file__).parents[1] / "docs/kernel-speed.json"
 KERNELS = {"power_sum": "Vandermonde", "softmax": "softmax", "dplr": "Cauchy (S4)"}
 BACKENDS = {"blocked": ("-", "o"), "keops": ("--", "s"), "naive": (":", "^")}
-BUSY = 0.3  # processes that wait for a core on average, from which on times are not to be trusted
+BUSY = 0.3  # load of the machine above which times are not reliable
 
 
 class Point(BaseModel):
-    """A back end of a kernel at a length: median time of a pass forward and backward, and the error of its values.
+    """A back end of a kernel at a length: median time of a forward and backward pass, and error of the values.
 
-    `error` is the largest error of a value over the largest value, against dense powers of A_bar in float64. Both are
-    None, with a reason, if the back end cannot run.
+    `error` is the largest error divided by the largest value, compared with dense powers of A_bar in float64. Time and
+    error are None, with a reason, if the back end cannot run.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -37,7 +37,7 @@ class Point(BaseModel):
 
 
 class Record(BaseModel):
-    """What was measured, when, and on what. `load`: that of the machine before the first measurement (1 minute)."""
+    """The measurements, when and on what machine. `load`: its load (1 minute) before the first measurement."""
 
     model_config = ConfigDict(extra="forbid")
     day: datetime.date
@@ -51,12 +51,12 @@ class Record(BaseModel):
 
 
 def kept() -> Record:
-    """The record that the repository has."""
+    """The record in the repository."""
     return Record.model_validate_json(PATH.read_text(encoding="utf-8"))
 
 
 def picture() -> Any:
-    """Milliseconds on the left, errors on the right: a colour for each kernel, a dash for each back end."""
+    """Milliseconds on the left, errors on the right. Colours are kernels, line styles are back ends."""
     record = kept()
     with style(**{"svg.fonttype": "none", "font.family": "sans-serif"}):
         made = canvas(8.6, 4.0)
@@ -81,7 +81,7 @@ def picture() -> Any:
 
 
 def _power(value: float) -> str:
-    """A power of ten as text, since figures have no formulas."""
+    """A power of ten as text, since these figures have no formulas."""
     exponent = round(math.log10(value))
     small = str(exponent).translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
     return f"{10**exponent:,}" if 0 <= exponent <= 4 else f"10{small}"
@@ -100,6 +100,6 @@ def conditions() -> str:
              f"N = {record.state_size}, H = {record.features}."]
     if record.load > BUSY:
         parts.append(f"**The machine was busy** (load {record.load:.1f} on {record.cores} cores), so the times are too "
-                     "long and uneven; the errors do not depend on that.")
-    parts += [f"Not measured where it would not run: {name} ({reason})." for name, reason in missing.items()]
+                     "long and uneven. The errors do not depend on the load.")
+    parts += [f"Not measured, since it does not run: {name} ({reason})." for name, reason in missing.items()]
     return " ".join(parts)

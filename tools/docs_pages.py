@@ -1,6 +1,7 @@
-"""The generated parts of the documentation: Markdown made of parsers, models, kept results and the code itself.
+"""The generated parts of the documentation: Markdown made from parsers, models, kept results and the code.
 
-A page says `<!-- insert: NAME -->` where the part NAME of `PARTS` goes. `tools/docs_hooks.py` puts them in at build.
+A page has `<!-- insert: NAME -->` in the place of the part NAME of `PARTS`. `tools/docs_hooks.py` inserts the parts
+when the site is built.
 """
 
 from __future__ import annotations
@@ -32,19 +33,19 @@ MARK = re.compile(r"^<!-- insert: ([\w-]+) -->$", re.MULTILINE)
 
 
 def filled_in(markdown: str) -> str:
-    """A page with its generated parts. Raises KeyError for a name that there is no part of."""
+    """A page with its generated parts inserted. Raises KeyError if there is no part of that name."""
     return MARK.sub(lambda found: PARTS[found[1]](), markdown)
 
 
 def table(heads: Iterable[str], rows: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; what a cell holds is Markdown."""
+    """A Markdown table. The content of cells is Markdown."""
     lines = [list(heads), ["---"] * len(list(heads)), *rows]
     return "\n".join("| " + " | ".join(str(cell).replace("|", "\\|").replace("\n", " ") for cell in line) + " |"
                      for line in lines)
 
 
 def code(text: object) -> str:
-    """A text as code; empty stays empty."""
+    """A text as code. An empty text remains empty."""
     return f"`{text}`" if str(text) else ""
 
 
@@ -129,7 +130,7 @@ def _default(info: Any) -> str:
 
 
 def street() -> str:
-    """The packages in their order, what each uses, and their size."""
+    """The packages in order, the packages that each uses, and their size."""
     found = read_street()
     packages = found.packages
     heights = levels(packages)
@@ -151,7 +152,7 @@ def kept() -> dict[str, tuple[ReportRecord, ...]]:
 
 
 def kept_results() -> str:
-    """A row for each kept result: runs, hours, devices, verdicts, and its page."""
+    """One row for each kept result: runs, hours, devices, verdicts, and its page."""
     rows = []
     for name, records in kept().items():
         words: dict[str, int] = {}
@@ -167,7 +168,7 @@ def kept_results() -> str:
 
 
 def _cost(store: Store) -> tuple[int, float, list[str]]:
-    """Runs, hours of all their attempts together, and devices."""
+    """Number of runs, total hours of all attempts, and devices."""
     records = [record for run_id in store.run_ids() if (record := store.provenance(run_id))]
     hours = sum(attempt.wall_s or 0.0 for record in records for attempt in record.attempts) / 3600
     return len(records), hours, sorted({str(record.environment.get("device", "")) for record in records})
@@ -190,7 +191,7 @@ def error_rates() -> str:
 
 
 def error_tables(text: str) -> str:
-    """What `tools/simulate_verdicts.py` prints as two tables, and how many experiments they are of."""
+    """The output of `tools/simulate_verdicts.py` as two tables, and the number of experiments."""
     decided, once, last = (part.splitlines() for part in text.strip().split("\n\n"))
     rounds = re.match(r"rounds (\d+), seed (\d+)", last[0])
     rows = [_columns(line, r"(.*?) {2,}(\S+) +([\d.]+) +([\d.]+) {2}(.*?);") for line in decided[1:]]
@@ -217,13 +218,13 @@ def _percent(share: str) -> str:
 
 
 def look_levels() -> str:
-    """The level of each look of the declared plan, for a single claim."""
+    """The significance level of each look of the declared plan, for a single claim."""
     plan = Looks(3, 10)
     return table(["seeds", *map(str, plan.seeds)], [["level", *(f"{level:.4f}" for level in plan.levels(0.05))]])
 
 
 def kernel_speed() -> str:
-    """When and on what the kernels were measured."""
+    """When and on which machine the kernels were measured."""
     return docs_kernels.conditions()
 
 
@@ -233,7 +234,7 @@ def changelog() -> str:
 
 
 def open_questions() -> str:
-    """The readings that the paper leaves open."""
+    """The table of questions that the paper leaves open."""
     text = (ROOT / "grids/AMBIGUITIES.md").read_text(encoding="utf-8")
     return text[text.index("| |"):]
 

@@ -1,4 +1,4 @@
-"""The pictures of README and documentation, drawn from kept results, for light and dark pages. `make pictures`"""
+"""The figures of README and documentation, drawn from kept results, for light and dark pages. `make pictures`"""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LARGEST = 150_000  # bytes of a picture
 
 
 def kept(name: str, grid: str) -> Document:
-    """The document on a kept result, as its report has it; `grid`: the path of its grid."""
+    """The report document of a kept result. `grid`: the path of its grid."""
     store = Store(ROOT / "results" / name / "store")
-    whole, = with_added([load_grid(ROOT / grid)], store)
-    return document_of(whole, store)
+    made, = with_added([load_grid(ROOT / grid)], store)
+    return document_of(made, store)
 
 
 def quickstart() -> Any:
@@ -44,7 +44,7 @@ def quickstart() -> Any:
 
 
 def _table(axes: Any, document: Document) -> None:
-    """Rows of the table on the left, claims with their verdicts on the right."""
+    """The rows of the table on the left, claims with their verdicts on the right."""
     table = document.tables[0]
     axes.set_axis_off()
     axes.set(xlim=(0, 100), ylim=(len(table.rows) + 0.6, -1.6))
@@ -55,7 +55,7 @@ def _table(axes: Any, document: Document) -> None:
     for y, (row, cells) in enumerate(zip(table.rows, table.cells, strict=True)):
         axes.text(0, y + 0.3, row)
         for x, cell, column in zip((23, 36), cells, zip(*table.cells, strict=True), strict=True):
-            best = round(cell.mean, 1) == max(round(one.mean, 1) for one in column)  # as the report: by what is shown
+            best = round(cell.mean, 1) == max(round(one.mean, 1) for one in column)  # by shown digits, as in the report
             axes.text(x, y + 0.3, f"{cell.mean:.1f} ± {cell.std:.1f}", ha="center", weight="bold" if best else "normal")
     for y, verdict in enumerate(document.verdicts):
         claim = verdict.claim
@@ -76,14 +76,14 @@ def _curves(axes: Any, panel: Panel) -> None:
 
 
 def first_epoch() -> Any:
-    """Our means of the first epoch against the published ones."""
+    """Our means after the first epoch against the published ones."""
     made = scatter.figure(kept("table3b-scifar-epoch1", "grids/first-epoch.yaml").tables[0])
     made.set_size_inches(4.4, 4.8)
     return made
 
 
 def both(figure: Any, name: str, title: str) -> dict[str, bytes]:
-    """A figure as it is, and with the colours of dark pages; without a background."""
+    """A figure without background, with the colours of light pages and of dark pages."""
     with style(**{"svg.fonttype": "none"}):
         figure.patch.set_visible(False)
         for part in getattr(figure, "subfigs", ()):
@@ -97,14 +97,14 @@ def both(figure: Any, name: str, title: str) -> dict[str, bytes]:
 
 
 def pictures() -> dict[str, bytes]:
-    """All of them, by the name of their file: the same bytes each time."""
+    """All figures, by file name. The bytes are the same each time."""
     return (both(quickstart(), "quickstart", "The quickstart: table, verdicts, learning curves")
             | both(first_epoch(), "first-epoch", "Ours against published, first epoch of sequential CIFAR")
             | both(docs_kernels.picture(), "kernels", "Time and error of the kernels against the length"))
 
 
 def main() -> None:
-    """Write them."""
+    """Write the figures."""
     for name, content in pictures().items():
         assert len(content) <= LARGEST, (name, len(content))
         (PICTURES / name).write_bytes(content)

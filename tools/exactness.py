@@ -1,6 +1,8 @@
-"""Every combination that the rules allow against its float64 twin, on all cores: `make exactness`, 22 minutes on two.
+"""Compares every combination that the rules allow with its float64 twin, on all cores: `make exactness`.
 
-Prints the worst case of each kernel and precision, and each case that breaks a bound; ends with 1 if one does.
+It takes 22 minutes on two cores.
+
+Prints the worst case of each kernel and precision, and each case that exceeds a bound. Exits with 1 if one does.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ Found = dict[tuple[str, str], Error]
 
 
 def start() -> None:
-    """One thread in each process; memory is kept, because large arrays come and go."""
+    """Use one thread in each process, and keep freed memory, since large arrays are allocated again and again."""
     device.keep_memory()
     torch.set_num_threads(1)
 
@@ -31,8 +33,8 @@ def measure(case: Case) -> tuple[Case, Found]:
 
 
 def main() -> int:
-    """The exit code: 1 where a bound is broken."""
-    cases = sorted(ssm_cases.everything(), key=lambda case: -case.length * case.size**2)  # the longest first
+    """Returns the exit code: 1 if a bound is broken."""
+    cases = sorted(ssm_cases.everything(), key=lambda case: -case.length * case.size**2)  # longest first
     began, done, broken = time.monotonic(), 0, 0
     worst: dict[tuple[str, str, str], tuple[float, str]] = {}
     with multiprocessing.get_context("spawn").Pool(len(os.sched_getaffinity(0)), start) as pool:
@@ -40,24 +42,24 @@ def main() -> int:
             done += 1
             for (direction, precision), error in found.items():
                 for what, value, bound in zip(("kernel", "gradient"), error, bounds(case, precision), strict=False):
-                    told = f"{case} {direction}" + (f" {error.where}" if what == "gradient" else "")
+                    place = f"{case} {direction}" + (f" {error.where}" if what == "gradient" else "")
                     key = ("-".join(case.form), precision, what)
-                    worst[key] = max(worst.get(key, (0.0, "")), (value, told))
+                    worst[key] = max(worst.get(key, (0.0, "")), (value, place))
                     if not value <= bound:
                         broken += 1
-                        print(f"broken: {what} {precision} {value:.1e} > {bound:.0e}  {told}", flush=True)
+                        print(f"broken: {what} {precision} {value:.1e} > {bound:.0e}  {place}", flush=True)
             if done % 500 == 0:
                 print(f"{done} of {len(cases)} cases, {time.monotonic() - began:.0f} s", file=sys.stderr, flush=True)
-    for (form, precision, what), (value, told) in sorted(worst.items()):
+    for (form, precision, what), (value, place) in sorted(worst.items()):
         bound = BOUNDS[form.split("-")[0], precision][what == "gradient"]
-        print(f"{form:28s} {precision} {what:8s} {value:.1e} <= {bound:.0e}  {told}")
+        print(f"{form:28s} {precision} {what:8s} {value:.1e} <= {bound:.0e}  {place}")
     print(f"{2 * done} cases, {broken} bounds broken, {time.monotonic() - began:.0f} s")
     agree = keops_agrees()
     return 1 if broken or not agree else 0
 
 
 def keops_agrees() -> bool:
-    """The power sum of all back ends, kernel and gradients; the first use compiles, which takes a minute."""
+    """Whether the back ends of the power sum agree, in kernel and gradients. The first use compiles for a minute."""
     largest = 0.0
     for length in (1, 16, 1000):
         g = torch.Generator().manual_seed(0)

@@ -1,10 +1,10 @@
-"""The runs for which this project borrows a GPU: in order of their worth, resumable, and kept in the end.
+"""The runs of this project that need a GPU, by priority. They are resumable, and kept at the end.
 
     python tools/gpu_runs.py --minutes 9 --store runs/gpu --keep results
 
-Every call continues the stages that are not finished. At the end of the time a stage is interrupted as by Ctrl-C: its
-runs write a checkpoint. With --keep, finished and stopped runs are frozen there. With --mps, several
-processes share the GPU through NVIDIA's MPS, if it can be started: one computes while another would leave the GPU idle.
+Every call continues the stages that are not finished. When the time is over, a stage is interrupted as by Ctrl-C: its
+runs write a checkpoint. With --keep, finished and stopped runs are frozen there. With --mps, several processes share
+the GPU through NVIDIA's MPS, if it can be started: one process computes while another would leave the GPU idle.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 MPS = "nvidia-cuda-mps-control"
-LEAST_S = 20.0  # no stage is started with less
+LEAST_S = 20.0  # a stage is not started with less time
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Some runs of a grid: its selection, how many at a time, and up to which epoch ("" to the end)."""
+    """Some runs of a grid: their selection, how many at a time, and the epoch to stop after ("": the last one)."""
 
     name: str
     grid: str
@@ -38,14 +38,14 @@ class Stage:
     until: str = ""
 
     def command(self, verb: str, store: Path) -> list[str]:
-        """Of the suite, for these runs."""
+        """A command of the suite for these runs."""
         options = [word for one in self.select for word in ("--only", one)]
         return [sys.executable, "run_grid.py", verb, self.grid, *options, "--store", str(store)]
 
 
 FULL = "grids/full-length.yaml"
 IMAGES = ("seed=0", "task=sCIFAR")
-# Of each line, all stages at once: next to runs on images, one at a time on windows of SpO2.
+# All stages of a line run at once: beside runs on images, one run at a time on windows of SpO2.
 STAGES = (
     (Stage("full-length", FULL, (*IMAGES, "method=S4D-Lin", "method=S4D-Lin as configured",
                                  "method=S4D-Real as configured"), 3),),
@@ -57,7 +57,7 @@ STAGES = (
 
 @contextmanager
 def shared_gpu(wanted: bool) -> Iterator[None]:
-    """MPS around the runs, if it is wanted and there."""
+    """A context with MPS, if it is wanted and installed."""
     if not wanted or not shutil.which(MPS):
         yield
         return
@@ -74,7 +74,7 @@ def shared_gpu(wanted: bool) -> Iterator[None]:
 
 
 def run(stages: Sequence[Stage], store: Path, out: Path, seconds: float) -> None:
-    """Continue stages; after so many seconds, interrupt them and wait until their checkpoints are written."""
+    """Continue stages. After so many seconds, interrupt them and wait until their checkpoints are written."""
     end, started = time.monotonic() + seconds, []
     for number, stage in enumerate(stages):
         command = [*stage.command("run", store), "--gpus", "0", "--jobs", str(stage.jobs), "--no-canary"]
@@ -91,7 +91,7 @@ def run(stages: Sequence[Stage], store: Path, out: Path, seconds: float) -> None
 
 
 def keep(store: Path, into: Path) -> None:
-    """Freeze the grids' finished and stopped runs, each grid under its name; what was frozen before is replaced."""
+    """Freeze the finished and stopped runs of the grids, each grid in a folder of its name, replacing older ones."""
     for name, grid in dict.fromkeys((stage.name, stage.grid) for group in STAGES for stage in group):
         shutil.rmtree(into / name, ignore_errors=True)
         command = Stage(name, grid, (), 0).command("freeze", store)

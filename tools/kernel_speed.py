@@ -1,9 +1,9 @@
-"""Records the time and the error of each kernel against L, for the picture of docs/kernels.md.
+"""Records time and error of each kernel as a function of L, for the figure in docs/kernels.md.
 
     PYTHONPATH=tests/support .venv/bin/python tools/kernel_speed.py && make pictures
 
-It takes some minutes on one core. Run it while nothing else does: the load of the machine is recorded, too, and the
-page says so if it was busy.
+It takes some minutes on one core. Run it on an idle machine: the load is recorded, too, and the page mentions it if the
+machine was busy.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from suite.ssm.layer import S4, S4D, SSMLayer
 
 LENGTHS = tuple(4**power for power in range(3, 9))  # 64 to 65,536
 FEATURES, STATE_SIZE = 32, 64
-TWINS = 4  # features of the layer that is compared with its float64 twin, which holds all its states
+TWINS = 4  # features of the layer that is compared with its float64 twin, which keeps all states
 FORMS = {"power_sum": {"discretization": "zoh", "init": "lin"},
          "softmax": {"kernel": "softmax", "discretization": "zoh", "init": "lin"},
          "dplr": {"structure": "dplr", "kernel": "cauchy"}}
 
 
 def error(kernel: str, backend: str, length: int) -> float:
-    """The error of a layer's kernel in float32, as in `Point`; as the timed form computes it."""
+    """The error, as in `Point`, of a layer's kernel in float32, computed in the same way as in the timing."""
     layer = SSMLayer(SSM(state_size=STATE_SIZE, **FORMS[kernel]), TWINS, length, False, np.random.default_rng(0))
     with torch.no_grad():
         if kernel == "power_sum":
@@ -49,7 +49,7 @@ def _vandermonde(layer: S4D, backend: str, length: int) -> torch.Tensor:
     discrete = layer.discrete()
     weight, _ = kernels.vandermonde_weights(layer._C() * layer._B(), discrete)
     exponents = discrete.log_A_bar
-    exponents = exponents.to(torch.complex64) if backend == "naive" else exponents  # as the original code forms them
+    exponents = exponents.to(torch.complex64) if backend == "naive" else exponents  # as in the original code
     return kernels.power_sum(weight.to(torch.complex64), exponents, length, backend)
 
 

@@ -1,6 +1,6 @@
 """Makes `datasets/samples/*.parquet` from the Parquet files in SUITE_DATA: `python tools/make_samples.py [NAME ...]`.
 
-The same source and the same pyarrow give the same bytes. What was drawn, filtered and left out stands on the cards.
+The same source and the same pyarrow give the same bytes. The cards say what was drawn, filtered and left out.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ from suite.errors import UserError, nearest
 
 SAMPLES = cards.CARDS / "samples"
 COMMAND = "python tools/make_samples.py"
-LARGEST = 12_000_000  # bytes, all samples together
+LARGEST = 12_000_000  # bytes of all samples together
 WORDS = ["bed", "cat", "down", "eight", "five", "go", "happy", "left", "no", "off", "on", "one", "right", "stop", "up",
          "yes", "zero"]
 SPEECH_RATE, SPEECH_FACTOR = 16_000, 8
 VITALS_RATE, VITALS_FACTOR, VITALS_SECONDS = 125, 4, 32
-VITALS_SCALE = 4096  # steps a unit: finer than the finest digitiser of the recordings, and +-8 fits 16 bits
+VITALS_SCALE = 4096  # steps per unit: finer than the finest digitiser of the recordings, and ±8 fits into 16 bits
 VITALS_SPLITS = {"train": 37, "val": 8, "test": 8}
 VITALS_TARGETS = ("hr", "rr", "spo2")
 Columns = dict[str, Any]
 
 
 def main(names: Sequence[str]) -> None:
-    """Write the samples of these data sets (all, if none is named). Raises UserError, and then leaves no half file."""
+    """Write the samples of these data sets (default: all). Raises UserError, without leaving incomplete files."""
     unknown = [name for name in names if name not in MAKERS]
     if unknown:
-        raise UserError(f"no sample is made of {unknown[0]!r}", COMMAND, nearest(unknown[0], MAKERS))
+        raise UserError(f"there is no sample of {unknown[0]!r}", COMMAND, nearest(unknown[0], MAKERS))
     if not os.environ.get("SUITE_DATA"):
         raise UserError("the environment variable SUITE_DATA is not set", COMMAND,
                         "export SUITE_DATA=/folder/of/the/full/Parquet/files")
@@ -55,7 +55,7 @@ def main(names: Sequence[str]) -> None:
 
 
 def speech_commands(source: Path) -> Iterator[Part]:
-    """The 17 well-filled words at 2 kHz, in the splits of the source, which share no speaker."""
+    """The 17 most frequent words at 2 kHz, in the splits of the source, which share no speaker."""
     from datasets import ClassLabel, Features, List, Value
 
     features = Features({"waveform": List(Value("int16")), "sampling_rate": Value("int32"),
@@ -73,14 +73,14 @@ def speech_commands(source: Path) -> Iterator[Part]:
 
 
 def slower(clip: Sequence[int]) -> np.ndarray:
-    """One second at 2 kHz (2000,) of a clip at 16 kHz, zero-padded at its end and low-passed before decimation."""
+    """One second at 2 kHz (2000,) of a clip at 16 kHz: zero-padded at the end, low-pass filtered and decimated."""
     full = np.zeros(SPEECH_RATE)
     full[:len(clip)] = clip
     return clips.decimated_clip(full, SPEECH_FACTOR)
 
 
 def bidmc(source: Path) -> Iterator[Part]:
-    """Windows of 32 s at 31.25 Hz, end to end, with the mean of each vital sign. No recording is in two splits."""
+    """Consecutive windows of 32 s at 31.25 Hz, with the mean of each vital sign. No recording is in two splits."""
     from datasets import Features, List, Value
 
     signal = List(Value("int16"))
@@ -97,7 +97,7 @@ def bidmc(source: Path) -> Iterator[Part]:
 
 
 def windows_of(recording: Columns) -> Iterator[Columns]:
-    """The windows of one recording: signals (1000,) int16 in steps of 1/4096, targets None where half is missing."""
+    """The windows of one recording: signals (1000,) int16 in steps of 1/4096; targets None if over half is missing."""
     size = VITALS_SECONDS * VITALS_RATE // VITALS_FACTOR
     low = {key: resample_poly(np.asarray(recording[key], float), 1, VITALS_FACTOR, padtype="line")
            for key in ("ppg", "ecg")}
@@ -112,13 +112,13 @@ def windows_of(recording: Columns) -> Iterator[Columns]:
         }
 
 
-def _whole(name: str, source: Path) -> dict[str, Path]:
+def _full_files(name: str, source: Path) -> dict[str, Path]:
     return {split: source / name / f"{split}.parquet" for split in ("train", "test")}
 
 
 MAKERS: dict[str, Callable[[Path], Iterator[Part]]] = {
-    "cifar10": lambda source: samples.images(_whole("cifar10", source)), "speech_commands": speech_commands,
-    "bidmc": bidmc, "imdb": lambda source: samples.reviews(_whole("imdb", source))}
+    "cifar10": lambda source: samples.images(_full_files("cifar10", source)), "speech_commands": speech_commands,
+    "bidmc": bidmc, "imdb": lambda source: samples.reviews(_full_files("imdb", source))}
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""Writes suite/plan/speeds.yaml from the runs that are kept in results/. `python tools/make_speeds.py`
+"""Writes suite/plan/speeds.yaml from the kept runs in results/. `python tools/make_speeds.py`
 
-`--measured DEVICE` runs the speed test here and records it for that CPU, by the name that the runs' provenance
-has (`AMD EPYC (AVX512)`): do so on a machine of the same CPU. Runs of CPUs without such a number are left
-out, since their speeds cannot be scaled to another machine.
+`--measured DEVICE` runs the speed test here and records it for the CPU with that name in the runs' provenance
+(`AMD EPYC (AVX512)`). Use it only on a machine with that CPU. Runs on CPUs without such a number are left out, since
+their speeds cannot be scaled to another machine.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from suite.plan.speeds import PATH, shipped
 
 ROOT = Path(__file__).parents[1]
 HEAD = """\
-# Seconds an epoch of kept runs, by shape and device: median, least and most of so many runs, with one thread.
-# Made by tools/make_speeds.py. Sources are folders of the repository. pass_seconds is what suite/plan/speed_test.py
-# gave on a machine of the same CPU when this file was made: the runs' own machines did not record it.
+# Seconds per epoch of kept runs, by shape and device: median, smallest and largest over the runs, with one thread.
+# Made by tools/make_speeds.py. Sources are folders of the repository. pass_seconds is the result of
+# suite/plan/speed_test.py on a machine with the same CPU when this file was made: the runs did not record it.
 """
 
 
@@ -41,7 +41,7 @@ class Shape:
 
 
 def kept(results: Path) -> dict[tuple[str, str], Shape]:
-    """Shape and device -> its runs, each counted once although several folders may keep it."""
+    """The kept runs by shape and device. A run in several folders counts once."""
     found: dict[tuple[str, str], Shape] = {}
     seen: set[str] = set()
     for path in sorted(results.glob("*/store/*/config.json")):
@@ -59,7 +59,7 @@ def kept(results: Path) -> dict[tuple[str, str], Shape]:
 
 
 def rows(run: Path) -> list[dict[str, Any]]:
-    """A row for each epoch of a kept run, finished or not."""
+    """One row for each epoch of a kept run, finished or not."""
     if (run / "result.json").exists():
         found: list[dict[str, Any]] = json.loads((run / "result.json").read_text())["rows"]
         return found
@@ -67,7 +67,7 @@ def rows(run: Path) -> list[dict[str, Any]]:
 
 
 def settings(config: RunConfig) -> dict[str, Any]:
-    """The fewest settings that give a configuration of the same shape."""
+    """A minimal set of settings that gives a configuration of the same shape."""
     plain = RunConfig.build({"task": config.task}).flat()
     found = {"task": config.task}
     for key, value in config.flat().items():
@@ -79,14 +79,14 @@ def settings(config: RunConfig) -> dict[str, Any]:
 
 
 def _shared(runs: Shape, device: str) -> dict[str, int]:
-    """How many runs shared the GPU: those that started in the same second."""
+    """The number of runs that shared the GPU: those that started in the same second."""
     return {"at_once": max(map(runs.starts.count, runs.starts))} if "NVIDIA" in device else {}
 
 
 def main() -> None:
     """Write the file."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--measured", metavar="DEVICE", help="run the speed test here, for this processor")
+    parser.add_argument("--measured", metavar="DEVICE", help="run the speed test here, for this CPU")
     asked = parser.parse_args()
     devices = {name: one.model_dump(mode="json", exclude_none=True) for name, one in shipped().devices.items()} \
         if PATH.exists() else {}

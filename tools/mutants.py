@@ -1,6 +1,6 @@
-"""Mutated grid files: `python tools/mutants.py --count 10000` damages the real grids at random and runs each.
+"""Fuzzing of grid files: `python tools/mutants.py --count 10000` mutates the real grids at random and runs each mutant.
 
-Fails where one gives a traceback, takes more than a second of CPU time, or starts a job in spite of an error.
+Fails if one gives a traceback, takes more than a second of CPU time, or starts a job in spite of an error.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ LINES = ("extends: NAME", "extends: [quickstart.yaml, ../grids/quickstart.yaml]"
 
 
 def mutate(text: str, rng: random.Random, name: str) -> bytes:
-    """The text of a grid with one to five things changed, as text or as a tree."""
+    """The text of a grid with one to five random changes, to the text or to the tree."""
     for _ in range(rng.choice((1, 1, 1, 2, 3, 5))):
         if rng.random() < 0.5:
             with contextlib.suppress(yaml.YAMLError, ValueError, RecursionError):
@@ -54,7 +54,7 @@ def mutate(text: str, rng: random.Random, name: str) -> bytes:
 
 
 def change_tree(tree: Any, rng: random.Random) -> None:
-    """Change, remove, double, rename or move one value somewhere in it."""
+    """Change, remove, duplicate, rename or move a random value."""
     places = list(walk(tree))
     if not places:
         return
@@ -78,7 +78,7 @@ def change_tree(tree: Any, rng: random.Random) -> None:
 
 
 def walk(tree: Any) -> Any:
-    """Every value of a tree, as its container and key. Containers are followed once, so that circles end."""
+    """Every value of a tree, as container and key. Each container is visited once, so that cycles end."""
     seen, left = set(), [tree]
     while left:
         node = left.pop()
@@ -91,7 +91,7 @@ def walk(tree: Any) -> Any:
 
 
 def change_text(text: str, rng: random.Random, name: str) -> str:
-    """Remove, double, swap or damage a line, a word or a character of it."""
+    """Remove, duplicate, swap or damage a random line, word or character."""
     lines = text.split("\n")
     i, j = rng.randrange(len(lines)), rng.randrange(len(lines))
     kind = rng.randrange(8)
@@ -117,7 +117,7 @@ def change_text(text: str, rng: random.Random, name: str) -> str:
 
 
 class Runs:
-    """`run` on one grid file after the other, where what would start jobs or write reports only notes that it did."""
+    """Runs `run` on grid files. Starting jobs is replaced by counting them, and no reports are written."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.launched = folder, 0
@@ -125,30 +125,30 @@ class Runs:
         self.slowest = 0.0
 
     def launch(self, runs: Any, options: Any, listener: Any, training: Any = None) -> dict[str, Any]:
-        """In place of the local executor's."""
+        """Replaces the launch of the local executor."""
         self.launched += len(runs)
         return {}
 
     def run(self, path: Path) -> str:
-        """What is wrong with how the command line takes the file, or ""."""
+        """What is wrong with how the command line handles the file. "" if nothing is."""
         before, out, err, began = self.launched, io.StringIO(), io.StringIO(), time.process_time()
         try:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
                 code = command_line.main(["run", str(path), "--store", str(self.folder / "store"),
                                           "--out", str(self.folder)])
-        except BaseException:  # noqa: BLE001 - whatever it is, it is to be told
+        except BaseException:  # noqa: BLE001 - every error is reported
             return traceback.format_exc()
         seconds = time.process_time() - began
         self.slowest = max(self.slowest, seconds)
-        told = err.getvalue()
+        errors = err.getvalue()
         self.counts["refused" if code == command_line.USAGE else "accepted"] += 1
         refused = code == command_line.USAGE
-        if code not in (command_line.OK, command_line.USAGE) or refused != told.startswith("error: "):
-            return f"exit code {code}: {told}"
+        if code not in (command_line.OK, command_line.USAGE) or refused != errors.startswith("error: "):
+            return f"exit code {code}: {errors}"
         if refused and self.launched > before:
             return f"started {self.launched - before} jobs in spite of an error"
-        if "Traceback" in told or seconds > SLOW_S:
-            return f"{seconds:.1f} s of CPU time, and said: {told[:500]}"
+        if "Traceback" in errors or seconds > SLOW_S:
+            return f"{seconds:.1f} s of CPU time, and printed: {errors[:500]}"
         return ""
 
 
@@ -156,17 +156,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--count", type=int, default=10_000)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--keep", type=Path, help="folder for the files that were taken badly")
+    parser.add_argument("--keep", type=Path, help="folder for the mutants that fail")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         bad, runs = try_all(Path(folder), args.count, args.seed, args.keep)
-    told = ", ".join(f"{n} {what}" for what, n in sorted(runs.counts.items()))
-    print(f"{args.count} mutated grids: {told}; {bad} taken badly; the slowest took {runs.slowest:.2f} s")
+    counts = ", ".join(f"{n} {what}" for what, n in sorted(runs.counts.items()))
+    print(f"{args.count} mutated grids: {counts}; {bad} failed; the slowest took {runs.slowest:.2f} s")
     return 1 if bad else 0
 
 
 def try_all(folder: Path, count: int, seed: int, keep: Path | None = None) -> tuple[int, Runs]:
-    """Try `count` mutants of all real grids in turn; how many were taken badly, each of which is printed."""
+    """Try `count` mutants of all real grids in turn. Failures are printed. Returns their number, and the runs."""
     rng, runs, bad = random.Random(seed), Runs(folder), 0
     grids = sorted((ROOT / "grids").glob("*.yaml"))
     for path in [*grids, ROOT / "grids/_profiles", ROOT / "grids/_base"]:

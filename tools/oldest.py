@@ -1,6 +1,6 @@
 """Prints the oldest version of each package that `pyproject.toml` allows, as constraints for pip. For `make oldest`.
 
-torch has the version of `constraints.txt`: an old one would be a download of gigabytes, and its lower bound is a guess.
+torch has the version of `constraints.txt`: an old one would be a download of gigabytes, and the lower bound is a guess.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ BOUND = re.compile(r"(?P<name>[\w.-]+)(?:\[.*\])?>=(?P<version>[\w.]+)")
 
 
 def oldest(root: Path = ROOT) -> Iterator[str]:
-    """A line `name==version` for each dependency with a lower bound, and torch's pin."""
+    """One line `name==version` for each dependency with a lower bound, and the pinned version of torch."""
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     for wanted in project["dependencies"]:
         found = BOUND.match(wanted)

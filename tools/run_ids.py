@@ -1,7 +1,7 @@
 """Prints the id of every run of every grid: `python tools/run_ids.py > tests/golden/run_ids.json`.
 
-The test of these ids fails when a change gives runs another identity: results that people have would be lost to them.
-Make the file again only where that is meant, and say so.
+The test of these ids fails if a change gives runs another identity, since users would lose their results. Make the file
+again only if that is intended, and say so in the commit.
 """
 
 from __future__ import annotations
@@ -11,12 +11,12 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-ALONE = {"kernels.yaml", "step.yaml"}  # measurements: they have one size, whatever the profile
+ALONE = {"kernels.yaml", "step.yaml"}  # benchmarks: they have one size, whatever the profile
 sys.path.insert(0, str(ROOT))
 
 
 def run_ids() -> dict[str, list[str]]:
-    """The ids by grid and profile, as in `table3a.yaml mini`, in the order of the grid's runs."""
+    """The ids of runs by grid and profile (`table3a.yaml mini`), in the order of the grid's runs."""
     from suite.grid.expand import load_grid
 
     return {f"{path.name} {profile}": [run.run_id for run in load_grid(path, profile).runs]

@@ -1,11 +1,11 @@
-"""How often verdicts err, and what they find, simulated with the suite's own code. `python tools/simulate_verdicts.py`
+"""Error rates and power of verdicts, simulated with the suite's code. `python tools/simulate_verdicts.py`
 
-Each scenario is a family of claims with the spreads and effects of kept runs. An experiment draws every seed of every
-row, shows the first `start`, and then does as `--decide` does: one more seed of the rows of claims without a final
-word. Prints, for each scenario, how often all real effects are supported, how often any verdict is false, how many
-runs it took, and whether that meets its target. A second table has families that are tested once, at three seeds. One
-command prints both, as docs/error-rates.txt keeps them: `python tools/simulate_verdicts.py > docs/error-rates.txt`.
-Rates do not depend on `--jobs`: each scenario has a generator of its own. The last line says how long it took.
+Each scenario is a family of claims with the standard deviations and effects of kept runs. An experiment draws all seeds
+of all rows, shows the first `start`, and then acts as `--decide`: one more seed for the rows of claims without a final
+verdict. For each scenario, it prints how often all real effects are supported, how often any verdict is false, the
+number of runs, and whether the target is met. A second table has families that are tested once, at three seeds. Both
+are kept in docs/error-rates.txt: `python tools/simulate_verdicts.py > docs/error-rates.txt`. Rates do not depend on
+`--jobs`: each scenario has its own generator. The last line is the time that it took.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ PLAN = LooksPlan(start=3, most=10)
 
 @dataclass(frozen=True)
 class Target:
-    """What a scenario should keep to: shares of experiments, as `Rates` has them, and mean runs."""
+    """The limits of a scenario: shares of experiments, as in `Rates`, and mean number of runs."""
 
     found: float = 0.0
     false: float = 1.0
     runs: float = math.inf
 
     def missed(self, made: Rates, errors: float = 0.0) -> list[str]:
-        """What the rates do not keep to, even with so many standard errors in their favour."""
+        """The limits that the rates miss by more than so many standard errors."""
         def error(share: float) -> float:
             return errors * math.sqrt(share * (1 - share) / made.rounds)
 
@@ -53,9 +53,10 @@ class Target:
 
 @dataclass(frozen=True)
 class Scenario:
-    """A family of claims that left is worse than right, in a column, and what the truth is.
+    """A family of claims that left is worse than right in a column, and the truth.
 
-    `means` and `spread` by column and row (a row without a mean has 0); `seed_spread` is what all rows of a seed share.
+    `means` and `spread` (standard deviation) by column and row; a row without a mean has 0. `seed_spread`: standard
+    deviation of the effect that all rows of a seed share.
     """
 
     name: str
@@ -69,36 +70,36 @@ class Scenario:
     target: Target = Target()
 
     def null(self, name: str = "", false: float = 0.065) -> Scenario:
-        """The same without any effect, in which so many experiments at most have a false verdict."""
+        """The same without any effect. `false`: the largest allowed share of experiments with a false verdict."""
         return replace(self, name=name or f"{self.name}, no effects", means={}, target=Target(false=false))
 
     def once(self, variance: Literal["column", "cell"], points: float = 0.0) -> Scenario:
-        """The same tested once at three seeds, where left is worse by so many points in each claim."""
+        """The same, but tested once at three seeds, with left worse by `points` in each claim."""
         means = {(column, left): self.means.get((column, left), 0.0) - points for left, _, column in self.claims} \
             if points else {}
         return replace(self, name=f"{self.name}, {variance}", means=means, rules=Family(variance=variance))
 
     @property
     def stated(self) -> list[Stated]:
-        """The claims as the judge takes them."""
+        """The claims in the form that `judge` takes."""
         return [Stated(Claim(id=f"c{i}", text="t", source="s", family="f", table="t", kind="worse", left=left,  # type: ignore[arg-type]
                              right=right, columns=column, by="seed" if self.by_seed else None),  # type: ignore[arg-type]
                        "", len(self.claims), self.rules) for i, (left, right, column) in enumerate(self.claims)]
 
     def effect(self, claim: tuple[str, str, str]) -> float:
-        """What left is better by, in truth."""
+        """The true difference of left and right."""
         left, right, column = claim
         return self.means.get((column, left), 0.0) - self.means.get((column, right), 0.0)
 
 
 @dataclass(frozen=True)
 class Seeded(Datum):
-    """A datum that keeps what it was asked for: `known` is shared by all of a cell, whose seeds come in one order."""
+    """A datum that caches its subsets: `known` is shared by all data of a cell, whose seeds come in a fixed order."""
 
     known: dict[tuple[int, ...], Datum] = field(default_factory=dict, compare=False)
 
     def at(self, seeds: Sequence[int]) -> Datum:
-        """The same of these seeds only."""
+        """The datum of these seeds only."""
         key = tuple(seeds)
         if any(seed not in self.values for seed in key):
             return super().at(seeds)
@@ -109,7 +110,7 @@ class Seeded(Datum):
 
 @dataclass
 class Drawn:
-    """One experiment: all values by column and row, of which the first `shown` are there."""
+    """One experiment: all values by column and row, of which the first `shown` have run."""
 
     values: dict[tuple[str, str], np.ndarray]
     shown: dict[tuple[str, str], int]
@@ -129,22 +130,22 @@ class Drawn:
         return self.made[column, row, n]
 
     def published(self, claim: Claim, row: str, column: str) -> None:
-        """Nothing."""
+        """There are no published numbers."""
 
     def rows(self, claim: Claim) -> Sequence[str]:
-        """All of them."""
+        """All rows."""
         return self.names
 
     def borrowed(self, claim: Claim, column: str) -> None:
-        """Nothing."""
+        """There is no variance of another grid."""
 
     def variants(self, claim: Claim) -> Mapping[str, tuple[str, str]]:
-        """None."""
+        """There are no variants."""
         return {}
 
 
 def draw(scenario: Scenario, generator: np.random.Generator, start: int = PLAN.start) -> Drawn:
-    """An experiment with normal errors; the first `start` seeds have run."""
+    """An experiment with normal errors, of which the first `start` seeds have run."""
     values = {}
     for column, spread in scenario.spread.items():
         shared = generator.normal(size=PLAN.most) * scenario.seed_spread
@@ -156,7 +157,7 @@ def draw(scenario: Scenario, generator: np.random.Generator, start: int = PLAN.s
 
 
 def decide(scenario: Scenario, drawn: Drawn, stated: Sequence[Stated]) -> tuple[Verdict, ...]:
-    """As `--decide`: one more seed of the rows of open claims, until each has a final word."""
+    """As `--decide`: add one seed to the rows of undecided claims, until each has a final verdict."""
     while True:
         verdicts = judge(stated, drawn)
         if not scenario.rules.looks:
@@ -174,9 +175,9 @@ def decide(scenario: Scenario, drawn: Drawn, stated: Sequence[Stated]) -> tuple[
 
 @dataclass(frozen=True)
 class Rates:
-    """Shares of experiments: `found` all real effects were supported, `false` any verdict was false; and mean runs.
+    """Shares of experiments: `found`: all real effects were supported; `false`: any verdict was false; and mean runs.
 
-    `power`: the share of the real effects that were supported, each for itself. `words`: shares of claims.
+    `power`: the share of single real effects that were supported. `words`: shares of claims, by verdict.
     """
 
     found: float
@@ -198,13 +199,13 @@ def rates(scenario: Scenario, rounds: int, seed: int = 0) -> Rates:
     for i in range(rounds):
         drawn = draw(scenario, generator)
         verdicts = decide(scenario, drawn, stated)
-        told = [verdict.verdict for verdict in verdicts]
-        right = [word == "supported" for word, effect in zip(told, effects, strict=True) if effect < 0]
+        names = [verdict.verdict for verdict in verdicts]
+        right = [word == "supported" for word, effect in zip(names, effects, strict=True) if effect < 0]
         found, supported = found + all(right), supported + sum(right)
         false += any((word == "supported" and effect >= 0) or (word == "contradicted" and effect <= 0)
-                     for word, effect in zip(told, effects, strict=True))
+                     for word, effect in zip(names, effects, strict=True))
         runs[i] = sum(drawn.shown.values())
-        for word in told:
+        for word in names:
             words[word] = words.get(word, 0) + 1
     real = max(sum(effect < 0 for effect in effects), 1)
     return Rates(found / rounds, false / rounds, float(runs.mean()), float(runs.std()) / math.sqrt(rounds),
@@ -243,7 +244,7 @@ ONCE = {  # claims tested once: any false verdict without effects, and the power
 
 @dataclass(frozen=True)
 class Task:
-    """A scenario to be simulated."""
+    """A scenario to simulate."""
 
     scenario: Scenario
     rounds: int
@@ -252,7 +253,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Made:
-    """The rates of a scenario, and how long they took."""
+    """The rates of a scenario, and the time that they took."""
 
     rates: Rates
     seconds: float
@@ -267,7 +268,7 @@ def simulate(task: Task) -> Made:
 
 
 def main() -> None:
-    """Print both tables, and how long they took."""
+    """Print both tables, and the time that they took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=2_000, help="experiments for each scenario (default: 2000)")
     parser.add_argument("--seed", type=int, default=0)

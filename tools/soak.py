@@ -1,8 +1,8 @@
-"""Kills at random moments, and what is left of the numbers: `python tools/soak.py --kills 200`.
+"""Soak test: kills at random times must not change results. `python tools/soak.py --kills 200`
 
-Runs a grid undisturbed, and then, on fresh stores, with kill -9 sent to the runner, the fork server or a job at random
-moments until all kills are spent, a runner that died being started again. Fails where a run is lost, or where a metric
-differs in a single bit.
+Runs a grid undisturbed, and then again on new stores, while kill -9 is sent to the runner, the fork server or a job at
+random times, until the number of kills is reached. A runner that died is started again. Fails if a run is lost, or if a
+metric differs in a single bit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from suite.grid.model import Grid
 from suite.store.store import Store
 
 ROOT = Path(__file__).parents[1]
-KINDS = {"job": 0.7, "fork server": 0.15, "runner": 0.15}  # how often each is chosen
+KINDS = {"job": 0.7, "fork server": 0.15, "runner": 0.15}  # probabilities of the victims
 TINY = """
 name: soak
 base: {task: scifar, data.variant: sample, data.pool: 4, data.train_count: 400, train.epochs: 6, train.batch_size: 20,
@@ -40,8 +40,8 @@ def main() -> int:
     parser.add_argument("--grid", type=Path, help="default: 24 runs of some seconds each")
     parser.add_argument("--set", dest="sets", action="append", default=[], metavar="FIELD=VALUE")
     parser.add_argument("--only", action="append", default=[], metavar="AXIS=LABEL")
-    parser.add_argument("--reference", type=Path, help="store of an undisturbed pass, filled where it is not")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments and victims")
+    parser.add_argument("--reference", type=Path, help="store of an undisturbed pass; filled if runs are missing")
+    parser.add_argument("--seed", type=int, default=0, help="seed of times and victims")
     args = parser.parse_args()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soak-") as folder:
@@ -58,14 +58,14 @@ def main() -> int:
             passes += 1
             disturb(args, Path(folder) / f"killed{passes}", rng, killed)
             bad += compare(grid, Store(reference), Store(Path(folder) / f"killed{passes}"))
-    told = ", ".join(f"{n} of a {kind}" for kind, n in sorted(killed.items()))
-    print(f"{sum(killed.values())} kills ({told}) in {passes} passes of {len(grid.runs)} runs: {bad} runs lost or with "
+    each = ", ".join(f"{n} of a {kind}" for kind, n in sorted(killed.items()))
+    print(f"{sum(killed.values())} kills ({each}) in {passes} passes of {len(grid.runs)} runs: {bad} runs lost or with "
           f"other numbers, {time.monotonic() - began:.0f} s")
     return 1 if bad else 0
 
 
 def start(args: argparse.Namespace, store: Path) -> subprocess.Popen[bytes]:
-    """A runner on the store, in the background."""
+    """Start a runner on the store, in the background."""
     words = [sys.executable, str(ROOT / "run_grid.py"), str(args.grid), "--store", str(store), "--out",
              str(store.parent / "reports"), "--checkpoint", "0.01"]
     words += [word for text in args.sets for word in ("--set", text)]
@@ -74,19 +74,19 @@ def start(args: argparse.Namespace, store: Path) -> subprocess.Popen[bytes]:
 
 
 def disturb(args: argparse.Namespace, store: Path, rng: random.Random, killed: Counter[str]) -> None:
-    """Runs the grid on a store to its end, with kills until there have been enough."""
+    """Run the grid on a store to its end, with kills until there have been enough."""
     runner = start(args, store)
     while sum(killed.values()) < args.kills:
         time.sleep(rng.expovariate(1 / args.pause))
         if runner.poll() == 0:
             return
-        if runner.poll() is not None:  # it has given up a run that was killed thrice without progress
+        if runner.poll() is not None:  # it gave up a run that was killed three times without progress
             runner = start(args, store)
             continue
         kind, victims = rng.choices(list(KINDS), list(KINDS.values()))[0], family(runner.pid)
         try:
             os.kill(rng.choice(victims.get(kind, [])), signal.SIGKILL)
-        except (IndexError, ProcessLookupError):  # there is none just now
+        except (IndexError, ProcessLookupError):  # there is no such process now
             continue
         killed[kind] += 1
         if kind == "runner":
@@ -99,7 +99,7 @@ def disturb(args: argparse.Namespace, store: Path, rng: random.Random, killed: C
 
 
 def family(runner: int) -> dict[str, list[int]]:
-    """The processes below a runner that may be killed: itself, its fork server, the jobs."""
+    """The processes of a runner that may be killed: itself, its fork server, the jobs."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
@@ -117,7 +117,7 @@ def family(runner: int) -> dict[str, list[int]]:
 
 
 def compare(grid: Grid, reference: Store, store: Store) -> int:
-    """Prints the verdict on a pass, and returns how many runs are lost or have metrics with other bits."""
+    """Print the outcome of a pass. Returns the number of runs that are lost or have metrics with other bits."""
     lost = [run for run in grid.runs if store.state(run.run_id).name != "done"]
     differ = [run for run in grid.runs if run not in lost
               and numbers(store, run.run_id) != numbers(reference, run.run_id)]

@@ -1,7 +1,7 @@
-"""Steps of K runs one by one beside a step of their stack, in turns in one process. `python tools/stack_bench.py GRID`
+"""Compares steps of K single runs with a step of their stack: `python tools/stack_bench.py GRID`.
 
-Prints milliseconds of a step for each run, alone and in a stack, and the median of their ratios: by the clock, and by
-the processor's time, which other processes disturb less. On noise of the data's size.
+They alternate in one process. Prints milliseconds per step and run, alone and in a stack, and the median of their
+ratios: in wall-clock time, and in CPU time, which other processes disturb less. The data are noise of the same size.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from suite.train.mode import Mode
 from suite.train.stack import Stack
 from suite.train.trainer import Trainer
 
-WARM = 5  # steps that do not count
+WARM = 5  # warm-up steps
 
 
 def main() -> None:
-    """Measure what the command line asks for."""
+    """Measure the runs of the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("grid", type=Path)
     parser.add_argument("--only", action="append", default=[])
@@ -55,7 +55,7 @@ def _compare(alone: list[Trainer], stack: Stack, steps: int, device: torch.devic
                       _seconds(lambda: stack.step([True] * size), device)))
         for one in (*alone, *stack.members):
             one.step = 0
-    for which, clock in enumerate(("by the clock", "by the processor")):
+    for which, clock in enumerate(("wall-clock time", "CPU time")):
         pairs = [(1e3 * one[which] / size, 1e3 * other[which] / size) for one, other in spent[WARM:]]
         singles, stacked = (statistics.median(column) for column in zip(*pairs, strict=True))
         ratio = statistics.median(other / one for one, other in pairs)
@@ -63,7 +63,7 @@ def _compare(alone: list[Trainer], stack: Stack, steps: int, device: torch.devic
 
 
 def _seconds(work: Callable[[], object], device: torch.device) -> tuple[float, float]:
-    """By the clock and by the processor."""
+    """Wall-clock time and CPU time."""
     began, used = time.perf_counter(), time.process_time()
     work()
     if device.type == "cuda":

@@ -1,7 +1,7 @@
-"""The street: which package of the suite may use which, and what the code does. `python tools/street.py`
+"""The street, the order of the suite's packages: which package imports which. `python tools/street.py`
 
-Reads the imports of `suite/` as text (`ast`), those inside functions and for types alone included. Prints the packages
-with their level, what each uses, its modules and lines, and every circle among packages or modules.
+Parses the imports of `suite/` (`ast`), including those inside functions and those for types only. Prints the packages
+with their level, the packages that each uses, its modules and lines, and every cycle among packages or modules.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ Arrows = dict[str, set[str]]
 
 @dataclass(frozen=True)
 class Street:
-    """The modules of the suite with their lines, and who imports whom, by module and by package."""
+    """The modules of the suite with their number of lines, and the imports, by module and by package."""
 
     lines: Mapping[str, int]
     modules: Arrows
 
     @property
     def packages(self) -> Arrows:
-        """What each package (or module that lies loose in `suite/`) uses of the others."""
+        """The other packages that each package (or module directly in `suite/`) uses."""
         found: Arrows = {package_of(module): set() for module in self.lines}
         for module, used in self.modules.items():
             found[package_of(module)] |= {package_of(other) for other in used} - {package_of(module)}
@@ -33,12 +33,12 @@ class Street:
 
 
 def package_of(module: str) -> str:
-    """`suite.store.folder` is in `store`; `suite.errors` is its own package."""
+    """The package of a module: `store` for `suite.store.folder`. `suite.errors` is a package of its own."""
     return module.split(".")[1] if "." in module else "suite"
 
 
 def read_street(root: Path = ROOT) -> Street:
-    """The street as the code below `root` has it."""
+    """Read the street from the code below `root`."""
     paths = {_name(path.relative_to(root)): path for path in sorted((root / "suite").rglob("*.py"))}
     trees = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in paths.items()}
     lines = {name: len(path.read_text(encoding="utf-8").splitlines()) for name, path in paths.items()}
@@ -51,7 +51,7 @@ def _name(path: Path) -> str:
 
 
 def _imported(tree: ast.Module, known: Mapping[str, Path]) -> Iterable[str]:
-    """The modules that a module imports: `from suite.files import atomic` is suite.files.atomic."""
+    """The modules that a module imports: suite.files.atomic for `from suite.files import atomic`."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name in known)
@@ -62,7 +62,7 @@ def _imported(tree: ast.Module, known: Mapping[str, Path]) -> Iterable[str]:
 
 
 def circles(arrows: Mapping[str, set[str]]) -> list[list[str]]:
-    """The groups that import each other in a loop, each sorted."""
+    """The groups that import each other in a cycle, each sorted."""
     reach = {start: _reachable(start, arrows) for start in arrows}
     groups = {tuple(sorted(other for other in reach[start] if start in reach[other])) for start in arrows
               if start in reach[start]}
@@ -80,7 +80,7 @@ def _reachable(start: str, arrows: Mapping[str, set[str]]) -> set[str]:
 
 
 def levels(arrows: Mapping[str, set[str]]) -> dict[str, int]:
-    """The level of each: one above the highest that it uses, 1 for those that use nothing. Circles share a level."""
+    """The level of each: one above the highest that it uses, or 1 if it uses none. Cycles share a level."""
     loops = {name: set(group) for group in circles(arrows) for name in group}
     found: dict[str, int] = {}
 
@@ -99,7 +99,7 @@ def main() -> None:
     """Print the street."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=ROOT, help="another checkout")
-    parser.add_argument("--who", metavar="PACKAGE", help="which module of this package imports which of the others")
+    parser.add_argument("--who", metavar="PACKAGE", help="show the imports of this package, by module")
     args = parser.parse_args()
     street = read_street(args.root)
     if args.who:

@@ -23,7 +23,7 @@ def tasks(name: str, wanted: str | None) -> list[str]:
     if wanted is None:
         return list({view: task for task, view in reversed(views.items())}.values())[::-1]
     if wanted not in views:
-        raise UserError(f"the data set {name!r} does not serve the task {wanted!r}", "--task", nearest(wanted, views))
+        raise UserError(f"the data set {name!r} does not provide the task {wanted!r}", "--task", nearest(wanted, views))
     return [wanted]
 
 

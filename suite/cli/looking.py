@@ -80,7 +80,7 @@ def look(grids: Sequence[Grid], store: Store, until: int | None, queue: Queue, s
     if not os.path.lexists(store.root / FOLDER):
         return Seen(made, {}, settings.remarks(grids, store), standings)
     submitted = Submitted(store, queue)
-    found = queued.seen(submitted, made.states)
+    found = queued.observe(submitted, made.states)
     made = replace(made, states=found.states)
     remarks = [*settings.remarks(grids, store), *queued.remarks(submitted, found), *orphans.remarks(grids, submitted)]
     return Seen(made, found.notes, remarks + _too_long(made, submitted), standings)

@@ -74,7 +74,8 @@ def _in_words(error: OSError) -> UserError:
         return UserError(f"the output cannot be written: {error.strerror or error}", "", "redirect it elsewhere")
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
     if isinstance(error, FileExistsError) and Path(where).is_symlink():
-        return UserError(f"is a link to {Path(where).readlink()}, which is not there", where, "make that folder first")
+        return UserError(f"is a link to {Path(where).readlink()}, which does not exist", where,
+                         "make that folder first")
     return explain(error) or UserError(error.strerror or str(error), where)
 
 

@@ -20,4 +20,4 @@ def merge(request: MergeRequest) -> int:
                 print(f"    {run_id}")
             if len(run_ids) > SHOWN:
                 print(f"    {len(run_ids) - SHOWN} more")
-    return 0 if made.is_whole else 1
+    return 0 if made.is_complete else 1

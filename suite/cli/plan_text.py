@@ -48,7 +48,7 @@ def data(needed: Sequence[Need], grids: Sequence[Grid]) -> list[str]:
 def _named(one: Need) -> str:
     parts = f", of {' and '.join(one.tasks)} only" if one.tasks else ""
     return f"{one.name} {one.variant}{parts} {_bytes(one.download_bytes)}" if one.download_bytes else \
-        f"{one.name} {one.variant} of the same archive"
+        f"{one.name} {one.variant} in the same archive"
 
 
 def _free() -> int | None:

@@ -1,4 +1,4 @@
-"""How configurations differ from one of them, or from the usual values among them."""
+"""The differences between configurations: from one of them, or from the most frequent values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def settings(config: RunConfig) -> Flat:
 
 
 def usual(all_settings: Iterable[Mapping[str, Any]]) -> Flat:
-    """The most frequent value of each field; of equally frequent ones, the first."""
+    """The most frequent value of each field. The first one wins a tie."""
     columns: dict[str, list[Any]] = {}
     for one in all_settings:
         for key, value in one.items():
@@ -29,5 +29,5 @@ def usual(all_settings: Iterable[Mapping[str, Any]]) -> Flat:
 
 
 def differences(one: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """The fields whose values differ, with both; a field that is missing on one side is None there."""
+    """The fields whose values differ, as (value in `one`, value in `base`). A missing field counts as None."""
     return {key: (one.get(key), base.get(key)) for key in dict.fromkeys([*base, *one]) if one.get(key) != base.get(key)}

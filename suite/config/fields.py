@@ -1,6 +1,6 @@
 """The fields of a run, in groups. Every field is part of the run's identity (paper sections 3 to 5).
 
-Paths, devices, threads, budgets and kernel back ends do not change the science and are no fields. A field that is added
+Paths, devices, threads, budgets and kernel back ends do not change the science, so they are not fields. A field added
 later declares with `Legacy(value)` what runs did before it existed. At that value it is left out of the hash forever.
 """
 
@@ -31,9 +31,9 @@ USER_FUNCTION = r"[A-Za-z_][\w.]*:[A-Za-z_]\w*"
 # A task of the suite or of a user's card. A store may be read without the card, so only a grid's task is checked.
 TaskName = Annotated[str, Strict(), Field(pattern=NAME), WithJsonSchema(
     {"anyOf": [{"enum": ["none", *TASKS], "type": "string"}, {"type": "string"}]})]
-FILLED_IN = "identity of own code: its files, packages and version; filled in"
+FILLED_IN = "identity of the user's code: its files, packages and version; filled in"
 UserFunction: TypeAlias = Annotated[str, Strict(), Field(pattern=f"^{USER_FUNCTION}$")]
-SOURCES = {"model.name": "model.name_source", "ssm.init": "ssm.init_source",  # the name of own code, and its identity
+SOURCES = {"model.name": "model.name_source", "ssm.init": "ssm.init_source",  # fields that name user code: its identity
            "ssm.discretization": "ssm.discretization_source", "ssm.re_constraint": "ssm.re_constraint_source",
            "ssm.kernel": "ssm.kernel_source"}
 InitName = Literal["legs", "legt", "fout", "legs+fout", "inv", "lin", "inv2", "quad", "random", "real",
@@ -52,13 +52,13 @@ class Legacy:
 
 
 class Group(BaseModel):
-    """A frozen group of fields. Unknown fields and values of another type are refused."""
+    """A frozen group of fields. Unknown fields and values of the wrong type are rejected."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, protected_namespaces=(),
                               defer_build=True)
 
     same_price: ClassVar[frozenset[str]] = frozenset()  # fields that cannot change the time of an epoch
-    priced_later: ClassVar[frozenset[str]] = frozenset()  # fields that are not in the shapes of earlier runs
+    priced_later: ClassVar[frozenset[str]] = frozenset()  # fields that the shapes of earlier runs lack
 
     @cached_property
     def canonical(self) -> str:
@@ -88,7 +88,7 @@ class SSM(Group):
     kernel: Literal["cauchy", "softmax", "vandermonde", "free", "rational"] | UserFunction = Field(
         "vandermonde", description="algorithm of the kernel, or a user's function as module:function")
     discretization: Literal["bilinear", "zoh", "backward", "symplectic", "euler_exp"] | UserFunction = Field(
-        "bilinear", description="rule that makes A and B discrete, or a user's function as module:function")
+        "bilinear", description="discretization rule for A and B, or a user's function as module:function")
     re_constraint: Literal["exp", "relu", "none", "softplus", "inverse", "square"] | UserFunction = Field(
         "exp", description="how Re(A) is kept negative, or a user's function as module:function")
     kernel_source: Annotated[str, Strict(), Legacy("")] = Field("", description=FILLED_IN)
@@ -103,7 +103,7 @@ class SSM(Group):
         "", description=FILLED_IN)
     init_args: Annotated[Arguments, Legacy({})] = Field(
         {}, description="settings of a user's init by name: ssm.init_args.NAME")
-    imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), of any init")
+    imag_scale: Annotated[Real, Field(gt=0)] = Field(1.0, description="factor on Im(A), for any init")
     imag_random: Bool = Field(False, description="Im(A) of the formula at random n in [0, N/2) (lin and inv)")
     real_random: Bool = Field(False, description="Re(A) = -U[0, 1) per mode (lin and inv)")
     lin_law: Literal["formula", "prose"] = Field("formula", description="largest Im of lin: pi(N/2-1) or pi N (AMB-2)")
@@ -115,19 +115,19 @@ class SSM(Group):
     train_a: Bool = Field(True, description="train A (and P)")
     train_b: Bool = Field(True, description="train B")
     train_dt: Bool = Field(True, description="train the step size (AMB-16)")
-    c_tilde: Bool | None = Field(None, description="train C(1 - A^L) in place of C; default true for dplr only")
-    c_variance: Annotated[Real, Field(gt=0)] = Field(1.0, description="E|C|^2 at init (AMB-1); of mimo, N E|C|^2")
+    c_tilde: Bool | None = Field(None, description="train C(1 - A^L) instead of C; default true for dplr only")
+    c_variance: Annotated[Real, Field(gt=0)] = Field(1.0, description="E|C|^2 at init (AMB-1); for mimo, N E|C|^2")
     state_size: Annotated[Int, Field(ge=2, multiple_of=2)] = Field(64, description="N, the real state size")
     copies: Annotated[Int, Field(ge=1)] = Field(1, description="S, independent copies of A, B, P (AMB-10, AMB-23)")
     rank: Annotated[Int, Field(ge=0)] | None = Field(None, description="rank of P; default 0 (diagonal), 2 (legt), 1")
     dt_min: Annotated[Real, Field(gt=0)] = Field(1e-3, description="smallest step size at init")
     dt_max: Annotated[Real, Field(gt=0)] = Field(1e-1, description="largest step size at init (AMB-21)")
     blocks: Annotated[Annotated[Int, Field(ge=1)], Legacy(1)] = Field(
-        1, description="J: A of mimo is made of J blocks, each an initialization of size N/J")
+        1, description="J: A of mimo consists of J blocks, each an initialization of size N/J")
     dt_per: Annotated[Literal["mode", "one"], Legacy("mode")] = Field(
-        "mode", description="mimo has a step size for each mode (S5), or one for all (LinOSS)")
+        "mode", description="mimo: one step size per mode (S5), or a single one (LinOSS)")
     dt_law: Annotated[Literal["given", "length"], Legacy("given")] = Field(
-        "given", description="length: dt_min, dt_max are those of 1024 steps, times sqrt(1024/L) (AMB-29)")
+        "given", description="length: dt_min and dt_max are for 1024 steps, and are scaled by sqrt(1024/L) (AMB-29)")
     dt_scope: Annotated[Literal["both", "real"], Legacy("both")] = Field(
         "both", description="what the step size multiplies: A, or Re(A) alone, with Im(A) as angles per step (AMB-26)")
     gain: Annotated[Literal["rule", "dt", "one", "gamma"], Legacy("rule")] = Field(
@@ -142,19 +142,19 @@ class SSM(Group):
     ring_phase: Annotated[Real, Field(gt=0), Legacy(6.283185307179586)] = Field(
         6.283185307179586, description="ring: largest angle at init, in rad per step (AMB-31)")
     ptd_eps: Annotated[Real, Field(gt=0), Legacy(1e-3)] = Field(
-        1e-3, description="ptd: size of the perturbation, in spectral norms of LegS (AMB-32)")
+        1e-3, description="ptd: size of the perturbation, relative to the spectral norm of LegS (AMB-32)")
     ptd_steps: Annotated[Int, Field(ge=0), Legacy(0)] = Field(
-        0, description="ptd: steps that optimize the perturbation (minutes for the code's 10,000); 0: a random one")
+        0, description="ptd: optimization steps of the perturbation (the authors' 10,000 take minutes); 0: random")
     kernel_length: Annotated[Annotated[Int, Field(ge=1)] | None, Legacy(None)] = Field(
-        None, description="K: the kernel is cut after K steps, as a control; default: the sequence's length")
+        None, description="K: cut the kernel after K steps, as a control; default: the sequence length")
     sobolev: Annotated[Literal["off", "trained"], Legacy("off")] = Field(
         "off", description="trained: the output's spectrum times (1 + f)^s, s trained for each feature (AMB-33)")
     free_init: Annotated[Literal["random", "double_exp"], Legacy("random")] = Field(
-        "random", description="free kernel: 0.002 N(0,1), or 0.02 N(0,1) with a decay of its own for each feature")
+        "random", description="free kernel: 0.002 N(0,1), or 0.02 N(0,1) with a separate decay per feature")
     free_squash: Annotated[Real, Field(ge=0), Legacy(1e-3)] = Field(
         1e-3, description="free kernel: soft threshold; smaller values become 0, others shrink by it")
     free_dropout: Annotated[Real, Field(ge=0, lt=1), Legacy(0.0)] = Field(
-        0.0, description="free kernel: probability with which a value is left out in training")
+        0.0, description="free kernel: probability that a value is dropped in training")
     softmax_factor: Literal[1, 2] = Field(2, description="Re or 2 Re in the softmax kernel (AMB-6)")
     softmax_eps: Annotated[Real, Field(ge=0)] = Field(0.0, description="epsilon of the softmax reciprocal (AMB-24)")
     softmax_detach: Bool = Field(False, description="no gradient through the subtracted maximum, as in DSS")
@@ -173,14 +173,14 @@ class SSM(Group):
                 "rank": 0 if not dplr else 2 if init == "legt" else 1}
 
     def resolved(self) -> ResolvedSSM:
-        """The same settings with every default filled in, as in a run's configuration. Layers are made from it."""
+        """The same settings with every default filled in, as in a run's configuration. Layers are built from these."""
         values = {name: getattr(self, name) for name in SSM.model_fields}
         missing = {key: value for key, value in self.defaults(self.structure, self.init).items() if values[key] is None}
         return ResolvedSSM.model_construct(None, **values | missing)
 
 
 class ResolvedSSM(SSM):
-    """State space parameters with no default left open. Made by `SSM.resolved`."""
+    """State space parameters with every default filled in. Made by `SSM.resolved`."""
 
     re_clamp: Annotated[Real, Field(ge=0)]
     b_init: Literal["ones", "hippo", "half", "lecun"]
@@ -265,29 +265,29 @@ class Train(Group):
 
     same_price = frozenset({"epochs", "select"})
     epochs: Annotated[Int, Field(ge=1)] = Field(100, description="length of the trajectory and of its schedule")
-    batch_size: Annotated[Int, Field(ge=1)] = Field(50, description="examples a step; a smaller last one is dropped")
+    batch_size: Annotated[Int, Field(ge=1)] = Field(50, description="examples per step; a smaller last one is dropped")
     buckets: Annotated[Int, Field(ge=0), Legacy(0)] = Field(
-        0, description="tokens: sort each run of so many batches by length, then shuffle batches; 0: leave them mixed")
+        0, description="tokens: sort each run of this many batches by length, then shuffle the batches; 0: do not sort")
     precision: Literal["float32", "tf32", "bf16"] = Field("float32", description="arithmetic of matrix products")
     select: Annotated[str, Field(pattern=SELECT)] | None = Field(
-        None, description="metric and direction of the best epoch, as `max val/accuracy`; default: the task's")
+        None, description="direction and metric that select the best epoch, as `max val/accuracy`; default: the task's")
     evaluate: tuple[Annotated[str, Field(pattern=r"^(val|test)(@\d+)?$")], ...] = Field(
         ("val",), min_length=1, description="splits after each epoch, with @rate for another sampling rate: test@8000")
 
 
 class Bench(Group):
-    """What a run of kind `bench` measures, and on which machine: on another machine it is another run."""
+    """What a run of kind `bench` measures, and on which machine. On another machine it is a different run."""
 
-    same_price = frozenset({"device"})  # it does change the time, but shapes of earlier runs lack it
+    same_price = frozenset({"device"})  # it does change the time, but the shapes of earlier runs lack it
     subject: Annotated[Literal["kernel", "step"], Legacy("kernel")] = Field(
-        "kernel", description="a kernel alone, or a step of training: model, optimiser and batch of the run's fields")
+        "kernel", description="a kernel alone, or a training step with model, optimiser and batch of the run's fields")
     device: Annotated[Literal["cpu", "cuda"], Legacy("cpu")] = Field(
-        "cpu", description="what is measured: the CPU, or (cuda, with --gpus) a GPU")
+        "cpu", description="device to measure: the CPU, or a GPU (cuda, with --gpus)")
     kernel: Literal["power_sum", "softmax", "dplr"] = Field("power_sum", description="kernel to measure")
-    length: Annotated[Int, Field(ge=1)] = Field(1024, description="L, values of the kernel")
+    length: Annotated[Int, Field(ge=1)] = Field(1024, description="L, number of values of the kernel")
     backends: tuple[Literal["blocked", "naive", "keops"], ...] = Field(
         ("blocked", "naive"), min_length=1, description="kernel back ends, measured in turn")
-    repeats: Annotated[Int, Field(ge=1)] = Field(5, description="passes of each back end; the median counts")
+    repeats: Annotated[Int, Field(ge=1)] = Field(5, description="passes of each back end; the median is reported")
     threads: Annotated[Int, Field(ge=1)] = Field(1, description="threads of the measurement")
     machine: Annotated[str, Strict()] = Field("", description="fingerprint of the machine; filled in")
 

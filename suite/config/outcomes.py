@@ -23,7 +23,7 @@ Outcomes: TypeAlias = dict[int, ByEntry]  # by epoch
 
 
 def best_epoch(rows: Sequence[Row], select: str) -> int | None:
-    """The epoch that `train.select` chooses, the first of equal ones. None if a value is missing or not finite."""
+    """The epoch that `train.select` chooses; the first one wins a tie. None if a value is missing or not finite."""
     direction, _, name = select.partition(" ")
     values = np.array([row.get(name, np.nan) for row in rows], dtype=np.float64)
     if not len(values) or not np.isfinite(values).all():
@@ -32,9 +32,9 @@ def best_epoch(rows: Sequence[Row], select: str) -> int | None:
 
 
 def kept(known: Outcomes, fresh: ByEntry, rows: Sequence[Row], select: str) -> Outcomes:
-    """The outcomes of the best and the last epoch, of those known so far and the fresh ones of the newest row.
+    """The outcomes of the best and the last epoch: from those known so far, and from `fresh`, those of the newest row.
 
-    The best epoch is left out if it is from before outcomes were kept.
+    The best epoch is left out if it was recorded before outcomes were kept.
     """
     if not fresh:
         return {}
@@ -74,5 +74,5 @@ def _whole(values: np.ndarray, count: int) -> np.ndarray:
     if values.dtype == np.uint8:
         values = np.unpackbits(values, count=count).astype(bool)
     if values.shape != (count,) or values.dtype not in (np.dtype(bool), np.dtype(np.float16)):
-        raise ValueError(f"{values.dtype} {values.shape} are no outcomes of {count} examples")
+        raise ValueError(f"{values.dtype} {values.shape} are not the outcomes of {count} examples")
     return values

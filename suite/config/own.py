@@ -1,4 +1,4 @@
-"""Which of the user's code a run names, as `module:name`, and the fields that identify it."""
+"""The user's code that a run names, as `module:name`, and the fields that identify it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from suite.config.run_config import RunConfig
 
 @dataclass(frozen=True)
 class Named:
-    """Own code in a run: the field that names it (`model.name`), the name, and its identity at planning."""
+    """User code in a run: the field that names it (`model.name`), the name, and its identity when it was planned."""
 
     field: str
     name: str
@@ -19,19 +19,19 @@ class Named:
 
 
 def named(config: RunConfig) -> Iterator[Named]:
-    """The own code of a run."""
+    """The user code of a run."""
     for field, source in SOURCES.items():
         if ":" in config.get(field):
             yield Named(field, config.get(field), config.get(source))
 
 
 def names(configs: Iterable[RunConfig]) -> list[str]:
-    """All own code that runs name, each once."""
+    """The names of all user code in these runs, without duplicates."""
     return list(dict.fromkeys(one.name for config in configs for one in named(config)))
 
 
 def with_sources(config: RunConfig, sources: dict[str, str]) -> RunConfig:
-    """The same run with other identities of its own code, by `model.name_source` and so on."""
+    """The same run with other identities of its user code, by field (`model.name_source`, …)."""
     changed: dict[str, dict[str, object]] = {}
     for field, text in sources.items():
         group, _, key = field.partition(".")

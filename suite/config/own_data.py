@@ -1,4 +1,4 @@
-"""The identity of a data set of a user's own: its card, without the texts in it, and the functions that it names."""
+"""The identity of a user's own data set: its card, without descriptive texts, and the functions that it names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TEXTS = {"about", "get", "download_mb", "prepared_mb", "close"}
 
 
 def source(name: str, variant: str, task: str) -> str:
-    """A digest of the parts of card and functions for this variant and task; '' for the suite's own data.
+    """A digest of what card and functions say about this variant and task. "" for the suite's own data.
 
     Raises UserError if a function cannot be found.
     """
@@ -25,15 +25,15 @@ def source(name: str, variant: str, task: str) -> str:
         return ""
     declared = card.tasks.get(task)
     plugin.check_name(card.prepare, "data.name")
-    told: Flat = {
+    parts: Flat = {
         "prepare": [card.prepare, plugin.source(card.prepare, "data.name")],
         "variant": card.variant(variant).model_dump(mode="json", exclude=TEXTS | {"files"}),
         "files": {key: file.sha256 for key, file in card.variant(variant).files.items()},
         "task": None if declared is None else declared.model_dump(mode="json")}
     if declared is not None and declared.evaluate:
         plugin.check_name(declared.evaluate, "task")
-        told["evaluate"] = plugin.source(declared.evaluate, "task")
-    return hashlib.sha256(canonical(told).encode()).hexdigest()[:16]
+        parts["evaluate"] = plugin.source(declared.evaluate, "task")
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
 
 
 def fill(data: Flat, task: str) -> None:
@@ -43,14 +43,14 @@ def fill(data: Flat, task: str) -> None:
 
 
 def functions(data: Data, task: str) -> list[str]:
-    """The functions, as `module:function`, that the own data of a run name."""
+    """The functions, as `module:function`, that the user's data set of a run names."""
     if not data.name_source:
         return []
     return [name for name in (cards.load(data.name).prepare, cards.task(task).evaluate) if name]
 
 
 def card(data: Data) -> tuple[Path, Path] | None:
-    """The card of a run's own data, and the study of the card; None for the suite's data."""
+    """The card of the user's data set of a run, and the card's study. None for the suite's data."""
     if not data.name_source:
         return None
     path = cards.place(data.name)
@@ -58,7 +58,7 @@ def card(data: Data) -> tuple[Path, Path] | None:
 
 
 def check(data: Data, task: str) -> None:
-    """Raises UserError if card or functions are not those with which the run was planned."""
+    """Raises UserError if the card or its functions have changed since the run was planned."""
     if data.name_source and data.name_source != source(data.name, data.variant, task):
         raise UserError(f"the data set {data.name} is not the one that the run was planned with", "data.name_source",
                         "plan again, or restore its card and the source of its functions")

@@ -1,7 +1,7 @@
 """A user's own function or class, named in a grid as `module:name`, and its identity.
 
-It is identified by the files that it is made of (`suite.own.modules`), by the installed packages that these import, and
-by a declared version: `files:my_methods=0123456789abcdef my_helpers=89abcdef01234567 einops==0.8.1 version=2`. Earlier
+It is identified by its files (`suite.own.modules`), by the installed packages that these import, and by a declared
+version: `files:my_methods=0123456789abcdef my_helpers=89abcdef01234567 einops==0.8.1 version=2`. Earlier
 releases identified it by the text of the function or class alone, as `2:0123456789abcdef`.
 """
 
@@ -33,29 +33,29 @@ def load(name: str, field: str) -> Any:
         found = getattr(importlib.import_module(module), attribute)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-            raise OwnError(f"importing {module!r} raises {_told(error)}", field, "install it, or fix the module",
+            raise OwnError(f"importing {module!r} raises {_text(error)}", field, "install it, or fix the module",
                            error) from error
         raise UserError(f"cannot import {module!r}: {error}", field, FIX) from error
     except AttributeError as error:
         if module not in sys.modules or hasattr(sys.modules[module], attribute) or error.obj is not sys.modules[module]:
-            raise OwnError(f"importing {module!r} raises {_told(error)}", field, "fix the module", error) from error
+            raise OwnError(f"importing {module!r} raises {_text(error)}", field, "fix the module", error) from error
         raise UserError(f"module {module!r} has no {attribute!r}", field, FIX) from error
-    except (Exception, SystemExit) as error:  # noqa: BLE001 - it is the user's code, which may raise anything
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - the user's code may raise anything
         fix = "fix the module"
         if isinstance(error, ImportError) and "partially initialized" in str(error):
             fix = "two modules import each other: move one of the imports into the function that needs it"
-        raise OwnError(f"importing {module!r} raises {_told(error)}", field, fix, error) from error
+        raise OwnError(f"importing {module!r} raises {_text(error)}", field, fix, error) from error
     if not (inspect.isfunction(found) or inspect.isclass(found)):
         raise UserError(f"{name!r} is neither a function nor a class", field, FIX)
     return found
 
 
-def _told(error: BaseException) -> str:
+def _text(error: BaseException) -> str:
     return f"{type(error).__name__}: {error}"
 
 
 def source(name: str, field: str) -> str:
-    """The identity of the function or class, see above. It is read from files, and nothing is imported.
+    """The identity of the function or class, see above. It is read from files; nothing is imported.
 
     Raises UserError, naming `field`, if there is no such file, or two of that name.
     """
@@ -68,7 +68,7 @@ def source(name: str, field: str) -> str:
 
 
 def check_name(name: str, field: str) -> None:
-    """Raises UserError if the name does not occur in the module's file, so that it cannot be defined there."""
+    """Raises UserError if the name does not occur in the module's file, so it cannot be defined there."""
     module, _, attribute = name.partition(":")
     found = modules.find(module)
     file = found.file if found is not None else None
@@ -97,19 +97,19 @@ def _source(name: str, field: str) -> str:
 
 def _read(name: str, field: str) -> tuple[dict[Path, modules.Signature], str]:
     module = name.partition(":")[0]
-    whole = modules.closure(module)
-    if not whole.modules and not modules.is_there(module):
+    closure = modules.closure(module)
+    if not closure.modules and not modules.is_there(module):
         raise UserError(f"cannot import {module!r}: there is no such module", field, FIX)
-    parts = [f"{one}={modules.read(whole.modules[one]).digest}" for one in whole.files]
-    parts += [f"{package}=={version}" for package, version in whole.packages.items()]
+    parts = [f"{one}={modules.read(closure.modules[one]).digest}" for one in closure.files]
+    parts += [f"{package}=={version}" for package, version in closure.packages.items()]
     version = _version(name)
     parts += [f"version={version}"] if version else []
-    files = {path: modules.signature(path) for path in whole.files.values()}
+    files = {path: modules.signature(path) for path in closure.files.values()}
     return files, NOW + " ".join(parts)
 
 
 def _version(name: str) -> str:
-    """The declared version of the class or function, or else of its module. Only constants count; "" without one."""
+    """The declared version of the class or function, else of its module. Only constants count. "" if not declared."""
     module, _, attribute = name.partition(":")
     found = modules.find(module)
     tree = modules.read(found).tree if found is not None else None
@@ -117,13 +117,13 @@ def _version(name: str) -> str:
         return ""
     node = definition(tree, attribute)
     inner = _constants(node.body, "version") if isinstance(node, ast.ClassDef) else {}
-    said = [inner.get("version"), _constants(tree.body, "version", attribute).get("version"),
+    declared = [inner.get("version"), _constants(tree.body, "version", attribute).get("version"),
             _constants(tree.body, "__version__").get("__version__")]
-    return next((str(one) for one in said if one is not None), "")
+    return next((str(one) for one in declared if one is not None), "")
 
 
 def definition(tree: ast.Module, name: str) -> ast.ClassDef | ast.FunctionDef | None:
-    """The class or function of that name in a module's tree, the last one; None if it is defined in another way."""
+    """The last class or function of that name in a module's tree. None if the name is defined in another way."""
     found = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef | ast.FunctionDef) and node.name == name]
     return next((node for node in reversed(found) if node in tree.body), found[-1] if found else None)
 
@@ -143,12 +143,12 @@ def _constants(body: list[ast.stmt], name: str, of: str = "") -> dict[str, str |
 
 
 def is_earlier(recorded: str) -> bool:
-    """Whether a run identifies its own code by the text of one function or class alone, as in earlier releases."""
+    """Whether a run identifies user code by the text of one function or class alone, as in earlier releases."""
     return not recorded.startswith(NOW) and EARLIER.fullmatch(recorded) is not None
 
 
 def earlier(name: str) -> str:
-    """The identity that earlier releases would give the present function or class: `version:hash`; "" if not found."""
+    """The identity that earlier releases gave: `version:hash` of the present function or class. "" if not found."""
     module, _, attribute = name.partition(":")
     found = modules.find(module)
     tree = modules.read(found).tree if found is not None and found.file is not None else None
@@ -162,12 +162,12 @@ def earlier(name: str) -> str:
 
 
 def check(name: str, field: str, recorded: str) -> None:
-    """Raises UserError if the code is not what the run was planned with. Without a record nothing is checked."""
+    """Raises UserError if the code has changed since the run was planned. An empty `recorded` is not checked."""
     if not recorded:
         return
     now = earlier(name) if is_earlier(recorded) else _source(name, field)
     if now != recorded:
-        raise UserError(f"{name} is not what the run was planned with: {'; '.join(differences(recorded, now))}",
+        raise UserError(f"{name} has changed since the run was planned: {'; '.join(differences(recorded, now))}",
                         f"{field}_source", "plan again, or restore its source")
 
 
@@ -185,18 +185,18 @@ def parts(recorded: str) -> dict[str, str]:
 
 
 def differences(before: str, now: str) -> list[str]:
-    """The differences between two identities, in words: files edited, added or removed, and versions changed."""
+    """The differences between two identities, in words: edited, added and removed files, and changed versions."""
     if is_earlier(before) != is_earlier(now):
-        return ["known by its files now, and by the text of one class or function then"]
+        return ["identified by its files now, and by the text of one class or function before"]
     then, today = parts(before), parts(now)
-    told = []
+    changes = []
     for name in dict.fromkeys([*then, *today]):
         if then.get(name) == today.get(name):
             continue
         if name == "version" or f"{name}==" in before + now:
-            told.append(f"{name} {then.get(name, 'none')}, now {today.get(name, 'none')}")
+            changes.append(f"{name} {then.get(name, 'none')}, now {today.get(name, 'none')}")
         elif name not in then or name not in today:
-            told.append(f"{name} is imported now" if name in today else f"{name} is no longer imported")
+            changes.append(f"{name} is imported now" if name in today else f"{name} is no longer imported")
         else:
-            told.append(f"{name} was edited")
-    return told
+            changes.append(f"{name} was edited")
+    return changes

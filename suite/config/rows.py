@@ -1,4 +1,4 @@
-"""What a run reports: a row of numbers for each epoch, and all that is needed to continue."""
+"""What a run reports: a row of numbers for each epoch, and the state that it needs to continue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules between fields: combinations without a meaning are left out of a grid with a reason; others are mistakes."""
+"""Rules between fields. A meaningless combination is left out of a grid, with a reason; other violations are errors."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ IGNORED: dict[str, tuple[str, ...]] = {  # fields without effect on a family of 
 
 @dataclass(frozen=True)
 class Rule:
-    """`broken(config)` says whether the rule is broken; `because` says what it demands, in a sentence for the user.
+    """`broken(config)` returns whether the rule is broken; `because` states the rule, in a sentence for the user.
 
-    `mistake`: the value must be corrected. Otherwise the combination is meaningless, and is left out of a grid.
+    `mistake`: the user must correct the value. Otherwise the combination is meaningless and is left out of the grid.
     """
 
     fields: tuple[str, ...]
@@ -38,7 +38,7 @@ class Rule:
 
 
 def violations(config: RunConfig) -> list[Rule]:
-    """The rules that a configuration breaks. A measurement of a kernel chooses the fields that it needs itself."""
+    """The rules that a configuration breaks. A kernel benchmark ignores most fields, so it has rules of its own."""
     rules = RULES if config.kind == "train" else BENCH_RULES
     broken = [rule for rule in (*rules, *_without_effect(config)) if rule.broken(config)]
     return broken + [Rule(tuple(f"ssm.{name}" for name in rule.fields), rule.because, lambda c: True, rule.mistake)
@@ -46,14 +46,14 @@ def violations(config: RunConfig) -> list[Rule]:
 
 
 def _without_effect(c: RunConfig) -> Iterator[Rule]:
-    """The rule that fields without effect on the model are at their defaults, if one is not."""
+    """A broken rule, if a field that has no effect on the model is not at its default."""
     keys = IGNORED.get(c.model.name, ())
     if c.model.name == "lstm" and not c.model.prenorm:
-        keys = ("model.norm", *keys)  # its only norm, at the end of the backbone, is there with pre-norm alone
+        keys = ("model.norm", *keys)  # its only norm, at the end of the backbone, exists only with pre-norm
     defaults = {key: fields()[key].default for key in keys if c.get(key) != fields()[key].default}
     if defaults:
-        told = ", ".join(f"{key} at {str(value).lower()}" for key, value in defaults.items())
-        yield Rule(tuple(defaults), f"{c.model.name} has no such choice: leave {told}", lambda c: True)
+        settings = ", ".join(f"{key} at {str(value).lower()}" for key, value in defaults.items())
+        yield Rule(tuple(defaults), f"{c.model.name} has no such choice: leave {settings}", lambda c: True)
 
 
 def _modified(c: RunConfig) -> bool:
@@ -70,7 +70,7 @@ def _is_padded(c: RunConfig) -> bool:
 
 
 def _is_cut_beyond_its_end(c: RunConfig) -> bool:
-    """Whether a kernel is cut after more steps than sequences have, where these are of one known length."""
+    """Whether a kernel is cut beyond the end of the sequences. False if their length varies or is not known."""
     longest = c.ssm.kernel_length
     known = longest is not None and c.task != "none" and not c.data.name_source and (
         cards.task(c.task).inputs == "values" or "length" in c.data.options)
@@ -87,21 +87,21 @@ def _select_is_evaluated(c: RunConfig) -> bool:
 
 
 BENCH_RULES = (
-    Rule(("task", "bench.subject"), "a measurement of a kernel has the task none, one of a step has a task",
+    Rule(("task", "bench.subject"), "a kernel benchmark has task none, a step benchmark needs a task",
          mistake=True, broken=lambda c: (c.task == "none") == (c.bench.subject == "step")),
-    Rule(("task", "bench.subject"), "a step is measured of the suite's own tasks", mistake=True,
+    Rule(("task", "bench.subject"), "a step benchmark needs one of the suite's own tasks", mistake=True,
          broken=lambda c: c.bench.subject == "step" and c.task not in ("none", *TASKS)),
-    Rule(("train.epochs", "kind"), "a measurement has one epoch", mistake=True, broken=lambda c: c.train.epochs != 1),
-    Rule(("model.name", "bench.subject"), "a classical model has no steps to measure", mistake=True,
+    Rule(("train.epochs", "kind"), "a benchmark has one epoch", mistake=True, broken=lambda c: c.train.epochs != 1),
+    Rule(("model.name", "bench.subject"), "a classical model has no training steps to measure", mistake=True,
          broken=lambda c: c.bench.subject == "step" and c.model.name in CLASSICAL),
 )
 RULES = (
-    Rule(("task", "kind"), "a training needs a task", mistake=True, broken=lambda c: c.task == "none"),
+    Rule(("task", "kind"), "training needs a task", mistake=True, broken=lambda c: c.task == "none"),
     Rule(("model.args", "model.name"), "model.args are for a model of your own", mistake=True,
          broken=lambda c: bool(c.model.args) and not c.model.is_custom),
     Rule(("ssm.init_args", "ssm.init"), "ssm.init_args are for an initialization of your own", mistake=True,
          broken=lambda c: bool(c.ssm.init_args) and not c.ssm.init_is_custom),
-    Rule(("bench", "kind"), "settings of bench.* go with kind: bench", mistake=True,
+    Rule(("bench", "kind"), "settings of bench.* need kind: bench", mistake=True,
          broken=lambda c: c.bench != Bench()),
     Rule(("ssm.kernel", "ssm.discretization"), "softmax needs ZOH",
          lambda c: c.ssm.kernel == "softmax" and c.ssm.discretization != "zoh"),
@@ -113,7 +113,7 @@ RULES = (
          lambda c: c.ssm.structure == "dplr" and c.ssm.kernel not in ("cauchy", "softmax")),
     Rule(("ssm.structure", "ssm.discretization"), "DPLR needs bilinear",
          lambda c: c.ssm.structure == "dplr" and c.ssm.discretization != "bilinear"),
-    Rule(("ssm.structure", "ssm.init"), "a DPLR matrix starts from legs, legt, fout or legs+fout",
+    Rule(("ssm.structure", "ssm.init"), "a DPLR matrix is initialized with legs, legt, fout or legs+fout",
          lambda c: c.ssm.structure == "dplr" and c.ssm.init not in DPLR_INITS and not c.ssm.init_is_custom),
     Rule(("ssm.structure", "ssm.init"), "legt, fout and legs+fout are for DPLR only: their diagonal part has Re(A) = 0",
          lambda c: c.ssm.structure == "diagonal" and c.ssm.init in DPLR_ONLY),
@@ -130,13 +130,13 @@ RULES = (
          broken=lambda c: c.ssm.init == "legs+fout" and c.ssm.copies % 2 == 1),
     Rule(("ssm.copies", "model.features"), "model.features must be a multiple of ssm.copies", mistake=True,
          broken=lambda c: c.model.features % c.ssm.copies != 0),
-    Rule(("ssm.kernel_length", "task"), "a kernel is cut after more steps than a sequence has: write a smaller "
+    Rule(("ssm.kernel_length", "task"), "the kernel is cut beyond the end of the sequence: write a smaller "
          "ssm.kernel_length; a profile with shorter sequences may set it", mistake=True, broken=_is_cut_beyond_its_end),
     Rule(("ssm.kernel", "train.evaluate"),
-         "a free or rational kernel is made of numbers at the training's sampling rate, which no other rate can use",
+         "a free or rational kernel is learned at the sampling rate of training, and cannot be used at another rate",
          mistake=True, broken=lambda c: c.ssm.kernel in ssm_rules.STATELESS and _at_other_rates(c)),
     Rule(("ssm.discretization", "train.evaluate"),
-         "at half the sampling rate dt doubles, and the symplectic rule is unstable from dt |Im(A)| = 2 on",
+         "at half the sampling rate dt doubles, and the symplectic rule is unstable for dt |Im(A)| >= 2",
          mistake=True, broken=lambda c: c.ssm.discretization == "symplectic" and _at_other_rates(c)
          and not ssm_rules.slow_enough(c.ssm, rate=2)),
     Rule(("ssm.sobolev", "model.bidirectional"), "the filter of ssm.sobolev looks ahead: it needs model.bidirectional",
@@ -151,21 +151,21 @@ RULES = (
          broken=lambda c: c.optim.warmup_epochs > c.train.epochs),
     Rule(("optim.warmup_epochs", "optim.schedule"), "only the cosine schedule has a warmup", mistake=True,
          broken=lambda c: c.optim.schedule != "cosine" and c.optim.warmup_epochs > 0),
-    Rule(("optim.milestones", "optim.schedule"), "milestones, increasing, go with the multistep schedule", mistake=True,
-         broken=lambda c: (c.optim.schedule == "multistep") != bool(c.optim.milestones)
+    Rule(("optim.milestones", "optim.schedule"), "the multistep schedule, and no other, needs increasing milestones",
+         mistake=True, broken=lambda c: (c.optim.schedule == "multistep") != bool(c.optim.milestones)
          or list(c.optim.milestones) != sorted(set(c.optim.milestones))),
     Rule(("model.bidirectional", "task"), "sc_ar is autoregressive: model.bidirectional must be false", mistake=True,
          broken=lambda c: c.task == "sc_ar" and c.model.bidirectional),
     Rule(("data.name", "task"), "the data set's card does not name this task", mistake=True,
          broken=lambda c: c.task != "none" and c.task not in cards.load(c.data.name).tasks),
-    Rule(("data.pad_form", "model.decoder"), "the mean over time sees the image, as if no noise came after it: an "
-         "image that is padded needs model.decoder: last", mistake=True,
+    Rule(("data.pad_form", "model.decoder"), "the mean over time sees the image as if no noise came after it: a "
+         "padded image needs model.decoder: last", mistake=True,
          broken=lambda c: _is_padded(c) and c.model.decoder == "pool"),
-    Rule(("data.pad_form", "model.bidirectional"), "a kernel that looks ahead carries the noise back: an image that is "
-         "padded needs model.bidirectional: false", mistake=True,
+    Rule(("data.pad_form", "model.bidirectional"), "a kernel that looks ahead carries the noise back: a padded image "
+         "needs model.bidirectional: false", mistake=True,
          broken=lambda c: _is_padded(c) and c.model.bidirectional),
-    Rule(("data.pad_steps", "data.pad_form"), "the steps and the kind of noise are for images that are padded: write "
-         "data.pad_form: rows, or pixels", mistake=True,
+    Rule(("data.pad_steps", "data.pad_form"), "data.pad_steps and data.pad_noise are for padded images: "
+         "write data.pad_form: rows, or pixels", mistake=True,
          broken=lambda c: not _is_padded(c) and (_option(c, "pad_steps") > 0 or _option(c, "pad_noise") == "uniform")),
     Rule(("data.permute_seed", "data.permute"), "data.permute_seed needs data.permute: true", mistake=True,
          broken=lambda c: not _option(c, "permute") and _option(c, "permute_seed") > 0),
@@ -183,7 +183,7 @@ RULES = (
     Rule(("data.length", "data.marked"), "the sequence is too short for its symbols: data.length must be more than "
          "data.marked", mistake=True,
          broken=lambda c: c.data.name == "selcopy" and _option(c, "length") <= _option(c, "marked")),
-    Rule(("train.buckets", "task"), "buckets are for tokens: the sequences of this task are all of one length",
+    Rule(("train.buckets", "task"), "buckets are for tokens: all sequences of this task have the same length",
          mistake=True,
          broken=lambda c: c.train.buckets > 0 and c.task != "none" and cards.task(c.task).inputs == "values"),
     Rule(("train.select", "train.evaluate"), "train.select must name the task's metric (or loss) on an evaluated split",

@@ -22,13 +22,13 @@ from suite.data.tasks import TASKS
 class RunHead(Group):
     """The fields that belong to no group."""
 
-    kind: Literal["train", "bench"] = Field("train", description="a training, or a measurement of this machine")
-    task: TaskName = Field(description="one of the paper's tasks; none for a kernel's measurement")
+    kind: Literal["train", "bench"] = Field("train", description="a training run, or a benchmark of this machine")
+    task: TaskName = Field(description="a task of the suite or of your own card; none for a kernel benchmark")
     seed: Annotated[Int, Field(ge=0, lt=2**63)] = Field(0, description="seed of parameters, data order and dropout")
 
 
 class RunConfig(RunHead):
-    """One trajectory of training. Make it with `RunConfig.build`, which fills in what depends on other fields."""
+    """The configuration of one run. Make it with `RunConfig.build`, which also fills in the dependent defaults."""
 
     ssm: SSM = SSM()
     model: Model = Model()
@@ -41,16 +41,16 @@ class RunConfig(RunHead):
     def build(cls, flat: Mapping[str, Any]) -> RunConfig:
         """A configuration from dotted names, `{"task": "scifar", "ssm.init": "lin", …}`, with every default filled in.
 
-        Raises pydantic's `ValidationError`; UserError for an unknown data set, variant or option, and for a user's
-        function or model that cannot be imported.
+        Raises pydantic's `ValidationError` for an invalid value, and UserError for an unknown data set, variant or
+        option, or if the user's code cannot be found.
         """
         groups: dict[str, Flat] = {name: {} for name in GROUPS}
         top: Flat = {}
         for key, value in flat.items():
             group, _, field = key.partition(".")
             if is_argument(key):
-                whole, _, name = field.partition(".")
-                groups[group][whole] = {**groups[group].get(whole, {}), name: value}
+                mapping, _, name = field.partition(".")
+                groups[group][mapping] = {**groups[group].get(mapping, {}), name: value}
             elif key in ARGUMENTS:
                 groups[group][field] = {**value, **groups[group].get(field, {})}
             else:
@@ -58,7 +58,7 @@ class RunConfig(RunHead):
         _resolve(top, groups)
         parts: Flat = dict(RunHead.model_validate(top))
         parts |= {name: _group(name, values) for name, values in groups.items()}
-        return cls.model_construct(None, **parts)  # every part is valid: not checked a second time
+        return cls.model_construct(None, **parts)  # every part has been validated
 
     def with_seed(self, seed: int) -> RunConfig:
         """The same configuration with another seed."""
@@ -73,7 +73,7 @@ class RunConfig(RunHead):
     def canonical(self) -> str:
         """The scientific configuration as one line of JSON, the text whose hash is the run's id.
 
-        The groups come first, by name (`bench` only in a measurement), then kind, seed and task. Within a group the
+        The groups come first, by name (`bench` only in a benchmark), then kind, seed and task. Within a group the
         keys are sorted, and a field at its legacy value is left out. So this is not `config.json` with sorted keys.
         """
         before, after = self._beside_seed
@@ -92,15 +92,15 @@ class RunConfig(RunHead):
 
     @property
     def shape(self) -> str:
-        """Identifies the configurations whose epochs take the same time: a hash of all that can change it."""
+        """A hash of all fields that can change the time of an epoch. Epochs of equal shape take the same time."""
         keys = [self.task, self.kind, *(getattr(self, group).price_key for group in GROUPS)]
         return hashlib.sha256("\n".join(keys).encode()).hexdigest()[:16]
 
     def get(self, key: str) -> Any:
-        """The value of one field, by dotted name. For an argument of own code, None if it is not given."""
+        """The value of one field, by dotted name. For an argument of user code, None if it is not given."""
         if is_argument(key):
-            group, whole, name = key.split(".")
-            return getattr(getattr(self, group), whole).get(name)
+            group, mapping, name = key.split(".")
+            return getattr(getattr(self, group), mapping).get(name)
         group, _, name = key.partition(".")
         return getattr(getattr(self, group), name) if name else getattr(self, group)
 
@@ -109,25 +109,25 @@ class RunConfig(RunHead):
         return flatten(self.model_dump(mode="json"))
 
 
-ARGUMENTS = ("model.args", "ssm.init_args")  # fields that are mappings, whose keys own code chooses
+ARGUMENTS = ("model.args", "ssm.init_args")  # fields that are mappings, whose keys the user's code chooses
 GROUPS: dict[str, type[Group]] = {"ssm": SSM, "model": Model, "data": Data, "optim": Optim, "train": Train,
                                   "bench": Bench}
 
 
 @cache
 def fields() -> dict[str, FieldInfo]:
-    """Every field by dotted name, with pydantic's FieldInfo; of `data.` only its own; the cards add the rest."""
+    """Every field by dotted name, with pydantic's FieldInfo. Further fields `data.…` of the cards are not listed."""
     return dict(RunHead.model_fields) | {f"{group}.{name}": info for group, cls in GROUPS.items()
                                          for name, info in cls.model_fields.items()}
 
 
 def is_argument(name: str) -> bool:
-    """Whether a name is that of an argument of own code, as `model.args.kernel`."""
+    """Whether this is the name of an argument of user code, as `model.args.kernel`."""
     return name.startswith(tuple(f"{field}." for field in ARGUMENTS)) and name.count(".") == 2
 
 
 def is_field(name: str) -> bool:
-    """Whether a run has or may have a field of that dotted name: own code can have any argument."""
+    """Whether a run has or may have a field of that dotted name: user code can have any argument."""
     return name in fields() or is_argument(name)
 
 
@@ -143,7 +143,7 @@ def field_type(name: str) -> TypeAdapter[Any]:
 
 
 def choices(name: str) -> list[Any]:
-    """The values that a field may take if they are a fixed list, else an empty list."""
+    """The values that a field may take, if they are a fixed list; else an empty list."""
     def literals(kind: Any) -> list[Any]:
         if getattr(kind, "__origin__", None) is Literal:
             return list(get_args(kind))
@@ -174,19 +174,19 @@ def _freeze(values: Mapping[str, Any]) -> frozenset[tuple[str, type, Any]]:
 
 @lru_cache(maxsize=65536)
 def _cached_group(name: str, frozen: frozenset[tuple[str, type, Any]]) -> Group:
-    ordered = sorted(frozen, key=lambda item: item[0])  # else the order of a set, which differs between processes
+    ordered = sorted(frozen, key=lambda item: item[0])  # the order of a set differs between processes
     return GROUPS[name].model_validate({k: v for k, _, v in ordered})
 
 
 def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
-    """Fill in what depends on other fields, so that a default spelled out is the same run."""
+    """Fill in defaults that depend on other fields, so that writing a default out gives the same run."""
     ssm, data, optim, train = groups["ssm"], groups["data"], groups["optim"], groups["train"]
     for group, key in (field.split(".") for field in SOURCES):
         if ":" in str(groups[group].get(key, "")) and not groups[group].get(f"{key}_source"):
             from suite.config import plugin
 
             groups[group][f"{key}_source"] = plugin.source(groups[group][key], f"{group}.{key}")
-    _fill(ssm, **SSM.defaults(ssm.get("structure"), ssm.get("init")))  # those of `SSM.resolved`, before validation
+    _fill(ssm, **SSM.defaults(ssm.get("structure"), ssm.get("init")))  # as in `SSM.resolved`, before validation
     cosine = optim.get("schedule", "cosine") == "cosine"
     _fill(optim, dt_lr=optim.get("ssm_lr", SSM_LR), warmup_epochs=1.0 if cosine else 0.0)
     task = cards.task(top["task"]) if top.get("task", "none") != "none" else None
@@ -205,7 +205,7 @@ def _resolve(top: Flat, groups: dict[str, Flat]) -> None:
         own_data.fill(data, task.name)
         data.update(cards.resolve(data))
     elif top.get("task") == "none":
-        _fill(data, name="none", variant="none")  # a rule says what is wrong with it
+        _fill(data, name="none", variant="none")  # a rule reports what is wrong with it
 
 
 SSM_LR = Optim.model_fields["ssm_lr"].default

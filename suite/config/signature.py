@@ -1,8 +1,8 @@
-"""The parameters of own code: of a function or of a class's `__init__`, from its file or from the import.
+"""The parameters of user code: of a function or of a class's `__init__`, read from its file or from the import.
 
-A model in the form of a sequence layer may ask by name for `features`, `length`, `bidirectional`, `rate` and `args`
-(all of `model.args`), and for fields `ssm.*` by parameters without a default. Every other parameter is an argument,
-which a grid gives as `model.args.NAME`, or `ssm.init_args.NAME` for an initialization.
+A sequence layer may have the parameters `features`, `length`, `bidirectional`, `rate` and `args` (all of `model.args`);
+parameters without a default may be named as fields `ssm.*`. The suite fills these in. Every other parameter is an
+argument, which a grid gives as `model.args.NAME`, or `ssm.init_args.NAME` for an initialization.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ ARGS = {"model.name": "model.args", "ssm.init": "ssm.init_args"}
 
 @dataclass(frozen=True)
 class Parameter:
-    """A parameter; it is `needed` if it has no default."""
+    """A parameter. It is `needed` if it has no default."""
 
     name: str
     needed: bool
@@ -37,14 +37,14 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """The parameters without `self`. `is_open`: it takes any keyword; `is_variadic`: it takes any number of values."""
+    """The parameters without `self`. `is_open`: there is a `**kwargs`; `is_variadic`: there is an `*args`."""
 
     parameters: tuple[Parameter, ...]
     is_open: bool = False
     is_variadic: bool = False
 
     def arguments(self, field: str) -> list[str]:
-        """The names that a grid can give to own code in this field."""
+        """The names of the arguments that a grid can give to the code in this field."""
         given = GIVEN if field == "model.name" else OF_INIT
         return [one.name for one in self.parameters if one.name not in given]
 
@@ -55,7 +55,7 @@ class Signature:
 
 
 def of_file(name: str) -> Signature | None:
-    """The signature by the file, without an import. None if only an import can show it."""
+    """The signature, read from the file without an import. None if only an import can show it."""
     module, _, attribute = name.partition(":")
     return _in_module(module, attribute, 0)
 
@@ -99,11 +99,11 @@ def _of_arguments(found: ast.arguments, skipped: int) -> Signature:
 
 
 def of(own: Own) -> Signature:
-    """The signature of what was imported. Raises UserError if it has none."""
+    """The signature of an imported function or class. Raises UserError if it has none."""
     try:
         found = inspect.signature(own).parameters.values()
     except (ValueError, TypeError) as error:
-        raise UserError(f"{own!r} has no signature that can be read: {error}", "model.name") from None
+        raise UserError(f"the signature of {own!r} cannot be read: {error}", "model.name") from None
     plain = [one for one in found if one.kind not in (one.VAR_POSITIONAL, one.VAR_KEYWORD)]
     return Signature(tuple(Parameter(one.name, one.default is one.empty) for one in plain),
                      any(one.kind is one.VAR_KEYWORD for one in found),
@@ -111,7 +111,7 @@ def of(own: Own) -> Signature:
 
 
 def unknown(name: str, field: str, arg: str, signature: Signature) -> Problem:
-    """The problem of an argument that own code does not take."""
+    """The problem to report for an argument that user code does not take."""
     given = arg in (GIVEN if field == "model.name" else OF_INIT)
     known = signature.arguments(field)
     fix = f"leave it out: the suite gives {arg}" if given else (
@@ -120,7 +120,7 @@ def unknown(name: str, field: str, arg: str, signature: Signature) -> Problem:
 
 
 def problems(name: str, field: str, own: Own, args: Mapping[str, Any]) -> Iterator[Problem]:
-    """What is wrong with the arguments that a grid gives, by the signature and its annotations and defaults."""
+    """What is wrong with the arguments that a grid gives, judged by signature, annotations and defaults."""
     signature = of(own)
     hints = _hints(own)
     found = inspect.signature(own).parameters
@@ -134,12 +134,12 @@ def problems(name: str, field: str, own: Own, args: Mapping[str, Any]) -> Iterat
 def _hints(own: Own) -> dict[str, Any]:
     try:
         return get_type_hints(own.__init__ if inspect.isclass(own) else own)
-    except Exception:  # noqa: BLE001 - the user's annotations are evaluated, which may raise anything
+    except Exception:  # noqa: BLE001 - evaluating the user's annotations may raise anything
         return {}
 
 
 def _wanted(hint: Any, default: object, value: Any) -> str:
-    """What is expected, if the value is of another type. "" if it fits, or if the signature does not say."""
+    """The expected type, if the value has another one. "" if it fits, or if the signature does not say."""
     if hint is not None:
         try:
             check = TypeAdapter(hint, config=ConfigDict(strict=True))
@@ -166,7 +166,7 @@ def _fits(check: TypeAdapter[Any], value: object) -> bool:
 def is_layer(name: str, signature: Signature, args: Mapping[str, Any]) -> bool:
     """Whether a model is a sequence layer, `MyMixer(features, …)`, and not a factory `MyModel(config, data, …)`.
 
-    Raises UserError if it needs arguments that nobody gives.
+    Raises UserError if a required argument is not given.
     """
     if signature.is_variadic:
         return False

@@ -1,1 +1,1 @@
-"""Data sets: cards, preparation and batches, one file for each family of tasks. Importing it imports no torch."""
+"""Data sets: cards, preparation and batches, one file for each family of tasks. Does not import torch."""

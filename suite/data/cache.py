@@ -1,8 +1,8 @@
-"""Prepared arrays on disk: written once and whole, checked when opened, mapped into memory.
+"""Prepared arrays on disk: written once and atomically, checked when opened, mapped into memory.
 
-An entry is a folder of .npy files with `meta.json`, written under a temporary name and renamed into place, and never
-changed afterwards. The lock only saves several processes from doing the same work; if a file system ignores it,
-each prepares its own copy and the first to rename it wins.
+An entry is a folder of .npy files with `meta.json`. It is written under a temporary name, renamed into place, and never
+changed afterwards. The lock only keeps several processes from doing the same work. If a file system ignores it, each
+process prepares its own copy, and the first to rename it wins.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ from suite.data.prepared_types import Facts, Prepared
 from suite.errors import UserError
 from suite.files import atomic
 
-LAYOUT = 1  # version of entries; with another number every entry is made again
+LAYOUT = 1  # version of entries: increase it to make every entry again
 META = "meta.json"
 log = logging.getLogger(__name__)
 _parts: ContextVar[Path] = ContextVar("parts")
 
 
 class StoredFile(TypedDict):
-    """How to recognise the file of an array: name, bytes, time of its last change, digest."""
+    """How to recognise the file of an array: name, size in bytes, time of its last change, digest."""
 
     file: str
     size: int
@@ -52,13 +52,13 @@ class Meta(TypedDict):
     facts: dict[str, int | float | None]  # the fields of Facts
     files: dict[str, StoredFile]
     fingerprint: str
-    key: dict[str, Any]  # the card's options among others: plain values
+    key: dict[str, Any]  # plain values, among them the card's options
     seconds: float
 
 
 @dataclass(frozen=True)
 class Entry:
-    """Facts and read-only memory-mapped arrays of an entry; `fingerprint` is a sha256 of all arrays."""
+    """Facts and read-only memory-mapped arrays of an entry. `fingerprint` is a sha256 of all arrays."""
 
     facts: Facts
     arrays: Mapping[str, np.ndarray]
@@ -71,9 +71,10 @@ def folder() -> Path:
 
 
 def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> Entry:
-    """The entry for `key` (plain values; `label` only makes its name readable), made by `make` if it is missing.
+    """The entry for `key`, made by `make` if it is missing or damaged.
 
-    A damaged entry is made again. Raises UserError if the folder cannot be written, and the errors of `make`.
+    `key` has plain values; `label` only makes the folder's name readable. Raises UserError if the folder cannot be
+    written, and the errors of `make`.
     """
     path = place(label, key)
     entry = read_entry(path)
@@ -100,9 +101,9 @@ def obtain(label: str, key: Mapping[str, Any], make: Callable[[], Prepared]) -> 
 
 
 def parts() -> Path:
-    """A folder for the finished parts of a long preparation, so that a later one continues. It is removed at the end.
+    """A folder for the finished parts of a long preparation, so that a later one can continue. Removed at the end.
 
-    To be called within the `make` of `obtain`; raises LookupError elsewhere.
+    Call it within the `make` of `obtain`. Raises LookupError elsewhere.
     """
     path = _parts.get()
     with writable(path):
@@ -116,12 +117,12 @@ def place(label: str, key: Mapping[str, Any]) -> Path:
 
 
 def find(label: str, key: Mapping[str, Any]) -> Entry | None:
-    """The entry for `key`; None if it is not prepared, or damaged."""
+    """The entry for `key`. None if it is not prepared, or is damaged."""
     return read_entry(place(label, key))
 
 
 def entries(name: str, variant: str) -> Iterator[tuple[Path, Meta]]:
-    """Every whole entry of a variant, with its meta data."""
+    """Every complete entry of a variant, with its metadata."""
     for path in sorted(folder().glob(f"{glob.escape(f'{name}-{variant}-')}*")):
         try:
             meta = json.loads((path / META).read_text())["meta"]
@@ -132,7 +133,7 @@ def entries(name: str, variant: str) -> Iterator[tuple[Path, Meta]]:
 
 
 def read_entry(path: Path) -> Entry | None:
-    """The entry at `path`; None if it is missing, or damaged, which is logged."""
+    """The entry at `path`. None if it is missing or damaged; damage is logged."""
     try:
         outer = json.loads((path / META).read_text())
         meta: Meta = outer["meta"]
@@ -150,21 +151,21 @@ def read_entry(path: Path) -> Entry | None:
 
 
 def check(path: Path, expected: StoredFile) -> None:
-    """Raises ValueError if the file is not the one that was written.
+    """Raises ValueError if the file has changed since it was written.
 
-    Its bytes are read only if size or time differ, so that a start on gigabytes of good data takes no time.
+    Its bytes are read only if size or time differ, so checking gigabytes of good data takes no time.
     """
     stat = path.stat()
     if (stat.st_size, stat.st_mtime_ns) != (expected["size"], expected["mtime_ns"]) \
             and (stat.st_size != expected["size"] or atomic.sha256_of(path) != expected["sha256"]):
-        raise ValueError(f"{path.name} is not as it was written")
+        raise ValueError(f"{path.name} has changed since it was written")
 
 
 def publish(path: Path, prepared: Prepared, alone: bool, key: dict[str, Any], seconds: float) -> None:
-    """Write an entry whole, with its meta data, and rename it into place. A damaged one is removed first.
+    """Write an entry with its metadata, and rename it into place. A damaged one is removed first.
 
-    `alone`: no other process of this machine prepares it, so what is half-written was left by one that was killed.
-    Raises OSError.
+    `alone`: no other process of this machine is preparing it, so half-written folders were left by processes that were
+    killed. Raises OSError.
     """
     mine = f".{path.name}.{socket.gethostname()}."
     for left in path.parent.glob(f"{mine}*") if alone else ():
@@ -180,18 +181,18 @@ def publish(path: Path, prepared: Prepared, alone: bool, key: dict[str, Any], se
             flush(stream)
         if path.exists() and read_entry(path) is None:
             with suppress(FileNotFoundError):  # without locks, another process may have moved it
-                path.rename(half / "damaged")  # one rename: nobody sees a half-removed entry
+                path.rename(half / "damaged")  # one rename, so that no process sees a half-removed entry
             shutil.rmtree(half / "damaged", ignore_errors=True)
         half.rename(path)
     except OSError as error:
-        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # another process was first: its copy serves
+        if error.errno not in (errno.EEXIST, errno.ENOTEMPTY):  # another process was first: its copy is used
             raise
     finally:
         shutil.rmtree(half, ignore_errors=True)
 
 
 def store(folder: Path, name: str, array: np.ndarray) -> StoredFile:
-    """Write one array and say how to recognise its file."""
+    """Write one array. Returns how to recognise its file."""
     path = folder / f"{name.replace('/', '-')}.npy"
     with path.open("wb") as stream:
         np.save(stream, array, allow_pickle=False)
@@ -201,13 +202,13 @@ def store(folder: Path, name: str, array: np.ndarray) -> StoredFile:
 
 
 def flush(stream: IO[Any]) -> None:
-    """Bring a file to the disk: a rename must not become visible before what it names, if the power fails."""
+    """Flush a file to disk: after a power failure, a rename must not be visible without the file's content."""
     stream.flush()
     os.fsync(stream.fileno())
 
 
 def fingerprint(arrays: Mapping[str, np.ndarray]) -> str:
-    """A sha256 of names, types, shapes and values, whatever the file format."""
+    """A sha256 of names, types, shapes and values, independent of the file format."""
     total = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
@@ -223,11 +224,11 @@ def digest_of(meta: Mapping[str, Any]) -> str:
 
 @contextmanager
 def locked(path: Path) -> Iterator[bool]:
-    """Hold the lock of an entry. Yields False if the file system has no locks. The system frees it if its owner dies.
+    """Hold the lock of an entry. Yields False if the file system has no locks. A lock is released if its owner dies.
 
     Raises UserError if the lock file cannot be written.
     """
-    lock = FileLock(path.parent / f".{path.name}.lock", fallback_to_soft=False)  # a soft lock outlives its owner
+    lock = FileLock(path.parent / f".{path.name}.lock", fallback_to_soft=False)  # a soft lock survives its owner
     with ExitStack() as stack:
         with writable(path):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -241,7 +242,7 @@ def locked(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into one that says what to do."""
+    """Turn an error of the file system into a UserError that says what to do."""
     try:
         yield
     except OSError as error:

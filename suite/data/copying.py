@@ -1,7 +1,7 @@
-"""Selective copying with one query: D symbols at random places among blanks. Which one was the q-th?
+"""Selective copying with one query: D symbols at random positions among blanks. Which one was the q-th?
 
-After 2312.00752 (appendix E.1), which asks for all of them; here a sequence has one answer. Tokens: 0 is the blank, 1
-to V are symbols, V + 1 to V + D the queries.
+After 2312.00752 (appendix E.1), where all symbols are to be copied; here a sequence has one answer. Tokens: 0 is the
+blank, 1 to V are the symbols, V + 1 to V + D the queries.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ VIEWS = {"selcopy": "selcopy"}
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Sequences of `length` tokens whose last one is the query q; the label is the q-th symbol, V classes.
+    """Sequences of `length` tokens. The last token is the query q; the label is the q-th symbol, of V classes.
 
-    Options: `symbols` (V), `marked` (D), `length`, `train_count`, `test_count`, `seed`; of `fresh`, see
+    Options: `symbols` (V), `marked` (D), `length`, `train_count`, `test_count`, `seed`; for `fresh`, see
     `suite.data.draws`.
     """
     options = source.options
@@ -31,7 +31,7 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def drawing(options: Mapping[str, Any]) -> draws.Draw:
-    """How one example is drawn."""
+    """The function that draws one example."""
     return partial(_draw, length=options["length"], symbols=options["symbols"], marked=options["marked"])
 
 

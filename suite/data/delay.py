@@ -1,8 +1,8 @@
-"""Delay: what was the value of a noise signal, `delay` steps before its end? (continuous copying, 2206.12037)
+"""Delay: the value of a noise signal `delay` steps before its end (continuous copying, 2206.12037).
 
-The noise is band-limited, with frequencies up to a quarter of the sampling rate. So it can be extrapolated: from the
-last `delay` samples alone the value is nearly known (RMSE below 0.02), from three quarters of them it is not (0.48 of
-0.5, for 128 of 512 steps). A control must see less than these.
+The noise is band-limited, with frequencies up to a quarter of the sampling rate. So it can be extrapolated: the last
+`delay` samples alone nearly determine the value (RMSE below 0.02), three quarters of them do not (0.48 of 0.5, for 128
+of 512 steps). A control must see fewer than three quarters of them.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from suite.data.prepared_types import Prepared
 from suite.data.source import Source
 
 VIEWS = {"delay": "delay"}
-RMS = 0.5  # of the signal in expectation, and so the RMSE of predicting 0
+RMS = 0.5  # expected RMS of the signal, which is the RMSE of predicting 0
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Signals (n, length, 1), and the value at step length - 1 - delay of each.
+    """Signals (n, length, 1), and the value of each at step length - 1 - delay.
 
-    Options: `length`, `delay`, `train_count`, `test_count`, `seed`; of `fresh`, see `suite.data.draws`.
+    Options: `length`, `delay`, `train_count`, `test_count`, `seed`; for `fresh`, see `suite.data.draws`.
     """
     return draws.sequences_of_values(source.options, drawing(source.options))
 
 
 def drawing(options: Mapping[str, Any]) -> draws.Draw:
-    """How one example is drawn."""
+    """The function that draws one example."""
     return partial(_draw, length=options["length"], delay=options["delay"])
 
 
@@ -40,7 +40,7 @@ def _draw(rng: np.random.Generator, length: int, delay: int) -> tuple[np.ndarray
 
 
 def noise(rng: np.random.Generator, length: int) -> np.ndarray:
-    """White noise (length,) in the band of the first length/4 frequencies, without a mean; its RMS is 0.5."""
+    """Zero-mean white noise (length,) in the band of the first length/4 frequencies, with expected RMS 0.5."""
     band = length // 4
     spectrum = np.zeros(length // 2 + 1, np.complex128)
     spectrum[1:band + 1] = rng.standard_normal(2 * band).view(np.complex128)

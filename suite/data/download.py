@@ -1,8 +1,8 @@
 """Downloads of data sets from their public addresses.
 
-Files go into `suite.data.places.downloads()`, with the layout of SUITE_DATA, which is searched first. Beside each is a
-record `<name>.download.json` of address, bytes, sha256 and time. Only the needed members of an archive are kept. If
-several processes ask for the same file, one downloads it and the others wait.
+Files are put into `suite.data.places.downloads()`, with the layout of SUITE_DATA, which is searched first. Beside each
+file is a record `<name>.download.json` of address, bytes, sha256 and time. Only the needed members of an archive are
+kept. If several processes need the same file, one downloads it and the others wait.
 """
 
 from __future__ import annotations
@@ -30,41 +30,41 @@ Say = Callable[[str], None]
 
 
 def on_node() -> bool:
-    """Whether this is a cluster job, in which nothing is downloaded."""
+    """Whether this process is in a cluster job, where nothing is downloaded."""
     return bool(os.environ.get(NODE))
 
 
 def fetch(sources: Sequence[Source], say: Say = print, failed: Callable[[UserError], None] | None = None) -> None:
-    """Download what is missing and has a public address, and report it by `say`.
+    """Download missing files that have a public address, and report it by `say`.
 
-    What an interrupted call has left is not fetched again. The library `datasets` downloads from the hub. If `failed`
-    is given, it is called with the error of a failed download, and the others continue.
+    Parts left by an interrupted call are not fetched again. The library `datasets` downloads from the hub. If `failed`
+    is given, it is called with the error of a failed download, and the other downloads continue.
 
-    Raises UserError within a cluster job, and, with what, where and how to mend it, if a download fails.
+    Raises UserError in a cluster job, and if a download fails.
     """
     groups: dict[str, list[tuple[Source, str]]] = {}
     for source in sources:
-        with _or(failed):
+        with _errors_to(failed):
             for path in originals.draw(source):
                 say(f"drew {path}: {source.name} {source.variant}")
         for name, address in missing(source).items():
             groups.setdefault(address.url, []).append((source, name))
     from_hub = [source for source in sources if source.card.hub and absent_of(source)]
     if (groups or from_hub) and on_node():
-        with _or(failed):
+        with _errors_to(failed):
             check_node(sources[0])
         return
     for files in groups.values():
-        with _or(failed):
+        with _errors_to(failed):
             _fetch(files, say)
     for source in from_hub:
-        with _or(failed):
+        with _errors_to(failed):
             _fetch_from_hub(source, say)
 
 
 def _fetch_from_hub(source: Source, say: Say) -> None:
-    """Download the splits of a source by the library `datasets`."""
-    assert source.card.hub  # noqa: S101  # by the choice of the caller
+    """Download the splits of a source with the library `datasets`."""
+    assert source.card.hub  # noqa: S101  # ensured by the caller
     say(f"downloading {source.card.download_mb:,.0f} MB for {source.name} {source.variant} from the Hugging Face hub: "
         f"{source.card.hub.repo}")
     started = time.monotonic()
@@ -75,7 +75,7 @@ def _fetch_from_hub(source: Source, say: Say) -> None:
 
 
 @contextmanager
-def _or(failed: Callable[[UserError], None] | None) -> Iterator[None]:
+def _errors_to(failed: Callable[[UserError], None] | None) -> Iterator[None]:
     try:
         yield
     except UserError as error:
@@ -85,9 +85,9 @@ def _or(failed: Callable[[UserError], None] | None) -> Iterator[None]:
 
 
 def check_node(source: Source) -> None:
-    """Raises UserError within a cluster job."""
+    """Raises UserError in a cluster job."""
     if on_node():
-        raise UserError(f"nothing is downloaded within a cluster job ({NODE} is set)", source.place,
+        raise UserError(f"nothing is downloaded in a cluster job ({NODE} is set)", source.place,
                         f"on a machine with a network: {command(source.name, source.variant)}")
 
 
@@ -95,23 +95,23 @@ def _fetch(files: list[tuple[Source, str]], say: Say) -> None:
     """Download one file, or one archive with its needed members."""
     first, name = files[0]
     address = first.card.address(name)
-    assert address is not None  # noqa: S101  # by the choice of the caller
+    assert address is not None  # noqa: S101  # ensured by the caller
     path = _place(first, name, address)
-    with _alone(path, say) as alone:
+    with _locked(path, say) as alone:
         files = [(source, name) for source, name in files if name in missing(source)]
         if not files:
-            return  # another process has downloaded it in the meantime
+            return  # another process has downloaded it
         proved = address is first.card.archive
         remote = transfer.Remote(address.url, address.sha256, address.bytes, _room(files), proved)
-        say(f"downloading {address.size / 1e6:,.0f} MB for {_told(files)} from {remote.shown}")
+        say(f"downloading {address.size / 1e6:,.0f} MB for {_names(files)} from {remote.shown}")
         private = "" if alone else f".{os.uname().nodename}-{os.getpid()}"
-        if not alone and (proved or address.member):  # an archive is unpacked and removed: each process has its own
+        if not alone and (proved or address.member):  # each process has its own archive, which it unpacks and removes
             path = path.with_name(f"{private}-{path.name}")
         started = time.monotonic()
         digest = path_digest(path) if path.exists() and not address.sha256 else ""
         if not digest:
-            with transfer_bar.shown(path.name) as tell:
-                digest = transfer.get(remote, path, tell, private)
+            with transfer_bar.shown(path.name) as progress:
+                digest = transfer.get(remote, path, progress, private)
         size = path.stat().st_size
         for place in _unpacked(path, files, address):
             _write_record(place, {"url": remote.shown, "digest": digest, "bytes": size,
@@ -120,13 +120,13 @@ def _fetch(files: list[tuple[Source, str]], say: Say) -> None:
 
 
 def path_digest(path: Path) -> str:
-    """The sha256 of an archive that was downloaded but not unpacked yet."""
-    with transfer.told(path):
+    """The sha256 of an archive that was downloaded but not yet unpacked."""
+    with transfer.explained(path):
         return atomic.sha256_of(path)
 
 
 def _place(source: Source, name: str, address: Download) -> Path:
-    """The path of the download itself."""
+    """The path of the downloaded file or archive."""
     target = source.card.files[name].target
     if target is not None and address.member is None:
         return target
@@ -135,12 +135,12 @@ def _place(source: Source, name: str, address: Download) -> Path:
 
 
 def _room(files: list[tuple[Source, str]]) -> int:
-    """Bytes that the members of an archive take in addition to it."""
+    """Bytes that the members of an archive take on disk, in addition to the archive."""
     addresses = [source.card.address(name) for source, name in files]
     return int(sum(address.unpacked_mb for address in addresses if address) * 1e6)
 
 
-def _told(files: list[tuple[Source, str]]) -> str:
+def _names(files: list[tuple[Source, str]]) -> str:
     """The variants that need the download, with their files."""
     names: dict[str, list[str]] = {}
     for source, name in files:
@@ -149,7 +149,7 @@ def _told(files: list[tuple[Source, str]]) -> str:
 
 
 def _unpacked(path: Path, files: list[tuple[Source, str]], address: Download) -> list[Path]:
-    """Unpack the needed files of a download. Returns their paths. The archive is removed, also if it is damaged."""
+    """Unpack the needed files of a download. Returns their paths. The archive is removed, even if it is damaged."""
     source = files[0][0]
     if address.member is None and address is not source.card.archive:
         return [path]
@@ -172,13 +172,13 @@ def _members(path: Path, files: list[tuple[Source, str]]) -> list[Path]:
         if file.download and file.download.member and file.target:
             members.append(unpack.Member(file.download.member, file.target, file.download.only))
     transfer.check_room(path.parent, _room(files))
-    with transfer_bar.counting(f"unpacking {path.name}") as tell:
-        unpack.extract(path, members, tell)
+    with transfer_bar.counting(f"unpacking {path.name}") as progress:
+        unpack.extract(path, members, progress)
     return [member.target for member in members]
 
 
 def record_of(path: Path) -> Mapping[str, Any] | None:
-    """The record of a download at this path: url, digest (sha256), bytes and time; None if it is missing."""
+    """The record of the download at this path: url, digest (sha256), bytes and time. None if there is no record."""
     with suppress(OSError, atomic.Corrupt):
         return atomic.read_sealed(path.with_name(path.name + RECORD))
     return None
@@ -186,22 +186,22 @@ def record_of(path: Path) -> Mapping[str, Any] | None:
 
 def _write_record(path: Path, content: Mapping[str, Any]) -> None:
     record = path.with_name(path.name + RECORD)
-    with transfer.told(record):
+    with transfer.explained(record):
         atomic.replace(record, atomic.seal(content), atomic.nobody())
 
 
 @contextmanager
-def _alone(path: Path, say: Say) -> Iterator[bool]:
-    """Hold the lock of a download. Yields False if the file system has no locks: then each process has its own."""
+def _locked(path: Path, say: Say) -> Iterator[bool]:
+    """Hold the lock of a download. Yields False if the file system has no locks: then each process downloads a copy."""
     from filelock import FileLock, Timeout
 
     lock = FileLock(path.with_name(f".{path.name}.lock"), fallback_to_soft=False)
     transfer.make_folder(path.parent)
-    with transfer.told(path):
+    with transfer.explained(path):
         try:
             lock.acquire(timeout=0)
         except Timeout:
-            say(f"another process downloads {path.name}; waiting for it")
+            say(f"another process is downloading {path.name}; waiting for it")
             lock.acquire()
         except OSError as error:
             if error.errno not in NO_LOCKS:
@@ -212,6 +212,6 @@ def _alone(path: Path, say: Say) -> Iterator[bool]:
         lock.release()
 
 
-def told_on_stderr(text: str) -> None:
-    """Print what a run downloads by itself to stderr: its standard output is for results."""
+def print_to_stderr(text: str) -> None:
+    """Print to stderr. Used for downloads of a run, since its stdout is for results."""
     print(text, file=sys.stderr, flush=True)

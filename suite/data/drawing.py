@@ -1,7 +1,7 @@
-"""Pictures of Pathfinder's snakes and markers, white on black. Paper, section 5.6.
+"""Images of Pathfinder's snakes and markers, white on black (paper, section 5.6).
 
-Paddles are rectangles and markers are discs. Their edges are smooth: a sub-pixel, `antialias` to a pixel in each
-direction, is as bright as its covered share (as if it were turned along the edge).
+Paddles are rectangles and markers are discs. Their edges are antialiased: a pixel has `antialias` sub-pixels in each
+direction, and the brightness of a sub-pixel is its covered share (as if it were aligned with the edge).
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import numpy as np
 
 from suite.data.snakes import Snakes, unit
 
-AT_ONCE = 64  # images that fit into a CPU's cache
+AT_ONCE = 64  # number of images that fit into a CPU's cache
 
 
 def render(snakes: Snakes) -> np.ndarray:
-    """Images (n, size, size) uint8. Where shapes overlap, the brighter one shows."""
+    """Images (n, size, size) uint8. If shapes overlap, the brighter one is visible."""
     images = np.empty((len(snakes.labels), snakes.geometry.size, snakes.geometry.size), np.uint8)
     for begin in range(0, len(images), AT_ONCE):
         part = slice(begin, begin + AT_ONCE)
@@ -23,7 +23,7 @@ def render(snakes: Snakes) -> np.ndarray:
 
 
 def brightness(snakes: Snakes, part: slice) -> np.ndarray:
-    """Brightness (images, size, size) of some images, which may exceed 1."""
+    """Brightness (images, size, size) of a slice of the images. It may exceed 1."""
     g = snakes.geometry
     centers, directions = snakes.centers[part], snakes.directions[part]
     reach = int(np.ceil(max(np.hypot(g.half, g.thickness / 2), g.marker_radius))) + 1
@@ -40,7 +40,7 @@ def brightness(snakes: Snakes, part: slice) -> np.ndarray:
 
 def stamp(canvas: np.ndarray, rows: np.ndarray, centers: np.ndarray, reach: int, scale: int, contrast: float,
           along: np.ndarray | None, extent: tuple[float, ...]) -> None:
-    """Draw one shape into each of the images at `rows`: a rectangle of these half sides, or a disc of this radius."""
+    """Draw a shape into each image of `rows`: a rectangle of these half sides, or a disc of this radius."""
     side = 2 * reach + 1
     corner = np.floor(centers.real).astype(int), np.floor(centers.imag).astype(int)  # of its square, on the canvas
     steps = ((np.arange(side * scale) + 0.5) / scale - reach).astype(np.float32)
@@ -58,5 +58,5 @@ def stamp(canvas: np.ndarray, rows: np.ndarray, centers: np.ndarray, reach: int,
 
 
 def share(distance: np.ndarray, limit: float, scale: int) -> np.ndarray:
-    """The share of a sub-pixel that is within `limit` of a middle line; `distance` is that of its centre."""
+    """The share of a sub-pixel within `limit` of a center line, from which its center has this `distance`."""
     return np.clip((np.float32(limit) - distance) * np.float32(scale) + np.float32(0.5), 0, 1)

@@ -1,7 +1,7 @@
-"""Random numbers of generated examples: each example has its own generator, so that the order does not matter.
+"""Random numbers of generated examples. Each example has its own generator, so the order does not matter.
 
-With the option `fresh`, each epoch has other training examples; validation and test stay the same. The first epoch has
-the ones that are stored.
+With the option `fresh`, each epoch has new training examples; those of validation and test do not change. The first
+epoch has the stored examples.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ Draw: TypeAlias = Callable[[np.random.Generator], tuple[np.ndarray, int | float]
 def generator(seed: int, split: str, index: int, epoch: int = 0) -> np.random.Generator:
     """The generator of one example, a function of the task's seed, the split and the example's number.
 
-    `epoch` is for numbers that are drawn again in each epoch of training.
+    `epoch` is for numbers that are drawn again in each training epoch.
     """
     return np.random.default_rng((seed, SPLITS.index(split), index, epoch))
 
 
 @dataclass(frozen=True)
 class Fresh:
-    """Training examples that are drawn when they are asked for: a function of the task's seed, number and epoch."""
+    """Training examples that are drawn on demand: a function of the task's seed, the example's number and the epoch."""
 
     draw: Draw
     seed: int
 
     @classmethod
     def of(cls, family: object, options: Mapping[str, Any]) -> Fresh | None:
-        """What the family's module draws, where `fresh` is true; else None."""
+        """The examples that the family's module draws, if `fresh` is true; else None."""
         drawing = getattr(family, "drawing", None)
         return cls(drawing(options), options["seed"]) if drawing and options.get("fresh") else None
 
@@ -46,7 +46,7 @@ class Fresh:
 
 
 def counts(options: Mapping[str, Any]) -> dict[str, int]:
-    """The number of examples of each split: `train_count`, and `test_count` of validation and of test."""
+    """The number of examples of each split: `train_count`, and `test_count` for both validation and test."""
     return {"train": options["train_count"], "val": options["test_count"], "test": options["test_count"]}
 
 
@@ -57,7 +57,7 @@ def examples(options: Mapping[str, Any], split: str, draw: Draw) -> tuple[np.nda
 
 
 def sequences_of_tokens(options: Mapping[str, Any], draw: Draw, vocabulary: int, classes: int) -> Prepared:
-    """Sequences of `length` tokens, and their classes. `draw` gives the tokens (length,) and the class."""
+    """Sequences of `length` tokens, and their classes. `draw` returns the tokens (length,) and the class."""
     arrays: dict[str, np.ndarray] = {}
     texts, first = [], 0
     for split, x, y in _splits(options, draw):
@@ -71,7 +71,7 @@ def sequences_of_tokens(options: Mapping[str, Any], draw: Draw, vocabulary: int,
 
 
 def sequences_of_values(options: Mapping[str, Any], draw: Draw) -> Prepared:
-    """Sequences of `length` values, and a number each. `draw` gives the values (length,) and the number."""
+    """Sequences of `length` values, and their targets. `draw` returns the values (length,) and the target."""
     arrays: dict[str, np.ndarray] = {}
     for split, x, y in _splits(options, draw):
         arrays |= {f"{split}/x": x.astype(np.float32)[..., None], f"{split}/y": np.asarray(y, np.float32)}

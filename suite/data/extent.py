@@ -1,4 +1,4 @@
-"""How large a form of a data set is, from its card and options alone: examples and steps, before anything is read."""
+"""The size of a form of a data set, in examples and steps, from its card and options alone, before data are read."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from suite.data.cache import Meta
     from suite.data.wanted import Choice
 
-# Steps of a sequence with the default options. For texts, those of the longest in a batch, to which others are padded:
+# Steps of a sequence with the default options. For texts, steps of the longest in a batch, to which others are padded:
 # a tenth of the reviews have 2,600 characters or more.
 LENGTHS = {"cifar10": 1024, "speech_commands": 16000, "bidmc": 4000, "listops": 2000, "imdb": 4096, "aan": 4000,
            "delay": 4000, "mqar1": 512, "selcopy": 4096}
 SHORTER = {("speech_commands", "sc17-2khz"): 2000, ("bidmc", "sample"): 1000}
-PIXELS = {"pathfinder": 32, "pathx": 128}  # a side
-REVIEWS = 3500  # characters, of the longest in a batch
+PIXELS = {"pathfinder": 32, "pathx": 128}  # per side
+REVIEWS = 3500  # characters of the longest in a batch
 NOISE = {"none": 0, "rows": 968, "pixels": 1024}  # steps behind a padded image, in the original tasks
 HEADER = 128  # bytes of a .npy file before its values
-GUESS = {"train": 10_000, "val": 1000, "test": 1000}  # of a set of the user's own that is not prepared yet
+GUESS = {"train": 10_000, "val": 1000, "test": 1000}  # for a user's data set that is not prepared yet
 
 
 @dataclass(frozen=True)
 class Extent:
-    """Examples of each split, and steps of a sequence, about. `sure` is false if neither card nor arrays give them."""
+    """Approximate numbers of examples of each split and of steps per sequence. `sure` is False if they are guessed."""
 
     counts: Mapping[str, int]
     length: int
@@ -38,12 +38,12 @@ class Extent:
 
     @property
     def steps(self) -> int:
-        """Steps of all sequences of all splits."""
+        """Total steps of all sequences of all splits."""
         return sum(self.counts.values()) * self.length
 
 
 def extent(data: Choice, task: str) -> Extent:
-    """About how large the data of a task are. Raises UserError for an unknown data set or variant."""
+    """The approximate size of the data of a task. Raises UserError for an unknown data set or variant."""
     if data.name not in LENGTHS and data.name != "pathfinder":
         return _of_arrays(data, task)
     options = cards.resolve({"name": data.name, "variant": data.variant, **data.options})
@@ -55,8 +55,8 @@ def extent(data: Choice, task: str) -> Extent:
 
 def _counts(counts: dict[str, int], options: Mapping[str, Any]) -> dict[str, int]:
     if options.get("count"):  # the examples of all splits together
-        whole = sum(counts.values())
-        counts = {split: round(number * options["count"] / whole) for split, number in counts.items()}
+        total = sum(counts.values())
+        counts = {split: round(number * options["count"] / total) for split, number in counts.items()}
     if options.get("train_count"):
         counts["train"] = min(options["train_count"], counts["train"])
     if options.get("test_count"):
@@ -78,12 +78,12 @@ def _length(name: str, variant: str, task: str, options: Mapping[str, Any]) -> i
 
 
 def noise_steps(options: Mapping[str, Any]) -> int:
-    """Steps of noise behind each example (`suite.data.padding`) that the options of a card ask for."""
+    """Steps of noise after each example (`suite.data.padding`), by the options of the card."""
     return int(options.get("pad_steps") or NOISE[options.get("pad_form", "none")])
 
 
 def _of_arrays(data: Choice, task: str) -> Extent:
-    """For a user's own data: as of an earlier preparation in any form; else a guess."""
+    """The extent of a user's data: that of an earlier preparation in any form, else a guess."""
     counts = GUESS | dict(cards.load(data.name).variant(data.variant).counts)
     found = sorted(prepared(data.name, data.variant), key=lambda meta: meta["key"].get("view") != task)
     if not found:
@@ -96,7 +96,7 @@ def _of_arrays(data: Choice, task: str) -> Extent:
 
 
 def prepared(name: str, variant: str) -> Iterator[Meta]:
-    """The meta data of the prepared entries of a variant, as `suite.data.cache.entries`, but with fewer imports."""
+    """The metadata of the prepared entries of a variant, as `suite.data.cache.entries`, but with fewer imports."""
     try:
         folders = sorted(places.cache().glob(f"{glob.escape(f'{name}-{variant}-')}*"))
     except UserError:  # there is no folder for prepared data

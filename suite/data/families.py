@@ -1,10 +1,10 @@
-"""The registry of data sets: which module prepares which one.
+"""The registry of data sets: the module that prepares each of them.
 
-A data set is added by a card (`datasets/<name>.yaml`) and a line in `FAMILIES`; a new family also by a module with
-`VIEWS` and `prepare`. It serves tasks of `suite/data/tasks.py`; a grid chooses it by `task` and `data.name`.
+To add a data set, write a card (`datasets/<name>.yaml`) and a line in `FAMILIES`; for a new family also a module with
+`VIEWS` and `prepare`. It provides tasks of `suite/data/tasks.py`; a grid selects it by `task` and `data.name`.
 
-A data set of a user's own is a card in the study, whose `prepare: module:function` names a function in place of
-`Family.prepare`. Each of its tasks has its own arrays, unless the function's module has `VIEWS` too.
+A user's data set is a card in the study. Its `prepare: module:function` names a function that replaces
+`Family.prepare`. Each of its tasks has its own arrays, unless the function's module also has `VIEWS`.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FAMILIES = {
 
 
 class Family(Protocol):
-    """A module that prepares data sets. `VIEWS`: the tasks it serves; tasks with one view share their arrays."""
+    """A module that prepares data sets. `VIEWS`: its tasks, each with its view. Tasks with equal views share arrays."""
 
     VIEWS: Mapping[str, str]
 
@@ -42,7 +42,7 @@ class Family(Protocol):
 
 
 class Own:
-    """A user's function in place of a module."""
+    """A user's function, with the interface of a family."""
 
     def __init__(self, name: str, function: str) -> None:
         self.__name__ = function
@@ -52,7 +52,7 @@ class Own:
             self.prepare: Callable[[Source, str], Prepared] = getattr(found, attribute)
         except Exception as error:
             raise UserError(f"{function} cannot be imported: {type(error).__name__}: {error}",
-                            f"{cards.place(name)}: prepare", "it is module:function, of a module in the study's folder"
+                            f"{cards.place(name)}: prepare", "write module:function, of a module in the study's folder"
                             ) from error
         self.__file__ = found.__file__
         views = getattr(found, "VIEWS", {})
@@ -60,7 +60,7 @@ class Own:
 
 
 def family(name: str) -> Family:
-    """The module that prepares the data set `name`. Raises UserError if none does, or for an unknown task in VIEWS."""
+    """The family of the data set `name`. Raises UserError if it has no family, or for an unknown task in VIEWS."""
     own = cards.load(name).prepare if name in cards.names() else None
     if own is not None:
         return Own(name, own)

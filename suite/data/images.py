@@ -1,4 +1,4 @@
-"""CIFAR-10 as sequences of pixels, row by row: colour (`scifar`) or gray (`image`). Paper, appendix B; see the card."""
+"""CIFAR-10 as sequences of pixels, row by row: in colour (`scifar`) or gray (`image`). Paper, appendix B; the card."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ VALIDATION = 5000
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Images as (n, (32/pool)^2, 3 or 1) sums of pool^2 bytes, normalised by the statistics of raw pixels.
+    """Images as (n, (32/pool)^2, 3 or 1) sums of pool^2 bytes, normalized by the statistics of raw pixels.
 
-    Options: `pool`, `train_count`, and those of `suite.data.padding.arranged`. A variant without a validation file has
-    5,000 training images drawn for it, by PyTorch's permutation with seed 42. Raises UserError for images of another
-    size or mode.
+    Options: `pool`, `train_count`, and those of `suite.data.padding.arranged`. In a variant without a validation file,
+    5,000 of the training images are for validation, chosen by PyTorch's permutation with seed 42. Raises UserError for
+    images of another size or mode.
     """
     pool = source.options["pool"]
     files, labels = images_and_labels(source)
@@ -42,7 +42,7 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def images_and_labels(source: Source) -> tuple[Mapping[str, Any], Mapping[str, np.ndarray]]:
-    """For each file a table whose rows have an `image`, and the labels (n,) int64."""
+    """For each file, a table whose rows have an `image`, and the labels (n,) int64."""
     if source.variant == "binary":
         made = cifar_binary.read_archive(source)
         return {file: images for file, (images, _) in made.items()}, {file: y for file, (_, y) in made.items()}
@@ -71,7 +71,7 @@ def decode(table: Any, rows: np.ndarray, view: str, pool: int, where: str) -> np
 
 
 def divide(labels: Mapping[str, np.ndarray], count: int, classes: int) -> dict[str, tuple[str, np.ndarray]]:
-    """For each split the file and the rows that it is made of; `labels` (n,) of each file, `count` training images."""
+    """For each split, its file and rows. `labels`: (n,) of each file; `count`: number of training images."""
     rows = {file: (file, np.arange(len(y))) for file, y in labels.items()}
     if "val" not in labels:
         train, val = permuted(len(labels["train"]))

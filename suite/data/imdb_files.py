@@ -1,8 +1,9 @@
 """The reviews as Parquet, built from a checkout or archive of the public copy of the Large Movie Review Dataset.
 
-As in the authors' archive, the copy has a file per review, `aclImdb/<split>/<neg or pos>/<number>_<stars>.txt`, and
-`urls_neg.txt` and `urls_pos.txt`, whose lines name the film of each. The rows of the Parquet are sorted by number, with
-negative and positive ones in turn. Some reviews of the copy differ from the authors', so the rows have another digest.
+As in the authors' archive, the copy has one file per review, `aclImdb/<split>/<neg or pos>/<number>_<stars>.txt`, and
+the lines of `urls_neg.txt` and `urls_pos.txt` name the film of each review. The rows of the Parquet file are sorted by
+number and alternate between negative and positive. Some reviews of the copy differ from the authors', so the digest of
+the rows does, too.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from suite.errors import UserError
 from suite.files import unpack
 
 REPOSITORY = "https://github.com/PVidyadhar/Detection-of-Fraud-apps-using-Sentiment-Analysis, commit 81406d56"
-GET = f"take a whole checkout, .zip or .tar.gz of {REPOSITORY}"
+GET = f"use a complete checkout, .zip or .tar.gz of {REPOSITORY}"
 CLASSES = ("neg", "pos")
 REVIEW = re.compile(r"(?:.*/)?aclImdb/(train|test)/(neg|pos)/(\d+)_(\d+)\.txt")
 FILMS = re.compile(r"(?:.*/)?aclImdb/(train|test)/urls_(neg|pos)\.txt")
@@ -29,9 +30,9 @@ ROWS_OF_A_GROUP = 5000
 
 
 def build(origin: Path, card: Variant) -> dict[str, Path]:
-    """Write the Parquet file of each split of the card into the folder of the downloads. Returns their paths.
+    """Write the Parquet file of each split of the card to the download folder. Returns their paths.
 
-    Raises UserError if `origin` is neither a folder nor an archive, lacks reviews, or has others than the card's.
+    Raises UserError if `origin` is neither a folder nor an archive, lacks reviews, or has other reviews than the card.
     """
     if not origin.exists():
         raise UserError(f"{origin} is not there", "--from", GET)

@@ -1,4 +1,4 @@
-"""The data that runs need, and which of it is missing, with its public address and size. Uses no network."""
+"""The data that runs need, and which of them are missing, with public address and size. Uses no network."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from suite.files import program, resources
 if TYPE_CHECKING:
     from suite.data.wanted import Choice
 
-SMALL = 200_000_000  # bytes that a run may download without being asked to
+SMALL = 200_000_000  # bytes that a run may download without --download
 
 
 class Config(Protocol):
-    """The part of a run's configuration that says which data it needs."""
+    """The part of a run's configuration that determines its data."""
 
     @property
     def kind(self) -> str:
@@ -39,7 +39,7 @@ class Config(Protocol):
 
 
 class GridFile(Protocol):
-    """The part of a grid that says which file it is from, and what the command line changes in it."""
+    """The part of a grid that identifies its file, and the changes by the command line."""
 
     @property
     def path(self) -> Path:
@@ -47,24 +47,24 @@ class GridFile(Protocol):
 
     @property
     def profile(self) -> str:
-        """The name of its profile; '' for none."""
+        """The name of its profile. "" without a profile."""
 
     @property
     def usual_profile(self) -> str:
-        """The profile that it has if the command line names none."""
+        """The profile that applies if the command line names none."""
 
     @property
     def changes(self) -> tuple[str, ...]:
-        """What `--set`, `--only` and `--seeds` change, as `--set FIELD=VALUE`."""
+        """The options `--set`, `--only` and `--seeds`, as `--set FIELD=VALUE`."""
 
 
 @dataclass(frozen=True)
 class Needed:
     """The data of some runs: one variant of a data set.
 
-    files: those of its card that are missing. bytes: to download, approximate if the card does not give it exactly; an
-    archive that several variants need counts for the first of them. here: nothing is missing. by_hand: something
-    missing has no public address.
+    files: missing files of its card. bytes: to download, approximate if the card does not state it exactly; an archive
+    that several variants need counts for the first of them. here: nothing is missing. by_hand: a missing file has no
+    public address.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Needed:
 
 
 def needed(configs: Iterable[Config]) -> list[Needed]:
-    """What the runs with these configurations need, by variant of a data set, and what of it is missing.
+    """The data that runs with these configurations need, by variant of a data set, and what is missing.
 
     Prepared data need no files. Uses no network. Raises UserError for an unknown data set or option.
     """
@@ -91,14 +91,14 @@ def needed(configs: Iterable[Config]) -> list[Needed]:
         seen.add((*key, config.task + options))
         source = Source(*key, cards.resolve({"name": key[0], "variant": key[1], **config.data.options}), config.task)
         sources.setdefault(key, source)
-        files = absent_of(source)  # first, since a look for the entry may read gigabytes of files
+        files = absent_of(source)  # first, since looking for the entry may read gigabytes of files
         lacking.setdefault(key, {}).update({} if files and _is_prepared(config) else files)
     counted: set[str] = set()
     return [_needed(source, lacking[key], counted) for key, source in sources.items()]
 
 
 def _is_prepared(config: Config) -> bool:
-    """Whether the cache has what this run needs. Looks at the names of folders first, which needs no import."""
+    """Whether the cache has the data of this run. Checks names of folders first, which needs no import."""
     start = glob.escape(f"{config.data.name}-{config.data.variant}-")
     if not any(places.cache().glob(f"{start}*")):
         return False
@@ -118,7 +118,7 @@ def _needed(source: Source, files: Mapping[str, Download | None], counted: set[s
 
 
 def absent_of(source: Source) -> dict[str, Download | None]:
-    """The missing files, or splits of the hub, each with its public address, if it has one."""
+    """The missing files, or splits of the hub, each with its public address, or None."""
     if source.card.hub:
         return {} if hub.is_here(source.card.hub) else dict.fromkeys(source.splits)
     if source.origin and source.origin.is_here():
@@ -127,7 +127,7 @@ def absent_of(source: Source) -> dict[str, Download | None]:
 
 
 def absent(card: Variant, files: Iterable[str]) -> dict[str, Download | None]:
-    """The missing ones of these files of a card, each with its public address, if it has one."""
+    """Those of these files of a card that are missing, each with its public address, or None."""
     found: dict[str, Download | None] = {}
     for name in files:
         try:
@@ -138,19 +138,19 @@ def absent(card: Variant, files: Iterable[str]) -> dict[str, Download | None]:
 
 
 def to_download(source: Source) -> int:
-    """Bytes to download for a source, about; 0 if it is here, or has no public address."""
+    """Approximate bytes to download for a source. 0 if it is complete, or has no public address."""
     if source.card.hub and absent_of(source):
         return int(source.card.download_mb * 1e6)
     return size_of(missing(source))
 
 
 def missing(source: Source) -> dict[str, Download]:
-    """The missing files of a source that have a public address, by name."""
+    """The missing files of a source that have a public address: name -> address."""
     return {name: address for name, address in absent_of(source).items() if address}
 
 
 def size_of(addresses: Mapping[str, Download]) -> int:
-    """Bytes to download; an archive that several files are in counts once."""
+    """Bytes to download. An archive with several of the files counts once."""
     return sum({address.url: address.size for address in addresses.values()}.values())
 
 
@@ -160,8 +160,8 @@ def command(name: str, variant: str) -> str:
 
 
 def command_of(grids: Sequence[GridFile], verb: str = "data prepare") -> str:
-    """The command that downloads and prepares what the runs of these grids need, with the same choice of runs; or the
-    command of another verb."""
+    """The command that downloads and prepares the data of the grids' runs, with the same selection of runs; or the same
+    command with another verb."""
     profiles = {grid.profile for grid in grids if grid.profile != grid.usual_profile}
     changes = dict.fromkeys(change for grid in grids for change in grid.changes)
     options = [*(f"--profile {profile}" for profile in sorted(profiles)), *changes]
@@ -171,11 +171,11 @@ def command_of(grids: Sequence[GridFile], verb: str = "data prepare") -> str:
 
 
 def consent(configs: Iterable[Config], grids: Sequence[GridFile]) -> Problem:
-    """The problem of data that runs do not download without being asked to, with the one command that does it."""
+    """The problem to report for data that runs download only with --download, with a command that downloads all."""
     lacking = [one for one in needed(configs) if one.bytes or not (one.here or one.by_hand)]
     names = ", ".join(f"{one.name} {one.variant} ({one.bytes / 1e6:,.0f} MB)" if one.bytes
-                      else f"{one.name} {one.variant} (of the same archive)" for one in lacking)
+                      else f"{one.name} {one.variant} (in the same archive)" for one in lacking)
     total, paths = sum(one.bytes for one in lacking) / 1e6, [str(grid.path) for grid in grids]
     fix = f"`{command_of(grids)}` downloads and prepares them, or repeat this command with --download"
-    return Problem(f"{total:,.0f} MB of data are not here, and no run downloads so much unasked: {names}",
+    return Problem(f"{total:,.0f} MB of data are missing, and a run downloads them only with --download: {names}",
                    ", ".join(paths), fix)

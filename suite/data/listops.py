@@ -1,7 +1,7 @@
-"""ListOps: nested operations on lists of digits, as sequences of tokens; the label is the value. Paper, section 5.5.
+"""ListOps: nested operations on lists of digits, as sequences of tokens. The label is the value. Paper, section 5.5.
 
-A tree is drawn level by level, many trees at once: a node is an operator with probability 1/4 and then has 2 to
-`max_args` children. Trees of another length than asked for are dropped, and so are repeated expressions.
+Trees are drawn level by level, many at a time. A node is an operator with probability 1/4, and then has 2 to `max_args`
+children. Trees that are too short or too long are dropped, and so are repeated expressions.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from suite.errors import UserError
 VIEWS = {"listops": "tokens"}
 OPERATORS = ("[MIN", "[MAX", "[MED", "[SM")
 CLOSE = "X"
-SYMBOLS = (*map(str, range(10)), *OPERATORS, CLOSE)  # a symbol's code is its place here
+SYMBOLS = (*map(str, range(10)), *OPERATORS, CLOSE)  # the code of a symbol is its index
 FIRST_OPERATOR, CLOSE_CODE = 10, len(SYMBOLS) - 1
 OPERATOR_SHARE = 0.25
-TREES = 8192  # drawn at once; part of what a seed means
-MOST_REPEATS = 50  # draws without a new expression, after which the set counts as impossible
-LONGEST = 2048  # symbols of the released examples, with the end mark
+TREES = 8192  # drawn at a time; examples of a seed depend on it
+MOST_REPEATS = 50  # draws without a new expression before giving up
+LONGEST = 2048  # symbols of the released examples, including the end mark
 HEADER = "Source\tTarget"
 
 
@@ -42,25 +42,25 @@ class Rules:
 
 @dataclass(frozen=True)
 class Expressions:
-    """`codes` of all expressions end to end (places in SYMBOLS, uint8), where each starts (n + 1,), values (n,)."""
+    """Expressions: concatenated codes (uint8, indices of SYMBOLS), starts (n + 1,), values (n,)."""
 
     codes: np.ndarray
     starts: np.ndarray
     values: np.ndarray
 
     def some(self, chosen: list[int]) -> Expressions:
-        """The expressions with these numbers."""
+        """The expressions with these indices."""
         pieces = [self.codes[self.starts[k]:self.starts[k + 1]] for k in chosen]
         lengths = [len(piece) for piece in pieces]
         return Expressions(np.concatenate([np.zeros(0, np.uint8), *pieces]), ends(lengths), self.values[chosen])
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Expressions as tokens with an end mark, and their values, 10 classes.
+    """Expressions as tokens with an end mark, and their values, of 10 classes.
 
-    Options of the generator: `train_count`, `test_count` (also of validation), `min_length`, `max_length`, `max_depth`,
-    `max_args`, `seed`. Raises UserError if a file is missing or in another format, and if there are too few
-    different expressions.
+    Options of the generator: `train_count`, `test_count` (also for validation), `min_length`, `max_length`,
+    `max_depth`, `max_args`, `seed`. Raises UserError if a file is missing or in another format, and if there are too
+    few different expressions.
     """
     if source.card.files:
         parts = {split: released(source, source.path(split)) for split in source.splits}
@@ -85,7 +85,7 @@ def distinct(seed: int, rules: Rules, count: int) -> Expressions:
     """The first `count` different expressions of the seed. Raises UserError if it finds fewer."""
     known: set[bytes] = set()
     parts: list[Expressions] = []
-    vain = 0
+    repeats = 0
     for part in track(draws(seed, rules), "drawing expressions"):
         new = []
         for k, (begin, end) in enumerate(zip(part.starts, part.starts[1:], strict=False)):
@@ -96,10 +96,10 @@ def distinct(seed: int, rules: Rules, count: int) -> Expressions:
         parts.append(part.some(new))
         if len(known) == count:
             return joined(parts)
-        vain = 0 if new else vain + 1
-        if vain == MOST_REPEATS:
+        repeats = 0 if new else repeats + 1
+        if repeats == MOST_REPEATS:
             raise UserError(f"only {len(known)} different expressions were found, not {count}", "data.max_length",
-                            "ask for fewer, or for longer or deeper ones")
+                            "use fewer examples, or allow longer or deeper ones")
     raise AssertionError("draws never ends")
 
 
@@ -125,20 +125,20 @@ def released(source: Source, path: Path) -> Expressions:
 
 
 def joined(parts: list[Expressions]) -> Expressions:
-    """The expressions of several parts, one part after the other."""
+    """The expressions of several parts, concatenated."""
     return Expressions(np.concatenate([part.codes for part in parts]),
                        ends(np.concatenate([np.diff(part.starts) for part in parts])),
                        np.concatenate([part.values for part in parts]))
 
 
 def ends(lengths: list[int] | np.ndarray) -> np.ndarray:
-    """The start of each text of these lengths, end to end, and the end of the last one, (n + 1,)."""
+    """The start of each of the concatenated texts of these lengths, and the end of the last one: (n + 1,)."""
     return np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
 
 
 @dataclass(frozen=True)
 class Level:
-    """The nodes of many trees at one depth, from left to right: the tree of each, and its children (0: a digit)."""
+    """The nodes of many trees at one depth, left to right: the tree of each, and its number of children (digits: 0)."""
 
     tree: np.ndarray
     children: np.ndarray
@@ -150,12 +150,12 @@ class Level:
 
     @property
     def groups(self) -> np.ndarray:
-        """The place of each operator's first child in the next level."""
+        """The index of each operator's first child in the next level."""
         return np.cumsum(self.children[self.operators]) - self.children[self.operators]
 
 
 def draws(seed: int, rules: Rules) -> Iterator[Expressions]:
-    """Expressions of the right length, from TREES trees at a time, without end."""
+    """Expressions of the right length, drawn from TREES trees at a time. Never ends."""
     number = 0
     while True:
         rng = np.random.default_rng([seed, number])
@@ -164,7 +164,7 @@ def draws(seed: int, rules: Rules) -> Iterator[Expressions]:
 
 
 def grow(rng: np.random.Generator, rules: Rules) -> list[Level]:
-    """The levels of those of TREES random trees that have the right length."""
+    """The levels of the trees of the right length, among TREES random trees."""
     levels: list[Level] = []
     tree = np.arange(TREES, dtype=np.int32)
     length = np.zeros(TREES, np.int64)
@@ -175,7 +175,7 @@ def grow(rng: np.random.Generator, rules: Rules) -> list[Level]:
             children[operators] = rng.integers(2, rules.args, len(operators), endpoint=True)
         length += np.bincount(tree, minlength=TREES) + np.bincount(tree[children > 0], minlength=TREES)
         levels.append(Level(tree, children))
-        children = children * (length[tree] < rules.most)  # a tree that is too long need not grow further
+        children = children * (length[tree] < rules.most)  # trees that are too long stop growing
         tree = np.repeat(tree, children)
     good = (rules.least < length) & (length < rules.most)
     kept = [good[level.tree] for level in levels]
@@ -183,7 +183,7 @@ def grow(rng: np.random.Generator, rules: Rules) -> list[Level]:
 
 
 def express(levels: list[Level], rng: np.random.Generator) -> Expressions:
-    """Give trees digits and operators at random, work out their values, and write them down."""
+    """Draw digits and operators for the trees. Returns them as expressions with their values."""
     symbols = [np.where(level.operators, rng.integers(FIRST_OPERATOR, CLOSE_CODE, len(level.tree), np.uint8),
                         rng.integers(0, 10, len(level.tree), np.uint8)) for level in levels]
     values, sizes = evaluate(levels, symbols)
@@ -200,7 +200,7 @@ def express(levels: list[Level], rng: np.random.Generator) -> Expressions:
 
 
 def evaluate(levels: list[Level], symbols: list[np.ndarray]) -> tuple[np.ndarray, list[np.ndarray]]:
-    """Values of the roots, and the number of symbols of each node at each level. MED rounds down; SM is modulo 10."""
+    """Values of the roots, and the number of symbols of each node at each level. MED rounds down, SM is modulo 10."""
     values = np.zeros(0, np.int64)
     sizes: list[np.ndarray] = []
     for level, symbol in zip(reversed(levels), reversed(symbols), strict=True):

@@ -1,4 +1,4 @@
-"""The data that a set of runs needs: what is here, what can be downloaded, what the user must get; and its size."""
+"""The data that a set of runs needs: what exists, what can be downloaded, what the user must get, and sizes."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from suite.data.extent import extent, prepared
 if TYPE_CHECKING:
     from suite.data.wanted import Choice
 
-# The view of a task: tasks with one view share their arrays. As in the families, whose import is slow.
+# The view of each task: tasks with equal views share arrays. Copied from the families, whose import is slow.
 VIEWS = {"scifar": "color", "image": "gray", "sc_ar": "waveform", "sc_bi": "waveform", "bidmc_hr": "hr",
          "bidmc_rr": "rr", "bidmc_spo2": "spo2", "listops": "tokens", "text": "characters", "retrieval": "pairs",
          "pathfinder": "32", "pathx": "128"}
 
 
 class Standing(StrEnum):
-    """HERE: nothing is missing. DOWNLOAD: all missing files have a public address. USER: one has none."""
+    """HERE: nothing is missing. DOWNLOAD: all missing files have a public address. USER: some have none."""
 
     HERE = "here"
     DOWNLOAD = "can be downloaded"
@@ -32,9 +32,9 @@ class Standing(StrEnum):
 class Need:
     """One variant of a data set that runs need.
 
-    download_bytes: of missing files, about. disk_bytes: what the unpacked download and the prepared arrays will take in
-    addition, about. to_prepare: whether arrays are still to be made. tasks: those that need the download, if the card
-    has files of other tasks too. fix: how to get files without an address.
+    download_bytes: of missing files, about. disk_bytes: further disk space for the unpacked download and the prepared
+    arrays, about. to_prepare: whether arrays still have to be made. tasks: the tasks that need the download, if the
+    card also has files of other tasks. fix: how to get files without an address.
     """
 
     name: str
@@ -59,7 +59,7 @@ class _Plain:
 
 
 def needs(configs: Iterable[lacking.Config]) -> list[Need]:
-    """What the runs with these configurations need, by variant of a data set. Reads no data, uses no network.
+    """The data that runs with these configurations need, by variant of a data set. Reads no data, uses no network.
 
     Raises UserError for an unknown data set or option.
     """
@@ -85,14 +85,14 @@ def _need(needed: lacking.Needed, configs: Sequence[lacking.Config], unpacked: s
 
 
 def _files(needed: lacking.Needed, card: Variant, unpacked: set[str]) -> int:
-    """Bytes that a download takes on the disk; for an archive, with the members that are kept."""
+    """Bytes of a download on disk; for an archive, including the members that are kept."""
     addresses = [address for name in needed.files if name in card.files and (address := card.address(name))]
     kept = sum(int(one.unpacked_mb * 1e6) for one in addresses if one.member)
     return needed.bytes + kept
 
 
 def _to_prepare(card: Variant, configs: Iterable[lacking.Config]) -> Iterator[int]:
-    """Bytes of each set of arrays that is not in the cache yet. The card gives those of its largest task."""
+    """Bytes of each set of arrays that is not in the cache yet. The card states the size for its largest task."""
     seen: set[str] = set()
     for config in configs:
         data, view = config.data, VIEWS.get(config.task, config.task)
@@ -108,8 +108,8 @@ def _to_prepare(card: Variant, configs: Iterable[lacking.Config]) -> Iterator[in
 
 
 def _is_prepared(data: Choice, view: str, options: Mapping[str, Any]) -> bool:
-    """Whether the cache has arrays made with these options, from any source. Reads only their meta data."""
-    legacy = cards.legacy(data.name, data.variant)  # options that were added later may not be in the meta data
+    """Whether the cache has arrays made with these options, from any source. Reads only metadata."""
+    legacy = cards.legacy(data.name, data.variant)  # metadata may lack options that were added later
     return any(meta["key"].get("view") == view
                and all(meta["key"].get(k, legacy.get(k)) == v for k, v in options.items())
                for meta in prepared(data.name, data.variant))

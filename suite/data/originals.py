@@ -1,4 +1,4 @@
-"""Parquet files that are built from an archive of single files, and samples drawn from them."""
+"""Parquet files built from an archive of single files, and samples drawn from them."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ BUILDERS: dict[str, Callable[[Path, Variant], dict[str, Path]]] = {
 
 
 def build(archive: Path, sources: Iterable[Source]) -> list[Path]:
-    """Build the files of these sources from an archive, or a folder of the same files; samples are drawn after that.
+    """Build the files of these sources from an archive, or a folder with the same files, then draw samples from them.
 
-    Returns the paths of all files. Raises UserError if the archive is another one, or not complete.
+    Returns the paths of all files. Raises UserError if the archive is not the right one, or is incomplete.
     """
     sources = list(sources)
-    whole = {(one.name, one.variant): one for one in (source.origin or source for source in sources)}
-    made = [path for one in whole.values() for path in BUILDERS[one.name](archive, one.card).values()]
+    origins = {(one.name, one.variant): one for one in (source.origin or source for source in sources)}
+    made = [path for one in origins.values() for path in BUILDERS[one.name](archive, one.card).values()]
     return made + [path for source in sources for path in draw(source)]
 
 
 def draw(source: Source) -> list[Path]:
     """Draw a missing sample from the files of its origin. Returns the paths of its files.
 
-    Raises UserError if files are not those of the cards.
+    Raises UserError if the files are not those of the cards.
     """
     if source.origin is None or source.is_here() or not source.origin.is_here():
         return []

@@ -1,7 +1,7 @@
-"""Images in another order of pixels, or followed by noise: no model that sees only the last steps can solve these.
+"""Images with permuted pixels, or followed by noise: a model that sees only the last steps cannot solve these tasks.
 
-Permuted: one permutation of the pixels of all images (2508.20441, C.2). Padded: the image first, then noise, which
-is different for each example (rows: 1902.09689, section 5.3; pixels: the noisy sCIFAR of 2405.13975).
+Permuted: one permutation of pixels for all images (2508.20441, C.2). Padded: the image, then noise, which is different
+for each example (rows: 1902.09689, section 5.3; pixels: the noisy sCIFAR of 2405.13975).
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ NAME = "padding"  # name of the array
 
 @dataclass(frozen=True)
 class Padding:
-    """`steps` of noise after each example; `noise` is its kind, an index of NOISES. Part of the prepared arrays."""
+    """`steps` steps of noise after each example; `noise` is its kind, an index of NOISES. Kept with the arrays."""
 
     steps: int
     noise: int
 
     @classmethod
     def of(cls, arrays: Mapping[str, np.ndarray]) -> Padding | None:
-        """The padding of prepared arrays; None if examples are not padded."""
+        """The padding of prepared arrays. None if examples are not padded."""
         return cls(*map(int, arrays[NAME])) if NAME in arrays else None
 
     def added(self, x: np.ndarray, split: str, indices: np.ndarray, epoch: int) -> np.ndarray:
         """`x` (B, L, channels) float32 followed by noise, (B, L + steps, channels).
 
-        Noise is a function of split and index, and in training also of the epoch.
+        The noise is a function of split and index, and in training also of the epoch.
         """
         count, length, channels = x.shape
         out = np.empty((count, length + self.steps, channels), np.float32)
@@ -51,8 +51,8 @@ def arranged(made: Prepared, options: Mapping[str, Any], more: int) -> Prepared:
     """Images (n, pixels, channels), permuted or padded by the options `permute`, `permute_seed`, `pad_form`,
     `pad_noise`.
 
-    `more`: steps of noise after each. The noise is not stored: `Padding.added` draws it for each batch. With rows, a
-    step is a row of pixels.
+    `more`: steps of noise after each image. The noise is not stored: `Padding.added` draws it for each batch. With
+    `pad_form: rows`, a step is a row of pixels.
     """
     facts, arrays = made.facts, dict(made.arrays)
     length, channels = facts.length, facts.channels or 1

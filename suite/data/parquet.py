@@ -1,4 +1,4 @@
-"""Parquet files: read and written whole, and recognised by a digest of their rows.
+"""Parquet files: reading, writing, and a digest of their rows.
 
 The bytes of a Parquet file depend on the program that wrote it. The digest of its rows does not.
 """
@@ -26,9 +26,9 @@ IMAGES, TEXTS = ["image", "label"], ["text", "label", "title"]
 
 
 def rows_digest(path: Path) -> str | None:
-    """A sha256 of the rows of a Parquet file of images or texts, in their order; None for another file.
+    """A sha256 of the rows of a Parquet file of images or texts, in order. None for any other file.
 
-    See `add_row`; a text is followed by its title, which is added in the same way.
+    See `add_row`. A text is followed by its title, which is added in the same way.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -45,7 +45,7 @@ def rows_digest(path: Path) -> str | None:
 
 
 def same_rows(path: Path, file: File) -> bool:
-    """Whether a Parquet file holds the rows of the card's file, in the same order."""
+    """Whether a Parquet file has the rows of the card's file, in the same order."""
     return file.rows_sha256 is not None and rows_digest(path) == file.rows_sha256
 
 
@@ -73,7 +73,7 @@ def add_row(total: Any, content: bytes, label: int) -> None:
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Columns of a Parquet file as lists, images as they are stored, and its Hugging Face `features`.
+    """The columns of a Parquet file as lists, with images as stored, and its Hugging Face `features`.
 
     Raises UserError if there is no such file, or if it cannot be read.
     """
@@ -87,19 +87,19 @@ def read(path: Path) -> dict[str, Any]:
     try:
         table = pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
-        raise UserError(f"not a Parquet file that can be read: {error}", str(path)) from error
+        raise UserError(f"this Parquet file cannot be read: {error}", str(path)) from error
     return {name: table[name].to_pylist() for name in table.column_names} | \
         {"features": Features.from_arrow_schema(table.schema)}
 
 
 def content(columns: Columns, features: Any) -> bytes:
-    """The columns as one small Parquet file, with the column types that Hugging Face `datasets` reads."""
+    """The columns as a small Parquet file, with the column types that Hugging Face `datasets` reads."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     schema = features.arrow_schema
     table = pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
-    # Neighbouring samples of a signal are close to each other: differences take fewer bits than values.
+    # Adjacent samples of a signal are similar: differences take fewer bits than values.
     signals = {f"{field.name}.list.element": "DELTA_BINARY_PACKED" for field in schema if pa.types.is_list(field.type)}
     plain = {field.name: "PLAIN" for field in schema if not pa.types.is_nested(field.type)}
     file = io.BytesIO()
@@ -109,22 +109,22 @@ def content(columns: Columns, features: Any) -> bytes:
 
 
 def write(table: pa.Table, path: Path, rows_of_a_group: int) -> Path:
-    """Write a table to this path, whole or not at all. Raises UserError if that is not possible."""
+    """Write a table to this path atomically. Raises UserError if it cannot be written."""
     import pyarrow.parquet as pq
 
-    with whole(path) as half:
+    with atomically(path) as half:
         pq.write_table(table, half, compression="zstd", row_group_size=rows_of_a_group)
     return path
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
-    """A temporary path of this process, whose file is then renamed to `path`. Raises UserError if it cannot be."""
-    from suite.files import transfer  # here: only writing needs it
+def atomically(path: Path) -> Iterator[Path]:
+    """Yields a temporary path of this process, which is then renamed to `path`. Raises UserError if that fails."""
+    from suite.files import transfer  # only writing needs it
 
     half = path.with_name(f".{path.name}.{socket.gethostname()}-{os.getpid()}.part")
     try:
-        with transfer.told(path):
+        with transfer.explained(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             yield half
             half.replace(path)
@@ -133,5 +133,5 @@ def whole(path: Path) -> Iterator[Path]:
 
 
 def place(locations: Sequence[str]) -> Path:
-    """The path of a built file: below the folder of the downloads, as it would be below SUITE_DATA."""
+    """The path of a built file: the place below SUITE_DATA, but in the download folder."""
     return places.downloads() / locations[0].removeprefix(DATA)

@@ -1,8 +1,8 @@
-"""Pathfinder and Path-X: are two marked ends on one path? Images as sequences of pixels, row by row.
+"""Pathfinder and Path-X: are two markers on one path? Images as sequences of pixels, row by row.
 
-Paper, section 5.6. Made by our own generator (`snakes`, `drawing`), or read from the released folders. To look at
-images, or to use them in other programs, `python -m suite.data.pathfinder SIZE COUNT FOLDER` writes them as PNG in the
-format of the release.
+Paper, section 5.6. Images are generated (`snakes`, `drawing`), or read from the released folders. To view images, or to
+use them in other programs, `python -m suite.data.pathfinder SIZE COUNT FOLDER` writes them as PNG in the format of the
+release.
 """
 
 from __future__ import annotations
@@ -29,16 +29,15 @@ from suite.files.clutter import files_in
 VIEWS = {"pathfinder": "32", "pathx": "128"}
 DIFFICULTY = "curv_contour_length_14"
 COMMAND = "python -m suite.data.pathfinder"
-PART = 1000  # images per file of finished ones
+PART = 1000  # images per file of a preparation
 SHARES = (0.8, 0.1)  # shares of training and validation images
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Images (n, size², 1) uint8, scaled to [0, 1]; labels 1 if the markers are on one path.
+    """Images (n, size², 1) uint8, scaled to [0, 1]. The label is 1 if the markers are on one path.
 
-    Generated: options `count`, `size` (0: the task's) and `seed`; the splits follow one another. Released: the splits
-    are drawn by PyTorch's permutation with seed 42. Raises UserError if files are missing, damaged or in
-    another format.
+    Generated: options `count`, `size` (0: the task's) and `seed`; the splits are consecutive. Released: the splits are
+    chosen by PyTorch's permutation with seed 42. Raises UserError if files are missing, damaged or in another format.
     """
     if source.card.files:
         size = int(view)
@@ -67,8 +66,8 @@ def divide(count: int) -> dict[str, slice]:
 def generated(geometry: Geometry, seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Images (count, size, size) uint8 and labels (count,) uint8. Continues where an earlier call stopped.
 
-    Images are kept in a folder of the cache, in files of PART, until all are there. Raises UserError if that folder
-    cannot be written, or if a process that draws images is killed.
+    Until all images are drawn, they are kept in a folder of the cache, in files of PART images. Raises UserError if
+    that folder cannot be written, or if a process that draws images is killed.
     """
     folder = cache.parts()
     parts = range(-(-count // PART))
@@ -91,7 +90,7 @@ def images_of(number: int, count: int) -> range:
 
 
 def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Generator[int, None, None]:
-    """Yield the number of each part as soon as its file is complete. Draws the missing ones on all usable CPUs.
+    """Yield the number of each part as soon as its file is complete. Draws the missing parts on all usable CPUs.
 
     Raises UserError if a part cannot be written, or if a process that draws is killed.
     """
@@ -106,7 +105,7 @@ def finished(geometry: Geometry, seed: int, count: int, folder: Path) -> Generat
 
 
 def make_part(geometry: Geometry, seed: int, images: range, path: Path, number: int) -> int:
-    """Draw these images and write them at once: (images, 1 + size²) uint8, labels first. Returns `number`.
+    """Draw these images and write them as one array (images, 1 + size²) uint8, labels first. Returns `number`.
 
     Raises UserError if the file cannot be written.
     """
@@ -127,7 +126,7 @@ def part_path(folder: Path, number: int) -> Path:
 
 
 def read_part(path: Path, count: int, size: int) -> np.ndarray | None:
-    """The rows of a part; None if it is missing or not whole."""
+    """The rows of a part. None if it is missing or incomplete."""
     try:
         rows = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
@@ -151,15 +150,15 @@ def metadata_files(source: Source, folder: Path) -> list[Path]:
         raise UserError(f"{folder} has no metadata/*.npy", source.place, source.ways())
     other = [path for path in paths if not path.stem.isdecimal()]
     if other:
-        raise UserError(f"{other[0]}: the name of a metadata file is a number", source.place,
-                        "remove what does not belong to the release")
+        raise UserError(f"{other[0]}: the name of a metadata file must be a number", source.place,
+                        "remove files that are not part of the release")
     return sorted(paths, key=lambda path: int(path.stem))
 
 
 def metadata(source: Source, path: Path) -> list[tuple[str, int]]:
-    """Image files, relative to the difficulty's folder, and labels. In the release these are text files.
+    """Image files, relative to the folder of the difficulty, and labels. In the release, metadata are text files.
 
-    Columns are separated by blanks; 0 and 1 are folder and file of the image, 3 is the label.
+    Columns are separated by blanks. Columns 0 and 1 are folder and file of the image, column 3 is the label.
     """
     try:
         content = path.read_bytes()
@@ -202,7 +201,7 @@ def main(args: Sequence[str]) -> None:
     """Write the first COUNT generated images of SIZE pixels a side into FOLDER. Raises UserError."""
     if len(args) != 3 or not args[1].isdecimal() or args[0] not in map(str, GEOMETRIES):
         raise UserError(f"{' '.join(args)!r} is not a size, a count and a folder", COMMAND,
-                        f"for instance `{COMMAND} 32 100 pictures`; sizes: {', '.join(map(str, GEOMETRIES))}")
+                        f"for example `{COMMAND} 32 100 pictures`; sizes: {', '.join(map(str, GEOMETRIES))}")
     seed = cards.load("pathfinder").variant("generated").options["seed"].default
     snakes = draw(GEOMETRIES[int(args[0])], int(seed), np.arange(int(args[1])))
     export(render(snakes), snakes.labels, Path(args[2]))

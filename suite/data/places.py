@@ -1,4 +1,4 @@
-"""The suite's data on this machine: the folder of prepared data, and in it the downloads."""
+"""The folders of the suite's data on this machine: prepared data, and downloads in them."""
 
 from __future__ import annotations
 

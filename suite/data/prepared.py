@@ -1,4 +1,4 @@
-"""Prepared data and their batches: `load(config.data, config.task)` is all that training needs of a data set."""
+"""Prepared data and their batches. `load(config.data, config.task)` is all that training needs."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class Batch:
     """Tensors on the CPU. B examples, L steps.
 
-    x: values (B, L, channels) float32, tokens (B, L) int64, pairs (B, 2, L) int64 with 0 after the end of a text;
-       for tokens, L is the length of the batch's longest text.
+    x: values (B, L, channels) float32, tokens (B, L) int64, or pairs (B, 2, L) int64. Texts are padded with 0 to L, the
+       length of the longest text in the batch.
     y: classes (B,) int64, or targets (B,) float32 in raw units.
-    lengths: valid steps of tokens (B,) and pairs (B, 2) int64; None if all steps are valid.
+    lengths: number of valid steps of tokens (B,) or pairs (B, 2), int64; None for values.
     """
 
     x: Tensor
@@ -42,12 +42,12 @@ class TaskData:
     length: int  # of the longest sequence, at rate 1
     channels: int | None  # number of values per step; None for tokens
     vocabulary: int | None  # number of tokens; None for values
-    classes: int | None  # None: a regression in raw units
-    rate_hz: float | None  # samples a second at rate 1; None if it has no meaning
+    classes: int | None  # None: regression in raw units
+    rate_hz: float | None  # samples per second at rate 1; None if it has no meaning
     fingerprint: str  # sha256 of the arrays
     variant: str
     arrays: Mapping[str, np.ndarray] = field(repr=False)  # as in suite.data.prepared_types.Prepared
-    fresh: Fresh | None = None  # where each epoch of training has examples of its own
+    fresh: Fresh | None = None  # set if each training epoch has new examples
 
     def count(self, split: str) -> int:
         """The number of examples in train, val or test. Raises UserError for another split."""
@@ -57,16 +57,16 @@ class TaskData:
         return len(self.arrays[f"{split}/y"])
 
     def lengths(self, split: str) -> np.ndarray:
-        """Tokens of each example (n,) int64; for a pair, those of its longer text. Only for tokens."""
+        """The number of tokens of each example (n,) int64; of a pair, in its longer text. Only for tokens."""
         documents = np.asarray(self.arrays[f"{split}/documents"])
         lengths = np.asarray(self.arrays["starts"][documents + 1]) - self.arrays["starts"][documents]
         return lengths.reshape(len(lengths), -1).max(axis=1).astype(np.int64)
 
     def batch(self, split: str, indices: np.ndarray, rate: int = 1, epoch: int = 0) -> Batch:
-        """The examples at `indices`; of values every `rate`-th sample, from the first on.
+        """The examples at `indices`. Of values, every `rate`-th sample, beginning with the first.
 
-        `epoch`: of training, from 0. Padded examples have other noise in each epoch, and generated ones with the option
-        `fresh` are others. Raises UserError if tokens are asked for at another rate.
+        `epoch`: training epoch, from 0. In each epoch, padded examples have new noise, and with the option `fresh`,
+        generated examples are new. Raises UserError for tokens at another rate.
         """
         import torch
 
@@ -90,23 +90,23 @@ class TaskData:
 
 
 def bucketed(order: np.ndarray, lengths: np.ndarray, size: int, batches: int, rng: np.random.Generator) -> np.ndarray:
-    """The examples of an epoch in `order` (n,), grouped by length; whole batches only, (n // size * size,).
+    """The examples of an epoch in `order` (n,), grouped by length. Complete batches only: (n // size * size,).
 
     Each run of `batches` batches of `size` examples is sorted by `lengths` (of all examples), then all batches of the
-    epoch are shuffled. So every example is used as often as without, but the lengths of a batch are alike.
+    epoch are shuffled. So each example is used as often as without buckets, but the lengths in a batch are similar.
     """
-    whole = order[:len(order) // size * size]
-    runs = [whole[start:start + size * batches] for start in range(0, len(whole), size * batches)]
+    complete = order[:len(order) // size * size]
+    runs = [complete[start:start + size * batches] for start in range(0, len(complete), size * batches)]
     ordered = np.concatenate([run[np.argsort(lengths[run], kind="stable")] for run in runs])
-    return ordered.reshape(-1, size)[rng.permutation(len(whole) // size)].ravel()
+    return ordered.reshape(-1, size)[rng.permutation(len(complete) // size)].ravel()
 
 
 def values(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray, rate: int,
            epoch: int = 0) -> np.ndarray:
-    """Normalised values (B, L/rate, channels) float32. Statistics are those of rate 1."""
+    """Normalized values (B, L/rate, channels) float32. Statistics are those of rate 1."""
     padding = Padding.of(arrays)
     if padding is not None and rate != 1:
-        raise UserError("a sequence that is padded with noise has no other sampling rate", "train.evaluate")
+        raise UserError("sequences padded with noise cannot be used at another sampling rate", "train.evaluate")
     x = np.ascontiguousarray(np.asarray(arrays[f"{split}/x"])[indices][:, ::rate], np.float32)
     if "offset" in arrays:
         flat = x.reshape(len(x), -1)  # a view; NumPy is ten times slower with a last axis as short as channels
@@ -116,7 +116,7 @@ def values(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray, ra
 
 
 def tokens(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Texts (B, L) or pairs (B, 2, L) int64, padded with 0 to the longest of them, and their lengths."""
+    """Texts (B, L) or pairs (B, 2, L) int64, padded with 0 to the longest text, and their lengths."""
     documents = np.asarray(arrays[f"{split}/documents"][indices])
     begins, ends = (np.asarray(arrays["starts"][documents + k]) for k in (0, 1))
     lengths = ends - begins
@@ -127,37 +127,37 @@ def tokens(arrays: Mapping[str, np.ndarray], split: str, indices: np.ndarray) ->
 
 
 def to_download(config: lacking.Config) -> int:
-    """Bytes, about, that a run with this configuration would have to download. Uses no network."""
+    """Approximate bytes that a run with this configuration has to download. Uses no network."""
     want = wanted(config.data, config.task)
     size = lacking.to_download(want.source)
     return 0 if size and want.is_prepared() else size
 
 
 def check(config: Choice, task: str, allow_download: bool = False) -> None:
-    """Raises UserError if the data of `task` are not prepared and cannot be: a file or the network is missing, or a
-    file is damaged.
+    """Raises UserError if the data of `task` are not prepared and cannot be prepared: a file is missing or damaged, or
+    there is no network.
 
-    Files with a public address are downloaded if they have at most `lacking.SMALL` bytes in all; larger ones only if
-    `allow_download`, else the error says their size and the command that downloads them. Nothing is downloaded within a
-    cluster job.
+    Files with a public address are downloaded if they have at most `lacking.SMALL` bytes in total. Larger ones are
+    downloaded only with `allow_download`; else the error states their size and the command that downloads them. Nothing
+    is downloaded in a cluster job.
     """
     want = wanted(config, task)
     if want.is_prepared():
         return
     source = want.source
     if (size := lacking.to_download(source)) > lacking.SMALL and not allow_download:
-        raise UserError(f"it is not here: {size / 1e6:,.0f} MB to download, which no run does unasked",
+        raise UserError(f"it is missing: {size / 1e6:,.0f} MB, which a run downloads only with --download",
                         source.place, f"`{lacking.command(config.name, config.variant)} --task {task}` downloads "
                         f"and prepares it.{source.others()}")
     if not download.on_node():
         try:
-            download.fetch([source], download.told_on_stderr)
+            download.fetch([source], download.print_to_stderr)
         except UserError as error:
-            _tell_both(source, error)
+            _raise_both(source, error)
     source.check()
 
 
-def _tell_both(source: Source, error: UserError) -> None:
+def _raise_both(source: Source, error: UserError) -> None:
     """Raises UserError with what is missing and why it could not be downloaded."""
     why = error.problems[0]
     try:
@@ -171,9 +171,9 @@ def _tell_both(source: Source, error: UserError) -> None:
 
 
 def load(config: Choice, task: str) -> TaskData:
-    """The data of `task` as `config` chooses them, prepared and kept under SUITE_CACHE when first asked for.
+    """The data of `task` in the form that `config` chooses. On first use they are prepared, and kept in SUITE_CACHE.
 
-    Raises UserError if the data set does not serve the task, and if its files are missing or damaged.
+    Raises UserError if the data set does not provide the task, and if its files are missing or damaged.
     """
     want = wanted(config, task)
     entry = cache.obtain(want.label, want.key, want.make)

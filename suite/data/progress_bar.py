@@ -1,4 +1,4 @@
-"""Progress of long preparations: a bar on a terminal, if somebody asked for it, else nothing."""
+"""Progress bars of long preparations, on a terminal and within `shown` only."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _shown: ContextVar[Any] = ContextVar("shown", default=None)
 
 @contextmanager
 def shown() -> Iterator[None]:
-    """Within it, preparations show their bars on standard error."""
+    """A context in which preparations show their bars on standard error."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -28,7 +28,7 @@ def shown() -> Iterator[None]:
 
 
 def track(items: Iterable[T], about: str, total: int | None = None) -> Iterator[T]:
-    """The items, with a bar for their progress if bars are shown. `total`: how many, if they have no length."""
+    """The items, with a progress bar if bars are shown. `total`: their number, if they have no length."""
     progress = _shown.get()
     if progress is None:
         yield from items

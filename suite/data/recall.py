@@ -1,7 +1,7 @@
-"""Associative recall with one query: keys and values in pairs, then filler, then one of the keys. What was its value?
+"""Associative recall with one query: pairs of keys and values, then filler, then one of the keys. What was its value?
 
-One query of MQAR (2312.04927, zoology), so that a sequence has one answer. Tokens: 0 is the blank, 1 to V/2 - 1 are
-keys, V/2 to V - 1 values.
+It is MQAR (2312.04927, zoology) with one query, so a sequence has one answer. Tokens: 0 is the blank, 1 to V/2 - 1 are
+keys, V/2 to V - 1 are values.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ VIEWS = {"mqar1": "mqar1"}
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Sequences k1 v1 … kD vD, filler, k of `length` tokens; the label is the value that follows k, V/2 classes.
+    """Sequences k1 v1 … kD vD, filler, k of `length` tokens. The label is the value that follows k, of V/2 classes.
 
     Keys and values are each drawn without repetition. Options: `vocabulary` (V), `pairs` (D), `length`, `filler`,
-    `train_count`, `test_count`, `seed`; of `fresh`, see `suite.data.draws`.
+    `train_count`, `test_count`, `seed`; for `fresh`, see `suite.data.draws`.
     """
     options = source.options
     return draws.sequences_of_tokens(options, drawing(options), options["vocabulary"], options["vocabulary"] // 2)
 
 
 def drawing(options: Mapping[str, Any]) -> draws.Draw:
-    """How one example is drawn."""
+    """The function that draws one example."""
     return partial(_draw, length=options["length"], pairs=options["pairs"], half=options["vocabulary"] // 2,
                    values=options["filler"] == "values")
 

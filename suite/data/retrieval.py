@@ -1,5 +1,5 @@
-"""Retrieval: do two texts belong together? Papers of the ACL Anthology of which one cites the other (paper, section
-5.5), or reviews of one film. See the card.
+"""Retrieval: are two texts related? Either papers of the ACL Anthology, where one cites the other (paper, section 5.5),
+or reviews of one film. See the card.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from suite.errors import UserError
 VIEWS = {"retrieval": "pairs"}
 LABELS = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 COLUMNS = ("label", "id of the first", "id of the second", "first text", "second text")
-SEED = 2022  # for the pairs of films, and for those held out for validation
+SEED = 2022  # for pairing reviews, and for holding out films for validation
 VALIDATION_FILMS = 0.1
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """Numbers of texts (n, 2), and whether those of a pair belong together (n,)."""
+    """Numbers of the texts of each pair (n, 2), and whether they are related (n,)."""
 
     documents: np.ndarray
     labels: np.ndarray
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Pairs of texts as tokens, at most `max_length` characters of each with the end mark.
+    """Pairs of texts as tokens, at most `max_length` of each text including the end mark.
 
     Options: `max_length`, `min_freq`, `train_count`. Raises UserError if a file is missing, damaged or in another
     format.
@@ -49,7 +49,7 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def citations(source: Source) -> tuple[list[str], dict[str, Pairs]]:
-    """The released pairs: texts, each once and cut at `max_length`, and pairs of each split."""
+    """The released pairs: distinct texts, cut at `max_length`, and the pairs of each split."""
     limit = source.options["max_length"]
     numbers: dict[str, int] = {}
     pairs = {}
@@ -71,8 +71,8 @@ def citations(source: Source) -> tuple[list[str], dict[str, Pairs]]:
 
 
 def films(source: Source) -> tuple[list[str], dict[str, Pairs]]:
-    """Reviews, and pairs of each split. No film and no text is in two splits. If there is no validation file, a
-    tenth of the training films is taken for it.
+    """Reviews, and the pairs of each split. No film and no text is in two splits. If there is no validation file, a
+    tenth of the training films is held out for validation.
     """
     known: set[str] = set()
     texts: list[str] = []
@@ -105,16 +105,16 @@ def films(source: Source) -> tuple[list[str], dict[str, Pairs]]:
 
 
 def pair(reviews: np.ndarray, film: np.ndarray, sentiment: np.ndarray, rng: np.random.Generator) -> Pairs:
-    """Each review with another of its film and with one of another film, in turn.
+    """Pair each review with another one of its film, and with one of another film.
 
-    Both kinds have the same second texts, and the same pairs of sentiments. So neither a single text nor whether the
-    two agree in their sentiment says anything about the label. Films with one review are left out.
+    Both kinds of pairs have the same second texts, and the same combinations of sentiments. So neither a single text
+    nor an agreement in sentiment reveals the label. Films with one review are left out.
     """
     shuffled = rng.permutation(reviews)
     shuffled = shuffled[np.argsort(film[shuffled], kind="stable")]
     _, begin, size = np.unique(film[shuffled], return_index=True, return_counts=True)
     follows = np.arange(1, len(shuffled) + 1)
-    follows[begin + size - 1] = begin  # the last of a film is followed by its first
+    follows[begin + size - 1] = begin  # the last review of a film is followed by its first
     first = shuffled[np.repeat(size > 1, size)]
     second = shuffled[follows][np.repeat(size > 1, size)]
     other = second.copy()
@@ -128,7 +128,7 @@ def pair(reviews: np.ndarray, film: np.ndarray, sentiment: np.ndarray, rng: np.r
 def apart(first: np.ndarray, second: np.ndarray, rng: np.random.Generator, rows: np.ndarray) -> np.ndarray:
     """The `rows` in an order in which no `second` meets a `first` of the same film.
 
-    Raises UserError if it finds none.
+    Raises UserError if no such order is found.
     """
     order = rng.permutation(len(rows))
     for _ in range(1000):
@@ -137,4 +137,4 @@ def apart(first: np.ndarray, second: np.ndarray, rng: np.random.Generator, rows:
             return rows[order]
         for here, there in zip(wrong, rng.integers(0, len(rows), len(wrong)), strict=True):
             order[[here, there]] = order[[there, here]]
-    raise UserError("reviews of too few films to pair those of different ones")
+    raise UserError("the reviews are of too few films to pair different films")

@@ -1,4 +1,4 @@
-"""Samples of images and reviews, drawn from the whole sets: always the same rows, as a digest on the card proves."""
+"""Samples of images and reviews, drawn from the complete data sets. The card has a digest of the rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Part:
 
 
 def images(files: Files) -> Iterator[Part]:
-    """Class-balanced parts of CIFAR-10 with the images' stored bytes. Rows alternate between the classes."""
+    """Class-balanced parts of CIFAR-10, with the stored bytes of the images. Rows alternate between the classes."""
     rng = np.random.default_rng(SEED)
     for file, splits in (("train", ("train", "val")), ("test", ("test",))):
         rows = parquet.read(files[file])
@@ -42,13 +42,13 @@ def images(files: Files) -> Iterator[Part]:
 
 
 def rounds(labels: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Indices (n,) in random order such that each block of as many rows as classes has every class once."""
+    """Indices (n,) in random order, such that consecutive blocks have one row of each class."""
     columns = np.stack([rng.permutation(np.flatnonzero(labels == k)) for k in range(labels.max() + 1)], axis=1)
     return rng.permuted(columns, axis=1).ravel()
 
 
 def reviews(files: Files) -> Iterator[Part]:
-    """Short reviews, half positive, half negative, of films with two or more. No film or text is in two splits."""
+    """Short reviews, half positive, half negative, of films with at least two. No film or text is in two splits."""
     from datasets import Features
 
     known: set[str] = set()
@@ -67,7 +67,7 @@ def reviews(files: Files) -> Iterator[Part]:
 
 
 def short_reviews(rows: Mapping[str, Any], known: set[str]) -> list[int]:
-    """Rows with short texts that are not in `known`, each text once, of films with two or more."""
+    """Rows with distinct short texts that are not in `known`, of films with at least two."""
     first: dict[str, int] = {}
     for i, (text, title) in enumerate(zip(rows["text"], rows["title"], strict=True)):
         if len(text) <= IMDB_LONGEST and text not in known and title not in known:
@@ -77,7 +77,7 @@ def short_reviews(rows: Mapping[str, Any], known: set[str]) -> list[int]:
 
 
 def equal_classes(chosen: list[int], rows: Mapping[str, Any]) -> list[int]:
-    """The rows, with the larger class cut down to the size of the other; each film keeps at least two reviews."""
+    """The rows, with the larger class reduced to the size of the other. Each film keeps at least two reviews."""
     surplus = 2 * sum(rows["label"][i] for i in chosen) - len(chosen)
     count = Counter(rows["title"][i] for i in chosen)
     dropped: set[int] = set()
@@ -92,9 +92,9 @@ MAKERS: dict[str, Callable[[Files], Iterator[Part]]] = {"cifar10": images, "imdb
 
 
 def draw(source: Source, origin: Source) -> list[Path]:
-    """Write the files of a sample into the folder of the downloads. Returns their paths.
+    """Write the files of a sample to the download folder. Returns their paths.
 
-    Raises UserError if the files of `origin` are damaged, or if they give another sample than the card's.
+    Raises UserError if the files of `origin` are damaged, or if the sample is not the card's.
     """
     made = []
     for part in MAKERS[source.name]({name: origin.path(name) for name in origin.card.files}):
@@ -108,7 +108,7 @@ def draw(source: Source, origin: Source) -> list[Path]:
 
 
 def put(path: Path, content: bytes) -> Path:
-    """Write a file whole or not at all. Raises UserError if that is not possible."""
-    with parquet.whole(path) as half:
+    """Write a file atomically. Raises UserError if it cannot be written."""
+    with parquet.atomically(path) as half:
         half.write_bytes(content)
     return path

@@ -1,8 +1,8 @@
-"""The geometry of Pathfinder images: chains of dashes ("paddles"), two long ones and some short ones that distract.
+"""The geometry of Pathfinder images: chains of dashes ("paddles"), two long ones and some short distractors.
 
-Our own generator with the published parameters (paper, section 5.6): its images are of the same kind as the released
-ones, but not the same. Many images are made at once, yet each is a function of (seed, index) alone: its random numbers
-are a hash of both and of their purpose. Lengths are in pixels; pixel (i, j) covers
+This is a separate generator with the published parameters (paper, section 5.6): its images are of the same kind as the
+released ones, but not identical. Many images are drawn at a time, but each is a function of (seed, index) alone: its
+random numbers are a hash of both and of their purpose. Lengths are in pixels. Pixel (i, j) covers
 [i, i + 1) x [j, j + 1), and points are (row, column).
 """
 
@@ -12,18 +12,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-DIRECTIONS = 4096  # on the circle; a table, so that every machine draws the same images
-CANDIDATES, FIRST_CANDIDATES = 12, 32  # places tried for a paddle, and for the first one of a short snake
-FEW = 4  # of the candidates, looked at first
-AHEAD, BEND = 3, 0.93  # a place is bad if the border blocks the next paddles at this quantile of turns
-TRIALS = 5  # for a short snake, before it is left out
+DIRECTIONS = 4096  # on the circle, from a table, so that every machine draws the same images
+CANDIDATES, FIRST_CANDIDATES = 12, 32  # positions tried for a paddle, and for the first one of a short snake
+FEW = 4  # candidates that are checked first
+AHEAD, BEND = 3, 0.93  # a position is rejected if the border blocks the next paddles at this quantile of turns
+TRIALS = 5  # of a short snake, before it is left out
 HALF = 2**32
-MARGIN, SEEDS, MARKERS = 0, 1, 2  # purposes of random numbers; larger ones: paddles
+MARGIN, SEEDS, MARKERS = 0, 1, 2  # purposes of random numbers; larger values are for paddles
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """Parameters of an image, as the original generator names them; one of `margins` is drawn for each image."""
+    """Parameters of an image, with the names of the original generator. One of `margins` is drawn for each image."""
 
     size: int
     margins: tuple[int, ...]
@@ -39,7 +39,7 @@ class Geometry:
     paddle_contrast: float = 1
     padding: int = 1
     antialias: int = 2
-    even: float | None = None  # limit for how much the markers' distance depends on the label; None: no limit
+    even: float | None = None  # limit of how much the distance of the markers depends on the label; None: no limit
 
     @property
     def half(self) -> float:
@@ -62,9 +62,9 @@ GEOMETRIES = {
 class Snakes:
     """Paddles of n images: `centers` (n, P), NaN for a missing paddle, and `directions` (n, P), of DIRECTIONS.
 
-    Paddles 2k and 2k + 1 of the first are the k-th of the two long snakes, then come the short ones, one by one.
-    `margins` (n,) is half the gap between neighbours in a snake; other paddles are at least a paddle's
-    thickness further apart. The markers are at `tips` (n, 2), on one snake if `labels` (n,) is 1, else on both.
+    First come the two long snakes, whose k-th paddles are 2k and 2k + 1, then the short ones, one by one. `margins`
+    (n,) is half the gap between adjacent paddles in a snake; other paddles are further apart, at least by the thickness
+    of a paddle. The markers are at `tips` (n, 2), on the same snake if `labels` (n,) is 1.
     """
 
     geometry: Geometry
@@ -78,8 +78,8 @@ class Snakes:
 class Random:
     """Uniform numbers for images: a hash (the mixing of SplitMix64) of seed, image, purpose and counter.
 
-    Not `np.random.Philox`, NumPy's counter-based generator, since it has one key at a time, and here each of a thousand
-    images needs a few numbers of its own at each step. Making a generator for each takes 600 times as long.
+    `np.random.Philox`, NumPy's counter-based generator, has one key, but here each of a thousand images needs a few
+    numbers of its own at each step. Making a generator for each takes 600 times as long.
     """
 
     def __init__(self, seed: int, index: np.ndarray) -> None:
@@ -93,7 +93,7 @@ class Random:
 
 
 def mixed(x: np.ndarray) -> np.ndarray:
-    """A bijection of 64-bit numbers that spreads neighbours."""
+    """A bijection of 64-bit numbers that maps close numbers far apart."""
     x = x * np.uint64(0x9E3779B97F4A7C15) + np.uint64(0xD1B54A32D192ED03)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -112,16 +112,16 @@ def _turns() -> np.ndarray:
 
 
 CIRCLE = _circle()
-TURNS = _turns()  # quantiles of the density cos² between right angles, in steps of a direction
+TURNS = _turns()  # quantiles of the density cos² on (-π/2, π/2), in units of a direction
 
 
 def unit(directions: np.ndarray) -> np.ndarray:
-    """Unit vectors of directions."""
+    """Unit vectors (complex) of directions."""
     return CIRCLE[directions % DIRECTIONS]
 
 
 def draw(geometry: Geometry, seed: int, index: np.ndarray) -> Snakes:
-    """The images of these indices (n,). The label is 0 or 1 with equal probability, whatever the snakes look like."""
+    """The images of these indices (n,). Labels are 0 or 1 with equal probability, independent of the snakes."""
     n = len(index)
     paddles = 2 * geometry.paddles + geometry.distractors * geometry.distractor_paddles
     random = Random(seed, index)
@@ -144,14 +144,14 @@ def draw(geometry: Geometry, seed: int, index: np.ndarray) -> Snakes:
 
 
 class Growth:
-    """Adds paddle by paddle to all images at once. A snake that cannot grow loses a random number of paddles."""
+    """Adds paddles to all images at once, one at a time. A snake that cannot grow loses a random number of paddles."""
 
     def __init__(self, snakes: Snakes, random: Random) -> None:
         self.snakes, self.random, self.geometry = snakes, random, snakes.geometry
-        self.attempts = np.zeros(len(snakes.labels), np.int64)  # per image, so that no random number is used twice
+        self.attempts = np.zeros(len(snakes.labels), np.int64)  # of each image, so that no random number is used twice
 
     def grow_long(self) -> None:
-        """Grow both long snakes in turn, as in the original, so that each is in the other's way."""
+        """Grow the two long snakes alternately, as in the original, so that each is an obstacle to the other."""
         end = 2 * self.geometry.paddles
         place = np.zeros(len(self.attempts), np.int64)
         rows = np.arange(len(place))
@@ -165,14 +165,14 @@ class Growth:
             place[failed] = self.take_back(failed, place[failed])
             if self.geometry.even is not None:
                 done = rows[place[rows] == end]
-                telling = done[self.telling(done) > self.geometry.even]
-                place[telling] = self.take_back(telling, place[telling])
+                biased = done[self.bias(done) > self.geometry.even]
+                place[biased] = self.take_back(biased, place[biased])
             rows = rows[place[rows] < end]
 
-    def telling(self, rows: np.ndarray) -> np.ndarray:
-        """How much nearer the last end of one long snake is to a first end than that of the other; the larger of two.
+    def bias(self, rows: np.ndarray) -> np.ndarray:
+        """How much closer the last end of one long snake is to a first end than that of the other; the larger of two.
 
-        In small images the place of the markers could give away the label, without any path to follow.
+        In small images, the positions of the markers could reveal the label, without following a path.
         """
         state, last = self.snakes, 2 * self.geometry.paddles - 2
         reach = self.geometry.half * unit(state.directions[rows])
@@ -180,11 +180,11 @@ class Growth:
         return np.abs(np.diff(np.abs(first[:, :, None] - end[:, None]), axis=2)).max(axis=(1, 2))
 
     def sow(self, rows: np.ndarray) -> np.ndarray:
-        """Place the first paddles of both long snakes. Returns whether they are clear of each other."""
+        """Place the first paddles of both long snakes. Returns whether they are far enough apart."""
         g, state = self.geometry, self.snakes
         chance = self.random(rows, SEEDS, self.attempts[rows], 5)
         self.attempts[rows] += 1
-        inner = max(g.size / 2 - 2 * g.seed_distance, 1)  # the original keeps the first seed this near the center
+        inner = max(g.size / 2 - 2 * g.seed_distance, 1)  # the original places the first seed this close to the center
         first = g.size / 2 * (1 + 1j) + inner * ((2 * chance[:, 0] - 1) + 1j * (2 * chance[:, 1] - 1))
         directions = (chance[:, 2:] * DIRECTIONS).astype(np.int64)
         ends = np.stack([first, first + g.seed_distance * unit(directions[:, 2])], axis=1)
@@ -194,7 +194,7 @@ class Growth:
         return free[:, 0] & self.inside(centers, directions[:, :2]).all(axis=1)
 
     def extend(self, rows: np.ndarray, paddle: np.ndarray, previous: np.ndarray, end: int) -> np.ndarray:
-        """Place `paddle` of each image after `previous`, at the first free candidate. Returns whether there is one."""
+        """Place `paddle` of each image after `previous`, at the first free candidate. Returns whether one is free."""
         g, state = self.geometry, self.snakes
         chance = self.random(rows, paddle + 3, self.attempts[rows], CANDIDATES)
         before = state.directions[rows, previous]
@@ -210,9 +210,9 @@ class Growth:
 
     def choose(self, rows: np.ndarray, paddle: np.ndarray, centers: np.ndarray, directions: np.ndarray,
                possible: np.ndarray, previous: np.ndarray, end: int) -> np.ndarray:
-        """Place the first free one of the `possible` ones of (n, K) candidates. Returns whether there is one."""
+        """Place the first of (n, K) candidates that is `possible` and free. Returns whether there is one."""
         first = np.full(len(rows), -1)
-        for part in (slice(0, FEW), slice(FEW, None)):  # most images need not look at all candidates
+        for part in (slice(0, FEW), slice(FEW, None)):  # most images need not check all candidates
             left = np.flatnonzero((first < 0) & possible[:, part].any(axis=1))
             free = self.free(rows[left], centers[left, part], directions[left, part], previous[left], end)
             free &= possible[left, part]
@@ -252,14 +252,14 @@ class Growth:
                 return
 
     def inside(self, centers: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Whether both ends of each paddle keep off the border."""
+        """Whether both ends of each paddle are away from the border."""
         reach = self.geometry.half * unit(directions)
         low, high = self.geometry.padding, self.geometry.size - self.geometry.padding
         x, y, dx, dy = centers.real, centers.imag, np.abs(reach.real), np.abs(reach.imag)
         return (x - dx >= low) & (x + dx <= high) & (y - dy >= low) & (y + dy <= high)
 
     def room(self, rows: np.ndarray, more: np.ndarray, centers: np.ndarray, directions: np.ndarray) -> np.ndarray:
-        """Whether the border leaves room for the `more` next paddles straight on, to the left or to the right."""
+        """Whether the border leaves room for the next `more` paddles, straight ahead, to the left or to the right."""
         gap = (self.geometry.half + self.snakes.margins[rows])[:, None]
         bend = int(TURNS[int(BEND * DIRECTIONS)] / self.geometry.continuity)
         room = np.zeros(centers.shape, bool)
@@ -274,10 +274,10 @@ class Growth:
 
     def free(self, rows: np.ndarray, centers: np.ndarray, directions: np.ndarray, skip: np.ndarray,
              end: int) -> np.ndarray:
-        """Whether each of (n, K) paddles keeps its distance from those before `end`, except the one in `skip`.
+        """Whether each of (n, K) paddles is far enough from all paddles before `end`, except the one in `skip`.
 
-        The distance of two short lines that do not cross is that from an end of one to the other. Lines that cross have
-        an end within half a length, which is less than the required distance.
+        The distance of two line segments that do not cross is that of an end of one to the other. Segments that cross
+        have an end within half a length, which is less than the required distance.
         """
         state, half = self.snakes, self.geometry.half
         there = state.centers[rows, :end]
@@ -289,7 +289,7 @@ class Growth:
         least = np.square(2 * state.margins[rows] + self.geometry.thickness + 1e-3, dtype=np.float32)[:, None, None]
         near = np.zeros(between.shape, bool)
         for center, reach in ((between * own, turned), (between * other, turned.conj())):
-            for point in (center + reach, center - reach):  # an end of one, with the other along the real axis
+            for point in (center + reach, center - reach):  # an end of one paddle, with the other along the real axis
                 along = np.maximum(np.abs(point.real) - np.float32(half), 0)
                 near |= along * along + point.imag * point.imag < least
         return np.logical_not(near.any(axis=-1))

@@ -1,4 +1,4 @@
-"""The sources of a data set: found, checked against their card, and read with Hugging Face `datasets`."""
+"""The sources of a data set: finding them, checking them against the card, and reading them with `datasets`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from suite.files import atomic
 
 @lru_cache(maxsize=None)
 def digest(path: Path, size: int, mtime_ns: int) -> str:
-    """The sha256 of a file of this size and time, read once per process, since several tasks share files."""
+    """The sha256 of a file of this size and time. It is read once per process, since several tasks share files."""
     return atomic.sha256_of(path)
 
 
@@ -43,21 +43,21 @@ class Source:
 
     @property
     def splits(self) -> tuple[str, ...]:
-        """Names of the files, or of the splits of the hub, that `rows` gives."""
+        """Names of the files, or of the splits of the hub, for `rows`."""
         return tuple(self.card.hub.splits if self.card.hub else self.files)
 
     @property
     def files(self) -> dict[str, File]:
-        """The card's files, without those that only other tasks need."""
+        """The card's files, except those that only other tasks need."""
         return {name: file for name, file in self.card.files.items() if not file.tasks or self.task in file.tasks}
 
     @property
     def origin(self) -> Source | None:
-        """The source that this one is a sample of, if the installed package may not contain the sample; else None."""
+        """The source of which this one is a sample, if the installed package may not include the sample; else None."""
         return Source(self.name, self.card.drawn_from, {}, self.task) if self.card.drawn_from else None
 
     def is_here(self) -> bool:
-        """Whether all files of the card are in one of their places."""
+        """Whether all files of the card exist, in one of their places."""
         try:
             return all(file.find() for file in self.card.files.values())
         except UserError:
@@ -67,7 +67,7 @@ class Source:
         """The card's Parquet file, or split of the hub, as a Hugging Face Dataset with checked content.
 
         `columns`: the required columns, each with its kind of feature: Image, ClassLabel, List or Value.
-        Raises UserError if it is missing, is not the card's (sha256), or cannot be read. Files need no network.
+        Raises UserError if it is missing, has another sha256 than the card, or cannot be read. Files need no network.
         """
         rows = hub.rows(self.card.hub, file, self.place, self.ways()) if self.card.hub else \
             self._parquet(self.path(file))
@@ -80,22 +80,22 @@ class Source:
         return rows
 
     def _parquet(self, path: Path) -> Any:
-        # Imported here: a job on prepared data does not wait for it.
+        # Imported here, so that a job on prepared data need not wait for it.
         import pyarrow as pa
         from datasets.exceptions import DatasetGenerationError
 
         import datasets
 
-        datasets.disable_progress_bars()  # a log file is no terminal
-        with tempfile.TemporaryDirectory() as scratch:  # otherwise a copy of all data would stay in the home folder
+        datasets.disable_progress_bars()  # a log file is not a terminal
+        with tempfile.TemporaryDirectory() as scratch:  # else a copy of all data would remain in the home folder
             try:
                 return datasets.Dataset.from_parquet(str(path), cache_dir=scratch, keep_in_memory=True)
             except (pa.ArrowException, DatasetGenerationError, ValueError, OSError) as error:
-                raise UserError(f"{path} is not a Parquet file that can be read: {hub.cause(error)}", self.place,
+                raise UserError(f"{path} cannot be read as a Parquet file: {hub.cause(error)}", self.place,
                                 self.card.way) from error
 
     def find(self, file: str) -> Path:
-        """The path of the card's file or folder. Raises UserError if it is missing, with every way to get it."""
+        """The path of the card's file or folder. Raises UserError if it is missing, with all ways to get it."""
         try:
             return self.card.files[file].find()
         except UserError as error:
@@ -103,7 +103,7 @@ class Source:
             raise UserError(problem.what, self.place, f"{problem.fix}. {self.ways()}".removeprefix(". ")) from None
 
     def path(self, file: str) -> Path:
-        """As `find`, with its content checked. Raises UserError also if its sha256 is not the card's."""
+        """As `find`, but also checks the content. Raises UserError if its sha256 is not the card's."""
         path, expected = self.find(file), self.card.files[file].sha256
         if expected is None:
             return path
@@ -113,12 +113,12 @@ class Source:
         except OSError as error:
             raise UserError(f"{path} cannot be read: {error.strerror}", self.place, "check its permissions") from None
         if found != expected and not parquet.same_rows(path, self.card.files[file]):
-            raise UserError(f"{path} is damaged or another file: sha256 {found}, the card expects {expected}",
-                            self.place, self.mend(path))
+            raise UserError(f"{path} is damaged or not the right file: sha256 {found}, the card expects {expected}",
+                            self.place, self.fix_for(path))
         return path
 
     def lines(self, path: Path) -> Iterator[str]:
-        """The lines of a text file of this source, without their ends. Raises UserError for one that is not UTF-8."""
+        """The lines of a text file of this source, without line breaks. Raises UserError if one is not UTF-8."""
         try:
             with path.open("rb") as stream:
                 for number, line in enumerate(stream, 1):
@@ -133,7 +133,7 @@ class Source:
     def check(self) -> None:
         """Raises UserError if a file is missing or not the card's, or if the hub lacks the data. Downloads nothing.
 
-        Every byte of the files is read, so that a damaged one is reported once, and not by each run that needs it.
+        All files are read completely, so that a damaged one is reported once, not by each run that needs it.
         """
         for file in self.files:
             self.path(file)
@@ -142,16 +142,16 @@ class Source:
 
     def ways(self) -> str:
         """How to get this variant, and how to choose another."""
-        size = f" ({self.card.download_mb:,.0f} MB to get)" if self.card.download_mb else ""
+        size = f" ({self.card.download_mb:,.0f} MB to download)" if self.card.download_mb else ""
         return self.card.way + size + self.others()
 
-    def mend(self, path: Path) -> str:
-        """What to do about a damaged file. A downloaded one must be removed: it is not downloaded again by itself."""
+    def fix_for(self, path: Path) -> str:
+        """What to do about a damaged file. A downloaded one must be removed, or it is not downloaded again."""
         again = f"remove {path}, which was downloaded, and start the same command again. "
         return (again if path.is_relative_to(places.downloads()) else "") + self.ways()
 
     def others(self) -> str:
-        """How to choose another variant; "" if there is no other."""
+        """How to choose another variant. "" if there is no other."""
         others = {name: card for name, card in cards.load(self.name).variants.items() if name != self.variant}
         text = "; ".join(f"--set data.variant={name} ({card.first_line})" for name, card in others.items())
         return f" Or choose another variant: {text}" if text else ""

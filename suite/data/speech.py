@@ -1,4 +1,4 @@
-"""Speech Commands as raw waveforms of one second. Paper, appendix B; see the card."""
+"""Speech Commands: raw waveforms of one second. Paper, appendix B; see the card."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ VIEWS = {"sc_ar": "waveform", "sc_bi": "waveform"}
 RATE = 16_000
 SMALL_RATE = 2000  # of the sample in the repository; its clips are already padded and decimated
 FULL_SCALE = 32768  # of 16-bit samples
-# The published code divides by full scale twice before it adds 1e-5 to the standard deviation, so that the 1e-5
-# outweighs it. In units of 16-bit samples it adds this much.
+# The published code divides by full scale twice before it adds 1e-5 to the standard deviation, so that 1e-5 dominates.
+# In units of 16-bit samples, it adds this much.
 PAPER_FLOOR = 1e-5 * FULL_SCALE**2
 PLAIN_FLOOR = 1e-5
 COLUMNS_AT_ONCE = 250  # of the training clips in float64: 170 MB for all of the original
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Waveforms (n, rate, 1) int16, standardised per time step over the training clips.
+    """Waveforms (n, rate, 1) int16, standardized at each time step over the training clips.
 
-    Option `normalization`: `paper`, (a - m)/(s + 0.32768) with a in [-1, 1] and the unbiased s; `plain`, (a - m)/s;
-    `decimate`; for the clips of the release also `train_count`. Raises UserError for a clip that is
-    longer than a second or of another sampling rate.
+    Options: `normalization`: `paper`, (a - m)/(s + 0.32768) with a in [-1, 1] and the unbiased s, or `plain`,
+    (a - m)/s; `decimate`; for the clips of the release also `train_count`. Raises UserError for a clip that is longer
+    than a second or has another sampling rate.
     """
     small = source.variant == "sc17-2khz"
     factor = source.options["decimate"]
@@ -45,7 +45,7 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def statistics(train: np.ndarray, floor: float) -> dict[str, np.ndarray]:
-    """Offset and scale, each (L, 1) float32, of clips (n, L, 1): by mean and unbiased deviation of each time step."""
+    """Offset and scale, each (L, 1) float32, from mean and unbiased deviation of clips (n, L, 1) at each time step."""
     mean, deviation = np.empty(train.shape[1:]), np.empty(train.shape[1:])
     for start in range(0, train.shape[1], COLUMNS_AT_ONCE):
         part = slice(start, start + COLUMNS_AT_ONCE)
@@ -55,7 +55,7 @@ def statistics(train: np.ndarray, floor: float) -> dict[str, np.ndarray]:
 
 
 def from_parquet(source: Source, rate: int, factor: int, padded: bool) -> tuple[dict[str, np.ndarray], int]:
-    """Clips and labels of each split's Parquet file, and the number of classes. `padded`: each is a whole second."""
+    """Clips and labels of each split's Parquet file, and the number of classes. `padded`: clips have full length."""
     columns = {"waveform": "List", "sampling_rate": "Value", "label": "ClassLabel", "speaker": "Value", "file": "Value"}
     arrays: dict[str, np.ndarray] = {}
     classes = 0
@@ -72,7 +72,7 @@ def waveforms(rows: Any, rate: int, factor: int, padded: bool, where: str) -> np
     seconds = np.empty((len(rows), rate // factor, 1), np.int16)
     for i, row in enumerate(track(rows.with_format("numpy"), "reading clips", len(rows))):
         if row["sampling_rate"] != rate:
-            raise UserError(f"the clip {row['file']} has {row['sampling_rate']} samples a second, not {rate}", where)
+            raise UserError(f"the clip {row['file']} has {row['sampling_rate']} samples per second, not {rate}", where)
         if padded and len(row["waveform"]) != rate:
             raise UserError(f"the clip {row['file']} has {len(row['waveform'])} samples, not {rate}", where)
         seconds[i, :, 0] = clips.second(row["waveform"], rate, factor, f"the clip {row['file']}", where)

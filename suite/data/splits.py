@@ -1,4 +1,4 @@
-"""How examples are divided: drawn once, by generators that no run's seed changes."""
+"""Splits of examples, drawn by generators that do not depend on a run's seed."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ import numpy as np
 from suite.errors import UserError
 
 SEED = 42  # of the published code's validation split
-RESHUFFLE = ((0.3, 0), (0.5, 1))  # held out, and the test part of these: share, seed of scikit-learn
+RESHUFFLE = ((0.3, 0), (0.5, 1))  # held out, and test among these: share, seed of scikit-learn
 
 
 def permutation(count: int) -> np.ndarray:
-    """A uniform permutation (count,) int64: PyTorch's, generator seed 42."""
+    """PyTorch's random permutation (count,) int64, with generator seed 42."""
     import torch
 
     return torch.randperm(count, generator=torch.Generator().manual_seed(SEED)).numpy()
 
 
 def reshuffled(count: int) -> dict[str, np.ndarray]:
-    """Indices of train, val and test by scikit-learn: 30 % held out (seed 0), half of them for test (seed 1).
+    """Indices of train, val and test by scikit-learn: 30 % are held out (seed 0), half of them for test (seed 1).
 
-    Paper section 5.3: the published procedure for BIDMC.
+    The published procedure for BIDMC (paper section 5.3).
     """
     from sklearn.model_selection import train_test_split
 
@@ -31,7 +31,7 @@ def reshuffled(count: int) -> dict[str, np.ndarray]:
 
 
 def balanced(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
-    """Indices of the first count/classes examples of each class, in the order of `labels` (n,); all if count is 0.
+    """Indices of the first count/classes examples of each class, in the order of `labels` (n,). All if count is 0.
 
     Raises UserError if a class has fewer.
     """
@@ -39,14 +39,14 @@ def balanced(labels: np.ndarray, count: int, classes: int) -> np.ndarray:
         return np.arange(len(labels))
     most = int(np.bincount(labels, minlength=classes).min()) * classes
     if count % classes or count > most:
-        raise UserError(f"{count} training examples cannot be chosen with all classes equal", "data.train_count",
+        raise UserError(f"{count} training examples cannot be divided equally among the classes", "data.train_count",
                         f"give a multiple of {classes}, at most {most}, or 0 for all")
     first = [np.flatnonzero(labels == k)[:count // classes] for k in range(classes)]
     return np.sort(np.concatenate(first))
 
 
 def drawn(count: int, wanted: int) -> np.ndarray:
-    """Indices of `wanted` of `count` examples, drawn by `permutation`, in their order; all of them if `wanted` is 0.
+    """Sorted indices of `wanted` of `count` examples, drawn by `permutation`. All of them if `wanted` is 0.
 
     Raises UserError if there are fewer.
     """

@@ -1,7 +1,7 @@
-"""Fingerprints of the user's own files and folders, whose sha256 no card knows.
+"""Fingerprints of the user's files and folders, which have no sha256 in a card.
 
-The content is read when a file is first met or has changed. Later starts trust size and time of the file, or the times
-of the folder and of those directly in it; and if the source is gone, its last fingerprint.
+The content is read when a file is first used or has changed. Later starts trust size and time of the file, or the times
+of the folder and the folders directly in it. If the source is gone, its last fingerprint is used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from suite.files.clutter import files_below
 
 
 def contents(source: Source) -> dict[str, str]:
-    """The sha256 of each needed file: that on the card, or that of the user's file.
+    """The sha256 of each needed file: from the card, or of the user's file.
 
     Raises UserError if a file without a known sha256 is missing or cannot be read.
     """
@@ -28,7 +28,7 @@ def contents(source: Source) -> dict[str, str]:
 
 
 class Known(TypedDict):
-    """The record of a file or folder: its stamp when it was last read, and the sha256 of its content then."""
+    """The record of a file or folder: its stamp when it was last read, and the sha256 of its content."""
 
     stamp: list[object]
     sha256_of_content: str
@@ -40,7 +40,7 @@ def content(source: Source, name: str) -> str:
     Raises UserError if it cannot be read, or if it is missing and was never read.
     """
     memo = cache.folder() / "sources" / f"{source.name}-{source.variant}-{name}.json"
-    with cache.locked(memo):  # ten jobs that start together read it once
+    with cache.locked(memo):  # jobs that start together read it once
         known = _known(memo)
         try:
             path = source.find(name)
@@ -67,7 +67,7 @@ def _known(memo: Path) -> Known | None:
 
 
 def stamp_of(path: Path) -> list[object]:
-    """Plain values that show quickly if a file or folder has changed, as JSON keeps them. Raises OSError."""
+    """Plain values (as in JSON) that show quickly whether a file or folder has changed. Raises OSError."""
     if path.is_dir():
         folders = sorted(entry for entry in path.iterdir() if entry.is_dir())
         return [str(path.resolve()), *([entry.name, entry.stat().st_mtime_ns] for entry in [path, *folders])]
@@ -85,5 +85,5 @@ def digest_of(path: Path) -> str:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """All files below a folder, in the order of their names, without clutter of the system."""
+    """All files below a folder, sorted by name, without clutter of the system."""
     return files_below(folder)

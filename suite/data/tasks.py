@@ -1,6 +1,6 @@
-"""The tasks of the paper, twelve names on seven data sets, and three generated ones: their inputs and metrics.
+"""The tasks: twelve of the paper, on seven data sets, and three generated ones, with their inputs and metrics.
 
-A task of a user's own is declared in the card of its data set; `suite.data.cards.task` finds either.
+A user's task is declared in the card of its data set. `suite.data.cards.task` finds both kinds.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from suite.errors import UserError, nearest
 class Task:
     """`inputs`: values (batch, length, channels), tokens (batch, length), or pairs of token sequences.
 
-    `metric`: accuracy, rmse, or the name of what a user's function `evaluate` gives. `classes` and `better` (direction)
-    are None if the data and the metric determine them.
+    `metric`: accuracy, rmse, or a name for the value of a user's function `evaluate`. `classes` and `better`
+    (direction) are None if data and metric determine them.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Task:
 
     @property
     def has_classes(self) -> bool:
-        """Whether targets are classes, and not numbers."""
+        """Whether targets are classes, not numbers."""
         return self.metric == "accuracy" or self.classes is not None
 
 
@@ -62,9 +62,9 @@ TASKS = {
 
 
 def check(names: Iterable[str], data: str, where: str, own: Container[str] = ()) -> None:
-    """Raises UserError if one of `names`, which the data set `data` serves, is no task: no grid could name it.
+    """Raises UserError if one of `names`, the tasks of the data set `data`, is not a task that a grid could name.
 
-    `own` are the tasks that its card declares.
+    `own` are the tasks declared by its card.
     """
     for name in names:
         if name not in TASKS and name not in own:

@@ -1,4 +1,4 @@
-"""Text: is a film review, read character by character, positive? Paper, section 5.5; see the card."""
+"""Text: is a film review positive? It is read character by character. Paper, section 5.5; see the card."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from suite.data.vocabulary import characters, tokens
 from suite.errors import UserError
 
 VIEWS = {"text": "characters"}
-HELD_OUT = 0.1  # share of the training reviews that is taken for validation
+HELD_OUT = 0.1  # share of the training reviews that is held out for validation
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Characters of reviews as tokens, at most `max_length` with the end mark; labels 0 (negative) and 1.
+    """Characters of reviews as tokens, at most `max_length` including the end mark. Labels: 0 negative, 1 positive.
 
     Options: `max_length`, `min_freq`, `train_count`, and, if there is no validation file, `validation`: `test`, as
-    published, or `train`, a tenth of the training reviews. Raises UserError if a file is missing, damaged or in
-    another format.
+    published, or `train`, a tenth of the training reviews. Raises UserError if a file is missing, damaged or in another
+    format.
     """
     texts: list[str] = []
     labels: dict[str, np.ndarray] = {}
@@ -45,13 +45,13 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def fewer(examples: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
-    """`count` of the examples, drawn once, half of them with label 1; all if it is 0. `labels`: of all examples."""
-    drawn = examples[splits.permutation(len(examples))]  # reviews of one film are next to each other in the files
+    """`count` of the examples, half of them with label 1. All if `count` is 0. `labels`: of all examples."""
+    drawn = examples[splits.permutation(len(examples))]  # reviews of one film are adjacent in the files
     return np.sort(drawn[splits.balanced(labels[drawn], count, 2)])
 
 
 def validation(documents: Mapping[str, np.ndarray], of: str) -> dict[str, np.ndarray]:
-    """The validation reviews, and the remaining training reviews if they are taken from these."""
+    """The validation reviews and, if they are taken from the training reviews, the rest of these."""
     if of == "test":
         return {"val": documents["test"]}
     order = splits.permutation(len(documents["train"]))
@@ -60,7 +60,7 @@ def validation(documents: Mapping[str, np.ndarray], of: str) -> dict[str, np.nda
 
 
 def text_columns(source: Source, split: str, kinds: Mapping[str, str]) -> dict[str, list[Any]]:
-    """Columns of a source, text among them. Raises UserError if a text is missing or not UTF-8."""
+    """Columns of a source, including text. Raises UserError if a text is missing or not UTF-8."""
     rows = source.rows(split, kinds)
     read = {}
     for name in kinds:

@@ -1,4 +1,4 @@
-"""Progress of a download: a bar with rate and remaining time on a terminal, else a line every ten seconds."""
+"""Progress of a download: on a terminal a bar with rate and remaining time, else a line every ten seconds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ EVERY_S = 10.0
 
 @contextmanager
 def shown(name: str) -> Iterator[Callable[[int, int | None], None]]:
-    """A function to call with the bytes received and the bytes in all (None if unknown). It prints to stderr."""
+    """Yields a function to call with the bytes received and the total (None if unknown). It prints to stderr."""
     if not sys.stderr.isatty():
         yield Lines(name)
         return
@@ -28,19 +28,19 @@ def shown(name: str) -> Iterator[Callable[[int, int | None], None]]:
 
 @contextmanager
 def counting(name: str) -> Iterator[Callable[[int], None]]:
-    """A function to call with the number of files so far."""
+    """Yields a function to call with the number of files so far."""
     last = [time.monotonic()]
 
-    def tell(count: int) -> None:
+    def progress(count: int) -> None:
         if time.monotonic() - last[0] >= EVERY_S:
             last[0] = time.monotonic()
             print(f"{name}: {count:,} files", file=sys.stderr, flush=True)
 
-    yield tell
+    yield progress
 
 
 class Lines:
-    """Prints how far a download is, at most every EVERY_S seconds. The rate is that of this call."""
+    """Prints the progress of a download, at most every EVERY_S seconds."""
 
     def __init__(self, name: str) -> None:
         self.name, self.last = name, time.monotonic()
@@ -55,7 +55,7 @@ class Lines:
             print(self.line(here, total, now), file=sys.stderr, flush=True)
 
     def line(self, here: int, total: int | None, now: float) -> str:
-        """As `a.tar.gz: 240 of 2,429 MB (10 %), 12.3 MB/s, 3 min left`."""
+        """The progress in words: `a.tar.gz: 240 of 2,429 MB (10 %), 12.3 MB/s, 3 min left`."""
         since, first = self.begin or (now, here)
         rate = (here - first) / max(now - since, 1e-3)
         if total is None:

@@ -1,4 +1,4 @@
-"""BIDMC: a vital sign from windows of photoplethysmogram and electrocardiogram. Paper, appendix B; see the card."""
+"""BIDMC: vital signs from windows of photoplethysmogram (PPG) and electrocardiogram (ECG). Paper, appendix B."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from suite.data.source import Source
 from suite.errors import UserError
 
 VIEWS = {"bidmc_hr": "hr", "bidmc_rr": "rr", "bidmc_spo2": "spo2"}
-SECONDS, STRIDE = 32, 3  # of a window, and from one to the next
+SECONDS, STRIDE = 32, 3  # length of a window, and distance of windows
 RATE = 125
 SIGNALS = ("ppg", "ecg")
-RECORDINGS = {"train": 37, "val": 8, "test": 8}  # of the split by recording, drawn by NumPy's generator with this seed
+RECORDINGS = {"train": 37, "val": 8, "test": 8}  # split by recording, drawn by NumPy's generator with this seed
 RECORDINGS_SEED = 2022
 Windows = tuple[np.ndarray, np.ndarray, np.ndarray]  # signals (n, L, 2), targets (n,), recordings (n,) or (0,)
 
 
 def prepare(source: Source, view: str) -> Prepared:
-    """Windows (n, 32 s, 2) float32 of PPG and ECG; targets in beats or breaths a minute, or percent.
+    """Windows (n, 32 s, 2) float32 of PPG and ECG. Targets are in beats or breaths per minute, or percent.
 
-    Options: `normalization` (of each window), `split`, `decimate`; `train_count` if the source has all windows; for the
-    sample `targets`.
+    Options: `normalization` (of each window), `split`, `decimate`; `train_count` if the source has all windows;
+    `targets` for the sample.
     Raises UserError for a signal of another length or sampling rate, and for a value that is not finite.
     """
     if source.variant == "sample":
@@ -39,7 +39,7 @@ def prepare(source: Source, view: str) -> Prepared:
     else:
         factor = source.options["decimate"]
         rate = RATE / factor
-        x, y, recordings = WHOLE[source.variant](source, view, factor)
+        x, y, recordings = READERS[source.variant](source, view, factor)
         rows = by_recording(recordings) if source.options.get("split") == "recording" else splits.reshuffled(len(y))
         rows["train"] = rows["train"][splits.drawn(len(rows["train"]), source.options["train_count"])]
         parts = {split: (x[chosen], y[chosen]) for split, chosen in rows.items()}
@@ -54,14 +54,14 @@ def prepare(source: Source, view: str) -> Prepared:
 
 
 def normalize(x: np.ndarray) -> None:
-    """Bring each signal (n, L, 2) of each window to mean 0 and standard deviation 1, in place."""
-    for window in x:  # one at a time, since float64 copies of all would need much memory
+    """Standardize each signal of each window (n, L, 2) to mean 0 and standard deviation 1, in place."""
+    for window in x:  # one at a time: a float64 copy of all windows would need much memory
         values = window.astype(np.float64)
-        window[:] = (values - values.mean(0)) / (values.std(0) + 1e-5)  # a flat line stays finite
+        window[:] = (values - values.mean(0)) / (values.std(0) + 1e-5)  # a constant signal remains finite
 
 
 def by_recording(recordings: np.ndarray) -> dict[str, np.ndarray]:
-    """Indices of the windows of each split, such that no recording is in two; `recordings` (n,) of each window."""
+    """Indices of the windows of each split, with each recording in one split. `recordings`: (n,), of each window."""
     names = np.unique(recordings)
     order = np.random.default_rng(RECORDINGS_SEED).permutation(len(names))
     ends = np.cumsum(list(RECORDINGS.values()))
@@ -70,10 +70,10 @@ def by_recording(recordings: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def cut_windows(source: Source, view: str, factor: int) -> Windows:
-    """Windows of the full recordings, one every 3 s, each with the mean of the sign over its 32 s.
+    """Windows of the full recordings, one every 3 s, each with the mean of the vital sign over its 32 s.
 
-    The mean is over the values that exist. Windows without any, and those with a mean of 0 (a monitor that counted no
-    breath), have no target and are left out.
+    The mean is over existing values. Windows without any, or with a mean of 0 (the monitor counted no breath), are left
+    out.
     """
     kinds = dict.fromkeys((*SIGNALS, view), "List") | dict.fromkeys(("id", "signal_rate", "numerics_start"), "Value")
     rows = source.rows("recordings", kinds)
@@ -95,15 +95,15 @@ def cut_windows(source: Source, view: str, factor: int) -> Windows:
 
 
 def mean(values: np.ndarray) -> float:
-    """The mean of the values (n,) that are not NaN; 0 if there are none."""
+    """The mean of the values (n,) that are not NaN. 0 if all are NaN."""
     there = values[~np.isnan(values)]
     return float(there.mean()) if len(there) else 0.0
 
 
 def signals_of(row: Mapping[str, Any], where: str) -> np.ndarray:
-    """PPG and ECG (samples, 2) float64 of one recording. Raises UserError for another rate, and for NaN."""
+    """PPG and ECG (samples, 2) float64 of one recording. Raises UserError for another sampling rate, and for NaN."""
     if row["signal_rate"] != RATE:
-        raise UserError(f"{row['id']} has {row['signal_rate']} samples a second, not {RATE}", where)
+        raise UserError(f"{row['id']} has {row['signal_rate']} samples per second, not {RATE}", where)
     for signal in SIGNALS:
         if len(row[signal]) != len(row[SIGNALS[0]]):
             raise UserError(f"{row['id']} has {len(row[signal])} samples of {signal}, "
@@ -116,14 +116,14 @@ def signals_of(row: Mapping[str, Any], where: str) -> np.ndarray:
 
 
 def decimated_signals(x: np.ndarray, factor: int) -> np.ndarray:
-    """Signals (…, ceil(samples/factor), 2), low-passed and decimated; unchanged if the factor is 1."""
+    """Signals (…, ceil(samples/factor), 2), low-pass filtered and decimated. Unchanged if the factor is 1."""
     from scipy.signal import resample_poly
 
     return x if factor == 1 else resample_poly(x, 1, factor, axis=-2, padtype="line")
 
 
 def published(source: Source, view: str, factor: int) -> Windows:
-    """Windows of the archive's TRAIN file, then of its TEST file."""
+    """Windows of the archive's TRAIN file, followed by those of its TEST file."""
     x, y = ts.read_files(source, [f"{view}_{part}" for part in ("train", "test")], len(SIGNALS), SECONDS * RATE)
     if factor > 1:
         x = np.stack([decimated_signals(window, factor).astype(np.float32) for window in x])
@@ -131,7 +131,7 @@ def published(source: Source, view: str, factor: int) -> Windows:
 
 
 def sampled(source: Source, split: str, view: str, rate: float, factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """Signals (n, 32 s, 2), decimated by `factor`, and targets (n,) float64 of the windows that have a target."""
+    """Signals (n, 32 s, 2), decimated by `factor`, and targets (n,) float64, of the windows with a target."""
     columns = dict.fromkeys(SIGNALS, "List")
     columns |= dict.fromkeys(("scale", "sampling_rate", "recording", "start", view), "Value")
     rows, where = source.rows(split, columns), f"{source.place}, {split}"
@@ -142,7 +142,7 @@ def sampled(source: Source, split: str, view: str, rate: float, factor: int) -> 
     for k, row in enumerate(rows.select(kept).with_format("numpy")):
         name = f"the window of {row['recording']} at {row['start']} s"
         if row["sampling_rate"] != rate:
-            raise UserError(f"{name} has {row['sampling_rate']} samples a second, not {rate}", where)
+            raise UserError(f"{name} has {row['sampling_rate']} samples per second, not {rate}", where)
         for c, signal in enumerate(SIGNALS):
             if row[signal].shape != (size,):
                 raise UserError(f"{name} has {len(row[signal])} samples of {signal}, not {size}", where)
@@ -155,4 +155,4 @@ def sampled(source: Source, split: str, view: str, rate: float, factor: int) -> 
     return decimated_signals(x, factor), y
 
 
-WHOLE: dict[str, Callable[[Source, str, int], Windows]] = {"original": published, "cut": cut_windows}
+READERS: dict[str, Callable[[Source, str, int], Windows]] = {"original": published, "cut": cut_windows}

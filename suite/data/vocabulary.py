@@ -1,4 +1,4 @@
-"""Tokens of texts: a vocabulary by frequency in training, and an end mark after each text. Paper, section 5.5."""
+"""Tokens of texts: a vocabulary by frequency in the training texts, and an end mark. Paper, section 5.5."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ UNKNOWN, END = 1, 2
 
 @dataclass(frozen=True)
 class Texts:
-    """`codes` of all texts end to end, whole numbers, and where each text starts (n + 1,)."""
+    """Concatenated integer `codes` of all texts, and `starts` (n + 1,), where each text begins."""
 
     codes: np.ndarray
     starts: np.ndarray
 
     def of(self, documents: np.ndarray) -> np.ndarray:
-        """The codes of some texts, end to end."""
+        """The concatenated codes of some texts."""
         chosen = np.zeros(len(self.starts) - 1, bool)
         chosen[documents] = True
         return self.codes[np.repeat(chosen, np.diff(self.starts))]
@@ -33,10 +33,10 @@ def characters(texts: Sequence[str], limit: int) -> Texts:
 
 def tokens(texts: Texts, training: np.ndarray, name: Callable[[int], str] = chr,
            least: int = 1) -> dict[str, np.ndarray]:
-    """Arrays `tokens` and `starts` of all texts, each with an end mark, and `symbols`, the name of each token.
+    """Arrays `tokens` and `starts` of all texts, each with an end mark, and `symbols`, the names of the tokens.
 
-    Codes that occur `least` times in the texts numbered `training` get a token, the most frequent one first,
-    equally frequent ones by name. Other codes are unknown.
+    Codes that occur at least `least` times in the texts numbered `training` become tokens, ordered by decreasing
+    frequency, then by name. Other codes are unknown.
     """
     counts = np.bincount(texts.of(training), minlength=int(texts.codes.max(initial=0)) + 1)
     names = {int(code): name(int(code)) for code in np.flatnonzero(counts >= max(least, 1))}

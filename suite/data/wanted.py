@@ -1,4 +1,4 @@
-"""The data that a run wants: the entry of the cache, its source, and how it is made."""
+"""The data that a run needs: the entry of the cache, its source, and how it is made."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from suite.files import atomic
 
 
 class Choice(Protocol):
-    """The form of a data set that a run chooses, as its `data` fields do."""
+    """The form of a data set that a run chooses, as in its fields `data.…`."""
 
     @property
     def name(self) -> str:
@@ -34,11 +34,11 @@ class Choice(Protocol):
 
     @property
     def options(self) -> Mapping[str, Any]:
-        """The values of the options that its card names."""
+        """The values of the card's options."""
 
     @property
     def name_source(self) -> str:
-        """The digest of a card and functions of a user's own; '' for the suite's."""
+        """The digest of a user's card and functions. "" for the suite's data sets."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class Wanted:
 
     @cached_property
     def key(self) -> Mapping[str, Any]:
-        """All that determines the arrays. Raises UserError if a user's own file is missing."""
+        """All that determines the arrays. Raises UserError if a user's file is missing."""
         card = self.source.card
         key = {"name": self.source.name, "variant": self.source.variant, "preparation": card.preparation,
                **self._options, "view": self.view, "files": stamps.contents(self.source)}
@@ -65,15 +65,15 @@ class Wanted:
 
     @property
     def _options(self) -> dict[str, Any]:
-        """The options, without later ones at their legacy values, so that prepared data keep their keys."""
+        """The options, without later ones at their legacy values, so that the keys of prepared data do not change."""
         legacy = cards.legacy(self.source.name, self.source.variant)
         return {k: v for k, v in self.source.options.items() if k not in ADDED or v != legacy.get(k)}
 
     def make(self) -> Prepared:
-        """Prepare the arrays. Raises UserError, also for any error of the family and for unusable arrays."""
+        """Prepare the arrays. Raises UserError for any error of the family, and for unusable arrays."""
         try:
             made = self.module.prepare(self.source, self.view)
-        except (UserError, MemoryError):  # a lack of memory ends a run for a reason of its own
+        except (UserError, MemoryError):  # a lack of memory is a separate reason for the end of a run
             raise
         except ImportError as error:
             raise UserError(f"its family cannot import what it needs: {error} ({self.line(error)})", self.source.place,
@@ -82,7 +82,7 @@ class Wanted:
             if isinstance(error, OSError) and error.errno in atomic.FULL:
                 raise
             raise UserError(f"its family fails: {type(error).__name__}: {error} ({self.line(error)})",
-                            self.source.place, "mend the file that it reads, or `prepare` there") from error
+                            self.source.place, "fix the file that it reads, or `prepare` there") from error
         checks.check(made, self.source.place)
         checks.fits(made.facts, cards.task(self.source.task), self.source.place)
         return made
@@ -92,22 +92,22 @@ class Wanted:
         try:
             return cache.find(self.label, self.key) is not None
         except UserError:
-            return False  # a file of the source has never been read
+            return False  # a file of the source was never read
 
     def line(self, error: Exception) -> str:
-        """The line of the family's module that raised it, since a UserError is shown without traceback."""
+        """The line of the family's module that raised the error, since a UserError is shown without traceback."""
         path = getattr(self.module, "__file__", None)
         lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]
         return f"{path}, line {lines[-1]}" if lines else str(getattr(self.module, "__name__", ""))
 
 
 def wanted(config: Choice, task: str) -> Wanted:
-    """What `config` chooses for `task`. Raises UserError if the data set does not serve the task."""
+    """The data that `config` chooses for `task`. Raises UserError if the data set does not provide the task."""
     options = cards.resolve({"name": config.name, "variant": config.variant, "preparation": config.preparation,
                              **config.options})
     chosen = {k: v for k, v in options.items() if k not in ("name", "variant", "preparation")}
     module = family(config.name)
     if task not in module.VIEWS:
-        raise UserError(f"the data set {config.name!r} does not serve the task {task!r}", "data.name",
+        raise UserError(f"the data set {config.name!r} does not provide the task {task!r}", "data.name",
                         nearest(task, module.VIEWS))
     return Wanted(Source(config.name, config.variant, chosen, task), module, module.VIEWS[task], config.name_source)

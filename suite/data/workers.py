@@ -1,8 +1,8 @@
-"""Worker processes: one function, called in several processes on different arguments.
+"""Worker processes: one function, called in several processes with different arguments.
 
-Workers are new processes with this one's copy of the code. A fork would not survive the threads or the GPU of this
-process, and multiprocessing's spawn would run the user's script again. A worker is in a process group of its own, so
-that Ctrl-C reaches only the parent, which ends its workers. If the parent is killed, they end by themselves.
+Workers are new processes that use the same copy of the code. A fork is not safe with the threads or the GPU of this
+process, and multiprocessing's spawn would run the user's script again. A worker is in a separate process group, so that
+Ctrl-C reaches only the parent, which ends its workers. If the parent is killed, they end by themselves.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from suite.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 MODULE = "suite.data.workers"
-EVERY_S = 0.5  # between two checks of a worker that its parent is alive
+EVERY_S = 0.5  # seconds between a worker's checks that its parent is alive
 
 
 class Function(Protocol):
-    """A function at the top of a module, which a worker imports by name."""
+    """A function at the top level of a module, which a worker imports by name."""
 
     __module__: str
     __name__: str
@@ -40,7 +40,7 @@ class Function(Protocol):
 
 @dataclass(frozen=True)
 class Worker:
-    """A process that waits for arguments, and the pipe to it."""
+    """A process that waits for arguments, and a pipe to it."""
 
     process: subprocess.Popen[bytes]
     pipe: Connection
@@ -50,17 +50,17 @@ class Worker:
         self.pipe.send(tuple(arguments))
 
     def end(self) -> None:
-        """End the process now, whatever it does."""
+        """Kill the process."""
         self.process.kill()
         self.process.wait()
         self.pipe.close()
 
 
 def calls(function: Function, work: Sequence[Sequence[Any]], count: int, about: str) -> Iterator[Any]:
-    """Call `function` on each of the arguments in `count` processes. Yields each result as soon as it is ready.
+    """Call `function` with each element of `work` as arguments, in `count` processes. Yields results when ready.
 
-    No process is left when the iterator ends or is closed. Raises the UserError of a call, or one that a process
-    (`about` says which) ended early.
+    No process is left when the iterator ends or is closed. Raises the UserError of a call, or a UserError if a process
+    ends early; `about` describes the process in its message.
     """
     left = list(reversed(work))
     workers: list[Worker] = []
@@ -80,7 +80,7 @@ def calls(function: Function, work: Sequence[Sequence[Any]], count: int, about: 
                     busy[worker.pipe] = worker
                 yield result
     except (EOFError, ConnectionError) as error:
-        raise UserError(f"a process {about} ended early", fix="start again: what is finished is kept. A lack of memory "
+        raise UserError(f"a process {about} ended early", fix="start again: finished parts are kept. A lack of memory "
                         "may be the reason") from error
     finally:
         for worker in workers:
@@ -88,7 +88,7 @@ def calls(function: Function, work: Sequence[Sequence[Any]], count: int, about: 
 
 
 def start(function: Function) -> Worker:
-    """A new worker process for this function, which uses this copy of the code."""
+    """Start a worker process for this function, with this copy of the code."""
     ours, theirs = Pipe()
     with theirs:
         paths = [str(ROOT), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
@@ -100,7 +100,7 @@ def start(function: Function) -> Worker:
 
 
 def main(pipe: Connection, parent: int, module: str, name: str) -> None:
-    """Answer each message, the arguments of a call, with its result or UserError, until the parent ends."""
+    """For each message, the arguments of a call, send the result or UserError, until the parent ends."""
     threading.Thread(target=end_with, args=(parent,), daemon=True).start()
     function = getattr(importlib.import_module(module), name)
     with suppress(EOFError, ConnectionError):  # the parent has ended
@@ -114,7 +114,7 @@ def main(pipe: Connection, parent: int, module: str, name: str) -> None:
 
 
 def end_with(parent: int) -> None:
-    """End this process as soon as `parent`, a process id, is gone, also in the middle of a call."""
+    """End this process as soon as the process `parent` is gone, even in the middle of a call."""
     while os.getppid() == parent:
         time.sleep(EVERY_S)
     os._exit(1)

@@ -1,7 +1,7 @@
-"""Files that are never seen half-written: written aside, then put in place by rename or exclusive link, with checksums.
+"""Files that are never seen half-written: they are written aside, then put in place by rename or exclusive link.
 
-A file written aside is called `.<owner>-<name>.tmp`; the owner is the number and token of an attempt. Whoever takes a
-run folder over first removes the files of earlier owners, so that a rename that one of them is about to do fails.
+A file written aside is called `.<owner>-<name>.tmp`; the owner is the number and token of an attempt. A new owner of a
+run folder first removes such files of earlier owners, so that any rename they are about to do fails.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from suite.errors import UserError
 
-Content: TypeAlias = dict[str, Any]  # of a JSON file, before it is known to be a record
+Content: TypeAlias = dict[str, Any]  # content of a JSON file that has not been validated as a record
 ASIDE = re.compile(r"\.(\d+)-[0-9a-f]+-.*\.tmp")
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 REFUSED = {errno.EROFS, errno.EACCES, errno.EPERM}
@@ -26,28 +26,28 @@ NO_LINKS = {errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
 
 class Corrupt(Exception):
-    """The content of a file does not match its checksum, or cannot be read at all. The text says which."""
+    """The content of a file does not match its checksum, or cannot be read. The message says which."""
 
 
 def canonical(value: Any) -> str:
-    """JSON in one form only: sorted keys, no spaces. Numbers that are not finite are written as Python reads them."""
+    """JSON in canonical form: sorted keys, no spaces. Numbers that are not finite are written as Python reads them."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def sha256_of(path: Path) -> str:
-    """The digest of a file, which need not fit into memory."""
+    """The SHA-256 digest of a file. It is read in pieces, so it may be larger than memory."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    """JSON whose first key, sha256, is the digest of the canonical JSON of the others (at least one)."""
+    """JSON whose first key, sha256, is the digest of the canonical JSON of the rest (at least one key)."""
     body = canonical(content).encode()
     return b'{"sha256":"%s",%s\n' % (hashlib.sha256(body).hexdigest().encode(), body[1:])
 
 
 def unseal(data: bytes, name: str) -> Content:
-    """The content that `seal` was given, without the checksum. Raises Corrupt."""
+    """The content of `seal`'s output, without the checksum. Raises Corrupt if the data do not match it."""
     try:
         content = json.loads(data)
         if not isinstance(content, dict) or not isinstance(digest := content.pop("sha256", None), str):
@@ -62,14 +62,14 @@ def unseal(data: bytes, name: str) -> Content:
 
 
 def is_as_sealed(data: bytes) -> bool:
-    """Whether these bytes are exactly what `seal` made: keys sorted, no spaces. No JSON is parsed for that."""
+    """Whether these bytes are exactly as `seal` wrote them. Nothing is parsed for this."""
     head = len(b'{"sha256":"') + 64
     digest = hashlib.sha256(b"{" + data[head + 2:].rstrip(b"\n")).hexdigest()
     return data[:head + 2] == b'{"sha256":"%s",' % digest.encode()
 
 
 def read_bytes(path: Path) -> bytes:
-    """A file's content; nothing for a named pipe in its place, instead of waiting for it. Raises OSError."""
+    """A file's content. Does not block on a named pipe, but returns nothing. Raises OSError."""
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         return file.read()
 
@@ -80,12 +80,12 @@ def read_sealed(path: Path) -> Content:
 
 
 def nobody() -> str:
-    """An owner's name for a file that no attempt writes."""
+    """A random owner name, for a file that does not belong to an attempt."""
     return f"0000-{secrets.token_hex(8)}"
 
 
 def replace(path: Path, data: bytes, owner: str, guard: Callable[[], None] | None = None, durable: bool = True) -> None:
-    """Put a whole file in place of what is there. `guard` is called just before, and stops it by raising.
+    """Write a file atomically, in place of an existing one. `guard` is called just before, and can stop it by raising.
 
     `durable`: the file survives a power failure. Raises OSError.
     """
@@ -102,7 +102,7 @@ def replace(path: Path, data: bytes, owner: str, guard: Callable[[], None] | Non
 
 
 def create(path: Path, data: bytes, owner: str, guard: Callable[[], None] | None = None, durable: bool = True) -> bool:
-    """As `replace`, but only if there is no such file. Returns whether this call made it: one caller gets True."""
+    """As `replace`, but only if the file does not exist. Returns whether this call made it: one caller gets True."""
     aside = _aside(path, data, owner, durable)
     try:
         if guard:
@@ -120,7 +120,7 @@ def create(path: Path, data: bytes, owner: str, guard: Callable[[], None] | None
 
 
 def remove_aside(folder: Path, before: int) -> None:
-    """Remove the files that owners with a number below `before` wrote aside, and left or are about to put in place."""
+    """Remove the files that owners with a number below `before` wrote aside and have not put in place."""
     with os.scandir(folder) as entries:
         left = [e.name for e in entries if (match := ASIDE.fullmatch(e.name)) and int(match[1]) < before]
     for name in left:
@@ -159,7 +159,7 @@ def _aside(path: Path, data: bytes, owner: str, durable: bool) -> Path:
                 os.fsync(file.fileno())
     except OSError as error:
         aside.unlink(missing_ok=True)
-        error.filename = error.filename or str(path)  # a failed write does not say which file
+        error.filename = error.filename or str(path)  # the error of a failed write does not name the file
         raise
     return aside
 

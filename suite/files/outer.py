@@ -1,8 +1,8 @@
-"""Commands of other programs, such as git and SLURM's: the one place of the suite that starts them.
+"""Running other programs, such as git and the commands of SLURM. Only this module starts them.
 
-The variables of the user's environment may change what such a command does or prints. So a caller names those that must
-not reach it (`drop`), and exceptions from that (`keep`). Messages are in English, because LC_ALL is C. Note that a
-command may pass its environment on, as `sbatch` does to a job.
+Environment variables of the user may change what such a command does or prints. So a caller names the variables that
+must not reach it (`drop`), and exceptions (`keep`). Messages are in English, because LC_ALL is C. Note that a command
+may pass its environment on, as `sbatch` does to a job.
 
 Only the exit status (`Completed.status`) says whether a command has worked; its output never does. A command that
 cannot be started, or that takes too long, raises OuterError, whose text is a sentence for the user.
@@ -29,9 +29,9 @@ AFTER_KILL_S = 5.0  # a killed command must close its output within this time
 
 
 class OuterError(Exception):
-    """A command did not start, or did not end in time. The text is a sentence with the command's name and the reason.
+    """A command did not start, or did not end in time. The message is a sentence with command and reason.
 
-    `missing` says that there is no command of this name, as opposed to one that does not work.
+    `missing`: there is no command of this name, as opposed to one that does not work.
     """
 
     def __init__(self, text: str, missing: bool = False) -> None:
@@ -55,7 +55,7 @@ class Completed:
 
     @property
     def text(self) -> str:
-        """What it wrote to stdout. Bytes that are not UTF-8 become the replacement character."""
+        """Its stdout. Bytes that are not UTF-8 become the replacement character."""
         return self.stdout.decode(errors="replace")
 
     @property
@@ -67,10 +67,10 @@ class Completed:
 
 def environment(drop: Iterable[str] = (), keep: Iterable[str] = (), add: Mapping[str, str] | None = None,
                 ) -> dict[str, str]:
-    """The environment of a command: a copy of ours without the variables that match a pattern of `drop`.
+    """The environment of a command: a copy of this process's, without the variables that match a pattern of `drop`.
 
-    A pattern is a name that may have `*` in it, as `GIT_*`. A name that matches one of `keep` stays. Variables in `add`
-    override the rest.
+    A pattern is a name that may contain `*`, as `GIT_*`. Names that match a pattern of `keep` are kept. Variables in
+    `add` override the rest.
     """
     drop, keep = (*drop, LANGUAGE), tuple(keep)
     ours = {name: value for name, value in os.environ.items()
@@ -83,8 +83,8 @@ def call(command: Sequence[str | os.PathLike[str]], *, timeout_s: float, cwd: Pa
          add: Mapping[str, str] | None = None) -> Completed:
     """Run a command to its end, and return its exit status and output.
 
-    command: the program and its arguments; no shell reads them. timeout_s: seconds after which it is killed, with all
-    that it has started. cwd: its folder. stdin: its input, which is empty by default. drop, keep, add: see
+    command: the program and its arguments, without a shell. timeout_s: seconds after which the command and all its
+    children are killed. cwd: its working folder. stdin: its input, empty by default. drop, keep, add: see
     `environment`. Raises OuterError if the command cannot be started or does not end in time.
     """
     words = tuple(os.fspath(word) for word in command)
@@ -117,18 +117,18 @@ def _not_started(name: str, cwd: Path | None, error: Exception, env: Mapping[str
         return OuterError(f"{short} cannot be started in {cwd}: there is no such folder")
     if isinstance(error, FileNotFoundError):
         if there := shutil.which(name, path=env.get("PATH")):
-            return OuterError(f"{there} cannot be started: the program that its first line names is not there")
+            return OuterError(f"{there} cannot be started: the program named in its first line was not found")
         return OuterError(f"{short} is not installed", missing=True)
     return OuterError(f"{short} cannot be started: {WHY.get(error.errno or 0, error.strerror)}")
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Kill what is left of a command, and all that it has started, if it has not ended by itself."""
+    """Kill a command and all its children, unless it has ended."""
     if process.returncode is None:
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
         process.kill()
-        with suppress(subprocess.TimeoutExpired):  # a process that left the session still holds the output
+        with suppress(subprocess.TimeoutExpired):  # a process that left the session still has the output open
             process.communicate(timeout=AFTER_KILL_S)
         process.wait()
     for stream in (process.stdin, process.stdout, process.stderr):

@@ -1,4 +1,4 @@
-"""Files for a reader: written below a folder that the user names."""
+"""Output files, written below a folder that the user names."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from suite.files import atomic
 
 
 def check_folder(out: Path) -> None:
-    """Raises UserError if `out` cannot be a folder: it is a file, or a link to a place that is not there."""
+    """Raises UserError if `out` cannot be a folder: it is a file, or a broken link."""
     if os.path.lexists(out) and not out.is_dir():
-        what = f"is a link to {out.readlink()}, which is not there" if out.is_symlink() and not out.exists() else \
+        what = f"is a link to {out.readlink()}, which does not exist" if out.is_symlink() and not out.exists() else \
             "is a file, and must be a folder"
         raise UserError(what, str(out), "name another folder with --out")
 
 
 def write_file(out: Path, name: str, data: bytes) -> None:
-    """Put a file in place below `out`. Raises UserError if it cannot be written, or would land elsewhere."""
+    """Write a file below `out`. Raises UserError if it cannot be written, or a link leads out of `out`."""
     path = out / name
     check_folder(out)
     try:

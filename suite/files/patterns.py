@@ -1,4 +1,4 @@
-"""The patterns of texts in files, in words: an error says what may be written, and shows no regular expression."""
+"""Patterns of strings in files, in words, so that an error message need not show a regular expression."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ IN_WORDS: Mapping[str, str] = {
     NAME: "be a name of 1 to 80 letters (A to Z, a to z), digits, and _ . - after the first",
     FUNCTION: "be module:function, such as my_code:make",
     SELECT: "be max or min and a metric, such as max val/accuracy",
-    r"^[A-Za-z_]\w*$": "be a name as in Python: letters, digits and _, and no digit first",
-    r"^[a-z]\w*$": "be a name of letters, digits and _, with a small letter first",
+    r"^[A-Za-z_]\w*$": "be a name as in Python: letters, digits and _, not beginning with a digit",
+    r"^[a-z]\w*$": "be a name of letters, digits and _, and begin with a lowercase letter",
     r"^(val|test)(@\d+)?$": "be val or test, or one of these with a sampling rate, such as test@8000",
     r"^[0-9a-f]{64}$": "be a SHA-256 digest: 64 of the characters 0-9 and a-f",
     r"^[0-9a-f]{16}$": "be 16 of the characters 0-9 and a-f",
@@ -22,5 +22,5 @@ IN_WORDS: Mapping[str, str] = {
 
 
 def in_words(pattern: str) -> str:
-    """What a text must be, after `must` or `should`. A pattern without words here is shown as it is."""
+    """The end of a sentence with `must` or `should`. A pattern that is not in the table is shown as it is."""
     return IN_WORDS.get(pattern, f"match the pattern {pattern}")

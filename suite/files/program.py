@@ -1,4 +1,4 @@
-"""How this program is called, for every message that names a command."""
+"""The name of this program, for messages that name a command."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ SCRIPT, INSTALLED = "run_grid.py", "s4d-suite"
 
 
 def name() -> str:
-    """The name alone, as in a usage line: that of the installed command, or of the script in a clone."""
+    """The plain name, as in a usage line: of the installed command, or of the script in a clone."""
     called = Path(sys.argv[0])
     return INSTALLED if called.stem == INSTALLED or (called.name != SCRIPT and resources.is_installed()) else SCRIPT
 
 
 def typed() -> str:
-    """What to type before a verb, in the folder in which this command was typed.
+    """What to type before a verb, in the folder where this command was typed.
 
     In a process that was started in another way (a notebook, a job): what to type in the clone's folder.
     """

@@ -1,4 +1,4 @@
-"""Records: the JSON files that the suite writes for itself, each with its checksum, as typed models."""
+"""Records: the suite's own JSON files, each with a checksum, as typed models."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from suite.files import atomic
 
 
 class Record(BaseModel):
-    """A record, or a part of one. Keys that are not known here are kept: a newer release may have written them.
+    """A record, or a part of one. Unknown keys are kept: a newer release may have written them.
 
-    Only fields that were given are written, so a record that is read and written again stays as it is.
+    Only fields that were set are written, so reading and writing a record does not change it.
     """
 
     model_config = ConfigDict(frozen=True, extra="allow", populate_by_name=True, protected_namespaces=(),
@@ -22,12 +22,12 @@ class Record(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The record in a sealed file. Raises FileNotFoundError, OSError; Corrupt if damaged or of another kind."""
+        """The record in a sealed file. Raises OSError, or Corrupt if it is damaged or of another kind."""
         return cls.of(atomic.read_sealed(path), path.name)
 
     @classmethod
     def of(cls, content: Mapping[str, object], name: str) -> Self:
-        """The record with this content, of the file `name`. Raises Corrupt if a field is missing or of another type."""
+        """The record with this content. `name` is the file's name. Raises Corrupt if a field is missing or invalid."""
         try:
             return cls.model_validate(content)
         except ValidationError as error:

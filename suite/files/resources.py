@@ -1,6 +1,6 @@
-"""The suite's own files beside its code: cards of data sets, grids, sources of reports, examples, a first study.
+"""The suite's files beside its code: cards of data sets, grids, report definitions, examples, a first study.
 
-They are the top-level folders of a clone. A wheel carries a copy in `suite/_data`, which `setup.py` makes.
+They are in top-level folders of a clone. A wheel has a copy in `suite/_data`, made by `setup.py`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from suite.errors import UserError, nearest
 
 PACKAGE = Path(__file__).resolve().parents[1]
 IN_WHEEL = PACKAGE / "_data"
-PREFIX = "suite:"  # before the name of a grid of the suite, in place of a path
+PREFIX = "suite:"  # before the name of a grid of the suite, instead of a path
 
 
 def root() -> Path:
@@ -21,22 +21,22 @@ def root() -> Path:
 
 
 def is_installed() -> bool:
-    """Whether this code was installed from a wheel, which has no folders beside it."""
+    """Whether this code was installed from a wheel, without these folders beside it."""
     return IN_WHEEL.is_dir()
 
 
 def folder(name: Literal["datasets", "examples", "grids", "reports", "study"]) -> Path:
-    """One of these folders, in a clone or an installed package."""
+    """The path of one of these folders, in a clone or an installed package."""
     return root() / name
 
 
 def shown(path: Path) -> str:
-    """A grid's path as a user writes it: `suite:NAME` for one that was installed with the suite."""
+    """A grid's path as a user writes it: `suite:NAME` for a grid that was installed with the suite."""
     return f"{PREFIX}{path.relative_to(folder('grids'))}" if path.is_relative_to(IN_WHEEL) else str(path)
 
 
 def grid_path(path: Path, grids: Path, where: str = "") -> Path:
-    """The file that `path` names: a grid of the suite, in the folder `grids`, for `suite:NAME`; else `path` itself.
+    """The file that `path` names: for `suite:NAME` a grid of the suite, in the folder `grids`; else `path` itself.
 
     Raises UserError, at `where`, if the suite has no grid of that name.
     """

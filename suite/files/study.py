@@ -1,7 +1,7 @@
-"""The studies of this process: folders of a user's own grids, methods, data sets, and sources of reports.
+"""The studies of this process: folders with a user's grids, methods, data sets, and report definitions.
 
-The folder of a grid is a study; that of a grid in a folder `grids` is the folder above. What it holds adds to the
-suite's own: modules (`my_methods.py`), cards (`datasets/*.yaml`), and `reports/`.
+The study of a grid is the folder of its file, or the folder above if that one is called `grids`. Its modules
+(`my_methods.py`), cards (`datasets/*.yaml`) and `reports/` are added to those of the suite.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 
 from suite.files import resources
 
-COPIES = resources.PACKAGE.parent / "s4d-studies"  # copies for cluster jobs, beside the code that these run
-HOME = "home"  # file in such a copy: the path of the study that it was made from
+COPIES = resources.PACKAGE.parent / "s4d-studies"  # copies for cluster jobs, beside the code that the jobs run
+HOME = "home"  # file in such a copy, with the path of the original study
 _folders = dict.fromkeys(sorted(path.parent for path in COPIES.glob(f"*/{HOME}")))  # a set that keeps the order
 
 
@@ -25,18 +25,18 @@ def of_grid(path: Path) -> Path:
 
 
 def with_examples(path: Path) -> list[Path]:
-    """The study of a grid; for the suite's own grids also `examples/`, whose methods they may name."""
+    """The study of a grid. The suite's own grids may also name methods in `examples/`, so this is added for them."""
     found = of_grid(path)
     return [found] if is_own(found) else [found, resources.folder("examples")]
 
 
 def is_own(folder: Path) -> bool:
-    """Whether a folder is a user's, and not the one of the suite's own grids."""
+    """Whether a folder is a user's study, not that of the suite's own grids."""
     return folder.resolve() != resources.root().resolve()
 
 
 def add(folders: Iterable[Path]) -> bool:
-    """Make the modules, cards and sources of these studies known to this process. Returns whether a study is new."""
+    """Make the modules, cards and reports of these studies known to this process. Returns whether a study is new."""
     before, found = len(_folders), [Path(folder) for folder in folders]
     _folders.update(dict.fromkeys(filter(is_own, found)))
     find_modules(found)
@@ -44,14 +44,14 @@ def add(folders: Iterable[Path]) -> bool:
 
 
 def find_modules(folders: Iterable[Path]) -> None:
-    """Append these studies to the import path: a module of a study never hides one that is installed."""
+    """Append these studies to the import path. A module of a study never hides an installed one."""
     for folder in folders:
         if str(folder) not in sys.path and folder != resources.IN_WHEEL:
             sys.path.append(str(folder))
 
 
 def home(folder: Path) -> Path:
-    """The folder of a study's files: the folder itself, or for a copy for cluster jobs, the original one."""
+    """The folder of a study: the folder itself or, if it is a copy for cluster jobs, the original."""
     note = folder / HOME
     return Path(note.read_text(encoding="utf-8")) if folder.parent == COPIES and note.is_file() else folder
 
@@ -62,7 +62,7 @@ def folders() -> tuple[Path, ...]:
 
 
 def hidden(module: str, study: Path) -> str:
-    """The file that `import` finds in place of a module of this study; '' if it finds the study's own."""
+    """The file that `import` finds instead of a module of this study. "" if it finds the study's own."""
     top = module.partition(".")[0]
     places = [folder / name for folder in (study, study / "grids") for name in (f"{top}.py", top)]
     own = [path for path in places if path.exists()]

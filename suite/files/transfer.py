@@ -1,7 +1,7 @@
-"""One file from an address, over HTTP: resumed where it stopped, checked on the way, and tried again if that may help.
+"""Download of one file over HTTP. It resumes where it stopped, is verified, and is tried again if that may help.
 
-The bytes received so far are in `<name>.part`. `<name>.part.json` has the ETag or date of the file that they are part
-of, so that a later call continues there and never joins the parts of two files.
+The bytes received so far are in `<name>.part`. `<name>.part.json` has the ETag or date of the remote file, so that a
+later call continues there and never joins the parts of two versions.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
     import httpx2
 
 log = logging.getLogger(__name__)
-Tell = Callable[[int, int | None], None]  # bytes received, and bytes in all if the server says so
+Progress = Callable[[int, int | None], None]  # bytes received, and the total if the server states it
 MIRROR = "SUITE_MIRROR"
 CHUNK = 1 << 20
-STALL_S = 60.0  # without an answer, or below SLOWEST bytes a second for as long: a new request
+STALL_S = 60.0  # without an answer, or below SLOWEST bytes per second for this long: a new request
 SLOWEST = 100.0
 TRIES = 6  # in a row without a MiB of progress
 PAUSE_S = 1.0  # before the second try; twice as long before each further one, at most LONGEST_PAUSE_S
@@ -44,8 +44,8 @@ LOOPBACK = {"127.0.0.1", "::1", "localhost"}
 class Remote:
     """A file at an address.
 
-    url: its address. sha256: of its bytes, if known. size: in bytes, if exactly known. room: further bytes of disk
-    that unpacking needs. proved: its content is checked by other means than sha256 after the transfer.
+    url: its address. sha256: its digest, if known. size: in bytes, if exactly known. room: further bytes of disk that
+    unpacking needs. proved: its content is verified after the transfer by other means than sha256.
     """
 
     url: str
@@ -56,14 +56,14 @@ class Remote:
 
     @property
     def known(self) -> bool:
-        """Whether a wrong content would be noticed."""
+        """Whether wrong content would be noticed."""
         return self.sha256 is not None or self.proved
 
     @property
     def address(self) -> str:
-        """The address to request: at the mirror that SUITE_MIRROR names, or its own.
+        """The address to request: at the mirror named by SUITE_MIRROR, or its own.
 
-        A file whose content cannot be checked is not taken from a mirror, unless that is this very machine.
+        A file whose content cannot be checked is not taken from a mirror, unless the mirror is this machine.
         """
         mirror = os.environ.get(MIRROR, "").rstrip("/")
         if not mirror:
@@ -77,14 +77,14 @@ class Remote:
 
     @property
     def shown(self) -> str:
-        """The address for messages and records, without the name and password of a mirror."""
+        """The address for messages and records, without the user name and password of a mirror."""
         url = urlsplit(self.address)
         return urlunsplit(url._replace(netloc=url.netloc.rpartition("@")[2]))
 
 
 @dataclass
 class _State:
-    """What has been received of a file: bytes so far, their digest, and which version of the file they are from."""
+    """What has been received of a file: the number of bytes, their digest, and the version of the file."""
 
     part: Path
     url: str
@@ -98,7 +98,7 @@ class _State:
         return self.part.with_name(self.part.name + ".json")
 
     def read(self) -> None:
-        """Take up what an earlier call has left; begin again if that is from another address, or damaged."""
+        """Continue from what an earlier call left. Begin again if that is damaged, or from another address."""
         self.digest = hashlib.sha256()
         try:
             note = json.loads(self.note.read_text())
@@ -113,7 +113,7 @@ class _State:
             self.forget()
 
     def forget(self) -> None:
-        """Remove what is here, to begin again."""
+        """Remove what was received, to begin again."""
         self.part.unlink(missing_ok=True)
         self.note.unlink(missing_ok=True)
         self.here, self.digest, self.validator, self.total = 0, hashlib.sha256(), "", None
@@ -123,25 +123,25 @@ class _State:
         atomic.replace(self.note, json.dumps(content).encode(), atomic.nobody(), durable=False)
 
 
-def get(remote: Remote, path: Path, tell: Tell = lambda here, total: None, private: str = "") -> str:
-    """Bring the file to `path` and return its sha256. What an interrupted call has left is not fetched again.
+def get(remote: Remote, path: Path, progress: Progress = lambda here, total: None, private: str = "") -> str:
+    """Download the file to `path` and return its sha256. Bytes left by an interrupted call are not fetched again.
 
-    Parameters: `tell` is called with the bytes received and the bytes in all (None if unknown); `private` is put into
-    the name of the part if no lock keeps other processes from it.
+    progress: called with the bytes received and the total (None if unknown). private: added to the name of the partial
+    file if no lock keeps other processes away from it.
 
-    Raises UserError if the address cannot be reached, gives another file, or stops too often, and if the disk is
-    full. What was received until then is kept, unless it is known to be wrong.
+    Raises UserError if the address cannot be reached, gives another file, or stops too often, and if the disk is full.
+    The bytes received until then are kept, unless they are known to be wrong.
     """
     _check_scheme(remote)
     state = _State(path.with_name(f"{path.name}{private}.part"), remote.shown)
     make_folder(path.parent)
-    with told(path):
+    with explained(path):
         state.read()
     tries, begin, mark = 0, state.here, state.here
     with client() as http:
         while True:
             try:
-                _once(http, remote, state, tell)
+                _once(http, remote, state, progress)
                 break
             except Again as again:
                 tries = 1 if state.here - mark >= CHUNK else tries + 1
@@ -155,14 +155,14 @@ def get(remote: Remote, path: Path, tell: Tell = lambda here, total: None, priva
     if remote.sha256 and found != remote.sha256:
         state.forget()
         raise transfer_errors.another(state.url, found, remote.sha256)
-    with told(path):
+    with explained(path):
         state.part.replace(path)
         state.note.unlink(missing_ok=True)
     return found
 
 
 def client() -> httpx2.Client:
-    """A client that uses the proxies and certificates of the environment, and follows redirects."""
+    """An HTTP client that uses the proxies and certificates of the environment, and follows redirects."""
     import httpx2
 
     try:
@@ -172,7 +172,7 @@ def client() -> httpx2.Client:
         named = [name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if not Path(os.environ.get(name) or "/").exists()]
         raise UserError(f"the certificates cannot be read: {error.strerror or error}",
                         ", ".join(f"{name}={os.environ[name]}" for name in named),
-                        "name a file that is there, or unset it") from None
+                        "name an existing file, or unset it") from None
     except (ValueError, ImportError) as error:
         raise UserError(f"the proxy of the environment cannot be used: {error}", "HTTPS_PROXY",
                         "write it as http://host:port, or unset it") from None
@@ -185,22 +185,22 @@ def _check_scheme(remote: Remote) -> None:
                         "get the file by hand from a place that you trust")
 
 
-def _once(http: httpx2.Client, remote: Remote, state: _State, tell: Tell) -> None:
-    """One request for what is not here yet. Raises Again if another request may help, else UserError."""
+def _once(http: httpx2.Client, remote: Remote, state: _State, progress: Progress) -> None:
+    """One request for the missing bytes. Raises Again if another request may help, else UserError."""
     if state.total is not None and state.here == state.total:
         return
     headers = {}
     if state.here and (state.validator or remote.known):
         headers = {"Range": f"bytes={state.here}-"} | ({"If-Range": state.validator} if state.validator else {})
-    with transfer_errors.told(state.url), http.stream("GET", remote.address, headers=headers) as answer:
+    with transfer_errors.explained(state.url), http.stream("GET", remote.address, headers=headers) as answer:
         transfer_errors.check_status(answer, state.url)
         _check_way(answer, remote)
         if answer.status_code == 416:
             state.forget()
-            raise Again("the server says that the file is shorter than what is here of it")
+            raise Again("the server says that the file is shorter than what was received")
         _begin(answer, remote, state)
         _check_room(state, remote)
-        _take(answer, state, tell)
+        _take(answer, state, progress)
     if state.total is None:
         state.total = state.here
     if state.here != state.total:
@@ -221,7 +221,7 @@ def _check_way(answer: httpx2.Response, remote: Remote) -> None:
 
 
 def _begin(answer: httpx2.Response, remote: Remote, state: _State) -> None:
-    """Read from the answer's headers which version of the file it is, and where it begins."""
+    """Read from the headers of the answer which version of the file it is, and where it begins."""
     length = answer.headers.get("Content-Length")
     body = int(length) if length and length.isdecimal() else None
     start, total = 0, body
@@ -231,7 +231,7 @@ def _begin(answer: httpx2.Response, remote: Remote, state: _State) -> None:
         total = int(whole) if whole.isdecimal() else None if body is None else start + body
     if start not in (0, state.here) or (start and state.total not in (None, total)):
         state.forget()
-        raise Again("the server gave another part of the file than was asked for, or the file has changed")
+        raise Again("the server sent another part of the file than requested, or the file has changed")
     if state.here and not start:
         log.warning("%s has changed, or its server cannot continue in the middle: starting again", state.url)
         state.forget()
@@ -243,7 +243,7 @@ def _begin(answer: httpx2.Response, remote: Remote, state: _State) -> None:
     etag = answer.headers.get("ETag", "")
     state.validator = etag if etag and not etag.startswith("W/") else answer.headers.get("Last-Modified", "")
     state.total = total
-    with told(state.part):
+    with explained(state.part):
         state.write_note()
 
 
@@ -260,30 +260,30 @@ def check_room(folder: Path, needed: int) -> None:
                         str(folder), "free some space there, or set SUITE_CACHE to a folder on another disk")
 
 
-def _take(answer: httpx2.Response, state: _State, tell: Tell) -> None:
-    """Append the body to what is here; a body that begins like a web page is refused."""
+def _take(answer: httpx2.Response, state: _State, progress: Progress) -> None:
+    """Append the body to what was received. A body that begins like a web page is rejected."""
     first, since, come = state.here == 0, time.monotonic(), 0
-    with told(state.part), state.part.open("ab") as stream:
+    with explained(state.part), state.part.open("ab") as stream:
         for chunk in answer.iter_raw():
             if first:
                 transfer_errors.check_start(chunk, state.url)
                 first = False
             stream.write(chunk)
-            stream.flush()  # so that the bytes that the note promises are there after an interrupt
+            stream.flush()  # the bytes that the note promises must exist after an interrupt
             state.digest.update(chunk)
             state.here += len(chunk)
             come += len(chunk)
-            tell(state.here, state.total)
+            progress(state.here, state.total)
             waited = time.monotonic() - since
             if waited > STALL_S:
                 if come < SLOWEST * waited:
-                    raise Again(f"only {come / waited:.0f} bytes a second came")
+                    raise Again(f"only {come / waited:.0f} bytes per second arrived")
                 since, come = time.monotonic(), 0
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for downloads. Raises UserError if that is not possible."""
-    with told(folder / "file"):
+    """Make a folder for downloads. Raises UserError if this fails."""
+    with explained(folder / "file"):
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except FileNotFoundError:  # as below /proc
@@ -292,8 +292,8 @@ def make_folder(folder: Path) -> None:
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
-    """Turn an error of the file system into one that says what to do."""
+def explained(path: Path) -> Iterator[None]:
+    """Turn an error of the file system into a UserError that says what to do."""
     try:
         yield
     except OSError as error:
@@ -303,7 +303,7 @@ def told(path: Path) -> Iterator[None]:
             what, fix = "downloads cannot be written: read-only, or not yours", \
                 "set SUITE_CACHE to a folder that you can write"
         elif error.errno in (errno.ENOENT, errno.ESTALE):
-            what, fix = "the folder of the downloads went away in the meantime", \
+            what, fix = "the download folder has been removed", \
                 "start the same command again, with SUITE_CACHE at its new place"
         else:
             what, fix = f"downloads cannot be written: {error.strerror or error}", \

@@ -1,4 +1,4 @@
-"""What can go wrong in a transfer, in words, and whether to try again may help."""
+"""Errors of a transfer, in words, and whether trying again may help."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LOGIN = "a network may ask you to log in first: open the address in a browser"
 
 
 class Again(Exception):
-    """An error that another try may mend. `after`: seconds to wait, if the server says so.
+    """An error that may not occur in another try. `after`: seconds to wait, if the server states them.
 
     `at_once`: give up at once, unless this call has received something.
     """
@@ -37,27 +37,27 @@ class Again(Exception):
 
 def given_up(again: Again, url: str, here: int, tries: int) -> UserError:
     """The error after the last try. `here`: bytes received."""
-    so_far = f" ({here / 1e6:,.1f} MB are here)" if here else ""
+    so_far = f" ({here / 1e6:,.1f} MB received)" if here else ""
     times = f", {tries} times" if tries > 1 else ""
     return UserError(f"{again}{times}{so_far}", url, again.fix)
 
 
 def another(url: str, found: str, expected: str) -> UserError:
-    """The error for a file whose content is not the known one."""
-    return UserError(f"the file there is damaged or another: sha256 {found}, not {expected}; it was removed", url,
+    """The error for a file with an unexpected digest."""
+    return UserError(f"the file is damaged or not the right one: sha256 {found}, not {expected}; it was removed", url,
                      "start the same command again; if that does not help, the file has changed at its address")
 
 
 def other_size(answer: httpx2.Response, url: str, found: int, expected: int) -> UserError:
-    """The error for a file whose size is not the known one."""
+    """The error for a file with an unexpected size."""
     page = "text/html" in answer.headers.get("Content-Type", "")
     return portal(url) if page else UserError(
-        f"the file there has {found:,} bytes, not {expected:,}: it has changed, or is another", url, BY_HAND)
+        f"the file has {found:,} bytes, not {expected:,}: it has changed, or is not the right one", url, BY_HAND)
 
 
 def portal(url: str) -> UserError:
-    """The error for a web page in place of a file."""
-    return UserError("a web page came in place of the file", url, f"{LOGIN}, or {BY_HAND}")
+    """The error for a web page instead of a file."""
+    return UserError("a web page came instead of the file", url, f"{LOGIN}, or {BY_HAND}")
 
 
 def check_kind(answer: httpx2.Response, url: str) -> None:
@@ -79,27 +79,27 @@ def check_status(answer: httpx2.Response, url: str) -> None:
     if code in (200, 206, 416):
         return
     phrase = HTTPStatus(code).phrase if code in HTTPStatus.__members__.values() else ""
-    told_ = f"the server answers {code} {phrase}".rstrip()
+    what = f"the server answers {code} {phrase}".rstrip()
     if code in AGAIN:
         wait = answer.headers.get("Retry-After", "")
-        raise Again(told_, after=float(wait) if wait.isdecimal() else None)
+        raise Again(what, after=float(wait) if wait.isdecimal() else None)
     if code == 407:
         raise proxy_password(url)
     if code in (404, 410):
-        raise UserError(f"{told_}: the file is not there", url, BY_HAND)
+        raise UserError(f"{what}: the file does not exist", url, BY_HAND)
     if code in (401, 403):
-        raise UserError(f"{told_}: it does not give the file to everybody", url, BY_HAND)
-    raise UserError(told_, url, BY_HAND)
+        raise UserError(f"{what}: access to the file is restricted", url, BY_HAND)
+    raise UserError(what, url, BY_HAND)
 
 
 def proxy_password(url: str) -> UserError:
-    """The error for a proxy that asks for a password."""
-    return UserError("the proxy asks for a name and a password (407)", url,
+    """The error for a proxy that needs a password."""
+    return UserError("the proxy asks for a user name and a password (407)", url,
                      "export HTTPS_PROXY=http://NAME:PASSWORD@HOST:PORT, or ask who runs the network")
 
 
 @contextmanager
-def told(url: str) -> Iterator[None]:
+def explained(url: str) -> Iterator[None]:
     """Turn what the HTTP client raises into Again or UserError."""
     import httpx2
 
@@ -120,18 +120,19 @@ def explain(error: BaseException, url: str) -> Exception:
                          "check the clock; behind an inspecting proxy export SSL_CERT_FILE=its certificate authority")
     if isinstance(error, httpx2.ProxyError):
         return proxy_password(url) if "407" in str(error) else UserError(
-            f"the proxy refuses: {error}", url, "correct or unset HTTPS_PROXY, or add the host to NO_PROXY")
+            f"the proxy refused: {error}", url, "correct or unset HTTPS_PROXY, or add the host to NO_PROXY")
     if any(isinstance(cause, socket.gaierror) for cause in causes):
         proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"))
         name = f"{host}, or that of the proxy," if proxied else host
-        return Again(f"the name {name} is not found: there is no network here, or its name server fails", at_once=True,
-                     fix="download on a machine with a network; behind a proxy, export HTTPS_PROXY=http://HOST:PORT")
+        return Again(f"the name {name} cannot be resolved: there is no network here, or its name server fails",
+                     at_once=True, fix="download on a machine with a network; behind a proxy, export "
+                                        "HTTPS_PROXY=http://HOST:PORT")
     if any(isinstance(cause, OSError) and cause.errno in NO_ROUTE for cause in causes):
-        return Again(f"there is no network here: {host} is out of reach", at_once=True,
+        return Again(f"there is no network here: {host} cannot be reached", at_once=True,
                      fix="download on a machine with a network")
     if isinstance(error, httpx2.TimeoutException):
         silent = isinstance(error, httpx2.ConnectTimeout)
-        return Again("the server does not answer" if silent else "the transfer stalled: nothing came any more")
+        return Again("the server does not answer" if silent else "the transfer stalled")
     if isinstance(error, httpx2.ConnectError):
         return Again(f"{host} cannot be reached: {_last(causes)}", at_once=True,
                      fix="check the network and, if you need a proxy, HTTPS_PROXY; " + LATER)
@@ -150,5 +151,5 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 
 def _last(causes: list[BaseException]) -> str:
-    """The innermost cause that says something."""
+    """The innermost cause with a message."""
     return next((str(cause) for cause in reversed(causes) if str(cause)), type(causes[0]).__name__)

@@ -1,4 +1,4 @@
-"""What pydantic finds wrong with a value, in this suite's words and with the keys of the file."""
+"""Pydantic's validation errors, in this suite's words and with the keys of the file."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Path: TypeAlias = tuple[int | str, ...]  # keys and list indices, from the outside in
-# By the type of the error, since pydantic's own texts change between its releases; {…} are from the error's context.
+# By type of error, since pydantic's own messages change between releases. {…} are from the error's context.
 MESSAGES: Mapping[str, str] = {
     "missing": "this key is required",
     "extra_forbidden": "this key is unknown",
@@ -34,11 +34,11 @@ MESSAGES: Mapping[str, str] = {
     "less_than": "must be less than {lt}", "less_than_equal": "must be less than or equal to {le}",
     "multiple_of": "must be a multiple of {multiple_of}",
 }
-OF_A_KIND = {"list_type", "dict_type", "model_type", "string_type"}  # from union members of another kind
+OF_A_KIND = {"list_type", "dict_type", "model_type", "string_type"}  # from members of a union for other kinds
 
 
 def message(error: ErrorDetails) -> str:
-    """What one error asks for, as `must be an integer`. A type that is not in MESSAGES keeps pydantic's words."""
+    """An error in words, as `must be an integer`. A type that is not in MESSAGES keeps pydantic's message."""
     words = MESSAGES.get(error["type"])
     context = error.get("ctx", {})
     if "pattern" in context:
@@ -47,10 +47,10 @@ def message(error: ErrorDetails) -> str:
 
 
 def by_place(error: ValidationError, node: Node) -> dict[Path, list[ErrorDetails]]:
-    """The errors by the place in the file that they are about.
+    """The errors by their place in the file.
 
-    For a union, pydantic reports the errors of each member. A member that wants a value of another kind is left out
-    if another one got further: for a mapping with a wrong entry, it is no help to say that it is no list.
+    For a union, pydantic reports the errors of each member. A member that expects another kind of value is left out if
+    another one got further: for a mapping with a wrong entry, "must be a list" does not help.
     """
     found: dict[Path, list[ErrorDetails]] = {}
     for one in error.errors():
@@ -64,7 +64,7 @@ def by_place(error: ValidationError, node: Node) -> dict[Path, list[ErrorDetails
 
 
 def _keys(node: Node, path: Path, is_missing: bool) -> Path:
-    """The parts of pydantic's path that are in the file: others name a union's member. A missing key stays."""
+    """The parts of pydantic's path that are in the file; others name members of a union. A missing key is kept."""
     keys: list[int | str] = []
     for place, part in enumerate(path):
         child = node.child(part)
@@ -75,7 +75,7 @@ def _keys(node: Node, path: Path, is_missing: bool) -> Path:
 
 
 def model_at(model: type[BaseModel], path: Path) -> type[BaseModel]:
-    """The model whose keys are allowed at `path` within `model`; the innermost one on the way."""
+    """The innermost model along `path` within `model`: its keys are allowed there."""
     for part in path:
         field = model.model_fields.get(part) if isinstance(part, str) else None
         model = next(_models(field.annotation), model) if field else model

@@ -1,7 +1,7 @@
 """YAML files, read with the place of every key and value, so that each error can name file and line.
 
-Plain scalars follow YAML 1.2: `1e-3` is a number, `on`, `off`, `yes` and `no` are refused by name (YAML 1.1 would
-silently make them true and false). Tags, duplicate keys, not-a-number and alias bombs are refused.
+Plain scalars follow YAML 1.2: `1e-3` is a number. `on`, `off`, `yes` and `no` are rejected, since YAML 1.1 silently
+makes them true and false. Tags, duplicate keys, NaN and alias bombs are rejected, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import yaml
 
 from suite.errors import Problem, Problems, UserError
 
-LARGEST, DEEPEST = 50_000, 50  # nodes after aliases are expanded: far above any real grid, far below a YAML bomb
+LARGEST, DEEPEST = 50_000, 50  # nodes with aliases expanded, and depth: far above any real grid, far below a YAML bomb
 TAG = "tag:yaml.org,2002:"
 USUAL = {TAG + kind for kind in ("map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value")}
 INT = re.compile(r"[-+]?(0|[1-9][0-9_]*)")
@@ -51,11 +51,11 @@ class Node:
     at: Where
 
     def get(self, key: str, default: Any = None) -> Any:
-        """The value of a key; the default if the mapping lacks it, or if this is not a mapping."""
+        """The value of a key. The default if the mapping lacks it, or if this is not a mapping."""
         return self.value[key].value if isinstance(self.value, dict) and key in self.value else default
 
     def plain(self) -> Any:
-        """The value without its places."""
+        """The value as plain Python objects, without places."""
         if isinstance(self.value, dict):
             return {key: node.plain() for key, node in self.value.items()}
         if isinstance(self.value, list):
@@ -63,7 +63,7 @@ class Node:
         return self.value
 
     def child(self, part: object) -> Node | None:
-        """The node below a key or list index; None if there is none."""
+        """The node below a key or list index. None if it does not exist."""
         if isinstance(self.value, dict):
             found: Node | None = self.value.get(part)
             return found
@@ -71,14 +71,14 @@ class Node:
         return self.value[part] if is_index else None
 
     def find(self, path: Iterable[object]) -> Where:
-        """The place of the deepest node along `path` that exists; parts that do not exist are skipped."""
+        """The place of the deepest existing node along `path`. Parts that do not exist are skipped."""
         node = self
         for part in path:
             node = node.child(part) or node
         return node.at
 
     def leaves(self, prefix: str = "") -> Iterator[tuple[str, Node]]:
-        """The leaves of nested mappings, by dotted name; an empty mapping is a leaf."""
+        """The leaves of nested mappings, by dotted name. An empty mapping is a leaf."""
         for key, node in self.value.items():
             if isinstance(node.value, dict) and node.value:
                 yield from node.leaves(f"{prefix}{key}.")
@@ -87,17 +87,17 @@ class Node:
 
 
 def duplicate_key(key: str, at: Where, first: Where) -> Problem:
-    """The problem of a key that is twice in its mapping."""
+    """The problem to report for a key that occurs twice in a mapping."""
     return Problem(f"duplicate key {key!r} (first defined on line {first.line})", str(at))
 
 
 def one_form(text: str) -> str:
-    """A name in one form, so that names that look the same are equal: Unicode's NFC, single spaces, none around."""
+    """A name in normal form (Unicode NFC, single spaces, stripped), so that names that look the same are equal."""
     return SPACES.sub(" ", unicodedata.normalize("NFC", text)).strip(" ")
 
 
 def load_yaml(path: Path) -> Node:
-    """The file's one document, a mapping. Raises UserError with every problem of the text."""
+    """Read a YAML file of one document, a mapping. Raises UserError with every problem of the text."""
     try:
         text = path.read_bytes().decode("utf-8")
     except FileNotFoundError:
@@ -110,19 +110,19 @@ def load_yaml(path: Path) -> Node:
         raise UserError("permission denied", str(path), "check the permissions of the file") from None
     except UnicodeDecodeError as error:
         raise UserError(f"the file is not UTF-8 text (byte {error.start})", str(path)) from None
-    except (OSError, ValueError) as error:  # an impossible file name, a failing disk
+    except (OSError, ValueError) as error:  # an invalid file name, a failing disk
         what = error.strerror if isinstance(error, OSError) else str(error)
         raise UserError(f"the file cannot be read: {what}", repr(str(path))[:200]) from None
     return parse_yaml(text, shown(path))
 
 
 def shown(path: Path) -> str:
-    """The path as a user would write it: relative if the file is below the working folder."""
+    """The path as a user would write it: relative if the file is below the current folder."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def parse_yaml(text: str, name: str) -> Node:
-    """The mapping in `text`; errors call the file `name`. Raises UserError with every problem of the text."""
+    """Parse a mapping. `name` is the file's name in errors. Raises UserError with every problem of the text."""
     if "\t" in text:
         tab = next((i for i, line in enumerate(text.splitlines(), 1) if re.match(r" *\t", line) and line.strip()), 0)
         if tab:
@@ -152,14 +152,14 @@ def parse_yaml(text: str, name: str) -> Node:
 
 @dataclass(frozen=True)
 class _Open:
-    """A mapping or list whose end is not read yet: its anchor, and how many nodes there were before it."""
+    """A mapping or list that is still being read: its anchor, and the number of nodes before it."""
 
     anchor: str | None
     before: int
 
 
 def _check_size(events: Iterator[Any], name: str) -> None:
-    """Raises UserError for a text whose nodes would not fit: the composer recurses in C, and aliases multiply."""
+    """Raises UserError for a text with too many or too deep nodes: the composer recurses in C, and aliases multiply."""
     count = 0
     open_nodes: list[_Open] = []
     sizes: dict[str | None, int] = {}  # nodes below each anchor
@@ -186,7 +186,7 @@ def _place(name: str, event: Any) -> str:
 
 
 class _Reader:
-    """Turns the nodes of PyYAML into ours, and collects every problem."""
+    """Converts the nodes of PyYAML to `Node`, and collects all problems."""
 
     def __init__(self, name: str) -> None:
         self.name = name

@@ -1,4 +1,4 @@
-"""Files of YAML read as pydantic models: unknown keys are refused, and every problem names file, line and key."""
+"""YAML files read as pydantic models. Unknown keys are rejected, and every problem names file, line and key."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ T = TypeVar("T", bound=BaseModel)
 
 
 class Part(BaseModel):
-    """A part of such a file: unknown keys are refused."""
+    """A part of such a file. Unknown keys are rejected."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
@@ -41,24 +41,24 @@ def _problems(error: ValidationError, node: Node, model: type[BaseModel]) -> lis
         elif e["type"] == "missing":
             problem = Problem("this key is missing", where)
         else:
-            said = f"it should {patterns.in_words(e['ctx']['pattern'])}" if e["type"] == "string_pattern_mismatch" \
+            what = f"it should {patterns.in_words(e['ctx']['pattern'])}" if e["type"] == "string_pattern_mismatch" \
                 else _plain(e["msg"])
-            problem = Problem(said, where, f"it is {e['input']!r}"[:200])
+            problem = Problem(what, where, f"it is {e['input']!r}"[:200])
         if where in found and "it should" in found[where].what and "it should" in problem.what:
-            # of a union, each member says what it wants
+            # each member of a union reports what it expects
             problem = Problem(f"{found[where].what}, or {problem.what.removeprefix('it should ')}", where, problem.fix)
         found[where] = problem
     return sorted(found.values(), key=lambda problem: int(re.findall(r":(\d+)", problem.where)[0]))
 
 
 def _plain(message: str) -> str:
-    """pydantic's message without the names of its parts."""
+    """Pydantic's message without the names of its types."""
     message = re.sub(r"^(Input|String) should", "it should", message.removeprefix("Value error, "))
     return re.sub(r"dictionary or instance of \w+", "mapping", message).replace("a valid tuple", "a valid list")
 
 
 def _keys(node: Node, path: tuple[Any, ...], missing: bool) -> tuple[Any, ...]:
-    """The part of pydantic's path that is in the file, without names of a union's members; a missing key stays."""
+    """The part of pydantic's path that is in the file, without names of members of a union. A missing key is kept."""
     keys: list[Any] = []
     for part in path:
         there = part in node.value if isinstance(node.value, dict) else \
@@ -66,7 +66,7 @@ def _keys(node: Node, path: tuple[Any, ...], missing: bool) -> tuple[Any, ...]:
         if there:
             node = node.value[part]
         elif not (missing and part == path[-1]):
-            continue  # the name of a union's member, or the place in a list that stands for its only value
+            continue  # the name of a member of a union, or an index of a list that is written as its only value
         keys.append(part)
     return tuple(keys)
 

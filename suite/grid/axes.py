@@ -1,4 +1,4 @@
-"""The axes of a grid and of its blocks: labels, bundles of settings, seeds, and what can be wrong with them."""
+"""The axes of a grid and of its blocks: labels, bundles of settings, seeds, and their errors."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a clause asks of one axis or field: one of these labels, or one of these values in the field's type."""
+    """What a clause asks for one axis or field: one of these labels, or one of these values of the field's type."""
 
     labels: frozenset[str]
     values: tuple[object, ...]
@@ -55,19 +55,19 @@ class Wanted:
 
 @dataclass(frozen=True)
 class When:
-    """The clause `when`: conditions on axes and fields, all of which must hold; and its text, for error messages."""
+    """The clause `when`: conditions on axes and fields, all of which must hold. `text` is for error messages."""
 
     wanted: Mapping[str, Wanted]
     text: Node
 
     @classmethod
     def read(cls, item: Node) -> When:
-        """The clause of an item of `overrides` or `exclude`; without a clause, everything matches."""
+        """The clause of an item of `overrides` or `exclude`. Without a clause, every combination matches."""
         text = Node(item.get("when", {}), item.at)
         return cls({key: Wanted.of(key, _as_list(leaf)) for key, leaf in text.value.items()}, text)
 
     def matches(self, labels: Mapping[str, str], value_of: Callable[[str], object]) -> bool:
-        """Whether a combination matches, by its labels and by the values of its fields."""
+        """Whether a combination with these labels and values of its fields matches."""
         return all(labels.get(key) in one.labels or one.holds(value_of(key)) for key, one in self.wanted.items())
 
 
@@ -114,7 +114,7 @@ class Block:
 
     @property
     def size(self) -> int:
-        """How many runs the block can have at most."""
+        """The largest number of runs that the block can have."""
         return sum(math.prod(len(column.steps) for column in path) for path in self.paths) * len(self.seeds)
 
     @cached_property
@@ -131,9 +131,9 @@ class Block:
 
 
 def read_block(part: Node, sets: Mapping[str, Node], profile: Node | None, problems: Problems) -> Block:
-    """The block that a mapping of the grid describes. `sets` are the settings of the command line.
+    """The block described by a mapping of the grid. `sets` are the settings of the command line.
 
-    Adds what is wrong with it to `problems`. Clauses are checked later: they may name axes of other blocks.
+    Errors are added to `problems`. Clauses are checked later, since they may name axes of other blocks.
     """
     columns = _columns(part, problems)
     block = Block(base=dict(Node(part.get("base", {}), part.at).leaves()), columns=columns,
@@ -148,7 +148,7 @@ def read_block(part: Node, sets: Mapping[str, Node], profile: Node | None, probl
 
 
 def _columns(part: Node, problems: Problems) -> tuple[Column, ...]:
-    """The axes of a part, one by one, and those of each group of `zip` together."""
+    """The columns of a grid or block: one for each axis of `axes`, and one for each group of `zip`."""
     columns = [Column((name,), tuple((value,) for value in _axis(name, node, problems)))
                for name, node in part.get("axes", {}).items()]
     zipped = part.child("zip")
@@ -174,7 +174,7 @@ def _together(group: Node, problems: Problems) -> Column:
 
 
 def _base_steps(part: Node, columns: tuple[Column, ...], problems: Problems) -> tuple[int | None, ...]:
-    """The step of each column that `ablate:` starts from; empty without it."""
+    """The step of each column in the base of `ablate:`. Empty without `ablate:`."""
     ablate = part.child("ablate")
     base = ablate.child("base") if ablate is not None and ablate.value is not None else None
     if base is None:
@@ -205,9 +205,9 @@ def _overrides(part: Node) -> tuple[Override, ...]:
 
 
 def as_field(key: str, value: object) -> object:
-    """The value as a run holds it: in a field of real numbers 100 is 100.0, and a list is a tuple.
+    """The value in the field's type: in a field of real numbers 100 becomes 100.0, and a list becomes a tuple.
 
-    A wrong value is returned unchanged.
+    An invalid value is returned unchanged.
     """
     try:
         return field_type(key).validate_python(value) if is_field(key) else value
@@ -276,7 +276,7 @@ def _seeds(part: Node, problems: Problems) -> tuple[int, ...]:
 
 
 def _conflicts(block: Block) -> Iterator[Problem]:
-    """Two axes that set one field to different values would silently depend on their order."""
+    """Problems of two axes that set one field to different values: the result would silently depend on their order."""
     for (a, left), (b, right) in itertools.combinations(block.axes.items(), 2):
         for key in sorted({k for v in left for k in v.settings} & {k for v in right for k in v.settings}):
             values = {repr(v.settings[key].plain()) for v in [*left, *right] if key in v.settings}
@@ -286,7 +286,7 @@ def _conflicts(block: Block) -> Iterator[Problem]:
 
 
 def when_problems(when: When, axes: Mapping[str, list[str]]) -> Iterator[Problem]:
-    """What is wrong with a `when`. `axes` are those of all blocks, since a clause of the grid holds in every block."""
+    """What is wrong with a `when`. `axes` are those of all blocks, since clauses of the grid apply to every block."""
     for key, leaf in when.text.value.items():
         labels = axes.get(key, [])
         unknown = [node for node in _as_list(leaf) if _label(node) not in labels]

@@ -1,4 +1,4 @@
-"""What is wrong with the keys and values of a grid file. Each problem has its file, line, key and what is allowed."""
+"""Errors in the keys and values of a grid file. Each one names file, line and key, and what is allowed there."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from suite.grid.grammar import GridFile, Profile
 
 SIZES = re.compile(r"data\..*|optim\..*|train\.(epochs|batch_size|evaluate)|model\.(layers|features)|"
                    r"ssm\.(state_size|copies|kernel_length)")
-NO_PLAIN = "write a number, a text, true, false, null, or a list of these"
+NO_PLAIN = "write a number, a string, true, false, null, or a list of these"
 
 
 def grid_problems(grid: Node) -> list[Problem]:
-    """All problems of a grid file in the order of lines, except those of axes, which are checked when axes are read."""
+    """All problems of a grid file, by line. Axes are not checked here, but when they are read."""
     problems = list(shape_problems(grid, GridFile))
     for part in [grid, *_items(grid, "blocks")]:
         problems += setting_problems(Node(part.get("base"), part.at))
@@ -52,20 +52,20 @@ def shape_problems(node: Node, model: type[BaseModel]) -> Iterator[Problem]:
 
 
 def setting_problems(settings: Node) -> Iterator[Problem]:
-    """What is wrong with a mapping of fields to values, one problem for each field; none if it is no mapping."""
+    """What is wrong with a mapping of fields to values. Nothing is reported if it is not a mapping."""
     for key, leaf in settings.leaves() if isinstance(settings.value, dict) else ():
         yield from value_problems(key, leaf)
 
 
 def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
-    """What is wrong with `key: value`, taken alone: an unknown field, or a value that the field cannot take."""
+    """What is wrong with `key: value` by itself: an unknown field, or a value that the field cannot have."""
     where = leaf.at.key(key)
     if key == "seed":
         yield _no_setting(where)
     elif is_argument(key):
         yield from _argument_problems(key, leaf)
     elif key.startswith(tuple(f"{field}." for field in ARGUMENTS)):
-        yield Problem(f"{key.rpartition('.')[0]} is not a plain value, but a mapping", where, NO_PLAIN)
+        yield Problem(f"{key.rpartition('.')[0]} must be a plain value, not a mapping", where, NO_PLAIN)
     elif key not in fields():
         option = key.removeprefix("data.")
         if (option == key or option not in cards.written_options()) and key not in (options := _options_of_cards()):
@@ -78,11 +78,11 @@ def value_problems(key: str, leaf: Node) -> Iterator[Problem]:
             if key == "task" and leaf.plain() not in choices(key):
                 yield Problem(f"{leaf.plain()!r} is not allowed here", where, nearest(leaf.plain(), choices(key)))
         except ValidationError as error:
-            refused = f"{leaf.plain()!r} is not allowed here"
+            what = f"{leaf.plain()!r} is not allowed here"
             if allowed := choices(key):
-                yield Problem(refused, where, nearest(leaf.plain(), map(str, allowed)))
+                yield Problem(what, where, nearest(leaf.plain(), map(str, allowed)))
             else:
-                yield Problem(f"{refused}: it {message(error.errors()[0])}", where, fields()[key].description or "")
+                yield Problem(f"{what}: it {message(error.errors()[0])}", where, fields()[key].description or "")
 
 
 def _argument_problems(key: str, leaf: Node) -> Iterator[Problem]:
@@ -97,7 +97,7 @@ def _argument_problems(key: str, leaf: Node) -> Iterator[Problem]:
 
 
 def _options_of_cards() -> set[str]:
-    """The fields `data.…` that some variant of some data set has."""
+    """The fields `data.…` of all variants of all data sets."""
     return {f"data.{option}" for name in cards.names() for variant in cards.load(name).variants.values()
             for option in variant.options}
 
@@ -117,7 +117,7 @@ def _no_setting(where: str) -> Problem:
 
 
 def _items(part: Node, key: str) -> list[Node]:
-    """The items of a list; empty if the value is not a list, which `shape_problems` reports."""
+    """The items of a list. Empty if the value is not a list, which `shape_problems` reports."""
     items = part.get(key)
     return items if isinstance(items, list) else []
 
@@ -128,12 +128,12 @@ def _override_problems(part: Node) -> Iterator[Problem]:
 
 
 def _size_problems(profile: Node, prefix: str) -> Iterator[Problem]:
-    """Problems of a profile's settings that would change what runs compare."""
+    """Problems of settings in a profile that would change what the runs compare."""
     for item in _items(profile, "overrides"):
         for key, leaf in item.value["set"].leaves():
             if not SIZES.fullmatch(key):
                 where = leaf.at.key(prefix, key) if prefix else leaf.at.key(key)
-                yield Problem(f"a profile cannot set {key!r}: it changes sizes, never what runs compare", where,
+                yield Problem(f"a profile cannot set {key!r}: it may change sizes, not what the runs compare", where,
                               "allowed: data.*, optim.*, train.epochs, train.batch_size, train.evaluate (its rates "
                               "depend on the data), model.layers, model.features, ssm.state_size, ssm.copies, and "
                               "ssm.kernel_length of a kernel that the grid cuts")

@@ -1,4 +1,4 @@
-"""The combinations of a block: one value of each axis, and the settings that result, in the order of precedence."""
+"""The combinations of a block: one value of each axis, and the settings that follow by the order of precedence."""
 
 from __future__ import annotations
 
@@ -18,9 +18,12 @@ KERNEL_LENGTH = "ssm.kernel_length"
 
 @dataclass(frozen=True)
 class Combination:
-    """One combination of a block. `replaced` are settings of the grid that the profile or `--set` changed, `left_out`
-    arguments that its own code does not take, and `misplaced` those among them that are certainly mistakes. `cut` is
-    the profile's `ssm.kernel_length` if it cuts a kernel that the grid does not cut, or the reverse."""
+    """One combination of a block.
+
+    `replaced`: settings of the grid that the profile or `--set` changed. `left_out`: arguments that its user code does
+    not take. `misplaced`: those among them that are certainly mistakes. `cut`: the profile's `ssm.kernel_length` if it
+    cuts a kernel that the grid does not cut, or the reverse.
+    """
 
     labels: dict[str, str]
     settings: Mapping[str, Node]
@@ -40,10 +43,10 @@ def combinations(block: Block, command: CommandLine) -> Iterator[Combination]:
     """All combinations, the last axis fastest. Later settings replace earlier ones: base, axes, overrides, profile,
     `--set`.
 
-    The profile does not change a field that is an axis: a grid that varies a size asks about it. It may make a cut
-    kernel shorter, as sequences are, but only the grid says whether a kernel is cut. `--set` does not change
-    combinations that `--only` rules out: a data variant of one task is no mistake in the others. Along the axis of an
-    argument that its code does not take, a combination is made once.
+    A profile does not change a field that is an axis, since the grid studies that size. It may shorten a cut kernel
+    along with the sequences, but only the grid decides whether a kernel is cut. `--set` does not change combinations
+    that `--only` rules out: they may not have the data variant that it names. An axis of an argument that the user's
+    code does not take gives only one combination.
     """
     seen: set[tuple[str, ...]] = set()
     known = {name: [value.label for value in values] for name, values in block.axes.items()}
@@ -86,11 +89,11 @@ def _combined(block: Block, wants: Callable[..., bool], sets: Mapping[str, Node]
 
 
 def _cut(before: Mapping[str, Node], settings: Mapping[str, Node]) -> Node | None:
-    """What a profile says of a kernel's length where it changes whether the kernel is cut."""
-    said, was = settings.get(KERNEL_LENGTH), before.get(KERNEL_LENGTH)
-    if said is None or (said.plain() is None) == (was is None or was.plain() is None):
+    """The kernel length that a profile sets, if it changes whether the kernel is cut; else None."""
+    now, old = settings.get(KERNEL_LENGTH), before.get(KERNEL_LENGTH)
+    if now is None or (now.plain() is None) == (old is None or old.plain() is None):
         return None
-    return said
+    return now
 
 
 def _value(settings: Mapping[str, Node], key: str) -> object:

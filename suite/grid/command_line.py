@@ -1,4 +1,4 @@
-"""`--set`, `--seeds` and `--only`: what the command line changes in a grid, and which of its runs it asks for."""
+"""`--set`, `--seeds` and `--only`: what the command line changes in a grid, and which of its runs it selects."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from suite.grid.model import GridRun
 class CommandLine:
     """`sets` are the settings of `--set` by field, `only` the values of `--only` by axis or field.
 
-    `seeds` is the number of seeds, from 0 on, in place of the grid's; None keeps these.
+    `seeds` is a number of seeds, 0 to `seeds` - 1, that replaces the grid's list; None keeps that list.
     """
 
     sets: Mapping[str, Node]
@@ -27,9 +27,9 @@ class CommandLine:
 
     @classmethod
     def read(cls, sets: Iterable[str], only: Iterable[str], seeds: int | None = None) -> CommandLine:
-        """The options whose values are the texts `field=value` and `axis=label`, and a number of seeds.
+        """Parse `sets`, texts `field=value`, and `only`, texts `axis=label`.
 
-        Raises UserError for a text in another form, and for an impossible setting.
+        Raises UserError for a malformed text or an invalid setting.
         """
         sets, only = tuple(sets), tuple(only)
         changes = (*(f"--set {text}" for text in sets), *(f"--only {text}" for text in only))
@@ -38,8 +38,8 @@ class CommandLine:
         return cls(_settings(sets), _values(only), changes, seeds)
 
     def wants(self, labels: Mapping[str, str], settings: Mapping[str, Node], axes: Mapping[str, Iterable[str]]) -> bool:
-        """Whether `--only` keeps a combination, as far as its labels and settings show. For a field that both name,
-        `--set` decides. `axes` are the labels of each axis."""
+        """Whether `--only` keeps a combination, as far as its labels and settings show. `axes` are the labels of each
+        axis. A field that `--set` also names is not checked."""
         for key, values in self.only.items():
             own = {labels[key]} if key in labels else set()
             own |= {str(settings[key].plain())} if key in settings else set()
@@ -49,7 +49,7 @@ class CommandLine:
 
     def choose(self, runs: Iterable[GridRun], axes: Mapping[str, list[str]],
                ) -> tuple[tuple[GridRun, ...], tuple[GridRun, ...]]:
-        """The runs that `--only` asks for, and the others. `axes` are the labels of each axis of the grid.
+        """The runs that `--only` selects, and the others. `axes` are the labels of each axis of the grid.
 
         Raises UserError for an unknown axis, field or value, and if no run has all of the values.
         """
@@ -63,7 +63,7 @@ class CommandLine:
         return chosen, tuple(run for run in runs if not _has(run, wanted))
 
     def _check_only(self, runs: Iterable[GridRun], axes: Mapping[str, list[str]]) -> None:
-        """Raises UserError for an unknown axis or field, or for a value that none of the runs left has."""
+        """Raises UserError for an unknown axis or field, or for a value that none of the remaining runs has."""
         for key, values in self.only.items():
             if key not in axes and not is_field(key):
                 raise UserError(f"unknown axis or field {key!r}", f"--only {key}={values[0]}",
@@ -87,9 +87,9 @@ def _settings(sets: Iterable[str]) -> dict[str, Node]:
         if not equals or not key.strip():
             problems.add(Problem("expected field=value", str(at)))
             continue
-        whole = Node(parse_yaml(f"value: {value}", str(at)).get("value"), at)
-        nested = key.strip() in ARGUMENTS and isinstance(whole.value, dict)
-        for name, leaf in Node({key.strip(): whole}, at).leaves() if nested else ((key.strip(), whole),):
+        node = Node(parse_yaml(f"value: {value}", str(at)).get("value"), at)
+        nested = key.strip() in ARGUMENTS and isinstance(node.value, dict)
+        for name, leaf in Node({key.strip(): node}, at).leaves() if nested else ((key.strip(), node),):
             problems.add(*value_problems(name, Node(leaf.value, at)))
             if name in settings:
                 problems.add(Problem(f"{name} is set twice", str(at), "keep one of them"))
@@ -124,8 +124,8 @@ def _has(run: GridRun, wanted: Mapping[str, set[str]]) -> bool:
 
 
 def _meant(values: Iterable[str], there: Iterable[str]) -> set[str]:
-    """Which of the texts in `there` the user means: the same one, or else one in another letter case, the same number
-    (`1e-3` is 0.001), or those that match a pattern (* ? [abc]), in any letter case."""
+    """The texts in `there` that the user means: the identical one; else those that are equal up to letter case, equal
+    as numbers (`1e-3` is 0.001), or match as a pattern (* ? [abc], in any letter case)."""
     known = set(there)
     meant: set[str] = set()
     for value in values:
@@ -137,5 +137,5 @@ def _meant(values: Iterable[str], there: Iterable[str]) -> set[str]:
 
 
 def _number(text: str) -> float | None:
-    """The number as a grid file would have it."""
+    """The text as a number, as in a grid file. None if it is not a number."""
     return float(text.replace("_", "")) if INT.fullmatch(text) or FLOAT.fullmatch(text) else None

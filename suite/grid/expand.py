@@ -27,15 +27,15 @@ from suite.grid.grammar import Expect
 from suite.grid.model import Excluded, Grid, GridRun
 from suite.grid.own_arguments import NOT_TAKEN, owner_of
 
-LARGEST = 20_000  # combinations times seeds of a grid: a typing error is refused at once, not after minutes
+LARGEST = 20_000  # combinations times seeds of a grid: a typing error is reported at once, not after minutes
 
 
 def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), only: Iterable[str] = (),
               seeds: int | None = None) -> Grid:
-    """The grid in a file, or of the suite (`suite:NAME`), expanded.
+    """Read a grid file, or a grid of the suite (`suite:NAME`), and expand it.
 
-    `sets` and `only` are `field=value` and `axis=label` texts of the command line; `seeds` is the number of seeds, from
-    0 on, in place of the grid's.
+    `sets` and `only` are the `field=value` and `axis=label` texts of the command line. `seeds` is a number of seeds,
+    0 to `seeds` - 1, that replaces the grid's list.
     Raises UserError with every problem of the file at once.
     """
     path = resources.grid_path(path, GRIDS)
@@ -60,7 +60,7 @@ def load_grid(path: Path, profile: str | None = None, sets: Iterable[str] = (), 
 
 
 def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:
-    """Raises UserError if another module hides one of the grid's study."""
+    """Raises UserError if a module of the grid's study is hidden by another module of that name."""
     names = {value for config in configs for value in (*own_names([config]),
                                                        *own_data.functions(config.data, config.task)) if ":" in value}
     for module in sorted({name.partition(":")[0] for name in names}):
@@ -70,19 +70,19 @@ def _check_modules(configs: Iterable[RunConfig], path: Path) -> None:
 
 
 def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list[Block]:
-    """The blocks of a grid, or the grid itself as the only one. Raises UserError with all their problems."""
-    whole = Node({key: node for key, node in grid.value.items()
+    """The blocks of a grid, or the grid itself as its only block. Raises UserError with all their problems."""
+    common = Node({key: node for key, node in grid.value.items()
                   if key in ("base", "axes", "zip", "ablate", "overrides", "exclude", "seeds")}, grid.at)
     if overlay is not None and "seeds" in overlay.value:
-        whole = merge(whole, Node({"seeds": overlay.value["seeds"]}, grid.at))
+        common = merge(common, Node({"seeds": overlay.value["seeds"]}, grid.at))
     seeds = {} if command.seeds is None else {"seeds": Node({"range": Node(command.seeds, grid.at)}, grid.at)}
     problems = Problems()  # a problem that all blocks inherit is reported once
-    parts = [_with_nearest_seeds(part, whole) for part in grid.get("blocks") or [Node({}, grid.at)]]
-    named = whole.value.get("seeds")
+    parts = [_with_nearest_seeds(part, common) for part in grid.get("blocks") or [Node({}, grid.at)]]
+    named = common.value.get("seeds")
     if named is not None and named.at.file == grid.at.file and all("seeds" in part.value for part in parts):
-        problems.add(Problem("each block has its own seeds, so that these have no effect",
+        problems.add(Problem("each block has its own seeds, so these have no effect",
                              named.at.key("seeds"), "leave them out, or change those of the blocks"))
-    blocks = [read_block(Node(merge(whole, part).value | seeds, part.at), command.sets, overlay, problems)
+    blocks = [read_block(Node(merge(common, part).value | seeds, part.at), command.sets, overlay, problems)
               for part in parts]
     axes = _labels(blocks)
     problems.add(*(problem for block in blocks for when in block.whens for problem in when_problems(when, axes)))
@@ -91,7 +91,7 @@ def _read_blocks(grid: Node, overlay: Node | None, command: CommandLine) -> list
 
 
 def _with_nearest_seeds(block: Node, grid: Node) -> Node:
-    """The block without seeds that it has from another file by `extends`, if the grid names seeds: those are nearer."""
+    """The block without the seeds that it inherits by `extends`, if the grid has seeds: these take precedence."""
     inherited = "seeds" in block.value and block.value["seeds"].at.file != block.at.file
     if not inherited or "seeds" not in grid.value:
         return block
@@ -108,7 +108,7 @@ def _labels(blocks: Iterable[Block]) -> dict[str, list[str]]:
 
 
 def _zipped(blocks: Iterable[Block]) -> dict[tuple[str, ...], int]:
-    """The axes that vary together, and how many steps they have, over all blocks."""
+    """The axes that vary together, over all blocks, with their number of steps."""
     steps: defaultdict[tuple[str, ...], set[tuple[str, ...]]] = defaultdict(set)
     for column in (column for block in blocks for column in block.columns if len(column.names) > 1):
         steps[column.names].update(tuple(value.label for value in step) for step in column.steps)
@@ -116,7 +116,7 @@ def _zipped(blocks: Iterable[Block]) -> dict[tuple[str, ...], int]:
 
 
 def _with_not_taken(axes: dict[str, list[str]], expansions: Iterable[Expansion]) -> dict[str, list[str]]:
-    """The labels of the axes, with NOT_TAKEN for rows that do not take the argument of an axis."""
+    """The labels of the axes, with NOT_TAKEN added if a row does not take the argument of that axis."""
     found = {name for one in expansions for labels in (*(run.labels for run in one.runs),
                                                        *(out.labels for out in one.excluded))
              for name, label in labels.items() if label == NOT_TAKEN}
@@ -125,7 +125,7 @@ def _with_not_taken(axes: dict[str, list[str]], expansions: Iterable[Expansion])
 
 
 def _check_size(blocks: Iterable[Block], grid: Node) -> None:
-    """Raises UserError for a grid that is far too large."""
+    """Raises UserError if the grid has more than LARGEST runs."""
     count = sum(block.size for block in blocks)
     if count > LARGEST:
         raise UserError(f"the grid expands to {count:,} runs; the limit is {LARGEST:,}", str(grid.at),
@@ -145,7 +145,7 @@ def _expand(blocks: Iterable[Block], command: CommandLine, profile: str) -> list
 
 
 def _taken_by_none(key: str, node: Node, expansions: Iterable[Expansion]) -> Problem:
-    """The problem of an argument that no row takes."""
+    """The problem to report for an argument that no row takes."""
     field = owner_of(key)
     own = {name for one in expansions for (name, known), at in one.places.items() if not known and field in at}
     takes = [f"{name} takes {', '.join(found.arguments(field)) or 'no argument'}" for name in sorted(own)
@@ -153,23 +153,23 @@ def _taken_by_none(key: str, node: Node, expansions: Iterable[Expansion]) -> Pro
     known = [arg for name in sorted(own) if (found := of_file(name)) is not None for arg in found.arguments(field)]
     guess = nearest(key.rpartition(".")[2], known).partition("allowed:")[0]
     return Problem(f"no row takes {key}", node.at.key(key),
-                   guess + ("; ".join(takes) or f"no row has own code in {field}"))
+                   guess + ("; ".join(takes) or f"no row names code of yours in {field}"))
 
 
 def _merged(expansions: Iterable[Expansion]) -> Iterable[GridRun]:
-    """The runs of all blocks. A run that several blocks ask for under the same labels is there once."""
+    """The runs of all blocks. A run that several blocks have under the same labels is listed once."""
     return {(run.run_id, *run.labels.items()): run for one in expansions for run in one.runs}.values()
 
 
 class Expansion:
-    """The runs of one block, and what it leaves out. The methods that check add to `problems`."""
+    """The runs of one block, and the combinations that it leaves out. Errors are added to `problems`."""
 
     def __init__(self, block: Block, command: CommandLine, profile: str, problems: Problems) -> None:
         self.block, self.command, self.profile, self.problems = block, command, profile, problems
         self.runs: list[GridRun] = []
         self.excluded: list[Excluded] = []
         self.places: dict[tuple[str, str], str] = {}
-        self.taken: set[str] = set()  # arguments of own code that a row takes
+        self.taken: set[str] = set()  # arguments of user code that a row takes
         self.left_out: dict[str, Node] = {}  # arguments that a row does not take
         self._replaced: list[Mapping[str, Node]] = []
         self._left: defaultdict[str, set[str]] = defaultdict(set)  # by axis, the labels that have a run or a mistake
@@ -195,7 +195,7 @@ class Expansion:
         config = self._configured(one)
         broken = violations(config) if config else []
         if config is None or self._is_mistaken(one, config, broken):
-            self._leave(one)  # its problem is reported; a value without runs would report it again
+            self._leave(one)  # its problem is reported; else a value without runs would report it again
         elif reason := self._excluded_because(one, config, broken) or self._twin(one, config):
             self.excluded.append(Excluded(one.labels, reason))
         else:
@@ -205,7 +205,7 @@ class Expansion:
             self.runs += (GridRun(run, run.run_id, one.labels) for run in map(config.with_seed, self.block.seeds))
 
     def _takes_its_arguments(self, one: Combination) -> bool:
-        """Whether the combination gives a run of its own: it has no misplaced argument, and repeats no earlier one."""
+        """Whether the combination is valid and new: no argument is misplaced, and it does not repeat an earlier one."""
         self.taken.update(filter(is_argument, one.settings))
         self.left_out |= one.left_out
         for key in one.misplaced:
@@ -221,15 +221,15 @@ class Expansion:
     def _refuse_at(self, node: Node, key: str, problem: Problem) -> None:
         self.problems.add(Problem(problem.what, node.at.key(key), problem.fix))
 
-    def _refuse_cut(self, one: Combination, said: Node) -> None:
-        cuts = said.plain() is not None
+    def _refuse_cut(self, one: Combination, length: Node) -> None:
+        cuts = length.plain() is not None
         what = f"the profile {self.profile} cuts the kernel of {one.name}, which the grid does not cut" if cuts else \
-            f"the profile {self.profile} leaves the kernel of {one.name} whole, which the grid cuts"
-        self.problems.add(Problem(what, said.at.key(KERNEL_LENGTH), "a profile may give a cut kernel another length: "
+            f"the profile {self.profile} does not cut the kernel of {one.name}, which the grid cuts"
+        self.problems.add(Problem(what, length.at.key(KERNEL_LENGTH), "a profile may change how a cut kernel is cut: "
                                   f"{{when: {{{KERNEL_LENGTH}: <that of the grid>}}, set: {{{KERNEL_LENGTH}: …}}}}"))
 
     def _remember_places(self, one: Combination, config: RunConfig) -> None:
-        """Keep where the grid names own code, for errors that only its import shows."""
+        """Keep the places where the grid names user code, for errors that appear only when it is imported."""
         for own in named(config):
             if own.field in one.settings:
                 self.places.setdefault((own.name, ""), one.settings[own.field].at.key(own.field))
@@ -241,7 +241,7 @@ class Expansion:
             self._left[axis].add(label)
 
     def _configured(self, one: Combination) -> RunConfig | None:
-        """The configuration of a combination; None if a value is impossible or the task is missing."""
+        """The configuration of a combination. None, and a problem, if a value is invalid or the task is missing."""
         try:
             return RunConfig.build({key: node.plain() for key, node in one.settings.items()})
         except ValidationError as error:
@@ -255,7 +255,7 @@ class Expansion:
         return None
 
     def _is_mistaken(self, one: Combination, config: RunConfig, broken: Iterable[Rule]) -> bool:
-        """Whether a broken rule is a mistake. Only the first one is reported: others may follow from it."""
+        """Whether a broken rule is a mistake. Only the first mistake is reported: others may follow from it."""
         mistake = next((rule for rule in broken if rule.mistake), None)
         if mistake:
             values = ", ".join(f"{key} is {config.get(key)}" for key in mistake.fields)
@@ -263,14 +263,14 @@ class Expansion:
         return mistake is not None
 
     def _excluded_because(self, one: Combination, config: RunConfig, broken: Iterable[Rule]) -> str:
-        """Why rules and `exclude` leave a combination out, or ''."""
+        """Why rules and `exclude` leave a combination out. "" if they do not."""
         reasons = [rule.because for rule in broken]
         reasons += [exclusion.because for exclusion in self.block.exclusions
                     if exclusion.when.matches(one.labels, partial(_value, config))]
         return "; ".join(reasons)
 
     def _twin(self, one: Combination, config: RunConfig) -> str:
-        """Why a combination is left out: it would compute the same as an earlier one under another id. Else ''."""
+        """Why a combination is left out as the twin of an earlier one that computes the same. "" if it has no twin."""
         first = self._first_to_compute.setdefault(_computed(config), GridRun(config, config.run_id, one.labels))
         if first.run_id == config.run_id:
             return ""
@@ -281,7 +281,7 @@ class Expansion:
         self.problems.add(*_made_equal(first, one, self.command, self.profile))
 
     def _check_that_every_value_has_a_run(self) -> None:
-        """A value without any run is a mistake of the author, never what was meant."""
+        """Add a problem for each value that has no run: the author cannot have meant that."""
         for axis, values in self.block.axes.items():
             for value in values:
                 if value.label not in self._left[axis] and not (
@@ -294,14 +294,14 @@ class Expansion:
             self.problems.add(Problem(f"the only run is excluded: {self.excluded[0].reason}", str(self.block.at)))
 
     def _refuse(self, one: Combination, what: str, keys: Iterable[str], fix: str) -> None:
-        """Adds a problem at the first of the keys that the grid sets, or else at the block."""
+        """Add a problem at the first of the keys that the grid sets, or else at the block."""
         at = next((one.settings[key].at.key(key) for key in keys if key in one.settings),
                   f"{self.block.at} ({one.name})")
         self.problems.add(Problem(what, at, fix))
 
 
 def _made_equal(one: Combination, other: Combination, command: CommandLine, profile: str) -> Iterator[Problem]:
-    """The settings of profile or command line that make two combinations the same run, by replacing what differed."""
+    """Problems of settings of profile or command line that make two combinations the same run."""
     for key in dict.fromkeys([*one.replaced, *other.replaced]) if one is not other else ():
         values = [replaced[key] for replaced in (one.replaced, other.replaced) if key in replaced]
         if len(values) == 2 and values[0].plain() == values[1].plain():
@@ -316,14 +316,14 @@ def _made_equal(one: Combination, other: Combination, command: CommandLine, prof
 
 
 def _computed(config: RunConfig) -> tuple[str, ...]:
-    """Identifies what a configuration computes: `ssm` settings have no effect in the suite's other models."""
+    """A key of what a configuration computes. `ssm` settings count only if the model can read them."""
     takes = config.model.name == "ssm" or config.model.is_custom  # a user's factory may read them
     groups = [name for name in GROUPS if name != "ssm" or takes]
     return config.task, config.kind, *(getattr(config, name).canonical for name in groups)
 
 
 def _value(config: RunConfig, key: str) -> object:
-    """The value of a field or of an option of the data set; None if there is none of that name."""
+    """The value of a field or of an option of the data set. None if the name is unknown."""
     group, _, name = key.partition(".")
     if is_field(key):
         return config.get(key)

@@ -1,4 +1,4 @@
-"""Grid files: reading, `extends`, and profiles. The result is one mapping in which every key was checked."""
+"""Grid files: reading, `extends`, and profiles. The result is one mapping with every key checked."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from suite.grid.grammar import Block
 
 GRIDS = resources.folder("grids")
 LONGEST = 255  # bytes of a file name
-JOINED = ("exclude", "overrides")  # a file that extends another adds to these lists; others it replaces
+JOINED = ("exclude", "overrides")  # a file that extends another adds to these lists, and replaces other lists
 
 
 def read_grid(path: Path) -> Node:
-    """The file with everything that it extends merged in, every key checked.
+    """The file, merged with everything that it extends, with every key checked.
 
-    Its study becomes known, and those of the grids that it extends: it may name what they may name. Raises UserError
-    with all problems of the file.
+    Its study and those of the grids that it extends are added to the known ones, so that it can name their modules and
+    cards. Raises UserError with all problems of the file.
     """
     node = _extended(path, ())
     others = sorted(_files_of(node) - {path})
@@ -35,21 +35,21 @@ def read_grid(path: Path) -> Node:
 
 
 def _files_of(node: Node) -> set[Path]:
-    """The files that the lines of a grid are in: its own, and those that it extends."""
+    """The files that a grid was read from: its own, and those that it extends."""
     inner = node.value.values() if isinstance(node.value, dict) else node.value if isinstance(node.value, list) else ()
     return {Path(node.at.file)}.union(*(_files_of(one) for one in inner))
 
 
 def read_profile(name: str, grid: Node) -> Node | None:
-    """The overlay of that name: `_profiles/<name>.yaml` and the grid's own, merged. None for an empty `paper`.
+    """The profile of that name: `_profiles/<name>.yaml` merged with the grid's own. None for `paper` if neither exists.
 
-    A file beside the grid comes before one of the suite. Raises UserError for a name that neither has, and with all
-    problems of the file.
+    A file beside the grid takes precedence over one of the suite. Raises UserError if there is no such profile, and
+    with all problems of its file.
     """
     own: Mapping[str, Node] = grid.get("profiles", {})
     folders = (Path(grid.at.file).parent / "_profiles", GRIDS / "_profiles")
     found = [folder / f"{name}.yaml" for folder in folders
-             if re.match(NAME, name) and (folder / f"{name}.yaml").is_file()]  # a name, no path out of the folder
+             if re.match(NAME, name) and (folder / f"{name}.yaml").is_file()]  # a name cannot leave the folder
     if not found and name not in own:
         if name == "paper":
             return None
@@ -63,7 +63,7 @@ def read_profile(name: str, grid: Node) -> Node | None:
 
 
 def merge(under: Node, over: Node, key: str = "") -> Node:
-    """`under` updated by `over`: mappings key by key, null removes a key or group, exclude and overrides are joined."""
+    """`under` updated by `over`. Mappings are merged by key, null removes a key or group, JOINED lists are joined."""
     if isinstance(under.value, dict) and isinstance(over.value, dict):
         merged = dict(under.value)
         for name, node in over.value.items():
@@ -79,8 +79,8 @@ def merge(under: Node, over: Node, key: str = "") -> Node:
 
 
 def _dotted(part: Node) -> Node:
-    """A grid or block with the fields of base and bundles by their dotted names: `ssm: {init: lin}` and `ssm.init: lin`
-    are one key when files are merged."""
+    """A grid or block with dotted names for the fields in base and bundles, so that `ssm: {init: lin}` and
+    `ssm.init: lin` are the same key when files are merged."""
     if not isinstance(part.value, dict):
         return part
     changed = {"base": _flat(part.value["base"])} if "base" in part.value else {}
@@ -131,7 +131,7 @@ def _extended(path: Path, chain: tuple[Path, ...]) -> Node:
 
 
 def _block(part: Node, path: Path, chain: tuple[Path, ...]) -> Node:
-    """A block with what it extends merged in: only the keys of a block, not a file's name, title or profiles."""
+    """A block merged with what it extends. Only the keys of a block count, not a file's name, title or profiles."""
     if not isinstance(part.value, dict) or "extends" not in part.value:
         return part
     merged = _with_parents(part, path, chain)
@@ -143,7 +143,7 @@ def _block(part: Node, path: Path, chain: tuple[Path, ...]) -> Node:
 
 
 def _with_parents(node: Node, path: Path, chain: tuple[Path, ...]) -> Node:
-    """The files that the mapping's `extends` names, updated by the mapping; `path` is the file that it is in."""
+    """The files named by `extends`, merged and then updated by the mapping. `path` is the file of the mapping."""
     parents = node.value.get("extends")
     if parents is None:
         return node

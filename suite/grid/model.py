@@ -12,7 +12,7 @@ from suite.grid.grammar import Expect
 
 
 def check_names(grids: Sequence[Grid]) -> None:
-    """Raises UserError if two grids have the same name in any letter case: it names the files of a report."""
+    """Raises UserError if two grids have the same name in any letter case, since reports are named after grids."""
     first: dict[str, Grid] = {}
     for grid in grids:
         if other := first.get(grid.name.lower()):
@@ -23,7 +23,7 @@ def check_names(grids: Sequence[Grid]) -> None:
 
 @dataclass(frozen=True)
 class GridRun:
-    """A run that a grid asks for; `labels` gives the label of its value on each axis."""
+    """A run of a grid. `labels` has the label of its value on each axis."""
 
     config: RunConfig
     run_id: str
@@ -45,11 +45,14 @@ class Excluded:
 
 @dataclass(frozen=True)
 class Grid:
-    """An expanded grid. `axes` gives the labels of each axis in order; `runs` has the seeds innermost; `changes` are
-    the `--set`, `--only` and `--seeds` of the command line, which a report must mention; `left_out` are runs not asked
-    for. `resized` are settings of the grid's own file that the profile replaced, with their places; `zipped` are axes
-    that vary together, with the number of their steps. `places` gives the place in the grid of own code, by its name
-    and "", and of its arguments, by both names. `usual_profile` applies if the command line names none."""
+    """An expanded grid.
+
+    runs: in order, the seeds innermost. axes: the labels of each axis, in order. changes: the `--set`, `--only` and
+    `--seeds` of the command line, which a report must mention. left_out: runs that `--only` leaves out. resized:
+    settings of the grid's own file that the profile replaced, with their places. zipped: axes that vary together, with
+    their number of steps. places: where the grid names user code, by (name, ""), and its arguments, by (name, key).
+    usual_profile: the profile that applies if the command line names none.
+    """
 
     name: str
     title: str
@@ -69,12 +72,12 @@ class Grid:
 
     @property
     def whole(self) -> Grid:
-        """The grid including the runs that `--only` leaves out: its subject does not depend on what is asked for."""
+        """The grid including the runs that `--only` leaves out."""
         return replace(self, runs=(*self.runs, *self.left_out), left_out=())
 
     @property
     def factors(self) -> list[tuple[int, str]]:
-        """The factors of the number of runs: each axis with the number of its labels; those that vary together once."""
+        """The factors of the number of runs: the number of labels of each axis. Axes that vary together count once."""
         found: dict[str, int] = {}
         for axis, labels in self.axes.items():
             names = next((names for names in self.zipped if axis in names), (axis,))
@@ -83,5 +86,5 @@ class Grid:
 
     @property
     def combinations(self) -> list[dict[str, str]]:
-        """The labels of all combinations of the file: runs, what `--only` leaves out, and exclusions."""
+        """The labels of all combinations of the file, including those that `--only` or `exclude` leave out."""
         return [*(run.labels for run in self.whole.runs), *(out.labels for out in self.excluded)]

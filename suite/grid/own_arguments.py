@@ -1,4 +1,4 @@
-"""Arguments of own code in a combination: which of them its model and its initialization take, by their files."""
+"""Arguments of user code in a combination: which of them its model and initialization take, read from their files."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ OWNERS = {args: field for field, args in ARGS.items()}
 
 
 def owner_of(key: str) -> str:
-    """The field that names the code of an argument: `model.name` for `model.args.kernel`."""
+    """The field that names the code which takes an argument: `model.name` for `model.args.kernel`."""
     return OWNERS[key.rpartition(".")[0]]
 
 
 def not_taken(settings: Mapping[str, Node]) -> dict[str, Node]:
-    """The arguments among the settings that the combination's own code does not take, or that it has no own code for.
+    """The arguments among the settings that the combination has no code for, or that its code does not take.
 
-    If only an import can show a signature, every argument counts as taken here, and `plan` finds out.
+    If only an import can show a signature, every argument counts as taken here, and `plan` checks it.
     """
     return {key: node for key, node in settings.items() if is_argument(key) and not _takes(settings, key)}
 
@@ -36,7 +36,7 @@ def _takes(settings: Mapping[str, Node], key: str) -> bool:
 
 
 def misplaced(values: Iterable[Value], left_out: Mapping[str, Node]) -> Iterator[str]:
-    """Arguments in a bundle that also names the code, which does not take them. No other row could take these, so they
-    are mistakes."""
+    """Arguments in a bundle that also names the code, if that code does not take them. No other row could take them, so
+    they are mistakes."""
     for value in values:
         yield from (key for key in value.settings if key in left_out and owner_of(key) in value.settings)

@@ -1,4 +1,4 @@
-"""The JSON Schema of grid files, for editors: every key of the grammar and every field, with types and descriptions."""
+"""The JSON Schema of grid files, for editors: all keys of the grammar and all fields, with types and descriptions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Json: TypeAlias = dict[str, Any]  # a part of a JSON Schema, whose keys are the 
 
 
 def text() -> str:
-    """The schema as JSON text that ends in a newline; `grids/schema.json` holds it, and a test compares."""
+    """The schema as JSON text that ends in a newline. It is kept in `grids/schema.json`; a test compares the two."""
     return json.dumps(grid_schema(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
@@ -41,7 +41,7 @@ def grid_schema() -> Json:
 def _settings() -> Json:
     """Fields by dotted name, except the seed, which `seeds:` gives.
 
-    Nested groups are allowed too; what they hold is checked when the grid is read.
+    Nested groups are allowed too; their content is checked when the grid is read.
     """
     properties: Json = {name: field_type(name).json_schema() | {"description": info.description or ""}
                         for name, info in fields().items() if name != "seed"}
@@ -61,7 +61,7 @@ def _options() -> dict[str, list[Option]]:
 
 
 def _option(forms: list[Option]) -> Json:
-    """What any variant takes. The check of a grid knows the variant and is stricter."""
+    """The schema of an option, as wide as any variant allows. The check of a grid knows the variant and is stricter."""
     kind = {"bool": "boolean", "int": "integer", "float": "number", "str": "string"}
     types = sorted({kind[type(one.default).__name__] for one in forms})
     known: Json = {"type": types if len(types) > 1 else types[0],

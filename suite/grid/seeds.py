@@ -1,4 +1,4 @@
-"""Seeds beyond a grid's own list: their order, and the grid with their runs."""
+"""Seeds beyond a grid's list: their order, and the grid with their runs added."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from suite.grid.model import Grid, GridRun
 
 
 def in_order(seeds: Sequence[int], most: int) -> tuple[int, ...]:
-    """The first `most` seeds: the grid's list, then upwards from its largest: 0, 1, 2, 3, … or 0, 5, 7, 8, …"""
+    """The first `most` seeds: the grid's list, then upwards from its largest. For example 0, 5, 7, then 8, 9, …"""
     listed = list(dict.fromkeys(seeds))
     upwards = range(max(listed) + 1, max(listed) + 1 + max(most - len(listed), 0))
     return (*listed, *upwards)[:max(most, 0)]
@@ -30,7 +30,7 @@ def configurations(runs: Iterable[GridRun]) -> list[GridRun]:
 
 
 def with_runs(grid: Grid, added: Collection[GridRun]) -> Grid:
-    """The grid with these runs added. Its seeds are the whole list up to their last one, without gaps."""
+    """The grid with these runs added. Its seeds continue up to the largest seed of the added runs, without gaps."""
     have = {run.run_id for run in grid.runs}
     fresh = [run for run in added if run.run_id not in have]
     if not fresh:

@@ -1,4 +1,4 @@
-"""Checkpoints, named after their step and digest, of which the newest two are kept; and outcomes by example."""
+"""Checkpoints, named after their step and digest (the newest two are kept), and outcomes of examples."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from suite.store.records import Facts
 
 LOG = logging.getLogger(__name__)
 KEEP = 2
-ZIP = b"PK"  # the first bytes of what torch.save writes; its older form, a bare pickle, is not tried
+ZIP = b"PK"  # first bytes of a file by torch.save; its older format, a bare pickle, is not read
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What a checkpoint holds. `trainer` is the state of the trajectory, which only the trajectory reads."""
+    """The content of a checkpoint. `trainer` is the state of the trajectory, which only the trajectory reads."""
 
     run_id: str
     environment: Facts
@@ -48,7 +48,7 @@ def save(attempt: Attempt, step: int, content: Checkpoint) -> None:
 
 
 def save_outcomes(attempt: Attempt, outcomes: Outcomes) -> str:
-    """Write what became of each example, for reports. Returns the file's SHA-256, or '' if there is nothing to write.
+    """Write the outcome of each example, for reports. Returns the file's SHA-256, or "" if there are no outcomes.
 
     Call it before `save`: a run that ends between the two continues from an older step, and writes the file again.
     Raises Overtaken, OSError.
@@ -61,14 +61,15 @@ def save_outcomes(attempt: Attempt, outcomes: Outcomes) -> str:
 
 
 def newest(attempt: Attempt) -> Checkpoint | None:
-    """The newest whole checkpoint, on the CPU; None if there is none. Damaged ones are set aside.
+    """The newest intact checkpoint, on the CPU. None if there is no intact one. Damaged ones are renamed.
 
     Raises UserError if a checkpoint is of another run (nothing is removed), Overtaken, OSError.
     """
     for _, name in folder.checkpoints(attempt.folder):
         content = _read(attempt.folder / name)
         if content is None:
-            LOG.warning("%s is damaged; it is now %s, and the one before it is used", name, attempt.set_aside(name))
+            LOG.warning("%s is damaged; it is now %s, and the checkpoint before it is used", name,
+                        attempt.set_aside(name))
             continue
         if content.run_id != attempt.folder.name:
             raise UserError(f"is a checkpoint of run {content.run_id}, not of {attempt.folder.name}",
@@ -84,7 +85,7 @@ def _read(path: Path) -> Checkpoint | None:
     try:
         content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         return Checkpoint(**{name: content[name] for name in Checkpoint.__dataclass_fields__})
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError):  # not one of ours
+    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError):  # not written by `save`
         return None
 
 

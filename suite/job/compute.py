@@ -1,4 +1,4 @@
-"""How a run is computed, and how far. None of this is part of a run's identity."""
+"""How a run is computed, and how far. None of this is part of its identity."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from suite.train.mode import Mode
 class Compute(Record):
     """Settings of every run of a launch.
 
-    threads: of each run. until: stop after this epoch of the full schedule; None: at its end. timeout_s: seconds after
-    which to stop. checkpoint_s: seconds between checkpoints, the most that is lost. mode: how a step is computed.
+    threads: of each run. until: the epoch of the full schedule to stop after; None: the last one. timeout_s: seconds
+    after which to stop. checkpoint_s: seconds between checkpoints, the most that is lost. mode: how a step is computed.
     recompute: whether activations are computed again in the backward pass (see `suite.models.backbone`).
     """
 

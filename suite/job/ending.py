@@ -1,4 +1,4 @@
-"""How an attempt ends, and which end an error means."""
+"""How an attempt ends, and the ending that follows from an error."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class Ending:
 def failure(error: BaseException, step: int | None = None) -> Ending:
     """How an attempt ends that raised this error, with one line for the user.
 
-    `step`: how far the run was; None before it was ready to compute. A fault of the machine is no failure of the run,
-    which stays todo or partial.
+    `step`: how far the run was; None before it was ready to compute. A fault of the machine is not a failure of the
+    run, which remains todo or partial.
     """
     text = one_line(error)
     if isinstance(error, KeyboardInterrupt):
@@ -47,32 +47,32 @@ def failure(error: BaseException, step: int | None = None) -> Ending:
     if is_lost_gpu(error):
         return Ending(State.PARTIAL if step else State.TODO, Reason.GPU,
                       f"its GPU is lost: {gpu_words(text)}; the next start continues from the last checkpoint")
-    told, place = f"{type(error).__name__}: {text}" if text else type(error).__name__, fault.place(error)
-    return Ending(State.FAILED, Reason.ERROR, f"{told} ({place})" if place else told)
+    words, place = f"{type(error).__name__}: {text}" if text else type(error).__name__, fault.place(error)
+    return Ending(State.FAILED, Reason.ERROR, f"{words} ({place})" if place else words)
 
 
 def no_memory(error: BaseException) -> str:
-    """A sentence on what did not fit, and what to do."""
+    """A sentence on what did not fit into memory, and what to do."""
     text = str(error)
     if asked := ASKED_GPU.search(text):
         return f"the GPU has {asked[3]} of its {asked[2]} left, and a step asked for {asked[1]} more: {LESS}"
     if asked := ASKED_CPU.search(text):
-        whole = machine.memory()
-        here = f" of the {machine.gigabytes(whole.total)} here" if whole else ""
+        memory = machine.memory()
+        here = f" of the {machine.gigabytes(memory.total)} here" if memory else ""
         return f"a step asked for {machine.gigabytes(int(asked[1]))} of memory, more than is left{here}: {LESS}"
-    told = one_line(error)
-    return f"there was not enough memory{f' ({told[:120]})' if told else ''}: {LESS}"
+    words = one_line(error)
+    return f"there was not enough memory{f' ({words[:120]})' if words else ''}: {LESS}"
 
 
 def gpu_words(text: str) -> str:
-    """The first sentence of CUDA's error; the rest is of use only to debug a kernel."""
+    """The first sentence of CUDA's error. The rest only helps to debug a kernel."""
     return re.split(r"(?<=\w) (?:CUDA kernel errors|Search for|For debugging|Compile with)", text)[0].rstrip(". ")
 
 
 def _fault_of_machine(error: BaseException, step: int | None) -> BaseException | None:
-    """The error, in words, if the run is not to blame: a full disk at any time, an unreadable file before the start."""
+    """The error, if the machine is the cause: a full disk at any time, an unreadable file before the first step."""
     if isinstance(error, MachineFault):
         return error
-    if not isinstance(error, OSError) or fault.place(error):  # from the user's own code, which is part of the run
+    if not isinstance(error, OSError) or fault.place(error):  # raised by the user's code, which is part of the run
         return None
     return atomic.explain(error) or (error if step is None else None)

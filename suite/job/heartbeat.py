@@ -1,5 +1,5 @@
-"""The heartbeat of an attempt: a thread that writes once a second how far the run is, and notices a new owner or a
-request to stop."""
+"""The heartbeat of an attempt: a thread that writes the progress of the run once a second, and notices a new owner or
+a request to stop."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ EVERY_S = 1.0
 
 
 class Heartbeat:
-    """Within its `with`, writes `progress` into the attempt's beat file. `overtaken` is set if it has lost the folder,
-    `cancelled` if somebody has asked it to stop.
+    """A context manager that writes `progress` to the attempt's beat file. `overtaken` is set if the attempt has lost
+    the folder, `cancelled` if it was asked to stop.
 
-    `fault` is the last error of a write. The run continues: disks recover, and watchers wait for a while.
+    `fault` is the last error of a write. The run continues after it: disks recover, and watchers wait for a while.
     """
 
     def __init__(self, attempt: Attempt, every_s: float = EVERY_S) -> None:

@@ -1,8 +1,8 @@
-"""One attempt at one run: the only thing that computes. It claims a run folder, continues from the newest whole
-checkpoint, trains, and writes rows, checkpoints and at the end the result.
+"""One attempt at one run. It claims the run folder, continues from the newest intact checkpoint, trains, and writes
+rows, checkpoints and at the end the result.
 
-A run that is killed at any instant continues in a later attempt from the newest checkpoint, and ends with the same
-bits.
+A run that is killed at any instant continues in a later attempt from its newest checkpoint, and its final result has
+the same bits.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from suite.train.trajectory import Training, Trajectory
 
 LOG = logging.getLogger(__name__)
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
-Work = Generator[Trajectory, Row | None, RunState]  # an attempt, which asks for steps of its trajectory
-EARLY_S = 3.0  # a run that others wait for writes its first checkpoint after this time
+Work = Generator[Trajectory, Row | None, RunState]  # an attempt, as a generator that asks for steps of its trajectory
+EARLY_S = 3.0  # a run for which others wait writes its first checkpoint after this time
 
 
 def run(folder: Path, order: Order, training: Training | None = None, stop: Stop | None = None,
         debug: bool = False) -> RunState:
-    """Make one attempt at the run in `folder`. Returns how far it is now.
+    """Make one attempt at the run in `folder`. Returns its state afterwards.
 
-    `stop` is asked between steps. Errors become a state, with the traceback in the log; with `debug` they are raised.
-    If somebody else owns the run, nothing is done, and the state says who does.
+    `stop` is checked between steps. Errors become a state, with the traceback in the log; with `debug` they are raised.
+    If another process owns the run, nothing is done, and the state names the owner.
     """
     work = attempted(folder, order, training or Training(), stop or Stop(), debug)
     try:
@@ -65,8 +65,8 @@ def run(folder: Path, order: Order, training: Training | None = None, stop: Stop
 
 
 def attempted(folder: Path, order: Order, training: Training, stop: Stop, debug: bool = False) -> Work:
-    """The attempt of `run` as a generator. It yields its trajectory whenever that is to `advance`, and is sent the row
-    or the error that results. Returns how far the run is."""
+    """The attempt of `run` as a generator. It yields its trajectory when that should `advance`, and is sent the
+    resulting row or error. Returns the state of the run."""
     store, attempt, job = Store(folder.parent), None, None
     try:
         check_folder(folder)
@@ -83,7 +83,7 @@ def attempted(folder: Path, order: Order, training: Training, stop: Stop, debug:
     except BaseException as error:
         ending = failure(error, job.trajectory.step if job is not None else None)
         if not isinstance(error, UserError) or isinstance(error, fault.OwnError):
-            LOG.error(fault.whole(error))
+            LOG.error(fault.full_text(error))
         if attempt is not None and not _recorded(attempt, ending):
             return RunState(State.CLAIMED, detail="overtaken by another attempt")
         if debug and isinstance(error, fault.OwnError):
@@ -95,16 +95,16 @@ def attempted(folder: Path, order: Order, training: Training, stop: Stop, debug:
 
 
 def _state_after(store: Store, run_id: str, attempt: Attempt | None, ending: Ending) -> RunState:
-    """The state by the files; if they do not have the ending, as on a full disk, the state by `ending`."""
+    """The state by the files. If the ending could not be written, as on a full disk, the state by `ending`."""
     state = store.state(run_id)
-    said = attempt is not None and state.attempts == attempt.number
-    if said and state.name not in (State.CLAIMED, State.LOST):
+    newest = attempt is not None and state.attempts == attempt.number
+    if newest and state.name not in (State.CLAIMED, State.LOST):
         return state
     return RunState(ending.state, state.epochs, ending.reason, ending.detail, state.attempts)
 
 
 class Job:
-    """An attempt under way."""
+    """A running attempt."""
 
     def __init__(self, session: Session, stop: Stop, heart: Heartbeat) -> None:
         self.session, self.stop, self.heart = session, stop, heart
@@ -114,7 +114,7 @@ class Job:
         self.outcomes = ""  # the digest of their file
 
     def work(self) -> Generator[Trajectory, Row | None, Ending]:
-        """Train as far as ordered. Returns how it ended. Errors of any kind pass through. For steps see `attempted`."""
+        """Train as far as ordered. Returns how it ended. All errors are passed on. For the steps see `attempted`."""
         self._write_record(self.session.record)
         ending = yield from self._train()
         self._write_record(self._closed(ending))
@@ -197,7 +197,7 @@ class Job:
             "to_step": self.trajectory.step, "wall_s": time.monotonic() - self.began,
             "kernel_backend": self.session.backend(), "ended": ending.state.value,
             "peak_memory_mb": round(machine.peak_memory_mb(), 1)}
-        if (replay := getattr(self.trajectory, "replay", None)) is not None:  # a fit and a measurement have no replay
+        if (replay := getattr(self.trajectory, "replay", None)) is not None:  # a fit and a benchmark have no replay
             update |= {"cuda_graphs": replay.recorded, "steps": replay.why or record.attempts[-1].steps}
         if self.order.device != "cpu":
             update["peak_device_memory_mb"] = round(torch.cuda.max_memory_allocated() / 2**20, 1)
@@ -210,7 +210,7 @@ class Job:
 
 
 def _recorded(attempt: Attempt, ending: Ending) -> bool:
-    """Write how the attempt ended, if that is possible. False if it has been overtaken."""
+    """Write how the attempt ended, if possible. Returns False if the attempt has been overtaken."""
     try:
         attempt.end(ending.state, ending.reason, ending.detail)
     except Overtaken:

@@ -1,4 +1,4 @@
-"""The log of a process of the suite: a line for each message, to stdout, which is the run's or the job's file."""
+"""The log of a process of the suite: one line per message, to stdout, which is the log file of the run or job."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ ROOT = "suite"
 
 
 class Lines(logging.StreamHandler[TextIO]):
-    """Writes to the present stdout. A log that cannot be written must not hide why the run ends."""
+    """Writes to the current `sys.stdout`. A log that cannot be written must not hide why a run ends."""
 
     def __init__(self, form: str) -> None:
         super().__init__(sys.stdout)
@@ -26,7 +26,7 @@ class Lines(logging.StreamHandler[TextIO]):
 
 
 def to_stdout(form: str = "%(message)s") -> None:
-    """From now on, what the suite logs goes to stdout in this form; the last call counts."""
+    """Send the suite's log messages to stdout in this format. The last call counts."""
     log = logging.getLogger(ROOT)
     for handler in [handler for handler in log.handlers if isinstance(handler, Lines)]:
         log.removeHandler(handler)

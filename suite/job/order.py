@@ -1,4 +1,4 @@
-"""What a runner asks of a job, besides the run itself: plain values that travel as JSON."""
+"""What a runner asks a job to do with a run: plain values that are passed on as JSON."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ FLAT = {"threads": "threads", "until": "until", "timeout_s": "timeout_s", "check
 class Order(Record):
     """How to compute a run.
 
-    device: cpu or cuda. probe: stop after the first checkpoint. early: write the first one soon. beat_s:
+    device: cpu or cuda. probe: stop after the first checkpoint. early: write the first checkpoint early. beat_s:
     seconds between heartbeats. still: the pulse of an attempt that may be overtaken although it has not ended
     (`suite.store.attempt.claim`). launch: who started it, with which code. stack: the ids of the runs that are computed
-    together, including this one, by their places (`suite.job.stacked`); empty for a run that is computed alone.
+    together, including this one, in order (`suite.job.stacked`); empty for a run that is computed alone.
     """
 
     compute: Compute = Compute()
@@ -35,21 +35,21 @@ class Order(Record):
 
     @property
     def limit_s(self) -> float | None:
-        """Seconds after which to stop. A stack has the time of all its runs: that is what they would take alone."""
+        """Seconds after which to stop. A stack may take the time that its runs would take one after the other."""
         limit = self.compute.timeout_s
         return None if limit is None else limit * max(1, len(self.stack))
 
     @model_validator(mode="before")
     @classmethod
     def _from_flat(cls, values: object) -> object:
-        """Batches that were submitted by the first release have the fields of `compute` among the others."""
+        """In batches submitted by the first release, the fields of `compute` are among the others."""
         if not isinstance(values, Mapping) or "checkpoint_s" not in values:
             return values
         kept = {key: value for key, value in values.items() if key not in FLAT}
         return kept | {"compute": {FLAT[key]: value for key, value in values.items() if key in FLAT}}
 
     def to_json(self) -> str:
-        """One line of text; `from_json` reads it."""
+        """The order as one line of JSON, for `from_json`."""
         return self.model_dump_json()
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What an attempt works with: its data, and a trajectory that is where the newest whole checkpoint is."""
+"""What an attempt works with: its data, and a trajectory restored from the newest intact checkpoint."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass
 class Session:
-    """All that an attempt works with. `saved` is the step of the newest whole checkpoint, -1 if there is none."""
+    """All that an attempt works with. `saved` is the step of the newest intact checkpoint; -1 if none exists."""
 
     attempt: Attempt
     order: Order
@@ -43,12 +43,12 @@ class Session:
 
 
 def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
-    """Mend the folder, load the data, and restore the trajectory from the newest checkpoint.
+    """Repair the folder, load the data, and restore the trajectory from the newest checkpoint.
 
-    Errors of any kind pass through.
+    All errors are passed on.
     """
     folder = attempt.folder
-    _mend(attempt)
+    _repair(attempt)
     config = read_config(folder)
     restored = checkpoint.newest(attempt)
     old = Store(folder.parent).provenance(folder.name) or Provenance()
@@ -61,9 +61,9 @@ def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
     if restored is not None:
         trajectory.restore(restored.trainer)
         saved = trajectory.step
-    elif read_rows(folder)[0]:  # of a run that was brought here without its checkpoints
+    elif read_rows(folder)[0]:  # the run was copied here without its checkpoints
         kept = attempt.set_aside("metrics.jsonl", "earlier")
-        LOG.info("no checkpoint has what metrics.jsonl holds; it is now %s, and the run begins again", kept)
+        LOG.info("no checkpoint has the rows of metrics.jsonl; it is now %s, and the run begins again", kept)
     known = DataRecord(variant=data.variant, fingerprint=data.fingerprint)
     record = _record(attempt, order, steps, old, restored, trajectory, threads, known, training.backend())
     LOG.info("attempt %d at %s from step %d, %s, process %d, %d threads on %s", attempt.number, config.run_id,
@@ -74,7 +74,7 @@ def prepare(attempt: Attempt, order: Order, training: Training) -> Session:
 
 
 def _load(config: RunConfig, training: Training) -> Any:
-    """The data. Raises MachineFault if they are not available, which is no fault of the run."""
+    """The data. Raises MachineFault if they are not available, which is not the fault of the run."""
     try:
         return training.load(config)
     except fault.OwnError:
@@ -84,14 +84,14 @@ def _load(config: RunConfig, training: Training) -> Any:
 
 
 def _threads(config: RunConfig, before: object, order: Order) -> int:
-    """The threads of the trajectory's first attempt, on which its bits depend."""
+    """The number of threads of the run's first attempt, since its bits depend on it."""
     if config.kind == "bench":
         return config.bench.threads
     return before if isinstance(before, int) else order.compute.threads
 
 
-def _mend(attempt: Attempt) -> None:
-    """Set damaged files aside. What they held is in the checkpoints."""
+def _repair(attempt: Attempt) -> None:
+    """Rename damaged files. The checkpoints have their content."""
     reads: dict[str, Callable[[Path], object]] = {
         "result.json": read_result, "provenance.json": lambda folder: Provenance.read(folder / "provenance.json")}
     for name, read in reads.items():
@@ -108,8 +108,8 @@ def _mend(attempt: Attempt) -> None:
 
 def _record(attempt: Attempt, order: Order, steps: Steps, old: Provenance, restored: Checkpoint | None,
             trajectory: Trajectory, threads: int, data: DataRecord, backend: str) -> Provenance:
-    """The record with this attempt. A trajectory that starts again keeps nothing of earlier environments."""
-    compiled = Mode.COMPILED.value if steps.mode is Mode.COMPILED else False  # CUDA graphs change no bit
+    """The record with this attempt added. A run that begins again drops the environments of earlier attempts."""
+    compiled = Mode.COMPILED.value if steps.mode is Mode.COMPILED else False  # CUDA graphs do not change bits
     now = provenance.environment(threads, device.model(order.device), backend, compiled)
     now["data"] = f"{data.variant} {data.fingerprint[:16]}"
     if fused := device.passes(order.device):

@@ -1,9 +1,9 @@
-"""Attempts at several runs of one shape, in one process and in lock step: a stack (`suite.train.stack`).
+"""A stack: attempts at several runs of one shape, in one process and in lockstep (`suite.train.stack`).
 
-Each is the attempt that `suite.job.job` makes, with its claim, heartbeat, log, checkpoints and result; only its steps
-are computed together with those of the others. A stack is named by the ids of its runs in order. It keeps its shape,
-since the last bits depend on it: the network of a run that is over, failed, cancelled or held by others is still
-computed, and nothing of it is stored.
+Each attempt is as in `suite.job.job`, with its own claim, heartbeat, log, checkpoints and result; only the steps are
+computed together. A stack is named by the ids of its runs, in order. It keeps its shape, since the last bits depend on
+it: the network of a run that is over, failed, cancelled or owned by another process is still computed, but nothing of
+it is stored.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from suite.train.trajectory import Training
 
 @dataclass
 class Member:
-    """An attempt in a stack. `trainer` waits for a step; None once the attempt is over, and `state` says how."""
+    """An attempt in a stack. `trainer` waits for a step; it is None once the attempt is over, with outcome `state`."""
 
     work: Work
     log: TextIO
@@ -38,7 +38,7 @@ class Member:
     state: RunState = RunState(State.TODO)
 
     def proceed(self, go: Callable[[], Any]) -> None:
-        """Let the attempt work until it needs its next step, or is over. What it prints goes to its own log."""
+        """Let the attempt work until it needs its next step, or is over. Its output goes to its own log."""
         with redirect_stdout(self.log):
             try:
                 self.trainer = go()
@@ -48,9 +48,9 @@ class Member:
 
 def run(orders: Mapping[Path, Order], training: Training | None = None,
         stop: Stop | None = None) -> dict[str, RunState]:
-    """Make an attempt at each run, by its folder. Returns how far each is now. All orders name the same stack.
+    """Make an attempt at each run, given by folder. Returns their states afterwards. All orders name the same stack.
 
-    `stop` is asked between steps. Errors become a state, with the traceback in the run's log.
+    `stop` is checked between steps. Errors become a state, with the traceback in the run's log.
     """
     training, stop = _sharing(training or Training()), stop or Stop()
     with ExitStack() as logs:
@@ -62,7 +62,7 @@ def run(orders: Mapping[Path, Order], training: Training | None = None,
         root = next(iter(orders)).parent
         try:
             stack = _stack(root, places, members, training)
-        except Exception as error:  # noqa: BLE001 - of any kind: no run is to blame
+        except Exception as error:  # noqa: BLE001 - any error here is not the fault of a run
             fault = MachineFault(f"these runs cannot be computed as one: {error}", "--stack", "leave the option out")
             _all(members, lambda member: member.work.throw(fault))
             stack = None
@@ -72,7 +72,7 @@ def run(orders: Mapping[Path, Order], training: Training | None = None,
 
 
 def _step(stack: Stack, places: tuple[str, ...], members: Mapping[str, Member]) -> None:
-    """A step of all attempts that wait for one, and what follows it in each."""
+    """Do a step of all attempts that wait for one, then let each of them continue."""
     waiting = [members[run_id].trainer if run_id in members else None for run_id in places]
     trained = [trainer is not None and trainer.due for trainer in waiting]
     try:
@@ -102,23 +102,23 @@ def _all(members: Mapping[str, Member], go: Callable[[Member], Any]) -> None:
 
 
 def _stack(root: Path, places: tuple[str, ...], members: Mapping[str, Member], training: Training) -> Stack | None:
-    """The trainers in order, with new ones for runs without an attempt. None if there is no attempt at all."""
+    """The trainers in order, with new ones for runs without an attempt. None if no run has an attempt."""
     live = {run_id: member.trainer for run_id, member in members.items() if member.trainer is not None}
     if not live:
         return None
     first = next(iter(live.values()))
-    trainers = [live[run_id] if run_id in live else _ballast(root / run_id, first, training) for run_id in places]
+    trainers = [live[run_id] if run_id in live else _placeholder(root / run_id, first, training) for run_id in places]
     return Stack(trainers, first.mode)
 
 
-def _ballast(folder: Path, like: Trainer, training: Training) -> Trainer:
-    """A training that fills the place of a run and is never stored."""
+def _placeholder(folder: Path, like: Trainer, training: Training) -> Trainer:
+    """A trainer that takes the place of a run. It is never stored."""
     config = read_config(folder)
     return Trainer(config, training.load(config), like.device)
 
 
 def _sharing(training: Training) -> Training:
-    """The same, but data that several runs have in common are loaded once."""
+    """The same functions, but data that several runs share are loaded once."""
     known: dict[tuple[str, str], Any] = {}
 
     def load(config: RunConfig) -> Any:
@@ -131,7 +131,7 @@ def _sharing(training: Training) -> Training:
 
 @contextmanager
 def _log(folder: Path) -> Iterator[TextIO]:
-    """The log of a run, to append to; it must not be a symbolic link."""
+    """The log of a run, opened for appending. It must not be a symbolic link."""
     handle = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     with open(handle, "a", encoding="utf-8", errors="backslashreplace", buffering=1) as file:  # noqa: PTH123 - a handle
         yield file

@@ -1,4 +1,4 @@
-"""Signals that ask to stop, as a flag: nothing is interrupted in the middle of a step, a write or a start."""
+"""Signals that ask to stop only set a flag: a step, a write or a start is not interrupted."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 class Stop:
-    """Within its `with`, the signals only count up `asked`. Outside the main thread it leaves signals alone.
+    """A context manager in which the signals only increment `asked`. Outside the main thread it has no effect.
 
-    A signal that was ignored stays ignored (`nohup` does so with SIGHUP).
+    A signal that was ignored remains ignored (`nohup` ignores SIGHUP).
     """
 
     def __init__(self, *signals: signal.Signals) -> None:
@@ -34,7 +34,7 @@ class Stop:
         self._before.clear()
 
     def sleep(self, seconds: float) -> None:
-        """Wait for so long, or until asked to stop."""
+        """Wait for so many seconds, or until asked to stop."""
         until = time.monotonic() + seconds
         while not self.asked and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))

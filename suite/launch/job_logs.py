@@ -16,7 +16,7 @@ def states(run_ids: Sequence[str], store: Store) -> dict[str, RunState]:
     known = store.states(run_ids)
     if not (store.root / batch.FOLDER).is_dir():
         return known
-    return seen.seen(Submitted(store), known).states
+    return seen.observe(Submitted(store), known).states
 
 
 def of_runs(run_ids: Sequence[str], store: Store) -> dict[str, Path]:

@@ -23,7 +23,7 @@ class Seen:
     jobs: Mapping[str, Sequence[Job]] | None
 
 
-def seen(submitted: Submitted, states: Mapping[str, RunState]) -> Seen:
+def observe(submitted: Submitted, states: Mapping[str, RunState]) -> Seen:
     """The states with what the queue adds. Writes nothing."""
     jobs = submitted.jobs(states)
     now: dict[str, RunState] = {}

@@ -91,7 +91,7 @@ class Watching:
             store = self.submitted.store
             endings.record_endings(self.submitted, out, jobs or {})
             failed_starts.note(self.submitted, store.states(out), jobs, self.listener.message)
-            found = seen.seen(self.submitted, store.states(out))
+            found = seen.observe(self.submitted, store.states(out))
             again = self.revival.again(self.submitted, [run_id for run_id, state in out.items()
                                                         if state.name in (State.CLAIMED, State.LOST)], found.states)
             now = found.states | store.states(run_id for run_id in out if run_id in self.revival.given_up)

@@ -1,9 +1,9 @@
 """Models by name. A factory takes the configuration and the data's description, and returns a torch module.
 
 The module is called as `module(x, lengths=None, rate=1.0)` and returns (batch, classes), or (batch, 1) for regression;
-see `suite.models.backbone.Backbone` for the shapes. A model of your own is in any module that Python can import, and is
-named in the grid as `model.name: my_module:MyModel`. It is a factory with the same signature, or only a sequence layer:
-a module `MyMixer(features)` that maps (batch, length, features) and a mask to features (`suite.models.mixer`). Its
+see `suite.models.backbone.Backbone` for the shapes. Your own model can be in any module that Python can import. A grid
+names it as `model.name: my_module:MyModel`. It is either a factory with the same signature, or only a sequence layer: a
+module `MyMixer(features)` that maps (batch, length, features) and a mask to features (`suite.models.mixer`). Its
 settings are `model.args.NAME`.
 """
 
@@ -63,16 +63,16 @@ def build(config: RunConfig, data: TaskData, recompute: bool = False) -> nn.Modu
 
 def _check_own(name: str, model: object) -> None:
     if not isinstance(model, nn.Module):
-        raise UserError(f"{name} returned no torch module but a {type(model).__name__}", "model.name",
+        raise UserError(f"{name} returned a {type(model).__name__}, not a torch module", "model.name",
                         "return an nn.Module, called with x, lengths and rate")
     if count_parameters(model) == 0:
         raise UserError(f"{name} has no parameters to train", "model.name", "make them nn.Parameter")
 
 
 def find(name: str, args: Mapping[str, Any] | None = None, padded: bool = False) -> Factory:
-    """The factory called `name` in `MODELS`, or the one at `module:name`, with `args`.
+    """The factory `name` of `MODELS`, or the user's at `module:name`, with `args`.
 
-    `padded`: the data have sequences of several lengths. Raises UserError if there is none.
+    `padded`: the data have sequences of several lengths. Raises UserError if the model does not exist.
     """
     if name in MODELS:
         return MODELS[name]

@@ -1,7 +1,7 @@
 """The network around the sequence layers (paper section 5 and appendix D): encoder, residual blocks, decoder.
 
 All sequences are (batch, length, features). They are contiguous except between a convolution and the mixing after it,
-where memory is (batch, features, length): the matrix product takes that as it is, so nothing is transposed.
+where memory is (batch, features, length): the matrix product accepts that order, so nothing is transposed.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ Layer = Callable[[SSM, int, int, bool, np.random.Generator], nn.Module]
 class Backbone(nn.Module):
     """Encoder, `model.layers` residual blocks, final norm if pre-norm, decoder.
 
-    `layer(config.ssm, features, length, bidirectional, rng)` makes a sequence layer, called as `layer(u, rate)` on
-    (batch, length, features), or, if it has a true attribute `masked`, as `layer(u, rate, valid)`. `rng`
-    is a function of the seed and of the block's number.
+    `layer(config.ssm, features, length, bidirectional, rng)` makes a sequence layer. It is called as `layer(u, rate)`
+    on (batch, length, features), or as `layer(u, rate, valid)` if its attribute `masked` is true. `rng` depends on the
+    seed and the block's number.
     """
 
     def __init__(self, config: RunConfig, data: TaskData, layer: Layer = SSMLayer) -> None:
@@ -50,7 +50,7 @@ class Backbone(nn.Module):
         self.head = PairHead(width, outputs) if self.pairs else nn.Linear(width, outputs)
 
     def make_blocks(self, config: RunConfig, length: int, layer: Layer) -> Iterator[nn.Module]:
-        """The blocks in order, each called as `block(x, valid, rate)` on (batch, length, features)."""
+        """The blocks in order. Each is called as `block(x, valid, rate)` on (batch, length, features)."""
         model = config.model
         for index in range(model.layers):
             rng = np.random.default_rng([config.seed, index])
@@ -64,9 +64,9 @@ class Backbone(nn.Module):
     def forward(self, x: Tensor, lengths: Tensor | None = None, rate: float = 1.0) -> Tensor:
         """Logits (batch, classes), or (batch, 1) for regression.
 
-        `x`: values (batch, length, channels), tokens (batch, length) or pairs of token sequences (batch, 2, length).
-        `lengths`: valid tokens, at least 1, of each sequence: (batch,), (batch, 2) for pairs, or None if all are
-        full. `rate`: sampling interval of `x` in units of the training data's; 2 for every second sample.
+        x: values (batch, length, channels), tokens (batch, length), or pairs of token sequences (batch, 2, length).
+        lengths: number of valid tokens of each sequence, at least 1: (batch,), (batch, 2) for pairs, or None without
+        padding. rate: sampling interval of `x` relative to that of the training data; 2 for every second sample.
         """
         if not self.pairs:
             return self.head(self.embed(x, lengths, rate))
@@ -76,11 +76,11 @@ class Backbone(nn.Module):
     def embed(self, x: Tensor, lengths: Tensor | None, rate: float) -> Tensor:
         """One vector for each sequence: (batch, features)."""
         valid = None
-        x = _wide(self.encoder(x))  # and with it the residual stream, even if the mixing is bfloat16
+        x = _wide(self.encoder(x))  # so the residual stream is wide, too, even if the mixing is in bfloat16
         if lengths is not None:
             valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).unsqueeze(-1).to(x.dtype)
         layers = [block.sequence for block in self.blocks] if self.alike else []
-        if layers and whole.can_together(layers):
+        if layers and whole.is_faster(layers):
             for block, kernel in zip(self.blocks, whole.kernels(layers, x.shape[1], rate), strict=True):
                 x = block(x, valid, rate, kernel)
         else:
@@ -92,12 +92,12 @@ class Backbone(nn.Module):
 class Block(nn.Module):
     """Residual block: norm, sequence layer, GELU, dropout, mixing over features, dropout (paper section 5).
 
-    `valid` is (batch, length, 1) with 1 for a token and 0 for padding: the sequence layer must not carry padding into
-    valid positions. Everything else acts on one position at a time, and the norm's statistics include the padding.
+    `valid` is (batch, length, 1), 1 for a token and 0 for padding: the sequence layer must not carry padding into valid
+    positions. Everything else acts on single positions, except that the statistics of a batch norm include padding.
 
-    If `recompute` is true, activations between the norm and the sum are not kept for the backward pass but computed
-    again there (activation checkpointing): less than a third of the memory, a third more time, and the same bits. So it
-    is no field of a run; `suite.models.build` sets it.
+    If `recompute` is true, activations between the norm and the sum are not kept for the backward pass but recomputed
+    (activation checkpointing): less than a third of the memory, a third more time, and the same bits. So it is not a
+    field of a run; `suite.models.build` sets it.
     """
 
     recompute = False
@@ -112,11 +112,11 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0,
                 kernel: Tensor | None = None) -> Tensor:
-        """(batch, length, features) to the same. `kernel`: that of the sequence layer, if it is known."""
+        """(batch, length, features) to the same. `kernel`: the kernel of the sequence layer, if already computed."""
         u = self.norm(x) if self.prenorm else x
         if valid is not None:
             u = u * valid
-        # Without the norm: a batch norm would count the batch twice.
+        # The norm is not recomputed: a batch norm would count the batch twice.
         again = self.recompute and torch.is_grad_enabled()
         given = (u, valid, rate, kernel)
         y = checkpoint(self._change, *given, use_reentrant=False) if again else self._change(*given)
@@ -124,8 +124,8 @@ class Block(nn.Module):
         return x if self.prenorm else self.norm(x)
 
     def _change(self, u: Tensor, valid: Tensor | None, rate: float, kernel: Tensor | None) -> Tensor:
-        """What the block adds to its input, from the normed input u."""
-        with torch.autocast(u.device.type, enabled=False):  # the kernel's phases do not survive bfloat16
+        """The residual that the block adds to its input, from the normalized input u."""
+        with torch.autocast(u.device.type, enabled=False):  # bfloat16 is too coarse for the kernel's phases
             more = [valid] if self.masked else [] if kernel is None else [kernel]
             y = self.sequence(_wide(u), rate, *more)
         y = self.mix(self.drop(F.gelu(y)))
@@ -133,7 +133,7 @@ class Block(nn.Module):
 
 
 class Linear(nn.Linear):
-    """Position-wise linear map. (batch, length, features), in any memory order, to (batch, length, outputs)."""
+    """Position-wise linear map, from (batch, length, features) in any memory order to (batch, length, outputs)."""
 
     def forward(self, x: Tensor) -> Tensor:
         """x W^T + b."""
@@ -143,10 +143,10 @@ class Linear(nn.Linear):
 
 
 class _Linear(torch.autograd.Function):
-    """x (B, L, H), weight (O, H), bias (O,) -> (B, L, O), as batched products that take x in its memory order.
+    """x (B, L, H), weight (O, H), bias (O,) -> (B, L, O), as batched products of x in its memory order.
 
-    torch's own would first copy x into one large matrix; its gradient of a thin weight is seven times slower on a CPU,
-    and GELU's backward is several times slower if its input and gradient differ in memory order.
+    torch's linear would first copy x into one large matrix. Its gradient of a thin weight is seven times slower on a
+    CPU, and GELU's backward is several times slower if its input and gradient differ in memory order.
     """
 
     @staticmethod
@@ -172,7 +172,7 @@ class FeatureLayerNorm(nn.LayerNorm):
     """Layer norm over the features. (batch, length, features)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise each position."""
+        """Normalize each position."""
         if x.dtype == torch.float32 and x.shape[-1] <= fused.WIDEST and fused.serves(x):
             return fused.layer_norm(x, self.weight, self.bias, self.eps)
         return super().forward(x)
@@ -182,8 +182,8 @@ class FeatureBatchNorm(nn.BatchNorm1d):
     """Batch norm of each feature over all positions of all examples, padding included. (batch, length, features)."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """Normalise; in training with the batch's own statistics."""
-        # Rows of features: torch's own (batch, features, length) is 5 times slower here, on either memory layout.
+        """Normalize, in training with the statistics of the batch."""
+        # Rows of features: torch's (batch, features, length) is 5 times slower here, with either memory layout.
         return super().forward(x.flatten(0, 1)).unflatten(0, x.shape[:2])
 
 
@@ -195,7 +195,7 @@ class TiedDropout(nn.Module):
         self.p = p
 
     def forward(self, x: Tensor) -> Tensor:
-        """Drop features with probability p and scale the others by 1/(1-p); in evaluation return `x` itself."""
+        """Drop features with probability p and scale the others by 1/(1-p). In evaluation, return `x` itself."""
         if not self.training:
             return x
         mask = x.new_empty(x.shape[0], 1, x.shape[2]).bernoulli_(1 - self.p).div_(1 - self.p)
@@ -203,20 +203,20 @@ class TiedDropout(nn.Module):
 
 
 class MeanPool(nn.Module):
-    """Mean over time, of the valid tokens if there is padding. (batch, length, features) to (batch, features)."""
+    """Mean over time, without padding. (batch, length, features) to (batch, features)."""
 
     def forward(self, x: Tensor, lengths: Tensor | None, valid: Tensor | None) -> Tensor:
-        """Both `lengths` and `valid` are None if all sequences are full."""
+        """`lengths` and `valid` are None without padding."""
         if lengths is None or valid is None:
             return x.mean(dim=1)
         return (x * valid).sum(dim=1) / lengths[:, None].to(x.dtype)
 
 
 class LastStep(nn.Module):
-    """The last step, or last valid token if there is padding. (batch, length, features) to (batch, features)."""
+    """The last step, or the last valid token if there is padding. (batch, length, features) to (batch, features)."""
 
     def forward(self, x: Tensor, lengths: Tensor | None, valid: Tensor | None) -> Tensor:
-        """`lengths` is None if all sequences are full."""
+        """`lengths` is None without padding."""
         if lengths is None:
             return x[:, -1]
         return x[torch.arange(x.shape[0], device=x.device), lengths - 1]
@@ -250,7 +250,7 @@ def _encoder(data: TaskData, width: int) -> nn.Module:
     if data.vocabulary is not None:
         return nn.Embedding(data.vocabulary, width)
     if data.channels is None:
-        raise ValueError(f"the data of {data.task} has neither a vocabulary nor channels")
+        raise ValueError(f"the data of {data.task} have neither a vocabulary nor channels")
     return Linear(data.channels, width)
 
 

@@ -1,9 +1,9 @@
-"""Regressions fitted once, without steps: Ridge, Random Forest, gradient boosting, and the mean as a baseline.
+"""Regressions that are fitted once: Ridge, Random Forest, gradient boosting, and the mean as a baseline.
 
-Each takes a window as one long vector, as in the benchmark that the paper quotes (Tan et al. 2021, time series
-extrinsic regression). Settings that it leaves open are the defaults of scikit-learn and XGBoost, with 100 trees, except
-for two: Ridge's penalty is the best of seven by leave-one-out on the training windows, and a split of the forest looks
-at the square root of the number of features, since a window has thousands.
+Each takes a window as one long vector, as in the benchmark that the paper cites (Tan et al. 2021, time series extrinsic
+regression). Settings that the benchmark does not state are the defaults of scikit-learn and XGBoost, with 100 trees.
+Two differ: Ridge's penalty is the best of seven by leave-one-out cross-validation on the training windows, and a split
+of the forest considers the square root of the number of features, since a window has thousands.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def estimator(name: str, seed: int, threads: int) -> Any:
 
 
 def parameters(name: str, fitted: Any) -> int:
-    """Weights and offset of Ridge; nodes of all trees, each a threshold or a value."""
+    """The number of parameters of a fitted model: weights and intercept of Ridge, or nodes of all trees."""
     return COUNTS[name](fitted)
 
 
@@ -44,7 +44,7 @@ def _ridge(seed: int, threads: int) -> Any:
 def _forest(seed: int, threads: int) -> Any:
     from sklearn.ensemble import RandomForestRegressor
 
-    # One thread: several would add the trees' predictions in the order in which they come.
+    # One thread: several would add the trees' predictions in the order in which they finish.
     return RandomForestRegressor(TREES, max_features="sqrt", random_state=seed, n_jobs=1)
 
 
@@ -64,7 +64,7 @@ def _xgboost(seed: int, threads: int) -> Any:
 
 
 def _boosting_nodes(fitted: Any) -> int:
-    """Nodes of all trees. scikit-learn's list of them is private; without it, the most that the settings allow."""
+    """Nodes of all trees. scikit-learn's list of them is private; without it, the largest number for the settings."""
     steps = getattr(fitted, "_predictors", None)
     if steps is None:
         return int(fitted.max_iter * (2 * fitted.max_leaf_nodes - 1))

@@ -1,7 +1,7 @@
 """ConvNet of table 11: four stages of residual blocks with long kernels, each stage twice as wide, a quarter as long.
 
-With doubling and pooling between the four stages it has 26.3M parameters (table: 26.2M); at the end of each stage, as
-the description says literally, it would have 26.9M: see `reports/tables/table11`.
+With doubling and pooling between the four stages it has 26.3M parameters (table: 26.2M). Taken literally, the
+description has them at the end of each stage, which gives 26.9M: see `reports/tables/table11`.
 """
 
 from __future__ import annotations
@@ -46,15 +46,15 @@ class ResidualBlock(nn.Module):
                                     nn.GELU(), nn.Dropout(dropout))
 
     def forward(self, x: Tensor) -> Tensor:
-        """The same shape."""
+        """(batch, width, length) to the same."""
         changed: Tensor = self.change(x)
         return x + changed
 
 
 class PadToPower(nn.Module):
-    """Zeros after the end, up to the next power of two: 16384 for a second at 16 kHz, 8192 at 8 kHz."""
+    """Pads with zeros at the end, to the next power of two: 16384 for a second at 16 kHz, 8192 at 8 kHz."""
 
     def forward(self, x: Tensor) -> Tensor:
-        """(batch, channels, length); at least 256 steps, so that each stage has one left."""
+        """(batch, channels, length). At least 256 steps, so that each stage has at least one."""
         length = max(1 << (x.shape[-1] - 1).bit_length(), POOL ** STAGES)
         return F.pad(x, (0, length - x.shape[-1]))

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from suite.data.prepared import TaskData
 
 KERNELS = (39, 19, 9)  # 40 and its half and quarter, made odd
-EVERY = 3  # modules between two shortcuts
+EVERY = 3  # modules per shortcut
 
 
 class InceptionNet(CNN):
-    """`model.layers` modules (6 in the table) of 4 x `model.features` channels, with a shortcut around every third."""
+    """`model.layers` modules (6 in the table) of 4 x `model.features` channels, with a shortcut around every three."""
 
     def __init__(self, config: RunConfig, data: TaskData) -> None:
         super().__init__(config, data)
@@ -39,7 +39,7 @@ class Body(nn.Module):
                                        for index in range(depth // EVERY))
 
     def forward(self, x: Tensor) -> Tensor:
-        """Modules one after the other; the shortcut's sum is rectified."""
+        """Apply the modules in order. After a shortcut comes a ReLU."""
         kept = x
         for index, module in enumerate(self.chain):
             x = module(x)
@@ -49,7 +49,7 @@ class Body(nn.Module):
 
 
 class Module(nn.Module):
-    """A bottleneck and three kernels of different lengths, next to a maximum over three steps; batch norm, ReLU."""
+    """A bottleneck and three kernels of different lengths, in parallel with max pooling; then batch norm and ReLU."""
 
     def __init__(self, inputs: int, features: int) -> None:
         super().__init__()

@@ -1,9 +1,9 @@
-"""A user's own sequence layer in one file, `MyMixer(features)`, in place of the state space layers.
+"""A user's own sequence layer, `MyMixer(features)`, instead of the state space layers.
 
-It is called as `mixer(x, mask)`: `x` is (batch, length, features), `mask` (batch, length, 1) with 0 at padding, else 1;
-it returns (batch, length, features), and no valid step may depend on padding. If its `forward` has no second parameter,
-it is called as `mixer(x)`; if it takes `rate`, it gets that. What else it may ask for is in
-`suite.config.signature`. It is tried before it trains (`suite.models.trial`).
+It is called as `mixer(x, mask)`. `x` is (batch, length, features), `mask` is (batch, length, 1), 0 for padding and else
+1. It returns (batch, length, features), and valid steps must not depend on padding. If its `forward` has no second
+parameter, it is called as `mixer(x)`; a parameter `rate` is also passed. See `suite.config.signature` for the arguments
+of its constructor. It is tried before training (`suite.models.trial`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FIELD = "model.name"
 
 
 class Mixer(nn.Module):
-    """The sequence layer of a block around a user's module. Its mask is all ones if there is no padding."""
+    """The sequence layer of a block, around a user's module. The mask is all ones if there is no padding."""
 
     masked = True
 
@@ -43,7 +43,7 @@ class Mixer(nn.Module):
         self.mask_by_name = "mask" in found and second != "mask"
 
     def forward(self, u: Tensor, rate: float = 1.0, valid: Tensor | None = None) -> Tensor:
-        """(batch, length, features) to the same. `rate` is the sampling interval in units of the training data's."""
+        """(batch, length, features) to the same. `rate`: sampling interval relative to that of the training data."""
         keywords: dict[str, Any] = {"rate": rate} if self.takes_rate else {}
         if not self.takes_mask:
             y: Tensor = self.module(u, **keywords)
@@ -57,7 +57,7 @@ class Mixer(nn.Module):
 
 
 def layer_of(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any], padded: bool = False) -> Layer:
-    """A function that makes the sequence layers of a backbone from the user's class. A copy of the first one is tried.
+    """A function that makes the sequence layers of a backbone from a user's class. A copy of the first one is tried.
 
     `padded`: the data have sequences of several lengths.
     """
@@ -74,7 +74,7 @@ def layer_of(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any], 
 
 def try_layer(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any], config: SSM, features: int,
               bidirectional: bool, padded: bool) -> None:
-    """Try a layer on a small batch. Raises UserError."""
+    """Try a layer on a small batch. Raises UserError if it fails (see `suite.models.trial`)."""
     def make(steps: int) -> Mixer:
         return _made(name, own, args, config, features, steps, bidirectional)
 
@@ -82,23 +82,23 @@ def try_layer(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any],
 
 
 def needs_length(own: Callable[..., Any]) -> bool:
-    """Whether it asks for the length of the sequences: then it need not work with other lengths."""
+    """Whether the layer has a parameter `length`: then it need not work with other lengths."""
     return any(one.name == "length" for one in signature.of(own).parameters)
 
 
 def _made(name: str, own: Callable[..., nn.Module], args: Mapping[str, Any], config: SSM, features: int, length: int,
           bidirectional: bool) -> Mixer:
-    """The module that the user's class makes. Raises UserError if it is no module, or has no parameters."""
+    """The module made by the user's class. Raises UserError if it is not a module, or has no parameters."""
     given = {"features": features, "length": length, "bidirectional": bidirectional, "rate": 1.0}
     try:
         made = signature.call(name, own, config, given, args)
     except UserError:
         raise
     except (Exception, SystemExit) as error:
-        raise OwnError(f"{name}({features}) raises {type(error).__name__}: {error}", FIELD, "mend the module",
+        raise OwnError(f"{name}({features}) raises {type(error).__name__}: {error}", FIELD, "fix the module",
                        error) from error
     if not isinstance(made, nn.Module):
-        raise UserError(f"{name}({features}) is not a torch.nn.Module but a {type(made).__name__}", FIELD)
+        raise UserError(f"{name}({features}) is a {type(made).__name__}, not a torch.nn.Module", FIELD)
     if not any(p.requires_grad for p in made.parameters()):
         raise UserError(f"{name} has no parameters to train", FIELD, "make them nn.Parameter")
     return Mixer(made)

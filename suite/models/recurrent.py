@@ -1,4 +1,4 @@
-"""LSTM (Hochreiter and Schmidhuber 1997) as a sequence classifier, torch's own, between the encoder and the decoder."""
+"""torch's LSTM (Hochreiter and Schmidhuber 1997) as a sequence classifier, between the encoder and the decoder."""
 
 from __future__ import annotations
 
@@ -13,18 +13,19 @@ from suite.models.backbone import Backbone, Layer
 
 
 class LSTM(Backbone):
-    """`model.layers` LSTM layers of `model.features` units, in both directions together if bidirectional."""
+    """`model.layers` LSTM layers of `model.features` units (both directions together, if bidirectional)."""
 
     def make_blocks(self, config: RunConfig, length: int, layer: Layer) -> Iterator[nn.Module]:
-        """Raises UserError if the features cannot be shared between two directions."""
+        """Raises UserError if the features cannot be divided between two directions."""
         model = config.model
         if model.bidirectional and model.features % 2:
-            raise UserError(f"{model.features} features for two directions", "model.features", "an even number")
+            raise UserError(f"{model.features} features cannot be divided between two directions", "model.features",
+                            "write an even number")
         yield Recurrence(model.features, model.layers, model.bidirectional, model.dropout)
 
 
 class Recurrence(nn.Module):
-    """Layers of LSTM; no direction sees padding."""
+    """LSTM layers. Neither direction sees padding."""
 
     def __init__(self, features: int, layers: int, bidirectional: bool, dropout: float) -> None:
         super().__init__()
@@ -32,7 +33,7 @@ class Recurrence(nn.Module):
                             bidirectional=bidirectional, dropout=dropout if layers > 1 else 0.0)
 
     def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0) -> Tensor:
-        """(batch, length, features) to the same; zeros at padding. `rate` changes nothing."""
+        """(batch, length, features) to the same, with zeros at padding. `rate` is ignored."""
         if valid is None:
             y: Tensor = self.lstm(x)[0]
             return y

@@ -1,7 +1,7 @@
-"""ResNet-18 and XResNet-50 of table 11, on one axis, with the same width in all four stages.
+"""ResNet-18 and XResNet-50 of table 11, in one dimension, with the same width in all four stages.
 
-ResNet (He et al. 2015); XResNet (He et al. 2018, "Bag of tricks"): a stem of three convolutions, the stride in the
-middle of a bottleneck, means on the shortcut, and a last norm initialized at zero. Their names give their depth.
+ResNet: He et al. 2015. XResNet: He et al. 2018, "Bag of tricks": a stem of three convolutions, the stride in the middle
+of a bottleneck, average pooling on the shortcut, and the last norm initialized with zeros. The names give the depth.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Residual(nn.Module):
         self.change, self.shortcut = change, shortcut
 
     def forward(self, x: Tensor) -> Tensor:
-        """Fewer steps if the change has a stride."""
+        """(batch, width, length) to (batch, new width, new length)."""
         return F.relu(self.change(x) + self.shortcut(x))
 
 

@@ -1,10 +1,10 @@
-"""Several networks of one shape, computed as one: K kernels, one convolution, products and norms by member.
+"""K networks of one shape, computed together: K kernels, one convolution, products and norms of each member.
 
-Small networks wait longer for their operations to start than for the operations themselves. Here an operation does the
-work of K networks. The parameters stay those of the members, so that each can be saved, evaluated and trained alone. A
-member's outputs do not depend on the values of the others, but their last bits depend on how many there are.
+Small networks are launch-bound: launching an operation takes longer than computing it. Here each operation does the
+work of K networks. The parameters remain those of the members, so that each can be saved, evaluated and trained alone.
+A member's outputs do not depend on the values of the others, but their last bits depend on the number of members.
 
-Between layers, sequences are (batch, length, K, features); after the convolution memory is (batch, K, features,
+Between layers, sequences are (batch, length, K, features). After the convolution, memory is (batch, K, features,
 length), as in `suite.models.backbone`.
 """
 
@@ -27,9 +27,9 @@ Layer = S4D | S4
 
 
 def why_not(model: nn.Module) -> str:
-    """Why a network cannot be a member of a stack, in words; empty if it can."""
+    """Why a network cannot be a member of a stack, in words. "" if it can."""
     if type(model) is not Backbone:
-        return "only the network of state space layers can be stacked"
+        return "only networks of state space layers can be stacked"
     if model.pairs or isinstance(model.encoder, nn.Embedding):
         return "only networks on values can be stacked, not those on tokens"
     for block in model.blocks:
@@ -39,12 +39,12 @@ def why_not(model: nn.Module) -> str:
         if config.sobolev != "off" or any(":" in name for name in (config.kernel, config.discretization)):
             return "a layer with ssm.sobolev, or with parts of your own, cannot be stacked"
         if block.recompute:
-            return "activations that are computed again cannot be stacked"
+            return "networks with --recompute cannot be stacked"
     return ""
 
 
 def shape(model: nn.Module) -> list[str]:
-    """What members of a stack share: names and sizes of parameters outside the layers, kernels, and settings."""
+    """What members of a stack must share: names and sizes of parameters outside the layers, kernels, and settings."""
     network = cast(Backbone, model)
     sizes = [f"{name} {tuple(value.shape)}" for name, value in network.state_dict().items()
              if ".sequence." not in name or name.endswith(".d")]
@@ -55,20 +55,20 @@ def shape(model: nn.Module) -> list[str]:
 
 
 class Stacked(nn.Module):
-    """The members' networks in one pass. Raises ValueError if they cannot be stacked, or differ in shape."""
+    """The members' networks, computed together. Raises ValueError if they cannot be stacked, or differ in shape."""
 
     def __init__(self, members: Sequence[nn.Module]) -> None:
         super().__init__()
         problems = [problem for member in members if (problem := why_not(member))]
         if problems or any(shape(member) != shape(members[0]) for member in members):
             raise ValueError(problems[0] if problems else "members of several shapes")
-        self.members = [cast(Backbone, member) for member in members]  # a list: they are not this module's parameters
+        self.members = [cast(Backbone, member) for member in members]  # a list: not parameters of this module
         self.depth = len(self.members[0].blocks)
 
     def forward(self, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
         """Outputs (batch, K, classes) of inputs (batch, length, K, channels), in training.
 
-        `generators`: for each member's dropout; they draw what the default one would draw for the member alone.
+        `generators`: for each member's dropout. They draw the numbers that the default one would draw for it alone.
         """
         first = self.members[0]
         # Most factors of this product are 0, but there are few channels, and the result has the right memory order.
@@ -84,10 +84,10 @@ class Stacked(nn.Module):
         return torch.baddbmm(bias[:, None], pooled.transpose(0, 1), weight.transpose(1, 2)).transpose(0, 1)
 
     def _kernels(self, length: int) -> list[Tensor]:
-        """The kernels of all layers, each (Ch, K H, taps), in one pass for those whose settings allow it."""
+        """The kernels of all layers, each (Ch, K H, taps), computed together for layers whose settings allow it."""
         layers = [cast(Any, member.blocks[n]).sequence for n in range(self.depth) for member in self.members]
         made: dict[int, Tensor] = {}
-        quick = [n for n, layer in enumerate(layers) if _quick(layer)] if whole.can() else []
+        quick = [n for n, layer in enumerate(layers) if _quick(layer)] if whole.is_available() else []
         c = layers[0].c
         size = max(1, whole.SMALL.get(c.device.type, 0) // c[0, ..., 0].numel())
         for group in _alike(layers, quick):
@@ -139,7 +139,7 @@ def _quick(layer: Layer) -> bool:
 
 
 def _alike(layers: Sequence[Any], chosen: Sequence[int]) -> list[list[int]]:
-    """The chosen layers by the shapes of their parameters."""
+    """The chosen layers, grouped by the shapes of their parameters."""
     groups: dict[tuple[torch.Size, ...], list[int]] = {}
     for n in chosen:
         groups.setdefault((layers[n].theta.shape, layers[n].c.shape), []).append(n)
@@ -147,7 +147,7 @@ def _alike(layers: Sequence[Any], chosen: Sequence[int]) -> list[list[int]]:
 
 
 def _norm(norms: Sequence[Any], x: Tensor) -> Tensor:
-    """The members' norms of x (B, L, K, H), in training."""
+    """x (B, L, K, H), normalized by the norms of the members, in training."""
     first = norms[0]
     if isinstance(first, nn.LayerNorm):
         weight, bias = (torch.stack([getattr(one, name) for one in norms]) for name in ("weight", "bias"))
@@ -164,14 +164,14 @@ def _norm(norms: Sequence[Any], x: Tensor) -> Tensor:
 
 
 def _dropped(drop: nn.Module, x: Tensor, generators: Sequence[torch.Generator]) -> Tensor:
-    """Dropout of x (B, L, K, H), each member with its own generator, as `drop` would draw it (on a CPU).
+    """Dropout of x (B, L, K, H), each member with its own generator, with the numbers that `drop` would draw on a CPU.
 
-    On a GPU, torch draws an ordinary dropout in its own order, so that only a tied one equals that of a single run.
+    On a GPU, torch draws untied dropout in another order, so only tied dropout equals that of a single run.
     """
     if isinstance(drop, nn.Identity):
         return x
     p, like = cast(Any, drop).p, x[:, :1] if isinstance(drop, TiedDropout) else x
-    # In memory order, as torch fills the mask of a single network.
+    # In memory order, as torch fills the mask of one network.
     masks = [torch.empty_like(like.select(2, place)).bernoulli_(1 - p, generator=generator)
              for place, generator in enumerate(generators)]
     return x * torch.stack(masks, dim=2).div_(1 - p)

@@ -1,4 +1,4 @@
-"""Transformer encoder (Vaswani et al. 2017) as a sequence classifier, made of torch's own layers."""
+"""Transformer encoder (Vaswani et al. 2017) as a sequence classifier, made of torch's layers."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from torch import Tensor, nn
 from suite.config.run_config import RunConfig
 from suite.models.backbone import Backbone, Layer
 
-HEADS, NARROWEST = 8, 16  # most heads, and fewest features of a head: a thinner one takes as long
-WIDER, LONGEST = 4, 10_000.0  # factor of the hidden layer's width; wavelength of the slowest position
+HEADS, NARROWEST = 8, 16  # largest number of heads, and smallest of features per head: fewer take as long
+WIDER, LONGEST = 4, 10_000.0  # relative width of the hidden layer; largest wavelength of the positions, over 2 pi
 
 
 class Transformer(Backbone):
-    """Sinusoidal positions, then `model.layers` layers of attention, which looks ahead if bidirectional."""
+    """Sinusoidal positions, then `model.layers` layers of attention, causal unless bidirectional."""
 
     def make_blocks(self, config: RunConfig, length: int, layer: Layer) -> Iterator[nn.Module]:
-        """Positions first, then the layers."""
+        """The positions, then the layers."""
         yield Positions()
         for _ in range(config.model.layers):
             yield Attention(config)
 
 
 class Positions(nn.Module):
-    """Adds sines and cosines of the time, in samples of the training data."""
+    """Adds sines and cosines of time, measured in samples of the training data."""
 
     def forward(self, x: Tensor, valid: Tensor | None = None, rate: float = 1.0) -> Tensor:
         """(batch, length, features) to the same."""
@@ -39,7 +39,7 @@ class Positions(nn.Module):
 
 
 class Attention(nn.Module):
-    """One layer: attention, then a hidden layer four times as wide; `model.prenorm` and `model.dropout` apply."""
+    """One layer: attention, then a hidden layer four times as wide. `model.prenorm` and `model.dropout` apply."""
 
     def __init__(self, config: RunConfig) -> None:
         super().__init__()
@@ -62,9 +62,9 @@ class Attention(nn.Module):
 
 @contextmanager
 def no_fast_path() -> Iterator[None]:
-    """Within it, torch's fast path for evaluation is off; the flag is restored at the end.
+    """A context in which torch's fast path for evaluation is disabled.
 
-    The fast path keeps all (length, length) attention weights at once, 16 GB for vital signs.
+    The fast path holds all (length, length) attention weights at once, 16 GB for vital signs.
     """
     before = torch.backends.mha.get_fastpath_enabled()
     torch.backends.mha.set_fastpath_enabled(False)

@@ -1,6 +1,6 @@
-"""The trial of a user's sequence layer on a small batch, before training: is it what training relies on?
+"""The trial of a user's sequence layer on a small batch, before training: does it meet the assumptions of training?
 
-It changes nothing that the training sees: it works on a layer of its own, and restores torch's generator.
+The trial does not affect training: it uses a separate layer, and restores torch's generator.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from suite.own.fault import OwnError
 
 FIELD = "model.name"
 BATCH, LENGTH, SHORT, FROM = 2, 24, 15, 11  # B, L, valid steps of the last sequence, first changed step
-Make = Callable[[int], nn.Module]  # a layer for sequences of that length, called as layer(u, rate, valid)
+Make = Callable[[int], nn.Module]  # makes a layer for sequences of that length, called as layer(u, rate, valid)
 
 
 def run(name: str, make: Make, features: int, bidirectional: bool, one_length: bool, padded: bool) -> None:
-    """Raises UserError, with what is wrong and how to mend it.
+    """Raises UserError with what is wrong and how to fix it.
 
-    `one_length`: the layer need not work with other lengths. `padded`: the data have padding, which is zeros for a
-    layer without a mask.
+    `one_length`: the layer need not work with other lengths. `padded`: the data have padding, which is 0 for a layer
+    without a mask.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(0)
@@ -43,21 +43,21 @@ def run(name: str, make: Make, features: int, bidirectional: bool, one_length: b
 
 
 class Trial:
-    """A layer and a batch for it."""
+    """A layer, and a batch to try it on."""
 
     def __init__(self, name: str, layer: nn.Module, x: Tensor) -> None:
         self.name, self.layer, self.x = name, layer, x
         self.takes_mask = bool(getattr(layer, "takes_mask", True))
 
     def call(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
-        """The layer's output. Raises UserError for what the user's code raises."""
+        """The layer's output. Raises UserError if the user's code fails."""
         try:
             y: Tensor = self.layer(x, 1.0, mask)
         except UserError:
             raise
         except (Exception, SystemExit) as error:
             raise OwnError(f"{self.name} on {tuple(x.shape)} raises {type(error).__name__}: {error}", FIELD,
-                           "mend the module", error) from error
+                           "fix the module", error) from error
         if not isinstance(y, Tensor) or y.shape != x.shape:
             got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
             raise self.wrong(f"returns {got} for {tuple(x.shape)}", "return (batch, length, features)")
@@ -68,7 +68,7 @@ class Trial:
         return UserError(f"{self.name} {what}", FIELD, fix)
 
     def check_output_and_gradient(self) -> None:
-        """The output is finite and of the right shape, has gradients, and the input is not changed."""
+        """The output is finite, has the right shape and has gradients, and the input is not changed."""
         given = self.x.clone()
         y = self.call(given)
         if not torch.equal(given, self.x):
@@ -96,24 +96,24 @@ class Trial:
             loss.backward()
         except RuntimeError as error:
             raise OwnError(f"the gradient of {self.name} raises {type(error).__name__}: {error}", FIELD,
-                           "mend the module", error) from error
+                           "fix the module", error) from error
 
     def check_state(self) -> None:
-        """The same batch gives the same output, whatever was computed in between, in evaluation and in training."""
+        """The same batch gives the same output, in evaluation and in training, whatever was computed in between."""
         for training in (False, True):
             self.layer.train(training)
             before, first = deepcopy(self.layer.state_dict()), self._seeded(self.x)
             self._seeded(1 - 2 * self.x)
             self.layer.load_state_dict(before)
             if not _close(self._seeded(self.x), first):
-                raise self.wrong("keeps something from one batch to the next: the same batch gives another output",
-                                 "make what it keeps local to forward, or a buffer that only training changes")
+                raise self.wrong("keeps state from one batch to the next: the same batch gives another output",
+                                 "make that state local to forward, or a buffer that only training changes")
         self.layer.load_state_dict(before)
         self.layer.eval()
         first = self._seeded(self.x)
         self._seeded(1 - 2 * self.x)
         if not _close(self._seeded(self.x), first):
-            raise self.wrong("keeps something from one batch to the next, in evaluation",
+            raise self.wrong("keeps state from one batch to the next, in evaluation",
                              "change buffers only if self.training")
 
     def _seeded(self, x: Tensor) -> Tensor:
@@ -122,10 +122,10 @@ class Trial:
 
     def check_batch(self) -> None:
         """The sequences of a batch do not influence each other."""
-        whole = self.call(self.x)
-        if not _close(self.call(self.x.flip(0)).flip(0), whole):
+        all_rows = self.call(self.x)
+        if not _close(self.call(self.x.flip(0)).flip(0), all_rows):
             raise self.wrong("depends on the order in a batch", "treat every sequence of the batch in the same way")
-        if not _close(self.call(self.x[:1]), whole[:1]):
+        if not _close(self.call(self.x[:1]), all_rows[:1]):
             raise self.wrong("mixes the sequences of a batch: one alone gives another output",
                              "let no operation run over dimension 0, the batch")
 
@@ -150,7 +150,7 @@ class Trial:
         if same and not one_length:
             same = _close(self.call(x[-1:, :SHORT], mask[-1:, :SHORT]), padded[-1:, :SHORT])
         if not same:
-            fix = "multiply by the mask whatever passes from one step to another"
+            fix = "multiply everything that passes from one step to another by the mask"
             raise self.wrong("ignores the mask: padding changes what it returns for valid steps",
                              fix if self.takes_mask else f"take it, forward(self, x, mask), and {fix}")
 

@@ -1,1 +1,1 @@
-"""The user's own code: its files, what these contain, and the errors that it raises."""
+"""The user's code: its files, their content, and the errors that it raises."""

@@ -1,4 +1,4 @@
-"""Errors in the user's own code: what was raised, with the lines of the user's files first."""
+"""Errors in the user's code: the exception, with the lines of the user's files first."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ OURS = (ROOT / "suite", ROOT / "tests", ROOT / "run_grid.py")
 
 
 class OwnError(UserError):
-    """What the user's own code raised. Its `__cause__` is the original, for a debugger; `report` shows where."""
+    """An error raised by the user's code. `__cause__` is the original, for a debugger; `report` shows its place."""
 
     def __init__(self, what: str, where: str, fix: str, cause: BaseException) -> None:
         at = place(cause)
@@ -35,13 +35,13 @@ def _is_own(path: Path) -> bool:
 
 
 def place(error: BaseException) -> str:
-    """`my_methods.py:12, in forward`: the innermost line of the user's files. "" if there is none."""
+    """The innermost line of the user's files, as `my_methods.py:12, in forward`. "" if no frame is in them."""
     found = frames(error)
     return f"{Path(found[-1].filename).name}:{found[-1].lineno}, in {found[-1].name}" if found else ""
 
 
 def lines(error: BaseException) -> str:
-    """The frames of the user's files and the error, as Python prints them. "" if there are none."""
+    """The frames of the user's files and the error, as Python prints them. "" if no frame is in them."""
     found = frames(error)
     if not found:
         return ""
@@ -49,15 +49,15 @@ def lines(error: BaseException) -> str:
     return f"{HEAD}\n{shown.rstrip()}"
 
 
-def whole(error: BaseException) -> str:
-    """For a log: the lines of the user's files, then the whole traceback."""
+def full_text(error: BaseException) -> str:
+    """The lines of the user's files, then the full traceback, for a log."""
     cause = error.__cause__ if isinstance(error, OwnError) and error.__cause__ is not None else error
     own, everything = lines(cause), "".join(traceback.format_exception(cause)).rstrip()
-    return f"{own}\n\nall of it:\n{everything}" if own else everything
+    return f"{own}\n\nfull traceback:\n{everything}" if own else everything
 
 
 def excerpt(log: Path, most: int = 2**16) -> str:
-    """The lines of the user's files of the newest such error in a run's log. "" if there is none, or no log."""
+    """The newest such error in a run's log: its lines of the user's files. "" if there is no such error, or no log."""
     try:
         if log.is_symlink() or not log.is_file():
             return ""

@@ -1,9 +1,9 @@
-"""The files that a module of the user's is made of: its own, and those of all local modules that it imports.
+"""The files of a user's module: its own file, and those of all local modules that it imports.
 
-Local means outside the standard library, installed packages and the suite. The named module, with the rest of its
-package, is known by the content of its files wherever it lies, and so is a file among installed packages that belongs
-to none of them: own code has the same identity when it is installed. Everything is read from files and their syntax
-trees. Nothing is imported, so that looking at somebody else's study runs none of its code.
+Local means outside the standard library, installed packages and the suite. The named module and the rest of its package
+are identified by the content of their files even if they are installed, and so is a file in site-packages that does not
+belong to a package: user code has the same identity before and after it is installed. Everything is read from files and
+their syntax trees. Nothing is imported, so planning somebody else's study does not run its code.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from pathlib import Path
 from suite.own import tree
 
 OURS = "suite"
-# Packages of every run of the suite. Their versions are recorded, but are not part of any run's identity.
+# Packages that every run uses. Their versions are recorded, but are not part of a run's identity.
 EVERYWHERE = frozenset({"torch", "numpy", "scipy"})
 Signature = tuple[int, int, int, int]
 
@@ -31,7 +31,7 @@ Signature = tuple[int, int, int, int]
 @dataclass(frozen=True)
 class Module:
     """A module that was found: its file (None for a folder without `__init__.py`), and the folders of its submodules
-    (None if it is no package)."""
+    (None if it is not a package)."""
 
     name: str
     file: Path | None
@@ -45,7 +45,7 @@ class Module:
 
 @dataclass(frozen=True)
 class Closure:
-    """The modules that a module is made of, by name, and the installed packages that they import, by version."""
+    """A module with all modules that it imports, by name, and the installed packages that these import, by version."""
 
     modules: dict[str, Module]
     packages: dict[str, str]
@@ -57,7 +57,7 @@ class Closure:
 
 
 def closure(module: str) -> Closure:
-    """All that `module` imports, transitively. Empty if it is not found, or of Python itself, or of `EVERYWHERE`."""
+    """All that `module` imports, transitively. Empty if it is not found, or is part of Python or of `EVERYWHERE`."""
     asked = module.partition(".")[0]
     found: dict[str, Module] = {}
     packages: dict[str, str] = {}
@@ -79,18 +79,18 @@ def closure(module: str) -> Closure:
 
 
 def find(name: str) -> Module | None:
-    """The module of that name; None if there is no such file."""
+    """The module of that name. None if there is no such file."""
     chain = list(_chain(name))
     return chain[-1] if chain and chain[-1].name == name else None
 
 
 def is_there(name: str) -> bool:
-    """Whether there is a module of that name, in files, in Python itself or in the suite."""
+    """Whether there is a module of that name, in a file, in Python or in the suite."""
     return find(name) is not None or name in sys.builtin_module_names or name.partition(".")[0] == OURS
 
 
 def doubles(top: str) -> list[Path]:
-    """The files with the name of a top module in different folders of the import path, if several are local.
+    """The files with the name of a top-level module in different folders of the import path, if several are local.
 
     Python takes the first one.
     """
@@ -101,26 +101,26 @@ def doubles(top: str) -> list[Path]:
 
 
 def is_local(name: str) -> bool:
-    """Whether the module of that name is the user's own."""
+    """Whether the module of that name is the user's and is not installed."""
     found = find(name)
     return found is not None and _place(found) == "local"
 
 
 def is_own(name: str) -> bool:
-    """Whether the module of that name is local, or may be the user's own that was installed."""
+    """Whether the module of that name is the user's, or may be: it is installed, but not one of EVERYWHERE."""
     found = find(name)
     return found is not None and (_place(found) == "local" or _place(found) == "installed"
                                   and name.partition(".")[0] not in EVERYWHERE)
 
 
 def imports(module: Module) -> frozenset[str]:
-    """The names of all modules that a module may import: a name after `from x import` may be a module or not."""
+    """The names of all modules that a module may import. Names after `from x import` count: they may be modules."""
     return read(module).imports
 
 
 @dataclass(frozen=True)
 class Text:
-    """A file's content: its digest, its syntax tree (None if it cannot be parsed), and its imports."""
+    """A file's content: digest, syntax tree (None if it cannot be parsed), and imports."""
 
     digest: str
     tree: ast.Module | None
@@ -128,7 +128,7 @@ class Text:
 
 
 def read(module: Module) -> Text:
-    """A module's file. One that is not valid Python is identified by its bytes. Raises OSError."""
+    """The content of a module's file. A file that is not valid Python is identified by its bytes. Raises OSError."""
     if module.file is None:
         return Text("", None, frozenset())
     return _read(module.file, signature(module.file), module.package)
@@ -145,7 +145,7 @@ def _read(path: Path, _: Signature, package: str) -> Text:
     content = path.read_bytes()
     try:
         if path.suffix != ".py":
-            raise ValueError("no Python")
+            raise ValueError("not Python")
         parsed = ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Text(tree.digest(ast.Constant(content)), None, frozenset())
@@ -169,7 +169,7 @@ def _imports(parsed: ast.Module, package: str) -> Iterator[str]:
 
 
 def absolute(node: ast.ImportFrom, package: str) -> str:
-    """The absolute name of x in `from …x import`; "" if the dots lead out of the package."""
+    """The absolute name of x in `from …x import`. "" if the dots lead out of the package."""
     if not node.level:
         return node.module or ""
     parts = package.split(".") if package else []
@@ -179,7 +179,7 @@ def absolute(node: ast.ImportFrom, package: str) -> str:
 
 
 def _chain(name: str) -> Iterator[Module]:
-    """The packages that a module is in, from the outside in, and the module itself; as far as there are files."""
+    """The packages that contain a module, outermost first, then the module itself. Ends where a file is missing."""
     top, *rest = name.split(".")
     found = _top(top)
     if found is None:
@@ -208,22 +208,22 @@ def _top(name: str) -> Module | None:
 
 
 def _in_folder(name: str, folder: Path, parent: str = "") -> Module | None:
-    """The module in one folder, in Python's order: a package, a file, or a folder without `__init__.py`."""
-    whole = f"{parent}.{name}" if parent else name
+    """The module in a folder, in Python's order: a package, a file, or a folder without `__init__.py`."""
+    dotted = f"{parent}.{name}" if parent else name
     suffixes = [*importlib.machinery.EXTENSION_SUFFIXES, *importlib.machinery.SOURCE_SUFFIXES]
     for suffix in suffixes:
         if (folder / name / f"__init__{suffix}").is_file():
-            return Module(whole, folder / name / f"__init__{suffix}", (folder / name,))
+            return Module(dotted, folder / name / f"__init__{suffix}", (folder / name,))
     for suffix in suffixes:
         if (folder / f"{name}{suffix}").is_file():
-            return Module(whole, folder / f"{name}{suffix}")
-    return Module(whole, None, (folder / name,)) if (folder / name).is_dir() else None
+            return Module(dotted, folder / f"{name}{suffix}")
+    return Module(dotted, None, (folder / name,)) if (folder / name).is_dir() else None
 
 
 def _of_finders(name: str) -> Module | None:
-    """A top module that is not on the import path, such as an editable install."""
+    """A top-level module that is not on the import path, such as an editable install."""
     try:
-        spec = importlib.util.find_spec(name)  # for a top module this runs none of its code
+        spec = importlib.util.find_spec(name)  # for a top-level module this runs none of its code
     except (ImportError, ValueError, AttributeError):
         return None
     if spec is None or not spec.origin or not spec.has_location or not Path(spec.origin).is_file():
@@ -262,7 +262,7 @@ def _standard() -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def _version(top: str) -> str:
-    """The version of an installed package, by its import name; "" if unknown."""
+    """The version of an installed package, by its import name. "" if unknown."""
     try:
         return importlib.metadata.version(top)
     except importlib.metadata.PackageNotFoundError:

@@ -1,4 +1,4 @@
-"""A digest of a Python file's syntax tree, the same for any Python from 3.11.
+"""A digest of a Python file's syntax tree, the same for every Python from 3.11 on.
 
 Comments, blank lines, quotes, line breaks and docstrings do not matter. Only the fields listed here are read for each
 kind of node: the output of `ast.dump` differs between releases of Python, for example in positions and empty lists.
@@ -53,9 +53,9 @@ def digest(tree: ast.AST) -> str:
 
 
 def text(tree: ast.AST) -> str:
-    """The tree in a line: `Kind(field=value field=[value value])`, without fields that are None or an empty list."""
+    """The tree in one line: `Kind(field=value field=[value value])`, without fields that are None or an empty list."""
     written: list[str] = []
-    left: list[object] = [tree]  # no recursion: a sum of a thousand terms is a thousand nodes deep
+    left: list[object] = [tree]  # a stack, not recursion: a sum of a thousand terms is a thousand nodes deep
     while left:
         item = left.pop()
         if isinstance(item, _Mark):
@@ -106,7 +106,7 @@ def _field(node: ast.AST, name: str) -> object:
 
 
 def _joined(values: list[ast.expr]) -> Iterator[ast.expr]:
-    """The parts of an f-string with neighbouring texts as one: releases of Python split them differently."""
+    """The parts of an f-string, with adjacent strings joined: releases of Python split them differently."""
     words = ""
     for part in values:
         if isinstance(part, ast.Constant) and isinstance(part.value, str):

@@ -18,8 +18,8 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True)
 class Selection:
-    """Which runs a start takes up: those before the end of epoch `until` (None: of the last one); with `retry`, also
-    failed and cancelled ones.
+    """Which runs a launch starts: those that have not finished epoch `until` (None: the last one); with `retry`, also
+    failed and cancelled runs.
     """
 
     until: int | None = None
@@ -27,13 +27,13 @@ class Selection:
 
 
 def wanted(state: RunState, epochs: int, selection: Selection) -> Decision:
-    """What a launch does with a run of so many `epochs` in this state."""
+    """What a launch does with a run of `epochs` epochs in this state."""
     if state.is_held:
         return Decision.WAIT
     in_vain = state.start is not None and state.start.waits
     ended = state.name == State.CANCELLED or state.failed_for_good or in_vain
     if state.name == State.DONE or (ended and not selection.retry):
         return Decision.LEAVE
-    # A run with all epochs but no result has still to write the result.
+    # A run with all its epochs but no result still has to write the result.
     reached = selection.until is not None and min(selection.until, epochs) <= state.epochs < epochs
     return Decision.LEAVE if reached and state.name == State.PARTIAL else Decision.START

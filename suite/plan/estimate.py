@@ -1,6 +1,6 @@
-"""How long runs take, by their shape: from finished runs, or if there are none, from the first minute of others.
+"""How long runs take, by shape: from finished runs, else from the speed that unfinished runs report.
 
-`suite.plan.forecast` has a number for every shape.
+`suite.plan.forecast` also has a number for shapes that have never run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from suite.store.store import Store
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds of one slot for the epochs that are missing; `unknown` runs have a shape that nobody has measured yet."""
+    """Seconds of one slot for the missing epochs of `known` runs; `unknown` runs have a shape without a known speed."""
 
     seconds: float
     known: int
@@ -28,21 +28,21 @@ class Estimate:
 
 def of_shapes(todo: Sequence[GridRun], runs: Sequence[GridRun], states: Mapping[str, RunState],
               store: Store) -> dict[str, float]:
-    """Shape -> seconds per epoch: from all results of the store, else from the speed that one of `runs` reports."""
+    """Seconds per epoch, by shape: from all results of the store, else from the heartbeats of `runs`."""
     known = store.prices() if todo else {}
     missing = {run.config.shape for run in todo} - known.keys()
-    told: dict[str, list[float]] = {}
+    reported: dict[str, list[float]] = {}
     for run in runs if missing else ():
         if states[run.run_id].attempts and run.config.shape in missing:
             with suppress(OSError):
                 tenure = attempt.latest(store.folder(run.run_id))
                 speed = tenure.beat.seconds_per_epoch if tenure and tenure.beat else None
-                told.setdefault(run.config.shape, []).extend([speed] if speed else [])
-    return {shape: statistics.median(values) for shape, values in told.items() if values} | known
+                reported.setdefault(run.config.shape, []).extend([speed] if speed else [])
+    return {shape: statistics.median(values) for shape, values in reported.items() if values} | known
 
 
 def left(run: GridRun, state: RunState, until: int | None, speeds: Mapping[str, float]) -> float | None:
-    """Seconds until the end of a run, or of epoch `until`; by its own speed while it runs. None if unknown."""
+    """Seconds until the end of a run, or of epoch `until`, by its own speed while it runs. None if unknown."""
     target = min(until or run.config.train.epochs, run.config.train.epochs)
     beat = state.progress or Beat()
     own = beat.seconds_per_epoch
@@ -55,7 +55,7 @@ def left(run: GridRun, state: RunState, until: int | None, speeds: Mapping[str, 
 
 def total(todo: Iterable[GridRun], states: Mapping[str, RunState], until: int | None,
           speeds: Mapping[str, float]) -> Estimate:
-    """The time of these runs together."""
+    """The total time of these runs."""
     each = [left(run, states[run.run_id], until, speeds) for run in todo]
     known = [seconds for seconds in each if seconds is not None]
     return Estimate(sum(known), len(known), len(each) - len(known))
@@ -63,17 +63,17 @@ def total(todo: Iterable[GridRun], states: Mapping[str, RunState], until: int | 
 
 def late(runs: Iterable[GridRun], states: Mapping[str, RunState], until: int | None, speeds: Mapping[str, float],
          limit_s: float | None) -> str:
-    """A warning about runs that cannot end within a time limit; "" if there are none, as far as speeds are known."""
+    """A warning about runs that need more than a time limit, as far as speeds are known. "" if all fit."""
     needs = [left(run, states[run.run_id], until, speeds) or 0.0 for run in runs] if limit_s is not None else []
     long = [seconds for seconds in needs if seconds > (limit_s or 0.0)]
     if not long:
         return ""
-    return (f"{len(long)} runs need up to {clock(max(long))} each, more than --timeout allows: they stop on the way, "
-            "and each start of the same command takes them further")
+    return (f"{len(long)} runs need up to {clock(max(long))} each, more than --timeout allows: they stop at that time, "
+            "and each further start of the same command continues them")
 
 
 def rough(seconds: float) -> str:
-    """`42 s`, `35 min`, `3.5 h` or `2,300 h`: for a time that is known within a factor only."""
+    """`42 s`, `35 min`, `3.5 h` or `2,300 h`: for a time that is known only up to a factor."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

@@ -1,8 +1,8 @@
-"""How long a plan takes: a number for every shape from the best source available, and how far it may be off.
+"""How long a plan takes: a number for every shape from the best source available, with its uncertainty.
 
-Sources, the best first: this store; a probe on this machine; speeds that the suite ships, of the same shape; those of
-other shapes, of this store or shipped, scaled by counted operations. Shipped speeds of CPUs are scaled by the
-speed test (`suite.plan.speed_test`) too, which runs only if they are needed.
+Sources, best first: this store; a probe on this machine; speeds shipped with the suite for the same shape; speeds of
+other shapes, from this store or shipped, scaled by counted operations. Shipped speeds of CPUs are also scaled by the
+speed test (`suite.plan.speed_test`), which runs only if they are needed.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from suite.plan.operations import FITS, Device, seconds_per_epoch
 from suite.plan.plan import Plan
 from suite.plan.speeds import shipped
 
-NEAREST = 3  # shapes whose median speed a shape is scaled from
-FAR = 30.0  # a shape that takes so many times as long as those it is scaled from is less certain
+NEAREST = 3  # a speed is scaled from the median of this many shapes
+FAR = 30.0  # a speed scaled by more than this factor is less certain
 THREADS = 0.7  # t threads are t^0.7 times as fast as one
 SHARED = 0.5  # n runs on a GPU take n^0.5 times as long as one alone: between no slow-down and one after the other
 
@@ -50,10 +50,10 @@ class Speed:
 
 @dataclass(frozen=True)
 class Place:
-    """What computes: `name` of a GPU ("" if unknown), threads of a run, and runs at a time on a GPU.
+    """Where runs are computed: `name` of a GPU ("" if unknown), threads of a run, and runs at a time on a GPU.
 
-    pass_seconds: runs the speed test here; it is called only if a shipped speed of a CPU is scaled. None for another
-    machine.
+    pass_seconds: runs the speed test on this machine. It is called only if a shipped speed of a CPU is scaled. None for
+    another machine.
     """
 
     device: Device
@@ -75,8 +75,8 @@ class Reference:
 
 @dataclass(frozen=True)
 class Forecast:
-    """Times of a plan, in seconds of one slot. `each`: by id, of the runs that would run. `seed`: of one more seed
-    of all configurations, which are `seed_runs` runs. `speeds`: by shape."""
+    """Times of a plan, in seconds of one slot. each: of the runs that would run, by id. seed: of one more seed of all
+    configurations, which are `seed_runs` runs. speeds: by shape. factor: the total is most likely right within it."""
 
     place: Place
     speeds: Mapping[str, Speed]
@@ -93,22 +93,22 @@ class Forecast:
 
     @property
     def longest(self) -> tuple[str, float]:
-        """The run that takes longest, by its id, and its time. ("", 0) if nothing would run."""
+        """Id and time of the run that takes longest. ("", 0) if nothing would run."""
         return max(self.each.items(), key=lambda item: item[1], default=("", 0.0))
 
     def at(self, slots: int) -> float:
-        """The least time until all runs are done, with so many at a time."""
+        """A lower bound of the time until all runs are done, with `slots` of them at a time."""
         return max(self.seconds / slots, self.longest[1])
 
     def sources(self, origin: Origin) -> list[str]:
-        """The folders of kept results that the speeds of one origin are from."""
+        """The folders of kept results from which the speeds of one origin are taken."""
         return sorted({name for speed in self.speeds.values() if speed.origin is origin
                        for name in speed.source.split(", ") if name})
 
 
 def forecast(made: Plan, place: Place, probed: Mapping[str, float] | None = None,
              known: Mapping[str, float] | None = None) -> Forecast:
-    """The times of a plan. `probed` and `known`: seconds per epoch by shape, of probes here and of the store."""
+    """The times of a plan. `probed` and `known`: seconds per epoch by shape, from probes here and from the store."""
     configs = {run.config.shape: run.config for run in made.runs}
     own = dict(made.speeds if known is None else known)
     references = [*_of_store(configs, own), *_shipped(place, configs, own, probed or {})]
@@ -134,9 +134,9 @@ def _summed(made: Plan, place: Place, speeds: Mapping[str, Speed]) -> Forecast:
     for run in made.todo:
         origin = speeds[run.config.shape].origin
         origins[origin] = origins.get(origin, 0) + 1
-    # How far the sum may be off: as far as the runs that matter most, which are off in the same direction.
-    whole = sum(each.values())
-    factor = sum(each[run.run_id] * speeds[run.config.shape].factor for run in made.todo) / whole if whole else 1.0
+    # The uncertainty of the sum is a weighted mean: the runs that matter most are off in the same direction.
+    total = sum(each.values())
+    factor = sum(each[run.run_id] * speeds[run.config.shape].factor for run in made.todo) / total if total else 1.0
     first = [run for run in made.runs if run.config.seed == made.runs[0].config.seed]
     seed = sum(min(made.until or run.config.train.epochs, run.config.train.epochs) * plain[run.config.shape]
                for run in first)
@@ -144,7 +144,7 @@ def _summed(made: Plan, place: Place, speeds: Mapping[str, Speed]) -> Forecast:
 
 
 def _expected(made: Plan) -> dict[str, float]:
-    """Seconds of a measurement, if the author of the grid says how long they all take."""
+    """Seconds of a benchmark, if the author of the grid states how long all of them take."""
     found: dict[str, float] = {}
     for grid in made.grids:
         if grid.expect.minutes and all(run.config.kind == "bench" for run in grid.runs):
@@ -159,7 +159,7 @@ def _of_store(configs: Mapping[str, RunConfig], own: Mapping[str, float]) -> lis
 
 def _shipped(place: Place, configs: Mapping[str, RunConfig], own: Mapping[str, float],
              probed: Mapping[str, float]) -> list[Reference]:
-    """The shipped speeds of such a device, scaled to this machine. The speed test runs if any of them is needed."""
+    """The shipped speeds of this kind of device, scaled to the place. The speed test runs if one of them is needed."""
     if all(shape in own or shape in probed for shape in configs):
         return []
     found = []
@@ -175,16 +175,16 @@ def _shipped(place: Place, configs: Mapping[str, RunConfig], own: Mapping[str, f
 
 
 def _from_others(config: RunConfig, place: Place, references: Sequence[Reference]) -> Speed:
-    """The speed of a shape from those of others: of the same shape, else of those nearest to it in time."""
+    """The speed of a shape from references: one of the same shape, else those nearest to it in time."""
     device = Device.CPU if config.model.name in FITS else place.device  # a classical model is fitted on the CPU
     nominal = seconds_per_epoch(config, device)
     if config.kind == "bench" or config.model.name in FITS:
         return Speed(nominal, Origin.COUNTED, 5.0)
     for one in references:
         if one.config.shape == config.shape:
-            return Speed(one.seconds, Origin.SHIPPED, 2.0 * _doubt(place), one.source)
+            return Speed(one.seconds, Origin.SHIPPED, 2.0 * _uncertainty(place), one.source)
     counted = [(one, nominal / seconds_per_epoch(one.config, device)) for one in references]
-    counted.sort(key=lambda pair: (_strangeness(pair[0], config), abs(math.log(pair[1]))))
+    counted.sort(key=lambda pair: (_distance(pair[0], config), abs(math.log(pair[1]))))
     first = counted[0][0]
     near = [pair for pair in counted[:NEAREST] if pair[0].origin == first.origin]
     jump = max(max(times, 1 / times) for _, times in near)
@@ -192,19 +192,19 @@ def _from_others(config: RunConfig, place: Place, references: Sequence[Reference
     if ":" in config.model.name or not extent(config.data, config.task).sure:
         factor = 10.0
     sources = dict.fromkeys(one.source for one, _ in near)
-    return Speed(statistics.median(one.seconds * times for one, times in near), first.origin, factor * _doubt(place),
-                 ", ".join(filter(None, sources)))
+    return Speed(statistics.median(one.seconds * times for one, times in near), first.origin,
+                 factor * _uncertainty(place), ", ".join(filter(None, sources)))
 
 
-def _strangeness(reference: Reference, config: RunConfig) -> int:
+def _distance(reference: Reference, config: RunConfig) -> int:
     """0 for a model of the same family from this store, 1 for a shipped one, 2 for another family."""
     if reference.config.model.name != config.model.name:
         return 2
     return int(reference.origin is not Origin.STORE_SCALED)
 
 
-def _doubt(place: Place) -> float:
-    """How much less certain a shipped speed is here: of the same GPU, of another one, or of another CPU."""
+def _uncertainty(place: Place) -> float:
+    """The uncertainty that a shipped speed has here: of the same GPU, of another GPU, or of another CPU."""
     if place.device is Device.GPU:
         known = any(one.device == place.name for one in shipped().of(Device.GPU))
         return 1.5 if known else 2.0

@@ -1,7 +1,7 @@
-"""How long an epoch takes, by its counted operations. Only ratios of these seconds are meant to be right.
+"""How long an epoch takes, by its counted operations. Only ratios of these seconds are meaningful.
 
-A step's matrix products, transforms and moved arrays are counted as in `suite.train.step_bench.least`, and the products
-of the other families likewise. Each count is divided by what a nominal device does in a second.
+The matrix products, transforms and memory traffic of a step are counted as in `suite.train.step_bench.least`, and the
+products of the other families in the same way. Each count is divided by the rate of a nominal device.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ WINDOWS = 39 + 19 + 9  # kernel lengths of an Inception module
 # Seconds of a classical model's fit on the windows of BIDMC, 5,564 of 8,000 numbers each.
 FITS = {"mean": 1.0, "ridge": 20.0, "random_forest": 300.0, "boosting": 300.0, "xgboost": 300.0}
 BIDMC = 5564 * 8000
-PLAIN = 0.1  # least time of a layer without a kernel, relative to one with a kernel
-BENCH_S = 60.0  # seconds of a measurement of a kernel
+PLAIN = 0.1  # smallest time of a layer without a kernel, relative to one with a kernel
+BENCH_S = 60.0  # seconds of a kernel benchmark
 
 
 class Device(StrEnum):
-    """What computes: a CPU's core, or a GPU."""
+    """The device of a run: one core of a CPU, or a GPU."""
 
     CPU = "cpu"
     GPU = "gpu"
@@ -35,10 +35,10 @@ class Device(StrEnum):
 
 @dataclass(frozen=True)
 class Rates:
-    """What a nominal device does in a second: operations of products and of transforms, bytes that are moved.
+    """The rates of a nominal device per second: operations of products and of transforms, and bytes moved.
 
-    layer_s: least seconds that a state space layer takes in a step, however small it is. position_s: the same for a
-    step of a recurrence.
+    layer_s: smallest time of a state space layer in a training step, in seconds, however small the layer is.
+    position_s: the same for a step of a recurrence.
     """
 
     products: float
@@ -54,7 +54,7 @@ RATES = {Device.CPU: Rates(80e9, 15e9, 6e9, 10e-3, 40e-6), Device.GPU: Rates(40e
 @dataclass(frozen=True)
 class Operations:
     """Counts of a training step, over all layers: operations of products and of transforms, bytes moved, layers, and
-    positions that are computed one after the other."""
+    sequential positions."""
 
     products: float
     transforms: float
@@ -69,7 +69,7 @@ class Operations:
 
 
 def seconds_per_epoch(config: RunConfig, device: Device) -> float:
-    """The time of an epoch with its evaluations on a nominal device. A measurement counts as an epoch."""
+    """The time of an epoch with its evaluations on a nominal device. A benchmark counts as one epoch."""
     if config.kind == "bench":
         return BENCH_S if config.bench.subject == "kernel" else 30 * step_of(config).seconds(RATES[device])
     if config.model.name in FITS:
@@ -79,8 +79,8 @@ def seconds_per_epoch(config: RunConfig, device: Device) -> float:
 
 
 def steps_per_epoch(config: RunConfig) -> float:
-    """How many training steps take as long as an epoch: its own steps, and a third of one, which is a forward pass, for
-    each batch that is evaluated.
+    """The length of an epoch in training steps: its own steps, and for each evaluated batch, a forward pass, which is a
+    third of a step.
     """
     size, batch = extent(config.data, config.task), config.train.batch_size
     evaluated = sum(size.counts.get(split, 0) / rate for split, rate in _evaluations(config, size))
@@ -88,7 +88,7 @@ def steps_per_epoch(config: RunConfig) -> float:
 
 
 def step_of(config: RunConfig) -> Operations:
-    """The operations of a training step. A user's own model counts as one of state space layers."""
+    """The operations of a training step. A user's model counts as one of state space layers."""
     size = extent(config.data, config.task)
     pairs = cards.task(config.task).inputs == "pairs"
     batch = config.train.batch_size * (2 if pairs else 1)
@@ -96,7 +96,7 @@ def step_of(config: RunConfig) -> Operations:
 
 
 def _evaluations(config: RunConfig, size: Extent) -> list[tuple[str, float]]:
-    """Each entry of `train.evaluate`: the split, and how many times shorter its sequences are."""
+    """Each entry of `train.evaluate`: the split, and the factor by which its sequences are shorter."""
     found = []
     for entry in config.train.evaluate:
         split, at, hertz = entry.partition("@")
@@ -114,14 +114,14 @@ def _ssm(config: RunConfig, batch: int, length: int) -> Operations:
     if ssm.structure == "mimo":
         return _shared(config, batch, length, mixing)
     size = 2 * length
-    transforms = 4 * batch * model.features * 2.5 * size * math.log2(size)  # there and back, forward and backward
+    transforms = 4 * batch * model.features * 2.5 * size * math.log2(size)  # both directions, forward and backward pass
     moved = 4 * points * (6 + 9 + 4)  # see step_bench.least
     n = model.layers
     return Operations(n * TRAIN * (mixing + kernel), n * transforms, n * moved, n)
 
 
 def _shared(config: RunConfig, batch: int, length: int, mixing: float) -> Operations:
-    """One state for all features: products with B and C, and for each mode those of a chunk of the scan."""
+    """One state for all features: products with B and C, and for each mode the products of a chunk of the scan."""
     model, size = config.model, config.ssm.state_size
     points, ways = batch * length, 2 if model.bidirectional else 1
     products = 2 * points * size * (model.features * (1 + ways) + 2 * CHUNK * ways)
@@ -149,7 +149,7 @@ def _transformer(config: RunConfig, batch: int, length: int) -> Operations:
 
 def _convolutional(per_step: Callable[[RunConfig], float], arrays: Callable[[RunConfig], float], layers: float
                    ) -> Callable[[RunConfig, int, int], Operations]:
-    """`per_step`: products for a step of the input, in squares of the width; `arrays`: arrays as wide and as long."""
+    """`per_step`: products per step of the input, in squares of the width. `arrays`: arrays of the input's size."""
     def count(config: RunConfig, batch: int, length: int) -> Operations:
         width = config.model.features
         return Operations(TRAIN * 2 * width**2 * per_step(config) * batch * length, 0.0,
@@ -157,8 +157,8 @@ def _convolutional(per_step: Callable[[RunConfig], float], arrays: Callable[[Run
     return count
 
 
-# ConvNet: four stages of blocks, each twice as wide and a fourth as long, of the next power of two. ResNets: stages of
-# a fourth to a 32nd of the length.
+# ConvNet: four stages of blocks, each twice as wide and a quarter as long, rounded up to a power of two. ResNets:
+# stages of 1/4 to 1/32 of the length.
 FAMILIES: dict[str, Callable[[RunConfig, int, int], Operations]] = {
     "ssm": _ssm, "lstm": _lstm, "transformer": _transformer,
     "convnet": _convolutional(lambda c: 4 * c.model.layers * WINDOW * 1.2, lambda c: 2.0 * c.model.layers, 12),

@@ -1,4 +1,4 @@
-"""Which runs are wanted, which exist, which would run, and how long these take."""
+"""Which runs the grids have, which exist, which would run, and how long these take."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ from suite.store.store import Store
 
 @dataclass(frozen=True)
 class Plan:
-    """The runs of one or several grids (each once), their states, and those that a start would run, in order."""
+    """The runs of one or several grids, without duplicates, their states, and the runs that a start would run, in
+    order."""
 
     grids: tuple[Grid, ...]
     runs: tuple[GridRun, ...]
@@ -30,15 +31,15 @@ class Plan:
 
     @property
     def shared(self) -> int:
-        """How many runs are saved because several cells ask for the same one."""
+        """How many runs are saved because several cells share a run."""
         return sum(len(grid.runs) for grid in self.grids) - len(self.runs)
 
     def counts(self) -> dict[str, int]:
-        """How many runs are in each state; failed ones by their reason."""
+        """The number of runs in each state. Failed runs are counted by reason."""
         return dict(Counter(self.states[run.run_id].label for run in self.runs).most_common())
 
     def as_json(self) -> Content:
-        """For programs: counts, time (`price`), runs with their states, exclusions with their reasons."""
+        """The plan for programs: counts, time (`price`), runs with their states, exclusions with their reasons."""
         todo = {run.run_id for run in self.todo}
         return {
             "grids": [{"name": g.name, "path": str(g.path), "profile": g.profile, "runs": len(g.runs)}
@@ -57,14 +58,14 @@ class Plan:
 
 
 def make_plan(grids: Sequence[Grid], store: Store, until: int | None = None, retry: Iterable[str] = ()) -> Plan:
-    """Compare what the grids want with what the store holds. `retry`: the `reasons` of `is_missing`."""
+    """Compare the runs of the grids with those in the store. `retry`: the `reasons` of `is_missing`."""
     runs = tuple({run.run_id: run for grid in grids for run in grid.runs}.values())
     states = store.states([run.run_id for run in runs])
     reasons = set(retry)
     selection = Selection(until, retry=bool(reasons))
     place = {seed: i for i, seed in enumerate(dict.fromkeys(seed for grid in grids for seed in grid.seeds))}
     missing = [run for run in runs if is_missing(states[run.run_id], run, selection, reasons)]
-    todo = tuple(sorted(missing, key=lambda run: place[run.config.seed]))  # a whole table with one seed comes first
+    todo = tuple(sorted(missing, key=lambda run: place[run.config.seed]))  # a complete table with one seed comes first
     speeds = of_shapes(todo, runs, states, store)
     return Plan(tuple(grids), runs, states, until, todo, total(todo, states, until, speeds), speeds)
 
@@ -76,13 +77,13 @@ def is_missing(state: RunState, run: GridRun, selection: Selection, reasons: set
 
 
 def narrowed(reasons: Collection[str]) -> bool:
-    """Whether a retry runs only what ended for these reasons, and no run that has not started yet."""
+    """Whether a retry is limited to runs that ended for these reasons, without runs that have not started yet."""
     return bool(reasons) and "all" not in reasons
 
 
 @dataclass(frozen=True)
 class MissingData:
-    """Data that runs need and that are not here: what is missing, how to get it, and the command that prepares it."""
+    """Data that runs need and that are missing: what is missing, how to get it, and the command that prepares it."""
 
     name: str
     variant: str
@@ -92,7 +93,7 @@ class MissingData:
 
 
 def missing_data(runs: Iterable[GridRun]) -> list[MissingData]:
-    """The data sets whose files are not here and that are not prepared. Reads none of them and asks no network.
+    """The data sets that are not prepared and whose files are missing. Reads no files and uses no network.
 
     So `check_data` may find more: a damaged file, or a hub that cannot be reached.
     """
@@ -119,12 +120,12 @@ def _is_prepared(config: RunConfig) -> bool:
     try:
         want = choose(config.data, config.task)
         return cache.find(want.label, want.key) is not None
-    except UserError:  # the source was never read, or there is no folder for prepared data
+    except UserError:  # the source has never been read, or there is no folder for prepared data
         return False
 
 
 def _data_of(runs: Iterable[GridRun]) -> Iterable[RunConfig]:
-    """A configuration for each choice of data that the trainings among the runs need."""
+    """A configuration for each choice of data that the training runs need."""
     return {(run.config.task, run.config.data.canonical): run.config for run in runs
             if run.config.kind == "train"}.values()
 
@@ -132,8 +133,8 @@ def _data_of(runs: Iterable[GridRun]) -> Iterable[RunConfig]:
 def check_data(runs: Iterable[GridRun], grids: Sequence[Grid] = (), download: bool = False) -> None:
     """Raises UserError, for all data sets at once, if data are not prepared and their source is missing or damaged.
 
-    Downloads small data, and with `download` all data with a public address. If larger data are missing without
-    `download`, nothing is downloaded, and the error says how to get all of it.
+    Downloads small data, and with `download` all data with a public address. Without `download`, if larger data are
+    missing, nothing is downloaded, and the error states how to get everything.
     """
     from suite.data import lacking, prepared
 

@@ -1,4 +1,4 @@
-"""`plan --probe`: times 20 steps of each shape in a process of its own, which may run out of memory, and keeps them."""
+"""`plan --probe`: times 20 steps of each shape in a separate process, which may run out of memory. Times are kept."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from suite.plan.operations import FITS, Device, seconds_per_epoch, steps_per_epo
 
 ROOT = Path(__file__).resolve().parents[2]
 STEPS = 20
-LIMIT_S = 30.0  # for the steps of a shape: if they take longer, fewer are measured
+LIMIT_S = 30.0  # of the steps of a shape: if they take longer, fewer are measured
 Say = Callable[[str], None]
 
 
 def probe(configs: Sequence[RunConfig], device: Device, gpu: str, threads: int, say: Say) -> dict[str, float]:
-    """Seconds per epoch of each shape among these, measured now or by an earlier plan; those that fail are left out.
+    """Seconds per epoch of each shape, measured now or by an earlier plan. Shapes that fail are left out.
 
-    The shapes whose runs take longest come first. `gpu`: the slot that torch may use. `say` is called with a line for
-    each shape. Only trainings by an optimiser have steps and are measured.
+    The shapes whose runs take longest come first. gpu: the slot that torch may use. say: called with a line for each
+    shape. Only training runs with an optimiser have steps to measure.
     """
     shapes = {config.shape: config for config in configs if config.kind == "train" and config.model.name not in FITS}
     path = speed_test.cache_file("probes")
@@ -39,11 +39,11 @@ def probe(configs: Sequence[RunConfig], device: Device, gpu: str, threads: int, 
              "limit_s": LIMIT_S}
     for number, answer in enumerate(_answers([shapes[shape] for shape in todo], order, gpu), 1):
         config = shapes[todo[number - 1]]
-        told = f"probe {number} of {len(todo)}, {config.task} {config.model.name} {config.shape}: "
+        head = f"probe {number} of {len(todo)}, {config.task} {config.model.name} {config.shape}: "
         if answer["fault"]:
-            say(told + answer["fault"])
+            say(head + answer["fault"])
             continue
-        say(told + f"{answer['seconds']:.3g} s a step, of {answer['steps']} steps")
+        say(head + f"{answer['seconds']:.3g} s per step, over {answer['steps']} steps")
         known[keys[config.shape]] = answer["seconds"]
         speed_test.keep(path, {"probes": known})
     return {shape: known[key] * steps_per_epoch(shapes[shape]) for shape, key in keys.items() if key in known}
@@ -57,34 +57,34 @@ def _known(path: Path | None) -> dict[str, float]:
 
 
 def _answers(configs: Sequence[RunConfig], order: Mapping[str, object], gpu: str) -> Iterator[Content]:
-    """An answer for each configuration, in order. If the process dies, that is the answer of the current one."""
+    """An answer for each configuration, in order. If the process dies, the current one's answer is how it ended."""
     left = list(configs)
     while left:
         done = 0
-        with tempfile.TemporaryFile() as said:
+        with tempfile.TemporaryFile() as output:
             contents = [config.model_dump(mode="json") for config in left]
-            with _started(contents, order, gpu, said.fileno()) as process:
+            with _started(contents, order, gpu, output.fileno()) as process:
                 for line in process.stdout or ():
                     done += 1
                     yield json.loads(line)
-            said.seek(0)
-            words = said.read().decode(errors="replace").strip().splitlines()
+            output.seek(0)
+            lines = output.read().decode(errors="replace").strip().splitlines()
         if done < len(left):
-            yield {"fault": _ended(process.returncode, words[-1] if words else "")}
+            yield {"fault": _ended(process.returncode, lines[-1] if lines else "")}
         left = left[done + 1:]
 
 
 @contextmanager
-def _started(configs: Sequence[Content], order: Mapping[str, object], gpu: str, said: int
+def _started(configs: Sequence[Content], order: Mapping[str, object], gpu: str, output: int
              ) -> Iterator[subprocess.Popen[bytes]]:
-    """The process, with its order. It has ended afterwards; an exception kills it, so that Ctrl-C stops a probe."""
+    """The process, with its order on stdin. It has ended on exit. An exception kills it, so Ctrl-C stops a probe."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), *(path or "." for path in sys.path)]),
                                 "CUDA_VISIBLE_DEVICES": gpu, "OPENBLAS_NUM_THREADS": "1"}
     with tempfile.TemporaryFile() as stdin:
         stdin.write(json.dumps({**order, "configs": list(configs)}).encode())
         stdin.seek(0)
         with subprocess.Popen([sys.executable, "-P", "-m", "suite.train.probe"], stdin=stdin, stdout=subprocess.PIPE,
-                              stderr=said, env=environment) as process:
+                              stderr=output, env=environment) as process:
             try:
                 yield process
             except BaseException:
@@ -92,8 +92,8 @@ def _started(configs: Sequence[Content], order: Mapping[str, object], gpu: str, 
                 raise
 
 
-def _ended(code: int, words: str) -> str:
+def _ended(code: int, text: str) -> str:
     if code == -9:
         return "killed by signal 9, most likely for lack of memory"
     how = f"killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-    return how + (f": {words[:300]}" if words else "")
+    return how + (f": {text[:300]}" if text else "")

@@ -1,4 +1,4 @@
-"""How fast this machine's CPU is: a test of one second, whose result is kept for later plans."""
+"""A speed test of this machine's CPU. It takes a second, and its result is kept for later plans."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ print(sum(shortest))
 
 
 def pass_seconds() -> float:
-    """Seconds of a product of matrices, a transform there and back, and a pass over memory, on one thread.
+    """Seconds of a matrix product, an FFT and its inverse, and a pass over memory, together, on one thread.
 
-    It is measured once on a machine. The shortest pass of each part counts, so that other work does not matter.
+    Measured once on a machine. The shortest pass of each part counts, so that other work does not matter.
     """
     path = cache_file("speed")
     if path is not None:
@@ -51,7 +51,7 @@ def pass_seconds() -> float:
 
 
 def cache_file(name: str) -> Path | None:
-    """The file in which numbers of this machine are kept; None if the user has no home folder for it."""
+    """The file in which numbers of this machine are kept. None if there is no cache folder."""
     digest = hashlib.sha256(machine.machine().encode()).hexdigest()[:16]
     try:
         return places.cache() / "speeds" / f"{name}-{digest}.json"
@@ -60,7 +60,7 @@ def cache_file(name: str) -> Path | None:
 
 
 def keep(path: Path | None, content: atomic.Content) -> None:
-    """Write the content, if possible: a plan needs no writable folder."""
+    """Write the content. Errors are ignored, since a plan does not need a writable folder."""
     if path is not None:
         with suppress(OSError):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,7 +68,7 @@ def keep(path: Path | None, content: atomic.Content) -> None:
 
 
 def measure() -> float:
-    """The test itself, of about a second, in a process of its own: NumPy takes as long to import as a plan does."""
+    """Run the test, for about a second, in a separate process, so that the plan need not import NumPy."""
     environment = os.environ | dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
     done = subprocess.run([sys.executable, "-P", "-c", CODE.format(**SIZES)], env=environment, check=True,
                           capture_output=True, text=True)

@@ -1,4 +1,4 @@
-"""Speeds of machines that the suite ships: `speeds.yaml`, made by `tools/make_speeds.py` from kept results."""
+"""Speeds shipped with the suite: `speeds.yaml`, made by `tools/make_speeds.py` from kept results."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class MeasuredDevice(Part):
 
 
 class ShippedSpeed(Part):
-    """Seconds per epoch, median over kept runs of a shape on a device, with one thread; and where these are kept.
+    """Seconds per epoch: the median over kept runs of a shape on a device, with one thread.
 
-    at_once: how many of them shared the GPU.
+    least, most: their range. at_once: how many of them shared the GPU. source: the folders where they are kept.
     """
 
     shape: str = Field(pattern=r"^[0-9a-f]{16}$")
@@ -52,7 +52,7 @@ class Shipped(Part):
     speeds: tuple[ShippedSpeed, ...]
 
     def of(self, kind: Device) -> list[ShippedSpeed]:
-        """Those of CPUs, or of GPUs."""
+        """The speeds of CPUs, or of GPUs."""
         return [one for one in self.speeds if self.devices[one.device].kind is kind]
 
 

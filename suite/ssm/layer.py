@@ -52,7 +52,7 @@ class S4D(StateSpaceLayer):
 
     def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
         """K_l = 2 Re sum over n of C_n B_bar_n A_bar_n^l; with `kernel="softmax"`, DSS's kernel (paper section 3.3)."""
-        if self.paired and whole.serves(self.config) and whole.can():
+        if self.paired and whole.serves(self.config) and whole.is_available():
             checks.check_dtype(self.log_dt.dtype)
             return whole.kernel(self, taps, rate)
         discrete = self.discrete(rate)

@@ -32,7 +32,7 @@ def serves(config: ResolvedSSM) -> bool:
                                                   False)
 
 
-def can() -> bool:
+def is_available() -> bool:
     """Whether `kernel` can be used now: not in torch's compiler, and not with another kernel back end."""
     return not torch.compiler.is_compiling() and power_sums.blocked_is_selected()
 
@@ -42,10 +42,10 @@ def kernel(layer: StateSpaceLayer, length: int, rate: float) -> Tensor:
     return _Kernel.apply(*(getattr(layer, name)[None] for name in NAMES), length, rate)[0]
 
 
-def can_together(layers: Sequence[Any]) -> bool:
-    """Whether `kernels` can be used now, and the layers, which are `alike`, are small enough for it to be faster."""
+def is_faster(layers: Sequence[Any]) -> bool:
+    """Whether `kernels` can be used now, and is faster than one call for each layer. The layers must be `alike`."""
     c = layers[0].c
-    return can() and c[0, ..., 0].numel() * len(layers) <= SMALL.get(c.device.type, 0)
+    return is_available() and c[0, ..., 0].numel() * len(layers) <= SMALL.get(c.device.type, 0)
 
 
 def alike(layers: Sequence[object]) -> bool:

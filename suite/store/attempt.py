@@ -1,9 +1,9 @@
 """Who owns a run folder: attempts, their heartbeats, and how they ended.
 
-An attempt is a claim: `attempts/0001.json`, made by exclusive creation; the highest number owns the folder, and taking
-over is the exclusive creation of the next one. An owner looks for a higher number before each write, and stops if it
-finds one. On the same machine, within one boot of it, process id and start time show whether an owner is alive.
-Elsewhere only its heartbeat shows it, by the clock of whoever watches.
+An attempt is a claim: `attempts/0001.json`, made by exclusive creation. The highest number owns the folder, and to take
+it over is to create the next number exclusively. An owner looks for a higher number before each write, and stops if it
+finds one. On the same machine, within one boot, process id and start time show whether an owner is alive. On another
+machine only its heartbeat shows this, by the clock of the observer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Status(StrEnum):
-    """Whether an attempt is alive, as far as this machine can tell. ELSEWHERE: on another machine, so nobody knows."""
+    """Whether an attempt is alive, as seen from this machine. ELSEWHERE: on another machine, so it is not known."""
 
     ENDED = "ended"
     ALIVE = "alive"
@@ -42,22 +42,22 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Pulse:
-    """The heartbeat of an attempt at one moment: the number of the attempt, and of its beats so far."""
+    """The heartbeat of an attempt at one moment: the number of the attempt, and its number of beats so far."""
 
     attempt: int
     beats: int
 
 
 class Overtaken(Exception):
-    """Another attempt owns the run folder now; this one must not write any more."""
+    """Another attempt owns the run folder now. This one must not write to it."""
 
 
 @lru_cache(maxsize=1)
 def here() -> tuple[str, str]:
-    """Host name, and a text that names this machine's boot and process namespace, and no other ("" if unknown)."""
+    """Host name, and a string that identifies this machine's boot and process namespace ("" if unknown)."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        place = f"{boot}/{Path('/proc/self/ns/pid').readlink()}"  # containers on one machine share the first only
+        place = f"{boot}/{Path('/proc/self/ns/pid').readlink()}"  # containers on one machine share only the boot
     except OSError:
         place = ""
     return socket.gethostname(), place
@@ -74,7 +74,7 @@ def process_start(pid: int) -> int | None:
         stat = Path(f"/proc/{pid}/stat").read_text()
     except OSError:
         return None
-    fields = stat.rpartition(")")[2].split()  # the name before it, in brackets, may hold anything
+    fields = stat.rpartition(")")[2].split()  # the name before it, in brackets, may contain anything
     return None if fields[0] in "ZX" else int(fields[19])  # Z and X: it has ended
 
 
@@ -91,7 +91,7 @@ def _process_start_without_proc(pid: int) -> int | None:
 
 @dataclass(frozen=True)
 class Tenure:
-    """What the files say about an attempt. `claim` and `end` are None if unreadable, `end` also if missing."""
+    """An attempt as recorded in its files. `claim` and `end` are None if unreadable, `end` also if missing."""
 
     number: int
     claim: Claim | None
@@ -101,7 +101,7 @@ class Tenure:
 
     @property
     def status(self) -> Status:
-        """Whether the attempt is alive, as far as this machine can tell."""
+        """Whether the attempt is alive, as seen from this machine."""
         if self.ended:
             return Status.ENDED
         if self.claim is None:
@@ -118,12 +118,12 @@ class Tenure:
 
     @property
     def job(self) -> str:
-        """The id of the cluster job that it runs in; "" if there is none."""
+        """The id of the cluster job that it runs in. "" outside a job."""
         return self.claim.job if self.claim else ""
 
     @property
     def holder(self) -> str:
-        """Who has it, in words."""
+        """The owner, in words."""
         if self.claim is None:
             return "an owner whose claim cannot be read"
         job = f" in job {self.claim.job}" if self.claim.job else ""
@@ -131,7 +131,7 @@ class Tenure:
 
 
 def latest(folder: Path) -> Tenure | None:
-    """The attempt that owns a run folder, or owned it last. None if there has been no attempt."""
+    """The attempt that owns a run folder, or was the last to own it. None if there has been no attempt."""
     number = max(numbers(folder), default=0)
     if not number:
         return None
@@ -143,7 +143,7 @@ def latest(folder: Path) -> Tenure | None:
 
 
 def numbers(folder: Path) -> list[int]:
-    """The numbers of all attempts at a run, in no order."""
+    """The numbers of all attempts at a run, unordered."""
     try:
         with os.scandir(folder / "attempts") as entries:
             return [int(match[1]) for entry in entries if (match := CLAIM.fullmatch(entry.name))]
@@ -154,7 +154,7 @@ def numbers(folder: Path) -> list[int]:
 def claim(folder: Path, still: Pulse | None = None, job: str = "") -> Attempt | None:
     """Claim a run folder. Returns None if somebody else owns it. Raises OSError.
 
-    `still`: the pulse of an attempt without a new heartbeat for too long, so that it may be overtaken.
+    `still`: the pulse of an attempt that had no new heartbeat for too long, and so may be overtaken.
     `job`: the id of the cluster job that this process runs in.
     """
     (folder / "attempts").mkdir(exist_ok=True)
@@ -167,7 +167,7 @@ def claim(folder: Path, still: Pulse | None = None, job: str = "") -> Attempt | 
 
 
 class Attempt:
-    """The ownership of a run folder. Invariant: nothing is put in place once an attempt with a higher number exists."""
+    """The ownership of a run folder. Invariant: once an attempt with a higher number exists, it writes no file."""
 
     def __init__(self, folder: Path, number: int, token: str = "") -> None:
         self.folder, self.number = folder, number
@@ -176,7 +176,7 @@ class Attempt:
         self._count = 0
 
     def begin(self, job: str = "") -> bool:
-        """Claim the folder. Returns True if it worked. Removes what earlier owners have not yet put in place."""
+        """Claim the folder. Returns whether it succeeded. Removes files that earlier owners have not put in place."""
         host, place = here()
         pid = os.getpid()
         mine = Claim(token=self.token, host=host, place=place, pid=pid, started=process_start(pid), job=job,
@@ -196,25 +196,25 @@ class Attempt:
         raise Overtaken(f"attempt {self.number} at {self.folder.name} was overtaken by attempt {self.number + 1}")
 
     def write(self, name: str, data: bytes, durable: bool = True) -> None:
-        """Put a file of the folder in place. Raises Overtaken, OSError."""
+        """Write a file in the folder. Raises Overtaken, OSError."""
         self._fenced(lambda: atomic.replace(self.folder / name, data, self._owner, self.check, durable))
 
     def create(self, name: str, data: bytes) -> bool:
-        """Make a file of the folder unless it exists. Returns whether it was made. Raises Overtaken, OSError."""
+        """Write a file in the folder unless it exists. Returns whether it was written. Raises Overtaken, OSError."""
         return self._fenced(lambda: atomic.create(self.folder / name, data, self._owner, self.check))
 
     def remove(self, name: str) -> None:
-        """Remove a file of the folder, if it is there. Raises Overtaken, OSError."""
+        """Remove a file from the folder, if it exists. Raises Overtaken, OSError."""
         self.check()
         (self.folder / name).unlink(missing_ok=True)
 
     def set_aside(self, name: str, why: str = "corrupt") -> str:
-        """Rename a file of the folder. Returns its new name. Raises Overtaken, OSError."""
+        """Rename a file in the folder. Returns its new name. Raises Overtaken, OSError."""
         self.check()
         return atomic.set_aside(self.folder / name, why).name
 
     def beat(self, progress: Beat) -> None:
-        """Show that the owner is alive, and how far it is. Raises Overtaken, OSError."""
+        """Write a heartbeat with the progress. Raises Overtaken, OSError."""
         self._count += 1
         data = progress.model_copy(update={"count": self._count}).sealed()
         self._fenced(lambda: atomic.replace(self._path(self.number, "beat"), data, self._owner, self.check, False))
@@ -225,16 +225,16 @@ class Attempt:
         return self._path(self.number, "stop").exists()
 
     def end(self, state: str, reason: str = "", detail: str = "") -> None:
-        """Record how it ended, once. Raises Overtaken, OSError."""
+        """Record how the attempt ended. Only the first record counts. Raises Overtaken, OSError."""
         data = End(state=state, reason=reason, detail=detail).sealed()
         self._fenced(lambda: atomic.create(self._path(self.number, "end"), data, self._owner, self.check))
 
     def _fenced(self, write: Callable[[], T]) -> T:
-        self.check()  # an owner that comes back after a long while touches nothing at all
+        self.check()  # an owner that resumes after a long pause must not touch anything
         try:
             return write()
         except FileNotFoundError:
-            self.check()  # whoever overtook this attempt has removed the file that was about to be put in place
+            self.check()  # a new owner has removed the file that was about to be put in place
             raise
 
     @property
@@ -246,14 +246,14 @@ class Attempt:
 
 
 def ask_to_stop(folder: Path, number: int, who: str) -> None:
-    """Ask the owner of an attempt, wherever it is, to write a checkpoint and to end as cancelled. Raises OSError."""
+    """Ask the owner of an attempt, on any machine, to write a checkpoint and end as cancelled. Raises OSError."""
     atomic.create(folder / "attempts" / f"{number:04d}.stop", StopRequest(who=who).sealed(), atomic.nobody())
 
 
 def end_for_dead(folder: Path, pid: int, started: int | None, state: str, reason: str, detail: str) -> bool:
     """Record how a dead process of this machine ended, if it owned the folder and left no record.
 
-    Returns True if it was recorded.
+    Returns whether it was recorded.
     """
     last = latest(folder)
     if last is None or last.claim is None or last.status != Status.DEAD or last.claim.pid != pid:
@@ -268,7 +268,7 @@ def end_for_dead(folder: Path, pid: int, started: int | None, state: str, reason
 
 
 def end_for_job(folder: Path, job: str, state: str, reason: str, detail: str) -> bool:
-    """Record how an attempt ended whose SLURM job is gone or was requeued. Returns True if there was one."""
+    """Record the end of an attempt whose SLURM job is gone or was requeued. Returns whether there was one."""
     last = latest(folder)
     if last is None or last.ended or last.claim is None or last.job != job:
         return False
@@ -280,7 +280,7 @@ def end_for_job(folder: Path, job: str, state: str, reason: str, detail: str) ->
 
 
 class Watch:
-    """Heartbeats as this process has seen them, by its own monotonic clock."""
+    """Heartbeats as seen by this process, timed with its own monotonic clock."""
 
     def __init__(self, patience_s: float = PATIENCE_S, clock: Callable[[], float] = time.monotonic) -> None:
         self.patience_s = patience_s
@@ -288,7 +288,7 @@ class Watch:
         self._seen: dict[str, tuple[Pulse, float]] = {}
 
     def still(self, run_id: str, tenure: Tenure) -> Pulse | None:
-        """The pulse of the attempt if there was no new heartbeat for longer than `patience_s` seconds; else None."""
+        """The pulse of the attempt, if there was no new heartbeat for more than `patience_s` seconds; else None."""
         now, pulse = self._clock(), tenure.pulse
         seen, since = self._seen.get(run_id, (None, now))
         if seen != pulse:
@@ -298,7 +298,7 @@ class Watch:
 
 
 def _read(path: Path, kind: type[R]) -> tuple[R | None, bool]:
-    """The record (None if it cannot be read) and whether the file is there."""
+    """The record (None if it cannot be read), and whether the file exists."""
     try:
         return kind.read(path), True
     except FileNotFoundError:

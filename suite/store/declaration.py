@@ -1,8 +1,8 @@
-"""What was declared before runs were added: a family of claims, as the first `--decide` found it.
+"""What was declared before runs were added: a family of claims, as found by the first `--decide`.
 
-`<store>/declarations/<family>.json` is written once and never changed. A later `--decide` that finds another family
-leaves a second file, with the look at which it was seen. A store that is merged into another brings its files along;
-those of a family that is declared there too are kept beside them, as `<name>-<digest>.json`.
+`<store>/declarations/<family>.json` is written once and never changed. A later `--decide` that finds a different family
+leaves a second file, with the number of the look. `merge` also copies declarations. If the target has its own
+declaration of a family, the copy is kept beside it, as `<name>-<digest>.json`.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ FOLDER = "declarations"
 
 @dataclass(frozen=True)
 class Declaration:
-    """The `digest` of a family, and how many `looks` there had been when it was first declared.
+    """The `digest` of a family, and the number of `looks` before it was first declared.
 
-    `changed` is the first look at which `--decide` found another family; None if it never did. In a merged store,
-    `looks` is the most of all declarations, and `several` says that they are of different families.
+    changed: the first look at which `--decide` found a different family; None if it never did. In a merged store,
+    `looks` is the largest of all declarations, and `several` is True if their families differ.
     """
 
     digest: str
@@ -36,7 +36,7 @@ class Declaration:
 
 
 def declare(store: Store, grid: str, family: str, digest: str, looks: int) -> None:
-    """Write the declaration of a family, unless there is one, and note a change of it. Raises UserError."""
+    """Write the declaration of a family, or if it is declared, note a change. Raises UserError if this fails."""
     check_writable(store.root)
     folder = store.root / FOLDER
     first, changed = (folder / f"{_stem(grid, family)}{end}.json" for end in ("", "-changed"))
@@ -53,7 +53,7 @@ def declare(store: Store, grid: str, family: str, digest: str, looks: int) -> No
 
 
 def read(store: Store, grid: str, family: str) -> Declaration | None:
-    """The declaration of a family; None if there is none. Raises UserError if it cannot be read."""
+    """The declaration of a family. None if it is not declared. Raises UserError if it cannot be read."""
     folder, stem = store.root / FOLDER, _stem(grid, family)
     path = folder / f"{stem}.json"
     try:
@@ -71,11 +71,11 @@ def read(store: Store, grid: str, family: str) -> Declaration | None:
         return None
     except (atomic.Corrupt, KeyError, ValueError) as error:
         raise UserError(f"this declaration cannot be read: {error}", str(path),
-                        "restore it; without it nobody can tell what was declared") from None
+                        "restore it: without it, what was declared cannot be known") from None
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the declarations of another store into this one, beside its own. Raises OSError."""
+    """Copy the declarations of the store `source` to `target`, beside its own. Raises OSError."""
     folder = target / FOLDER
     for path in sorted((source / FOLDER).glob("*.json")):
         with suppress(atomic.Corrupt):

@@ -1,4 +1,4 @@
-"""The files of a run's folder, by name, and their readers."""
+"""The files in a run's folder, and their readers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from suite.store.migrate import SCHEMA, migrated
 from suite.store.records import Head, Result
 
 CHECKPOINT = re.compile(r"checkpoint-(\d{9,})-([0-9a-f]{16})\.pt")
-FROZEN = "FROZEN"  # a file of this name in a store keeps it from being written to
+FROZEN = "FROZEN"  # a file of this name in a store makes it read-only
 OUTCOMES = "outcomes.npz"  # see suite.config.outcomes
 MANIFEST, STORE = "frozen.json", "store"
 
@@ -39,7 +39,7 @@ def check_folder(folder: Path) -> None:
 
 
 def link_in(folder: Path) -> Path | None:
-    """The run's folder, or `attempts/` in it, if that is a symbolic link; else None."""
+    """The run's folder, or `attempts/` in it, if it is a symbolic link; else None."""
     return next((path for path in (folder, folder / "attempts") if path.is_symlink()), None)
 
 
@@ -50,7 +50,7 @@ def read_config(folder: Path) -> RunConfig:
     try:
         config = RunConfig.model_validate(migrated(atomic.read_sealed(path), str(path))["config"])
     except FileNotFoundError:
-        raise UserError("is not there", str(path), "start the run from its grid, which writes it") from None
+        raise UserError("file not found", str(path), "start the run from its grid, which writes it") from None
     except (atomic.Corrupt, KeyError, ValueError) as error:
         raise UserError(f"is not a run's configuration: {error}", str(path), fix) from None
     if config.run_id != folder.name:
@@ -59,9 +59,9 @@ def read_config(folder: Path) -> RunConfig:
 
 
 def read_result(folder: Path) -> Result:
-    """The result in a run's folder, in the present version.
+    """The result in a run's folder, in the current version.
 
-    Raises FileNotFoundError; Corrupt if it is not whole, or of another run; UserError if its version is newer.
+    Raises FileNotFoundError; Corrupt if it is damaged, or of another run; UserError if its version is newer.
     """
     path = folder / "result.json"
     result = atomic.read_sealed(path)
@@ -74,7 +74,7 @@ def read_result(folder: Path) -> Result:
 
 
 def read_head(path: Path) -> Head:
-    """A `result.json` without its rows, which are most of it: they are skipped unparsed. Raises as `read_result`."""
+    """A `result.json` without its rows, which are most of it and are not parsed. Raises as `read_result`."""
     folder, data = path.parent, atomic.read_bytes(path)
     start = data.find(b'"rows":[{')  # a quote within a string has a backslash before it
     stop = data.find(b'}],"', start)
@@ -88,7 +88,7 @@ def read_head(path: Path) -> Head:
 
 
 def encode_rows(rows: Sequence[Row]) -> bytes:
-    """The lines of `metrics.jsonl`: a row each, with the CRC-32 of the canonical rest under the key `crc`."""
+    """The lines of `metrics.jsonl`: one row each, with the CRC-32 of the canonical rest under the key `crc`."""
     lines = []
     for row in rows:
         body = atomic.canonical(row)
@@ -97,7 +97,7 @@ def encode_rows(rows: Sequence[Row]) -> bytes:
 
 
 def read_rows(folder: Path) -> tuple[list[Row], str]:
-    """The rows of `metrics.jsonl` up to the first bad line, and what is wrong with that ("" if all is well)."""
+    """The rows of `metrics.jsonl` up to the first bad line, and what is wrong with that line ("" if all are good)."""
     try:
         lines = atomic.read_bytes(folder / "metrics.jsonl").split(b"\n")
     except (FileNotFoundError, NotADirectoryError):
@@ -112,20 +112,20 @@ def read_rows(folder: Path) -> tuple[list[Row], str]:
 
 
 def checkpoints(folder: Path) -> list[tuple[int, str]]:
-    """Step and file name of each checkpoint of a run, the newest first."""
+    """Step and file name of each checkpoint of a run, newest first."""
     with os.scandir(folder) as entries:
         found = [(int(match[1]), e.name) for e in entries if (match := CHECKPOINT.fullmatch(e.name))]
     return sorted(found, reverse=True)
 
 
-def is_whole(path: Path) -> bool:
-    """Whether the sealed file is there and whole. A damaged one is set aside: the caller can write it again."""
+def is_intact(path: Path) -> bool:
+    """Whether the sealed file exists and is intact. A damaged one is renamed, so that the caller can write it again."""
     try:
         atomic.read_sealed(path)
     except FileNotFoundError:
         return False
     except atomic.Corrupt:
-        with suppress(FileNotFoundError):  # somebody else has just done so
+        with suppress(FileNotFoundError):  # another process has just done so
             atomic.set_aside(path)
         return False
     return True

@@ -1,7 +1,8 @@
-"""The verb merge: brings the runs of one store into another. The same id is the same run.
+"""The verb merge: copies the runs of one store into another. The same id is the same run.
 
-Of two copies the one that is further wins, and the other goes to the trash; two results that differ are named, and both
-stay. Each run is copied aside and put in place by one rename, so a merge that was killed can simply be run again.
+If both stores have a run, the copy that is further wins, and the other goes to the trash. Two different results are
+reported, and both are kept. Each run is copied aside and put in place by one rename, so a merge that was killed can
+simply be run again.
 """
 
 from __future__ import annotations
@@ -24,12 +25,12 @@ from suite.store.folder import MANIFEST, STORE, check_folder, check_writable, ch
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
-ASIDE = "merging"  # folder of the target for what is being copied; `<run>-<pid>-<start time>` in it
-STILL_S = 6.0  # a run of another machine without a heartbeat for so long is copied as it is
-NEW, SAME, BEHIND, NOTHING = "new", "the same in both", "as far in the target", "not started in the source"
-AHEAD = "further in the source; what was there is in the trash"
+ASIDE = "merging"  # folder of the target for unfinished copies, `<run>-<pid>-<start time>`
+STILL_S = 6.0  # a run of another machine without a heartbeat for this long is copied as it is
+NEW, SAME, BEHIND, NOTHING = "new", "the same in both", "not further in the source", "not started in the source"
+AHEAD = "further in the source; the target's copy is in the trash"
 TWICE = "measured in both; the target's is kept"
-CONFLICT = "conflict: both have a result, and they differ; nothing was changed"
+CONFLICT = "conflict: the results of the two stores differ; nothing was changed"
 
 
 WELL = {NEW, SAME, BEHIND, NOTHING, AHEAD, TWICE}
@@ -37,20 +38,20 @@ WELL = {NEW, SAME, BEHIND, NOTHING, AHEAD, TWICE}
 
 @dataclass(frozen=True)
 class Merged:
-    """What became of each run of a merge: the ids of the runs by what happened to them, in words."""
+    """The outcome of a merge: the ids of its runs, by what happened to them in words."""
 
     source: Path
     target: Path
     outcomes: Mapping[str, list[str]]
 
     @property
-    def is_whole(self) -> bool:
-        """Whether no run was left out, and none is in conflict."""
+    def is_complete(self) -> bool:
+        """Whether no run was left out or is in conflict."""
         return self.outcomes.keys() <= WELL
 
 
 def merge(source_folder: Path, target_folder: Path) -> Merged:
-    """Bring the runs of one store, or of what `freeze` has kept, into another. Raises UserError."""
+    """Copy the runs of one store, or of a folder made by `freeze`, into another. Raises UserError."""
     source, target = _source(source_folder), Store(target_folder)
     if source.root.resolve() == target.root.resolve():
         raise UserError("a store cannot be merged into itself", str(target.root))
@@ -65,7 +66,7 @@ def merge(source_folder: Path, target_folder: Path) -> Merged:
         alive = _alive(source)
         for run_id in source.run_ids():
             outcomes.setdefault(_bring(run_id, source, target, alive), []).append(run_id)
-        with suppress(OSError):  # somebody else may be merging too
+        with suppress(OSError):  # another process may be merging too
             (target.root / ASIDE).rmdir()
     except OSError as error:
         raise atomic.explain(error) or error from None
@@ -73,16 +74,16 @@ def merge(source_folder: Path, target_folder: Path) -> Merged:
 
 
 def _source(folder: Path) -> Store:
-    """The store that is read: the folder, or the one in what `freeze` has kept. Raises UserError if it has no run.
+    """The source: the folder, or the store in it if `freeze` made it. Raises UserError if it has no run.
 
-    An empty store is an error: whoever merges one has most likely named the wrong folder.
+    An empty store is an error, since most likely the wrong folder was named.
     """
     source = Store(folder / STORE if (folder / MANIFEST).is_file() else folder)
     fix = "name a folder of runs, as runs, or one that `freeze` has made, as results/quickstart"
     if not source.root.is_dir():
         raise UserError("there is no such store", str(source.root), fix)
     if not source.run_ids():
-        raise UserError("there is no run in it", str(source.root), fix)
+        raise UserError("it has no runs", str(source.root), fix)
     return source
 
 
@@ -98,7 +99,7 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, order=True)
 class Reach:
-    """How far a run is, in an order: further is greater. `step` is that of its newest checkpoint."""
+    """How far a run is. Instances are ordered: further is greater. `step` is that of its newest checkpoint."""
 
     done: bool
     epochs: int
@@ -106,28 +107,28 @@ class Reach:
 
 
 def compare(mine: Reach, theirs: Reach, equal: bool) -> Decision:
-    """What to do with a run that both stores have. `mine` is the target's; `equal`: both have the same numbers."""
+    """What to do with a run that both stores have. `mine`: of the target; `equal`: both have the same numbers."""
     if mine.done and theirs.done:
         return Decision.SAME if equal else Decision.CONFLICT
     return Decision.TAKE if theirs > mine else Decision.KEEP
 
 
 def _bring(run_id: str, source: Store, target: Store, alive: set[str]) -> str:
-    """Merge one run. Returns what became of it, as a heading."""
+    """Merge one run. Returns what happened to it, as a heading."""
     theirs, folder = source.state(run_id), source.folder(run_id)
     if theirs.name == State.UNKNOWN:
         return f"cannot be read: {theirs.detail}"
     if theirs.name == State.TODO:
         return NOTHING
     if run_id in alive:
-        return "under way in the source; merge again when they have ended"
+        return "still running in the source; merge again when they have ended"
     try:
         read_config(folder)
         _check_plain(folder)
     except UserError as error:
         return f"left out: {error.problems[0].what}"
     while True:
-        there = target.folder(run_id).exists()  # asked before its state: what appears in between must not seem empty
+        there = target.folder(run_id).exists()  # before its state: a folder that appears in between must not seem empty
         mine = target.state(run_id)
         check_folder(target.folder(run_id))
         if not there:
@@ -136,18 +137,19 @@ def _bring(run_id: str, source: Store, target: Store, alive: set[str]) -> str:
             equal = _numbers(source, run_id) == _numbers(target, run_id)
             decision = compare(_reach(target, run_id, mine), _reach(source, run_id, theirs), equal)
         if decision == Decision.CONFLICT:
-            bench = read_config(folder).kind == "bench"  # measured twice: both are right, and one is enough
+            bench = read_config(folder).kind == "bench"  # measured twice: both are valid, and one is enough
             return TWICE if bench else CONFLICT
         if decision not in (Decision.NEW, Decision.TAKE):
             return SAME if decision == Decision.SAME else BEHIND
         if mine.is_held:
-            return "under way in the target; merge again when they have ended"
+            return "still running in the target; merge again when they have ended"
         if _put(folder, target, run_id, decision == Decision.TAKE):
             return NEW if decision == Decision.NEW else AHEAD
 
 
 def _put(folder: Path, target: Store, run_id: str, replace: bool) -> bool:
-    """Copy a run into the target, and first move the target's own to the trash. False if somebody was faster."""
+    """Copy a run into the target. With `replace`, first move the target's copy to the trash. Returns whether it
+    succeeded: False if another process was faster."""
     own = f"{run_id}-{os.getpid()}-{attempt.process_start(os.getpid())}"
     aside = target.root / ASIDE / own
     shutil.rmtree(aside, ignore_errors=True)
@@ -156,7 +158,7 @@ def _put(folder: Path, target: Store, run_id: str, replace: bool) -> bool:
         if replace and trash.move(target, run_id, target.state(run_id)) is None:
             return False
         aside.rename(target.folder(run_id))  # fails if there is a folder that is not empty
-    except FileNotFoundError:  # the source's owner has replaced a checkpoint meanwhile
+    except FileNotFoundError:  # the owner of the source's run has just replaced a checkpoint
         return False
     except OSError:
         if not replace and target.folder(run_id).exists():
@@ -168,7 +170,7 @@ def _put(folder: Path, target: Store, run_id: str, replace: bool) -> bool:
 
 
 def _copy(folder: Path, aside: Path) -> None:
-    """Copy a run, to the disk: the rename must not outlive its content in a power failure."""
+    """Copy a run and flush it to disk: in a power failure, the rename must not survive without the content."""
     shutil.copytree(folder, aside, ignore=lambda _, names: [name for name in names if atomic.ASIDE.fullmatch(name)])
     for path in [*aside.rglob("*"), aside]:
         handle = os.open(path, os.O_RDONLY)
@@ -197,7 +199,7 @@ def _numbers(store: Store, run_id: str) -> list[Row]:
 
 
 def _alive(source: Store) -> set[str]:
-    """Runs of the source that are under way: on this machine by process, elsewhere by heartbeat."""
+    """Runs of the source that are running: on this machine judged by process, elsewhere by heartbeat."""
     def beats() -> dict[str, attempt.Tenure]:
         claimed = (run_id for run_id, state in source.states(source.run_ids()).items() if state.name == State.CLAIMED)
         found = ((run_id, attempt.latest(source.folder(run_id))) for run_id in claimed)
@@ -218,7 +220,7 @@ def _copy_patches(source: Path, target: Path) -> None:
 
 
 def _clean(aside: Path) -> None:
-    """Remove the half-copied runs of dead merges of this machine."""
+    """Remove runs half-copied by merges of this machine that have died."""
     for path in aside.glob("*-*-*") if aside.is_dir() and not aside.is_symlink() else ():
         _, pid, started = path.name.rsplit("-", 2)
         if not pid.isdecimal() or str(attempt.process_start(int(pid))) != started:

@@ -1,7 +1,7 @@
 """What a run was computed with: code, packages, machine, data. Needs neither torch nor NumPy.
 
-`of_launch` asks git, once for all runs that start together; the rest is cheap enough to do for each attempt.
-`provenance.json` is the environment of the trajectory, with `mixed` (what changed on the way), and a list of attempts.
+`of_launch` asks git, once for all runs that start together; the rest is cheap enough for each attempt.
+`provenance.json` has the environment of the run, `mixed` (what changed between attempts), and a list of attempts.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ from suite.files.outer import OuterError, call
 from suite.store.records import AttemptRecord, Code, Facts, Origin
 
 TEXT = ("*.py", "*.yaml", "*.yml", "*.toml", "*.txt", "*.md", "*.j2", "*.cpp", "*.cu", "*.sh", "Makefile")
-GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")  # whatever the user's configuration says
+GIT = ("git", "--no-optional-locks", "-c", "core.fsmonitor=false")  # regardless of the user's configuration
 PLAIN_DIFF = ("--no-ext-diff", "--no-textconv", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
 GIT_S = 60.0  # longest time of a git command
-EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "passes", "compile", "data", "stack")  # decide bits
+EXACT = ("device", "threads", "torch", "numpy", "kernel_backend", "passes", "compile", "data", "stack")  # affect bits
 
 
 def of_launch(root: Path) -> Origin:
-    """Commit, dirty files and the command of this launch. A dirty tree's patch is written to `<root>/patches/`.
+    """Commit and command of this launch. If the working tree is dirty, its patch is written to `<root>/patches/`.
 
-    `git.error` says why, if there is no commit.
+    `git.error` is the reason, if the commit is not known.
     """
     return Origin(git=of_code(Path(__file__).resolve().parent, root), command=sys.argv[:])
 
 
 def with_own(launch: Origin, modules: Mapping[str, Path], root: Path) -> Origin:
-    """The launch with the commit and patch of each repository of the user's own code, by top module.
+    """The launch with the commit and patch of each repository of the user's code, by top-level module.
 
     `modules` are the files of these modules. Raises OSError if a patch cannot be written.
     """
@@ -43,7 +43,7 @@ def with_own(launch: Origin, modules: Mapping[str, Path], root: Path) -> Origin:
 
 
 def environment(threads: int, device: str, kernel_backend: str, compiled: str | bool) -> Facts:
-    """What decides the bits of a trajectory, and the versions of all packages. `device` is the device's model."""
+    """All that can affect the bits of a run, and the versions of all packages. `device` is the device's model."""
     return {"device": device, "threads": threads, "kernel_backend": kernel_backend, "compile": compiled,
             "python": platform.python_version(), **machine.versions(), "cpu": machine.cpu(),
             "system": platform.platform()}
@@ -55,25 +55,25 @@ def differences(first: Facts, now: Facts) -> list[str]:
 
 
 def code(attempts: Sequence[AttemptRecord]) -> str:
-    """The code of all attempts at a run in a line: commits, each with the patch of its dirty tree."""
-    told = []
+    """The code of all attempts at a run, in one line: commits, each with the patch of its dirty tree."""
+    versions = []
     for git in (attempt.git or Code() for attempt in attempts):
         patch = f" + {git.patch}" if git.patch else ""
-        told.append(f"{git.commit or 'no commit'}{patch}")
-    return ", then ".join(dict.fromkeys(told))
+        versions.append(f"{git.commit or 'no commit'}{patch}")
+    return ", then ".join(dict.fromkeys(versions))
 
 
 def of_code(code: Path, root: Path, file: str = Path(__file__).name) -> Code:
-    """The commit of the code in a folder, and how the code differs from it, as a patch below `root`.
+    """The commit of the code in a folder, and its difference from the working tree, as a patch below `root`.
 
-    `file` is a file of the code that the repository must know. Raises OSError if the patch cannot be written.
+    `file` is a file of the code that the repository must not ignore. Raises OSError if the patch cannot be written.
     """
     nothing = Code(commit=None, dirty=None, patch=None, error="")
     try:
         top = Path(_run(code, "rev-parse", "--show-toplevel").strip())
         if not _run(code, "ls-files", "--cached", "--others", "--exclude-standard", "--", file):
-            # The repository around it ignores its folder.
-            return nothing.model_copy(update={"error": "the code is in no git repository"})
+            # The surrounding repository ignores this folder.
+            return nothing.model_copy(update={"error": "the code is not in a git repository"})
         commit = _run(code, "rev-list", "--max-count=1", "--all").strip() and _run(code, "rev-parse", "HEAD").strip()
         files = _files(top, root)
         changed = _run(top, "status", "--porcelain", "--untracked-files=all", "--", *files)
@@ -91,15 +91,15 @@ def of_code(code: Path, root: Path, file: str = Path(__file__).name) -> Code:
 
 
 def _files(top: Path, root: Path) -> list[str]:
-    """Git's patterns for the code in a repository: its text files, except those of a store that lies in it."""
+    """Git's patterns for the code in a repository: its text files, except those of a store inside it."""
     inside = root.resolve().is_relative_to(top) and root.resolve() != top
     return [*TEXT, *([f":(top,exclude,literal){root.resolve().relative_to(top)}"] if inside else [])]
 
 
 def _patch(top: Path, commit: str, patterns: Sequence[str]) -> bytes:
-    """The difference between the commit and the files of the working tree that match, new ones included.
+    """The difference between the commit and the files of the working tree that match, including new ones.
 
-    It is made with an index and an object store of its own, so that the repository stays as it is.
+    It is made with a separate index and object store, so that the repository is not changed.
     """
     with tempfile.TemporaryDirectory() as scratch:
         objects = _run(top, "rev-parse", "--git-path", "objects").strip()
@@ -113,7 +113,7 @@ def _patch(top: Path, commit: str, patterns: Sequence[str]) -> bytes:
 
 
 def _run(folder: Path, *words: str, env: Mapping[str, str] | None = None, text: str = "") -> str:
-    """What git prints. Its own variables do not reach it: they may name another repository. Raises OuterError."""
+    """Git's output. The user's GIT_* variables are dropped: they may name another repository. Raises OuterError."""
     done = call([*GIT, *words], cwd=folder, timeout_s=GIT_S, stdin=_bytes(text), drop=["GIT_*"], add=env)
     if not done.ok:
         raise OuterError(done.complaint)

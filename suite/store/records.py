@@ -1,4 +1,4 @@
-"""The records of a run and of a store: who computes it, how far it is, how it ended, what it gave, and with what."""
+"""The records of a run and of a store: owner, progress, end, result and provenance."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Facts = dict[str, str | int | float | bool | None]
 class Claim(Record):
     """`attempts/0001.json`: who owns the run. `place` and (`pid`, `started`) identify a process.
 
-    `when` is for people; nothing is decided by it. `job` is the id of a cluster job, or "".
+    `when` is for people; nothing depends on it. `job` is the id of a cluster job, or "".
     """
 
     token: str
@@ -29,7 +29,7 @@ class Claim(Record):
 
 
 class Beat(Record):
-    """`attempts/0001.beat`: how often the heart has beaten, and how far the run is. `epochs` is where it will stop."""
+    """`attempts/0001.beat`: the number of heartbeats, and the progress of the run. `epochs` is where it will stop."""
 
     count: int = 0
     epoch: int | None = None
@@ -40,14 +40,14 @@ class Beat(Record):
 
     @property
     def seconds_per_epoch(self) -> float | None:
-        """Steps of an epoch times seconds of a step. None if either is unknown."""
+        """Steps per epoch times seconds per step. None if either is unknown."""
         if not self.seconds_per_step or not self.steps_per_epoch:
             return None
         return self.seconds_per_step * self.steps_per_epoch
 
 
 class End(Record):
-    """`attempts/0001.end`: how an attempt ended, in words of `suite.store.state` that a newer release may add to."""
+    """`attempts/0001.end`: how an attempt ended, in terms of `suite.store.state`. Newer releases may add terms."""
 
     state: str
     reason: str = ""
@@ -55,7 +55,7 @@ class End(Record):
 
 
 class StopRequest(Record):
-    """`attempts/0001.stop`: somebody asks the owner of an attempt to stop."""
+    """`attempts/0001.stop`: a request to the owner of an attempt to stop."""
 
     who: str
 
@@ -63,7 +63,7 @@ class StopRequest(Record):
 class Head(Record):
     """`result.json` of a finished run, without its rows. `version` is that of the file format.
 
-    `outcomes` is the SHA-256 of `outcomes.npz`, with what became of each example; '' if the run recorded none.
+    `outcomes` is the SHA-256 of `outcomes.npz`, with the outcome of each example. "" if the run has none.
     """
 
     id: str
@@ -87,7 +87,8 @@ class Result(Head):
 
 
 class Code(Record):
-    """A commit, whether the working tree differs from it, and the patch that says how; or why there is no commit."""
+    """A commit, whether the working tree differs from it, and the patch with the difference; or why the commit is not
+    known."""
 
     commit: str | None = None
     dirty: bool | None = None
@@ -96,8 +97,8 @@ class Code(Record):
 
 
 class Origin(Record):
-    """Who started an attempt: the code and command of the launch, the user's own code by module, and on
-    a cluster the job and its batch."""
+    """How an attempt was started: code and command of the launch, the user's code by module, and on a cluster the job
+    and its batch."""
 
     git: Code | None = None
     command: list[str] = []
@@ -107,9 +108,9 @@ class Origin(Record):
 
 
 class AttemptRecord(Origin):
-    """One attempt in `provenance.json`. The fields from `to_step` on are there when it has ended.
+    """One attempt in `provenance.json`. The fields from `to_step` on are set when it has ended.
 
-    `steps`: why its steps were eager, or first compared with eager ones, if the job could choose; "" otherwise.
+    `steps`: why its steps were eager, or were first compared with eager ones, if the job could choose; "" otherwise.
     """
 
     number: int = 0
@@ -134,7 +135,7 @@ class DataRecord(Record):
 
 
 class Provenance(Record):
-    """`provenance.json`: the environment of the trajectory, `mixed` (what changed on its way), and all attempts."""
+    """`provenance.json`: the environment of the run, `mixed` (what changed between attempts), and all attempts."""
 
     environment: Facts = {}
     mixed: list[str] = []
@@ -145,7 +146,7 @@ class Provenance(Record):
 
 
 class StartRecord(Record):
-    """`launches/<digest>.json`: a start of a grid, with all the runs that it named and those that it was to compute."""
+    """`launches/<digest>.json`: a start of a grid, with all the runs that it named and those that it had to compute."""
 
     grid: str
     path: str

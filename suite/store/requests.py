@@ -1,6 +1,6 @@
-"""Which grid asked for which runs: a record for each start, in `<store>/launches/`, never changed.
+"""Which grids named which runs: a record of each start, in `<store>/launches/`, which is never changed.
 
-`cancel` and `gc` touch only runs that the given grids have started and that no other grid has asked for.
+`cancel` and `gc` affect only runs that the given grids have started and that no other grid has named.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ Origin = tuple[str, str]
 
 @dataclass(frozen=True)
 class Launch:
-    """One start of a grid. `runs` are all that it named, each with its labels for a reader; `starts` are those that
-    it was to compute; `sets` are the settings of the command line."""
+    """One start of a grid. runs: all runs that it named, with their labels. starts: the runs that it had to compute.
+    sets: the settings of the command line."""
 
     grid: str
     path: str
@@ -46,22 +46,22 @@ class Launch:
 
     @property
     def question(self) -> tuple[str, ...]:
-        """The grid with what changes its runs: two starts with the same question differ by edits of the file only."""
+        """The grid with all that changes its runs: two starts with equal questions differ only by edits of the file."""
         return (*self.origin, self.profile, *self.sets)
 
 
 def of_grid(grid: Grid, starts: Collection[str] = ()) -> Launch:
-    """A start of the grid as it is now, which computes those of its runs that are among `starts`."""
+    """A start of the grid as it is now, which has to compute those of its runs that are in `starts`."""
     runs = {run.run_id: run.name for run in grid.runs}
     sets = tuple(change for change in grid.changes if change.startswith(("--set ", "--seeds ")))
     return Launch(grid.name, str(grid.path.resolve()), grid.profile, sets, runs, frozenset(runs) & frozenset(starts))
 
 
 def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None:
-    """Leave a record of a start that is to compute the runs `starts`; an equal one is not made twice.
+    """Write a record of a start that has to compute the runs `starts`, unless an equal one exists.
 
-    Raises UserError if it cannot be written. If nothing starts, that is no error, since nobody can remove runs there.
-    If nothing starts and the store has no records at all, none is made: it may be a store kept with its report.
+    Raises UserError if it cannot be written. If nothing starts, that is not an error: no run can be removed from such a
+    store. If nothing starts and the store has no records, none is written: the store may be kept with a report.
     """
     folder = store.root / FOLDER
     if not starts and not folder.exists():
@@ -78,7 +78,7 @@ def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None
             if not path.exists():
                 folder.mkdir(parents=True, exist_ok=True)
                 who = {"host": os.uname().nodename, "user": _user(), "command": sys.argv[:],
-                       "when": time.strftime("%Y-%m-%d %H:%M:%S %z")}  # for people; nothing is decided by it
+                       "when": time.strftime("%Y-%m-%d %H:%M:%S %z")}  # for people; nothing depends on it
                 atomic.create(path, atomic.seal({**content, **who}), atomic.nobody())
     except OSError as error:
         if starts:
@@ -86,7 +86,7 @@ def record(grids: Sequence[Grid], starts: Collection[str], store: Store) -> None
 
 
 def all_of(store: Store) -> list[Launch]:
-    """Every start on this store. Raises UserError if a record cannot be read: nobody knows what it protects."""
+    """All starts of this store. Raises UserError if a record cannot be read, since it may protect runs."""
     launches = []
     for path in files_in(store.root / FOLDER, "*.json"):
         try:
@@ -95,12 +95,12 @@ def all_of(store: Store) -> list[Launch]:
                                    frozenset(start.starts)))
         except (atomic.Corrupt, OSError) as error:
             raise UserError(f"this record of a start cannot be read: {error}", str(path),
-                            "remove it, if no run of its grid is wanted any more") from None
+                            "remove it, if the runs of its grid are no longer needed") from None
     return launches
 
 
 def copy(source: Path, target: Path) -> None:
-    """Copy the records of another store that this one lacks. Raises OSError."""
+    """Copy the records of the store `source` that `target` lacks. Raises OSError."""
     for path in files_in(source / FOLDER, "*.json"):
         with suppress(atomic.Corrupt):
             atomic.read_sealed(path)

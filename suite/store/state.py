@@ -1,4 +1,4 @@
-"""How far a run is, as its files show."""
+"""The state of a run, derived from its files."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from suite.store.attempt import Status, Tenure
 from suite.store.records import Beat, End
 from suite.store.start_failure import StartFailure
 
-LONGEST = 500  # letters of an error that is no UserError, as the detail of a state
+LONGEST = 500  # characters of the detail of a state, for errors other than UserError
 
 
 class State(StrEnum):
-    """What can be said of a run.
+    """The state of a run.
 
-    TODO: nothing is there. CLAIMED: somebody computes it. PARTIAL: it stopped on its way. DONE: it has a result.
-    FAILED, CANCELLED: it ended so. LOST: its owner died without recording how. UNKNOWN: its files cannot be read.
+    TODO: not started. CLAIMED: being computed. PARTIAL: stopped before its end. DONE: it has a result. FAILED,
+    CANCELLED: it ended that way. LOST: its owner died without recording how. UNKNOWN: its files cannot be read.
     """
 
     TODO = "todo"
@@ -32,7 +32,7 @@ class State(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a run stopped. ERROR, DIVERGED, OOM, TIMEOUT, KILLED: it failed. BUDGET, INTERRUPTED: it was asked to.
+    """Why a run stopped. ERROR, DIVERGED, OOM, TIMEOUT, KILLED: it failed. BUDGET, INTERRUPTED: it was asked to stop.
 
     GPU: its GPU broke down. START: it could not start, for a reason outside the run (`suite.store.start_failure`).
     """
@@ -51,14 +51,14 @@ class Reason(StrEnum):
 
 OVER = frozenset({State.DONE, State.FAILED, State.CANCELLED})
 HELD = frozenset({State.CLAIMED, State.UNKNOWN})
-FOR_GOOD = frozenset({Reason.ERROR, Reason.DIVERGED, Reason.OOM})  # it would end so again
+FOR_GOOD = frozenset({Reason.ERROR, Reason.DIVERGED, Reason.OOM})  # it would end the same way again
 NO_FAULT = frozenset({Reason.BUDGET, Reason.INTERRUPTED, Reason.TIMEOUT})
 WORDS = {Reason.OOM: "out of memory", Reason.TIMEOUT: "out of time"}
 
 
 @dataclass(frozen=True)
 class RunState:
-    """How far a run is: `epochs` finished ones, the `reason` of a failure, and one line of `detail` for the user.
+    """The state of a run: its finished `epochs`, the `reason` of a failure, and one line of `detail` for the user.
 
     `start` is the failure of its last start, if no attempt has begun since.
     """
@@ -78,17 +78,17 @@ class RunState:
 
     @property
     def is_held(self) -> bool:
-        """Whether somebody else has it, or may have it: it cannot be started."""
+        """Whether another process owns it, or may own it. It cannot be started."""
         return self.name in HELD
 
     @property
     def failed_for_good(self) -> bool:
-        """Whether it failed in a way that would repeat itself, so that only `retry` starts it."""
+        """Whether it failed in a way that would repeat itself. Only `retry` starts it again."""
         return self.name == State.FAILED and self.reason in FOR_GOOD
 
     @property
     def ended_for(self) -> str:
-        """What `retry --reason` calls the way it ended: the reason of a failure, `cancelled`, `start`, or ""."""
+        """The value of `retry --reason` that selects it: the reason of a failure, `cancelled`, `start`, or ""."""
         if self.start is not None:
             return Reason.START.value
         if self.name == State.CANCELLED:
@@ -97,7 +97,7 @@ class RunState:
 
     @property
     def label(self) -> str:
-        """`failed: out of memory`, `partial`, … for a reader."""
+        """The state in words: `failed: out of memory`, `partial`, …"""
         if self.name == State.FAILED and self.reason == Reason.START:
             return "start failed"
         if self.name == State.FAILED and self.reason:
@@ -106,7 +106,7 @@ class RunState:
 
 
 def reason_of(text: str) -> Reason:
-    """The reason of this name; ERROR for one that only a newer release knows."""
+    """The reason of this name. ERROR for a name that only a newer release knows."""
     try:
         return Reason(text)
     except ValueError:
@@ -114,13 +114,13 @@ def reason_of(text: str) -> Reason:
 
 
 def one_line(error: BaseException) -> str:
-    """An error as the detail of a state. A UserError is kept whole, as it ends with what to do; others may be cut."""
+    """An error in one line, as the detail of a state. Only a UserError, which ends with a fix, is never cut."""
     if isinstance(error, UserError):
         return " ".join("; ".join(f"{p.where}: {p.what}, {p.fix}".strip(":, ") for p in error.problems).split())
-    told = " ".join(str(error).split())
-    if len(told) <= LONGEST:
-        return told
-    start = told[:LONGEST]
+    text = " ".join(str(error).split())
+    if len(text) <= LONGEST:
+        return text
+    start = text[:LONGEST]
     sentences, _, _ = start.rpartition(". ")
     return f"{sentences}. …" if sentences else f"{start.rpartition(' ')[0] or start} …"
 
@@ -131,7 +131,7 @@ class _Common(TypedDict):
 
 
 def state_of(tenure: Tenure, epochs: int, damage: str) -> RunState:
-    """The state of a run without a result, from its newest attempt. `damage`: what is wrong with its files, or ""."""
+    """The state of a run without a result, by its newest attempt. `damage`: what is wrong with its files, or ""."""
     common = _Common(epochs=epochs, attempts=tenure.number)
     if tenure.status in (Status.ALIVE, Status.ELSEWHERE):
         return RunState(State.CLAIMED, detail=f"held by {tenure.holder}", progress=tenure.beat, **common)

@@ -1,9 +1,9 @@
-"""The store of runs: a folder each, and what its files say. Reading never writes, and needs neither torch nor pandas.
+"""The store of runs: one folder for each run. Reading never writes, and needs neither torch nor pandas.
 
     <store>/<run id>/  config.json  metrics.jsonl  result.json  outcomes.npz  checkpoint-*.pt  provenance.json  log.txt
                        attempts/
 
-A run is done when `result.json` is whole. Every other state is derived from the newest attempt (`suite.store.attempt`).
+A run is done if `result.json` is intact. Every other state follows from the newest attempt (`suite.store.attempt`).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.store import start_failure
 from suite.store.attempt import latest
-from suite.store.folder import OUTCOMES, check_folder, is_whole, link_in, read_head, read_result, read_rows
+from suite.store.folder import OUTCOMES, check_folder, is_intact, link_in, read_head, read_result, read_rows
 from suite.store.migrate import SCHEMA
 from suite.store.records import Head, Provenance, Result
 from suite.store.state import RunState, State, one_line, state_of
@@ -36,23 +36,23 @@ RUN_ID = re.compile(r"[0-9a-f]{16}")
 
 
 class Store:
-    """The runs below a folder, which need not exist yet. Raises UserError if its path has a line break."""
+    """The runs in a folder, which need not exist yet. Raises UserError if its path contains a line break."""
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root)
         if {"\n", "\r"} & set(str(self.root)):
-            raise UserError(f"the store's path {str(self.root)!r} has a line break in it", "--store",
+            raise UserError(f"the store's path {str(self.root)!r} contains a line break", "--store",
                             "name a folder without one")
         self._heads: dict[str, tuple[tuple[int, int, int], Head]] = {}  # results read so far, without their rows
 
     def folder(self, run_id: str) -> Path:
-        """The folder of a run. Raises ValueError if this is no run id."""
+        """The folder of a run. Raises ValueError if this is not a run id."""
         if not RUN_ID.fullmatch(run_id):
             raise ValueError(f"{run_id!r} is not a run's id")
         return self.root / run_id
 
     def states(self, wanted: Iterable[RunConfig | str]) -> dict[str, RunState]:
-        """The state of each run, by id; as `state`, with one look at the store for all that are not there yet."""
+        """The state of each run, by id. As `state`, but one listing of the store finds all runs without a folder."""
         ids = [item if isinstance(item, str) else item.run_id for item in wanted]
         there, starts = self._folders(), start_failure.run_ids(self.root)
         states = {run_id: self._state(self.root / run_id, there[run_id]) if run_id in there else RunState(State.TODO)
@@ -64,30 +64,30 @@ class Store:
         return sorted(self._folders())
 
     def _folders(self) -> dict[str, bool]:
-        """The runs that have a folder here, each with whether that is a symbolic link."""
+        """The runs that have a folder here, and whether it is a symbolic link."""
         try:
             with os.scandir(self.root) as entries:
                 return {entry.name: entry.is_symlink() for entry in entries if RUN_ID.fullmatch(entry.name)}
         except FileNotFoundError:
             if self.root.is_symlink():
-                raise UserError(f"is a link to {self.root.readlink()}, which is not there", str(self.root),
+                raise UserError(f"is a link to {self.root.readlink()}, which does not exist", str(self.root),
                                 "make that folder, or name another one with --store") from None
             return {}
         except OSError as error:
             raise UserError(f"cannot be read: {error.strerror}", str(self.root), "name a folder with --store") from None
 
     def state(self, run_id: str) -> RunState:
-        """The state of one run, from its files only."""
+        """The state of one run, derived from its files."""
         folder = self.folder(run_id)
         return self._with_start(run_id, self._state(folder, folder.is_symlink()))
 
     def rows(self, run_id: str) -> list[Row]:
-        """A row for each finished epoch: from the result if there is one, else from the metrics so far."""
+        """One row for each finished epoch: from the result if it exists, else from the metrics so far."""
         result = self.result(run_id)
         return result.rows if result is not None else read_rows(self.folder(run_id))[0]
 
     def result(self, run_id: str) -> Result | None:
-        """The result of a finished run. None if there is none, or a damaged one.
+        """The result of a finished run. None if it does not exist or is damaged.
 
         Raises UserError if its version is newer.
         """
@@ -97,14 +97,14 @@ class Store:
             return None
 
     def provenance(self, run_id: str) -> Provenance | None:
-        """What a run was computed with (`suite.store.provenance`). None if there is no whole record."""
+        """What a run was computed with (`suite.store.provenance`). None if the record does not exist or is damaged."""
         try:
             return Provenance.read(self.folder(run_id) / "provenance.json")
         except (FileNotFoundError, NotADirectoryError, atomic.Corrupt):
             return None
 
     def outcomes(self, run_id: str) -> Outcomes:
-        """What became of each example at a run's best and last epoch. Empty if it is not recorded, or not whole."""
+        """The outcome of each example at a run's best and last epoch. Empty if it was not recorded, or is damaged."""
         from suite.config.outcomes import decode  # here, since it needs NumPy
 
         folder = self.folder(run_id)
@@ -116,27 +116,27 @@ class Store:
         return {}
 
     def log(self, run_id: str) -> Path:
-        """The file with everything that a run's attempts have printed."""
+        """The file with all output of a run's attempts."""
         return self.folder(run_id) / "log.txt"
 
     def prices(self) -> dict[str, float]:
-        """Shape -> median seconds per epoch, over all results of the store."""
+        """Median seconds per epoch over all results of the store, by shape."""
         seconds: dict[str, list[float]] = {}
         for run_id in self.run_ids():
-            with suppress(OSError, atomic.Corrupt, UserError):  # without a result that can be read there is no time
+            with suppress(OSError, atomic.Corrupt, UserError):  # no readable result, no time
                 head = self._head(self.folder(run_id))
                 if head.seconds_per_epoch is not None:
                     seconds.setdefault(head.shape, []).append(head.seconds_per_epoch)
         return {shape: statistics.median(values) for shape, values in seconds.items()}
 
     def add(self, config: RunConfig) -> Path:
-        """Make a run's folder and its `config.json`, unless they are there. Raises UserError, OSError."""
+        """Make a run's folder and its `config.json`, unless they exist. Raises UserError, OSError."""
         folder = self.folder(config.run_id)
         check_folder(folder)
         content = {"config": config.model_dump(mode="json"), "schema": SCHEMA}
-        while not is_whole(folder / "config.json"):
+        while not is_intact(folder / "config.json"):
             folder.mkdir(parents=True, exist_ok=True)
-            with suppress(FileNotFoundError):  # an owner that begins removes what is not in place yet
+            with suppress(FileNotFoundError):  # an owner that begins removes files that are not yet in place
                 atomic.create(folder / "config.json", atomic.seal(content), atomic.nobody())
         return folder
 
@@ -163,7 +163,7 @@ class Store:
             head = self._head(folder)
             return RunState(State.DONE, epochs=head.epochs, attempts=head.attempts)
         except atomic.Corrupt as error:
-            damage = f"{error}; the next start mends it"
+            damage = f"{error}; the next start repairs it"
         except UserError as error:
             return RunState(State.UNKNOWN, detail=one_line(error))
         except FileNotFoundError:
@@ -172,10 +172,10 @@ class Store:
             return RunState(State.UNKNOWN, detail=f"{link.name} is a symbolic link, which is not followed")
         tenure = latest(folder)
         rows, problem = read_rows(folder)
-        damage = damage or (f"{problem}; the next start mends it" if problem else "")
+        damage = damage or (f"{problem}; the next start repairs it" if problem else "")
         if tenure is None:
             return RunState(State.PARTIAL if rows or damage else State.TODO, epochs=len(rows), detail=damage)
-        if (folder / "result.json").exists() and not damage:  # it came since the first look
+        if (folder / "result.json").exists() and not damage:  # it was written since the first look
             return self._look(folder)
         return state_of(tenure, len(rows), damage)
 

@@ -1,4 +1,4 @@
-"""The verb gc lists runs that grids have started and no longer name; `--yes` moves them to `<store>/trash/`."""
+"""The verb gc lists runs that grids have started and no longer contain; `--yes` moves them to `<store>/trash/`."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FOLDER = "trash"
 
 
 def unnamed(grids: Sequence[Grid], store: Store) -> dict[str, str]:
-    """Runs, with their labels, that these grids have started with the same profile and settings and no longer name.
+    """Runs, with their labels, that these grids have started with the same profile and settings and no longer contain.
 
-    Runs that any other grid, profile or setting has asked for are left out.
+    Runs that were named with any other grid, profile or setting are left out.
     """
     asking = {requests.of_grid(grid).question for grid in grids}
     named = {run.run_id for grid in grids for run in grid.runs}
@@ -33,9 +33,9 @@ def unnamed(grids: Sequence[Grid], store: Store) -> dict[str, str]:
 
 
 def move(store: Store, run_id: str, state: RunState) -> Path | None:
-    """Move a run to the trash. Returns its place there, or None if somebody owns the run.
+    """Move a run to the trash. Returns its path there, or None if another process owns the run.
 
-    It is claimed first, so that nobody starts it. Raises UserError.
+    It is claimed first, so that no other process can start it. Raises UserError.
     """
     folder = store.folder(run_id)
     check_folder(folder)
@@ -45,7 +45,7 @@ def move(store: Store, run_id: str, state: RunState) -> Path | None:
             return None
         place = aside(store, run_id)
         folder.rename(place)
-        # Moved back, it is what it was. Until then the claim holds, so that nobody starts a run that is on its way.
+        # If moved back, the run has its old state. Until this record, the claim keeps others from starting the run.
         name = state.name if state.name in (State.FAILED, State.CANCELLED) else State.PARTIAL
         attempt.Attempt(place, own.number, own.token).end(name, state.reason, state.detail)
     except OSError as error:
@@ -54,7 +54,7 @@ def move(store: Store, run_id: str, state: RunState) -> Path | None:
 
 
 def aside(store: Store, run_id: str) -> Path:
-    """A place in the trash that is free for a run. Raises OSError."""
+    """A free path for a run in the trash. Raises OSError."""
     (store.root / FOLDER).mkdir(exist_ok=True)
     number = 1
     while os.path.lexists(place := store.root / FOLDER / f"{run_id}-{number}"):

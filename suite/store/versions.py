@@ -1,4 +1,4 @@
-"""Runs of the user's own code that are in a store as another version, or under the identity of earlier releases."""
+"""Runs of user code that a store has in another version, or under the identity of earlier releases."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from suite.store.store import Store
 
 @dataclass(frozen=True)
 class Version:
-    """A run in the store, `run_id`, that is `wanted` with another version of own code; `differences` in words."""
+    """A run `run_id` of the store that differs from `wanted` only in its user code; `differences` in words."""
 
     wanted: GridRun
     run_id: str
@@ -27,9 +27,9 @@ class Version:
 
 
 def as_kept(grid: Grid, store: Store) -> Grid:
-    """The grid, with those runs under their earlier identity that the store has under that one alone.
+    """The grid, with the earlier identity for those runs that the store has only under that identity.
 
-    Earlier releases identified own code by the text of its class or function. Such a run counts, under its old id, as
+    Earlier releases identified user code by the text of its class or function. Such a run counts, under its old id, as
     long as this text is unchanged; `plan` mentions it.
     """
     if not names(run.config for run in grid.whole.runs):
@@ -51,7 +51,7 @@ def _as_kept(run: GridRun, there: set[str], known: dict[str, str]) -> GridRun:
 
 
 def earlier_identity(runs: Iterable[GridRun]) -> dict[str, int]:
-    """How many of these runs are identified by the text of a class or function alone, by its name."""
+    """The number of runs that are identified by the text of a class or function alone, by its name."""
     counts: dict[str, int] = {}
     for run in {run.run_id: run for run in runs}.values():
         for one in named(run.config):
@@ -61,7 +61,7 @@ def earlier_identity(runs: Iterable[GridRun]) -> dict[str, int]:
 
 
 def versions(runs: Iterable[GridRun], store: Store) -> list[Version]:
-    """The runs in the store that differ from wanted ones in the version of own code alone."""
+    """The runs in the store that differ from these runs only in the version of user code."""
     wanted = {_without_sources(run.config): run for run in runs if list(named(run.config))}
     ids = {run.run_id for run in wanted.values()}
     found = []
@@ -80,12 +80,12 @@ def _words(pairs: Iterable[tuple[Named, Named]]) -> Iterator[str]:
 
 
 def _without_sources(config: RunConfig) -> str:
-    """What a run computes, without the version of its own code."""
+    """The configuration of a run without the version of its user code, as canonical JSON."""
     return with_sources(config, dict.fromkeys((SOURCES[one.field] for one in named(config)), "")).canonical
 
 
 def _configs(store: Store, own: Iterable[str]) -> Iterator[tuple[str, RunConfig]]:
-    """The runs of a store that name any of this code. Others are not read in full: there may be thousands."""
+    """The runs of a store that name any of this code. Other configurations are not parsed: there may be thousands."""
     marks = [f'"{name}"'.encode() for name in own]
     for run_id in store.run_ids() if store.root.is_dir() else ():
         try:
@@ -97,7 +97,7 @@ def _configs(store: Store, own: Iterable[str]) -> Iterator[tuple[str, RunConfig]
 
 
 def remarks(runs: Iterable[GridRun], store: Store) -> list[str]:
-    """What `plan` says of own code: a line for each name and kind of difference."""
+    """Remarks on user code for `plan`: a line for each name and kind of difference."""
     runs = list(runs)
     lines = [f"{count} {_runs(count)} of {name} {'has' if count == 1 else 'have'} an earlier identity: the text of the "
              "class or function alone, not of what it imports"
@@ -106,9 +106,9 @@ def remarks(runs: Iterable[GridRun], store: Store) -> list[str]:
     for one in versions(runs, store):
         groups.setdefault(" and ".join(one.names), []).append(one)
     for name, found in groups.items():
-        words = list(dict.fromkeys(word for one in found for word in one.differences))
+        changes = list(dict.fromkeys(change for one in found for change in one.differences))
         lines.append(f"{len(found)} {_runs(len(found))} of an earlier version of {name} "
-                     f"{'is' if len(found) == 1 else 'are'} in the store: {'; '.join(words)}")
+                     f"{'is' if len(found) == 1 else 'are'} in the store: {'; '.join(changes)}")
     return lines
 
 

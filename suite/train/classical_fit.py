@@ -1,4 +1,4 @@
-"""A trajectory of one step: a classical regression, fitted once, as a run like any other."""
+"""A classical regression as a run: a trajectory of one step, the fit."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from suite.train.trainer import Diverged, Evaluation, evaluation
 if TYPE_CHECKING:
     from suite.data.prepared import TaskData
 
-ESTIMATOR = 3  # last word of the seed, different from those in `suite.train.trainer`
+ESTIMATOR = 3  # last number of the seed, different from those in `suite.train.trainer`
 
 
 class Fit:
-    """Interface of `suite.train.trainer.Trainer`. Its state is the row alone: an interrupted fit begins again.
+    """Has the interface of `suite.train.trainer.Trainer`. Its state is only the row: an interrupted fit begins again.
 
-    Raises UserError for a GPU, several epochs, other rates than the training's, and a task that is no regression.
+    Raises UserError for a GPU, several epochs, rates other than that of training, and tasks other than regression.
     """
 
     steps_per_epoch = 1
@@ -36,7 +36,7 @@ class Fit:
         if device.type != "cpu":
             raise UserError(f"model.name is {name}, which runs on the CPU", "--gpus", "leave --gpus out")
         if config.train.epochs != 1:
-            raise UserError(f"{name} is fitted once, and cannot have {config.train.epochs} epochs", "train.epochs",
+            raise UserError(f"{name} is fitted once, and cannot train for {config.train.epochs} epochs", "train.epochs",
                             "write 1")
         if data.classes is not None or data.channels is None:
             raise UserError(f"{name} supports only the vital-sign tasks, not {data.task}", "model.name",
@@ -81,12 +81,12 @@ class Fit:
         return dict(self.rows[0])
 
     def state(self) -> Memory:
-        """The row, if there is one."""
+        """The row, if it is fitted."""
         return {"step": self.step, "rows": [dict(row) for row in self.rows], "parameters": self.parameters,
                 "outcomes": to_memory(self.outcomes)}
 
     def restore(self, state: Memory) -> None:
-        """Take up the row."""
+        """Restore the row."""
         self.step, self.parameters = state["step"], state["parameters"]
         self.rows = [dict(row) for row in state["rows"]]
         self.outcomes = from_memory(state.get("outcomes"))

@@ -1,7 +1,7 @@
-"""A step of training as a CUDA graph: recorded once and replayed, so that its thousand operations start together.
+"""A training step as a CUDA graph: recorded once and replayed, so that its thousand kernels are launched together.
 
-Small models wait longer for the start of each operation than for the GPU to compute it. A replay does the same
-operations on the same memory, so no bit depends on it.
+Small models are launch-bound: launching a kernel takes longer than computing it. A replay does the same operations on
+the same memory, so the results are the same to the bit.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from suite.errors import UserError, is_no_memory
 if TYPE_CHECKING:
     from suite.data.prepared import Batch
 
-WARM = 3  # steps before the recording, in which libraries choose their algorithms and the optimiser makes its state
+WARM = 3  # steps before recording, in which libraries choose algorithms and the optimiser creates its state
 
 
 class Recording:
-    """`work(batch)`, a step of forward, backward and optimiser, eagerly at first and then as a graph.
+    """Runs `work(batch)`, a forward, backward and optimiser step, first eagerly and then as a graph.
 
-    Only the batch, the learning rates and the seeds of the generators differ between steps: a graph reads all three
-    each time. `generators`: what the work draws from, beside the default one. Invariant: outside `step`, the
+    Only the batch, the learning rates and the seeds of the generators differ between steps; a graph reads all three at
+    each replay. `generators`: those used by the work, besides the default one. Invariant: outside `step`, the
     optimiser's learning rates are plain numbers.
     """
 
@@ -42,7 +42,7 @@ class Recording:
         self.graph: torch.cuda.CUDAGraph | None = None
 
     def step(self, batch: Batch) -> None:
-        """Do the work. Raises UserError if it cannot be recorded, and for a batch of another shape."""
+        """Do the work. Raises UserError if it cannot be recorded, or if the batch has another shape."""
         for rate, group in zip(self.rates, self.groups, strict=True):
             rate.fill_(group["lr"])
         if self.left:
@@ -59,7 +59,7 @@ class Recording:
         self.graph.replay()
 
     def eagerly(self, batch: Batch) -> None:
-        """Do the work operation by operation, as in the recording."""
+        """Do the work eagerly, on the stream and with the learning rates of the recording."""
         here = torch.cuda.current_stream()
         self.stream.wait_stream(here)
         with torch.cuda.stream(self.stream), self._rates():
@@ -77,7 +77,7 @@ class Recording:
                 self.work(kept)
         except RuntimeError as error:
             self._wake_generators()
-            cause = error.__context__ or error  # if something in a recording fails, its end fails too
+            cause = error.__context__ or error  # an error in a recording also makes its end fail
             for either in (cause, error):
                 if is_no_memory(either):
                     raise either from None
@@ -86,7 +86,7 @@ class Recording:
         return graph, kept
 
     def _wake_generators(self) -> None:
-        """Give the generators a fresh state: after a failed recording they act as if the recording continued."""
+        """Give the generators a new state: after a failed recording they behave as if it continued."""
         if self.device.type != "cuda":
             return
         index = torch.cuda.current_device() if self.device.index is None else self.device.index
@@ -95,7 +95,7 @@ class Recording:
 
     @contextmanager
     def _rates(self) -> Iterator[None]:
-        """Within it, learning rates are tensors, which a graph reads, and the optimiser can be recorded."""
+        """A context in which learning rates are tensors, which a graph reads, and the optimiser can be recorded."""
         before = [(group["lr"], group["capturable"]) for group in self.groups]
         for group, rate in zip(self.groups, self.rates, strict=True):
             group["lr"], group["capturable"] = rate, True
@@ -108,7 +108,7 @@ class Recording:
 
 @contextmanager
 def _no_garbage() -> Iterator[None]:
-    """Collect garbage before, and none within: another graph that is freed during a recording can end it."""
+    """Collect garbage before, but not during a recording: freeing another graph can make it fail."""
     gc.collect()
     enabled = gc.isenabled()
     gc.disable()

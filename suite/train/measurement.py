@@ -1,4 +1,4 @@
-"""Runs of kind `bench`: measurements of this machine, in the same grids, stores and reports as trainings."""
+"""Runs of kind `bench`: benchmarks of this machine, in the same grids, stores and reports as training runs."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class NoData:
-    """Stands for the data of a run that has none."""
+    """Takes the place of the data in a run without data."""
 
     fingerprint: str = "none"
     variant: str = "none"
 
 
 class Measurement:
-    """One measurement, of a kernel's back ends or of a training step, as a trajectory of one step and one row.
+    """A benchmark of a kernel's back ends or of a training step, as a trajectory of one step and one row.
 
-    For a step see `suite.train.step_bench`. For a kernel the row holds, for each back end that ran, `<back end>/ms`,
-    `<back end>/mb` (peak memory of a pass, MiB) and `<back end>/ratio` (its time over that of `blocked`); for the power
-    sum also `matmul/…`, the bare matrix products.
+    For a training step see `suite.train.step_bench`. For a kernel, the row has for each back end that ran
+    `<back end>/ms`, `<back end>/mb` (peak memory of a pass, MiB) and `<back end>/ratio` (its time relative to that of
+    `blocked`); for the power sum also `matmul/…`, the matrix products alone.
     """
 
     steps_per_epoch = 1
     parameters = 0
 
     def __init__(self, config: RunConfig, device: torch.device) -> None:
-        """Raises UserError if the run was planned on another machine, or is to measure another device."""
+        """Raises UserError if the run was planned on another machine or for another device."""
         if device.type != config.bench.device:
             fix = "name a GPU: --gpus 0" if device.type == "cpu" else "leave --gpus out, or --set bench.device=cuda"
-            raise UserError(f"this run measures {config.bench.device}, and runs on {device.type}", "bench.device", fix)
+            raise UserError(f"this run measures {config.bench.device}, but runs on {device.type}", "bench.device", fix)
         if config.bench.machine != machine.machine():
-            raise UserError(f"this run measures {config.bench.machine}, and this is {machine.machine()}",
-                            "bench.machine", "plan the grid on the machine that it is to measure")
+            raise UserError(f"this run measures {config.bench.machine}, but this machine is {machine.machine()}",
+                            "bench.machine", "plan the grid on the machine to measure")
         self.config, self.device = config, device
         self.step = 0
         self.rows: list[Row] = []
@@ -80,9 +80,9 @@ class Measurement:
         return row
 
     def state(self) -> Memory:
-        """The row, if there is one."""
+        """The row, if it is measured."""
         return {"step": self.step, "rows": self.rows}
 
     def restore(self, state: Memory) -> None:
-        """Take up the row."""
+        """Restore the row."""
         self.step, self.rows = state["step"], state["rows"]

@@ -19,24 +19,24 @@ NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
 def adamw(model: nn.Module, config: Optim) -> torch.optim.AdamW:
     """AdamW (betas 0.9 and 0.999, eps 1e-8, decoupled decay) over the groups of `parameter_groups`.
 
-    Each group keeps its learning rate at factor 1 under `base_lr`. The fused form does one pass over each parameter,
-    element by element, so its result does not depend on a reduction order or the number of threads.
+    Each group keeps its learning rate at factor 1 as `base_lr`. The fused implementation does one elementwise pass over
+    each parameter, so its result does not depend on a reduction order or the number of threads.
     """
     return over(parameter_groups(model, config))
 
 
 def over(groups: Sequence[dict[str, Any]]) -> torch.optim.AdamW:
-    """AdamW as in `adamw`, over groups that have their own learning rates and decay."""
+    """AdamW as in `adamw`, over groups with their own learning rates and decay."""
     return torch.optim.AdamW(groups, betas=(0.9, 0.999), eps=1e-8, fused=True)
 
 
 def parameter_groups(model: nn.Module, config: Optim) -> list[dict[str, Any]]:
     """Groups for the optimiser: keys `params`, `name`, `lr`, `base_lr`, `weight_decay`. Empty groups are left out.
 
-    A module with a mapping `parameter_groups` from its own parameters' names to `ssm` or `dt` puts them there; these
-    have their own learning rate and no decay. It may also name `no_decay`, with the default's learning rate. All other
-    parameters are `default`; without `decay_all`, biases and the affine parameters of norms are `no_decay`. Raises
-    UserError for a parameter in no group or in two.
+    A module can assign its own parameters to the groups `ssm` or `dt`, which have their own learning rate and no decay,
+    or to `no_decay`, by a mapping `parameter_groups` from names of parameters to groups. All other parameters are in
+    `default`; without `decay_all`, biases and affine parameters of norms are in `no_decay`. Raises UserError for a
+    parameter in an unknown group or in two groups.
     """
     dt_lr = config.ssm_lr if config.dt_lr is None else config.dt_lr
     rates = {"default": (config.lr, config.weight_decay), "no_decay": (config.lr, 0.0),
@@ -49,7 +49,7 @@ def parameter_groups(model: nn.Module, config: Optim) -> list[dict[str, Any]]:
                 continue
             group = _group(module, name.rpartition(".")[2], config.decay_all)
             if group not in rates:
-                raise UserError(f"parameter {name} is in no group: {type(module).__name__} names {group!r}",
+                raise UserError(f"parameter {name} is in an unknown group: {type(module).__name__} names {group!r}",
                                 fix="parameter_groups may name " + ", ".join(rates))
             other, place = seen.setdefault(parameter, (name, group))
             if place != group:
@@ -69,7 +69,7 @@ def _group(module: nn.Module, name: str, decay_all: bool) -> str:
 
 
 def factor(config: Optim, step: int, steps_per_epoch: int, epochs: int) -> float:
-    """The factor of the schedule on every learning rate, at training step `step` = 0, 1, …
+    """The factor of the schedule for all learning rates, at training step `step` = 0, 1, …
 
     * cosine: min(1, step/W) over W = `warmup_epochs` epochs, so that the first step has rate 0, then half a
       cosine from 1 at step W to 0 at step T = `epochs` epochs.

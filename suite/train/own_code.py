@@ -1,7 +1,7 @@
-"""The process that imports and checks own code: `python -m suite.train.own_code NUMBER`, with the order on stdin.
+"""The process that imports and checks user code: `python -m suite.train.own_code NUMBER`, with the order on stdin.
 
-For each use of own code it writes an answer, a line of JSON, to the open file with that number. What the code prints
-goes to stdout and stderr.
+For each use of user code it writes an answer, a line of JSON, to the file descriptor of that number. The output of the
+code goes to stdout and stderr.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from suite.own.fault import OwnError
 
 
 def main(number: int) -> None:
-    """Check each use in the order, in turn."""
+    """Check the uses in the order, one after the other."""
     faulthandler.enable()  # prints the place of a crash
     order = json.loads(sys.stdin.read())
     with os.fdopen(number, "w", encoding="utf-8") as answers:
@@ -42,7 +42,7 @@ def _answer(use: Flat, trial: bool) -> Flat:
 
 
 def _check(use: Flat, trial: bool) -> None:
-    """Raises UserError for what is wrong with own code and its arguments."""
+    """Raises UserError for errors in user code and its arguments."""
     name, field, args = use["name"], use["field"], use["args"]
     own = plugin.load(name, field)
     if problems := list(signature.problems(name, field, own, args)):

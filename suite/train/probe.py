@@ -1,6 +1,6 @@
 """The process that measures steps for `plan --probe`: `python -m suite.train.probe`, order on stdin, answers on stdout.
 
-An answer is a line of JSON for each configuration: `seconds` of a step (median), number of measured `steps`, `fault`.
+An answer is a line of JSON for each configuration: `seconds` per step (median), number of measured `steps`, `fault`.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from suite.train.device import settle
 from suite.train.mode import Mode
 from suite.train.trainer import Trainer
 
-WARM = 3  # steps that do not count, in which memory is allocated and kernels are loaded
+WARM = 3  # warm-up steps, in which memory is allocated and kernels are loaded
 
 
 def main() -> None:
-    """Measure each configuration in the order, in turn."""
+    """Measure the configurations in the order, one after the other."""
     order = json.loads(sys.stdin.read())
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # the output of own code must not be among the answers
+    os.dup2(2, 1)  # the output of user code must not be among the answers
     device = settle(order["threads"], order["device"], Mode.EAGER)
     if device.type == "cpu":
         _limit_memory()
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _measured(config: RunConfig, device: torch.device, steps: int, limit_s: float) -> Flat:
-    """Steps on the run's own data if they are prepared, else on noise of the same size."""
+    """Measure steps on the run's data if they are prepared, else on noise of the same size."""
     want = wanted(config.data, config.task)
     if want.is_prepared():
         data = prepared.load(config.data, config.task)
@@ -78,7 +78,7 @@ def _measured(config: RunConfig, device: torch.device, steps: int, limit_s: floa
 
 
 def _limit_memory() -> None:
-    """Limit memory to what the machine has left: a step that is too large fails, and the machine does not swap."""
+    """Limit memory to what the machine has left, so that a step that is too large fails instead of swapping."""
     import psutil
 
     with suppress(OSError, ValueError):

@@ -1,7 +1,7 @@
-"""Steps as CUDA graphs if possible, else eagerly. No bit depends on which.
+"""Steps as CUDA graphs if possible, else eagerly. The bits are the same.
 
-If a step cannot be recorded, it and all later ones are eager. A step with the user's own code is replayed only after
-some replayed steps have left the same bits as eager ones on the same batches.
+If a step cannot be recorded, it and all later ones are eager. Steps with user code are replayed only after some
+replayed steps have given the same bits as eager ones on the same batches.
 """
 
 from __future__ import annotations
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from suite.data.prepared import Batch
 
 LOG = logging.getLogger(__name__)
-PROOFS = 3  # so many replayed steps, each on another batch, must equal eager ones
+PROOFS = 3  # replayed steps, each on another batch, that must equal eager ones
 
 
 class Replay:
-    """`work(batch)` as a CUDA graph. If it cannot be recorded, `mode` GRAPHS raises an error, AUTO and PROVED continue
-    eagerly; PROVED replays only after a proof.
+    """`work(batch)` as a CUDA graph. If it cannot be recorded, `mode` GRAPHS raises an error, while AUTO and PROVED
+    continue eagerly. PROVED replays only after a proof.
 
-    state: all tensors that a step changes. seed: seeds the generators of the step's dropout again: the default one,
-    or `generators`.
+    state: returns all tensors that a step changes. seed: seeds the generators of the step's dropout again: the default
+    one, or `generators`.
     """
 
     def __init__(self, work: Callable[[Batch], None], optimizer: torch.optim.Optimizer, device: torch.device,
@@ -39,7 +39,7 @@ class Replay:
         self.state, self.seed = state, seed
         self.recording: Recording | None = Recording(work, optimizer, device, generators)
         self.proofs = PROOFS if mode is Mode.PROVED else 0
-        self.why = ""  # why steps are eager; "" if they are not
+        self.why = ""  # why steps are eager; "" if they are replayed
 
     @property
     def recorded(self) -> bool:
@@ -71,7 +71,7 @@ class Replay:
             self._prove(recording, batch, before)
 
     def _prove(self, recording: Recording, batch: Batch, before: Sequence[Tensor]) -> None:
-        """Do the step again, eagerly, and compare. The state afterwards is that of the eager step."""
+        """Do the step again, eagerly, and compare. Afterwards the state is that of the eager step."""
         replayed = [tensor.detach().clone() for tensor in self.state()]
         for tensor, old in zip(self.state(), before, strict=True):
             tensor.detach().copy_(old)

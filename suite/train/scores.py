@@ -1,4 +1,4 @@
-"""The results of an evaluation, collected by batch on the device: loss, metric, and the outcome of each example."""
+"""The results of an evaluation, collected batch by batch on the device: loss, metric, and outcome of each example."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 
 class Scores:
-    """The sums of one evaluation. Nothing is read from the device before the end: a read would wait for each batch."""
+    """The sums of one evaluation. They are read from the device only at the end: a read would wait for each batch."""
 
     def __init__(self, task: Task, device: torch.device) -> None:
         self._task = task
-        self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # of the losses, of hits or squared errors
+        self._sums = torch.zeros(2, dtype=torch.float64, device=device)  # of losses, and of hits or squared errors
         self._outputs: list[tuple[Tensor, Tensor]] = []  # for a user's own metric
         self._outcomes: list[Tensor] = []
 
     def add(self, output: Tensor, y: Tensor, loss: Tensor) -> None:
-        """A batch: outputs (n, classes or 1), targets (n,), and the sum of the losses."""
+        """Add a batch: outputs (n, classes or 1), targets (n,), and the sum of the losses."""
         self._sums[0] += loss
         if self._task.evaluate:
             self._outputs.append((output, y))
@@ -41,7 +41,7 @@ class Scores:
             self._outcomes.append(errors.abs().half())
 
     def means(self, count: int) -> tuple[float, float]:
-        """Metric and mean loss over all `count` examples. Raises UserError for what a user's function raises."""
+        """Metric and mean loss over all `count` examples. Raises UserError if a user's function fails."""
         loss, score = (self._sums / count).tolist()
         if self._task.evaluate:
             score = _own_score(self._task.evaluate, self._outputs)
@@ -50,7 +50,7 @@ class Scores:
         return score, loss
 
     def outcomes(self) -> np.ndarray | None:
-        """Of each example, whether it is right (bool) or its absolute error (float16). None for a user's own metric."""
+        """Whether each example is right (n,) bool, or its absolute error (n,) float16. None for a user's own metric."""
         return torch.cat(self._outcomes).cpu().numpy() if self._outcomes else None
 
 
@@ -60,12 +60,12 @@ def to_memory(outcomes: Outcomes) -> Tensor:
 
 
 def from_memory(known: Tensor | None) -> Outcomes:
-    """The outcomes from `to_memory`; empty for None, as in checkpoints from before outcomes were kept."""
+    """The outcomes from `to_memory`. Empty for None, as in checkpoints from before outcomes were kept."""
     return {} if known is None else decode(known.numpy().tobytes())
 
 
 def _own_score(function: str, outputs: list[tuple[Tensor, Tensor]]) -> float:
-    """The result of a user's function for the outputs and targets of a split. Raises UserError for what it raises."""
+    """The value of a user's function for the outputs and targets of a split. Raises UserError if the function fails."""
     try:
         return float(plugin.load(function, "task")(*(torch.cat(parts).cpu() for parts in zip(*outputs, strict=True))))
     except UserError:

@@ -1,8 +1,8 @@
-"""Several trainings of one shape, step by step in one computation.
+"""Several training runs of one shape, whose steps are computed together.
 
-Each member is a `Trainer` of its own: batches, schedule, dropout, moments of the optimiser, rows and state are the same
-as if it trained alone. Its numbers do not depend on those of the others, but their last bits depend on the number of
-members and on its place among them. So a stack keeps its shape: a member that is finished or not trained is still
+Each member is a separate `Trainer`: batches, schedule, dropout, moments of the optimiser, rows and state are the same
+as if it trained alone. Its results do not depend on those of the others, but their last bits depend on the number of
+members and on its place among them. So a stack keeps its shape: members that are finished or not trained are still
 computed.
 """
 
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 class Stack:
     """Trainers in a fixed order. Raises ValueError if they cannot be computed as one.
 
-    `mode`: how steps are computed; those of a stack are recorded as those of a single run are. From now on nothing else
-    may restore a member's state.
+    `mode`: how steps are computed, recorded or not, as for a single run. Once in a stack, a member's state must not be
+    restored.
     """
 
     def __init__(self, members: Sequence[Trainer], mode: Mode = Mode.EAGER) -> None:
         self.members, self.mode = list(members), mode
         self.model = Stacked([member.model for member in members])
         self.device = members[0].device
-        self.replay: Replay | None = None  # of the steps of `_trained`, if they are to be CUDA graphs
+        self.replay: Replay | None = None  # of the steps of `_trained`, if they are CUDA graphs
         self._generators = [torch.Generator(self.device) for _ in members]
         self._batches: list[Batch] = [member.next_batch() for member in members]
         self._trained: list[bool] = []  # the members that the optimiser was made for
         self._optimizer: torch.optim.AdamW
 
     def step(self, trained: Sequence[bool]) -> None:
-        """A step of the members for which `trained` is true: at least one, and each of them `due`.
+        """Do a step of the members for which `trained` is true: at least one, and each of them `due`.
 
         Raises UserError if `mode` is GRAPHS and the step cannot be recorded.
         """
@@ -72,7 +72,7 @@ class Stack:
             self.replay = Replay(self._work, self._optimizer, self.device, self.mode, list, self._seed,
                                  self._generators)
         for member in self.members:
-            member.replay = self.replay  # from which each record says how steps were computed
+            member.replay = self.replay  # each record takes from it how steps were computed
 
     def _due(self) -> list[int]:
         return [place for place, trained in enumerate(self._trained) if trained]
@@ -108,7 +108,7 @@ class Stack:
         return each.mean(dim=0)
 
     def _joined(self) -> torch.optim.AdamW:
-        """An optimiser over all trained members, which shares their moments. Groups with the same rates are joined."""
+        """An optimiser over all trained members, sharing their moments. Groups with the same rates are joined."""
         groups: dict[tuple[object, ...], dict[str, object]] = {}
         members = [self.members[place] for place in self._due()]
         for member in members:

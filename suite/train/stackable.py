@@ -1,4 +1,4 @@
-"""Which runs can be computed as one, by their configurations (`suite.train.stack`). Needs no torch."""
+"""Which runs can be computed in a stack, by their configurations (`suite.train.stack`). Does not import torch."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from suite.data import cards
 
 
 def why_alone(config: RunConfig, on_gpu: bool) -> str:
-    """Why a run must be computed alone, in words; empty if it can be in a stack."""
+    """Why a run must be computed alone, in words. "" if it can be in a stack."""
     model, ssm = config.model, config.ssm
     if config.kind == "bench":
-        return "measurements are never stacked"
+        return "benchmarks are never stacked"
     if code := [one.name for one in own.named(config)]:
         return f"{', '.join(code)} is your own code"
     if model.name != "ssm":
@@ -23,7 +23,7 @@ def why_alone(config: RunConfig, on_gpu: bool) -> str:
     if config.train.precision == "bf16":
         return "only float32 and tf32 are stacked"
     if on_gpu and model.dropout and not model.tie_dropout:
-        return "on a GPU, only tied dropout draws in a stack what it draws alone"
+        return "on a GPU, only tied dropout draws the same numbers in a stack as alone"
     return ""
 
 

@@ -1,8 +1,7 @@
-"""A measured training step: how long it takes, where the time is spent, and a lower bound.
+"""Benchmark of a training step: how long it takes, where the time is spent, and a lower bound.
 
-The data are a batch of noise in the task's shape, as in the paper. All else, precision included, is as in the run's
-training, except that each step is waited for: on a GPU, a training loads the next batch and starts its operations
-meanwhile.
+The data are a batch of noise in the task's shape, as in the paper. All else, including precision, is as in training,
+except that each step is waited for: on a GPU, training loads the next batch and launches its operations meanwhile.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ SHAPES: dict[str, tuple[int, int | None, int | None, int | None]] = {
     "retrieval": (4000, None, 98, 2), "pathfinder": (1024, 1, None, 2), "pathx": (16384, 1, None, 2),
     "delay": (4000, 1, None, None), "mqar1": (512, None, 8192, 4096), "selcopy": (4096, None, 33, 16),
 }
-# An operation's time counts for the first part with a word that occurs in its name.
+# The time of an operation counts for the first part with a word that occurs in its name.
 PARTS = {"fft": ("fft",), "products": ("mm", "bmm", "addmm", "baddbmm"), "norms": ("norm",),
          "optimizer": ("adam", "Optimizer"), "copies": ("copy_", "fill_", "zero_", "move")}
 
@@ -41,14 +40,14 @@ OWN = ("move", "multiply_back", "norm", "norm_back", "sum_rows")  # kernels of `
 
 
 def measure(config: RunConfig, device: torch.device = CPU) -> dict[str, float]:
-    """The row of a step: `step/ms` (median) and `step/mb` (peak memory, MiB, beyond what was held before). Its parts in
+    """The row of a step: `step/ms` (median) and `step/mb` (peak memory, MiB, above that before the step). Its parts in
     ms: `fft`, `products` (of matrices), `norms`, `optimizer`, `copies`, `loader`, `other`. `least/ms`: the bound of
-    `least`; `least/ratio`: the step's time over that. On a GPU, `other` includes waiting.
+    `least`; `least/ratio`: the step's time relative to it. On a GPU, `other` includes waiting.
     """
     plain = config.train.model_copy(update={"evaluate": ("val",)})  # nothing is evaluated
     trainer = Trainer(config.model_copy(update={"train": plain}), noise(config), device)
     step = trainer.train_step
-    for _ in range(4):  # until the memory that a step needs is allocated
+    for _ in range(4):  # warm-up: allocates the memory of a step
         step()
     ms = 1e3 * statistics.median(timed(step, device) for _ in range(config.bench.repeats))
     parts = _on_gpu(step) if device.type == "cuda" else {part: ms * share for part, share in _shares(step).items()}
@@ -62,12 +61,12 @@ def measure(config: RunConfig, device: torch.device = CPU) -> dict[str, float]:
 
 
 def noise(config: RunConfig, length: int | None = None) -> TaskData:
-    """A batch of noise in the task's shape as its training data, `length` steps long (default: as in the paper).
+    """Training data of one batch of noise in the task's shape, `length` steps long (default: as in the paper).
 
     Raises UserError for a task that the paper does not have.
     """
     if config.task not in SHAPES:
-        raise UserError(f"the data of the task {config.task} are not prepared", "data.name", "`data prepare` them")
+        raise UserError(f"the data of task {config.task} are not prepared", "data.name", "`data prepare` them")
     usual, channels, vocabulary, classes = SHAPES[config.task]
     length = length or usual
     rng, size = np.random.default_rng(0), config.train.batch_size
@@ -84,9 +83,9 @@ def noise(config: RunConfig, length: int | None = None) -> TaskData:
 
 
 class _Clock(TorchDispatchMode):
-    """Adds up the seconds of every operation. torch's profiler would keep a record of each, in memory between the
-    blocks of a step. The next step would then find no free block of the right size, and getting new pages takes longer
-    than all the rest.
+    """Adds up the seconds of every operation. torch's profiler would keep a record of each, allocated between the
+    blocks of a step. The next step would then find no free block of the right size, and new pages take longer than
+    all the rest.
     """
 
     def __init__(self) -> None:
@@ -104,17 +103,17 @@ class _Clock(TorchDispatchMode):
 
 
 def _shares(step: Callable[[], None]) -> dict[str, float]:
-    """The share of each part in a step, median of three: a machine's speed changes from one step to the next."""
-    seen = []
+    """The share of each part in a step. The median of three, since a machine's speed varies from step to step."""
+    measured = []
     for _ in range(3):
         with _Clock() as clock:
-            whole = timed(step, CPU)
-        seen.append({part: spent / whole for part, spent in clock.spent.items()})
-    return {part: statistics.median(shares[part] for shares in seen) for part in PARTS}
+            total = timed(step, CPU)
+        measured.append({part: spent / total for part, spent in clock.spent.items()})
+    return {part: statistics.median(shares[part] for shares in measured) for part in PARTS}
 
 
 def _on_gpu(step: Callable[[], None]) -> dict[str, float]:
-    """Milliseconds that a GPU spends on each part: mean of three steps."""
+    """Milliseconds of each part on a GPU, mean of three steps."""
     kinds = [torch.profiler.ProfilerActivity.CPU, torch.profiler.ProfilerActivity.CUDA]
     with torch.profiler.profile(activities=kinds, acc_events=True) as profile:
         for _ in range(3):
@@ -122,7 +121,7 @@ def _on_gpu(step: Callable[[], None]) -> dict[str, float]:
         torch.cuda.synchronize()
     spent = dict.fromkeys((*PARTS, "other"), 0.0)
     for entry in profile.key_averages():
-        if entry.key.startswith("aten::") or entry.key in OWN:  # it lists all kernels by their own names as well
+        if entry.key.startswith("aten::") or entry.key in OWN:  # the profiler also lists all kernels by their own names
             spent[_part(entry.key)] += entry.self_device_time_total / 3 / 1e3
     return {part: spent[part] for part in PARTS}
 
@@ -132,10 +131,11 @@ def _part(operation: str) -> str:
 
 
 def least(config: RunConfig, device: torch.device = CPU) -> float:
-    """A lower bound in seconds for the network's step with these algorithms on this machine: operations of products and
-    transforms at the speed of a large matrix product, and arrays of (B, L, H), each read and written once by every
-    operation that needs all of it, at the speed of a large copy. Kernels, encoder, decoder and optimiser are left out.
-    Arrays count as float32.
+    """A lower bound in seconds for a step of the network with these algorithms on this machine.
+
+    It counts operations of products and transforms, at the speed of a large matrix product, and arrays (B, L, H), read
+    and written once by every operation that needs all of the array, at the speed of a large copy. Kernels, encoder,
+    decoder and optimiser are left out. Arrays count as float32.
     """
     length = SHAPES[config.task][0]
     model, pairs = config.model, TASKS[config.task].inputs == "pairs"
@@ -144,7 +144,7 @@ def least(config: RunConfig, device: torch.device = CPU) -> float:
     outputs = model.features * (2 if model.mixing == "glu" else 1)
     products = 3 * 2 * batch * length * model.features * outputs  # forward, and the gradients of both factors
     size = transform_size(length, length)
-    transforms = 4 * batch * model.features * 2.5 * size * math.log2(size)  # there and back, forward and backward
+    transforms = 4 * batch * model.features * 2.5 * size * math.log2(size)  # both directions, forward and backward pass
     # Forward: the convolution and GELU read and write, the mixing reads and writes, the norm reads and writes: 6 times
     # 4 bytes. Backward reads the gradient beside each, and writes: 9 times. Half spectra are kept and read again: 4.
     moved = 4 * points * (6 + 9 + 4)
@@ -154,7 +154,7 @@ def least(config: RunConfig, device: torch.device = CPU) -> float:
 
 
 def _speed(device: torch.device, precision: str) -> float:
-    """Operations a second of a large product of matrices."""
+    """Operations per second of a large matrix product."""
     size = 8192 if device.type == "cuda" else 1536
     a = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)
     allow_tf32(device, precision == "tf32")
@@ -162,7 +162,7 @@ def _speed(device: torch.device, precision: str) -> float:
 
 
 def _bandwidth(device: torch.device) -> float:
-    """Bytes a second that a large copy reads and writes."""
+    """Bytes per second that a large copy reads and writes."""
     size = 2**28 if device.type == "cuda" else 2**26
     a, b = torch.zeros(size, device=device), torch.zeros(size, device=device)
     return 2 * 4 * size / min(timed(lambda: b.copy_(a), device) for _ in range(4))

@@ -1,9 +1,9 @@
-"""One trajectory of training, step by step, without any files (paper section 5, appendix D).
+"""A training trajectory, step by step, without any files (paper section 5, appendix D).
 
-Everything random is a function of the seed and of the place in the trajectory: parameters of (seed, layer), the order
-of the data of (seed, epoch), dropout of (seed, step). So a trajectory that stops after any step and continues from its
-state gives the same bits as one that does not stop. Dropout draws from torch's default generator, which each step
-seeds.
+All randomness is a function of the seed and the position in the trajectory: parameters depend on (seed, layer), the
+order of the data on (seed, epoch), dropout on (seed, step). So a trajectory that stops after any step and continues
+from its state gives the same bits as one that does not stop. Dropout draws from torch's default generator, which is
+seeded at each step.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from suite.train.scores import Scores, from_memory, to_memory
 if TYPE_CHECKING:
     from suite.data.prepared import Batch, TaskData
 
-ORDER, DROPOUT = 1, 2  # last word of the seeds, so that no two purposes share a stream
+ORDER, DROPOUT = 1, 2  # last number of the seeds, so that no two purposes share a stream
 
 
 class Diverged(Exception):
@@ -45,7 +45,7 @@ class Diverged(Exception):
 
 @dataclass(frozen=True)
 class Evaluation:
-    """An entry of `train.evaluate`: name (`test@8000`), split, and sampling interval in samples (2 for 8 of 16 kHz)."""
+    """An entry of `train.evaluate`: name (`test@8000`), split, and sampling interval in samples (2 for 16 to 8 kHz)."""
 
     name: str
     split: str
@@ -53,7 +53,7 @@ class Evaluation:
 
 
 class Trainer:
-    """One trajectory: model, optimiser, and the place in the data. Call `advance` until `finished`.
+    """A training trajectory: model, optimiser, and position in the data. Call `advance` until `finished`.
 
     Raises UserError if the configuration does not fit the data or the device.
     """
@@ -74,7 +74,7 @@ class Trainer:
         self._call = _compiled(self.model) if mode is Mode.COMPILED else self.model
         self.optimizer = optim.adamw(self.model, config.optim)
         self.mode = mode
-        self.replay: Replay | None = None  # made with the first step, if steps are to be CUDA graphs
+        self.replay: Replay | None = None  # made in the first step, if steps are CUDA graphs
         self._loss = torch.zeros((), dtype=torch.float64, device=device)  # sum over the epoch's steps so far
         self._seconds = 0.0  # in the epoch's steps so far
         self._order = (-1, np.zeros(0, dtype=np.int64))  # epoch, its permutation of the training examples
@@ -86,14 +86,14 @@ class Trainer:
 
     @property
     def finished(self) -> bool:
-        """Whether all of `train.epochs` are done."""
+        """Whether all `train.epochs` epochs are done."""
         return self.epoch >= self.config.train.epochs
 
     def advance(self) -> Row | None:
-        """Do one training step. After an epoch's last one, also evaluate and return the epoch's row, else None.
+        """Do one training step. After the last step of an epoch, also evaluate and return the epoch's row; else None.
 
         Keys of a row: epoch, step, train/loss, then for each of `train.evaluate` <name>/accuracy or <name>/rmse and
-        <name>/loss, and time/train, time/eval in seconds. Raises Diverged; RuntimeError beyond the last epoch.
+        <name>/loss, and time/train, time/eval in seconds. Raises Diverged; RuntimeError after the last epoch.
         """
         if self.finished:
             raise RuntimeError(f"the trajectory ends with epoch {self.config.train.epochs}")
@@ -105,31 +105,31 @@ class Trainer:
 
     @property
     def due(self) -> bool:
-        """Whether a step comes next. Not so if an earlier call was interrupted during its evaluation."""
+        """Whether a step comes next, not the evaluation. False if an earlier call was interrupted in its evaluation."""
         return not self.finished and self.step < (self.epoch + 1) * self.steps_per_epoch
 
     def count_step(self, seconds: float) -> None:
-        """Count a step that has been done, here or in a stack, and its seconds."""
+        """Count a step that was done, here or in a stack, and its seconds."""
         self.step += 1
         self._seconds += seconds
 
     def end_step(self) -> Row | None:
-        """Do what follows a step: see `advance`."""
+        """End the epoch if this was its last step; see `advance`."""
         return None if self.due else self._end_epoch()
 
     def state(self) -> Memory:
-        """A copy, on the CPU, of all that is needed to continue to the same bits; call it between two `advance`.
+        """A copy, on the CPU, of all that is needed to continue with the same bits. Call it between calls of `advance`.
 
-        Holds tensors, numbers, text, lists and dicts only, so `torch.load(weights_only=True)` reads it back.
+        It contains only tensors, numbers, strings, lists and dicts, so `torch.load(weights_only=True)` can read it.
         """
         return {"step": self.step, "rows": [dict(row) for row in self.rows], "seconds": self._seconds,
                 "outcomes": to_memory(self.outcomes), "loss": _on_cpu(self._loss),
                 "model": _on_cpu(dict(self.model.state_dict())), "optimizer": _on_cpu(self.optimizer.state_dict())}
 
     def restore(self, state: Memory) -> None:
-        """Continue from `state`, of a trajectory with the same configuration and data. `state` is not changed."""
+        """Continue from the state of a trajectory with the same configuration and data. `state` is not changed."""
         self.model.load_state_dict(state["model"])
-        # The optimiser keeps the tensors that it is given, and would write into them.
+        # The optimiser keeps the given tensors, and would write to them.
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
         self.replay = None  # it is bound to the old state's memory
         self._loss.copy_(state["loss"])
@@ -144,7 +144,7 @@ class Trainer:
         return self._on_device(self.data.batch("train", self._permutation()[start:start + size], epoch=self.epoch))
 
     def train_step(self) -> None:
-        """Do one step on the parameters; `advance` counts it."""
+        """Update the parameters by one step. `advance` counts it."""
         batch = self.begin_step()
         self._seed_dropout()
         if self.mode in RECORDED:
@@ -155,7 +155,7 @@ class Trainer:
             self._work(batch)
 
     def begin_step(self) -> Batch:
-        """Prepare learning rates and model for the next step. Returns its examples."""
+        """Set learning rates and training mode for the next step. Returns its examples."""
         factor = optim.factor(self.config.optim, self.step, self.steps_per_epoch, self.config.train.epochs)
         optim.set_factor(self.optimizer, factor)
         if not self.model.training:
@@ -181,7 +181,7 @@ class Trainer:
     def _end_epoch(self) -> Row:
         began = time.perf_counter()
         loss = self._loss.item() / self.steps_per_epoch
-        self._seconds += time.perf_counter() - began  # only now a GPU has finished the epoch's steps
+        self._seconds += time.perf_counter() - began  # only now has a GPU finished the epoch's steps
         epoch = self.epoch + 1
         if not math.isfinite(loss):
             raise Diverged(f"the training loss of epoch {epoch} is {loss}")
@@ -223,7 +223,7 @@ class Trainer:
         wanted = (len(batch.x), self.data.classes or 1)
         if tuple(output.shape) != wanted:
             raise UserError(f"{self.config.model.name} returned {tuple(output.shape)}, not {wanted}", "model.name",
-                            "one row for each sequence, with a number for each class, or one in all for regression")
+                            "return a row for each sequence: a number for each class, or one number for regression")
         return output.float()
 
     def _criterion(self, output: Tensor, y: Tensor, reduction: str = "mean") -> Tensor:
@@ -262,16 +262,16 @@ class Trainer:
 
 
 def evaluation(entry: str, data: TaskData) -> Evaluation:
-    """Read an entry of `train.evaluate`: a split, or `split@hz`. Raises UserError if the data have no such rate."""
+    """Parse an entry of `train.evaluate`: a split, or `split@hz`. Raises UserError if the data have no such rate."""
     split, at, hertz = entry.partition("@")
     if not at:
         return Evaluation(entry, split, 1)
     if data.rate_hz is None:
-        raise UserError(f"{entry!r} asks for a sampling rate, but the data of {data.task} has none", "train.evaluate",
+        raise UserError(f"{entry!r} asks for a sampling rate, but the data of {data.task} have none", "train.evaluate",
                         f"write {split!r}")
     if int(hertz) == 0 or data.rate_hz % int(hertz):
-        raise UserError(f"{entry!r}: {hertz} Hz is not the data's {data.rate_hz:g} Hz divided by a whole number",
-                        "train.evaluate", f"for instance {split}@{data.rate_hz / 2:g}")
+        raise UserError(f"{entry!r}: {hertz} Hz is not the data's {data.rate_hz:g} Hz divided by an integer",
+                        "train.evaluate", f"for example {split}@{data.rate_hz / 2:g}")
     return Evaluation(entry, split, int(data.rate_hz // int(hertz)))
 
 
@@ -284,7 +284,7 @@ def _steps_per_epoch(config: RunConfig, data: TaskData) -> int:
 
 
 def _compiled(model: nn.Module) -> Callable[..., Tensor]:
-    """The model compiled, except the sequence layers, whose complex kernels and transforms cannot be compiled."""
+    """The compiled model. Sequence layers are left out: their complex kernels and transforms cannot be compiled."""
     for layer in model.modules():
         if isinstance(layer, KernelLayer):
             layer.forward = torch.compiler.disable(layer.forward)  # type: ignore[method-assign]
@@ -293,14 +293,14 @@ def _compiled(model: nn.Module) -> Callable[..., Tensor]:
 
 def _check_precision(config: RunConfig, device: torch.device) -> None:
     if config.train.precision == "tf32" and device.type != "cuda":
-        raise UserError(f"tf32 needs a CUDA device, and this run is on {device.type}", "train.precision",
+        raise UserError(f"tf32 needs a CUDA device, but this run is on {device.type}", "train.precision",
                         "write float32 or bf16, or run on a GPU")
 
 
 def allow_tf32(device: torch.device, allowed: bool) -> None:
-    """Set whether products on a GPU may use tf32. It is set for each step, since other trajectories may differ."""
+    """Set whether matrix products on a GPU may use tf32. Set at each step, since other trajectories may differ."""
     if device.type == "cuda":
-        torch.set_float32_matmul_precision("high" if allowed else "highest")  # as the kernels take it back for a while
+        torch.set_float32_matmul_precision("high" if allowed else "highest")  # the kernels change it temporarily
         torch.backends.cudnn.allow_tf32 = allowed
 
 

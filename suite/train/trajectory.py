@@ -1,4 +1,4 @@
-"""The trajectory that a job advances step by step: a training, a fit or a measurement."""
+"""The trajectory that a job advances step by step: training, a fit or a benchmark."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from suite.train.mode import Mode
 
 
 class Trajectory(Protocol):
-    """What a job asks of a training, a fit or a measurement."""
+    """The interface of training, a fit or a benchmark that a job uses."""
 
     @property
     def step(self) -> int:
@@ -28,15 +28,15 @@ class Trajectory(Protocol):
 
     @property
     def rows(self) -> list[Row]:
-        """A row for each finished epoch."""
+        """One row for each finished epoch."""
 
     @property
     def outcomes(self) -> Outcomes:
-        """What became of each example at the best and the last epoch; empty if it was not recorded."""
+        """The outcome of each example at the best and the last epoch. Empty if it was not recorded."""
 
     @property
     def parameters(self) -> int:
-        """Number of trained real scalars; for a fit, as `suite.models.classical.parameters`."""
+        """Number of trained real scalars. For a fit, see `suite.models.classical.parameters`."""
 
     def advance(self) -> Row | None:
         """Do one step. Returns the epoch's row after its last step, else None."""
@@ -45,11 +45,11 @@ class Trajectory(Protocol):
         """All that is needed to continue (see `Trainer.state`)."""
 
     def restore(self, state: Memory) -> None:
-        """Continue from such a state."""
+        """Continue from a result of `state`."""
 
 
 def make(config: RunConfig, data: Any, device: torch.device, mode: Mode, recompute: bool) -> Trajectory:
-    """The training, fit or measurement that a run asks for. `recompute`: see `suite.models.build`.
+    """The trajectory for a run's configuration. `recompute`: see `suite.models.build`.
 
     Raises UserError if the configuration does not fit the data or the device.
     """
@@ -67,7 +67,7 @@ def make(config: RunConfig, data: Any, device: torch.device, mode: Mode, recompu
 
 
 def load(config: RunConfig) -> Any:
-    """The data of a run (with `fingerprint` and `variant`), prepared if they are not yet. Raises UserError."""
+    """The data of a run (with `fingerprint` and `variant`). They are prepared if necessary. Raises UserError."""
     if config.kind == "bench":
         from suite.train.measurement import NoData
 
@@ -80,7 +80,7 @@ def load(config: RunConfig) -> Any:
 
 
 def backend() -> str:
-    """The back end that computes kernels here."""
+    """The back end that computes kernels in this process."""
     from suite.ssm import kernels
 
     return kernels.effective_backend()
@@ -88,7 +88,7 @@ def backend() -> str:
 
 @dataclass(frozen=True)
 class Training:
-    """The functions that a job calls; tests replace them."""
+    """The functions that a job calls. Tests replace them."""
 
     load: Callable[[RunConfig], Any] = load
     make: Callable[[RunConfig, Any, torch.device, Mode, bool], Trajectory] = make

@@ -110,7 +110,7 @@ def test_check_names_a_source_that_is_another(made: Cards, capsys: pytest.Captur
 
 @pytest.mark.parametrize(("arguments", "text"), [
     (["prepare"], "no data set is named"), (["list", "cifar"], "did you mean 'cifar10'"),
-    (["prepare", "bidmc", "--task", "scifar"], "'bidmc' does not serve the task 'scifar'"),
+    (["prepare", "bidmc", "--task", "scifar"], "'bidmc' does not provide the task 'scifar'"),
     (["prepare", "cifar10", "--variant", "jpg"], "has no variant 'jpg'"),
     (["prepare", "cifar10", "--variant", "sample", "--set", "pool=3"], "3 is not allowed"),
     (["prepare", "cifar10", "--variant", "sample", "--set", "pool"], "write OPTION=VALUE"),
@@ -175,7 +175,8 @@ def test_run_names_all_data_that_are_missing_and_plan_needs_none(made: Cards, tm
     assert main(["run", *arguments]) == 2
     text = capsys.readouterr().err
     command = f"python run_grid.py data prepare {tmp_path}/both.yaml"
-    assert ("both.yaml: 1,087 MB of data are not here, and no run downloads so much unasked: cifar10 jpeg (20 MB), "
+    assert ("both.yaml: 1,087 MB of data are missing, and a run downloads them only with --download: "
+            "cifar10 jpeg (20 MB), "
             f"bidmc original (1,067 MB)\n    `{command}` downloads and prepares them, or repeat this command with "
             "--download\n") in text and text.count("error: ") == 1
     assert main(["run", *arguments, "--only", "task=HR", "--profile", "mini", "--set", "data.variant=original"]) == 2
@@ -204,5 +205,6 @@ def test_run_names_data_that_are_damaged_before_anything_starts(made: Cards, tmp
     (tmp_path / "one.yaml").write_text("name: one\nbase: {task: bidmc_rr, data.variant: sample}\nseeds: [0, 1]\n")
     assert main(["run", str(tmp_path / "one.yaml"), "--store", str(tmp_path / "runs")]) == 2
     text = capsys.readouterr().err
-    assert "bidmc-val.parquet is damaged or another file: sha256 " in text and "data set bidmc, variant sample" in text
+    assert "bidmc-val.parquet is damaged or not the right file: sha256 " in text
+    assert "data set bidmc, variant sample" in text
     assert text.count("damaged") == 1 and not [*(tmp_path / "runs").glob("*")]

@@ -52,7 +52,7 @@ def test_without_a_home_folder_it_says_what_to_set(monkeypatch: pytest.MonkeyPat
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(pwd, "getpwuid", unknown)
     assert main(["doctor", "--store", str(tmp_path)]) == 1
-    assert ("\n  MISSING  SUITE_CACHE: you have no home folder, which would hold the prepared data; name a folder: "
+    assert ("\n  MISSING  SUITE_CACHE: there is no home folder for the prepared data; name a folder: "
             "export SUITE_CACHE=/…\n") in capsys.readouterr().out
     monkeypatch.setenv("SUITE_CACHE", str(tmp_path / "cache"))
     assert main(["doctor", "--store", str(tmp_path)]) == 0

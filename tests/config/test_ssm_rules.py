@@ -13,17 +13,17 @@ from suite.ssm import init
 
 ZERO = "real_zero: true, re_constraint: none, re_clamp: 0"
 REFUSED = [  # settings of `ssm`, and the reason
-    ("init: dfout, dt_scope: real", "another rule than zoh would move"),
-    ("init: ring, discretization: backward", "another rule than zoh would move"),
+    ("init: dfout, dt_scope: real", "rules other than zoh would change"),
+    ("init: ring, discretization: backward", "rules other than zoh would change"),
     ("init: dfout, discretization: zoh", "needs dt_scope: real"),
     ("init: ring, discretization: zoh", "it needs dt_min: 1 and dt_max: 1"),
     ("init: lin, dt_scope: real", "angles per step (dt_scope: real) need zoh"),
     ("kernel: softmax, discretization: zoh, gain: dt", "leave ssm.gain at rule"),
     ("structure: dplr, kernel: cauchy, gain: one", "leave ssm.gain at rule"),
-    (f"init: lin, gain: gamma, {ZERO}", "is 0 where Re(A) = 0"),
+    (f"init: lin, gain: gamma, {ZERO}", "is 0 if Re(A) = 0"),
     (f"init: quad, {ZERO}", "real_zero is for lin and inv"),
-    ("init: lin, real_zero: true, re_clamp: 0", "no finite parameter gives Re(A) = 0"),
-    ("init: lin, real_zero: true, re_clamp: 0, re_constraint: relu", "the gradient 0 forever"),
+    ("init: lin, real_zero: true, re_clamp: 0", "inverse gives Re(A) = 0"),
+    ("init: lin, real_zero: true, re_clamp: 0, re_constraint: relu", "is 0 forever"),
     ("init: lin, real_zero: true, re_constraint: none", "needs re_clamp: 0"),
     (f"init: lin, kernel: softmax, discretization: zoh, {ZERO}", "softmax divides by A"),
     ("init: lin, discretization: symplectic", "it needs real_zero: true"),
@@ -31,11 +31,11 @@ REFUSED = [  # settings of `ssm`, and the reason
     ("init: real, re_constraint: inverse", "lower ssm.inverse_b"),
     ("init: ptd, re_constraint: inverse", "lower ssm.inverse_b"),
     ("init: real, imag_scale: 3", "nothing to scale"),
-    ("init: ptd, structure: dplr, kernel: cauchy", "a DPLR matrix starts from"),
-    ("inverse_b: 0.1", "ssm.inverse_b has an effect with ssm.re_constraint: inverse only"),
-    ("ring_min: 0.1", "with ssm.init: ring only"), ("ptd_eps: 0.1", "with ssm.init: ptd only"),
-    ("init: ptd, ptd_eps: 0.1, ptd_steps: 9", "ptd_steps optimize another one"),
-    ("free_squash: 0", "with ssm.kernel: free only"),
+    ("init: ptd, structure: dplr, kernel: cauchy", "a DPLR matrix is initialized with"),
+    ("inverse_b: 0.1", "ssm.inverse_b has an effect only with ssm.re_constraint: inverse"),
+    ("ring_min: 0.1", "only with ssm.init: ring"), ("ptd_eps: 0.1", "only with ssm.init: ptd"),
+    ("init: ptd, ptd_eps: 0.1, ptd_steps: 9", "has no effect with ptd_steps"),
+    ("free_squash: 0", "only with ssm.kernel: free"),
     ("kernel: free, train_a: false", "leave ssm.train_a at true"),
     ("kernel: free, discretization: zoh", "leave ssm.discretization at bilinear"),
     ("sobolev: trained", "it needs model.bidirectional"),
@@ -61,7 +61,7 @@ def test_a_grid_refuses_it_with_the_reason_and_the_place(tmp_path: Path, setting
 
 
 @pytest.mark.parametrize(("settings", "reason"), [
-    ("kernel: free", "which no other rate can use"),
+    ("kernel: free", "cannot be used at another rate"),
     ("init: lin, discretization: symplectic, imag_scale: 0.15, " + ZERO, "at half the sampling rate dt doubles")])
 def test_another_sampling_rate_is_refused_of_what_has_none(tmp_path: Path, settings: str, reason: str) -> None:
     base = "task: sc_bi, data.variant: sc17-2khz, train.evaluate: [val, test@1000]"

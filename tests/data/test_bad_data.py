@@ -91,18 +91,18 @@ class TestBadFiles:
     @pytest.mark.parametrize("content", [b"", b"PAR1", b"no Parquet at all" * 99])
     def test_no_parquet(self, content: bytes) -> None:
         self.replace("bidmc", content)
-        assert "other.parquet is not a Parquet file that can be read" in self.message("bidmc_hr")
+        assert "other.parquet cannot be read as a Parquet file" in self.message("bidmc_hr")
 
     def test_parquet_cut_short(self) -> None:
         self.replace("bidmc", (make_samples.SAMPLES / "bidmc-test.parquet").read_bytes()[:-100])
-        assert "other.parquet is not a Parquet file that can be read" in self.message("bidmc_hr")
+        assert "other.parquet cannot be read as a Parquet file" in self.message("bidmc_hr")
 
     def test_a_row_group_that_is_corrupt(self) -> None:
         content = bytearray((make_samples.SAMPLES / "speech_commands-test.parquet").read_bytes())
         middle = len(content) // 2
         content[middle:middle + 400] = bytes(400)
         self.replace("speech_commands", bytes(content))
-        assert "other.parquet is not a Parquet file that can be read" in self.message("sc_ar")
+        assert "other.parquet cannot be read as a Parquet file" in self.message("sc_ar")
 
     def test_columns_of_another_data_set(self) -> None:
         self.replace("bidmc", (make_samples.SAMPLES / "speech_commands-test.parquet").read_bytes())
@@ -134,7 +134,7 @@ class TestBadFiles:
 
     def test_clip_of_another_rate(self) -> None:
         self.edit("speech_commands", lambda columns: columns["sampling_rate"].__setitem__(3, 8000))
-        assert "has 8000 samples a second, not 2000" in self.message("sc_bi")
+        assert "has 8000 samples per second, not 2000" in self.message("sc_bi")
 
     def test_vitals_that_are_no_numbers(self) -> None:
         self.edit("bidmc", lambda columns: columns["hr"].__setitem__(3, float("nan")))
@@ -149,5 +149,5 @@ class TestBadFiles:
         self.edit("bidmc", lambda columns: columns["ecg"].__setitem__(0, [1, 2, 3]))
         assert "bidmc_01 at 0 s has 3 samples of ecg, not 1000" in self.message("bidmc_hr")
         self.edit("bidmc", lambda columns: columns["sampling_rate"].__setitem__(0, 125.0))
-        assert "bidmc_01 at 0 s has 125.0 samples a second, not 31.25" in self.message("bidmc_hr")
+        assert "bidmc_01 at 0 s has 125.0 samples per second, not 31.25" in self.message("bidmc_hr")
 

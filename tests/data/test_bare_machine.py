@@ -42,7 +42,7 @@ def test_a_new_user_comes_from_a_clone_to_the_table(user: User) -> None:
     assert " h, 2 at a time, within a factor of " in plan or " h, 1 at a time, within a factor of " in plan
 
     refused = user.types(GRID, *SMALL, status=2)
-    assert "so much unasked: cifar10 original (144 MB), speech_commands original (2 MB), bidmc original" in refused
+    assert "only with --download: cifar10 original (144 MB), speech_commands original (2 MB), bidmc original" in refused
     command = f"data prepare {GRID} --set model.layers=1 --set model.features=8 --set ssm.state_size=8 --only "
     assert f"`python run_grid.py {command}method=S4D-Lin --seeds 1` downloads and prepares them" in refused
     assert not (user.folder / "runs").exists()

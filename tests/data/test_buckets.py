@@ -86,4 +86,4 @@ def test_the_option_is_part_of_the_identity_and_off_by_default() -> None:
 def test_values_have_no_buckets() -> None:
     config = small(train__buckets=2)
     assert [rule.because for rule in violations(config) if "train.buckets" in rule.fields] \
-        == ["buckets are for tokens: the sequences of this task are all of one length"]
+        == ["buckets are for tokens: all sequences of this task have the same length"]

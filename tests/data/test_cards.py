@@ -53,7 +53,7 @@ def test_a_good_card_is_read(folder: Path) -> None:
     ("{path: toy.parquet}", "{path: 3}",
      "toy.yaml:14: variants.small.files.train.path: it should be a valid string, or be a valid list\n    it is 3"),
     ("{path: toy.parquet}", "{path: ../toy.parquet}",
-     "toy.yaml:14: variants.small.files.train: a path may not lead upwards with .."),
+     "toy.yaml:14: variants.small.files.train: a path must not contain .."),
     ("prepared_mb: 1", "prepared_mb: much", "toy.yaml:12: variants.small.prepared_mb: it should be a valid number"),
     ("  small:", "  ../small:", "toy.yaml:8: variants.../small: it should be a name of 1 to 80"),
     ("tasks: [scifar]", "tasks: [sifar]", "toy.yaml:6: tasks: 'sifar' is not a task")])

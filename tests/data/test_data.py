@@ -198,5 +198,5 @@ def test_a_split_or_task_that_is_not_there_is_named() -> None:
     with pytest.raises(UserError, match=r"no split 'tset'\n.*did you mean 'test'"):
         get("bidmc_hr").count("tset")
     config = RunConfig.build({"task": "scifar", "data.variant": "sample"})
-    with pytest.raises(UserError, match=r"'cifar10' does not serve the task 'sc_ar'\n.*scifar, image"):
+    with pytest.raises(UserError, match=r"'cifar10' does not provide the task 'sc_ar'\n.*scifar, image"):
         load(config.data, "sc_ar")

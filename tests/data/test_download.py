@@ -122,14 +122,14 @@ def test_processes_that_start_together_download_once(server: Web, release: Page)
     for end in ends:
         end.join()
     assert len(server.asked) == 1
-    assert said.count("another process downloads lra_release.gz; waiting for it") == 4
+    assert said.count("another process is downloading lra_release.gz; waiting for it") == 4
 
 
 def test_a_run_fetches_small_files_and_asks_for_large_ones(server: Web, release: Page, made: Cards) -> None:
     with pytest.raises(UserError) as caught:
         prepared.check(config("listops").data, "listops")
     text = str(caught.value)
-    assert "it is not here: 7,700 MB to download, which no run does unasked" in text and server.asked == []
+    assert "it is missing: 7,700 MB, which a run downloads only with --download" in text and server.asked == []
     assert "`python run_grid.py data prepare listops --variant original --task listops` downloads and prepares" in text
     prepared.check(config("listops").data, "listops", allow_download=True)
     assert len(server.asked) == 1
@@ -145,7 +145,7 @@ def test_a_run_fetches_small_files_and_asks_for_large_ones(server: Web, release:
 def test_nothing_is_downloaded_in_a_job_of_a_cluster(server: Web, release: Page,
                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_JOB_ID", "1")
-    with pytest.raises(UserError, match="nothing is downloaded within a cluster job"):
+    with pytest.raises(UserError, match="nothing is downloaded in a cluster job"):
         download.fetch([Source("listops", "original", {}, "listops")], quiet)
     with pytest.raises(UserError, match="cifar-10-binary.tar.gz is not there"):
         prepared.check(config("scifar", "binary").data, "scifar")
@@ -237,7 +237,7 @@ def test_an_archive_that_is_bad_is_named_and_not_kept(server: Web, damage: str, 
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
     content = tar_of(tmp_path / "x", LISTS, link).read_bytes()
     server.pages[RELEASE] = Page(content if damage == "link" else content[:-30])
-    with pytest.raises(UserError, match="a link or a device|cut short or damaged"):
+    with pytest.raises(UserError, match="a link or a device|truncated or damaged"):
         download.fetch([Source("listops", "original", {}, "listops")], quiet)
     assert [path.name for path in places.downloads().iterdir() if path.suffix != ".lock"] == []
 
@@ -254,7 +254,7 @@ def test_check_names_a_download_that_has_changed(server: Web, capsys: pytest.Cap
 def test_no_home_and_no_cache_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SUITE_CACHE", raising=False)
     monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
-    with pytest.raises(UserError, match="you have no home folder.*\n.*export SUITE_CACHE"):
+    with pytest.raises(UserError, match="there is no home folder.*\n.*export SUITE_CACHE"):
         places.downloads()
 
 
@@ -329,9 +329,9 @@ def test_jpeg_of_other_images_or_order_is_refused(small: dict[str, bytes], tmp_p
     with pytest.raises(UserError, match="its 20 images of test are not those of the card: digest "):
         cifar_jpeg.build(tar_of(tmp_path / "a", swapped), card)
     less = {name: content for name, content in small.items() if name != first}
-    with pytest.raises(UserError, match="it holds 19 JPEG files in test/<class>, but not the same number for"):
+    with pytest.raises(UserError, match="it has 19 JPEG files in test/<class>, but not the same number for"):
         cifar_jpeg.build(tar_of(tmp_path / "b", less), card)
-    with pytest.raises(UserError, match="the archive is cut short or damaged"):
+    with pytest.raises(UserError, match="the archive is truncated or damaged"):
         cifar_jpeg.build(made_of(tmp_path / "c", b"no archive"), card)
     assert not places.downloads().exists()
 

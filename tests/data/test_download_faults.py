@@ -146,22 +146,22 @@ def no_home(place: Place) -> None:
 
 @pytest.mark.parametrize(("fault", "text"), [
     (no_network, "127.0.0.1 cannot be reached: [Errno 111] Connection refused"),
-    (no_name, "the name storage.googleapis.com is not found: there is no network here, or its name server fails"),
-    (proxy, "the proxy asks for a name and a password (407)"),
+    (no_name, "the name storage.googleapis.com cannot be resolved: there is no network here, or its name server fails"),
+    (proxy, "the proxy asks for a user name and a password (407)"),
     (certificate, "the certificate of localhost cannot be verified: "),
     (ends_early, "the connection broke off: "),
-    (lambda place: place.page.codes.extend([404]), "the server answers 404 Not Found: the file is not there"),
+    (lambda place: place.page.codes.extend([404]), "the server answers 404 Not Found: the file does not exist"),
     (lambda place: place.server.pages.update({RELEASE: Page(b"<html>", kind="text/html")}),
-     "a web page came in place of the file"),
+     "a web page came instead of the file"),
     (lambda place: place.server.pages.update({RELEASE: Page(place.page.body[:-30])}),
-     "the archive is cut short or damaged: "),
+     "the archive is truncated or damaged: "),
     (lambda place: place.archive(info_of("../evil", tarfile.REGTYPE)), "leads out of it: ../evil"),
     (lambda place: place.archive(info_of("r/listops-1000/basic_test.tsv", tarfile.SYMTYPE, "/etc/passwd")),
      "the archive holds a link or a device in place of r/listops-1000/basic_test.tsv"),
     (lambda place: place.archive(without="basic_val"), "the archive lacks listops-1000/basic_val.tsv"),
     (full, "the disk has 50 MB free, and"), (read_only, "downloads cannot be written: read-only, or not yours"),
-    (no_home, "you have no home folder, which would hold the prepared data"),
-    (lambda place: place.monkeypatch.setenv("SLURM_JOB_ID", "7"), "nothing is downloaded within a cluster job")])
+    (no_home, "there is no home folder for the prepared data"),
+    (lambda place: place.monkeypatch.setenv("SLURM_JOB_ID", "7"), "nothing is downloaded in a cluster job")])
 def test_each_fault_is_one_message_with_a_way_out(fault: Callable[[Place], object], text: str, place: Place,
                                                   capsys: pytest.CaptureFixture[str]) -> None:
     fault(place)
@@ -206,7 +206,7 @@ def test_a_cache_that_was_moved_is_used_at_its_new_place(place: Place, capsys: p
     config = RunConfig.build({"task": "listops", "data.variant": "original"})
     before = prepared.load(config.data, "listops").fingerprint
     old.rename(place.folder / "elsewhere")
-    with pytest.raises(UserError, match="it is not here: 7,700 MB to download, which no run does unasked"):
+    with pytest.raises(UserError, match="it is missing: 7,700 MB, which a run downloads only with --download"):
         prepared.check(config.data, "listops")
     place.monkeypatch.setenv("SUITE_CACHE", str(place.folder / "elsewhere"))
     prepared.check(config.data, "listops")
@@ -218,7 +218,8 @@ def test_download_is_the_consent_of_a_run(place: Place, tmp_path: Path, capsys: 
                                        "seeds: [0]\n")
     run = ["run", str(tmp_path / "one.yaml"), "--store", str(tmp_path / "runs"), "--out", str(tmp_path / "out")]
     assert main(run) == 2
-    assert (f"error: {tmp_path}/one.yaml: 7,700 MB of data are not here, and no run downloads so much unasked: listops "
+    assert (f"error: {tmp_path}/one.yaml: 7,700 MB of data are missing, and a run downloads them only with --download: "
+            "listops "
             "original (7,700 MB)") in capsys.readouterr().err and place.server.asked == []
     place.server.pages.clear()
     for executor in ("local", "slurm"):  # for jobs of a cluster it is here and now, too, before they are submitted

@@ -147,7 +147,7 @@ def test_padding_is_noise_of_each_example(form: str, noise: str) -> None:
     again = [padded.batch(split, np.arange(2), epoch=epoch).x.numpy()[:, steps:]
              for split in ("train", "val") for epoch in (0, 1)]
     assert (again[0] != again[1]).all() and (again[2] == again[3]).all()
-    with pytest.raises(UserError, match="no other sampling rate"):
+    with pytest.raises(UserError, match="another sampling rate"):
         padded.batch("val", np.arange(2), rate=2)
 
 
@@ -174,7 +174,7 @@ CAUSAL = "model.decoder: last, model.bidirectional: false"
     (f"{PADDED}, model.decoder: pool", 2, "the mean over time sees the image"),
     (f"{PADDED}, model.decoder: last, model.bidirectional: true", 2, "carries the noise back"),
     (f"{PADDED}, {CAUSAL}, data.permute: true", 2, "permuted pixels form no rows"),
-    ("task: scifar, data.variant: sample, data.pad_steps: 9", 2, "for images that are padded"),
+    ("task: scifar, data.variant: sample, data.pad_steps: 9", 2, "for padded images"),
     ("task: scifar, data.variant: sample, data.permute_seed: 9", 2, "needs data.permute: true"),
     ("task: delay, data.length: 64, data.delay: 64", 2, "too short for its delay"),
     ("task: mqar1, data.length: 16, data.pairs: 8", 2, "too short for its pairs"),

@@ -60,12 +60,12 @@ def test_the_authors_archive_in_their_order(made: Cards) -> None:
 
 def test_a_damaged_archive_is_one_error(made: Cards) -> None:
     archive(made, spoil=b"more")
-    assert "holds no whole records in data_batch_3.bin" in made.error("scifar", "binary")
+    assert "has incomplete records in data_batch_3.bin" in made.error("scifar", "binary")
     path = made.home / "cifar-10-binary.tar.gz"
     path.write_bytes(path.read_bytes()[:-9000])
-    assert "is damaged or another file: sha256" in made.error("scifar", "binary")
+    assert "is damaged or not the right file: sha256" in made.error("scifar", "binary")
     made.accept("cifar10", "binary")
-    assert "is cut short or damaged" in made.error("scifar", "binary")
+    assert "is truncated or damaged" in made.error("scifar", "binary")
     path.unlink()
     text = made.error("scifar", "binary")
     assert "CIFAR10_BINARY is not set" in text and "cifar-10-binary.tar.gz is not there" in text

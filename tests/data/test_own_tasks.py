@@ -154,7 +154,7 @@ def test_it_trains_and_is_reported(mine: Path, tmp_path: Path, task: str, shown:
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("inputs: values, metric: accuracy, classes", "inputs: values, classes",
      "waves.yaml:8: tasks.waves.metric: this key is missing"),
-    ("classes: 2", "direction: max", "waves.yaml:8: tasks.waves: accuracy needs `classes`, and rmse has none"),
+    ("classes: 2", "direction: max", "waves.yaml:8: tasks.waves: accuracy needs `classes`; rmse must not have them"),
     (", evaluate: my_data:spread", "", "tasks.heights: the metric spread needs `evaluate: module:function`"),
     ("prepare: my_data:waves\n", "", "waves.yaml: the card names no function that prepares the data"),
     ("  waves: {inputs", "  scifar: {inputs", "tasks.scifar: 'scifar' is a task of the suite"),
@@ -176,7 +176,7 @@ def test_what_does_not_fit_is_told(mine: Path) -> None:
     (mine / "datasets/waves.yaml").write_text(CARD.replace("classes: 2", "classes: 3"))
     forget()
     run, = load_grid(path).runs
-    with pytest.raises(UserError, match="the task waves has 3 classes, and Facts says 2"):
+    with pytest.raises(UserError, match="the task waves has 3 classes in the card, but in Facts 2"):
         prepared.load(run.config.data, "waves")
     (mine / "datasets/waves.yaml").write_text(CARD.replace("my_data:waves", "my_data:wave"))
     forget()

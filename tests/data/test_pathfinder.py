@@ -247,7 +247,7 @@ class TestParts:
         parts = pathfinder.finished(GEOMETRIES[16], 5, 100_000, tmp_path)
         next(parts)
         workers()[0].kill()
-        with pytest.raises(UserError, match="a process that draws images ended early\n.*what is finished is kept"):
+        with pytest.raises(UserError, match="a process that draws images ended early\n.*finished parts are kept"):
             list(parts)
         assert not workers()
 
@@ -344,7 +344,7 @@ class TestReleased:
 
     def test_metadata_missing_or_strange(self, own: Cards, folder: Path) -> None:
         (folder / "metadata" / "0.npy").rename(folder / "metadata" / "zero.npy")
-        assert "zero.npy: the name of a metadata file is a number" in own.error("pathfinder", "original")
+        assert "zero.npy: the name of a metadata file must be a number" in own.error("pathfinder", "original")
         (folder / "metadata" / "zero.npy").unlink()
         assert "has no metadata/*.npy" in own.error("pathfinder", "original")
 

@@ -142,7 +142,7 @@ def test_windows_and_their_targets_cover_the_same_seconds(start: int) -> None:
 
 
 def test_script_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"no sample is made of 'cifar'\n.*did you mean 'cifar10'"):
+    with pytest.raises(UserError, match=r"there is no sample of 'cifar'\n.*did you mean 'cifar10'"):
         make_samples.main(["cifar"])
     monkeypatch.delenv("SUITE_DATA", raising=False)
     with pytest.raises(UserError, match="SUITE_DATA is not set"):
@@ -153,7 +153,7 @@ def test_script_names_what_is_wrong(monkeypatch: pytest.MonkeyPatch, tmp_path: P
         make_samples.main(["bidmc"])
     (tmp_path / "bidmc").mkdir()
     (tmp_path / "bidmc" / "recordings.parquet").write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(UserError, match=r"recordings\.parquet: not a Parquet file"):
+    with pytest.raises(UserError, match=r"recordings\.parquet: this Parquet file cannot be read"):
         make_samples.main(["bidmc"])
     assert not (tmp_path / "out").exists()
 

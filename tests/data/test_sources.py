@@ -69,7 +69,7 @@ def test_a_missing_file_is_told_with_every_place_and_way() -> None:
     text = str(caught.value)
     assert "data set toy, variant original: ${NOWHERE} is needed, but the environment variable NOWHERE is not" in text
     assert "here/b is not there" in text and "export NOWHERE=DIR, where DIR is its place" in text
-    assert "Ask for it. (3 MB to get) Or choose another variant: --set data.variant=other (another form)" in text
+    assert "Ask for it. (3 MB to download) Or choose another variant: --set data.variant=other (another form)" in text
 
 
 def test_a_variant_has_one_source() -> None:
@@ -181,8 +181,8 @@ def test_a_download_that_stops_half_way_is_told_and_goes_on_later(tmp_path: Path
             done = subprocess.run([sys.executable, "-c", LOAD, str(cards.CARDS)], capture_output=True, text=True,
                                   check=True, env=environment, cwd=Path(__file__).parents[2], timeout=60)
             texts.append(done.stdout)
-    assert "the download of toy/set at revision 000000000000 stopped, or is damaged: peer closed conn" in texts[0]
-    assert "Ask for it. (3 MB to get)" in texts[0]
+    assert "the download of toy/set at revision 000000000000 was interrupted, or is damaged: peer clos" in texts[0]
+    assert "Ask for it. (3 MB to download)" in texts[0]
     assert texts[1] == f"{sum(range(50_000))}\n"
 
 

@@ -111,24 +111,24 @@ class TestDamage:
         (made.home / "speech_commands_v0.02").rename(made.home / "other")
         text = made.error("sc_ar", "original")
         assert "SPEECH_COMMANDS is not set" in text and "speech_commands_v0.02.tar.gz is not there" in text
-        assert "(2,429 MB to get)" in text and "--set data.variant=sc17-2khz" in text
+        assert "(2,429 MB to download)" in text and "--set data.variant=sc17-2khz" in text
 
     def test_clip_at_another_rate(self, made: Cards) -> None:
         text = self.clip(made, wav(sound("bed", "a")[:8000], rate=8000))
-        assert "clip bed/a.wav has 1 channels of 16 bits at 8000 samples a second, not 1 of 16 bits at 16000" in text
+        assert "clip bed/a.wav has 1 channels of 16 bits at 8000 samples per second, not 1 of 16 bits at 16000" in text
 
     def test_clip_of_another_form(self, made: Cards) -> None:
         assert "2 channels of 16 bits" in self.clip(made, wav(sound("bed", "a"), channels=2))
         assert "1 channels of 8 bits" in self.clip(made, wav(np.zeros(9, np.uint8)))
-        assert "bed/a.wav is not a WAV file that can be read" in self.clip(made, b"no sound")
-        assert "bed/a.wav is not a WAV file that can be read: it ends early" in self.clip(made, b"")
+        assert "bed/a.wav cannot be read as a WAV file" in self.clip(made, b"no sound")
+        assert "bed/a.wav cannot be read as a WAV file: it ends early" in self.clip(made, b"")
         assert "bed/a.wav ends after 15500 of 16000 samples" in self.clip(made, wav(sound("bed", "a"))[:-1000])
         assert "bed/a.wav has 16001 samples, more than the 16000" in self.clip(made, wav(np.zeros(16_001, "<i2")))
 
     def test_clips_missing(self, made: Cards) -> None:
         folder = made.home / "speech_commands_v0.02"
         (folder / "dog" / "a.wav").unlink()
-        assert "holds 65 clips for train, not 66" in made.error("sc_ar", "original")
+        assert "has 65 clips for train, not 66" in made.error("sc_ar", "original")
         (folder / "cat" / "b.wav").unlink()
         assert "lacks the clip cat/b.wav of its lists, and 0 more" in made.error("sc_ar", "original")
 
@@ -143,7 +143,7 @@ class TestDamage:
     def test_download_that_stopped(self, made: Cards, kept: int) -> None:
         path = pack(made)
         path.write_bytes(path.read_bytes()[:kept])
-        assert "is cut short or damaged, as after a download that stopped" in made.error("sc_ar", "original")
+        assert "is truncated or damaged, as after an interrupted download" in made.error("sc_ar", "original")
 
 
 @pytest.mark.skipif("SUITE_DATA" not in os.environ, reason="SUITE_DATA is not set: the full files are not here")

@@ -105,16 +105,16 @@ def test_a_part_that_is_longer_than_the_file(server: Web, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(("page", "text"), [
-    (None, "the server answers 404 Not Found: the file is not there"),
-    (Page(codes=[403]), "403 Forbidden: it does not give the file to everybody"),
+    (None, "the server answers 404 Not Found: the file does not exist"),
+    (Page(codes=[403]), "403 Forbidden: access to the file is restricted"),
     (Page(codes=[401]), "401 Unauthorized"),
     (Page(codes=[503] * 9), "the server answers 503 Service Unavailable, 6 times"),
     (Page(BODY, cuts=[70_000] * 9, ranges=False), "the connection broke off"),
-    (Page(BODY[:-1] + b"!"), f"damaged or another: sha256 {OTHER}, not {DIGEST}"),
-    (Page(b"<!DOCTYPE html><p>Please log in", kind="text/html"), "a web page came in place of the file"),
-    (Page(b" <html>", kind="application/gzip"), "a web page came in place of the file"),
-    (Page(b"x" * 70), "the file there has 70 bytes, not 3,072,000"),
-    (Page(codes=[407]), "the proxy asks for a name and a password (407)")],
+    (Page(BODY[:-1] + b"!"), f"damaged or not the right one: sha256 {OTHER}, not {DIGEST}"),
+    (Page(b"<!DOCTYPE html><p>Please log in", kind="text/html"), "a web page came instead of the file"),
+    (Page(b" <html>", kind="application/gzip"), "a web page came instead of the file"),
+    (Page(b"x" * 70), "the file has 70 bytes, not 3,072,000"),
+    (Page(codes=[407]), "the proxy asks for a user name and a password (407)")],
     ids=["404", "403", "401", "50x", "cut again and again", "wrong bytes", "portal", "portal that lies", "size", "407"])
 def test_faults_are_named(server: Web, tmp_path: Path, page: Page | None, text: str) -> None:
     if page:
@@ -137,7 +137,7 @@ def test_a_slow_drip_is_a_stall(server: Web, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(transfer, "SLOWEST", 1000.0)
     monkeypatch.setattr(transfer, "TRIES", 2)
     server.pages["/a"] = Page(BODY, drip=0.04, piece=2)
-    assert "bytes a second came, 2 times" in refused(Remote(f"{server.url}/a"), tmp_path / "a")
+    assert "bytes per second arrived, 2 times" in refused(Remote(f"{server.url}/a"), tmp_path / "a")
 
 
 def test_lines_of_progress_say_rate_and_rest(capsys: pytest.CaptureFixture[str],
@@ -189,9 +189,9 @@ def test_a_proxy_of_the_environment_is_used(server: Web, tmp_path: Path, monkeyp
     assert get(Remote("http://example.invalid/a", DIGEST), tmp_path / "a") == DIGEST
     server.pages["/a"] = Page(codes=[407])
     text = refused(Remote("http://example.invalid/a", DIGEST), tmp_path / "b")
-    assert "the proxy asks for a name and a password (407)" in text and "HTTPS_PROXY=http://NAME:PASSWORD@" in text
+    assert "the proxy asks for a user name and a password (407)" in text and "HTTPS_PROXY=http://NAME:PASSWORD@" in text
     monkeypatch.setenv("HTTPS_PROXY", server.url)
-    assert "the proxy refuses" in refused(Remote("https://example.invalid/a"), tmp_path / "b")  # it knows no CONNECT
+    assert "the proxy refused" in refused(Remote("https://example.invalid/a"), tmp_path / "b")  # it knows no CONNECT
     monkeypatch.setenv("HTTPS_PROXY", "gopher://proxy")
     assert "the proxy of the environment cannot be used" in refused(Remote("https://example.invalid/a"), tmp_path / "b")
 
@@ -203,11 +203,11 @@ def caused(error: Exception, cause: BaseException) -> Exception:
 
 @pytest.mark.parametrize(("error", "text"), [
     (caused(httpx2.ConnectError("x"), socket.gaierror(-2, "Name or service not known")),
-     "the name example.org is not found: there is no network here"),
+     "the name example.org cannot be resolved: there is no network here"),
     (caused(httpx2.ConnectError("x"), OSError(errno.ENETUNREACH, "unreachable")), "there is no network here"),
     (caused(httpx2.ConnectError("x"), ssl.SSLCertVerificationError(1, "self-signed certificate")),
      "the certificate of example.org cannot be verified: "),
-    (httpx2.ProxyError("407 Proxy Authentication Required"), "the proxy asks for a name and a password"),
+    (httpx2.ProxyError("407 Proxy Authentication Required"), "the proxy asks for a user name and a password"),
     (httpx2.ConnectTimeout("x"), "the server does not answer"), (httpx2.ReadTimeout("x"), "the transfer stalled"),
     (httpx2.TooManyRedirects("Exceeded maximum allowed redirects."), "the address cannot be used: Exceeded")])
 def test_what_the_client_raises_is_told(error: Exception, text: str) -> None:
@@ -222,7 +222,7 @@ def test_without_a_network_it_is_told_at_once(server: Web, tmp_path: Path) -> No
     text = refused(Remote(f"http://127.0.0.1:{port}/a"), tmp_path / "a")
     assert "127.0.0.1 cannot be reached: [Errno 111] Connection refused" in text
     text = refused(Remote("https://no-such-host.invalid/a"), tmp_path / "a")
-    assert "the name no-such-host.invalid is not found" in text
+    assert "the name no-such-host.invalid cannot be resolved" in text
 
 
 def write_to(path: str) -> None:
@@ -255,5 +255,5 @@ def test_a_cache_that_moves_away_meanwhile(server: Web, tmp_path: Path) -> None:
         if folder.exists() and here == total:
             folder.rename(tmp_path / "moved")
 
-    with pytest.raises(UserError, match="the folder of the downloads went away in the meantime"):
+    with pytest.raises(UserError, match="the download folder has been removed"):
         get(Remote(f"{server.url}/a"), folder / "a", move)

@@ -92,11 +92,11 @@ def test_a_link_that_is_not_wanted_does_no_harm(tmp_path: Path) -> None:
 def test_an_archive_that_is_cut_short(cut: int, tmp_path: Path) -> None:
     content = tar_of(tmp_path / "x", {"data/a": bytes(range(256)) * 400}).read_bytes()
     (tmp_path / "x").write_bytes(content[:cut])
-    with pytest.raises(BadArchive, match="the archive is cut short or damaged"):
+    with pytest.raises(BadArchive, match="the archive is truncated or damaged"):
         extract(tmp_path / "x", [Member("data", tmp_path / "out" / "data")])
     zip_of(tmp_path / "y", FILES)
     (tmp_path / "y").write_bytes((tmp_path / "y").read_bytes()[:-30])
-    with pytest.raises(BadArchive, match="the archive is cut short or damaged"):
+    with pytest.raises(BadArchive, match="the archive is truncated or damaged"):
         extract(tmp_path / "y", [Member("data", tmp_path / "out" / "data")])
 
 

@@ -104,10 +104,10 @@ class TestDamagedArchive:
 
     def test_other_length(self, made: Cards) -> None:
         text = self.error(made, (HEADER + "1,2,3:1,2,3:60").encode())
-        assert "line 7: series of 3, 3 values, not 4000: the file is cut short, or of another data set" in text
+        assert "line 7: series of 3, 3 values, not 4000: the file is truncated, or of another data set" in text
 
     def test_no_examples(self, made: Cards) -> None:
-        assert "holds no examples after a line @data" in self.error(made, HEADER.encode())
+        assert "has no examples after a line @data" in self.error(made, HEADER.encode())
 
     def test_not_utf8(self, made: Cards) -> None:
         assert "BIDMC32HR_TRAIN.ts, line 1: not UTF-8" in self.error(made, b"# \xe9\n" + HEADER.encode())
@@ -163,7 +163,7 @@ def test_no_recording_is_in_two_splits() -> None:
 
 
 @pytest.mark.parametrize(("changes", "text"), [
-    ({"signal_rate": 250}, "bidmc_01 has 250 samples a second, not 125"),
+    ({"signal_rate": 250}, "bidmc_01 has 250 samples per second, not 125"),
     ({"ecg": np.zeros(8000)}, "bidmc_01 has 8000 samples of ecg, not 8001"),
     ({"ppg": np.where(np.arange(8001) == 250, np.nan, 0)}, "bidmc_01 has a value of ppg that is not a finite number"),
 ])
@@ -176,7 +176,7 @@ def test_a_recordings_file_that_is_another(made: Cards) -> None:
     recordings(made)
     with (made.home / "bidmc" / "recordings.parquet").open("ab") as file:
         file.write(b"more")
-    assert "is damaged or another file: sha256" in made.error("bidmc_hr", "cut")
+    assert "is damaged or not the right file: sha256" in made.error("bidmc_hr", "cut")
 
 
 @pytest.mark.skipif("SUITE_DATA" not in os.environ, reason="SUITE_DATA is not set: the full files are not here")

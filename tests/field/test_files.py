@@ -60,7 +60,7 @@ def test_a_file_that_is_no_clip_of_the_release_is_named(tmp_path: Path, monkeypa
     for name in clips.LISTS.values():
         (release / name).write_text("")
     monkeypatch.setattr(Source, "path", lambda self, file: release)
-    with pytest.raises(UserError, match="; cat/copy of it.wav is not named as a clip of the release"):
+    with pytest.raises(UserError, match="; cat/copy of it.wav is not a name of the release"):
         clips.archive(SOURCE, 16000, 1)
 
 

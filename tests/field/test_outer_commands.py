@@ -40,7 +40,7 @@ def test_variables_are_dropped_kept_and_added(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(("text", "mode", "told"), [
     ("#!/bin/sh\n", 0o644, "tool cannot be started: Permission denied"),
     ("echo hello\n", 0o755, "tool cannot be started: it is neither a program nor a script"),
-    ("#!/no/such/shell\n", 0o755, "the program that its first line names is not there"),
+    ("#!/no/such/shell\n", 0o755, "the program named in its first line was not found"),
 ])
 def test_what_cannot_be_started_is_a_sentence(tmp_path: Path, text: str, mode: int, told: str) -> None:
     with pytest.raises(OuterError, match=told) as error:

@@ -61,7 +61,7 @@ def test_a_store_that_is_a_dangling_link_is_a_sentence(folder: Path, command: li
                                                        capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "runs").symlink_to(folder / "purged/scratch")
     assert main([*command, "g.yaml"]) == 2
-    assert f"error: runs: is a link to {folder}/purged/scratch, which is not there" in capsys.readouterr().err
+    assert f"error: runs: is a link to {folder}/purged/scratch, which does not exist" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("command", [["run", "--until", "epoch=1"], ["report"], ["theory"], ["figures"]])
@@ -73,7 +73,7 @@ def test_a_folder_for_reports_that_cannot_be_one_is_told_first(folder: Path, com
     (folder / "file").touch()
     grids = ["g.yaml"] if command[0] in ("run", "report") else []
     assert main([*command, *grids, "--out", "link"]) == 2
-    assert f"error: link: is a link to {folder}/gone, which is not there\n" in capsys.readouterr().err
+    assert f"error: link: is a link to {folder}/gone, which does not exist\n" in capsys.readouterr().err
     assert main([*command, *grids, "--out", "file"]) == 2
     assert "error: file: is a file, and must be a folder\n" in capsys.readouterr().err
 
@@ -81,4 +81,4 @@ def test_a_folder_for_reports_that_cannot_be_one_is_told_first(folder: Path, com
 def test_below_a_dangling_link_no_store_can_be_made(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "link").symlink_to(folder / "gone")
     assert main(["run", "g.yaml", "--store", "link/runs"]) == 2
-    assert f"error: link: is a link to {folder}/gone, which is not there\n" in capsys.readouterr().err
+    assert f"error: link: is a link to {folder}/gone, which does not exist\n" in capsys.readouterr().err

@@ -147,7 +147,7 @@ def test_seeds_of_a_grid_win_over_those_that_its_blocks_inherit(tmp_path: Path) 
     assert [(run.labels["ssm.init"], run.config.seed) for run in mine.runs] == \
         [("lin", 200), ("lin", 201), ("inv", 200), ("inv", 201), ("legs", 9)]
     (tmp_path / "in-vain.yaml").write_text("name: a\nblocks: [{extends: base.yaml, seeds: [1]}]\nseeds: [200]\n")
-    with pytest.raises(UserError, match="in-vain.yaml:3: seeds: each block has its own seeds, so that these have no"):
+    with pytest.raises(UserError, match="in-vain.yaml:3: seeds: each block has its own seeds, so these have no"):
         load_grid(tmp_path / "in-vain.yaml")
 
 
@@ -193,7 +193,7 @@ def test_profiles_change_sizes_only(grid, errors) -> None:
     assert {r.config.model.layers for r in grid(own).runs} == {4}
     tiny = grid(own, profile="tiny")
     assert [(r.config.model.layers, r.config.seed) for r in tiny.runs] == [(1, 0)] and tiny.profile == "tiny"
-    assert "it changes sizes, never what" in errors("profiles: {p: {overrides: [{set: {ssm.init: lin}}]}}\n")
+    assert "it may change sizes, not what" in errors("profiles: {p: {overrides: [{set: {ssm.init: lin}}]}}\n")
     assert "there is no profile 'hueg'" in errors(own, profile="hueg")
     block = own + ("overrides: [{set: {model.layers: 3}}]\n"
                    "blocks: [{axes: {ssm.init: [lin]}}, {axes: {ssm.init: [inv]}}]\n")
@@ -248,21 +248,21 @@ def test_a_profile_may_cut_a_kernel_shorter_where_the_grid_cuts_it(grid, errors)
     told = errors(tiny("when: {method: [Cut, Row]}, set: {ssm.kernel_length: 8}"), profile="tiny")
     assert "makes method Cut and method Row the same run" in told
     told = errors(tiny("when: {method: Cut}, set: {ssm.kernel_length: null}"), profile="tiny")
-    assert "the profile tiny leaves the kernel of method Cut whole, which the grid cuts" in told
+    assert "the profile tiny does not cut the kernel of method Cut, which the grid cuts" in told
 
 
 def test_a_kernel_is_not_cut_beyond_its_end_and_the_plan_says_so(grid, errors) -> None:
     shorter = "profiles: {tiny: {overrides: [{set: {data.pool: 4}}]}}\n"
     cut = CUT.replace("32", "128").replace("16", "64")
     told = errors(shorter + cut, profile="tiny")  # 64 pixels
-    assert "a kernel is cut after more steps than a sequence has" in told and "a profile with shorter sequences" in told
+    assert "the kernel is cut beyond the end of the sequence" in told and "a profile with shorter sequences" in told
     assert "in method Cut: ssm.kernel_length is 128" in told and "method Row" not in told
     mended = shorter.replace("}}]", "}}, {when: {method: Cut}, set: {ssm.kernel_length: 8}}]")
     assert [r.config.ssm.kernel_length for r in grid(mended + cut, profile="tiny").runs] == [None, 8, 64]
     recall = "task: mqar1, data.length: 16, data.pairs: 3, data.vocabulary: 16"
     head = f"name: g\nseeds: [0]\nbase: {{{recall}, ssm.kernel_length: 16}}\n"
     assert len(grid("", head).runs) == 1
-    assert "more steps than a sequence" in errors("", head=head.replace(": 16}", ": 17}"))
+    assert "cut beyond the end of the sequence" in errors("", head=head.replace(": 16}", ": 17}"))
 
 
 def test_what_a_profile_replaced_is_told(grid) -> None:
@@ -330,9 +330,9 @@ def test_labels_may_hold_what_tables_must_escape(grid, label: str) -> None:
      ["g.yaml:3", "has no variant 'sampel'", "did you mean 'sample'", "--set data.variant=jpeg"]),
     ("axes: {data.name: [mnist]}\n", ["there is no data set 'mnist'", "allowed: aan, bidmc"]),
     ("axes: {data.name: [bidmc]}\n", ["the data set's card does not name this task"]),
-    ("axes: {kind: [bench]}\n", ["a measurement of a kernel has the task none"]),
-    ("axes: {task: [none]}\n", ["a training needs a task"]),
-    ("axes: {bench.length: [16]}\n", ["settings of bench.* go with kind: bench"]),
+    ("axes: {kind: [bench]}\n", ["a kernel benchmark has task none"]),
+    ("axes: {task: [none]}\n", ["training needs a task"]),
+    ("axes: {bench.length: [16]}\n", ["settings of bench.* need kind: bench"]),
     ("axes: {train.select: [max test/accuracy]}\n", ["must name the task's metric (or loss) on an evaluated split"]),
     ("axes: {m: {A: {}, C: {model: {name: convnet, norm: batch, prenorm: true}}}}\n",
      ["g.yaml:3: axes.m.C", "every run of 'C' is excluded: convnet has no such choice: leave model.norm at layer, "

@@ -76,7 +76,7 @@ def test_what_runs_alone_is_said_with_its_reason() -> None:
         "1 run is computed alone: only float32 and tf32 are stacked"]
     assert Stacks(1).remarks(runs, on_gpu=False) == []
     untied = made({"model.tie_dropout": False})[0].config
-    assert why_alone(untied, on_gpu=True) == "on a GPU, only tied dropout draws in a stack what it draws alone"
+    assert why_alone(untied, on_gpu=True) == "on a GPU, only tied dropout draws the same numbers in a stack as alone"
     assert why_alone(untied, on_gpu=False) == why_alone(runs[3].config, on_gpu=True) == ""
     assert why_alone(made({"task": "listops", "data.variant": "original"})[0].config, False) == (
         "batches of listops differ in length")

@@ -53,7 +53,7 @@ def test_every_parameter_learns(name: str) -> None:
 
 
 def test_what_does_not_fit_names_the_field() -> None:
-    with pytest.raises(UserError, match="^model.name: convnet takes values, and the inputs of text are tokens"):
+    with pytest.raises(UserError, match="^model.name: convnet takes values, but the inputs of text are tokens"):
         build("convnet", FakeData(task="text", channels=None, vocabulary=9))
     with pytest.raises(UserError, match="train.batch_size"):
         build("resnet18", train__batch_size=1)

@@ -146,7 +146,7 @@ def test_pairs_of_documents(name: str, her_module: ModuleType) -> None:
     ("Narrow", r"returns \(2, 24, 5\) for \(2, 24, 6\)"), ("Unmasked", "ignores the mask"),
     ("Empty", "has no parameters to train"), ("Raises", "raises NameError: name 'missing' is not defined"),
     ("three", "needs 3 arguments"), ("nothing", "has no parameters to train"), ("Absent", "has no 'Absent'"),
-    ("text", "returned no torch module but a str"), ("broken", "raised ValueError: not today")])
+    ("text", "returned a str, not a torch module"), ("broken", "raised ValueError: not today")])
 def test_a_model_that_is_wrong_is_a_clear_error(name: str, what: str, her_module: ModuleType) -> None:
     with pytest.raises(UserError, match=what) as error:
         build(f"her_module:{name}", FakeData())
@@ -165,7 +165,7 @@ def test_a_module_that_is_not_there_is_a_clear_error() -> None:
 
 
 def test_features_that_two_directions_cannot_share() -> None:
-    with pytest.raises(UserError, match="^model.features: 5 features for two directions"):
+    with pytest.raises(UserError, match="^model.features: 5 features cannot be divided between two directions"):
         build("lstm", FakeData(), model__features=5, model__bidirectional=True)
 
 

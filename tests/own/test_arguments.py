@@ -106,7 +106,7 @@ def test_an_ablation_makes_one_change_at_a_time() -> None:
      "    did you mean 'kernel'?"),
     ("  ssm.init_args.slope: [3]\n", "g.yaml:9: ssm.init_args.slope: no row takes"),
     ("  model.args.features: [3]\n", "no row takes model.args.features"),
-    ("  model.args.kernel: [{a: {b: 1}}]\n", "is not a plain value"),
+    ("  model.args.kernel: [{a: {b: 1}}]\n", "must be a plain value"),
     ('    Wide: {model.name: "my_m:Wide", model.args.kernle: 3}\n', "g.yaml:9: model.args.kernle: my_m:Wide takes no "
      "argument 'kernle'\n    did you mean 'kernel'?"),
     ('    Typed: {model.name: "my_m:Typed", model.args.kernel: 3}\n', "my_m:Typed takes no argument 'kernel'"),

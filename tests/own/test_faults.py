@@ -23,7 +23,7 @@ FAULTS = {
     "NaN": ("        return self.linear(x) / 0 * 0\n", "returns values that are not finite"),
     "changes its input": ("        x *= mask\n        x += 1\n        return self.linear(x)\n", "changes its input"),
     "keeps state": ("        y = self.linear(x)\n        y = y if self.past is None else y + self.past.mean()\n"
-                    "        self.past = y.detach()\n        return y\n", "keeps something from one batch to the next"),
+                    "        self.past = y.detach()\n        return y\n", "keeps state from one batch to the next"),
     "order": ("        return self.linear(x) * torch.arange(len(x))[:, None, None]\n",
               "depends on the order in a batch"),
     "batch": ("        return self.linear(x - x.mean(0))\n", "mixes the sequences of a batch"),
@@ -104,7 +104,7 @@ def test_a_method_that_changed_after_planning_is_told(mine: Path) -> None:
     folder = Store(mine / "runs").add(config)
     (mine / "my_h.py").write_text("def scale(x):\n    return 1.1 * x\n")
     state = job.run(folder, Order())
-    assert state.name == "failed" and "my_m:Mine is not what the run was planned with: my_h was edited" in state.detail
+    assert state.name == "failed" and "my_m:Mine has changed since the run was planned: my_h was edited" in state.detail
 
 
 def test_the_debugger_gets_the_original_error_and_the_log_the_user_s_lines(

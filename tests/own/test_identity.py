@@ -65,7 +65,7 @@ def test_an_edit_of_any_file_makes_another_run_and_a_comment_does_not(study: Pat
     assert after.run_id != before.run_id
     told = plugin.differences(before.model.name_source, after.model.name_source)
     assert told == [f"{name.removesuffix('.py').replace('/__init__', '').replace('/', '.')} was edited"]
-    with pytest.raises(UserError, match="is not what the run was planned with: .* was edited"):
+    with pytest.raises(UserError, match="has changed since the run was planned: .* was edited"):
         plugin.check("study_m:Mine", "model.name", before.model.name_source)
 
 
@@ -140,7 +140,7 @@ def test_earlier_identities_are_known(study: Path) -> None:
     assert not plugin.is_earlier(RunConfig.build(BASE).model.name_source)
     plugin.check("study_m:Mine", "model.name", before)
     edit(study / "study_m.py", "h(features)", "h(features) + 1")
-    with pytest.raises(UserError, match="not what the run was planned with"):
+    with pytest.raises(UserError, match="has changed since the run was planned"):
         plugin.check("study_m:Mine", "model.name", before)
 
 

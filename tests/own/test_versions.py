@@ -67,7 +67,7 @@ def test_runs_of_earlier_releases_are_still_read_and_plan_names_them(mine: Path,
     assert Store(Path("other")).state(before).detail == "the weather"
     edit("my_m.py", "// 2", "// 2 + 0")
     out = told(capsys, "plan", "mine.yaml")
-    assert "2 todo" in out and "1 run of an earlier version of my_m:Mine is in the store: known by" in out
+    assert "2 todo" in out and "1 run of an earlier version of my_m:Mine is in the store: identified by" in out
 
 
 def test_looking_at_a_study_runs_none_of_its_code(mine: Path, capsys: pytest.CaptureFixture[str]) -> None:

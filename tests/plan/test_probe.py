@@ -32,7 +32,7 @@ def test_what_runs_out_of_memory_is_a_line_and_the_others_are_measured_and_kept(
     assert found.keys() == {small.shape}
     assert found[small.shape] > 10 * operations.steps_per_epoch(small) * 1e-5
     assert len(told) == 2 and "memory" in told[0] and told[0].startswith("probe 1 of 2, scifar ssm ")
-    assert told[1].endswith(" s a step, of 20 steps")
+    assert told[1].endswith(" s per step, over 20 steps")
     assert probe([small], Device.CPU, "", 1, told.append) == found and len(told) == 2, "it is kept"
 
 

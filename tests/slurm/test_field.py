@@ -16,7 +16,7 @@ from suite.launch import batch, node, slurm, slurm_cli
 from suite.launch.cluster import Cluster, load, memory
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import seen
+from suite.launch.seen import observe
 from suite.store import provenance
 from suite.store.records import Origin
 from suite.store.store import Store
@@ -71,7 +71,7 @@ def test_what_was_accepted_and_is_not_seen_is_not_known_and_not_gone(cluster: Fa
     again = submit(store)
     assert "was accepted 1 min ago, and the queue has not shown it yet" in again[0] and len(cluster.scripts()) == 1
     states = store.states([run.run_id for run in grid(4)])
-    notes = seen(Submitted(store), states).notes
+    notes = observe(Submitted(store), states).notes
     assert len(notes) == 4 and all("is not known" in note for note in notes.values())
     monkeypatch.setattr("suite.launch.queue.ACCEPTED_S", 0.0)
     assert submit(store) == ["submitted job 101: 4 jobs, 4 runs"]

@@ -207,15 +207,15 @@ def test_the_same_seed_is_the_same_layer() -> None:
 
 
 REFUSED = [
-    ("kernel: softmax, discretization: zoh", "leave ssm.kernel at vandermonde"), ("copies: 2", "leave ssm.copies"),
+    ("kernel: softmax, discretization: zoh", "leave ssm.kernel at vandermonde"), ("copies: 2", "leave out ssm.copies"),
     ("kernel: free", "leave ssm.kernel at vandermonde"), ("kernel_length: 9", "leave out ssm.kernel_length"),
     ("rank: 1", "leave out ssm.rank"), ("c_tilde: true", "leave out ssm.c_tilde"), ("b_init: ones", "the same column"),
-    ("init: ptd", "need its eigenvectors"), ("init: legt", "begins with legs, or a formula"),
+    ("init: ptd", "need the eigenvectors"), ("init: legt", "needs legs, or a formula"),
     ("kernel: cauchy", "leave ssm.kernel at vandermonde"),
-    ("sobolev: trained", "which mimo has not"), ("blocks: 3", "each block is of conjugate pairs"),
+    ("sobolev: trained", "mimo has none"), ("blocks: 3", "each block is of conjugate pairs"),
     ("init: lin, discretization: symplectic", "it needs real_zero: true"),
-    ("structure: diagonal, blocks: 2", "ssm.blocks has an effect with ssm.structure: mimo only"),
-    ("structure: diagonal, dt_per: one", "ssm.dt_per has an effect with ssm.structure: mimo only"),
+    ("structure: diagonal, blocks: 2", "ssm.blocks has an effect only with ssm.structure: mimo"),
+    ("structure: diagonal, dt_per: one", "ssm.dt_per has an effect only with ssm.structure: mimo"),
     ("structure: diagonal, b_init: lecun", "which only mimo has"), ("blocks: 0", "greater than or equal to 1")]
 
 
@@ -261,7 +261,7 @@ def test_an_init_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (lambda: made().kernel(9), "a kernel for each pair"), (lambda: made(route="scan"), "unknown route 'scan'"),
     (lambda: made(bidirectional=True).recurrence(), "no step mode"),
     (lambda: made()(torch.zeros(1, 9, 4)), "an input of"),
-    (lambda: made()(torch.zeros(1, 9, 3), rate=0.0), "a rate of 0.0"), (lambda: made(copies=3), "leave ssm.copies"),
+    (lambda: made()(torch.zeros(1, 9, 3), rate=0.0), "a rate of 0.0"), (lambda: made(copies=3), "leave out ssm.copies"),
     (lambda: made("LinOSS-IM", length=None), "no length, on which the bound"),
     (lambda: made(kernel="free"), "have one kernel each"), (lambda: S4D(4, structure="mimo"), "SharedState is mimo"),
     (lambda: SharedState(4, structure="diagonal"), "structure diagonal for SharedState")])

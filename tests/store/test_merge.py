@@ -54,8 +54,9 @@ def test_every_pair_of_states(stores: tuple[Store, Store], capsys: pytest.Captur
     assert merged(source, target) == 0
     assert tree(source.root) == before, "the source is only read"
     told = capsys.readouterr().out
-    assert "1 new" in told and "1 the same in both" in told and "1 as far in the target" in told
-    assert "2 further in the source; what was there is in the trash" in told and "1 not started in the source" in told
+    assert "1 new" in told and "1 the same in both" in told and "1 not further in the source" in told
+    assert "2 further in the source; the target's copy is in the trash" in told
+    assert "1 not started in the source" in told
     for run_id, seed in ((only_there, 0), (further_there, 1), (further_here, 2), (both, 3)):
         assert target.state(run_id).name == "done" and scores(target.rows(run_id)) == undisturbed(config(seed))
     assert target.state(by_a_step).reason == "error"
@@ -97,7 +98,7 @@ def test_runs_under_way_are_left_to_their_owners(stores: tuple[Store, Store], ca
     (source.folder(silent) / f"attempts/{number:04d}.json").write_bytes(claim_of(7, 7, "another boot"))
     assert merged(source, target) == 1
     told = capsys.readouterr().out
-    assert "1 under way in the source" in told and there in told and "1 under way in the target" in told
+    assert "1 still running in the source" in told and there in told and "1 still running in the target" in told
     assert not target.folder(there).exists() and target.state(here).epochs == 1
     assert target.state(silent).epochs == 2, "an owner elsewhere whose heart stands still holds nobody up"
 
@@ -123,7 +124,7 @@ def test_what_is_hostile_or_damaged_is_left_out(stores: tuple[Store, Store], tmp
 
 @pytest.mark.parametrize(("words", "message"), [
     (["nowhere", "b"], "there is no such store"), (["a", "a"], "into itself"), (["a", "c\nd"], "line break"),
-    ([".", "b"], "error: .: there is no run in it")])
+    ([".", "b"], "error: .: it has no runs")])
 def test_bad_stores_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, words: list[str], message: str,
                               capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)

@@ -58,15 +58,15 @@ def test_a_newer_result_is_refused_and_left_alone(tmp_path: Path, version: Any) 
     store, run = Store(tmp_path), config()
     folder = store.add(run)
     write(folder, schema=version)
-    with pytest.raises(UserError, match=f"is of version {version}, and this suite reads versions up to 1"):
+    with pytest.raises(UserError, match=f"has schema version {version}; this release of the suite reads up to 1"):
         read_result(folder)
     state = store.state(run.run_id)
     assert state.name == "unknown"
-    assert f"result.json: is of version {version}" in state.detail
+    assert f"result.json: has schema version {version}" in state.detail
     assert store.prices() == {}
     before = (folder / "result.json").read_bytes()
     ended = job.run(folder, Order())
-    assert (ended.name, f"is of version {version}" in ended.detail) == ("failed", True)
+    assert (ended.name, f"has schema version {version}" in ended.detail) == ("failed", True)
     assert (folder / "result.json").read_bytes() == before
     assert not list(folder.glob("*.corrupt-*"))
 
@@ -75,7 +75,7 @@ def test_a_newer_configuration_is_refused(tmp_path: Path) -> None:
     folder = Store(tmp_path).add(config())
     content = atomic.read_sealed(folder / "config.json")
     (folder / "config.json").write_bytes(atomic.seal(content | {"schema": 2}))
-    with pytest.raises(UserError, match="is of version 2"):
+    with pytest.raises(UserError, match="has schema version 2"):
         read_config(folder)
 
 
@@ -88,7 +88,7 @@ def test_a_report_names_the_run_that_is_newer(tmp_path: Path) -> None:
     text = " ".join(write_report([grid], store, tmp_path / "out", sources(tmp_path), figures=False).text.split())
     assert "(n=2, 1 unreadable)" in text
     assert f"Run {grid.runs[0].run_id} cannot be read:" in text
-    assert "is of version 2" in text
+    assert "has schema version 2" in text
 
 
 @pytest.mark.parametrize("content", [{"rows": None, "epochs": 1}, {"rows": [], "epochs": None}, {}])

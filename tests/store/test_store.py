@@ -48,7 +48,7 @@ def test_a_missing_store_has_nothing_and_reading_does_not_make_it(store: Store) 
 
 @pytest.mark.parametrize("name", ["a\nb", "a\rb"])
 def test_a_line_break_in_the_path_is_refused_by_name(tmp_path: Path, name: str) -> None:
-    with pytest.raises(UserError, match=r"a\\[nr]b.* has a line break"):
+    with pytest.raises(UserError, match=r"a\\[nr]b.* contains a line break"):
         Store(tmp_path / name)
 
 
@@ -165,7 +165,7 @@ def test_config_is_checked_against_the_name_of_its_folder(store: Store) -> None:
     with pytest.raises(UserError, match="not a run's configuration"):
         read_config(folder)
     (folder / "config.json").unlink()
-    with pytest.raises(UserError, match="not there"):
+    with pytest.raises(UserError, match="file not found"):
         read_config(folder)
 
 

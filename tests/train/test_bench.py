@@ -62,7 +62,7 @@ def test_options_that_do_not_fit_a_measurement_start_nothing(tmp_path: Path, mon
 def test_a_measurement_is_refused_on_another_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     built = RunConfig.build({"kind": "bench"})
     for measured, place in (("cpu", "meta"), ("cuda", "cpu")):
-        with pytest.raises(UserError, match=f"measures {measured}, and runs on {place}"):
+        with pytest.raises(UserError, match=f"measures {measured}, but runs on {place}"):
             measurement.Measurement(RunConfig.build({"kind": "bench", "bench.device": measured}), torch.device(place))
     monkeypatch.setattr(machine, "machine", lambda: "1 core of something else")
     with pytest.raises(UserError, match="something else"):
@@ -102,7 +102,7 @@ def test_the_least_time_grows_with_the_network_and_not_with_what_it_leaves_out()
 def test_a_step_needs_a_task_and_a_kernel_has_none() -> None:
     for flat in ({"bench.subject": "step"}, {"task": "scifar"}):
         broken = violations(RunConfig.build({"kind": "bench"} | flat))
-        assert [rule.mistake for rule in broken] == [True] and "has a task" in broken[0].because
+        assert [rule.mistake for rule in broken] == [True] and "needs a task" in broken[0].because
 
 
 def test_the_subject_of_a_measurement_left_the_old_ones_their_ids() -> None:

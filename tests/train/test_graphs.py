@@ -177,7 +177,7 @@ def test_where_graphs_cannot_be_had_nothing_starts() -> None:
     texts = [RunConfig.build({"task": "text"}), *pixels]
     check_graphs(pixels, Mode.GRAPHS, True, False)
     check_graphs(texts, Mode.COMPILED, False, True)
-    for configs, gpus, again, words in ((pixels, False, False, "without a GPU"), (pixels, True, True, "computed again"),
+    for configs, gpus, again, words in ((pixels, False, False, "without a GPU"), (pixels, True, True, "recomputed"),
                                         (texts, True, False, "batches of text are as long")):
         with pytest.raises(UserError, match=words):
             check_graphs(configs, Mode.GRAPHS, gpus, again)

@@ -70,7 +70,7 @@ def test_a_parameter_in_no_group_or_in_two_is_an_error() -> None:
     class Slow(RunningMean):
         parameter_groups = {"weight": "ssm"}
 
-    with pytest.raises(UserError, match=r"blocks\.0\.sequence\.weight is in no group: Unknown names 'smm'"):
+    with pytest.raises(UserError, match=r"blocks\.0\.sequence\.weight is in an unknown group: Unknown names 'smm'"):
         optim.adamw(Backbone(small(), FakeData(), layer=Unknown), Optim())
     model = Backbone(small(), FakeData(), layer=Slow)
     model.head.bias = model.blocks[0].sequence.weight

@@ -96,7 +96,7 @@ def test_a_replay_that_is_not_equal_to_the_eager_step_is_given_up(monkeypatch: p
     ({}, Mode.AUTO, "cuda", False, Mode.AUTO, ""),
     ({}, Mode.AUTO, "cpu", False, Mode.EAGER, ""),
     ({}, Mode.EAGER, "cuda", False, Mode.EAGER, ""),
-    ({}, Mode.AUTO, "cuda", True, Mode.EAGER, "what --recompute computes again"),
+    ({}, Mode.AUTO, "cuda", True, Mode.EAGER, "--recompute cannot be recorded"),
     ({"task": "text"}, Mode.AUTO, "cuda", False, Mode.EAGER, "as long as their longest text"),
     ({}, Mode.GRAPHS, "cpu", False, Mode.EAGER, "only a GPU has CUDA graphs"),
 ])

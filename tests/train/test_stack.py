@@ -152,7 +152,7 @@ def test_what_cannot_be_stacked_is_said() -> None:
     mimo, lstm, filtered = trainers([{"ssm__structure": "mimo", "ssm__copies": 1}, {"model__name": "lstm"},
                                      {"ssm__sobolev": "trained", "model__bidirectional": True}], data)
     assert why_not(mimo.model) == "only S4D and S4 layers can be stacked"
-    assert why_not(lstm.model) == "only the network of state space layers can be stacked"
+    assert why_not(lstm.model) == "only networks of state space layers can be stacked"
     assert why_not(filtered.model).startswith("a layer with ssm.sobolev")
     with pytest.raises(ValueError, match="only S4D and S4"):
         Stacked([mimo.model])

@@ -13,9 +13,9 @@ from suite.report.tables.table import VERDICTS, Cell, Head, Judged, Offset, Tabl
 COMPARED = ("match", "off", "compatible", "undecided", "one seed")
 PHRASES = {"one seed": "with one seed", "no number": "without a number", "other protocol": "of another protocol"}
 RULE = ("The interval of ours − published includes the error of the published mean, estimated from {seeds} with the "
-        "standard deviation of our column. Let m be the larger of two published standard deviations and 1 point of accuracy or 0.02 "
-        "RMSE. Match: the 90 % interval lies within ±m; off: the 95 % interval lies outside; compatible: it contains "
-        "0; undecided: otherwise. The intervals are not adjusted for the number of cells.")
+        "standard deviation of our column. Let m be the larger of two published standard deviations and 1 point of "
+        "accuracy or 0.02 RMSE. Match: the 90 % interval lies within ±m; off: the 95 % interval lies outside; "
+        "compatible: it contains 0; undecided: otherwise. The intervals are not adjusted for the number of cells.")
 
 
 @dataclass(frozen=True)

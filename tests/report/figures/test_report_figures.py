@@ -91,7 +91,7 @@ def test_why_of_what_cannot_be_read(place, tmp_path, capsys):
     path = tmp_path / run.run_id / "result.json"
     path.write_bytes(atomic.seal(atomic.read_sealed(path) | {"schema": 2}))
     assert main(["why", str(GRID), "S4D-Lin", "SC", "--store", str(tmp_path)]) == 0
-    assert "is of version 2" in capsys.readouterr().out
+    assert "has schema version 2" in capsys.readouterr().out
 
 
 def test_why_of_a_metric_that_is_not_a_number_everywhere(place, tmp_path, capsys):
