@@ -16,7 +16,7 @@ from suite.launch import batch, endings, node, queue, slurm, slurm_cli, snapshot
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import seen
+from suite.launch.seen import observe
 from suite.store import attempt, provenance
 from suite.store.records import Origin
 from suite.store.state import RunState
@@ -123,9 +123,10 @@ def test_a_python_that_is_gone_when_the_job_is_started_again(cluster: Fake, stor
     log.write_text(f"{said}slurmstepd: error: *** JOB 100 ON node7 CANCELLED AT 2026-01-01 DUE TO JOB REQUEUE ***\n")
     cluster.set("queue", "")
     ids = [run.run_id for run in runs]
-    assert {state.label for state in seen(Submitted(store), store.states(ids)).states.values()} == {"partial", "todo"}
+    shown = observe(Submitted(store), store.states(ids)).states
+    assert {state.label for state in shown.values()} == {"partial", "todo"}
     log.write_text(said + GONE)
-    one, other = seen(Submitted(store), store.states(ids)).states.values()
+    one, other = observe(Submitted(store), store.states(ids)).states.values()
     reason = "the Python that submitted it cannot be started there (No such file or directory): " \
         "/home/me/venv/bin/python"
     assert one.label == "partial: start failed" and other.label == "todo: start failed"

@@ -23,7 +23,7 @@ from suite.launch.cluster import Cluster, load
 from suite.launch.failed_starts import words
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import remarks, seen
+from suite.launch.seen import observe, remarks
 from suite.store import attempt, provenance
 from suite.store.records import Origin
 from suite.store.store import Store
@@ -70,7 +70,7 @@ def test_each_kind_waits_for_its_own_canary(cluster: Fake, store: Store) -> None
     owner.end("failed", "error", "ValueError: bad")
     cluster.set("queue", "".join(f"101|{task}|{rest[0].name}|PENDING|Priority\n" for task in range(3)))
     submitted = Submitted(store)
-    found = seen(submitted, store.states([run.run_id for run in of_kernels()]))
+    found = observe(submitted, store.states([run.run_id for run in of_kernels()]))
     [told] = remarks(submitted, found)
     assert told == (f"the canary {probe.runs[1]} (job 100_1) failed, and so the 2 runs behind it were not started: "
                     "ValueError: bad; fix that, then `retry` starts them")
