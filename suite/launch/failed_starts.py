@@ -63,9 +63,9 @@ def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str
 
 def _reason(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> str:
     """Why the job of this label did not begin its runs; "" if it began one, has not started, or was cancelled."""
-    whole = ended_with(submitted.log_of(label))
-    later = _later(whole)
-    lines = later or whole
+    lines = ended_with(submitted.log_of(label))
+    later = _later(lines)
+    lines = later or lines
     _, text = words_of(lines)
     if not lines or (CANCELLED.search(text) and not NODE.search(text) and not TIME.search(text)):
         return ""
