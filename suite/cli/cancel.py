@@ -19,12 +19,12 @@ def cancel(grids: Sequence[Grid], request: CancelRequest) -> int:
     store = Store(request.store)
     made = cancelling.cancel(with_added(grids, store), store, print, request.orphans)
     if not made.runs:
-        print("no job of an earlier version of these grids is under way here" if request.orphans
-              else "no run that only these grids started is under way here")
+        print("no active job belongs to an earlier version of these grids" if request.orphans
+              else "no active run belongs to these grids only")
         return 0
     counts = {name: sum(state.name == name for state in made.states.values()) for name in OVER}
     print(", ".join(f"{n} {name}" for name, n in counts.items() if n) or "no run was left to cancel")
     for run_id in made.going:
-        print(f"  {run_id} {made.runs[run_id].name} was asked to stop, and has not within {cancelling.PATIENCE_S:g} s: "
+        print(f"  {run_id} {made.runs[run_id].name} was asked to stop but did not within {cancelling.PATIENCE_S:g} s: "
               f"{made.states[run_id].detail}")
     return 1 if made.going else 0

@@ -93,8 +93,8 @@ def _too_long(made: Plan, submitted: Submitted) -> list[str]:
         state, job = made.states[run.run_id], submitted.newest.get(run.run_id)
         seconds = left(run, state, made.until, {}) if state.name == State.CLAIMED and state.progress else None
         if job and seconds and seconds > 60 * job[0].minutes:
-            found.append(f"{run.run_id} needs {clock(seconds)} more, and a job has {clock(60 * job[0].minutes)}: it is "
-                         "requeued on the way, and continues")
+            found.append(f"{run.run_id} needs {clock(seconds)} more, but the time limit of its job is "
+                         f"{clock(60 * job[0].minutes)}: it will be requeued and continue")
     return found
 
 

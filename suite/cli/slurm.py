@@ -13,6 +13,7 @@ from suite.grid.model import GridRun
 from suite.launch import partition
 from suite.launch.batch import Kind
 from suite.launch.cluster import Cluster, load
+from suite.launch.counted import counted
 from suite.launch.options import MOST_FAILURES, Launched, Options
 from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch
@@ -50,10 +51,10 @@ def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) 
     if not request.wait:
         launched = launch(runs, options, Printer(), cluster=cluster, canaries=request.canary, grids=names(plan))
         if launched.idle:
-            print("nothing was submitted: this account may have no jobs in the queue; name another with --account",
+            print("nothing was submitted: this account may not have jobs in the queue; choose another with --account",
                   file=sys.stderr)
         else:
-            print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
+            print("the jobs run on their own; `status --watch` shows their progress, `report` the results so far")
         return launched
     with Progress(plan, slots(plan, cluster), store=Store(request.store)) as progress:
         return launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True,
@@ -67,10 +68,10 @@ def plan(made: Plan, request: PlanRequest, asked: Asked) -> None:
     submitted = Submitted(store)
     jobs = submitted.jobs(made.states)
     if jobs is None:
-        print(f"it is not known which of them are in the queue already: {submitted.queue.fault}")
+        print(f"it is unknown which of them are already in the queue: {submitted.queue.fault}")
     fresh = [one for one in made.todo if one.run_id not in (jobs or {})]
     if len(fresh) < len(made.todo):
-        print(f"{len(made.todo) - len(fresh)} of them are in the queue already")
+        print(f"{len(made.todo) - len(fresh)} of them are already in the queue")
     if not fresh:
         return
     for line in (*asked.lines, *(f"warning: {warning}" for warning in too_long(made, cluster))):
@@ -97,11 +98,11 @@ def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
     """The settings by the options and the cluster: file. Raises UserError if they do not fit each other or the runs."""
     for option, value in (("--jobs", request.jobs), ("--gpus", request.gpus)):
         if value:
-            raise UserError("this is for the local executor", option,
+            raise UserError("this option is for the local executor", option,
                             "use --max-parallel, --side-by-side and --gpus-per-job for a cluster")
     if any(one.config.kind == "bench" for one in plan.todo):
-        raise UserError("a grid that measures this machine cannot be sent to others", "--executor slurm",
-                        "start it with the local executor, in an allocation of its own")
+        raise UserError("a grid that measures this machine cannot run on other machines", "--executor slurm",
+                        "use the local executor, in a SLURM allocation")
     fitted = partition.fit(load(request.cluster, request.changes), plan.todo, Store(request.store), request.threads,
                            isinstance(request, RunRequest))
     check_graphs((one.config for one in plan.todo), request.mode, fitted.cluster.gpus > 0, request.recompute)
@@ -129,13 +130,13 @@ def too_long(plan: Plan, cluster: Cluster) -> list[str]:
     long = [one for one in seconds if one > limit]
     lines = []
     if long:
-        lines.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
-                     f"{clock(60 * cluster.time)}: they are requeued on the way, and continue; --time gives them more")
+        lines.append(f"{counted(len(long), 'run needs', 'runs need')} up to {clock(max(long))}, but the time limit is "
+                     f"{clock(60 * cluster.time)}: they will be requeued and continue (--time sets the limit)")
     size = cluster.runs_per_job
     at_once = cluster.side_by_side * max(1, cluster.gpus)
     jobs = [sum(seconds[i:i + size]) / min(at_once, size) for i in range(0, len(seconds), size)]
     late = [one for one in jobs if one > limit]
     if late and not long and size > 1:
-        lines.append(f"{len(late)} jobs need up to {clock(max(late))}, more than the time limit of "
-                     f"{clock(60 * cluster.time)}: they are requeued on the way; fewer --runs-per-job end in one go")
+        lines.append(f"{counted(len(late), 'job needs', 'jobs need')} up to {clock(max(late))}, but the time limit is "
+                     f"{clock(60 * cluster.time)}: they will be requeued and continue; fewer --runs-per-job avoid this")
     return lines

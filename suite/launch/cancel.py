@@ -68,8 +68,7 @@ def _own(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> di
     for path, count in Counter(path for run_id, paths in shared.items() if not states[run_id].is_over
                                for path in paths).items():
         them = "it" if count == 1 else "them"
-        tell(f"{counted(count, 'run stays', 'runs stay')}, since {path} has started {them}, too; name it as well to "
-             f"cancel {them}")
+        tell(f"{counted(count, 'run')} left alone: {path} started {them} too; pass {path} as well to cancel {them}")
     submitted = queue.Submitted(store)
     return {run_id: run for run_id, run in mine.items() if not states[run_id].is_over
             or (run_id in submitted.newest and submitted.retries(submitted.newest[run_id][0], run_id, states[run_id]))}
@@ -109,8 +108,8 @@ def _jobs(mine: Mapping[str, GridRun], submitted: queue.Submitted,
         return [], []
     found = submitted.jobs(store.states(mine))
     if found is None:
-        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are marked as cancelled, and jobs that "
-             "wait for them end when they start")
+        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are marked as cancelled, and their "
+             "jobs end when they start")
     jobs = list({job.label: job for run_id in mine for job in (found or {}).get(run_id, ())}.values())
     others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[job.task]
                           if run_id not in mine] for job in jobs}
@@ -135,10 +134,10 @@ def _release(queued: Sequence[queue.Job], alone: Sequence[queue.Job], submitted:
         try:
             slurm_cli.wait_for(number, after, one.cluster)
         except SlurmError as error:
-            raise UserError(f"job {number} waits for a canary that is to be cancelled, and this dependency cannot be "
-                            f"removed: {error}", "scontrol update",
-                            "nothing was cancelled; try again, or name all of its runs") from None
-        tell(f"job {number} no longer waits for its canary, which is cancelled")
+            raise UserError(f"job {number} depends on a canary that is to be cancelled, and this dependency cannot "
+                            f"be removed: {error}", "scontrol update",
+                            "nothing was cancelled; try again, or cancel all runs of that job, too") from None
+        tell(f"job {number} no longer waits for its canary, which is being cancelled")
 
 
 def _proofs(one: batch.Batch, submitted: queue.Submitted) -> set[str]:
@@ -177,4 +176,4 @@ def _mark(run: GridRun, store: Store, state: RunState) -> None:
     check_folder(store.folder(run.run_id))
     own = attempt.claim(store.add(run.config))
     if own is not None:  # else it has just been started, and is asked to stop in the next round
-        own.end(State.CANCELLED, detail="by `cancel`, while it waited; `retry` runs it")
+        own.end(State.CANCELLED, detail="cancelled before it started; `retry` starts it")

@@ -36,7 +36,7 @@ def record_endings(submitted: Submitted, states: Mapping[str, RunState], jobs: M
         if label in rows and rows[label].state == "OUT_OF_MEMORY":
             reason = Reason.OOM
         attempt.end_for_job(submitted.store.folder(run_id), label, State.FAILED, reason,
-                            f"job {label} left the queue and did not say why{': ' if words else ''}{words}")
+                            f"job {label} left the queue without recording its end{': ' if words else ''}{words}")
 
 
 def remembered(submitted: Submitted, labels: Iterable[str]) -> dict[str, Row]:

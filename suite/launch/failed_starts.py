@@ -58,7 +58,7 @@ def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str
             start_failure.record(submitted.store.root, run_id, failure.reason, failure.attempts, failure.holder)
             alike[failure.holder, failure.reason] = alike.get((failure.holder, failure.reason), 0) + 1
     for (holder, reason), count in alike.items():
-        tell(f"{holder} ended before it began {'its run' if count == 1 else f'any of {count} runs'}: {reason}")
+        tell(f"{holder} ended before it started {'its run' if count == 1 else f'any of its {count} runs'}: {reason}")
 
 
 def _reason(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> str:
@@ -99,12 +99,12 @@ def words(lines: Sequence[str]) -> str:
     reason, text = words_of(lines)
     if text:
         text = FROM.sub("", text)
-        return f"{text}; --memory asks for more" if reason == Reason.OOM else text
+        return f"{text}; request more with --memory" if reason == Reason.OOM else text
     for line in lines:
         if match := GONE.fullmatch(line):
-            return f"the Python that submitted it cannot be started there ({match[2]}): {match[1]}"
+            return f"the Python interpreter of the submission cannot be started on the node ({match[2]}): {match[1]}"
         if match := HOME.fullmatch(line):
-            return f"Python cannot start, as there is no Python in PYTHONHOME={match[1]}; unset it"
+            return f"Python cannot start: PYTHONHOME={match[1]} has no Python in it; unset PYTHONHOME"
     begun = BEGINS in lines[0]
     plain = [line for line in lines if line.strip() and not OF_SLURM.match(line)] or list(lines)
     errors = [line for line in plain if ERROR.search(line)]

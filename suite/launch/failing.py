@@ -36,7 +36,7 @@ def leave_out(store: Store, one: Batch, runs: Sequence[GridRun], label: str) -> 
     out = [run for run in runs if counts[kind(run.config)] >= one.max_failures]
     for run in out:
         what = kind(run.config)
-        reason = f"{STOPPED} in this array: {counts[what]} of {what.words}; --max-failures sets how many may"
+        reason = f"{STOPPED} in this array: {counts[what]} of {what.words}; --max-failures sets the limit"
         attempts = store.state(run.run_id).attempts
         log.info("%s does not start: %s", run.run_id, reason)
         start_failure.record(store.root, run.run_id, reason, attempts, start_failure.here(label))

@@ -48,7 +48,7 @@ def _clock() -> Iterator[Problem]:
     if now < max(RELEASED, written) - DAY_S:
         shown = time.strftime("%Y-%m-%d", time.localtime(now))
         yield Problem(f"this machine's clock says {shown}, which is before this suite was installed", "clock",
-                      "set it, as with `timedatectl set-ntp true`")
+                      "set it, e.g. with `timedatectl set-ntp true`")
 
 
 def _disk(store: Path) -> Iterator[Problem]:
@@ -59,18 +59,18 @@ def _disk(store: Path) -> Iterator[Problem]:
     except OSError:
         return  # writing to it raises the error
     if free < LEAST_DISK:
-        yield Problem(f"the disk is full: {machine.gigabytes(free)} are free, and checkpoints need at least "
-                      f"{machine.gigabytes(LEAST_DISK)}", str(store), "free some space, or name another store with "
-                      "--store")
+        yield Problem(f"the disk is full: {machine.gigabytes(free)} are free, but checkpoints need at least "
+                      f"{machine.gigabytes(LEAST_DISK)}", str(store), "free some space, or use another store "
+                      "(--store)")
 
 
 def _memory() -> Iterator[Problem]:
     """Too little memory for one process."""
     memory = machine.memory()
     if memory is not None and memory.free < LEAST_MEMORY:
-        left, whole = machine.gigabytes(memory.free), machine.gigabytes(memory.total)
-        yield Problem(f"{left} of {whole} of memory are free, and a run needs at least "
-                      f"{machine.gigabytes(LEAST_MEMORY)}", "memory", "end other programs, or ask for more memory "
+        free, total = machine.gigabytes(memory.free), machine.gigabytes(memory.total)
+        yield Problem(f"{free} of {total} of memory are free, but a run needs at least "
+                      f"{machine.gigabytes(LEAST_MEMORY)}", "memory", "close other programs, or request more memory "
                       "(docker --memory, salloc --mem)")
 
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 from suite import machine
 from suite.errors import MachineFault, UserError
 from suite.launch import nvidia
+from suite.launch.counted import counted
 from suite.launch.nvidia import Card, Cards
 from suite.launch.options import Gpu
 
 MASK, ORDER = "CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"
 UUID = ("GPU-", "MIG-")
 HIDES = {"", "-1", "none", "void", "nodevfiles"}  # values of the variable that hide every GPU
-INSTEAD = "name GPUs with --gpus, or write --gpus none for the CPU"
+INSTEAD = "select GPUs with --gpus, or use the CPU with --gpus none"
 
 
 @dataclass(frozen=True)
@@ -38,19 +39,20 @@ def free() -> Chosen:
     found, mask = nvidia.look(), os.environ.get(MASK)
     if mask is not None and not _left(mask):
         if mask.strip().lower() not in HIDES:
-            raise MachineFault(f"{mask!r} names no GPU", MASK, "write numbers or UUIDs, as 0,1; or -1 for the CPU")
+            raise MachineFault(f"{mask!r} does not name a GPU", MASK,
+                               "write numbers or UUIDs, e.g. 0,1; or -1 for the CPU")
         return Chosen(why=f"{MASK} is {mask!r}, which hides every GPU")
     if not found.all:
         if found.devices:
-            raise MachineFault(f"there are GPUs, and nvidia-smi does not show them: {found.error or 'not installed'}",
+            raise MachineFault(f"there are GPUs, but nvidia-smi does not show them: {found.error or 'not installed'}",
                                "--gpus auto", INSTEAD)
-        return Chosen(why=f"nvidia-smi says {found.error!r}" if found.error else "there is no GPU here")
+        return Chosen(why=f"nvidia-smi reports {found.error!r}" if found.error else "no GPU on this machine")
     known = _visible(found, mask)
     _check_torch(found)
     ours = {gpu: card for gpu, card in known.items() if not card.busy}
     if not ours:
         users = "; ".join(f"{card.words}: {card.busy}" for card in known.values())
-        raise MachineFault(f"no GPU is free: {users}", "--gpus auto", f"wait until one is, or {INSTEAD}")
+        raise MachineFault(f"no GPU is free: {users}", "--gpus auto", f"wait for one, or {INSTEAD}")
     return Chosen(tuple(ours), ours)
 
 
@@ -59,12 +61,12 @@ def named(asked: Sequence[Gpu]) -> Chosen:
     """
     gpus, found = own(asked), nvidia.look()
     if not found.all and not found.devices:
-        raise MachineFault("there is no GPU here" + (f": nvidia-smi says {found.error!r}" if found.error else ""),
+        raise MachineFault("no GPU on this machine" + (f": nvidia-smi reports {found.error!r}" if found.error else ""),
                            f"--gpus {','.join(map(str, asked))}", "write --gpus none for the CPU")
     cards = {gpu: card for gpu in gpus if (card := _card(gpu, found)) is not None}
     for gpu in gpus:
         if found.all and gpu not in cards:
-            raise MachineFault("there is no such GPU here", f"--gpus {gpu}", _there(found))
+            raise MachineFault("there is no such GPU", f"--gpus {gpu}", _there(found))
         if gpu in cards and cards[gpu].fault:
             raise MachineFault(f"{cards[gpu].words} cannot be used: {cards[gpu].fault}", f"--gpus {gpu}",
                                "reset it or restart the machine, or name another GPU")
@@ -104,12 +106,12 @@ def _visible(found: Cards, mask: str | None) -> dict[Gpu, Card]:
         return {card.uuid: card for card in found.all}
     left = _left(mask)
     if found.mixed and os.environ.get(ORDER) != "PCI_BUS_ID" and any(map(str.isdecimal, left)):
-        raise MachineFault(f"it is not known which GPUs {MASK}={mask} means: there are several models here, and CUDA "
-                           "counts the fastest first", "--gpus auto", f"export {ORDER}=PCI_BUS_ID, or use UUIDs in it")
+        raise MachineFault(f"it is unclear which GPUs {MASK}={mask} means: this machine has several models, and CUDA "
+                           "counts the fastest first", "--gpus auto", f"export {ORDER}=PCI_BUS_ID, or use UUIDs")
     known: dict[Gpu, Card] = {}
     for name in left:
         if (card := _card(name, found)) is None:
-            raise MachineFault(f"{MASK}={mask} names {name}, and there is no such GPU here", MASK, _there(found))
+            raise MachineFault(f"{MASK}={mask} names {name}, but there is no such GPU", MASK, _there(found))
         known[name] = card
     return known
 
@@ -124,18 +126,18 @@ def _card(gpu: Gpu, found: Cards) -> Card | None:
 
 
 def _there(found: Cards) -> str:
-    return "here are " + ", ".join(f"{card.index} ({card.name}, {card.uuid})" for card in found.all)
+    return "available: " + ", ".join(f"{card.index} ({card.name}, {card.uuid})" for card in found.all)
 
 
 def _check_torch(found: Cards) -> None:
     """Raises MachineFault if torch cannot use the GPUs."""
     cuda = nvidia.cuda_of_torch()
     if cuda == 0:
-        raise MachineFault("this torch is built without CUDA, and cannot use the GPUs here", "torch",
+        raise MachineFault("this torch is built without CUDA and cannot use the GPUs", "torch",
                            "install a CUDA build of torch, as https://pytorch.org shows, or write --gpus none")
     if cuda and (need := found.too_old_for(cuda)):
-        raise MachineFault(f"the GPUs have driver {found.driver}, and torch with CUDA {cuda} needs {need} or later",
-                           "torch", "update the driver, install a torch for an older CUDA, or write --gpus none")
+        raise MachineFault(f"the GPU driver is {found.driver}, but torch with CUDA {cuda} needs {need} or later",
+                           "torch", "update the driver, install torch for an older CUDA, or write --gpus none")
 
 
 def _left(mask: str) -> list[str]:
@@ -156,5 +158,7 @@ def _within(one: Gpu, left: Sequence[str], mask: str) -> str:
         named = [name for name in left if name.startswith(UUID) and (name.startswith(one) or one.startswith(name))]
         if len(named) == 1:
             return named[0]
-    there = f"it leaves {len(left)}: --gpus {','.join(map(str, range(len(left))))}" if left else "it leaves none"
-    raise UserError(f"{MASK}={mask} leaves no such GPU", f"--gpus {one}", there)
+    there = "it contains no GPU"
+    if left:
+        there = f"it contains {counted(len(left), 'GPU')}: --gpus {','.join(map(str, range(len(left))))}"
+    raise UserError(f"{MASK}={mask} contains no such GPU", f"--gpus {one}", there)

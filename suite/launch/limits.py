@@ -47,7 +47,7 @@ def largest_array(cluster: str = "") -> int:
     for line in slurm_cli.settings(cluster):
         if match := re.match(r"MaxArraySize\s*=\s*(\d+)", line):
             if int(match[1]) < 2:
-                raise UserError("this cluster allows no job arrays", "MaxArraySize", "ask those who run it")
+                raise UserError("this cluster allows no job arrays", "MaxArraySize", "ask its administrators")
             return int(match[1])
     return USUAL_LARGEST
 

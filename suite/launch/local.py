@@ -20,6 +20,7 @@ from suite.files import atomic
 from suite.job.stop import Stop
 from suite.launch import child, server, snapshot
 from suite.launch.canary import kind
+from suite.launch.counted import counted
 from suite.launch.listener import Listener
 from suite.launch.options import Gpu, Options
 from suite.launch.running import GRACE_S, Child
@@ -87,9 +88,9 @@ class Runner:
         for line in self.turns.stacks.remarks(self.turns.queue, bool(self.options.gpus)):
             self.listener.message(line)
         if self.options.canary and (first := self.turns.order(states, self.store.prices())):
-            go = "run goes" if first == 1 else "runs go"
-            self.listener.message(f"{first} {go} first, the cheapest of each task, model and kernel; the others of "
-                                  "their kind start when it has written a checkpoint (--no-canary)")
+            written = "it has written a checkpoint" if first == 1 else "these have written checkpoints"
+            self.listener.message(f"{counted(first, 'run starts', 'runs start')} first, the cheapest of each task, "
+                                  f"model and kernel; the others start when {written} (--no-canary starts all at once)")
         try:
             while (self.turns.queue or self.waiting or self.children) and not self._is_over:
                 while not self._is_over and (turn := self.turns.next()) is not None:
@@ -146,8 +147,8 @@ class Runner:
     def _stop_kind(self, run: GridRun, state: RunState) -> None:
         """Start no more runs of a kind of which too many have failed."""
         if out := self.turns.count(run, state):
-            self.listener.message(f"{len(out)} more runs of {kind(run.config).words} do not start, since "
-                                  f"{self.options.max_failures} have failed; --max-failures sets how many may")
+            self.listener.message(f"{counted(len(out), 'more run', 'more runs')} of {kind(run.config).words} will not "
+                                  f"start: {self.options.max_failures} have failed (--max-failures sets the limit)")
         for other in out:
             self._finish(other, self.store.state(other.run_id))
 
@@ -231,7 +232,7 @@ class Runner:
         elif state.name == State.CLAIMED:
             self._place(run, state)
         elif state.reason == Reason.KILLED and not self._is_over and self._may_restart(one, run):
-            self.listener.message(f"run {run.run_id}: {state.detail}; it starts again")
+            self.listener.message(f"run {run.run_id}: {state.detail}; starting it again")
             self._queue(run, first=True)
         else:
             self._finish(run, state)
@@ -241,12 +242,12 @@ class Runner:
         """A GPU broke down: its run continues elsewhere, or waits if there is no other GPU like it."""
         self._queue(run, first=True)
         waiting = self.turns.lose(gpu)
-        then = "it waits for another GPU of its kind" if run in waiting else "it continues elsewhere"
+        then = "it waits for another GPU of this model" if run in waiting else "it continues on another GPU"
         why = state.detail.partition(": ")[2].partition(";")[0]
-        self.listener.message(f"GPU {gpu} is lost: {why}; no run starts on it any more. Run {run.run_id} used it: "
+        self.listener.message(f"GPU {gpu} is lost: {why}; no more runs start on it. Run {run.run_id} was using it: "
                               f"{then}, from its last checkpoint")
         for other in waiting:
-            self._no_start(other, f"no GPU of its kind is left: GPU {gpu} is lost: {why}", False)
+            self._no_start(other, f"no GPU of this model is left: GPU {gpu} is lost: {why}", False)
 
     def _may_restart(self, one: Child, run: GridRun) -> bool:
         run_id = run.run_id
@@ -292,8 +293,8 @@ class Runner:
                 self._place(run, state)
         if self.waiting and not self.children and not self.turns.queue and not self.said_waiting:
             self.said_waiting = True
-            self.listener.message(f"waiting for {len(self.waiting)} runs that others own; they are taken over when "
-                                  f"their heartbeats stop for {self.options.patience_s:g} s")
+            self.listener.message(f"waiting for {counted(len(self.waiting), 'run')} of other processes; a run is taken "
+                                  f"over when its heartbeat stops for {self.options.patience_s:g} s")
 
     def _watch(self, run: GridRun, state: RunState) -> None:
         try:
@@ -312,8 +313,8 @@ class Runner:
 
     def _stop_children(self) -> None:
         if self.children:
-            self.listener.message(f"stopping: {len(self.children)} runs have {GRACE_S:g} s to write their "
-                                  "checkpoints (Ctrl-C again kills them)")
+            self.listener.message(f"stopping: {counted(len(self.children), 'run has', 'runs have')} {GRACE_S:g} s to "
+                                  "write a checkpoint (press Ctrl-C again to kill)")
         for one in self.children:
             one.process.terminate()
         until = time.monotonic() + GRACE_S

@@ -85,12 +85,12 @@ class Node:
         """Compute the runs of this job, and return the exit status: 0 if none failed."""
         number = batch.settle(self.store.root, self.batch.name, self.place.array)
         if number != self.place.array:
-            say(f"job {self.place.array} is not the one that may do this batch" + (f"; {number} is" if number else ""))
+            say(f"job {self.place.array} does not own this batch" + (f"; job {number} does" if number else ""))
             return OK
         batch.note_seen(self.store.root, self.batch.name)
         say(f"job {self.place.label}{BEGINS}{socket.gethostname()}, restart {self.place.restarts}")
         self.end_attempts(Reason.KILLED, f"job {self.place.label} was started again (requeued, preempted, or its node "
-                           "failed) before the run could say how it ended")
+                           "failed) before the run recorded its end")
         before = self.progress()
         if self.stalled(before):
             return self.give_up(Reason.KILLED, f"job {self.place.label} was started {GIVE_UP_AFTER} times without "
@@ -116,7 +116,7 @@ class Node:
                    and not checkpoints(self.store.folder(run_id))]
         for run_id in without:
             state = states.get(run_id) or self.store.state(run_id)  # a cancelled one was not begun
-            say(f"{run_id} has no checkpoint, so the others of its kind do not start yet: {state.label} {state.detail}"
+            say(f"{run_id} has no checkpoint, so the other runs of its kind do not start: {state.label} {state.detail}"
                 .strip())
         return FAILED if without else OK
 
@@ -136,7 +136,7 @@ class Node:
         order = self.batch.order
         gpus = tuple(filter(None, os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",")))
         if order.device != "cpu" and not gpus:
-            raise UserError("SLURM has given no GPU to this job", "CUDA_VISIBLE_DEVICES", "see gpus_per_job")
+            raise UserError("SLURM gave no GPU to this job", "CUDA_VISIBLE_DEVICES", "check gpus_per_job")
         options = Options(self.store.root, order.compute, jobs=self.batch.at_once,
                           gpus=gpus if order.device != "cpu" else (), probe=order.probe, retry=self.batch.retry,
                           wait=False, max_failures=self.batch.max_failures)
@@ -155,7 +155,7 @@ class Node:
     def stopped(self, stop: Stop, before: Mapping[str, int]) -> int:
         """After a signal: requeue the job if it makes progress and SLURM has not decided. Returns the exit status."""
         where = slurm_cli.state_of(self.place.label)
-        say(f"stopped by {stop.last.name if stop.last else 'a signal'}; SLURM says {where or 'nothing'}")
+        say(f"stopped by {stop.last.name if stop.last else 'a signal'}; SLURM state: {where or 'unknown'}")
         timed_out = self.spent() > self.batch.minutes * 60 - self.batch.signal_s - SLACK_S
         if self.progress() == before and timed_out and where != "PENDING":
             return self.give_up(Reason.TIMEOUT, f"job {self.place.label} reached its time limit of "
@@ -275,8 +275,8 @@ def check_code(batch_: Batch) -> None:
     """Raises UserError if this process does not run the batch's copy of the code: provenance would be wrong."""
     here, copy = Path(__file__).resolve(), Path(batch_.code).resolve()
     if not here.is_relative_to(copy):
-        raise UserError(f"this job runs the code in {here.parents[2]}, not the copy that was made for it", str(copy),
-                        "see PYTHONPATH and the setup: lines; submit the runs again")
+        raise UserError(f"this job runs the code in {here.parents[2]}, not the copy made for it", str(copy),
+                        "check PYTHONPATH and the setup: lines, then submit the runs again")
 
 
 def main(argv: Sequence[str]) -> int:

@@ -127,7 +127,7 @@ def _card(row: Sequence[str], users: Sequence[tuple[str, str]]) -> Card:
     index, uuid, name, total, free, *_ = row
     known = total.isdecimal() and free.isdecimal()
     wrong = next((part.strip("[]") for part in (name, total, free) if "lost" in part.lower() or "ERR" in part), "")
-    fault = "" if known else f"nvidia-smi says {wrong or total.strip('[]')!r} of it"
+    fault = "" if known else f"nvidia-smi reports {wrong or total.strip('[]')!r}"
     return Card(int(index) if index.isdecimal() else -1, uuid, name, int(total) * MIB if known else 0,
                 int(free) * MIB if known else 0, tuple(who for card, who in users if card == uuid), fault)
 

@@ -31,7 +31,7 @@ def remarks(grids: Sequence[Grid], submitted: Submitted) -> list[str]:
         return []
     what = f"{len(labels)} jobs of an earlier version of these grids are" if len(labels) > 1 else \
         "a job of an earlier version of these grids is"
-    return [f"{what} in the queue: `cancel --orphans` ends the runs that they no longer name"]
+    return [f"{what} in the queue; `cancel --orphans` cancels the runs that were removed from them"]
 
 
 def run_ids(grids: Sequence[Grid], store: Store) -> list[str]:

@@ -44,7 +44,7 @@ def beyond(asked: Asked, limits: Mapping[str, str]) -> str:
     """The first limit of a record that the request exceeds, in words; "" if it exceeds none."""
     for key in JOBS:
         if _limit(limits.get(key, "")) == 0:
-            return "to run, and no job of the account may"
+            return "its account may not run any job"
     for key in (*AMOUNTS, RUN_MINUTES):
         factor = asked.minutes if key == RUN_MINUTES else 1.0
         for name, _, text in (part.partition("=") for part in limits.get(key, "").split(",")):
@@ -52,7 +52,8 @@ def beyond(asked: Asked, limits: Mapping[str, str]) -> str:
             if most is not None and wanted > most:
                 unit = " MB" if name == "mem" else ""
                 minutes = " minutes" if factor != 1.0 else ""
-                return f"{name}{minutes} {wanted:g}{unit}, and the limit of all jobs together is {most:g}{unit}"
+                return (f"it requests {name}{minutes}={wanted:g}{unit}, but the limit for all jobs together is "
+                        f"{most:g}{unit}")
     return ""
 
 

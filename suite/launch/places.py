@@ -11,6 +11,7 @@ from suite import machine
 from suite.config.fields import CLASSICAL
 from suite.errors import MachineFault
 from suite.launch import gpus
+from suite.launch.counted import counted
 from suite.launch.gpus import Chosen
 from suite.launch.options import Gpu
 from suite.store.folder import checkpoints
@@ -69,7 +70,7 @@ def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, j
                 or (run.config.kind == "bench" and run.config.bench.device == "cpu")}
     kept = {run_id for run_id, one in began.items() if one.on_cpu} if auto else set()
     if auto and runs and {run.run_id for run in runs} <= cpu_only | kept:
-        chosen = Chosen(why="these runs began on the CPU" if kept else "these runs are for the CPU")
+        chosen = Chosen(why="these runs began on the CPU" if kept else "these runs use the CPU")
     else:
         chosen = gpus.free() if asked is None else gpus.named(asked) if asked else Chosen(why="--gpus none")
     if any(run.config.kind == "bench" for run in runs):  # a measurement runs alone
@@ -88,7 +89,8 @@ def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, j
     each, line = _on_gpus(jobs, cores, chosen, peaks)
     beside = max(1, cores - each * len(chosen.gpus)) if on_cpu else 0
     if beside:
-        lines.append(f"{len(on_cpu)} runs are for the CPU, or began there: {beside} of them at a time, in addition")
+        lines.append(f"{counted(len(on_cpu), 'run uses', 'runs use')} the CPU or began on it: {beside} at a time, "
+                     "in addition")
     model = next((chosen.cards[gpu].name for gpu in chosen.gpus if gpu in chosen.cards), "")
     return Places(each, chosen.gpus, beside, on_cpu, {key: homes for key, homes in only.items() if homes}, waiting,
                   (line, *lines), model)
@@ -113,8 +115,8 @@ def _same_model(began: Mapping[str, Began], chosen: Chosen) -> dict[str, tuple[G
 
 
 def _waits(device: str, count: int) -> str:
-    return (f"{count} runs began on {device}, and wait for one that is free, to end with the same bits (--gpus with a "
-            "number, or none, moves them, and their records say so)")
+    return (f"{counted(count, 'run')} began on {device}: waiting for a free one, so that results are bit-identical "
+            "(--gpus N or none moves such runs to another device, and their records note it)")
 
 
 def _moved(began: Mapping[str, Began], chosen: Chosen) -> list[str]:
@@ -123,8 +125,8 @@ def _moved(began: Mapping[str, Began], chosen: Chosen) -> list[str]:
     moved = [one for one in began.values() if one.on_cpu == bool(chosen.gpus) or (here and one.device not in here)]
     if not moved:
         return []
-    return [f"{len(moved)} runs began on {', '.join(sorted({one.device for one in moved}))} and continue elsewhere, as "
-            "--gpus asks: their last bits may differ, and their records say so"]
+    return [f"{counted(len(moved), 'run')} began on {', '.join(sorted({one.device for one in moved}))}: continued on "
+            "another device because of --gpus. Their last bits may differ, and their records note it"]
 
 
 @dataclass(frozen=True)
@@ -155,12 +157,12 @@ def _on_cpu(jobs: int | None, cores: int, peaks: Peaks, why: str) -> tuple[int, 
     """Runs at a time, and the line about it. Raises MachineFault if a single run does not fit into memory."""
     memory = machine.memory()
     if memory is not None and peaks.host > memory.total:
-        raise MachineFault(f"a run like these took {machine.gigabytes(int(peaks.host))} of memory, and there are "
-                           f"{machine.gigabytes(memory.total)} here", "memory", "write a smaller train.batch_size, add "
+        raise MachineFault(f"a run of this kind used {machine.gigabytes(int(peaks.host))} of memory, but this machine "
+                           f"has {machine.gigabytes(memory.total)}", "memory", "reduce train.batch_size, add "
                            "--recompute, or use a larger machine")
     fitting = max(1, int(memory.free / (SPARE * peaks.host))) if memory is not None and peaks.host else cores
     count = jobs or min(cores, fitting)
-    reason = f", since each took up to {machine.gigabytes(int(peaks.host))} of memory" \
+    reason = f", since each used up to {machine.gigabytes(int(peaks.host))} of memory" \
         if not jobs and fitting < cores else ""
     return count, f"on the CPU ({why}): {count} at a time{reason}"
 
@@ -171,9 +173,9 @@ def _on_gpus(jobs: int | None, cores: int, chosen: Chosen, peaks: Peaks) -> tupl
     if jobs:
         return jobs, f"on {names}: {jobs} at a time on each"
     if not peaks.device or len(chosen.cards) < len(chosen.gpus):
-        return 1, f"on {names}: 1 at a time on each, since the memory of such a run is not known yet (--jobs N)"
+        return 1, f"on {names}: 1 at a time on each, since their memory use is not known yet (--jobs N sets the number)"
     least = min(chosen.cards[gpu].free for gpu in chosen.gpus)
     needs = SPARE * peaks.device + CONTEXT
     each = max(1, min(MOST, int(least / needs), cores // len(chosen.gpus)))
-    return each, (f"on {names}: {each} at a time on each, at up to {machine.gigabytes(int(needs))} of "
-                  f"{machine.gigabytes(least)} free")
+    return each, (f"on {names}: {each} at a time on each, with up to {machine.gigabytes(int(needs))} of "
+                  f"the {machine.gigabytes(least)} free")

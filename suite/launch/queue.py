@@ -172,8 +172,8 @@ class Submitted:
             if record is None or not record.job or record.when is None or batch.was_seen(self.store.root, name):
                 continue
             if 0 <= (age := time.time() - record.when) < ACCEPTED_S:
-                found[run_id] = (f"job {record.job} was accepted {max(1, round(age / 60))} min ago, and the queue has "
-                                 "not shown it yet: its state is not known")
+                found[run_id] = (f"job {record.job} was accepted {max(1, round(age / 60))} min ago but is not in the "
+                                 "queue yet: its state is unknown")
         return found
 
     def holder(self, run_id: str) -> str:
@@ -260,4 +260,4 @@ def cancel_labels(labels: Sequence[str], cluster: str = "") -> None:
         slurm_cli.scancel(labels, cluster)
     except SlurmError as error:
         raise UserError(f"the jobs cannot be cancelled: {error}", "scancel",
-                        "do it on a login node of the cluster: " + " ".join(["scancel", *labels[:20]])) from None
+                        "run this on a login node of the cluster: " + " ".join(["scancel", *labels[:20]])) from None

@@ -111,7 +111,7 @@ class Revival:
         if mine is not None:
             with suppress(attempt.Overtaken):
                 mine.end(State.FAILED, Reason.KILLED, f"its jobs were killed {GIVE_UP_AFTER} times without progress, "
-                         f"job {label} last; the next start tries again")
+                         f"the last one was job {label}; the next start tries again")
 
 
 def _newest_step(store: Store, run_id: str) -> int:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
 GRACE_S = 20.0  # seconds from the request to stop until the kill
-MEMORY = ("the system ended its process for lack of memory: run fewer at a time (--jobs 1), write a smaller "
+MEMORY = ("the system killed its process for lack of memory: run fewer at a time (--jobs 1), reduce "
           "train.batch_size, or add --recompute")
 
 
@@ -76,9 +76,9 @@ class Child:
         """
         code = self.process.exitcode or 0
         if self.overdue:
-            return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its time-out; the next start continues"
+            return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its --timeout; the next start resumes it"
         if stopping:
-            return State.PARTIAL, Reason.INTERRUPTED, "killed, since it did not stop in time; the next start continues"
+            return State.PARTIAL, Reason.INTERRUPTED, "killed, as it did not stop in time; the next start resumes it"
         if code == -signal.SIGKILL and machine.oom_kills() > self.oom_kills:
             return State.FAILED, Reason.OOM, MEMORY
         if code < 0:

@@ -36,12 +36,12 @@ def observe(submitted: Submitted, states: Mapping[str, RunState]) -> Seen:
             notes[run_id] = _note(submitted, mine[-1], state, at_work)
         elif state.name == State.CLAIMED and (label := submitted.holder(run_id)):
             if jobs is None:
-                notes[run_id] = f"it is not known whether job {label} is alive: {submitted.queue.fault}"
+                notes[run_id] = f"it is unknown whether job {label} is alive: {submitted.queue.fault}"
             else:
                 now[run_id] = replace(state, name=State.LOST, progress=None, detail=f"job {label} is no longer in "
                                       "the queue; the next start takes the run over")
         elif jobs is None and run_id in submitted.newest and state.name in WITHOUT_OWNER:
-            notes[run_id] = f"it is not known whether a job waits for it: {submitted.queue.fault}"
+            notes[run_id] = f"it is unknown whether a job is queued for it: {submitted.queue.fault}"
     if jobs is None:
         return Seen(now, notes, jobs)
     for run_id, failure in failed_starts.find(submitted, now, jobs).items():
@@ -64,7 +64,7 @@ def _note(submitted: Submitted, job: Job, state: RunState, at_work: dict[str, bo
         ids = submitted.batches[job.batch].tasks[job.task]
         others = submitted.store.states(ids) if len(ids) > 1 else {}
         at_work[job.label] = any(other.name == State.CLAIMED for other in others.values())
-    return f"job {job.label} runs, and comes to it later" if at_work[job.label] else f"job {job.label} is starting"
+    return f"job {job.label} is running; this run comes later" if at_work[job.label] else f"job {job.label} is starting"
 
 
 def remarks(submitted: Submitted, found: Seen) -> list[str]:
@@ -80,9 +80,9 @@ def remarks(submitted: Submitted, found: Seen) -> list[str]:
         if number and was_there and not canaries.keys() & behind and found.states[run_id].start is None \
                 and found.states[run_id].name == State.TODO:
             gone[number] += 1
-    return lines + [f"job {number} has left the queue without starting {counted(count, 'run')}: cancelled, or see its "
-                    f"logs in {submitted.store.root / batch.FOLDER / 'logs'}; the same command submits them again"
-                    for number, count in gone.items()]
+    return lines + [f"job {number} has left the queue without starting {counted(count, 'run')}: it was cancelled, or "
+                    f"see its logs in {submitted.store.root / batch.FOLDER / 'logs'}; the same command submits them "
+                    "again" for number, count in gone.items()]
 
 
 def failed_canaries(submitted: Submitted, states: Mapping[str, RunState]) -> dict[str, RunState]:
@@ -113,7 +113,7 @@ def _of_canary(submitted: Submitted, run_id: str, state: RunState, held: int) ->
     how = "could not start" if state.start is not None else "was cancelled" if state.name == State.CANCELLED \
         else "failed"
     then = "the same command tries again" if state.start is not None and not state.start.waits else \
-        "`retry --reason start` tries again" if state.start is not None else "fix that, then `retry` starts them"
+        "`retry --reason start` tries again" if state.start is not None else "fix this, then `retry` starts them"
     detail = state.start.reason if state.start is not None else state.detail
-    behind = counted(held, "run behind it was", "runs behind it were")
-    return f"the canary {run_id}{job} {how}, and so the {behind} not started: {detail}; {then}"
+    behind = counted(held, "run that depends on it was", "runs that depend on it were")
+    return f"the canary {run_id}{job} {how}, so {behind} not started: {detail}; {then}"

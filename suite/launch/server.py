@@ -36,8 +36,8 @@ GONE = 255  # exit code that multiprocessing reports if the server was killed
 def check_system() -> None:
     """Raises UserError on systems other than Linux, where processes do not die with their parent."""
     if sys.platform != "linux":
-        raise UserError(f"the local executor needs Linux, and this is {sys.platform}", "--executor",
-                        "use --executor debug, which computes one run after the other in this process")
+        raise UserError(f"the local executor needs Linux, but this is {sys.platform}", "--executor",
+                        "use --executor debug, which runs one after the other in this process")
 
 
 def start(orders: Mapping[Path, str], *args: Any) -> tuple[ForkServerProcess, Connection]:
@@ -83,8 +83,8 @@ def _choose_socket_folder() -> None:
                     return
     finally:
         tempfile.tempdir = before
-    raise UserError("no folder for temporary files can hold sockets: paths are too long, or it cannot be written to",
-                    "TMPDIR", "set it to a folder with a short path: export TMPDIR=/tmp")
+    raise UserError("no folder for temporary files can hold sockets: their paths are too long, or they are not "
+                    "writable", "TMPDIR", "set it to a folder with a short path: export TMPDIR=/tmp")
 
 
 def _holds_sockets(folder: Path) -> bool:

@@ -55,7 +55,7 @@ def _watch(handle: int, end: Callable[[], None]) -> None:
     gone.register(handle, select.POLLIN)
     gone.poll()
     os.close(handle)
-    LOG.info("the shell of this job is gone: SLURM has given the job up, or starts it again")
+    LOG.info("the batch shell of this job has ended: SLURM gave the job up, or is starting it again")
     end()
 
 

@@ -62,9 +62,9 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
         while left and not stop.asked:
             before, left = left, submission.submit(left, stop)
             if left:
-                over_limit = counted(len(left), "run is", "runs are")
-                listener.message(f"{over_limit} over your limit of {submission.limit} jobs in the queue; "
-                                 + ("they follow" if wait else "the same command submits them later"))
+                exceeding = counted(len(left), "run exceeds", "runs exceed")
+                listener.message(f"{exceeding} your limit of {submission.limit} jobs in the queue; "
+                                 + ("submitted later" if wait else "the same command submits them later"))
             if not wait:
                 break
             over = {run.run_id for run in left}
@@ -162,7 +162,7 @@ class Submission:
         numbers: dict[str, str] = {}
         for place, planned in enumerate(batches):
             if stop.asked:
-                self.listener.message(f"stopped after {place} of {len(batches)} arrays; those run")
+                self.listener.message(f"stopped after submitting {place} of {len(batches)} arrays; these will run")
                 raise KeyboardInterrupt
             turn.pass_()
             one = numbered(planned, numbers)
@@ -173,13 +173,13 @@ class Submission:
             job = numbers[one.name] = self._settled(one, record, accepted)
             self.handed_over += 1
             jobs = len(one.tasks)
-            what = f"{counted(jobs, 'canary', 'canaries')}, for which the others wait" \
+            what = f"{counted(jobs, 'canary', 'canaries')}; the other runs wait for {'it' if jobs == 1 else 'them'}" \
                 if one.kind == batch.Kind.CANARY else f"{counted(jobs, 'job')}, {counted(len(one.runs), 'run')}"
             on = f" on {accepted.cluster}" if accepted.cluster else ""
-            self.listener.message(f"submitted job {job or 'of a number that is not known'}{on}: {what}")
+            self.listener.message(f"submitted job {job or '(number unknown)'}{on}: {what}")
             if not job and any(one.name in text for later in batches[place + 1:] for text in later.after):
                 raise UserError("sbatch accepted an array but did not give its number, which other arrays need",
-                                str(record), "start again when `squeue` shows it; nothing is submitted twice")
+                                str(record), "try again when `squeue` shows it; nothing is submitted twice")
 
     def _settled(self, one: batch.Batch, record: Path, accepted: Accepted) -> str:
         """The number of the array; "" if neither sbatch nor the queue shows it.
@@ -192,13 +192,12 @@ class Submission:
             return ""
         if batch.settle(self.store.root, one.name, number, accepted.cluster) != number:
             cancel_labels([number], accepted.cluster)
-            raise UserError("another start of the same runs has just given this submission up", str(record),
+            raise UserError("another launch of the same runs gave up this submission", str(record),
                             f"job {number} was cancelled; see `status`")
         if shown:
             batch.note_seen(self.store.root, one.name)
         else:
-            self.listener.message(f"job {number} was accepted, and the queue does not show it yet: its state is not "
-                                  "known")
+            self.listener.message(f"job {number} was accepted but is not in the queue yet: its state is unknown")
         return number
 
     def _look_for(self, name: str, accepted: Accepted) -> str:
@@ -224,17 +223,17 @@ class Submission:
             if not error.unsure:
                 _forget(record)
             if error.missing:
-                raise UserError("there is no SLURM on this machine: sbatch is not found", "--executor slurm",
+                raise UserError("SLURM is not installed on this machine: sbatch not found", "--executor slurm",
                                 "run this on a login node of the cluster") from None
             if "did not end" in str(error):
-                raise UserError(f"sbatch did not answer within {SUBMIT_S:g} s", "sbatch", "start again: jobs that it "
-                                "has accepted are found, and nothing is submitted twice") from None
+                raise UserError(f"sbatch did not answer within {SUBMIT_S:g} s", "sbatch", "try again: jobs that it "
+                                "accepted are found, and nothing is submitted twice") from None
             if DOWN.search(str(error)):
-                raise UserError(f"SLURM does not answer: {error}", "sbatch", "start again when `scontrol ping` says "
-                                "that it is up; nothing is submitted twice") from None
-            so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
+                raise UserError(f"SLURM does not answer: {error}", "sbatch", "try again when `scontrol ping` reports "
+                                "it as up; nothing is submitted twice") from None
+            so_far = f"{counted(before, 'array was', 'arrays were') if before else 'nothing was'} submitted; "
             raise UserError(f"sbatch refused the jobs: {error}", "sbatch",
-                            f"{so_far}correct the options or the cluster: file, and start again. `plan --executor "
+                            f"{so_far}correct the options or the cluster file, and try again. `plan --executor "
                             f"slurm` shows the script{_accounts(str(error), one.cluster)}") from None
 
 
@@ -250,8 +249,8 @@ def _accounts(refused: str, cluster: str) -> str:
 def _check_path(root: Path) -> None:
     """Raises UserError for a path that PYTHONPATH cannot hold: jobs would not run the copy of the code."""
     if os.pathsep in str(root.absolute()):
-        raise UserError(f"the store's path has a {os.pathsep!r} in it, which would split the PYTHONPATH of the jobs",
-                        str(root.absolute()), "name another store with --store")
+        raise UserError(f"the path of the store contains {os.pathsep!r}, which would split the PYTHONPATH of the jobs",
+                        str(root.absolute()), "use another store (--store)")
 
 
 def _forget(record: Path) -> None:

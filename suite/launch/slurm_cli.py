@@ -195,7 +195,7 @@ def _asked(command: Sequence[str], timeout_s: float) -> Completed:
 def _patience(name: str, most_s: float) -> Iterator[None]:
     """Print a line if a command takes longer than WORD_S."""
     def say() -> None:
-        print(f"{name} has not answered for {WORD_S:g} s; it has {most_s:g} s", file=sys.stderr, flush=True)
+        print(f"no answer from {name} after {WORD_S:g} s; waiting up to {most_s:g} s", file=sys.stderr, flush=True)
 
     timer = threading.Timer(WORD_S, say)
     timer.daemon = True
@@ -209,4 +209,4 @@ def _patience(name: str, most_s: float) -> Iterator[None]:
 def _words(done: Completed) -> str:
     """The error message of a command, in one line."""
     said = (done.stderr.decode(errors="replace").strip() or done.text).replace(f"{done.command[0]}: error: ", "")
-    return " ".join(said.split())[:300] or f"{done.command[0]} ended with status {done.status}"
+    return " ".join(said.split())[:300] or f"{done.command[0]} exited with status {done.status}"

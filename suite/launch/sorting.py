@@ -41,7 +41,7 @@ def sort_out(runs: Sequence[GridRun], submitted: Submitted, options: Options, cl
     jobs = submitted.jobs(states)
     if jobs is None:
         raise UserError(f"the queue cannot be read: {submitted.queue.fault}", "squeue",
-                        "nothing was submitted; start again when SLURM answers")
+                        "nothing was submitted; try again when SLURM answers")
     unseen = _look_at(submitted, states, jobs, listener.message)
     states = store.states([run.run_id for run in runs])
     found, counts = Sorted(), Counter[str]()
@@ -58,10 +58,10 @@ def sort_out(runs: Sequence[GridRun], submitted: Submitted, options: Options, cl
             found.fresh.append(run)
             found.covered |= {canary.kind(run.config): probe.label} if probe else {}
     if counts["queued"]:
-        listener.message(f"{counted(counts['queued'], 'run is', 'runs are')} in the queue already")
+        listener.message(f"{counted(counts['queued'], 'run is', 'runs are')} already in the queue")
     if counts["others"]:
-        listener.message(f"{counted(counts['others'], 'run is', 'runs are')} left to their owners, which compute them "
-                         "now")
+        listener.message(f"{counted(counts['others'], 'run is', 'runs are')} being computed elsewhere, and left "
+                         "alone")
     for line in other_options(submitted, jobs, cluster):
         listener.message(line)
     return found
@@ -118,7 +118,7 @@ def _look_at(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping
         batch.note_seen(submitted.store.root, name)
     unseen = submitted.unseen(states, jobs)
     for note in sorted(set(unseen.values())):
-        tell(f"{note}; start again in a few minutes")
+        tell(f"{note}; try again in a few minutes")
     endings.record_endings(submitted, states, jobs)
     failed_starts.note(submitted, states, jobs, tell)
     return set(unseen)
@@ -132,4 +132,4 @@ def _find_interrupted(submitted: Submitted, states: Mapping[str, RunState], ther
             number = there.get(name, "").partition("_")[0]
             batch.settle(submitted.store.root, name, number, submitted.batches[name].cluster)
             if number:
-                tell(f"job {number} belongs to a submission that was interrupted; it is kept")
+                tell(f"job {number} belongs to an interrupted submission, and is kept")

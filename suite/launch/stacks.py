@@ -74,7 +74,7 @@ class Stacks:
 
     def _why(self, run: GridRun, on_gpu: bool) -> str:
         if self.known.get(run.run_id) == ():
-            return "it continues as it began" if why_alone(run.config, on_gpu) == "" else ""
+            return "runs with a checkpoint continue as they began" if why_alone(run.config, on_gpu) == "" else ""
         return why_alone(run.config, on_gpu)
 
     def _size(self, config: RunConfig, runs: int, free: int) -> int:

@@ -33,8 +33,8 @@ class Turnstile:
         try:
             self._own.beat(Beat())
         except attempt.Overtaken:
-            raise UserError(f"another start has taken over this submission, since this one paused for {PATIENCE_S:g} s",
-                            "--executor slurm", "see `status`, and start again; nothing is submitted twice") from None
+            raise UserError(f"another launch took over this submission, since this one paused for {PATIENCE_S:g} s",
+                            "--executor slurm", "see `status`, and try again; nothing is submitted twice") from None
 
 
 @contextmanager
@@ -49,7 +49,7 @@ def turnstile(store: Store, listener: Listener, stop: Stop) -> Iterator[Turnstil
         still = watch.still(str(folder), tenure) if tenure else None
         if tenure and waits != tenure.holder:
             waits = tenure.holder
-            listener.message(f"{waits} is submitting runs of this store; this start waits until it is done")
+            listener.message(f"waiting: {waits} is submitting runs of this store")
         stop.sleep(LOOK_S)
         if stop.asked:
             raise KeyboardInterrupt

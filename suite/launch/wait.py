@@ -55,7 +55,7 @@ class Watching:
             if self.left and not self.again:
                 stop.sleep(max(LOOK_S, self.read_s / SHARE))
         if stop.asked:
-            self.listener.message("the jobs continue; `status` shows how far they are, and `cancel` ends them")
+            self.listener.message("the jobs keep running; `status` shows their progress, and `cancel` ends them")
         again, self.again = self.again, []
         return again
 
@@ -78,7 +78,7 @@ class Watching:
             if over or (jobs is not None and run_id not in jobs):
                 gone[run_id] = over
         if jobs is None:
-            self._tell(f"the queue cannot be read ({self.submitted.queue.fault}); waiting for the files of the runs")
+            self._tell(f"the queue cannot be read ({self.submitted.queue.fault}); still watching the files of the runs")
         self._leave(gone, states, jobs)
         self._give_up(jobs)
 
@@ -110,9 +110,9 @@ class Watching:
     def _tell_of_jobs(self, again: Mapping[str, str]) -> None:
         """Report jobs that were killed or cancelled before their runs ended."""
         for label, count in Counter(again.values()).items():
-            self.listener.message(f"job {label} was killed; {counted(count, 'run starts', 'runs start')} again")
+            self.listener.message(f"job {label} was killed; submitting {counted(count, 'run')} again")
         for label in self.revival.cancelled:
-            self._tell(f"job {label} was cancelled; the same command submits what it has not finished")
+            self._tell(f"job {label} was cancelled; the same command submits its unfinished runs")
 
     def _give_up(self, jobs: Mapping[str, Sequence[Job]] | None) -> None:
         """Report runs that will not start. If no others are left, do not wait for them."""

@@ -194,7 +194,7 @@ def test_cancel_leaves_alone_what_another_grid_has_started_and_what_is_not_chose
     grid = write("g", "[lin, inv, quad]")
     thread, ear = launched(grid, jobs=3, pause=0.15)
     assert main(["cancel", "g.yaml", "--only", "ssm.init=lin", "--only", "ssm.init=inv"]) == 0
-    assert "1 run stays, since" in capsys.readouterr().out
+    assert "1 run left alone: " in capsys.readouterr().out
     thread.join(30)
     assert {one.labels["ssm.init"]: ear.states[one.run_id].name for one in grid.runs} == {
         "lin": "done", "inv": "cancelled", "quad": "done"}
@@ -210,7 +210,7 @@ def test_cancel_says_who_does_not_answer(store: Store, monkeypatch: pytest.Monke
     (far / "attempts/0001.json").write_bytes(claim_of(7, 7, "another boot"))
     assert main(["cancel", "g.yaml"]) == 1
     out = capsys.readouterr().out
-    assert "1 cancelled" in out and f"{far.name} lin seed 0 was asked to stop, and has not within 0.1 s" in out
+    assert "1 cancelled" in out and f"{far.name} lin seed 0 was asked to stop but did not within 0.1 s" in out
     assert atomic.read_sealed(far / "attempts/0001.stop")["who"] and store.state(waiting.name).name == "cancelled"
 
 

@@ -62,7 +62,7 @@ def test_cancel_ends_their_jobs(cluster: Fake, where: list[str], store: Store,
     assert main(["status", *where]) == 0
     assert "2 runs: 2 cancelled" in capsys.readouterr().out
     assert main(["cancel", *where]) == 0
-    assert "no run that only these grids started is under way here" in capsys.readouterr().out
+    assert "no active run belongs to these grids only" in capsys.readouterr().out
 
 
 def test_a_start_that_fails_is_said_beside_what_they_were(cluster: Fake, where: list[str], store: Store,
@@ -98,7 +98,7 @@ def test_without_an_answer_of_the_queue_runs_are_cancelled_by_their_files(
     cluster.set("silent", "slurm_load_jobs error: Unable to contact slurm controller")
     assert main(["cancel", *where]) == 0
     told = capsys.readouterr().out
-    assert "the queue cannot be read" in told and "jobs that wait for them end when they start" in told
+    assert "the queue cannot be read" in told and "their jobs end when they start" in told
     assert "2 cancelled" in told and not cluster.lines("cancelled")
 
 

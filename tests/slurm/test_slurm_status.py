@@ -114,8 +114,8 @@ def test_the_plan_shows_what_sbatch_would_get(cluster: Fake, grid_file: Path, tm
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    (["--jobs", "2"], "--jobs: this is for the local executor"),
-    (["--memory", "lots"], "--memory: 'lots' is not a size"),
+    (["--jobs", "2"], "--jobs: this option is for the local executor"),
+    (["--memory", "lots"], "--memory: 'lots' is not a memory size"),
     (["--time", "soon"], "--time: 'soon' is not a time"),
     (["--extra", "array=3"], "--extra: array is set by the suite"),
 ])
@@ -153,10 +153,10 @@ def test_run_submits_and_returns_and_status_tells(cluster: Fake, grid_file: Path
     assert [run["state"] for run in content["runs"]] == ["lost", "todo", "todo"]
     assert content["runs"][2]["queue"] == "job 101_2 is DREAMING"
     assert main(["plan", *where, "--executor", "slurm"]) == 0
-    assert "2 of them are in the queue already" in capsys.readouterr().out
+    assert "2 of them are already in the queue" in capsys.readouterr().out
     cluster.set("queue", "")
     assert main(["status", *where]) == 0
-    assert "job 101 has left the queue without starting 2 runs: cancelled, or see" in capsys.readouterr().out
+    assert "job 101 has left the queue without starting 2 runs: it was cancelled, or see" in capsys.readouterr().out
 
 
 def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Path,
@@ -169,8 +169,8 @@ def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Pa
     found = observe(Submitted(store), store.states([run.run_id for run in runs]))
     notes = found.notes
     assert [state.name for state in found.states.values()] == ["claimed", "todo"]
-    assert "it is not known whether job 100_0 is alive: slurm_load_jobs error: Socket timed" in notes[runs[0].run_id]
-    assert "not known" in notes[runs[1].run_id]
+    assert "it is unknown whether job 100_0 is alive: slurm_load_jobs error: Socket timed" in notes[runs[0].run_id]
+    assert "unknown" in notes[runs[1].run_id]
 
 
 def test_one_squeue_in_half_a_minute(cluster: Fake) -> None:
@@ -198,8 +198,8 @@ def test_the_status_names_the_canary_that_failed(cluster: Fake, grid_file: Path,
     capsys.readouterr()
     assert main(["status", *where]) == 0
     told = capsys.readouterr().out
-    assert (f"the canary {probe.runs[0]} (job 100_0) failed, and so the 2 runs behind it were not started: ValueError: "
-            "no such file; fix that, then `retry` starts them") in told
+    assert (f"the canary {probe.runs[0]} (job 100_0) failed, so 2 runs that depend on it were not started: ValueError: "
+            "no such file; fix this, then `retry` starts them") in told
     assert "2 todo" in told and len(main_batch.runs) == 3
 
 
