@@ -1,4 +1,4 @@
-"""The settings of jobs on a SLURM cluster: the `cluster:` file that a lab shares, and the options that replace it."""
+"""The settings of jobs on a SLURM cluster: from the cluster file, and from options that override it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ REFUSED = {"export": "jobs need the environment of the submission",
                            "it is set by the suite")}
 MEMORY = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGT]?)B?", re.IGNORECASE)
 KIB = {"K": 1, "M": 2**10, "": 2**10, "G": 2**20, "T": 2**30}
-LEAST_M = 512  # the smallest memory without a unit, in MB: a smaller number is refused, as it was meant in GB
+LEAST_M = 512  # the smallest memory without a unit, in MB: a smaller number was probably meant in GB
 SIGNAL_S = 90
 GPUS = re.compile(r"(?:([A-Za-z][A-Za-z0-9_.-]*):)?(\d+)")
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\x00]+$")]
@@ -38,7 +38,7 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class Cluster(BaseModel):
-    """Settings of every job. `time` is in minutes, `signal_s` in seconds."""
+    """Settings of each job. `time` is in minutes, `signal_s` in seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     partition: Text | None = Field(None, description="partition, or several with commas")
@@ -95,12 +95,12 @@ class Cluster(BaseModel):
 
     @property
     def gpus(self) -> int:
-        """How many GPUs a job has."""
+        """The number of GPUs of a job."""
         return int(str(self.gpus_per_job or 0).rpartition(":")[2])
 
     @property
     def signal(self) -> int:
-        """Seconds before the time limit at which a job is asked to end."""
+        """Seconds from the signal to stop until the time limit."""
         return self.signal_s or min(SIGNAL_S, 30 * self.time)
 
     @property
@@ -116,16 +116,16 @@ class Cluster(BaseModel):
         return self
 
     def needed_cpus(self, threads: int) -> int:
-        """CPUs of a job whose runs have this number of threads each."""
+        """Returns the CPUs of a job whose runs use this number of threads each."""
         return self.cpus_per_job or self.needed(threads)
 
     def needed(self, threads: int) -> int:
-        """CPUs for all runs of a job that are computed at a time."""
+        """Returns the CPUs needed by the runs that a job computes at a time."""
         return threads * self.side_by_side * max(1, self.gpus)
 
 
 def memory(value: Any) -> str:
-    """A size as sbatch takes it: `16g` is 16G, `16000` is 16000M, `1.5GB` is 1536M, `0` is all memory of a node.
+    """Returns a size in sbatch's format: `16g` is 16G, `16000` is 16000M, `1.5GB` is 1536M, `0` is all of a node.
 
     Raises ValueError.
     """
@@ -143,7 +143,7 @@ def memory(value: Any) -> str:
 
 
 def minutes(value: Any) -> int:
-    """Minutes of `90`, `1:30:00`, `2-00` or `2-12:30:00`, rounded up. Raises ValueError."""
+    """Returns the minutes of `90`, `1:30:00`, `2-00` or `2-12:30:00`, rounded up. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     match = TIME.fullmatch(value) if isinstance(value, str) else None
@@ -159,9 +159,9 @@ def minutes(value: Any) -> int:
 
 
 def load(path: Path | None, changes: Mapping[str, Any]) -> Cluster:
-    """The settings below `cluster:` in a file. `changes`, from the command line, replace those of the file.
+    """Returns the settings under `cluster:` in a file. `changes`, from the command line, override those of the file.
 
-    `setup` and `extra` are added to the file's. Raises UserError with all problems, each by file, line and key.
+    `setup` and `extra` are added to the file's. Raises UserError with all problems, each with file, line and key.
     """
     node, values = _read(path) if path is not None else (None, {})
     own = {key: value for key, value in changes.items() if value is not None}
@@ -180,7 +180,7 @@ def _read(path: Path) -> tuple[Node, dict[str, Any]]:
     node = load_yaml(path)
     for key, value in node.value.items():
         if key != "cluster":
-            raise UserError(f"unknown key {key!r}", value.at.key(key), "all settings go below the key cluster:")
+            raise UserError(f"unknown key {key!r}", value.at.key(key), "all settings belong under the key cluster:")
     settings = node.value.get("cluster", node)
     if not isinstance(settings.value, dict):
         raise UserError("must be a mapping (`key: value` lines)", settings.at.key("cluster"))

@@ -1,4 +1,4 @@
-"""The GPUs that this launch may use: those in CUDA_VISIBLE_DEVICES, if it is set, that no other process uses."""
+"""Selects the GPUs of a launch: those in CUDA_VISIBLE_DEVICES, if it is set, that no other process uses."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ INSTEAD = "select GPUs with --gpus, or use the CPU with --gpus none"
 
 @dataclass(frozen=True)
 class Chosen:
-    """The GPUs to use, as values for CUDA_VISIBLE_DEVICES, and what nvidia-smi shows of each.
+    """The GPUs to use, as values for CUDA_VISIBLE_DEVICES, and what nvidia-smi shows for each.
 
-    why: if there are none, the reason, for messages.
+    why: the reason if there are no GPUs to use, for messages.
     """
 
     gpus: tuple[Gpu, ...] = ()
@@ -32,7 +32,7 @@ class Chosen:
 
 
 def free() -> Chosen:
-    """The GPUs that CUDA shows, that have half of their memory free, and on which no other process computes.
+    """Returns the visible GPUs that no other process uses and that have at least half of their memory free.
 
     Raises MachineFault if there are GPUs but none can be used: runs never move to the CPU silently.
     """
@@ -57,7 +57,9 @@ def free() -> Chosen:
 
 
 def named(asked: Sequence[Gpu]) -> Chosen:
-    """The GPUs of `--gpus 0,1`. Raises UserError if one is missing or named twice, MachineFault if it cannot be used.
+    """Returns the GPUs of `--gpus 0,1`.
+
+    Raises UserError if one is missing or given twice, MachineFault if one cannot be used.
     """
     gpus, found = own(asked), nvidia.look()
     if not found.all and not found.devices:
@@ -75,7 +77,7 @@ def named(asked: Sequence[Gpu]) -> Chosen:
 
 
 def idle() -> list[str]:
-    """A line for each visible GPU that nobody uses, for `plan` and `doctor`."""
+    """Returns a line for each visible GPU that is idle, for `plan` and `doctor`."""
     found, mask = nvidia.look(), os.environ.get(MASK)
     try:
         known = _visible(found, mask).values() if found.all else ()
@@ -86,9 +88,10 @@ def idle() -> list[str]:
 
 
 def own(asked: Sequence[Gpu]) -> tuple[Gpu, ...]:
-    """The GPUs as values for CUDA_VISIBLE_DEVICES. If the variable is set, numbers count within it, as in torch.
+    """Returns the GPUs as values for CUDA_VISIBLE_DEVICES. If the variable is set, numbers are indices into it, as in
+    torch.
 
-    Raises UserError if one is not in it, or is named twice.
+    Raises UserError if a GPU is not in it, or is given twice.
     """
     mask = os.environ.get(MASK)
     if mask is None:
@@ -96,12 +99,12 @@ def own(asked: Sequence[Gpu]) -> tuple[Gpu, ...]:
     left = _left(mask)
     found = tuple(_within(one, left, mask) for one in asked)
     if len(set(found)) < len(found):
-        raise UserError("a GPU is named twice", f"--gpus {','.join(map(str, asked))}", "name each once")
+        raise UserError("a GPU is given twice", f"--gpus {','.join(map(str, asked))}", "give each GPU once")
     return found
 
 
 def _visible(found: Cards, mask: str | None) -> dict[Gpu, Card]:
-    """The GPUs that CUDA shows, by their names in the mask, or by UUID. Raises MachineFault if one does not exist."""
+    """Returns the visible GPUs by their names in the mask, or by UUID. Raises MachineFault if one does not exist."""
     if mask is None:
         return {card.uuid: card for card in found.all}
     left = _left(mask)
@@ -117,12 +120,12 @@ def _visible(found: Cards, mask: str | None) -> dict[Gpu, Card]:
 
 
 def _card(gpu: Gpu, found: Cards) -> Card | None:
-    """The card with this number, or whose UUID begins so; None if no card fits, or several do."""
+    """Returns the card with this number or UUID prefix, or None if there is no such card, or several."""
     if str(gpu).isdecimal():
-        whole = [card for card in found.all if card.index == int(gpu)]
-        return whole[0] if whole else None
-    fitting = [card for card in found.all if card.uuid.startswith(str(gpu))]
-    return fitting[0] if len(fitting) == 1 else None
+        matching = [card for card in found.all if card.index == int(gpu)]
+        return matching[0] if matching else None
+    matching = [card for card in found.all if card.uuid.startswith(str(gpu))]
+    return matching[0] if len(matching) == 1 else None
 
 
 def _there(found: Cards) -> str:
@@ -141,7 +144,7 @@ def _check_torch(found: Cards) -> None:
 
 
 def _left(mask: str) -> list[str]:
-    """The GPUs in the mask, in order. As in CUDA, the list ends at the first entry that is not a GPU."""
+    """Returns the GPUs in the mask, in order. As in CUDA, the list ends at the first entry that is not a GPU."""
     left: list[str] = []
     for name in map(str.strip, mask.split(",")):
         if not (name.startswith(UUID) or (name.isascii() and name.isdecimal())):

@@ -1,4 +1,4 @@
-"""The GPUs of a partition, and whether the jobs can use what they ask for."""
+"""Checks the GPUs and CPUs that jobs request, and chooses the number of GPUs."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Fitted:
 
 
 def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, starts: bool) -> Fitted:
-    """Choose the number of GPUs if the user has not: one per job if the partition has any and a run can use it.
+    """Choose the number of GPUs if the user has not: one per job if the partition has GPUs and a run can use one.
 
-    Raises UserError for GPUs or CPUs that would be idle or missing. Without `starts`, a torch that cannot use GPUs is
-    only a warning, since a plan may be made on a laptop.
+    Raises UserError if GPUs or CPUs would be idle or missing. Without `starts`, a torch that cannot use GPUs is only a
+    warning, since a plan may be made on a laptop.
     """
     classical = {run.run_id for run in runs if run.config.model.name in CLASSICAL}
     if cluster.gpus_per_job is not None:
@@ -57,7 +57,7 @@ def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, s
 
 
 def _by_default(cluster: Cluster, able: int) -> tuple[int, str]:
-    """How many GPUs a job asks for by default, and the line that says so."""
+    """Returns the default number of GPUs per job, and a message about it."""
     if not able:
         return 0, ""
     name = cluster.partition or slurm_cli.of_site("SBATCH_PARTITION")
@@ -76,7 +76,7 @@ def _by_default(cluster: Cluster, able: int) -> tuple[int, str]:
 
 
 def _check(cluster: Cluster, threads: int) -> None:
-    """Raises UserError for GPUs or runs that would be idle, and for too few CPUs."""
+    """Raises UserError if GPUs would be idle, or if there are too few runs or CPUs."""
     size, gpus = cluster.runs_per_job, cluster.gpus
     if gpus > size:
         raise UserError(f"a run uses one GPU, so a job of {counted(size, 'run')} would leave {gpus - size} of "

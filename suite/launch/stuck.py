@@ -1,4 +1,4 @@
-"""Jobs in the queue that will not start, by the reason that squeue gives, and what to do about each."""
+"""Jobs in the queue that will not start: explanations of squeue's reasons, and what to do."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stuck:
-    """`why` a job does not start, and what to `do`. `for_good`: it will not start without that."""
+    """`why` a job does not start, and what to `do`. `for_good`: it will not start without this."""
 
     why: str
     do: str
@@ -16,7 +16,7 @@ class Stuck:
 
     @property
     def words(self) -> str:
-        """For messages, after the job's name."""
+        """A phrase for messages, after the name of the job."""
         return f"will not start{'' if self.for_good else ' yet'}: {self.why}; {self.do}"
 
 
@@ -53,7 +53,7 @@ KNOWN = [(re.compile(pattern), stuck) for pattern, stuck in (
 
 
 def stuck(state: str, reason: str, over: str = "") -> Stuck | None:
-    """Why a job in this state, with this reason, will not start; None if it may. `over`: its request beyond a limit."""
+    """Returns why a job with this state and reason will not start, or None if it may. `over`: see `queue.Job`."""
     if state not in ("PENDING", "REQUEUE_HOLD", "SPECIAL_EXIT"):
         return None
     if over:

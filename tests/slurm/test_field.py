@@ -14,9 +14,9 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 from suite.errors import UserError
 from suite.launch import batch, node, slurm, slurm_cli
 from suite.launch.cluster import Cluster, load, memory
+from suite.launch.observation import observe
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import observe
 from suite.store import provenance
 from suite.store.records import Origin
 from suite.store.store import Store

@@ -67,7 +67,7 @@ def test_a_job_without_slurm_or_a_record_says_so(tmp_path: Path, caplog: pytest.
     assert node.main(["run", str(tmp_path / "none.json")]) == node.FAILED
     assert "not a job of a SLURM array" in caplog.text
     (tmp_path / "bad.json").write_bytes(atomic.seal({"x": 1})[:-9])
-    with pytest.raises(UserError, match="not the record of a batch"):
+    with pytest.raises(UserError, match="not a record of a batch"):
         batch.read(tmp_path / "bad.json")
 
 

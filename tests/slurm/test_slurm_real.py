@@ -22,9 +22,9 @@ from suite.grid.model import GridRun
 from suite.job.compute import Compute
 from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster
+from suite.launch.observation import failed_canaries
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import failed_canaries
 from suite.store import attempt
 from suite.store.folder import checkpoints
 from suite.store.records import Beat

@@ -14,9 +14,9 @@ from suite.job.compute import Compute
 from suite.job.stop import Stop
 from suite.launch import batch, endings, node, queue, slurm, slurm_cli, snapshot, wait
 from suite.launch.cluster import Cluster
+from suite.launch.observation import observe
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import observe
 from suite.store import attempt, provenance
 from suite.store.records import Origin
 from suite.store.state import RunState

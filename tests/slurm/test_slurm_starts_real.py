@@ -22,9 +22,9 @@ from suite.grid.model import GridRun
 from suite.job.compute import Compute
 from suite.launch import batch, cancel, queue, slurm, slurm_cli
 from suite.launch.cluster import Cluster
+from suite.launch.observation import failed_canaries, observe
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import failed_canaries, observe
 from suite.store.store import Store
 
 pytestmark = pytest.mark.slurm

@@ -18,12 +18,12 @@ from suite.cli.main import main
 from suite.errors import UserError
 from suite.grid.model import GridRun
 from suite.job.stop import Stop
-from suite.launch import batch, cancel, node, partition, queue, slurm, slurm_cli, stuck, turnstile, wait
+from suite.launch import batch, cancel, node, partition, queue, slurm, slurm_cli, stuck, submission_lock, wait
 from suite.launch.cluster import Cluster, load
 from suite.launch.failed_starts import words
+from suite.launch.observation import observe, remarks
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import observe, remarks
 from suite.store import attempt, provenance
 from suite.store.records import Origin
 from suite.store.store import Store
@@ -236,19 +236,19 @@ def test_a_canary_that_finds_its_run_taken_proves_nothing(cluster: Fake, store: 
 
 def test_a_submission_is_claimed_and_taken_over(cluster: Fake, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ear, second = Ear(), Ear()
-    with Stop() as stop, turnstile.turnstile(store, ear, stop) as turn:
+    with Stop() as stop, submission_lock.submission_lock(store, ear, stop) as lock:
         asked = Stop()
         asked.asked = 1
-        with pytest.raises(KeyboardInterrupt), turnstile.turnstile(store, second, asked):
+        with pytest.raises(KeyboardInterrupt), submission_lock.submission_lock(store, second, asked):
             pass
         assert re.match(r"waiting: process \d+ on \S+ is submitting runs of this store", second.messages[0])
-        turn.pass_()
+        lock.renew()
     with monkeypatch.context() as patch:  # an owner on another machine, whose heart stands still
         patch.setattr(attempt, "here", lambda: ("node7", "another boot"))
         folder = store.root / "slurm" / "submission"
         assert attempt.claim(folder) is not None
-    monkeypatch.setattr(turnstile, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(turnstile, "LOOK_S", 0.1)
+    monkeypatch.setattr(submission_lock, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(submission_lock, "LOOK_S", 0.1)
     assert submit(store, grid(2), canaries=False).messages[-1] == "submitted job 100: 2 jobs, 2 runs"
 
 
@@ -306,7 +306,7 @@ def test_a_command_that_hangs_is_named(cluster: Fake, monkeypatch: pytest.Monkey
     slow.write_text("#!/bin/sh\nsleep 1\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(slurm_cli, "WORD_S", 0.2)
+    monkeypatch.setattr(slurm_cli, "SILENT_S", 0.2)
     slurm_cli.squeue(["a"])
     assert "no answer from squeue after 0.2 s; waiting up to 60 s" in capfd.readouterr().err
 
