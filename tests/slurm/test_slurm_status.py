@@ -79,7 +79,7 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     ("cluster:\n  extra: {gpus-per-node: 3}\n", ["use the key gpus_per_job"]),
     ("cluster:\n  time: 1\n  signal_s: 90\n", ["lab.yaml:1: --signal-s (signal_s), 90 s, leaves no time before the "
                                               "time limit, 1 min"]),
-    ("time: 3\n", ["lab.yaml:1: time: unknown key", "below the key cluster:"]),
+    ("time: 3\n", ["lab.yaml:1: time: unknown key", "under the key cluster:"]),
     ("cluster: [1]\n", ["lab.yaml:1: cluster", "must be a mapping"]),
 ])
 def test_mistakes_in_the_cluster_file_are_named_by_line_and_key(tmp_path: Path, text: str, words: list[str]) -> None:
