@@ -234,15 +234,15 @@ def _refusal(error: SlurmError, before: int, cluster: str) -> UserError:
     if error.unsure:
         late = f"sbatch did not answer within {SUBMIT_S:g} s" if "did not end" in str(error) else \
             f"SLURM did not answer in time: {error}"
-        return UserError(late, "sbatch", "start again when `scontrol ping` says that it is up: jobs that it has accepted "
-                         "are found, and nothing is submitted twice")
+        return UserError(late, "sbatch", "start again when `scontrol ping` says that it is up: jobs that it has "
+                         "accepted are found, and nothing is submitted twice")
     if DOWN.search(str(error)):
         return UserError(f"SLURM does not answer: {error}", "sbatch", "start again when `scontrol ping` says that it "
                          "is up; nothing is submitted twice")
     so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
     return UserError(f"sbatch refused the jobs: {error}", "sbatch",
-                     f"{so_far}correct the options or the cluster: file, and start again. `plan --executor slurm` shows "
-                     f"the script{_accounts(str(error), cluster)}")
+                     f"{so_far}correct the options or the cluster: file, and start again. `plan --executor slurm` "
+                     f"shows the script{_accounts(str(error), cluster)}")
 
 
 def _accounts(refused: str, cluster: str) -> str:
