@@ -76,8 +76,8 @@ def test_a_kind_that_fails_is_stopped_and_its_canary_goes_alone(store: Store) ->
     assert sorted(state.name for state in states.values()) == ["failed"] * 2 + ["todo"] * 4
     assert [what for what, _ in ear.heard if what == "started"] == ["started"] * 2
     assert ear.messages[0].startswith("1 run starts first, the cheapest of each task, model and kernel")
-    assert ear.messages[1:] == ["4 more runs of scifar, ssm, vandermonde do not start, since 2 have failed; "
-                                "--max-failures sets the limit"]
+    assert ear.messages[1:] == ["4 more runs of scifar, ssm, vandermonde will not start: 2 have failed "
+                                "(--max-failures sets the limit)"]
     launch(runs, Options(store.root, jobs=3, canary=True, max_failures=2, retry=True), Ear(), training())
     all_well(store, runs)
 
@@ -102,7 +102,7 @@ def test_a_run_goes_on_on_another_gpu_where_its_own_is_lost(store: Store, monkey
     state = launch(alone, Options(store.root, gpus=("a",)), ear, fake_gpu.training(lost="a"))[one.run_id]
     assert state.label == "start failed" and "it waits for another GPU" in ear.messages[0]
     stored = store.state(one.run_id)
-    assert stored.label == "partial: start failed" and "no GPU of its kind is left: GPU a is lost" in stored.detail
+    assert stored.label == "partial: start failed" and "no GPU of this model is left: GPU a is lost" in stored.detail
     launch(alone, Options(store.root, gpus=("b",)), Ear(), fake_gpu.training())
     all_well(store, alone)
 
