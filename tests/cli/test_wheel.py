@@ -120,7 +120,7 @@ def test_a_sample_that_has_no_licence_is_named_with_the_command_that_makes_it(in
         done = installed.call(*words)
         assert done.returncode == 2 and "Traceback" not in done.stderr
         assert "127.0.0.1 cannot be reached" in done.stderr
-    assert "the sample cifar10-train.parquet is not here: these data have no formal licence" in done.stderr
+    assert "the sample cifar10-train.parquet is missing: these data have no formal licence" in done.stderr
     assert "`s4d-suite data prepare cifar10 --variant sample` makes it" in done.stderr
 
 
