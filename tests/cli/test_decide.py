@@ -101,7 +101,7 @@ def test_only_rows_of_undecided_claims_get_seeds_and_these_belong_to_the_grid(
     assert main(["status", QUICKSTART]) == 0
     assert f"{total} runs: {total} done" in capsys.readouterr().out
     assert main(["gc", QUICKSTART]) == 0
-    assert "0 runs were started by these grids but are no longer in any" in capsys.readouterr().out
+    assert "0 runs were started by these grids but are no longer in them" in capsys.readouterr().out
     assert main(["why", QUICKSTART, "S4D-Real", "SC", "seed=3"]) == 0
     assert main(["plan", QUICKSTART]) == 0
     assert "× 3 seeds" in capsys.readouterr().out  # without --decide, the grid's own seeds

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from suite.cli.snapshot import Snapshots
 from suite.cli.main import main
 from suite.cli.progress import Progress
+from suite.cli.snapshot import Snapshots
 from suite.cli.watch import View, picture
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid

@@ -54,7 +54,7 @@ def test_a_new_user_comes_from_a_clone_to_the_table(user: User) -> None:
     assert "cifar10 original for scifar: train 200, val 5,000, test 50" in prepared
     assert "BIDMC32SpO2_TRAIN.ts" in prepared and "BIDMC32HR" not in prepared
     assert prepared.endswith(f"all data of these runs are prepared; to start them: python run_grid.py {GRID}\n")
-    assert "data: here" in user.types("plan", GRID)
+    assert "data: available" in user.types("plan", GRID)
     assert "downloading" not in user.types("data", "prepare", GRID)
 
     run = user.types(GRID, *SMALL, "--until", "epoch=1", "--threads", "1", "--gpus", "none")

@@ -69,7 +69,7 @@ def test_gc_lists_and_moves_what_the_grid_started_and_names_no_more(store: Store
     assert main(["gc", "g.yaml"]) == 0
     out = capsys.readouterr().out
     quad, = ids(old) - ids(load_grid(Path("g.yaml"))) - ids(load_grid(Path("h.yaml")))
-    assert "1 runs were started by these grids but are no longer in any; --yes" in out
+    assert "1 runs were started by these grids but are no longer in them; --yes" in out
     assert f"{quad}  done" in out and "quad seed 0" in out and tree(store.root) == before
     assert main(["gc", "g.yaml", "--yes"]) == 0
     assert not store.folder(quad).exists() and store.state(quad).name == "todo"
