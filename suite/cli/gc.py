@@ -31,7 +31,7 @@ def gc(grids: Sequence[Grid], request: TrashRequest) -> int:
                  ": kept, it is active" if run_id in busy else ""))
     going = [run_id for run_id in states if run_id not in busy]
     if not request.yes or not going:
-        print(f"{len(going)} runs were started by these grids but are no longer in any"
+        print(f"{len(going)} runs were started by these grids but are no longer in them"
               + ("; --yes moves them to the trash" if going else ""))
         return 0
     left = [run_id for run_id in going if move(store, run_id, states[run_id]) is None]

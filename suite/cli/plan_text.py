@@ -91,7 +91,7 @@ def _on_gpu(made: Plan) -> list[str]:
     runs = replace(made, speeds={})
     estimate = forecast(runs, Place(Device.GPU, name, 1, None))
     return [f"  on one {name}: {rough(estimate.seconds)}, within a factor of {_factor(estimate.factor)} (shipped "
-            "speeds, scaled by the number of operations)"]
+            "speeds, scaled by counted operations)"]
 
 
 def expected(grids: Sequence[Grid]) -> list[str]:
