@@ -217,7 +217,7 @@ def test_a_grid_prepares_what_its_runs_need(server: Web, release: Page, tmp_path
 @pytest.mark.parametrize(("arguments", "text"), [
     (["list", "x.yaml"], "x.yaml is a grid file"), (["list", "suite:quickstart"], "suite:quickstart is a grid file"),
     (["prepare", "x.yaml", "--task", "listops"], "choose runs with --only"),
-    (["prepare", "cifar10", "--only", "seed=0", "--seeds", "2"], "--only, --seeds: chooses runs of a grid"),
+    (["prepare", "cifar10", "--only", "seed=0", "--seeds", "2"], "--only, --seeds: selects runs of a grid"),
     (["prepare", "cifar10", "x.yaml", "--set", "pool=2"], "--set has different meanings for a grid and for a data set"),
     (["prepare", "x.yaml", "y.yaml"], "2 errors"),
     (["prepare", "cifar10", "--from", "x"], "--from needs one data set and its variant"),

@@ -182,7 +182,7 @@ def test_cancel_ends_what_computes_and_what_waits(store: Store, retry: bool, cap
     assert store.states(ids(grid)) == states, "what was cancelled is not run again unasked"
     local.launch(grid.runs, Options(store.root, jobs=2, retry=True), Ear(), training())
     all_well(store, list(grid.runs))
-    assert main(["cancel", "g.yaml"]) == 0 and "no run that only these grids started" in capsys.readouterr().out
+    assert main(["cancel", "g.yaml"]) == 0 and "no active run was started by these" in capsys.readouterr().out
 
 
 @pytest.mark.slow
