@@ -49,6 +49,10 @@ docs: $(DOCS)
 pictures: $(READY)
 	$(VENV)/bin/python tools/docs_pictures.py
 
+# The transcript of docs/cluster.md, made again on a SLURM that is started for it.
+transcript: $(READY)
+	tests/slurm_cluster run $(VENV)/bin/python tools/slurm_transcript.py
+
 # What a user gets: source archive and wheel, checked; then the wheel in a new environment with the pinned packages, and
 # the study of `init` run to the end. Publishes nothing.
 release: $(TEST)
@@ -93,5 +97,5 @@ $(VENV)/bin/pip:  # the last file of a new environment
 clean:
 	rm -rf $(VENV)
 
-.PHONY: install run tables-mini test slow check slurm gpu bench docs pictures release oldest lint exactness clean
+.PHONY: install run tables-mini test slow check slurm gpu bench docs pictures transcript release oldest lint exactness clean
 .NOTPARALLEL:  # one pip at a time in an environment

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
 from suite.cli.standing import Standings
+from suite.cli.work import Work
 from suite.grid.model import GridRun
 from suite.plan.estimate import clock
 from suite.plan.plan import Plan
@@ -40,16 +41,16 @@ class Progress:
         self.began: dict[str, float] = {}  # run -> when it was given to a slot
         self.warned: set[str] = set()  # shapes that cannot finish within the time limit
         self.runs = {run.run_id: run for run in plan.todo}  # and runs that are taken over from other launches
-        self.target = {run.run_id: self._target(run) for run in plan.todo}
-        self.epochs = {run.run_id: float(plan.states[run.run_id].epochs) for run in plan.todo}
+        self.work = Work()
+        for run in self.runs.values():
+            self._add(run)
         self.seconds: dict[str, float] = {}  # shape -> seconds per epoch, measured in this launch
-        self.ended_runs: set[str] = set()
         self.standings = Standings(store) if store else None
         self.metrics: dict[str, tuple[float, str]] = {}  # run -> when its metric was read, and its text
         self.bars = Bars(TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
                          TextColumn("{task.fields[text]}", markup=False), console=self.console)
         self.tasks: dict[str, TaskID] = {}
-        self.total = self.bars.add_task("runs", total=sum(self.target.values()), text="", start=True)
+        self.total = self.bars.add_task("runs", total=sum(self.work.target.values()), text="", start=True)
         self.last_line = time.monotonic()
 
     def __enter__(self) -> Progress:
@@ -66,37 +67,36 @@ class Progress:
         """A run has started."""
         self.began[run.run_id] = time.monotonic()
         if run.run_id not in self.runs:
-            self.runs[run.run_id], self.target[run.run_id] = run, self._target(run)
-            self.epochs[run.run_id] = float(self.plan.states[run.run_id].epochs)
-            self.bars.update(self.total, total=sum(self.target.values()))
+            self.runs[run.run_id] = run
+            self._add(run)
+            self.bars.update(self.total, total=sum(self.work.target.values()))
         if run.run_id not in self.tasks:
-            self.tasks[run.run_id] = self.bars.add_task(run.name, total=self.target[run.run_id], text="starting")
+            self.tasks[run.run_id] = self.bars.add_task(run.name, total=self.work.target[run.run_id], text="starting")
 
     def progress(self, run: GridRun, beat: Beat) -> None:
         """An active run has reached this step."""
         per_epoch = beat.steps_per_epoch or 1
-        self.epochs[run.run_id] = (beat.step or 0) / per_epoch
+        epochs = (beat.step or 0) / per_epoch
+        self.work.reach(run.run_id, epochs)
         if beat.seconds_per_step:
             self.seconds[run.config.shape] = beat.seconds_per_step * per_epoch
             self._warn_if_late(run)
         if run.run_id in self.tasks:
-            target = self.target[run.run_id]
-            self.bars.update(self.tasks[run.run_id], completed=self.epochs[run.run_id],
-                             text=f"epoch {min(int(self.epochs[run.run_id]) + 1, target)}/{target}"
-                                  + self._metric(run))
+            target = self.work.target[run.run_id]
+            self.bars.update(self.tasks[run.run_id], completed=epochs,
+                             text=f"epoch {min(int(epochs) + 1, target)}/{target}" + self._metric(run))
         self._show_total()
 
     def ended(self, run: GridRun, state: RunState) -> None:
         """A run is finished in this launch."""
         if run.run_id in self.runs:
-            self.ended_runs.add(run.run_id)
-            self.epochs[run.run_id] = float(state.epochs)
+            self.work.end(run.run_id, float(state.epochs))
             if state.name == State.DONE and run.run_id in self.began:  # fits and benchmarks report no times of steps
                 spent = time.monotonic() - self.began[run.run_id]
-                self.seconds.setdefault(run.config.shape, spent / self.target[run.run_id])
+                self.seconds.setdefault(run.config.shape, spent / self.work.target[run.run_id])
         if run.run_id in self.tasks:
             self.bars.remove_task(self.tasks.pop(run.run_id))
-        what = f"[{len(self.ended_runs)}/{len(self.target)}] {run.name}: {state.label}"
+        what = f"[{len(self.work.ended)}/{len(self.work.target)}] {run.name}: {state.label}"
         what += f" ({state.detail})" if state.detail else ""
         what += self._standing(run)
         if state.name == State.FAILED or not self.console.is_terminal:
@@ -121,8 +121,9 @@ class Progress:
         found = self.standings.of(run) if self.standings else None
         return "" if found is None else f", {found.values if values else found.words}"
 
-    def _target(self, run: GridRun) -> int:
-        return min(self.plan.until or run.config.train.epochs, run.config.train.epochs)
+    def _add(self, run: GridRun) -> None:
+        self.work.add(run, min(self.plan.until or run.config.train.epochs, run.config.train.epochs),
+                      float(self.plan.states[run.run_id].epochs))
 
     def _warn_if_late(self, run: GridRun) -> None:
         """Warn, once per shape, if a run will not finish within its time limit, as soon as its speed is known."""
@@ -130,15 +131,15 @@ class Progress:
         if self.timeout_s is None or run.run_id not in self.began or shape in self.warned:
             return
         spent = time.monotonic() - self.began[run.run_id]
-        needs = (self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds[shape]
+        needs = (self.work.target[run.run_id] - self.work.epochs[run.run_id]) * self.seconds[shape]
         if spent > min(SURE, self.timeout_s / 10) and needs > self.timeout_s - spent:
             self.warned.add(shape)
             self.message(f"warning: {run.name} needs about {clock(needs)} more, but --timeout leaves "
                          f"{clock(max(0.0, self.timeout_s - spent))}: it will stop early; the next call continues it")
 
     def _show_total(self, quiet: bool = False) -> None:
-        done = f"{len(self.ended_runs)}/{len(self.target)} runs, {self._left()}"
-        self.bars.update(self.total, completed=sum(self.epochs.values()), text=done)
+        done = f"{len(self.work.ended)}/{len(self.work.target)} runs, {self._left()}"
+        self.bars.update(self.total, completed=self.work.done, text=done)
         if not self.console.is_terminal and not quiet and time.monotonic() - self.last_line > QUIET:
             self.last_line = time.monotonic()
             active = ", ".join(f"{task.description} {task.fields['text']}" for task in self.bars.tasks[1:])
@@ -148,7 +149,4 @@ class Progress:
         """The remaining time: epochs left times seconds per epoch of each shape."""
         if not self.seconds:
             return "ETA unknown"
-        mean = sum(self.seconds.values()) / len(self.seconds)
-        left = sum((self.target[run.run_id] - self.epochs[run.run_id]) * self.seconds.get(run.config.shape, mean)
-                   for run in self.runs.values() if run.run_id not in self.ended_runs)
-        return f"ETA {clock(max(left, 0.0) / max(1, min(self.slots, len(self.target))))}"
+        return f"ETA {clock(self.work.seconds(self.seconds) / max(1, min(self.slots, len(self.work.target))))}"

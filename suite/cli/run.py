@@ -204,7 +204,7 @@ def _report_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -
         if starts:
             waits = any(state.start is not None and state.start.waits for _, state in failed)
             then = "`retry --reason start` tries runs again that failed twice in the same way" if waits else \
-                "run the same command to try again, or, after two equal failures, `retry --reason start`"
+                "`run` tries again or, after two equal failures, `retry --reason start`"
             text = "1 run could not start, for a reason outside the run" if starts == 1 else \
                 f"{starts} runs could not start, for reasons outside the runs"
             print(f"{text}: {then}.\n")

@@ -17,6 +17,7 @@ from suite.errors import UserError
 from suite.files import atomic
 from suite.grid.model import Grid, GridRun
 from suite.launch import batch, orphans, queue, slurm_cli
+from suite.launch.counted import counted
 from suite.launch.slurm_cli import SlurmError
 from suite.store import attempt, requests
 from suite.store.folder import check_folder, read_config
@@ -66,7 +67,9 @@ def _own(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> di
     states = store.states([*mine, *shared])
     for path, count in Counter(path for run_id, paths in shared.items() if not states[run_id].is_over
                                for path in paths).items():
-        tell(f"{count} runs stay, since {path} has started them, too; name it as well to cancel them")
+        them = "it" if count == 1 else "them"
+        tell(f"{counted(count, 'run stays', 'runs stay')}, since {path} has started {them}, too; name it as well to "
+             f"cancel {them}")
     submitted = queue.Submitted(store)
     return {run_id: run for run_id, run in mine.items() if not states[run_id].is_over
             or (run_id in submitted.newest and submitted.retries(submitted.newest[run_id][0], run_id, states[run_id]))}

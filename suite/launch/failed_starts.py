@@ -1,7 +1,8 @@
 """Jobs that ended before they began any of their runs: too little memory to import, a failed setup line, no Python.
 
 Such a job cannot record its end. It is recognized because it has left the queue, has printed something, and none of
-its runs has an attempt since. `find` only looks; `note` writes the records (`suite.store.start_failure`).
+its runs has an attempt since. The same may happen to a job that has begun and is started again, for example if the
+virtual environment was deleted meanwhile. `find` only looks; `note` writes the records (`suite.store.start_failure`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* ")  # of our own lines
 FROM = re.compile(r"^(slurmstepd|slurmd|srun)\S*: (error: )?")
 OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd)(-\S+)?: ")
 HOME = re.compile(r" +PYTHONHOME = '(.*)'")  # Python says so if it finds nothing there, and then many lines more
+AGAIN = re.compile(r"will be started again|is to be started again|DUE TO (JOB REQUEUE|PREEMPTION|NODE FAILURE)")
 GONE = re.compile(r".* line \d+: (/.*/python[\d.]*): (No such file or directory|Permission denied)")
 
 
@@ -62,22 +64,33 @@ def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str
 def _reason(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> str:
     """Why the job of this label did not begin its runs; "" if it began one, has not started, or was cancelled."""
     lines = ended_with(submitted.log_of(label))
+    later = _later(lines)
+    lines = later or lines
     _, text = words_of(lines)
     if not lines or (CANCELLED.search(text) and not NODE.search(text) and not TIME.search(text)):
         return ""
     ids = one.tasks[submitted.task_of[one.name, run_id]]
     others = submitted.store.states(ids) if len(ids) > 1 else {run_id: state}
-    begun = any(_began(submitted, one, label, key, other) for key, other in others.items())
+    begun = any(_began(submitted, one, label, key, other, bool(later)) for key, other in others.items())
     return "" if begun else words(lines)
 
 
-def _began(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> bool:
-    """Whether the job began this run, or another process has begun it since."""
+def _later(lines: Sequence[str]) -> list[str]:
+    """What a job printed when it was started again and did not begin; nothing without an error in it."""
+    again = max((place for place, line in enumerate(lines) if AGAIN.search(line)), default=len(lines))
+    own = [line for line in lines[again + 1:] if not OF_SLURM.match(line) and not STAMP.match(line)]
+    return list(lines[again + 1:]) if any(ERROR.search(line) or GONE.fullmatch(line) for line in own) else []
+
+
+def _began(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState, again: bool) -> bool:
+    """Whether the job began this run, or another process has begun it since. `again`: it was started again, and what
+    it had begun before does not count."""
     probed = one.kind == batch.Kind.MAIN and any(
         other.kind == batch.Kind.CANARY and run_id in other.runs for other in submitted.together(run_id))
     tenure = attempt.latest(submitted.store.folder(run_id)) if state.attempts else None
-    mine = tenure is not None and tenure.job == label
-    return mine or state.is_held or state.attempts > one.attempts.get(run_id, 0) + probed
+    if tenure is not None and tenure.job == label:
+        return not again
+    return state.is_held or state.attempts > one.attempts.get(run_id, 0) + probed
 
 
 def words(lines: Sequence[str]) -> str:

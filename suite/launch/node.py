@@ -22,10 +22,9 @@ from typing import TYPE_CHECKING
 from suite.config import plugin
 from suite.errors import UserError
 from suite.files import study
-from suite.files.record import Record
 from suite.job.log import to_stdout
 from suite.job.stop import Stop
-from suite.launch import batch, failing, local, preload, shell, slurm_cli
+from suite.launch import batch, failing, local, preload, remaining, shell, slurm_cli, starts
 from suite.launch.batch import Batch
 from suite.launch.options import Options
 from suite.launch.queue import BEGINS, WITHOUT_OWNER, why_ended
@@ -72,16 +71,6 @@ class Place:
                             "jobs are started by `run --executor slurm`") from None
 
 
-class StartNote(Record):
-    """A line of `<job>.starts`: one start of a job, and the step that each of its runs had reached."""
-
-    job: str
-    restarts: int
-    host: str = ""
-    when: str = ""
-    progress: dict[str, int]
-
-
 class Node:
     """A job at work. Invariant: `batch` is the one that this job may compute."""
 
@@ -111,8 +100,12 @@ class Node:
         signal.setitimer(signal.ITIMER_REAL, max(1.0, self.batch.minutes * 60 - self.batch.signal_s - self.spent()))
         runs = self.runs()
         states = self.compute(runs, stop)
-        if stop.asked:
+        if stop.asked and not remaining.nothing(self.store, self.batch, self.ids):
             return self.stopped(stop, before)
+        return self.ended(states)
+
+    def ended(self, states: Mapping[str, RunState]) -> int:
+        """The exit status of a job that has done its work, by the states of its runs."""
         if any(state.name == State.FAILED for state in states.values()):
             return FAILED
         return self.proven(states) if self.batch.kind == batch.Kind.CANARY else OK
@@ -122,8 +115,9 @@ class Node:
         without = [run_id for run_id in self.ids if self.store.state(run_id).name != State.DONE
                    and not checkpoints(self.store.folder(run_id))]
         for run_id in without:
-            say(f"{run_id} has no checkpoint, so the others of its kind do not start yet: "
-                f"{states[run_id].label} {states[run_id].detail}".strip())
+            state = states.get(run_id) or self.store.state(run_id)  # a cancelled one was not begun
+            say(f"{run_id} has no checkpoint, so the others of its kind do not start yet: {state.label} {state.detail}"
+                .strip())
         return FAILED if without else OK
 
     def runs(self) -> list[GridRun]:
@@ -131,10 +125,8 @@ class Node:
         from suite.grid.model import GridRun
 
         states = self.store.states(self.ids)
-        tried = [run_id for run_id in self.ids
-                 if (states[run_id].failed_for_good or states[run_id].name == State.CANCELLED)
-                 and states[run_id].attempts > self.batch.attempts.get(run_id, 0)]
-        folders = [self.store.folder(run_id) for run_id in self.ids if run_id not in tried]
+        folders = [self.store.folder(run_id) for run_id, state in states.items()
+                   if not remaining.tried(self.batch, run_id, state)]
         configs = [read_config(folder) for folder in folders]
         runs = [GridRun(config, config.run_id, {}) for config in configs]
         return failing.leave_out(self.store, self.batch, runs, self.place.label)
@@ -181,14 +173,16 @@ class Node:
 
     def after(self, code: int) -> int:
         """Record how the process that computed has ended, by its exit status `code`, and requeue the job if it was
-        killed. Returns the exit status."""
+        killed before its runs had ended. Returns the exit status."""
+        if remaining.nothing(self.store, self.batch, self.ids):  # a signal came when Python was about to exit
+            return self.ended(self.store.states(self.ids))
         reason, words = why_ended(self.store.root / batch.FOLDER / "logs" / f"{self.place.label}_0_log.out")
         how = words or f"its process ended with exit status {code}"
         self.end_attempts(reason, f"job {self.place.label}: {how}")
         if reason != Reason.KILLED or slurm_cli.state_of(self.place.label) != "RUNNING":
             return code
         now = self.progress()
-        if [start.restarts for start in self.starts()[-1:]] != [self.place.restarts]:
+        if [start.restarts for start in starts.read(self._starts)[-1:]] != [self.place.restarts]:
             self.remember(now)  # it was killed before it could
         if self.stalled(now):
             return self.give_up(reason, f"job {self.place.label} was killed {GIVE_UP_AFTER} times without progress: "
@@ -228,26 +222,14 @@ class Node:
 
     def stalled(self, now: Mapping[str, int]) -> bool:
         """Whether the job has made no progress `now` since its last GIVE_UP_AFTER starts."""
-        last = self.starts()[-GIVE_UP_AFTER:]
+        last = starts.read(self._starts)[-GIVE_UP_AFTER:]
         return len(last) == GIVE_UP_AFTER and all(start.progress == now for start in last)
-
-    def starts(self) -> list[StartNote]:
-        """The recorded starts of this job, the oldest first."""
-        lines: list[str] = []
-        with suppress(FileNotFoundError):
-            lines = self._starts.read_text(encoding="utf-8", errors="replace").splitlines()
-        noted = []
-        for line in lines:
-            with suppress(ValueError):  # half a line
-                noted.append(StartNote.model_validate_json(line))
-        return noted
 
     def remember(self, progress: Mapping[str, int]) -> None:
         """Record this start."""
-        note = StartNote(job=self.place.label, restarts=self.place.restarts, host=socket.gethostname(),
-                         when=time.strftime("%Y-%m-%d %H:%M:%S %z"), progress=dict(progress))
-        with self._starts.open("a", encoding="utf-8") as file:
-            file.write(note.model_dump_json() + "\n")
+        starts.add(self._starts, starts.Start(
+            job=self.place.label, restarts=self.place.restarts, host=socket.gethostname(),
+            when=time.strftime("%Y-%m-%d %H:%M:%S %z"), progress=dict(progress)))
 
     @property
     def _starts(self) -> Path:
@@ -314,4 +296,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    for late in SIGNALS:  # a signal that comes while Python exits changes nothing any more
+        signal.signal(late, signal.SIG_IGN)
+    sys.exit(status)

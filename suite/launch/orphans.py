@@ -29,9 +29,9 @@ def remarks(grids: Sequence[Grid], submitted: Submitted) -> list[str]:
     labels = {job.label for jobs in jobs_of(grids, submitted).values() for job in jobs}
     if not labels:
         return []
-    what = f"{len(labels)} jobs" if len(labels) > 1 else "a job"
-    return [f"{what} of an earlier version of these grids in the queue: `cancel --orphans` ends the runs that they no "
-            "longer name"]
+    what = f"{len(labels)} jobs of an earlier version of these grids are" if len(labels) > 1 else \
+        "a job of an earlier version of these grids is"
+    return [f"{what} in the queue: `cancel --orphans` ends the runs that they no longer name"]
 
 
 def run_ids(grids: Sequence[Grid], store: Store) -> list[str]:

@@ -143,9 +143,10 @@ class Submitted:
         record = self.record(name)
         return record.job if record else ""
 
-    def jobs(self, states: Mapping[str, RunState]) -> dict[str, list[Job]] | None:
-        """The jobs in the queue for each run that is not done. None if the queue cannot be read."""
-        open_runs = [run_id for run_id, state in states.items() if state.name != State.DONE]
+    def jobs(self, states: Mapping[str, RunState | None]) -> dict[str, list[Job]] | None:
+        """The jobs in the queue for each run that is not done, or whose state is not known (None). None if the queue
+        cannot be read."""
+        open_runs = [run_id for run_id, state in states.items() if state is None or state.name != State.DONE]
         every = dict.fromkeys(name for run_id in open_runs for name in self.of_run.get(run_id, ()))
         records = {name: self.record(name) for name in every}
         found = self.queue.jobs({name: record.cluster if record else self.batches[name].cluster

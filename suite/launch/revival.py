@@ -82,7 +82,7 @@ class Revival:
         """The job that has begun a run (`label`), if it was killed; "" if it ended in another way."""
         stopped = state.name == State.PARTIAL and state.reason == Reason.INTERRUPTED
         dead = silent and (state.name, state.reason) in BROKEN_OFF
-        if not label or not (stopped or dead):
+        if not label or not (stopped or dead) or state.start is not None:
             return ""
         if endings.was_cancelled(submitted, label, rows):
             self.cancelled.add(label)

@@ -48,7 +48,8 @@ def script(batch: Batch, store: Path, cluster: Cluster) -> str:
                shell.EXPORT,
                "export PYTHONSAFEPATH=1 OPENBLAS_NUM_THREADS=1 SUITE_SPENT_S=$SECONDS",
                f"export PYTHONPATH={shlex.quote(batch.code)}${{PYTHONPATH:+:$PYTHONPATH}}"],
-        teardown=["code=$?", f'[ "$code" -le 1 ] || {python} after {shlex.quote(str(record))} "$code"',
+        teardown=["code=$?",
+                  f'[ "$code" -le 1 ] || {{ {python} after {shlex.quote(str(record))} "$code"; exit; }}',
                   'exit "$code"'])
     return _with_logs(text, str(record.parent / "logs")) + "\n"
 

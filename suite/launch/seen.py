@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from suite.launch import batch, failed_starts
+from suite.launch.counted import counted
 from suite.launch.queue import WITHOUT_OWNER, Job, Submitted
 from suite.store.state import RunState, State
 
@@ -79,8 +80,8 @@ def remarks(submitted: Submitted, found: Seen) -> list[str]:
         if number and was_there and not canaries.keys() & behind and found.states[run_id].start is None \
                 and found.states[run_id].name == State.TODO:
             gone[number] += 1
-    return lines + [f"job {number} has left the queue without starting {count} runs: cancelled, or see its logs in "
-                    f"{submitted.store.root / batch.FOLDER / 'logs'}; the same command submits them again"
+    return lines + [f"job {number} has left the queue without starting {counted(count, 'run')}: cancelled, or see its "
+                    f"logs in {submitted.store.root / batch.FOLDER / 'logs'}; the same command submits them again"
                     for number, count in gone.items()]
 
 
@@ -114,4 +115,5 @@ def _of_canary(submitted: Submitted, run_id: str, state: RunState, held: int) ->
     then = "the same command tries again" if state.start is not None and not state.start.waits else \
         "`retry --reason start` tries again" if state.start is not None else "fix that, then `retry` starts them"
     detail = state.start.reason if state.start is not None else state.detail
-    return f"the canary {run_id}{job} {how}, and so the {held} runs behind it were not started: {detail}; {then}"
+    behind = counted(held, "run behind it was", "runs behind it were")
+    return f"the canary {run_id}{job} {how}, and so the {behind} not started: {detail}; {then}"

@@ -22,6 +22,7 @@ from suite.job.stop import Stop
 from suite.launch import batch, canary, limits, slurm_cli, snapshot
 from suite.launch.arrays import Maker, Source, Wanted, numbered
 from suite.launch.cluster import Cluster
+from suite.launch.counted import counted
 from suite.launch.listener import Listener
 from suite.launch.options import Launched, Options
 from suite.launch.queue import EVERY_S, Queue, Submitted, cancel_labels
@@ -61,7 +62,8 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
         while left and not stop.asked:
             before, left = left, submission.submit(left, stop)
             if left:
-                listener.message(f"{len(left)} runs are over your limit of {submission.limit} jobs in the queue; "
+                over_limit = counted(len(left), "run is", "runs are")
+                listener.message(f"{over_limit} over your limit of {submission.limit} jobs in the queue; "
                                  + ("they follow" if wait else "the same command submits them later"))
             if not wait:
                 break
@@ -243,11 +245,6 @@ def _accounts(refused: str, cluster: str) -> str:
     names = dict.fromkeys(slurm_cli.accounts("assoc", "where", f"user={limits.user()}", "format=Account",
                                              cluster=cluster))
     return f"; your accounts are: {', '.join(names)}" if names else ""
-
-
-def counted(number: int, one: str, more: str = "") -> str:
-    """`1 job`, `2 jobs`."""
-    return f"{number} {one if number == 1 else more or one + 's'}"
 
 
 def _check_path(root: Path) -> None:

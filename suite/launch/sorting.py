@@ -12,6 +12,7 @@ from suite.errors import UserError
 from suite.launch import batch, canary, endings, failed_starts
 from suite.launch.batch import Batch
 from suite.launch.cluster import Cluster
+from suite.launch.counted import counted
 from suite.launch.listener import Listener
 from suite.launch.options import Options
 from suite.launch.queue import Job, Submitted
@@ -57,9 +58,10 @@ def sort_out(runs: Sequence[GridRun], submitted: Submitted, options: Options, cl
             found.fresh.append(run)
             found.covered |= {canary.kind(run.config): probe.label} if probe else {}
     if counts["queued"]:
-        listener.message(f"{counts['queued']} runs are in the queue already")
+        listener.message(f"{counted(counts['queued'], 'run is', 'runs are')} in the queue already")
     if counts["others"]:
-        listener.message(f"{counts['others']} runs are left to their owners, which compute them now")
+        listener.message(f"{counted(counts['others'], 'run is', 'runs are')} left to their owners, which compute them "
+                         "now")
     for line in other_options(submitted, jobs, cluster):
         listener.message(line)
     return found
@@ -72,7 +74,7 @@ def other_options(submitted: Submitted, jobs: Mapping[str, Sequence[Job]], clust
         waiting = [job for job in mine if job.state == "PENDING"]
         if waiting and (found := _differences(submitted.batches[waiting[-1].batch], cluster)) is not None:
             counts[found] += 1
-    return [f"{count} runs are queued with {before}; `cancel` them, then `retry`, to use {now}"
+    return [f"{counted(count, 'run is', 'runs are')} queued with {before}; `cancel`, then `retry`, to use {now}"
             for (before, now), count in counts.items()]
 
 
@@ -85,7 +87,7 @@ def _differences(one: Batch, cluster: Cluster) -> tuple[str, str] | None:
 
 
 def _words(asked: Mapping[str, Any], keys: Sequence[str]) -> str:
-    return ", ".join(f"--{key.replace('_', '-')} {_plain(asked[key])}" if key in asked
+    return " and ".join(f"--{key.replace('_', '-')} {_plain(asked[key])}" if key in asked
                      else f"no --{key.replace('_', '-')}" for key in keys)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from suite.job.stop import Stop
 from suite.launch import endings, failed_starts, seen
+from suite.launch.counted import counted
 from suite.launch.listener import Listener
 from suite.launch.options import Options
 from suite.launch.queue import Job, Submitted
@@ -20,7 +22,7 @@ from suite.store.state import Reason, RunState, State
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-LOOK_S = 1.0
+LOOK_S, SHARE = 1.0, 0.1  # seconds between two looks, and the most of the time in which the files of runs are read
 
 
 class Watching:
@@ -37,6 +39,7 @@ class Watching:
         self.running: set[str] = set()
         self.said: set[str] = set()
         self.never: dict[str, RunState] = {}
+        self.read_s = 0.0  # how long it took to read the states at the last look
 
     def begin(self, runs: Sequence[GridRun]) -> None:
         """Wait for these runs, too. They have just been submitted."""
@@ -50,7 +53,7 @@ class Watching:
         while self.left and not self.again and not stop.asked:
             self.look()
             if self.left and not self.again:
-                stop.sleep(LOOK_S)
+                stop.sleep(max(LOOK_S, self.read_s / SHARE))
         if stop.asked:
             self.listener.message("the jobs continue; `status` shows how far they are, and `cancel` ends them")
         again, self.again = self.again, []
@@ -59,8 +62,10 @@ class Watching:
     def look(self) -> None:
         """Look once at the queue and the files."""
         store = self.submitted.store
-        jobs = self.submitted.jobs(store.states(self.left))  # before the states: a job that has left writes no more
+        jobs = self.submitted.jobs(dict.fromkeys(self.left))  # before the states: a job that has left writes no more
+        began = time.monotonic()
         states = store.states(self.left)
+        self.read_s = time.monotonic() - began
         gone = {}
         for run_id, state in states.items():
             run = self.left[run_id]
@@ -105,8 +110,7 @@ class Watching:
     def _tell_of_jobs(self, again: Mapping[str, str]) -> None:
         """Report jobs that were killed or cancelled before their runs ended."""
         for label, count in Counter(again.values()).items():
-            runs = "run starts" if count == 1 else "runs start"
-            self.listener.message(f"job {label} was killed; {count} {runs} again")
+            self.listener.message(f"job {label} was killed; {counted(count, 'run starts', 'runs start')} again")
         for label in self.revival.cancelled:
             self._tell(f"job {label} was cancelled; the same command submits what it has not finished")
 
@@ -115,10 +119,10 @@ class Watching:
         never = {run_id: mine[-1] for run_id, mine in (jobs or {}).items() if run_id in self.left
                  and all(job.stuck is not None for job in mine)}
         for text, count in Counter(_kind(job) for job in never.values()).items():
-            self._tell(f"{count} runs: {text}")
+            self._tell(f"{counted(count, 'run')}: {text}")
         if self.left and never.keys() == self.left.keys() and all(job.stuck and job.stuck.for_good
                                                                   for job in never.values()):
-            self._tell(f"{len(never)} runs will not start, so --wait ends; their jobs stay in the queue")
+            self._tell(f"{counted(len(never), 'run')} will not start, so --wait ends; their jobs stay in the queue")
             for run_id, job in never.items():
                 self.never[run_id] = RunState(State.FAILED, reason=Reason.START, detail=job.words)
                 self.listener.ended(self.left.pop(run_id), self.never[run_id])

@@ -261,7 +261,7 @@ def test_no_home_and_no_cache_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("old", "new", "message"), [
     ("mb: 170", "mb: 0", "download.mb: it should be greater than 0"),
     ("url: https://www.cs.toronto.edu/~kriz/", "url: ftp://x/", "download.url: it should be an address"),
-    ("/cifar-10-binary.tar.gz\"]", "/another.tar.gz\"]", "needs a place below ${SUITE_DATA}/ with the same name")])
+    ("/cifar-10-binary.tar.gz\"]", "/another.tar.gz\"]", "needs a place below ${SUITE_DATA}/ with the file name")])
 def test_a_mistake_in_an_address_is_named(made: Cards, old: str, new: str, message: str) -> None:
     path = made.folder / "cifar10.yaml"
     assert old in path.read_text()

@@ -204,7 +204,9 @@ class TestParts:
     def test_processes_end_with_the_one_that_wants_the_images(self, how: signal.Signals, tmp_path: Path) -> None:
         script = tmp_path / "script.py"
         script.write_text(
-            "import os\nfrom pathlib import Path\nfrom suite.data import pathfinder, snakes\npathfinder.PART = 50\n"
+            "import os, signal\nfrom pathlib import Path\nfrom suite.data import pathfinder, snakes\n"
+            "pathfinder.PART = 50\n"
+            "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background jobs ignore it
             "os.sched_getaffinity = lambda _: {0, 1}\n"
             f"for part in pathfinder.finished(snakes.GEOMETRIES[16], 5, 100_000, Path({str(tmp_path)!r})):\n"
             "    print(part, flush=True)\n")

@@ -101,7 +101,7 @@ def test_a_purged_configuration_is_a_sentence_and_nothing_is_frozen(done: tuple[
     path = store.folder(grid.runs[0].run_id) / "config.json"
     path.unlink()
     assert main(["freeze", "g.yaml", "--out", "kept"]) == 2 and not Path("kept").exists()
-    assert f"error: {path}: is not there\n    restore the file" in capsys.readouterr().err
+    assert f"error: {path}: file not found\n    restore the file" in capsys.readouterr().err
 
 
 def test_the_configuration_of_another_run_is_not_frozen(done: tuple[Grid, Store]) -> None:

@@ -206,7 +206,7 @@ def test_runs_whose_job_is_gone_are_taken_over(cluster: Fake, store: Store, monk
     cluster.state("100_1", "")
     cluster.state("100_2", "RUNNING")
     ear = submit(store, runs)
-    assert ear.messages == ["1 runs are in the queue already", "submitted job 101: 2 jobs, 2 runs"]
+    assert ear.messages == ["1 run is in the queue already", "submitted job 101: 2 jobs, 2 runs"]
     state = store.state(runs[0].run_id)
     assert (state.name, state.reason) == ("failed", "timeout") and "DUE TO TIME LIMIT" in state.detail
     assert store.state(runs[1].run_id).reason == "killed" and store.state(runs[2].run_id).name == "claimed"

@@ -49,15 +49,31 @@ def submit(store: Store, pause: float, seed: int, checkpoint_s: float, **setting
                  cluster=Cluster(**({"memory": "1500MB", "time": 30} | settings)), canaries=False)
 
 
+def label_of(store: Store) -> str:
+    return f"{batch.job_of(store.root, batch.all_of(store.root)[0].name)}_0"
+
+
+def restart_when_it_runs(store: Store, until: float) -> None:
+    """From a restart on, the controller looks at time limits every 30 s: so the signal comes some 32 s after the start
+    of the job, and once: 30 s later the job is so young again that its end is far away."""
+    while slurm.slurm_cli.state_of(label_of(store)) != "RUNNING" and time.monotonic() < until:
+        time.sleep(0.1)
+    subprocess.run([TESTS.parent / "slurm_cluster", "restart", os.environ["SUITE_SLURM_DIR"]], check=True)
+    while subprocess.run(["scontrol", "ping"], capture_output=True, check=False).returncode:
+        assert time.monotonic() < until
+        time.sleep(0.1)
+
+
 def test_no_checkpoint_is_lost(no_mercy: None, tmp_path: Path) -> None:
     timed, cancelled = Store(tmp_path / "timed"), Store(tmp_path / "cancelled")
     [slow], [run] = grid(1), grid(1, first=1)
-    submit(timed, 1.2, 0, 1000.0, time=1, signal_s=15)  # no checkpoint but the one that the signal asks for
-    submit(cancelled, 0.5, 1, 0.0)
     until = time.monotonic() + LIMIT_S
+    submit(timed, 1.2, 0, 1000.0, time=1, signal_s=9)  # no checkpoint but the one that the signal asks for
+    restart_when_it_runs(timed, until)
+    submit(cancelled, 0.5, 1, 0.0)
     while len(checkpoints(cancelled.folder(run.run_id))) < 2 and time.monotonic() < until:
         time.sleep(0.2)
-    label = f"{batch.job_of(cancelled.root, batch.all_of(cancelled.root)[0].name)}_0"
+    label = label_of(cancelled)
     subprocess.run(["scancel", label], check=True)
     reached = max(step for step, _ in checkpoints(cancelled.folder(run.run_id)))
     while slurm.slurm_cli.state_of(label) and time.monotonic() < until:

@@ -13,7 +13,7 @@ from suite.launch import slurm
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import remarks, seen
+from suite.launch.seen import observe, remarks
 from suite.store import provenance
 from suite.store.records import Origin
 from suite.store.state import RunState
@@ -49,7 +49,7 @@ def test_the_runs_of_a_job_are_looked_up_once(cluster: Fake, tmp_path: Path, loo
     states = store.states([run.run_id for run in runs])
     looked_up.clear()
     submitted = Submitted(store)
-    found = seen(submitted, states)
+    found = observe(submitted, states)
     assert remarks(submitted, found) == []
     told = [note for note in found.notes.values() if note.endswith("is starting")] if begins else \
         [run_id for run_id, state in found.states.items() if state.label == "todo: start failed"]

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -74,4 +76,29 @@ def test_an_environment_that_was_moved_after_the_submission(say: Say, tmp_path: 
     for verb, *words in (("status",), ("logs",), ("why", "lin")):
         assert gone in say(verb, *words)[1]
     status, told = say("retry", "--reason", "start", *CLUSTER, "--wait")
+    assert status == 0 and "lin seed 0: done" in told
+
+
+def test_an_environment_that_is_gone_when_the_job_is_started_again(say: Say, tmp_path: Path,
+                                                                   monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "venv/bin").mkdir(parents=True)
+    (tmp_path / "venv/bin/python").symlink_to(sys.executable)
+    (tmp_path / "venv/lib").symlink_to(Path(sys.prefix) / "lib")  # with all packages, as the job begins
+    shutil.copy(Path(sys.prefix) / "pyvenv.cfg", tmp_path / "venv")
+    longer = ["--set", "train.epochs=20"]
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "executable", str(tmp_path / "venv/bin/python"))
+        assert say("run", *CLUSTER, *longer, "--checkpoint", "0.0001")[0] == 0
+    [one] = batch.all_of(tmp_path / "runs")
+    label = f"{batch.job_of(tmp_path / 'runs', one.name)}_0"
+    until = time.monotonic() + 60
+    while not list((tmp_path / "runs" / one.runs[0]).glob("checkpoint-*")) and time.monotonic() < until:
+        time.sleep(0.05)
+    (tmp_path / "venv").rename(tmp_path / "moved")
+    subprocess.run(["scancel", "--signal=USR2", label], check=True)
+    while slurm_cli.squeue([one.name]) and time.monotonic() < until:
+        time.sleep(0.3)
+    told = say("status", *longer)[1]
+    assert "1 partial: start failed" in told and f"{tmp_path / 'venv/bin/python'} (job {label})" in told, told
+    status, told = say("run", *CLUSTER, *longer, "--wait")
     assert status == 0 and "lin seed 0: done" in told

@@ -110,19 +110,20 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Scene
         frozen.write_text("from fake_training import training as training\n")
         patch.syspath_prepend(str(frozen.parent))
         made = {
-            "usr2": submit(root / "usr2", 1, how={"pause": 0.5}),
-            "requeue": submit(root / "requeue", 1, how={"pause": 0.5}),
-            "supervisor": submit(root / "supervisor", 1, how={"pause": 0.5}),
-            "cancelled": submit(root / "cancelled", 1, how={"pause": 0.5}),
             "time": submit(root / "time", 1, how={"pause": 1.7}, time=1, signal_s=15),
             "hang": submit(root / "hang", 1, how={"fault": "hang", "at": 0}, time=1, signal_s=5),
             "error": submit(root / "error", 1, how={"fault": "error", "at": 15}),
             "suicide": submit(root / "suicide", 1, how={"fault": "suicide", "at": 12}),
             "memory": submit(root / "memory", 1, how={"fault": "memory", "at": 12}),
             "canary": submit(root / "canary", 4, how={"fault": "user", "at": 0}, canaries=True),
-            "half": submit(root / "half", 6, extra={"begin": "now+10"}),
+            "half": submit(root / "half", 6, extra={"begin": "now+40"}),
             "frozen": submit(root / "frozen store", 2, "frozen_training:training", extra={"begin": "now+5"},
                              runs_per_job=2, side_by_side=2),
+            # late: they are to be interrupted while they compute, also on a busy machine
+            "usr2": submit(root / "usr2", 1, how={"pause": 0.5}),
+            "requeue": submit(root / "requeue", 1, how={"pause": 0.5}),
+            "supervisor": submit(root / "supervisor", 1, how={"pause": 0.5}),
+            "cancelled": submit(root / "cancelled", 1, how={"pause": 0.5}),
             "gpus": submit(root / "gpus", 30, "fake_gpu:training", gpus_per_job=1, partition="gpu", canaries=True),
         }
         frozen.write_text("raise RuntimeError('edited after the submission')\n")

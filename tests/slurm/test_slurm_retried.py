@@ -48,7 +48,7 @@ def test_they_are_shown_as_queued(cluster: Fake, where: list[str], store: Store,
     assert main(["status", *where]) == 0
     assert "2 runs: 1 starting, 1 queued" in capsys.readouterr().out
     assert main(["retry", *where, "--executor", "slurm"]) == 0
-    assert "1 runs are queued with --extra exclusive; `cancel` them" in capsys.readouterr().err
+    assert "1 run is queued with --extra exclusive; `cancel`, then" in capsys.readouterr().err
 
 
 def test_cancel_ends_their_jobs(cluster: Fake, where: list[str], store: Store,

@@ -24,7 +24,7 @@ from suite.launch import batch, cancel, queue, slurm, slurm_cli
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import failed_canaries, seen
+from suite.launch.seen import failed_canaries, observe
 from suite.store.store import Store
 
 pytestmark = pytest.mark.slurm
@@ -140,7 +140,7 @@ def test_a_setup_line_that_fails_ends_the_job_and_says_so(scenes: dict[str, Scen
     probe, _ = batch.all_of(scene.store.root)
     log = scene.submitted().log_of(f"{batch.job_of(scene.store.root, probe.name)}_0").read_text()
     assert "before" in log and "after" not in log
-    found = seen(scene.submitted(), scene.store.states([run.run_id for run in scene.runs]))
+    found = observe(scene.submitted(), scene.store.states([run.run_id for run in scene.runs]))
     state = found.states[probe.runs[0]]
     assert state.label == "todo: start failed" and "a setup line failed (status 3): exit 3" in state.detail
     assert list(failed_canaries(scene.submitted(), found.states)) == probe.runs
@@ -152,7 +152,7 @@ def test_a_setup_line_that_fails_ends_the_job_and_says_so(scenes: dict[str, Scen
 def test_a_job_that_has_too_little_memory_for_python(scenes: dict[str, Scene]) -> None:
     scene = scenes["memory"]
     scene.until_gone()
-    found = seen(scene.submitted(), scene.store.states([scene.runs[0].run_id])).states[scene.runs[0].run_id]
+    found = observe(scene.submitted(), scene.store.states([scene.runs[0].run_id])).states[scene.runs[0].run_id]
     assert found.start is not None and "exceeded memory limit" in found.start.reason
 
 
@@ -173,7 +173,7 @@ def test_what_will_never_start_is_said_and_not_waited_for(scenes: dict[str, Scen
     held = scenes["held"]
     number = batch.job_of(held.store.root, batch.all_of(held.store.root)[0].name) or ""
     subprocess.run(["scontrol", "uhold", number], check=True)
-    notes = seen(held.submitted(), held.store.states([held.runs[0].run_id])).notes
+    notes = observe(held.submitted(), held.store.states([held.runs[0].run_id])).notes
     assert "will not start: you hold it; `scontrol release` lets it start" in notes[held.runs[0].run_id]
     subprocess.run(["scancel", number], check=True)
 
@@ -187,11 +187,11 @@ def test_options_that_changed_are_named(scenes: dict[str, Scene], tmp_path: Path
     rows = slurm_cli.squeue([one.name for one in batch.all_of(tmp_path / "runs")])
     assert len(rows) == 7 and all(row.name.startswith("s4d-pair-") for row in rows)
     assert main(["run", *where, *cluster, "2G"]) == 0
-    assert "6 runs are queued with --memory 600M; `cancel` them, then `retry`, to use --memory 2G" in \
+    assert "6 runs are queued with --memory 600M; `cancel`, then `retry`, to use --memory 2G" in \
         capsys.readouterr().err
     (tmp_path / "pair.yaml").write_text(PAIR.replace("real]", "legs]"))  # the grid is edited
     assert main(["status", *where]) == 0
-    assert "of an earlier version of these grids in the queue: `cancel --orphans`" in capsys.readouterr().out
+    assert "of an earlier version of these grids are in the queue: `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where[:1], *where[1:]]) == 0
     assert "`cancel --orphans` ends it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0

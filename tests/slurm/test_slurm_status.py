@@ -19,7 +19,7 @@ from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster, load, minutes
 from suite.launch.options import Options
 from suite.launch.queue import Queue, Submitted, why_ended
-from suite.launch.seen import seen
+from suite.launch.seen import observe
 from suite.store import attempt, provenance
 from suite.store.records import Beat, Origin
 from suite.store.store import Store
@@ -166,7 +166,7 @@ def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Pa
     slurm.launch(runs, Options(store.root), Quiet(), canaries=False)
     claimed_elsewhere(store.folder(runs[0].run_id), "100_0")
     cluster.set("silent", "slurm_load_jobs error: Socket timed out on send/recv operation")
-    found = seen(Submitted(store), store.states([run.run_id for run in runs]))
+    found = observe(Submitted(store), store.states([run.run_id for run in runs]))
     notes = found.notes
     assert [state.name for state in found.states.values()] == ["claimed", "todo"]
     assert "it is not known whether job 100_0 is alive: slurm_load_jobs error: Socket timed" in notes[runs[0].run_id]

@@ -23,7 +23,7 @@ from suite.launch.cluster import Cluster, load
 from suite.launch.failed_starts import words
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import remarks, seen
+from suite.launch.seen import observe, remarks
 from suite.store import attempt, provenance
 from suite.store.records import Origin
 from suite.store.store import Store
@@ -70,7 +70,7 @@ def test_each_kind_waits_for_its_own_canary(cluster: Fake, store: Store) -> None
     owner.end("failed", "error", "ValueError: bad")
     cluster.set("queue", "".join(f"101|{task}|{rest[0].name}|PENDING|Priority\n" for task in range(3)))
     submitted = Submitted(store)
-    found = seen(submitted, store.states([run.run_id for run in of_kernels()]))
+    found = observe(submitted, store.states([run.run_id for run in of_kernels()]))
     [told] = remarks(submitted, found)
     assert told == (f"the canary {probe.runs[1]} (job 100_1) failed, and so the 2 runs behind it were not started: "
                     "ValueError: bad; fix that, then `retry` starts them")
@@ -161,7 +161,7 @@ def test_waiting_ends_when_nothing_will_start(cluster: Fake, store: Store) -> No
                              {run.run_id: run for run in runs})
     watching.look()
     assert len(watching.left) == 2 and ear.messages == [
-        "1 runs: their jobs will not start: you hold it; `scontrol release` lets it start (JobHeldUser)"]
+        "1 run: their jobs will not start: you hold it; `scontrol release` lets it start (JobHeldUser)"]
     cluster.state("100_1", "PENDING", "JobHeldAdmin")
     watching.look()
     assert not watching.left and {state.reason for state in watching.never.values()} == {"start"}
@@ -340,11 +340,11 @@ def test_jobs_of_an_edited_grid(cluster: Fake, tmp_path: Path, capsys: pytest.Ca
     where = [str(path), "--store", str(tmp_path / "runs")]
     assert main(["run", *where, "--executor", "slurm", "--no-canary", "--memory", "600M"]) == 0
     assert main(["run", *where, "--executor", "slurm", "--no-canary", "--memory", "2G"]) == 0
-    assert "3 runs are queued with --memory 600M; `cancel` them, then `retry`, to use --memory 2G" in \
+    assert "3 runs are queued with --memory 600M; `cancel`, then `retry`, to use --memory 2G" in \
         capsys.readouterr().err
     path.write_text(GRID.replace(", real]", "]"))
     assert main(["status", *where]) == 0
-    assert "a job of an earlier version of these grids in the queue: `cancel --orphans`" in capsys.readouterr().out
+    assert "a job of an earlier version of these grids is in the queue: `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where, "--yes"]) == 0
     assert "kept, job 100_2 waits (Priority); `cancel --orphans` cancels it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0

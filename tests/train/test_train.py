@@ -229,7 +229,7 @@ def test_other_sampling_rates_decimate_and_rescale(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(("rate", "entry", "what"), [
-    (None, "test@8000", "the data of scifar has none"), (16000.0, "test@7000", "not the data's 16000 Hz divided"),
+    (None, "test@8000", "the data of scifar have none"), (16000.0, "test@7000", "not the data's 16000 Hz divided"),
     (16000.0, "test@0", "not the data's"), (16000.0, "val@32000", "not the data's")])
 def test_a_rate_that_the_data_cannot_give_is_an_error(rate: float | None, entry: str, what: str) -> None:
     with pytest.raises(UserError, match=what) as error:
