@@ -50,7 +50,7 @@ class Work:
             self._open[self._shape[run_id]] -= 1
 
     def seconds(self, per_epoch: Mapping[str, float]) -> float:
-        """Seconds for the remaining epochs, from the seconds per epoch of each shape, or their mean for other shapes."""
+        """Seconds for the remaining epochs, from the seconds per epoch of each shape, or their mean for others."""
         mean = sum(per_epoch.values()) / len(per_epoch)
         return sum(max(0.0, epochs) * per_epoch.get(shape, mean)
                    for shape, epochs in self._remaining.items() if self._open[shape])
