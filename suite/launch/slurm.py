@@ -223,19 +223,26 @@ class Submission:
         except SlurmError as error:
             if not error.unsure:
                 _forget(record)
-            if error.missing:
-                raise UserError("there is no SLURM on this machine: sbatch is not found", "--executor slurm",
-                                "run this on a login node of the cluster") from None
-            if "did not end" in str(error):
-                raise UserError(f"sbatch did not answer within {SUBMIT_S:g} s", "sbatch", "start again: jobs that it "
-                                "has accepted are found, and nothing is submitted twice") from None
-            if DOWN.search(str(error)):
-                raise UserError(f"SLURM does not answer: {error}", "sbatch", "start again when `scontrol ping` says "
-                                "that it is up; nothing is submitted twice") from None
-            so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
-            raise UserError(f"sbatch refused the jobs: {error}", "sbatch",
-                            f"{so_far}correct the options or the cluster: file, and start again. `plan --executor "
-                            f"slurm` shows the script{_accounts(str(error), one.cluster)}") from None
+            raise _refusal(error, before, one.cluster) from None
+
+
+def _refusal(error: SlurmError, before: int, cluster: str) -> UserError:
+    """The error of sbatch as a user's, after so many arrays that it accepted before."""
+    if error.missing:
+        return UserError("there is no SLURM on this machine: sbatch is not found", "--executor slurm",
+                         "run this on a login node of the cluster")
+    if error.unsure:
+        late = f"sbatch did not answer within {SUBMIT_S:g} s" if "did not end" in str(error) else \
+            f"SLURM did not answer in time: {error}"
+        return UserError(late, "sbatch", "start again when `scontrol ping` says that it is up: jobs that it has "
+                         "accepted are found, and nothing is submitted twice")
+    if DOWN.search(str(error)):
+        return UserError(f"SLURM does not answer: {error}", "sbatch", "start again when `scontrol ping` says that it "
+                         "is up; nothing is submitted twice")
+    so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
+    return UserError(f"sbatch refused the jobs: {error}", "sbatch",
+                     f"{so_far}correct the options or the cluster: file, and start again. `plan --executor slurm` "
+                     f"shows the script{_accounts(str(error), cluster)}")
 
 
 def _accounts(refused: str, cluster: str) -> str:
