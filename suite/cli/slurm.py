@@ -42,7 +42,7 @@ class Printer:
 
 
 def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> Launched:
-    """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt."""
+    """Submit missing runs. With `--wait`, returns when they have ended. Raises UserError, KeyboardInterrupt."""
     cluster, options = asked.cluster, asked.options
     for line in (*asked.lines, *(f"warning: {warning}" for warning in too_long(plan, cluster))):
         print(line, file=sys.stderr)
@@ -50,10 +50,10 @@ def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) 
     if not request.wait:
         launched = launch(runs, options, Printer(), cluster=cluster, canaries=request.canary, grids=names(plan))
         if launched.idle:
-            print("nothing was submitted: this account may have no jobs in the queue; name another with --account",
+            print("nothing was submitted: this account may not have jobs in the queue; choose another with --account",
                   file=sys.stderr)
         else:
-            print("the jobs run by themselves; `status --watch` shows how far they are, and `report` what there is")
+            print("the jobs run on their own; `status --watch` shows their progress, `report` the results so far")
         return launched
     with Progress(plan, slots(plan, cluster), store=Store(request.store)) as progress:
         return launch(runs, options, progress, cluster=cluster, canaries=request.canary, wait=True,
@@ -61,13 +61,13 @@ def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) 
 
 
 def plan(made: Plan, request: PlanRequest, asked: Asked) -> None:
-    """Prints the scripts that `run` would hand to sbatch, and what may go wrong. Starts and writes nothing."""
+    """Print warnings and the scripts that `run` would pass to sbatch. Starts and writes nothing."""
     cluster, options = asked.cluster, asked.options
     store = Store(request.store)
     submitted = Submitted(store)
     jobs = submitted.jobs(made.states)
     if jobs is None:
-        print(f"it is not known which of them are in the queue already: {submitted.queue.fault}")
+        print(f"unknown which of them are in the queue already: {submitted.queue.fault}")
     fresh = [one for one in made.todo if one.run_id not in (jobs or {})]
     if len(fresh) < len(made.todo):
         print(f"{len(made.todo) - len(fresh)} of them are in the queue already")
@@ -79,8 +79,8 @@ def plan(made: Plan, request: PlanRequest, asked: Asked) -> None:
     scripts = submission.scripts(fresh, made.speeds)
     for kind in dict.fromkeys(one.kind for one, _ in scripts):
         alike = [(one, text) for one, text in scripts if one.kind == kind]
-        what = "to the first checkpoint of a run of each kind" if kind == Kind.CANARY else "for all runs"
-        more = f", in {len(alike)} arrays of which this is the first" if len(alike) > 1 else ""
+        what = "up to the first checkpoint of one run of each kind" if kind == Kind.CANARY else "for all runs"
+        more = f", in {len(alike)} arrays (the first is shown)" if len(alike) > 1 else ""
         print(f"\n### sbatch, {what}: {sum(len(one.tasks) for one, _ in alike)} jobs{more}\n{alike[0][1]}", end="")
 
 
@@ -94,13 +94,13 @@ class Asked:
 
 
 def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
-    """The settings by the options and the cluster: file. Raises UserError if they do not fit each other or the runs."""
+    """The settings from the options and the cluster: file. Raises UserError if they do not fit together or the runs."""
     for option, value in (("--jobs", request.jobs), ("--gpus", request.gpus)):
         if value:
-            raise UserError("this is for the local executor", option,
+            raise UserError("only for --executor local", option,
                             "use --max-parallel, --side-by-side and --gpus-per-job for a cluster")
     if any(one.config.kind == "bench" for one in plan.todo):
-        raise UserError("a grid that measures this machine cannot be sent to others", "--executor slurm",
+        raise UserError("a grid of benchmarks measures this machine and cannot be sent to others", "--executor slurm",
                         "start it with the local executor, in an allocation of its own")
     fitted = partition.fit(load(request.cluster, request.changes), plan.todo, Store(request.store), request.threads,
                            isinstance(request, RunRequest))
@@ -116,26 +116,26 @@ def names(plan: Plan) -> str:
 
 
 def slots(plan: Plan, cluster: Cluster) -> int:
-    """The most runs that may be under way at a time."""
+    """The maximum number of runs at a time."""
     jobs = -(-len(plan.todo) // cluster.runs_per_job)
     at_once = min(cluster.runs_per_job, cluster.side_by_side * max(1, cluster.gpus))
     return max(1, min(jobs, cluster.max_parallel or jobs) * at_once)
 
 
 def too_long(plan: Plan, cluster: Cluster) -> list[str]:
-    """Lines about runs, or jobs of several runs, that exceed the time limit of a job, as far as speeds are known."""
+    """Lines about runs, or jobs of several runs, that exceed the time limit of a job, if their speeds are known."""
     limit = 60 * cluster.time - cluster.signal
     seconds = [left(one, plan.states[one.run_id], plan.until, plan.speeds) or 0.0 for one in plan.todo]
     long = [one for one in seconds if one > limit]
     lines = []
     if long:
         lines.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
-                     f"{clock(60 * cluster.time)}: they are requeued on the way, and continue; --time gives them more")
+                     f"{clock(60 * cluster.time)}: they will be requeued and continue; --time sets a longer limit")
     size = cluster.runs_per_job
     at_once = cluster.side_by_side * max(1, cluster.gpus)
     jobs = [sum(seconds[i:i + size]) / min(at_once, size) for i in range(0, len(seconds), size)]
     late = [one for one in jobs if one > limit]
     if late and not long and size > 1:
         lines.append(f"{len(late)} jobs need up to {clock(max(late))}, more than the time limit of "
-                     f"{clock(60 * cluster.time)}: they are requeued on the way; fewer --runs-per-job end in one go")
+                     f"{clock(60 * cluster.time)}: they will be requeued and continue; fewer --runs-per-job avoid this")
     return lines

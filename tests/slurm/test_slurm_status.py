@@ -114,7 +114,7 @@ def test_the_plan_shows_what_sbatch_would_get(cluster: Fake, grid_file: Path, tm
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    (["--jobs", "2"], "--jobs: this is for the local executor"),
+    (["--jobs", "2"], "--jobs: only for --executor local"),
     (["--memory", "lots"], "--memory: 'lots' is not a size"),
     (["--time", "soon"], "--time: 'soon' is not a time"),
     (["--extra", "array=3"], "--extra: array is set by the suite"),
@@ -144,7 +144,7 @@ def test_run_submits_and_returns_and_status_tells(cluster: Fake, grid_file: Path
     told = capsys.readouterr().out
     assert "3 runs: 2 queued, 1 claimed" in told and "job 101_1 waits (Resources)" in told
     assert "job 101_2 is DREAMING" in told and "process" in told and "in job 101_0" in told
-    assert f"{runs[0].run_id} needs 83:20 min more, and a job has 60:00 min" in told
+    assert f"{runs[0].run_id} needs 83:20 min more, but the time limit of its job is 60:00 min" in told
     assert "all runs need about 5:50 h more, 1 at a time" in told
     assert tree(tmp_path / "runs") == before and len(cluster.lines("squeue.calls")) == 1
     cluster.state("101_0", "")
