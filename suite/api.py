@@ -1,10 +1,10 @@
-"""The suite from Python, for notebooks and scripts: grids, results as one table, reports.
+"""The Python interface, for notebooks and scripts: grids, results as a data frame, reports.
 
     import suite
     grid = suite.load_grid("grids/quickstart.yaml")
     frame = suite.results(grid, "results/quickstart/store")
 
-Nothing heavy is imported before it is needed.
+Heavy packages are imported only when needed.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 def load_grid(path: str | Path, profile: str | None = None, sets: Iterable[str] = (),
               only: Iterable[str] = (), seeds: int | None = None) -> Grid:
-    """The grid in a file, or of the suite (`suite:NAME`), expanded into its runs.
+    """Load a grid from a file, or a grid of the suite (`suite:NAME`), and expand it into its runs.
 
-    `profile`, `sets` (`field=value`), `only` (`axis=label`) and `seeds` (how many) are as the options `--profile`,
-    `--set`, `--only` and `--seeds`. Raises UserError with every problem of the file.
+    `profile`, `sets` (`field=value`), `only` (`axis=label`) and `seeds` (a number) correspond to the options
+    `--profile`, `--set`, `--only` and `--seeds`. Raises UserError with every problem of the file.
     """
     from suite.grid.expand import load_grid as load
 
@@ -33,36 +33,36 @@ def load_grid(path: str | Path, profile: str | None = None, sets: Iterable[str] 
 
 
 def results(grid: Grid | Sequence[Grid], store: str | Path = "runs") -> pd.DataFrame:
-    """Every finished epoch of every run of the grids: a row for each grid, run and epoch.
+    """The finished epochs of all runs of the grids, with a row for each grid, run and epoch.
 
-    Columns: grid, the label on each axis, run_id, seed, state, epoch, each metric (as `val/accuracy`, a fraction; NaN
-    if the run did not measure it), and each field of the run by its dotted name. Raises UserError if the store cannot
-    be read.
+    Columns: grid, the label on each axis, run_id, seed, state, epoch, each metric (e.g. `val/accuracy`, a fraction; NaN
+    if the run does not have it), and each field of the run by its dotted name. Raises UserError if the store cannot be
+    read.
     """
     from suite.report.added import with_added
     from suite.report.export import tidy
     from suite.report.tables.results import read_results
     from suite.store.store import Store
 
-    shelf = Store(Path(store))
-    grids = with_added(_grids(grid), shelf)
-    states = shelf.states(dict.fromkeys(run.run_id for one in grids for run in one.runs))
-    return tidy(grids, [read_results(one, shelf, states) for one in grids])
+    opened = Store(Path(store))
+    grids = with_added(_grids(grid), opened)
+    states = opened.states(dict.fromkeys(run.run_id for one in grids for run in one.runs))
+    return tidy(grids, [read_results(one, opened, states) for one in grids])
 
 
 def make_report(grid: Grid | Sequence[Grid], store: str | Path = "runs", out: str | Path = "reports",
                 figures: bool = True) -> Report:
-    """Write the tables, claims, figures and the page of these grids into the folder `out`.
+    """Write the tables, claims, figures and web page of these grids to the folder `out`.
 
     Returns the paths of the files, and the text that the command line prints. Raises UserError for layouts and claims
-    that do not fit, and if `out` cannot be written.
+    that do not match the grids, and if `out` cannot be written.
     """
     from suite.report.added import with_added
     from suite.report.report import write_report
     from suite.store.store import Store
 
-    shelf = Store(Path(store))
-    return write_report(with_added(_grids(grid), shelf), shelf, Path(out), figures=figures)
+    opened = Store(Path(store))
+    return write_report(with_added(_grids(grid), opened), opened, Path(out), figures=figures)
 
 
 def _grids(grid: Grid | Sequence[Grid]) -> list[Grid]:

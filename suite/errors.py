@@ -1,4 +1,4 @@
-"""Errors that a user can mend: what is wrong, where, and how to put it right."""
+"""Errors that a user can fix: what is wrong, where, and how to fix it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong: `what`, `where` (file, line, key) and `fix` (how to mend it)."""
+    """A problem: `what` is wrong, `where` (file, line, key), and `fix`, how to fix it."""
 
     what: str
     where: str = ""
@@ -21,7 +21,7 @@ class Problem:
 
 
 class UserError(Exception):
-    """Bad input, as one or several problems. The command line prints them without a traceback and exits with 2."""
+    """Bad input, with one or more problems. The command line prints them without a traceback and exits with 2."""
 
     def __init__(self, what: str | Iterable[Problem], where: str = "", fix: str = "") -> None:
         self.problems = (Problem(what, where, fix),) if isinstance(what, str) else tuple(what)
@@ -29,11 +29,11 @@ class UserError(Exception):
 
 
 class MachineFault(UserError):
-    """A fault of the machine, as a full disk or no GPU: no run is to blame, and none is recorded as failed."""
+    """A fault of the machine, such as a full disk or a missing GPU. No run is recorded as failed because of it."""
 
 
 class Problems:
-    """Collects problems on the way, so that all of them are raised at once. One that is found again is kept once."""
+    """Collects problems, without duplicates, so that all of them are raised at once."""
 
     def __init__(self) -> None:
         self._found: dict[Problem, None] = {}  # a set that keeps the order
@@ -42,34 +42,34 @@ class Problems:
         return iter(self._found)
 
     def add(self, *problems: Problem) -> None:
-        """Adds problems that are not there yet."""
+        """Add problems. Duplicates are ignored."""
         self._found.update(dict.fromkeys(problems))
 
     def raise_if_any(self) -> None:
-        """Raises UserError with all that was added."""
+        """Raises UserError with all problems, if there are any."""
         if self._found:
             raise UserError(self)
 
 
-NO_MEMORY = ("can't allocate memory", "out of memory")  # in errors that torch gives no class of their own
+NO_MEMORY = ("can't allocate memory", "out of memory")  # in errors for which torch has no class
 
 
 def is_no_memory(error: BaseException) -> bool:
-    """Whether memory, of a CPU or a GPU, did not suffice. torch's own class is a RuntimeError that says so."""
+    """Whether the CPU or GPU ran out of memory. torch raises a RuntimeError with such a message."""
     return isinstance(error, MemoryError) or (
         isinstance(error, RuntimeError) and any(words in str(error) for words in NO_MEMORY))
 
 
-NO_GPU_ANY_MORE = ("uncorrectable ECC error", "CUDA error: unknown error", "no CUDA-capable device is detected",
-                   "hardware stack error", "GPU is lost", "fallen off the bus")  # what CUDA says after such an Xid
+LOST_GPU = ("uncorrectable ECC error", "CUDA error: unknown error", "no CUDA-capable device is detected",
+                   "hardware stack error", "GPU is lost", "fallen off the bus")  # messages of CUDA after such an Xid
 
 
 def is_lost_gpu(error: BaseException) -> bool:
-    """Whether the GPU broke down under the process, so that nothing more can be computed on it.
+    """Whether the GPU failed, so that this process can no longer use it.
 
-    An illegal memory access of a kernel does not count: the program may be at fault.
+    An illegal memory access of a kernel does not count, since the program may be at fault.
     """
-    return isinstance(error, RuntimeError) and any(words in str(error) for words in NO_GPU_ANY_MORE)
+    return isinstance(error, RuntimeError) and any(words in str(error) for words in LOST_GPU)
 
 
 def nearest(name: object, allowed: Iterable[str]) -> str:

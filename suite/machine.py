@@ -1,4 +1,4 @@
-"""Facts about this computer: versions of packages, CPU, GPUs, memory. Light to import."""
+"""Facts about this machine: versions of packages, CPU, GPUs, memory. Fast to import."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ PACKAGES = ("torch", "numpy", "scipy", "pandas", "datasets", "pyarrow", "pillow"
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
-    """Versions of the packages that matter, of those that are installed."""
-    import importlib.metadata  # here: it takes a tenth of what `plan` does
+    """Versions of the installed packages in `PACKAGES`."""
+    import importlib.metadata  # imported here: it takes a tenth of the time of `plan`
 
     found = {}
     for name in PACKAGES:
@@ -35,16 +35,16 @@ def cpu() -> str:
         lines = []
     found = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     if not found:
-        import platform  # which starts a process to answer
+        import platform  # it starts a process
 
         found = platform.processor() or platform.machine()
     return found
 
 
 def usable_cpus(root: Path = Path("/")) -> int:
-    """The number of CPUs that this process may use, at least 1: a container or a job may have a part of their time.
+    """The number of CPUs that this process may use, at least 1. In a container or a job, their time may be limited.
 
-    On systems that do not tell, as macOS, the number of all CPUs. `root` is where the system's folders are.
+    On systems without this information, such as macOS, the number of all CPUs. `root`: the system's root folder.
     """
     return max(1, min(_cores(), int(_quota(root))))
 
@@ -58,13 +58,13 @@ def _cores() -> int:
 
 
 def _quota(root: Path) -> float:
-    """How many CPUs' time the control groups of this process leave to it: in `cpu.max`, or in two older files."""
+    """The limit of CPU time, in CPUs, by the control groups of this process: `cpu.max`, or two older files."""
     quotas = filter(None, (_quota_of(group) for group in _groups(root, "cpu")))
-    return min([2.0**20, *quotas])  # the first is more than any machine has
+    return min([2.0**20, *quotas])  # the first is no limit
 
 
 def _groups(root: Path, controller: str) -> list[Path]:
-    """The folders of the control groups of this process that may limit something, each on the way to the top."""
+    """The folders of the control groups of this process that may have limits, from the innermost to the root."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -80,7 +80,7 @@ def _groups(root: Path, controller: str) -> list[Path]:
 
 
 def _quota_of(group: Path) -> float | None:
-    """The quota of one control group; None if it has none, or is not seen from here."""
+    """The quota of a control group. None if it has no quota, or is not visible."""
     try:
         if (group / "cpu.max").is_file():
             used, period = (group / "cpu.max").read_text().split()
@@ -92,7 +92,7 @@ def _quota_of(group: Path) -> float | None:
 
 
 def machine() -> str:
-    """A fingerprint of what a measurement depends on: CPU, cores, and GPUs where the driver tells them."""
+    """A fingerprint of the hardware that benchmarks depend on: CPU, cores, and GPUs if the driver lists them."""
     cards = sorted(path.read_text() for path in Path("/proc/driver/nvidia/gpus").glob("*/information"))
     lines = [line for text in cards for line in text.splitlines() if line.startswith("Model")]
     gpus = [line.partition(":")[2].strip() for line in lines]
@@ -101,16 +101,16 @@ def machine() -> str:
 
 @dataclass(frozen=True)
 class Memory:
-    """Memory in bytes: what processes here may have in all, and what is left of it."""
+    """Memory in bytes: the limit for all processes, and the free part."""
 
     total: int
     free: int
 
 
 def memory(root: Path = Path("/")) -> Memory | None:
-    """The memory of this machine, or of the container or job that this process is in. None where nobody says.
+    """The memory of this machine, or of the container or job of this process. None if it is unknown.
 
-    `root` is where the system's folders are.
+    `root`: the system's root folder.
     """
     try:
         lines = dict(line.split(":", 1) for line in (root / "proc/meminfo").read_text().splitlines() if ":" in line)
@@ -126,7 +126,7 @@ def memory(root: Path = Path("/")) -> Memory | None:
 
 
 def oom_kills(root: Path = Path("/")) -> int:
-    """How many processes the system has ended for lack of memory, here or in this container or job, since it began."""
+    """The number of processes that the system killed for lack of memory, on this machine or in a container or job."""
     counts = [0]
     for group in _groups(root, "memory"):
         counts += _counts(group / "memory.events", "oom_kill") + _counts(group / "memory.oom_control", "oom_kill")
@@ -134,7 +134,7 @@ def oom_kills(root: Path = Path("/")) -> int:
 
 
 def gigabytes(size: int) -> str:
-    """A size in bytes for a reader: `12.3 GB`, and `12 MB` for less than one."""
+    """A size in bytes as text: `12.3 GB`, or `12 MB` below 1 GB."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
@@ -150,7 +150,7 @@ def _number(file: Path) -> int | None:
 
 
 def _counts(file: Path, key: str) -> list[int]:
-    """The numbers that a file of lines `key number` has for a key."""
+    """The numbers of a key, in a file with lines `key number`."""
     try:
         return [int(line.split()[1]) for line in file.read_text().splitlines() if line.split()[:1] == [key]]
     except (OSError, ValueError, IndexError):
@@ -158,11 +158,11 @@ def _counts(file: Path, key: str) -> list[int]:
 
 
 def _reclaimable(group: Path) -> int:
-    """What of a group's use are copies of files, which the system drops when memory is short."""
+    """Bytes of a group that are cached files, which the system drops when memory is short."""
     return sum(_counts(group / "memory.stat", "inactive_file")[:1])
 
 
 def peak_memory_mb() -> float:
-    """The most memory that this process has used, in MiB."""
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB on Linux
+    """The peak memory of this process, in MiB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB on Linux
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20

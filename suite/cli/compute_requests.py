@@ -16,10 +16,10 @@ from suite.train.mode import Mode
 
 @dataclass(frozen=True)
 class ComputeRequest(StoreRequest):
-    """How to compute runs. `timeout` and `checkpoint` are in minutes. `jobs`: None for as many as fit.
+    """How to compute runs. `timeout` and `checkpoint` are in minutes.
 
-    gpus: () for the CPU, None for free GPUs. stack: runs that are computed as one, None for as many as it pays.
-    max_failures: None for `MOST_FAILURES`.
+    jobs: runs at a time, None for as many as fit. gpus: () for the CPU, None for idle GPUs. stack: runs to train
+    together, None for as many as are faster that way. max_failures: None for `MOST_FAILURES`.
     """
 
     until: int | None = None
@@ -37,7 +37,7 @@ class ComputeRequest(StoreRequest):
 
     @property
     def compute(self) -> Compute:
-        """The options of each run, as a job gets them."""
+        """The options that are passed to each run."""
         return Compute(threads=self.threads, until=self.until, timeout_s=self.timeout * 60 if self.timeout else None,
                        checkpoint_s=self.checkpoint * 60, mode=self.mode, recompute=self.recompute)
 
@@ -64,35 +64,35 @@ class ClusterRequest(ComputeRequest):
 
     @property
     def changes(self) -> Mapping[str, Any]:
-        """The settings of the cluster: file that the options replace; None for those that they do not."""
+        """The settings of the cluster: file that options replace. None for settings that are kept."""
         own = [field.name for field in fields(ClusterRequest) if field.name not in
                {"cluster", "extra", *(field.name for field in fields(ComputeRequest))}]
         return {name: getattr(self, name) for name in own} | {"extra": dict(self.extra) if self.extra else None}
 
     def check_executor(self) -> None:
-        """Raises UserError for options that do not go with the executor, such as those of a cluster without one."""
+        """Raises UserError for options that the executor does not support."""
         given = [name for name, value in {"cluster": self.cluster, **self.changes}.items() if value is not None]
         if self.max_failures is not None and self.executor is Executor.DEBUG:
-            raise UserError("--executor debug ends at the first failure", "--max-failures", "leave it out")
+            raise UserError("--executor debug always stops at the first failure", "--max-failures", "leave it out")
         if self.stack != 1:
             self._check_stack()
         if given and self.executor is not Executor.SLURM:
             options = ", ".join("--" + name.replace("_", "-") for name in given)
-            raise UserError("only --executor slurm reads this", options, "add --executor slurm, or leave it out")
+            raise UserError("only for --executor slurm", options, "add --executor slurm, or leave it out")
 
     def _check_stack(self) -> None:
-        """Raises UserError for options that do not go with stacked runs."""
+        """Raises UserError for options that stacked runs do not support."""
         for option, given in ((f"--executor {self.executor}", self.executor is not Executor.LOCAL),
                               ("--recompute", self.recompute), ("--compile", self.mode is Mode.COMPILED)):
             if given:
-                raise UserError(f"runs are not stacked with {option}", "--stack", f"leave out --stack, or {option}")
+                raise UserError(f"runs cannot be stacked with {option}", "--stack", f"leave out --stack, or {option}")
 
 
 @dataclass(frozen=True)
 class RunRequest(ClusterRequest):
-    """`run`. With `retry`, failed and cancelled runs start again, too; with `reason`, only those of these reasons.
+    """`run`. With `retry`, failed and cancelled runs start again; with `reason`, only runs that ended for it.
 
-    hours: the most time for `--decide`. over_at: when they are over, by `time.monotonic()`.
+    hours: time limit of `--decide`. over_at: its end, by `time.monotonic()`.
     """
 
     out: Path = Path("reports")
@@ -105,18 +105,18 @@ class RunRequest(ClusterRequest):
 
     @property
     def left(self) -> float | None:
-        """The seconds that are left of `hours`, at least 0; None without a limit."""
+        """Seconds left of `hours`, at least 0. None without a limit."""
         return None if self.over_at is None else max(self.over_at - time.monotonic(), 0.0)
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Nothing, "all", or the reasons."""
+        """The reasons of `--reason`, or ("all",). Empty without `retry`."""
         return (self.reason or ("all",)) if self.retry else ()
 
 
 @dataclass(frozen=True)
 class PlanRequest(ClusterRequest):
-    """`plan`. With `probe`, some steps of each shape are measured first."""
+    """`plan`. With `probe`, some steps of each configuration are timed first."""
 
     json: bool = False
     probe: bool = False

@@ -22,9 +22,9 @@ GRID = (".yaml", ".yml")
 
 
 def main(request: DataRequest) -> int:
-    """Does one of the actions. Returns 1 if a check finds damage, or if nothing could be prepared.
+    """Perform an action. Returns 1 if a check finds damage, or if nothing could be prepared.
 
-    In the folder of a study, its data sets are known, too. Raises UserError.
+    In the folder of a study, its data sets are available as well. Raises UserError.
     """
     if (Path.cwd() / "datasets").is_dir():
         study.add([Path.cwd()])
@@ -32,7 +32,7 @@ def main(request: DataRequest) -> int:
     grids = [name for name in request.names if is_grid(name)]
     names = [name for name in request.names if name not in grids]
     for name in names:
-        cards.load(name)  # an unknown name is an error before anything starts
+        cards.load(name)  # reports unknown names before anything starts
     chosen = [(name, variant) for name in names or ([] if grids else cards.names())
               for variant in variants(name, request.variant)]
     if request.action == "prepare":
@@ -41,7 +41,7 @@ def main(request: DataRequest) -> int:
 
 
 def loaded(names: Sequence[str], request: DataRequest) -> list[Grid]:
-    """The grids with the runs that the request chooses. Raises UserError with the problems of all of them."""
+    """Load the grids, with the runs that the request selects. Raises UserError with the problems of all of them."""
     from suite.grid.expand import load_grid
 
     problems = Problems()
@@ -56,7 +56,7 @@ def loaded(names: Sequence[str], request: DataRequest) -> list[Grid]:
 
 
 def is_grid(name: str) -> bool:
-    """Whether the name is that of a grid file (of the suite, too), and not of a data set."""
+    """Whether this is the name of a grid file, or a grid of the suite, rather than a data set."""
     return Path(name).suffix in GRID or name.startswith(resources.PREFIX)
 
 
@@ -65,18 +65,18 @@ def _check_request(request: DataRequest) -> None:
     where = f"data {request.action}"
     grids = [name for name in request.names if is_grid(name)]
     if request.action in ("prepare", "show") and not request.names:
-        raise UserError("no data set is named", where, f"one or several of {', '.join(cards.names())}"
+        raise UserError("no data set was given", where, f"name one or several of {', '.join(cards.names())}"
                         + ("; or grid files" if request.action == "prepare" else ""))
     if request.sets and request.action in ("list", "check"):
-        raise UserError("--set goes with prepare and show", where, "leave it out")
+        raise UserError("--set is only for prepare and show", where, "leave it out")
     if grids and request.action != "prepare":
         raise UserError(f"{grids[0]} is a grid file", where, "name data sets, or `data prepare` it")
     if grids and (request.variant or request.task):
-        raise UserError("--variant and --task go with names of data sets: a grid defines what its runs need", where,
-                        "choose runs with --only, or name data sets")
+        raise UserError("--variant and --task are for names of data sets; a grid defines the data of its runs", where,
+                        "select runs with --only, or name data sets")
     of_grids = {"--profile": request.profile, "--only": request.only, "--seeds": request.seeds}
     if given := [option for option, value in of_grids.items() if value and not grids]:
-        raise UserError("chooses runs of a grid, and no grid file is named", ", ".join(given),
+        raise UserError("selects runs of a grid, but no grid file was given", ", ".join(given),
                         "leave it out, or `data prepare` a grid file")
     if grids and request.sets and len(grids) < len(request.names):
         raise UserError("--set has different meanings for a grid and for a data set", where,
@@ -87,22 +87,22 @@ def _check_request(request: DataRequest) -> None:
 
 
 def show(chosen: list[tuple[str, str]], request: DataRequest) -> int:
-    """For each task, writes a picture of a few examples of the first chosen variant that is available here."""
+    """Write a picture of a few examples for each task, from the first chosen variant that is available."""
     from suite.report import examples
 
     for name in dict.fromkeys(name for name, _ in chosen):
         ways = [variant for other, variant in chosen if other == name]
         for task in tasks(name, request.task):
             with progress_bar.shown():
-                data = first_here(name, ways, task, request.sets)
+                data = first_available(name, ways, task, request.sets)
             labels = cards.load(name).variants[data.variant].labels
             path = examples.write(name, data, labels, request.out / f"data-{name}-{data.variant}-{task}.png")
             print(f"wrote {path}")
     return 0
 
 
-def first_here(name: str, ways: list[str], task: str, sets: Sequence[str]) -> prepared.TaskData:
-    """The data of the first variant that is available here. Raises the UserError of the last one if none is."""
+def first_available(name: str, ways: list[str], task: str, sets: Sequence[str]) -> prepared.TaskData:
+    """The data of the first variant that is available. If none is, raises the UserError of the last one."""
     for variant in ways:
         try:
             return prepared.load(chosen_data(name, variant, task, sets), task)

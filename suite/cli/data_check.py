@@ -1,4 +1,4 @@
-"""The check of all bytes of data: of the sources that are here, and of prepared data."""
+"""Verification of every byte of available sources and prepared data."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from suite.data.source import Source
 from suite.errors import UserError
 from suite.files import atomic
 
-REMOVE = "remove the folder, and it is made again"
+REMOVE = "remove the folder; it will be prepared again"
 
 
 def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:
-    """Reads every byte of the sources that are here and of prepared data. Returns 1 if something is damaged."""
+    """Verify every byte of available sources and prepared data. Returns 1 if something is damaged."""
     damaged = 0
     for name, variant in chosen:
         source = Source(name, variant, {})
         text = whereabouts(source)
         try:
             with progress_bar.shown():
-                for file in here(source):
+                for file in available(source):
                     source.path(file)
                     text += f"\n    {file}: {checked(source, file)}"
         except UserError as error:
@@ -37,12 +37,12 @@ def check(chosen: list[tuple[str, str]], request: DataRequest) -> int:
             state = f"DAMAGED: {', '.join(bad)}; {REMOVE}" if bad else unusable(path, source)
             damaged += bool(state)
             print(f"    prepared {options_text(meta['key'])}, {path.name}: {state or 'good'}")
-    print(f"{damaged} damaged" if damaged else "nothing is damaged")
+    print(f"{damaged} damaged" if damaged else "no damage found")
     return 1 if damaged else 0
 
 
-def here(source: Source) -> Iterator[str]:
-    """The names of the card's files that are found here."""
+def available(source: Source) -> Iterator[str]:
+    """The names of the card's files that are available."""
     for file, entry in source.card.files.items():
         with suppress(UserError):
             entry.find()
@@ -50,12 +50,12 @@ def here(source: Source) -> Iterator[str]:
 
 
 def checked(source: Source, file: str) -> str:
-    """The sha256 of a file of a card, and the record of its download. Raises UserError if they differ."""
+    """The sha256 of a card's file and the record of its download, as text. Raises UserError if they differ."""
     path = source.find(file)
     card, record = source.card.files[file], download.record_of(path)
     text = f"sha256 {card.sha256 or stamps.content(source, file)}"
     if card.rows_sha256:
-        text = f"as on the card: its sha256, or the digest of its rows {card.rows_sha256}"
+        text = f"matches the card by its sha256 or the digest of its rows, {card.rows_sha256}"
     if record is None:
         return text
     address = source.card.address(file)
@@ -67,7 +67,7 @@ def checked(source: Source, file: str) -> str:
 
 
 def unusable(path: Path, source: Source) -> str:
-    """What is wrong with the values of an entry of the cache, "" if nothing. Old entries were not checked when made."""
+    """What is wrong with the values of a cache entry, or "". Entries of old versions were not checked when made."""
     entry = cache.read_entry(path)
     if entry is None:
         return f"DAMAGED: {cache.META}; {REMOVE}"

@@ -12,13 +12,13 @@ from suite.errors import UserError, nearest
 
 
 def variants(name: str, wanted: str | None) -> list[str]:
-    """The variants to work on: the wanted one, or all. Raises UserError if the card does not have it."""
+    """The variant `wanted`, or all variants. Raises UserError if the card does not have it."""
     card = cards.load(name)
     return [wanted] if wanted and card.variant(wanted) else list(card.variants)
 
 
 def tasks(name: str, wanted: str | None) -> list[str]:
-    """The wanted task, or all tasks of a data set, of which those that share arrays count once. Raises UserError."""
+    """The task `wanted`, or one task for each set of arrays. Raises UserError if the data set does not have it."""
     views = dict(family(name).VIEWS) if name in FAMILIES or cards.load(name).prepare else {}
     if wanted is None:
         return list({view: task for task, view in reversed(views.items())}.values())[::-1]
@@ -35,14 +35,14 @@ def options(name: str, variant: str, sets: Sequence[str]) -> Flat:
     for text in sets:
         key, equals, value = text.partition("=")
         if not equals:
-            raise UserError(f"{text!r} sets nothing", "--set", "write OPTION=VALUE, e.g. pool=2")
+            raise UserError(f"{text!r} is not an assignment", "--set", "write OPTION=VALUE, e.g. pool=2")
         found[key.removeprefix("data.")] = parse_yaml(f"value: {value}", "--set").plain()["value"]
     cards.resolve({"name": name, "variant": variant} | found)
     return found
 
 
 def chosen_data(name: str, variant: str, task: str, sets: Sequence[str]) -> Data:
-    """The data fields of a run on that task."""
+    """The data fields of a run on this task."""
     made = {"name": name, "variant": variant, **options(name, variant, sets)}
     own_data.fill(made, task)
     return Data(**made)

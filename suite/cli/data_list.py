@@ -1,4 +1,4 @@
-"""The list of data sets: what is here, what can be downloaded, what the user must get; and the details of each."""
+"""The list of data sets: which are available, can be downloaded or must be obtained by the user; and their details."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ WIDTH = 120  # of a line of the list
 
 
 class Group(Enum):
-    """How a variant, or something else that a run needs, can be obtained. The value is the heading of a list."""
+    """How a variant, or something else that a run needs, can be obtained. The value is the heading in a list."""
 
-    HERE = "here"
+    HERE = "available"
     REMOTE = "can be downloaded: {program} data prepare NAME --variant VARIANT"
-    BY_HAND = "needs you{how}"
+    BY_HAND = "manual steps needed{how}"
 
     def heading(self, how: str = "") -> str:
         """The first line of the group."""
@@ -30,8 +30,8 @@ class Group(Enum):
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How a variant can be obtained, and its size in MB: of prepared data here, or of the download; 0 if unknown."""
+class Availability:
+    """How a variant can be obtained, and the size of its prepared data or its download in MB, 0 if unknown."""
 
     name: str
     variant: str
@@ -48,37 +48,37 @@ class Standing:
 
 
 def list_(chosen: list[tuple[str, str]], request: DataRequest) -> int:
-    """Prints a line for each variant, in groups: here, can be downloaded, needs the user. Verbose: all details."""
+    """Print a line for each variant, grouped by availability. With `verbose`, print all details."""
     if request.verbose:
         return list_all(chosen)
-    found = [standing(name, variant) for name, variant in chosen]
+    found = [availability(name, variant) for name, variant in chosen]
     for group in Group:
         lines = [f"  {one.line}" for one in found if one.group is group]
         if lines:
-            print(group.heading(": `data list NAME --verbose` says where it is from"), *lines, sep="\n")
-    print("`data list --verbose`: sources, licences, places, and what is prepared")
+            print(group.heading(" (`data list NAME --verbose` shows the source)"), *lines, sep="\n")
+    print("`data list --verbose` shows sources, licences, places and prepared data")
     return 0
 
 
-def standing(name: str, variant: str) -> Standing:
+def availability(name: str, variant: str) -> Availability:
     """How a variant can be obtained. Uses no network."""
     card = cards.load(name).variants[variant]
     mb = sum(file["size"] for _, meta in cache.entries(name, variant) for file in meta["files"].values()) / 1e6
-    here = Standing(name, variant, Group.HERE, mb)
+    here = Availability(name, variant, Group.HERE, mb)
     if card.hub:
-        return here if mb or hub.is_here(card.hub) else Standing(name, variant, Group.REMOTE, card.download_mb)
+        return here if mb or hub.is_here(card.hub) else Availability(name, variant, Group.REMOTE, card.download_mb)
     origin = Source(name, variant, {}).origin
     absent = lacking.absent(card, card.files)
     if not absent or (origin is not None and origin.is_here()):
         return here
     addresses = {file: address for file, address in absent.items() if address}
     if len(addresses) == len(absent):
-        return Standing(name, variant, Group.REMOTE, lacking.size_of(addresses) / 1e6)
-    return here if mb else Standing(name, variant, Group.BY_HAND, card.download_mb)
+        return Availability(name, variant, Group.REMOTE, lacking.size_of(addresses) / 1e6)
+    return here if mb else Availability(name, variant, Group.BY_HAND, card.download_mb)
 
 
 def list_all(chosen: list[tuple[str, str]]) -> int:
-    """Prints the source of each data set, and each variant: its size, whether it is here, and what is prepared."""
+    """Print the source of each data set, and the size, place and prepared data of each variant."""
     last = ""
     for name, variant in chosen:
         card = cards.load(name)
@@ -88,24 +88,24 @@ def list_all(chosen: list[tuple[str, str]]) -> int:
         last = name
         facts = card.variants[variant]
         counts = ", ".join(f"{split} {count:,}" for split, count in facts.counts.items())
-        size = f"{facts.download_mb:,.0f} MB to get, " if facts.download_mb else ""
+        size = f"{facts.download_mb:,.0f} MB to download, " if facts.download_mb else ""
         print(f"  {variant}: {facts.first_line}\n    {counts or 'no fixed counts'}; {size}"
               f"about {facts.prepared_mb:,.0f} MB prepared")
         print(f"    {whereabouts(Source(name, variant, {}))}")
         for line in prepared_here(name, variant):
             print(f"    prepared: {line}")
-    print(f"data are looked for in {os.environ.get('SUITE_DATA') or 'SUITE_DATA, which is not set'}, then in "
-          f"{places.downloads()}, the folder of downloads")
+    print(f"data are searched in {os.environ.get('SUITE_DATA') or 'SUITE_DATA (not set)'}, then in "
+          f"{places.downloads()} (downloads)")
     print(f"prepared data are kept in {cache.folder()} (SUITE_CACHE)")
     return 0
 
 
 def whereabouts(source: Source) -> str:
-    """Where the source of a variant was found, or that it is not here. Uses no network."""
+    """Where the source of a variant was found, or what is missing. Uses no network."""
     if source.card.hub:
         return f"Hugging Face hub: {source.card.hub.repo} at revision {source.card.hub.revision[:12]}"
     if not source.card.files:
-        return "generated when a run needs it; there is no file"
+        return "generated when a run needs it"
     paths, missing = set(), []
     for file in source.card.files:
         try:
@@ -116,12 +116,12 @@ def whereabouts(source: Source) -> str:
     if paths:
         texts.append(f"found: {os.path.commonpath(paths)}" + (f", {len(paths)} files" if len(paths) > 1 else ""))
     if missing:
-        texts.append(f"not here: {missing[0]}" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
+        texts.append(f"missing: {missing[0]}" + (f", and {len(missing) - 1} more" if len(missing) > 1 else ""))
     return "; ".join(texts)
 
 
 def prepared_here(name: str, variant: str) -> Iterator[str]:
-    """For each entry of the cache: view, options that are not the default, size, fingerprint."""
+    """A line for each cache entry: view, options that are not the default, size, fingerprint."""
     for path, meta in cache.entries(name, variant):
         mb = sum(file["size"] for file in meta["files"].values()) / 1e6
         yield (f"{options_text(meta['key'])}: {mb:,.1f} MB in {meta['seconds']:.1f} s, fingerprint "
@@ -129,7 +129,7 @@ def prepared_here(name: str, variant: str) -> Iterator[str]:
 
 
 def options_text(key: Mapping[str, Any]) -> str:
-    """The view, and the options that differ from the card's defaults."""
+    """The view, and options that differ from the card's defaults."""
     options = cards.load(key["name"]).variants[key["variant"]].options
     changed = [f"{name}={key[name]}" for name, option in options.items()
                if name in key and key[name] != option.default]

@@ -1,4 +1,4 @@
-"""Preparing data before the runs: download, build from an archive if needed, prepare."""
+"""Preparation of data before the runs: download, build from an archive if needed, prepare."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence[Grid]) -> int:
-    """Downloads and prepares the data of the grids and of the chosen variants; names what is not available.
+    """Download and prepare the data of the grids and of the chosen variants, and print what is not available.
 
-    For a data set without a variant, downloads `original` only, and prepares every variant that is here. Something
-    missing is a UserError if a grid, a variant or options were given; otherwise returns 1 if nothing could be prepared.
+    Without `--variant`, only `original` is downloaded, and every available variant is prepared. Raises UserError for
+    missing data if a grid, a variant or options were given. Otherwise returns 1 if nothing could be prepared.
     """
     needed = data_of(grids)
     asked = [(chosen_data(name, variant, task, request.sets), task)
@@ -32,7 +32,7 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence
         build(request.origin, *chosen[0])
     failed = fetched(needed + [(data, task) for data, task in asked if request.variant or data.variant == "original"])
     missing: dict[tuple[str, str], UserError] = {}
-    other: list[UserError] = []  # missing for another reason than a failed download
+    other: list[UserError] = []  # missing for a reason other than a failed download
     for data, task in needed + asked:
         if (data.name, data.variant) in missing:
             continue
@@ -45,7 +45,7 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence
     if missing and (grids or request.variant or request.sets):
         raise UserError(dict.fromkeys(p for error in [*failed, *other] for p in error.problems))
     if grids:
-        print(f"all data of these runs are here; to run them: {lacking.command_of(grids, '')}")
+        print(f"all data of these runs are prepared; to start them: {lacking.command_of(grids, '')}")
     for text in map(str, failed):
         print(f"not downloaded: {text}")
     for text in map(str, missing.values()):
@@ -54,13 +54,13 @@ def prepare(chosen: list[tuple[str, str]], request: DataRequest, grids: Sequence
 
 
 def data_of(grids: Iterable[Grid]) -> list[tuple[Data, str]]:
-    """The data and the tasks of the trainings of these grids, each once."""
+    """The distinct pairs of data and task of the trainings of these grids."""
     configs = [run.config for grid in grids for run in grid.runs if run.config.kind == "train"]
     return list({(config.data.canonical, config.task): (config.data, config.task) for config in configs}.values())
 
 
 def fetched(wanted: Sequence[tuple[Data, str]]) -> list[UserError]:
-    """Download the sources that have a public address. Returns the errors of those that failed."""
+    """Download sources that have a public address. Returns the errors of failed downloads."""
     failed: list[UserError] = []
     wants = [of_run(data, task) for data, task in wanted]
     download.fetch([want.source for want in wants if not want.is_prepared()], failed=failed.append)
@@ -68,12 +68,12 @@ def fetched(wanted: Sequence[tuple[Data, str]]) -> list[UserError]:
 
 
 def build(origin: Path, name: str, variant: str) -> None:
-    """Build the files of a variant from those in `origin`. Raises UserError if it is not built from an archive."""
+    """Build the files of a variant from `origin`. Raises UserError if the variant is not built from an archive."""
     source = Source(name, variant, {})
     if source.card.archive is None:
         raise UserError(f"{name} {variant} is not built from an archive", "--from", "leave it out")
     for path in originals.build(origin, [source]):
-        print(f"built {path}: digest of its rows {parquet.rows_digest(path)}, the same as on the card", flush=True)
+        print(f"built {path}: digest of its rows {parquet.rows_digest(path)}, as on the card", flush=True)
 
 
 def made(data: Data, task: str) -> None:

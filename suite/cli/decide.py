@@ -1,8 +1,8 @@
-"""`run --decide` and `plan --decide`: seeds are added, look by look, until each claim has a final verdict.
+"""`run --decide` and `plan --decide`: add seeds, look by look, until each claim has a final verdict.
 
 A look needs one more seed of the rows of undecided claims, base rows included. The claims declare their `looks`, and
-the verdicts are computed again from the store. So the loop has no state of its own: it can be stopped, and the next
-call continues, here or on a cluster.
+verdicts are recomputed from the store. So the loop has no state of its own: it can be stopped, and the next call
+continues, here or on a cluster.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from suite.store.store import Store
 
 @dataclass(frozen=True)
 class Look:
-    """The next look at a grid's claims: `wanted` are its runs, in order; `grid` has these and all runs so far."""
+    """The next look at a grid's claims. `wanted`: its runs, in order. `grid`: with these and all runs so far."""
 
     grid: Grid
     wanted: tuple[GridRun, ...]
-    rest: int  # the most runs that later looks may need
+    rest: int  # maximum number of runs that later looks may need
 
 
 def decide(grids: Sequence[Grid], request: RunRequest) -> int:
-    """Runs look by look until every claim has a final verdict, then writes the report. Returns 1 if a run failed.
+    """Run look by look until every claim has a final verdict, then write the report. Returns 1 if a run failed.
 
     Raises UserError if no claim about any of the grids declares looks.
     """
@@ -55,7 +55,7 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
     if request.hours is not None:
         request = replace(request, over_at=time.monotonic() + request.hours * 3600)
     tried: set[str] = set()
-    waiting: frozenset[str] = frozenset()  # runs that wait for a device that is not here
+    waiting: frozenset[str] = frozenset()  # runs that wait for a device that is not available
     ended: dict[str, RunState] = {}
     while True:
         looks = [next_look(grid, store, declares=True) for grid in declared]
@@ -63,7 +63,7 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
         made = replace(made, todo=tuple(run for run in made.todo if run.run_id not in waiting))
         held = held_by_others(made)
         if (made.todo or held) and request.left == 0:
-            print("the time is over; the same command continues from here")
+            print("the time limit is reached; run the same command again to continue")
             break
         fresh = {run.run_id for run in (*made.todo, *held)} - tried
         if not fresh:
@@ -78,11 +78,11 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
 
 
 def next_look(grid: Grid, store: Store, declares: bool = False) -> Look:
-    """The runs that the next look needs: the first seeds of every row, then one more seed of each undecided claim."""
-    most, whole = most_seeds(grid), with_added([grid], store)[0]
-    document = document_of(whole, store)
+    """The runs of the next look: the first seeds of every row, then one more seed of each undecided claim."""
+    most, extended = most_seeds(grid), with_added([grid], store)[0]
+    document = document_of(extended, store)
     if declares:
-        declaring.declare(whole, store, document.families, document.verdicts)
+        declaring.declare(extended, store, document.families, document.verdicts)
     start = min((one.start for one in _plans(document)), default=0)
     first = [at_seed(run, seed) for seed in in_order(grid.seeds, start) for run in configurations(grid.runs)]
     wanted = {run.run_id: run for run in first}
@@ -95,9 +95,9 @@ def next_look(grid: Grid, store: Store, declares: bool = False) -> Look:
             wanted |= {run.run_id: run for run in _of_seeds(verdict, document, order[verdict.seeds:][:1])}
         later = order[start if verdict.seeds is None else verdict.seeds + 1:]
         rest |= {run.run_id for run in _of_seeds(verdict, document, later)}
-    there = {run.run_id: run for run in whole.runs}
+    there = {run.run_id: run for run in extended.runs}
     chosen = tuple(there.get(run_id, run) for run_id, run in wanted.items())
-    return Look(with_runs(whole, chosen), chosen, len(rest - wanted.keys()))
+    return Look(with_runs(extended, chosen), chosen, len(rest - wanted.keys()))
 
 
 def _plans(document: Document) -> list[Looks]:
@@ -105,7 +105,7 @@ def _plans(document: Document) -> list[Looks]:
 
 
 def _of_seeds(verdict: Verdict, document: Document, seeds: Sequence[int]) -> list[GridRun]:
-    """These seeds of every cell that a claim names, up to the last seed that its family declares."""
+    """The runs of these seeds in every cell of a claim, up to the last seed that its family declares."""
     plan = document.plans.get(verdict.claim.family)
     last = in_order(document.grid.seeds, plan.most) if plan else ()
     runs = {run.run_id: run for run in document.grid.runs}
@@ -128,42 +128,41 @@ def _plan_of(looks: Sequence[Look], store: Store, request: RunRequest | PlanRequ
 
 def _start(looks: Sequence[Look], made: Plan, held: list[GridRun], request: RunRequest,
            store: Store) -> Launched:
-    """Starts the runs of a look. Jobs of a cluster get the time that is left as the limit of a run."""
+    """Start the runs of a look. On a cluster, the remaining time is the time limit of a run."""
     if request.left is not None and request.executor is Executor.SLURM:
         request = replace(request, timeout=min(request.left / 60, request.timeout or math.inf))
     start = checked(made, held, request)
     requests.record([look.grid for look in looks], {run.run_id for run in made.todo}, store)
-    print(f"next look: {len(made.todo)} runs" + (f", and {len(held)} that are under way" if held else ""), flush=True)
+    print(f"next look: {len(made.todo)} runs" + (f", and {len(held)} that are active" if held else ""), flush=True)
     return start()
 
 
 def _with_looks(grids: Sequence[Grid]) -> list[Grid]:
-    """The grids whose claims declare looks. Prints which others are only reported. Raises UserError if there are none.
-    """
+    """The grids whose claims declare looks. Prints the names of others. Raises UserError if none declares looks."""
     declared = [grid for grid in grids if most_seeds(grid)]
     others = [grid.name for grid in grids if grid not in declared]
     if not declared:
-        raise UserError("no family of claims about this grid declares looks", str(grids[0].path),
-                        "add `looks: {start: 3, most: 10}` to one in reports/claims.yaml, or leave --decide out")
+        raise UserError("no family of claims for this grid declares looks", str(grids[0].path),
+                        "add `looks: {start: 3, most: 10}` to a family in reports/claims.yaml, or leave --decide out")
     if others:
-        print(f"{', '.join(others)}: no claims that declare looks, so no run is started for "
+        print(f"{', '.join(others)}: no claims declare looks, so no run is started for "
               f"{'them' if len(others) > 1 else 'it'}", flush=True)
     return declared
 
 
 def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
-    """Prints the runs and the estimated time of the next look at each grid, and what may follow. Starts nothing."""
+    """Print the runs and the estimated time of the next look at each grid, and what may follow. Starts nothing."""
     request.check_executor()
     store = Store(request.store)
     looks = [next_look(grid, store) for grid in _with_looks(grids)]
     made = _plan_of(looks, store, request)
     for look in looks:
         ids = {run.run_id for run in look.wanted}
-        print(f"{look.grid.name}: the next look runs {sum(run.run_id in ids for run in made.todo)}, "
-              f"the rest at most {look.rest} more")
+        print(f"{look.grid.name}: next look: {sum(run.run_id in ids for run in made.todo)} runs, "
+              f"later looks: at most {look.rest} more")
     where = where_of(made, request, asked_of(made, request))
-    seen, at_once = forecast_of(made, store, request, where), at_a_time(made, where)
+    estimate, at_once = forecast_of(made, store, request, where), at_a_time(made, where)
     if made.todo:
-        print(f"estimated time of the next look: {rough(seen.at(at_once))}, {at_once} at a time, within a factor of "
-              f"{seen.factor:.2g}")
+        print(f"estimated time of the next look: {rough(estimate.at(at_once))}, {at_once} at a time, within a "
+              f"factor of {estimate.factor:.2g}")
     return 0

@@ -1,4 +1,4 @@
-"""The command doctor: checks this machine for what a run needs, and shows how to get what is missing."""
+"""The command doctor: checks this machine for the requirements of runs, and shows how to get what is missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from suite import machine
-from suite.cli.data_list import Group, standing
+from suite.cli.data_list import Group, availability
 from suite.cli.other_requests import DoctorRequest
 from suite.data import cards, places
 from suite.data.card import Variant
@@ -33,7 +33,7 @@ PROJECT = Path(__file__).parents[2] / "pyproject.toml"
 
 
 class Mark(StrEnum):
-    """OK. ABSENT: not here, but only some runs need it. WARNING. MISSING: no run is possible without it."""
+    """OK. ABSENT: missing, but needed by some runs only. WARNING. MISSING: needed by every run."""
 
     OK = "ok"
     ABSENT = "-"
@@ -43,7 +43,7 @@ class Mark(StrEnum):
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found, in a line. `detail`: the line of `--verbose`, with paths. `package`: it is about a package."""
+    """One line of the output. `detail`: the line of `--verbose`, with paths. `package`: it is about a package."""
 
     mark: Mark
     text: str
@@ -53,12 +53,12 @@ class Finding:
 
     @property
     def heading(self) -> Group:
-        """The group that it is listed in."""
+        """The group under which it is listed."""
         return self.group or (Group.HERE if self.mark is Mark.OK else Group.BY_HAND)
 
 
 def check(request: DoctorRequest) -> int:
-    """Prints what was found, in groups or, verbose, in full. Returns 1 if something that every run needs is missing."""
+    """Print the findings, in groups or, with `verbose`, in full. Returns 1 if a requirement of every run is missing."""
     findings = [*_python(), *_torch(), *_gpus(), *_store(request.store), *_slurm(), *_data()]
     if request.verbose:
         for one in findings:
@@ -76,8 +76,8 @@ def _print_groups(findings: list[Finding]) -> None:
         lines = [f"  {one.mark + '  ' if one.mark in (Mark.WARNING, Mark.MISSING) else ''}{one.text}" for one in shown
                  if one.heading is group]
         if lines:
-            print(group.heading(", if a run needs it"), *lines, sep="\n")
-    print("`doctor --verbose`: every package, and where each data set is looked for")
+            print(group.heading(" (only for runs that use it)"), *lines, sep="\n")
+    print("`doctor --verbose` shows every package, and where each data set is searched")
 
 
 def _python() -> Iterator[Finding]:
@@ -85,7 +85,7 @@ def _python() -> Iterator[Finding]:
     yield Finding(Mark.OK if new else Mark.MISSING, f"Python {platform.python_version()} (3.11 or later is needed)")
     try:
         from packaging.requirements import Requirement
-    except ImportError:  # several of the packages that are needed bring it
+    except ImportError:  # a dependency of several required packages
         yield Finding(Mark.MISSING, "packages: pip install -c constraints.txt -e .")
         return
     for requirement in map(Requirement, _requirements()):
@@ -94,7 +94,7 @@ def _python() -> Iterator[Finding]:
 
 
 def _requirements() -> list[str]:
-    """The requirements that `pip` would install: of the installed program, else those in pyproject.toml."""
+    """The requirements of the installed program or, if it is not installed, those in pyproject.toml."""
     try:
         return importlib.metadata.requires("s4d-suite") or []
     except importlib.metadata.PackageNotFoundError:
@@ -123,7 +123,7 @@ def _torch() -> Iterator[Finding]:
 
 
 def _gpus() -> Iterator[Finding]:
-    """What `--gpus auto` would do, and a line for each GPU that nobody uses."""
+    """What `--gpus auto` would use, and a line for each idle GPU."""
     try:
         chosen = gpus.free()
     except UserError as error:
@@ -150,14 +150,14 @@ def _store(root: Path) -> Iterator[Finding]:
 
 def _slurm() -> Iterator[Finding]:
     if shutil.which("sbatch") is None:
-        yield Finding(Mark.ABSENT, "SLURM: not on this machine; only --executor slurm needs it")
+        yield Finding(Mark.ABSENT, "SLURM: not installed; only needed for --executor slurm")
         return
     try:
         done = call(["scontrol", "ping"], timeout_s=20)
         answer, fault = done.text if done.ok else "", done.complaint
     except OuterError as error:
         answer, fault = "", str(error)
-    text = answer or "does not answer; only --executor slurm needs it"
+    text = answer or "does not answer; only needed for --executor slurm"
     yield Finding(Mark.OK if answer else Mark.ABSENT, f"SLURM: {' '.join(text.split())[:110]}",
                   f"SLURM: {' '.join((answer or f'{text}: {fault}').split())[:200]}")
 
@@ -165,8 +165,8 @@ def _slurm() -> Iterator[Finding]:
 def _data() -> Iterator[Finding]:
     folder = folder_in("SUITE_DATA")
     if folder and not (cards.CARDS.parent / folder).is_dir():
-        yield Finding(Mark.WARNING, "SUITE_DATA is not a folder: no data are found there",
-                      f"SUITE_DATA is {folder}, which is not a folder: no data are found there")
+        yield Finding(Mark.WARNING, "SUITE_DATA is not a folder, so no data are found there",
+                      f"SUITE_DATA is {folder}, which is not a folder, so no data are found there")
     try:
         places.cache()
     except UserError as error:
@@ -175,25 +175,25 @@ def _data() -> Iterator[Finding]:
     for name in cards.names():
         for variant_name, variant in cards.load(name).variants.items():
             found = _variant(variant)
-            head, where = f"data {name}, variant {variant_name}: ", standing(name, variant_name)
+            head, where = f"data {name}, variant {variant_name}: ", availability(name, variant_name)
             bad = found.mark in (Mark.WARNING, Mark.MISSING)
             yield replace(found, text=head + found.text if bad else where.line, detail=head + found.detail,
                           group=Group.BY_HAND if bad else where.group)
 
 
 def _variant(variant: Variant) -> Finding:
-    """Whether the files of a variant are here and intact. The text says what is wrong."""
-    if not variant.files:  # from the hub, which is not contacted, or made when a run needs it
+    """Whether the files of a variant are available and intact. The text says what is wrong."""
+    if not variant.files:  # from the hub, which is not contacted, or generated
         return Finding(Mark.ABSENT if variant.hub else Mark.OK, "", variant.way)
     for file in variant.files.values():
-        # Only files of a clone must be here. The user may get the others, whose licence may forbid us to ship them.
+        # Only files of a clone must exist. Others are obtained by the user, as their licence may forbid redistribution.
         try:
             path = file.find()
         except UserError as error:
             mark = Mark.MISSING if file.ours and not resources.is_installed() else Mark.ABSENT
-            return Finding(mark, "its files are not here", f"not here: {error.problems[0].what}. {variant.way}")
+            return Finding(mark, "its files are missing", f"missing: {error.problems[0].what}. {variant.way}")
         if file.sha256 and atomic.sha256_of(path) != file.sha256 and not same_rows(path, file):
             return Finding(Mark.MISSING if file.ours else Mark.WARNING,
-                           f"{path.name} is not the file that the card describes",
-                           f"{path} is not the file that the card describes (sha256 differs). {variant.way}")
+                           f"{path.name} is not the file described in the card",
+                           f"{path} is not the file described in the card (sha256 differs). {variant.way}")
     return Finding(Mark.OK, "", "found")

@@ -1,4 +1,4 @@
-"""The command export: every epoch of every run with its settings, for other programs."""
+"""The command export: writes every epoch of every run, with its settings, for other programs."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from suite.store.store import Store
 
 HOW = {Tracker.TENSORBOARD: "tensorboard --logdir {place}",
        Tracker.TRACKIO: "TRACKIO_DIR={place} trackio show",
-       Tracker.WANDB: "wandb sync --sync-all, in a folder of {place}, which uploads them"}
+       Tracker.WANDB: "run wandb sync --sync-all in a folder of {place}, which uploads them"}
 
 
 def export(grids: Sequence[Grid], request: ExportRequest) -> int:
@@ -24,5 +24,5 @@ def export(grids: Sequence[Grid], request: ExportRequest) -> int:
     print(f"{made.epochs} epochs of {made.runs} runs: {request.out / 'runs.csv'}, runs.parquet")
     for tracker, runs in made.tracked.items():
         place = request.out / tracker
-        print(f"{tracker}: {runs} runs; to see them: {HOW[tracker].format(place=shlex.quote(str(place)))}")
+        print(f"{tracker}: {runs} runs; to view them: {HOW[tracker].format(place=shlex.quote(str(place)))}")
     return 0

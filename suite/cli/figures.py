@@ -7,7 +7,7 @@ from suite.theory.figures import FIGURES, FORMATS, draw
 
 
 def write(request: WriteRequest) -> int:
-    """Writes every figure in every format below `request.out`. Raises UserError if nothing can be written there."""
+    """Write every figure in every format to `request.out`. Raises UserError if the folder cannot be written to."""
     from suite.files.output import check_folder, write_file
 
     check_folder(request.out)

@@ -1,4 +1,4 @@
-"""The command gc: lists runs that an edited grid no longer names, and moves them to the trash."""
+"""The command gc: lists runs that an edited grid no longer contains, and moves them to the trash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from suite.store.trash import FOLDER, move, unnamed
 
 
 def gc(grids: Sequence[Grid], request: TrashRequest) -> int:
-    """Lists the runs; moves them with `--yes`. Returns 1 if one could not be moved."""
+    """List the runs and, with `--yes`, move them to the trash. Returns 1 if a run could not be moved."""
     store = Store(request.store)
     grids = with_added(grids, store)
     found = unnamed(grids, store)
@@ -27,18 +27,18 @@ def gc(grids: Sequence[Grid], request: TrashRequest) -> int:
     for run_id, state in states.items():
         size = _size(store.folder(run_id)) / 1e6
         print(f"  {run_id}  {state.label:<18} {state.epochs} epochs, {size:.1f} MB  {found[run_id]}"
-              + (f": stays, {queued[run_id][-1].words}; `cancel --orphans` ends it" if run_id in queued else
-                 ": stays, it is being computed" if run_id in busy else ""))
+              + (f": kept, {queued[run_id][-1].words}; `cancel --orphans` cancels it" if run_id in queued else
+                 ": kept, it is active" if run_id in busy else ""))
     going = [run_id for run_id in states if run_id not in busy]
     if not request.yes or not going:
-        print(f"{len(going)} runs were started by these grids and are no longer named by any"
-              + (". With --yes they go to the trash" if going else ""))
+        print(f"{len(going)} runs were started by these grids but are no longer in them"
+              + ("; --yes moves them to the trash" if going else ""))
         return 0
     left = [run_id for run_id in going if move(store, run_id, states[run_id]) is None]
-    print(f"{len(going) - len(left)} runs are in {store.root / FOLDER} now. To restore a run, move its folder up, and "
-          "rename it to the run's id; to free the space, remove the trash")
+    print(f"{len(going) - len(left)} runs were moved to {store.root / FOLDER}. To restore a run, move its folder to "
+          f"{store.root} and rename it to the run's id. To free the space, remove the trash")
     for run_id in left:
-        print(f"  {run_id} stays: it has just been started")
+        print(f"  {run_id} was kept: it has just been started")
     return 1 if left else 0
 
 

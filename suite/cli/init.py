@@ -1,4 +1,4 @@
-"""The command init: writes a new study, which runs as it is and can be edited."""
+"""The command init: creates a new study, which runs as is and can be edited."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from suite.files import resources
 
 
 def init(request: InitRequest) -> int:
-    """Copies the study that comes with the suite, and prints how to run it. Raises UserError if a file exists."""
+    """Copy the suite's example study, and print how to run it. Raises UserError if a file exists."""
     source = resources.folder("study")
     files = {path: request.folder / path.relative_to(source) for path in _files(source)}
     there = [target for target in files.values() if target.exists() or target.is_symlink()]
     if there:
         raise UserError(f"would be overwritten: {', '.join(str(path.relative_to(request.folder)) for path in there)}",
-                        str(request.folder), "name another folder")
+                        str(request.folder), "choose another folder")
     try:
         for path, target in files.items():
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(path.read_bytes())
     except OSError as error:
         raise UserError(f"the study cannot be written: {error.strerror}", str(error.filename or request.folder),
-                        "name a folder that you may write to") from error
+                        "choose a writable folder") from error
     print("\n".join(f"wrote {target}" for target in files.values()))
     print(f"\ncd {shlex.quote(str(request.folder))}\n{request.command} plan grids/mine.yaml\n"
           f"{request.command} grids/mine.yaml")

@@ -1,4 +1,4 @@
-"""The command line: from arguments to a verb, and from errors to messages and exit codes."""
+"""The command line: calls the verb, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ OK, FAILED_RUNS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command line and returns its exit status: 0, 1 (failed runs), 2 (bad input), 130 (interrupted)."""
+    """Run the command line. Returns the exit status: 0, 1 (failed runs), 2 (bad input), 130 (interrupted)."""
     streams.prepare()
     _name_user()
-    gc.set_threshold(200_000)  # modules, grids and stores are thousands of long-lived objects
-    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # looking for plugins reads all installed packages
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # the last bits of NumPy's eigenvectors depend on the threads
+    gc.set_threshold(200_000)  # modules, grids and stores have thousands of long-lived objects
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # the search for plugins reads all installed packages
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # NumPy's eigenvectors depend on the number of threads
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         status = _call(arguments)
@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _refused(error)
     except KeyboardInterrupt:
-        print("interrupted; the same command continues from here", file=sys.stderr)
+        print("interrupted; run the same command again to continue", file=sys.stderr)
         return INTERRUPTED
     except OSError as error:
         streams.discard()
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _name_user() -> None:
-    """Give a user without a name, as in containers, its number as name: libraries fail without one."""
+    """Use the numeric id of a user without a name, as in containers: libraries fail without a name."""
     try:
         getpass.getuser()
     except (KeyError, OSError):
@@ -56,7 +56,7 @@ def _name_user() -> None:
 
 
 def _refused(error: UserError) -> int:
-    """Prints the problems. Returns the exit status."""
+    """Print the problems. Returns the exit status."""
     for problem in error.problems:
         print(f"error: {problem}", file=sys.stderr)
     if report := getattr(error, "report", ""):
@@ -67,7 +67,7 @@ def _refused(error: UserError) -> int:
 
 
 def _in_words(error: OSError) -> UserError:
-    """A system error as a UserError: a file that cannot be used, or stdout on a full disk."""
+    """A system error as a UserError, such as a file that cannot be read, or stdout on a full disk."""
     from suite.files.atomic import explain
 
     if error.filename is None:
@@ -75,7 +75,7 @@ def _in_words(error: OSError) -> UserError:
     where = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
     if isinstance(error, FileExistsError) and Path(where).is_symlink():
         return UserError(f"is a link to {Path(where).readlink()}, which does not exist", where,
-                         "make that folder first")
+                         "create that folder first")
     return explain(error) or UserError(error.strerror or str(error), where)
 
 
@@ -83,12 +83,12 @@ def _check_no_verb(word: str, verbs: Iterable[str]) -> None:
     """Raises UserError for a first word that is not a file, but looks like a misspelt verb."""
     if len(word) < 40 and word.replace("-", "").isidentifier() and word[0] != "-" and not Path(word).exists():
         grids = sorted(str(path) for folder in (".", "grids") for path in Path(folder).glob("*.y*ml"))
-        raise UserError("neither a verb nor a grid file", word, nearest(word, [*verbs, *grids]))
+        raise UserError("unknown command or grid file", word, nearest(word, [*verbs, *grids]))
 
 
 def _call(arguments: list[str]) -> int:
-    """Calls the verb's function. Its module is imported only then, so that light commands start fast."""
-    from suite.cli.arguments import make_parser  # after `main` has set the collector's threshold
+    """Call the verb's function. Its module is imported here, so that light commands start fast."""
+    from suite.cli.arguments import make_parser  # after `main` has set the threshold of the garbage collector
     from suite.cli.requests import request
 
     parser, verbs = make_parser()
@@ -99,7 +99,7 @@ def _call(arguments: list[str]) -> int:
         mixed = bool(arguments) and arguments[0] in IN_ANY_ORDER
         args = verbs[arguments[0]].parse_intermixed_args(arguments[1:]) if mixed else parser.parse_args(arguments)
     finally:
-        sys.stdout.flush()  # argparse ends the process after it has printed a help
+        sys.stdout.flush()  # argparse exits after printing a help text
     if not hasattr(args, "verb"):
         parser.print_help()
         return OK

@@ -1,4 +1,4 @@
-"""The command merge: brings the runs of one store into another; the same id is the same run."""
+"""The command merge: copies the runs of one store to another. Runs with the same id are the same."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SHOWN = 20
 
 
 def merge(request: MergeRequest) -> int:
-    """Merges one store into another, and prints what was done with the runs. Returns 1 if some were left out."""
+    """Merge one store into another, and print what was done with the runs. Returns 1 if some were skipped."""
     made = merge_stores(request.source, request.target)
     print(f"{made.source} into {made.target}: {sum(map(len, made.outcomes.values()))} runs")
     for what, run_ids in sorted(made.outcomes.items(), key=lambda item: -len(item[1])):

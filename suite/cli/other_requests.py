@@ -1,4 +1,4 @@
-"""The requests of commands that compute nothing."""
+"""The requests of commands that compute no runs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class DoctorRequest(StoreRequest):
 
 @dataclass(frozen=True)
 class CancelRequest(StoreRequest):
-    """`cancel`. With `orphans`, only what the grids have started and no longer name."""
+    """`cancel`. With `orphans`, only runs that the grids started but no longer contain."""
 
     orphans: bool = False
 
@@ -34,7 +34,7 @@ class StatusRequest(StoreRequest):
 
 @dataclass(frozen=True)
 class ReportRequest(StoreRequest):
-    """`report`. With `check`, the kept report in that folder is compared with its store, and nothing is written."""
+    """`report`. With `check`, the report in that folder is compared with its store, and nothing is written."""
 
     out: Path = Path("reports")
     check: Path | None = None
@@ -63,7 +63,7 @@ class FreezeRequest(StoreRequest):
 
 @dataclass(frozen=True)
 class CellRequest(StoreRequest):
-    """`why` and `logs`: the labels of a cell, or a run's id. `lines` of each log."""
+    """`why` and `logs`. `cell`: labels of a cell, or a run's id. `lines`: lines of each log."""
 
     cell: tuple[str, ...] = ()
     lines: int = 20
@@ -88,7 +88,7 @@ class MergeRequest:
 class DataRequest:
     """`data`: list, prepare, check or show; `sets` are `option=value` texts.
 
-    `names` are data sets or, to prepare, grid files, from which `profile`, `sets`, `only` and `seeds` choose runs.
+    `names` are data sets or, for prepare, grid files, whose runs are selected by `profile`, `sets`, `only`, `seeds`.
     `origin` is the folder or archive that a variant is built from.
     """
 

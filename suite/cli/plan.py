@@ -1,4 +1,4 @@
-"""The command plan: what would run, what not and why, the data that the runs need, and how long they take."""
+"""The command plan: what would run, what is excluded and why, the data needed and the estimated time."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
-    """Prints counts, exclusions with their reasons, data and times. Starts nothing, except probes with `--probe`."""
+    """Print counts, exclusions with their reasons, data and times. Starts nothing, except probes with `--probe`."""
     request.check_executor()
     check_names(grids)
     check_own(grids, [run for grid in grids for run in grid.runs], trial=False)
@@ -39,21 +39,21 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
     made = make_plan(grids, store, request.until)
     asked = asked_of(made, request)
     where = where_of(made, request, asked)
-    seen = forecast_of(made, store, request, where)
+    estimate = forecast_of(made, store, request, where)
     needed = needs(run.config for run in made.todo)
     if request.json:
         content = made.as_json() | {"data_missing": [asdict(one) for one in missing_data(made.todo)],
                                     "data": [asdict(one) for one in needed],
-                                    "estimate": plan_text.as_json(seen, at_a_time(made, where)),
+                                    "estimate": plan_text.as_json(estimate, at_a_time(made, where)),
                                     "expect": {grid.name: grid.expect.model_dump() for grid in grids}}
         print(json.dumps(content, indent=1, ensure_ascii=False))
         return 0
     _print_runs(grids, made, store)
     print(*plan_text.data(needed, grids), sep="\n")
     print(*(f"{line}\n" for line in where.lines), sep="", end="")
-    print(*plan_text.times(seen, made, at_a_time(made, where)), sep="\n")
+    print(*plan_text.times(estimate, made, at_a_time(made, where)), sep="\n")
     print(*plan_text.expected(grids), sep="\n", end="\n" if any(plan_text.expected(grids)) else "")
-    made = replace(made, speeds={shape: speed.seconds for shape, speed in seen.speeds.items()})
+    made = replace(made, speeds={shape: speed.seconds for shape, speed in estimate.speeds.items()})
     if asked is not None:
         from suite.cli import slurm
 
@@ -64,7 +64,7 @@ def plan(grids: Sequence[Grid], request: PlanRequest) -> int:
 
 
 def asked_of(made: Plan, request: PlanRequest) -> Asked | None:
-    """What is asked of a cluster, which may be slow to answer; None if the runs would be computed here."""
+    """The request to a cluster, which may be slow to answer. None if the runs would be computed on this machine."""
     if request.executor is not Executor.SLURM:
         return None
     from suite.cli import slurm
@@ -73,21 +73,21 @@ def asked_of(made: Plan, request: PlanRequest) -> Asked | None:
 
 
 def where_of(made: Plan, request: PlanRequest, asked: Asked | None) -> Places:
-    """Where the runs would be computed, here or on a cluster, with lines for the user, also about idle GPUs."""
+    """Where the runs would be computed, here or on a cluster, with lines for the user."""
     if asked is not None:
         from suite.cli import slurm
 
         return Places(slurm.slots(made, asked.cluster))
     try:
         where = places_of(made, request)
-    except UserError as error:  # `run` would refuse, but the time can be estimated nevertheless
+    except UserError as error:  # `run` would stop here, but the time can be estimated nevertheless
         return Places(request.jobs or 1, lines=tuple(f"warning: {problem}" for problem in error.problems))
     idle = [f"{line}; leave --gpus none out to use it" for line in gpus.idle()] if request.gpus == () else []
     return replace(where, lines=(*where.lines, *idle))
 
 
 def forecast_of(made: Plan, store: Store, request: PlanRequest, where: Places) -> Forecast:
-    """The times of a plan on this machine, its GPUs, or the nodes of a cluster, as requested."""
+    """The estimated times on this machine, its GPUs, or the nodes of a cluster, as requested."""
     place = place_of(request, where)
     known = made.speeds if made.todo else store.prices()
     probed: dict[str, float] = {}
@@ -99,7 +99,7 @@ def forecast_of(made: Plan, store: Store, request: PlanRequest, where: Places) -
 
 
 def place_of(request: PlanRequest, where: Places) -> Place:
-    """The device on which the runs of a request are computed."""
+    """The device on which the runs of a request would be computed."""
     if request.executor is Executor.SLURM:
         from suite.launch.cluster import load
 
@@ -110,7 +110,7 @@ def place_of(request: PlanRequest, where: Places) -> Place:
 
 
 def at_a_time(made: Plan, where: Places) -> int:
-    """How many runs are under way at a time."""
+    """The number of runs at a time."""
     return min(where.at_once, max(1, len(made.todo)))
 
 
@@ -120,7 +120,7 @@ def _print_runs(grids: Sequence[Grid], made: Plan, store: Store) -> None:
         print(f"{grid.name} (profile {grid.profile}): {shape} × {len(grid.seeds)} seeds")
         if grid.resized:
             shown = ", ".join(grid.resized[:SHOWN]) + (", …" if len(grid.resized) > SHOWN else "")
-            print(f"  the profile {grid.profile} has another value for: {shown}")
+            print(f"  the profile {grid.profile} changes: {shown}")
     print(f"{len(made.runs)} runs" + (f", {made.shared} saved because cells share them" if made.shared else ""))
     print("  " + ", ".join(f"{n} {name}" for name, n in made.counts().items()))
     for line in versions.remarks(made.runs, store):
@@ -128,7 +128,7 @@ def _print_runs(grids: Sequence[Grid], made: Plan, store: Store) -> None:
     for reason, labels in _by_reason(grids).items():
         shown = "; ".join(labels[:SHOWN]) + (f"; {len(labels) - SHOWN} more" if len(labels) > SHOWN else "")
         print(f"  excluded, {reason}: {shown}")
-    budget = f" to the end of epoch {made.until}" if made.until else ""
+    budget = f", until the end of epoch {made.until}" if made.until else ""
     print(f"would run: {len(made.todo)}{budget}")
 
 

@@ -1,4 +1,4 @@
-"""Live progress of a launch: runs done, the epoch of each run under way, and the remaining time."""
+"""Live progress of a launch: finished runs, the epoch of each active run, and the remaining time."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from suite.store.records import Beat
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
-SURE = 30.0  # seconds after which the speed of a run is known well enough
-READ_S = 2.0  # between two looks at the metric of a run
+SURE = 30.0  # seconds after which the speed of a run is reliable
+READ_S = 2.0  # seconds between two reads of the metric of a run
 QUIET = 15.0  # seconds between two lines if the output is not a terminal
 
 
 class Progress:
-    """Bars on a terminal. To a file or a pipe, a line for each run that ends, and a line every QUIET seconds.
+    """Progress bars on a terminal. Otherwise, a line for each run that ends, and a line every QUIET seconds.
 
     A listener of the launcher (`suite.launch.listener.Listener`).
     """
@@ -39,14 +39,14 @@ class Progress:
         self.slots = slots
         self.timeout_s = timeout_s
         self.began: dict[str, float] = {}  # run -> when it was given to a slot
-        self.warned: set[str] = set()  # shapes that cannot end within the time-out
-        self.runs = {run.run_id: run for run in plan.todo}  # later also those that are taken over from others
+        self.warned: set[str] = set()  # shapes that cannot finish within the time limit
+        self.runs = {run.run_id: run for run in plan.todo}  # and runs that are taken over from other launches
         self.work = Work()
         for run in self.runs.values():
             self._add(run)
         self.seconds: dict[str, float] = {}  # shape -> seconds per epoch, measured in this launch
         self.standings = Standings(store) if store else None
-        self.metrics: dict[str, tuple[float, str]] = {}  # run -> when its metric was read, and the metric in words
+        self.metrics: dict[str, tuple[float, str]] = {}  # run -> when its metric was read, and its text
         self.bars = Bars(TextColumn("{task.description}", markup=False), BarColumn(bar_width=24),
                          TextColumn("{task.fields[text]}", markup=False), console=self.console)
         self.tasks: dict[str, TaskID] = {}
@@ -71,10 +71,10 @@ class Progress:
             self._add(run)
             self.bars.update(self.total, total=sum(self.work.target.values()))
         if run.run_id not in self.tasks:
-            self.tasks[run.run_id] = self.bars.add_task(run.name, total=self.work.target[run.run_id], text="starts")
+            self.tasks[run.run_id] = self.bars.add_task(run.name, total=self.work.target[run.run_id], text="starting")
 
     def progress(self, run: GridRun, beat: Beat) -> None:
-        """A run under way has reached this step."""
+        """An active run has reached this step."""
         per_epoch = beat.steps_per_epoch or 1
         epochs = (beat.step or 0) / per_epoch
         self.work.reach(run.run_id, epochs)
@@ -91,7 +91,7 @@ class Progress:
         """A run is finished in this launch."""
         if run.run_id in self.runs:
             self.work.end(run.run_id, float(state.epochs))
-            if state.name == State.DONE and run.run_id in self.began:  # fits and benchmarks report no step times
+            if state.name == State.DONE and run.run_id in self.began:  # fits and benchmarks report no times of steps
                 spent = time.monotonic() - self.began[run.run_id]
                 self.seconds.setdefault(run.config.shape, spent / self.work.target[run.run_id])
         if run.run_id in self.tasks:
@@ -109,7 +109,7 @@ class Progress:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def _metric(self, run: GridRun) -> str:
-        """The metric of a run under way, read again every few seconds."""
+        """The metric of an active run, read again every few seconds."""
         now = time.monotonic()
         read, words = self.metrics.get(run.run_id, (-math.inf, ""))
         if now - read > READ_S:
@@ -126,7 +126,7 @@ class Progress:
                       float(self.plan.states[run.run_id].epochs))
 
     def _warn_if_late(self, run: GridRun) -> None:
-        """Warn, once for each shape, that a run will not end within its time-out, as soon as its speed is known."""
+        """Warn, once per shape, if a run will not finish within its time limit, as soon as its speed is known."""
         shape = run.config.shape
         if self.timeout_s is None or run.run_id not in self.began or shape in self.warned:
             return
@@ -134,19 +134,19 @@ class Progress:
         needs = (self.work.target[run.run_id] - self.work.epochs[run.run_id]) * self.seconds[shape]
         if spent > min(SURE, self.timeout_s / 10) and needs > self.timeout_s - spent:
             self.warned.add(shape)
-            self.message(f"warning: {run.name} needs about {clock(needs)} more, and --timeout leaves it "
-                      f"{clock(max(0.0, self.timeout_s - spent))}: it stops on the way, and the next start continues")
+            self.message(f"warning: {run.name} needs about {clock(needs)} more, but --timeout leaves "
+                         f"{clock(max(0.0, self.timeout_s - spent))}: it will stop early; the next call continues it")
 
     def _show_total(self, quiet: bool = False) -> None:
         done = f"{len(self.work.ended)}/{len(self.work.target)} runs, {self._left()}"
         self.bars.update(self.total, completed=self.work.done, text=done)
         if not self.console.is_terminal and not quiet and time.monotonic() - self.last_line > QUIET:
             self.last_line = time.monotonic()
-            under_way = ", ".join(f"{task.description} {task.fields['text']}" for task in self.bars.tasks[1:])
-            self.console.print(f"{done}; {under_way}", markup=False, soft_wrap=True)
+            active = ", ".join(f"{task.description} {task.fields['text']}" for task in self.bars.tasks[1:])
+            self.console.print(f"{done}; {active}", markup=False, soft_wrap=True)
 
     def _left(self) -> str:
-        """The remaining time: the missing epochs times the seconds per epoch of each shape."""
+        """The remaining time: epochs left times seconds per epoch of each shape."""
         if not self.seconds:
-            return "ETA not known yet"
+            return "ETA unknown"
         return f"ETA {clock(self.work.seconds(self.seconds) / max(1, min(self.slots, len(self.work.target))))}"

@@ -1,4 +1,4 @@
-"""The command report: tables, plots and verdicts of the results so far."""
+"""The command report: writes tables, plots and verdicts of the results so far."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ SHOWN = 20
 
 
 def report(grids: Sequence[Grid], request: ReportRequest) -> int:
-    """Writes the report of the results so far, or checks a kept one. Raises UserError."""
+    """Write the report of the results so far, or check an existing one. Raises UserError."""
     if request.check is not None:
         return _check(request.check)
     if not grids:
-        raise UserError("no grid is named", "report", "name grid files, or --check DIR")
+        raise UserError("no grid was given", "report", "name grid files, or use --check DIR")
     store = Store(request.store)
     print(write_report(with_added(grids, store), store, request.out, figures=request.figures,
                        style=NumberStyle(request.latex)).text)
@@ -30,13 +30,13 @@ def report(grids: Sequence[Grid], request: ReportRequest) -> int:
 
 
 def _check(folder: Path) -> int:
-    """Prints what differs between a kept report and what its store gives now. Returns 1 if something does."""
+    """Print the differences between a kept report and one rebuilt from its store. Returns 1 if there are any."""
     checked = frozen.check(folder)
     for line in checked.differences[:SHOWN]:
         print(line)
     if len(checked.differences) > SHOWN:
         print(f"{len(checked.differences) - SHOWN} more")
-    print(f"{folder}: the report is " + ("not what the store gives" if checked.differences else "what the store gives"))
+    print(f"{folder}: the report {'differs from' if checked.differences else 'matches'} the store")
     if checked.differences:
-        print(f"to write it again: {checked.command}")
+        print(f"to rewrite it: {checked.command}")
     return 1 if checked.differences else 0

@@ -1,7 +1,7 @@
-"""Requests: the options of a command as plain values, which Python code can make, too.
+"""Requests: the options of a command as plain values, which Python code can create as well.
 
-This module has what all requests share. Requests of commands that compute are in `compute_requests`, all others in
-`other_requests`. Each command imports only its own, so that light commands start fast.
+This module has what all requests share. Requests of commands that compute runs are in `compute_requests`, all others in
+`other_requests`. Each command imports only its own module, so that light commands start fast.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class Executor(StrEnum):
-    """LOCAL: a process for each run. SLURM: jobs of a cluster. DEBUG: in this process, for breakpoints."""
+    """LOCAL: one process per run. SLURM: jobs on a cluster. DEBUG: everything in this process, for breakpoints."""
 
     LOCAL = "local"
     SLURM = "slurm"
@@ -31,7 +31,7 @@ class StoreRequest:
 
 
 def request(kind: type[R], values: Mapping[str, Any]) -> R:
-    """The request of this kind, from the values of its fields; others are ignored. Lists become tuples if needed."""
+    """A request of this kind from the values of its fields. Other values are ignored; lists become tuples if needed."""
     known = {field.name: field for field in fields(kind)}  # type: ignore[arg-type]  # all kinds are dataclasses
     return kind(**{name: tuple(value) if isinstance(value, list) and str(known[name].type).startswith("tuple")
                    else value for name, value in values.items() if name in known})

@@ -1,4 +1,4 @@
-"""The commands run and retry: run what is missing, then write the report."""
+"""The commands run and retry: start or resume unfinished runs, then write the report."""
 
 from __future__ import annotations
 
@@ -27,31 +27,31 @@ from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 from suite.train.mode import Mode, check_graphs
 
-SHOWN = 8  # lines of a kind that are printed before the number of the others
+SHOWN = 8  # lines of a kind that are printed; of the others, only the number
 
 
 def run(grids: Sequence[Grid], request: RunRequest) -> int:
-    """Runs what is missing, then writes the report. Returns 1 if a wanted run failed."""
+    """Start or resume unfinished runs, then write the report. Returns 1 if a run failed."""
     request.check_executor()
     if request.hours is not None:
-        raise UserError("only --decide reads this", "--hours", "add --decide, or leave it out")
+        raise UserError("only for --decide", "--hours", "add --decide, or leave it out")
     check_names(grids)
     check_folder(request.out)  # before hours of computing
     store, retry = Store(request.store), request.reasons
     if narrowed(retry):
         from suite.launch import sorting
 
-        sorting.catch_up([run_.run_id for grid in grids for run_ in grid.runs], store, _tell)
+        sorting.catch_up([run_.run_id for grid in grids for run_ in grid.runs], store, _to_stderr)
     plan_ = make_plan(grids, store, request.until, retry)
     started = time.monotonic()
-    # The launch waits for runs that another runner holds, so that the report is complete. Not with `--reason`: a run
-    # whose owner dies would be taken over, although it did not end for this reason.
+    # The launch waits for runs that another process computes, so that the report is complete. Not with `--reason`: if
+    # such a process died, its run would be taken over, although it did not end for this reason.
     held = [] if narrowed(retry) else held_by_others(plan_)
     cancelled = sum(plan_.states[run_.run_id].name == State.CANCELLED for run_ in plan_.runs)
     if cancelled and not retry:
-        print(f"{cancelled} runs were cancelled and are left alone; `retry --reason cancelled` starts them")
+        print(f"{cancelled} cancelled runs are skipped; `retry --reason cancelled` starts them")
     if narrowed(retry) and not plan_.todo:
-        print(f"no run ended for this reason: {', '.join(retry)}; nothing is started")
+        print(f"no run ended for this reason: {', '.join(retry)}; nothing was started")
     start = checked(plan_, held, request) if plan_.todo or held else None
     requests.record(grids, {run_.run_id for run_ in plan_.todo}, store)
     ended = start() if start is not None else Launched({})
@@ -63,22 +63,22 @@ def run(grids: Sequence[Grid], request: RunRequest) -> int:
     return max(code, 1 if ended.waiting else 0)
 
 
-def _tell(text: str) -> None:
+def _to_stderr(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def held_by_others(plan_: Plan) -> list[GridRun]:
-    """The runs that another process computes at the moment."""
+    """The runs that another process is computing."""
     return [run_ for run_ in plan_.runs if plan_.states[run_.run_id].name == State.CLAIMED]
 
 
 def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[], Launched]:
     """Check data and options. Returns a function that starts the runs. Raises UserError; starts and writes nothing.
 
-    So a command that is refused leaves no record of a start.
+    So a command that fails these checks leaves no record of a start.
     """
     check_data(plan_.todo, plan_.grids, request.download)
-    if request.executor is not Executor.DEBUG:  # which runs the user's code in this process, where errors are raised
+    if request.executor is not Executor.DEBUG:  # there, the user's code raises its errors in this process
         check_own(plan_.grids, plan_.todo, trial=True)
     if request.executor is Executor.SLURM:
         from suite.cli import slurm
@@ -104,12 +104,12 @@ def checked(plan_: Plan, held: list[GridRun], request: RunRequest) -> Callable[[
 
 
 def places_of(plan_: Plan, request: ComputeRequest) -> Places:
-    """Where to compute the runs, and how many at a time. Raises UserError as `suite.launch.places.find` does."""
+    """Where to compute the runs, and how many at a time. Raises UserError: see `suite.launch.places.find`."""
     return places.find(plan_.todo, Store(request.store), request.gpus, request.jobs, request.threads)
 
 
 def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Executor, where: Places) -> Launched:
-    """Computes the runs, with live progress. Raises KeyboardInterrupt after a clean stop."""
+    """Compute the runs, with live progress. Raises KeyboardInterrupt after a clean stop."""
     from suite.cli.progress import Progress
 
     print("\n".join(where.lines), file=sys.stderr)
@@ -126,7 +126,7 @@ def _launch(plan_: Plan, held: list[GridRun], options: Options, executor: Execut
 
 
 def _check_measurements(configs: Sequence[RunConfig], request: ComputeRequest) -> None:
-    """Raises UserError for options that do not fit a grid that measures this machine."""
+    """Raises UserError for options that benchmarks do not support."""
     for option, given, what in (
             ("--jobs", request.jobs and request.jobs > 1, "runs one job at a time"),
             ("--gpus", len(request.gpus or ()) > 1, "runs one job at a time, on one GPU"),
@@ -134,21 +134,21 @@ def _check_measurements(configs: Sequence[RunConfig], request: ComputeRequest) -
             ("--compile", request.mode is Mode.COMPILED, "measures models as they are"),
             ("--recompute", request.recompute, "measures models as they are")):
         if given:
-            raise UserError(f"a grid that measures this machine {what}", option, f"leave {option} out")
+            raise UserError(f"a grid of benchmarks {what}", option, f"leave {option} out")
     if request.gpus is not None:
         _check_device(configs, bool(request.gpus))
 
 
 def _check_device(configs: Sequence[RunConfig], gpus: bool) -> None:
-    """Raises UserError if a grid measures another device than the one it would run on."""
+    """Raises UserError if a benchmark is for another device than the one it would run on."""
     asked = {config.bench.device for config in configs if config.kind == "bench"}
     if asked != {"cuda" if gpus else "cpu"}:
         raise UserError(f"this grid measures {' and '.join(sorted(asked))}", "--gpus" if gpus else "bench.device",
-                        "leave --gpus out, or --set bench.device=cuda" if gpus else "name a GPU: --gpus 0")
+                        "leave --gpus out, or --set bench.device=cuda" if gpus else "choose a GPU: --gpus 0")
 
 
 def report_starts(plan_: Plan, ended: Launched, store: Store) -> int:
-    """After a submission without `--wait`: prints which runs failed before a job began. Returns the exit status."""
+    """After a submission without `--wait`, print which runs failed before a job began. Returns the exit status."""
     # The files of a run that is retried show its earlier failure until its job begins.
     states = {**plan_.states, **ended.states}
     todo = {run_.run_id for run_ in plan_.todo}
@@ -165,21 +165,21 @@ def _waits(state: RunState) -> bool:
 
 
 def finish(grids: Sequence[Grid], store: Store, request: RunRequest, ended: Mapping[str, RunState]) -> int:
-    """Writes the report, added seeds included, and prints which runs failed. Returns 1 if a run failed.
+    """Write the report, added seeds included, and print which runs failed. Returns 1 if a run failed.
 
-    `ended`: the states that the launcher has returned.
+    `ended`: the states returned by the launcher.
     """
     from suite.report.added import with_added
 
-    whole = with_added(grids, store)
-    report = _write_report(whole, store, request.out)  # written before anything is printed, which may fail
-    code = _report_failures(make_plan(whole, store, request.until), ended, store)
+    extended = with_added(grids, store)
+    report = _write_report(extended, store, request.out)  # before anything is printed, since printing may fail
+    code = _report_failures(make_plan(extended, store, request.until), ended, store)
     print(report)
     return code
 
 
 def _report_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -> int:
-    """Prints which runs failed, and returns the exit status. `ended`: the states that the launcher has returned.
+    """Print which runs failed. Returns the exit status. `ended`: the states returned by the launcher.
 
     A run that could not start has no attempt, so only the launcher knows about it.
     """
@@ -199,12 +199,12 @@ def _report_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -
         more = f"{len(alike) - SHOWN} more reasons; " if len(alike) > SHOWN else ""
         starts = sum(state.start is not None or state.reason == Reason.START for _, state in failed)
         if starts < len(failed):
-            text = f"{more}{len(failed) - starts} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` runs them"
-            print(f"{text} again.\n")
+            text = f"{more}{len(failed) - starts} of {len(plan_.runs)} runs failed. `logs` shows why, `retry` reruns"
+            print(f"{text} them.\n")
         if starts:
             waits = any(state.start is not None and state.start.waits for _, state in failed)
-            then = "`retry --reason start` tries again those that failed twice in the same way" if waits else \
-                "`run` tries again, and after two equal failures `retry --reason start` does"
+            then = "`retry --reason start` tries runs again that failed twice in the same way" if waits else \
+                "`run` tries again or, after two equal failures, `retry --reason start`"
             text = "1 run could not start, for a reason outside the run" if starts == 1 else \
                 f"{starts} runs could not start, for reasons outside the runs"
             print(f"{text}: {then}.\n")
@@ -212,20 +212,20 @@ def _report_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -
 
 
 def _worst(stored: RunState, ended: RunState | None) -> RunState:
-    """The state in the store, or the failure that only the launcher knows of."""
+    """The state in the store, or a failure that only the launcher knows."""
     only_there = ended is not None and ended.name == State.FAILED and not stored.is_over and stored.start is None
     return ended if ended is not None and only_there else stored
 
 
 def _write_report(grids: Sequence[Grid], store: Store, out: Path) -> str:
-    """Writes the report. Returns the text to print."""
+    """Write the report. Returns the text to print."""
     from suite.report.report import write_report
 
     return write_report(grids, store, out).text
 
 
 def _compare_with_expected(grids: Sequence[Grid], store: Store, minutes: float) -> None:
-    """Prints a note if the launch took longer, or a run more memory, than the grid's author expects."""
+    """Print a note if the launch took more time, or a run more memory, than the grid declares in `expect`."""
     for grid in grids:
         expect = grid.expect
         if expect.minutes and minutes > expect.minutes:
@@ -233,11 +233,11 @@ def _compare_with_expected(grids: Sequence[Grid], store: Store, minutes: float) 
         if expect.memory_gb:
             peak = max((_peak_gb(store, run_.run_id) for run_ in grid.runs), default=0.0)
             if peak > expect.memory_gb:
-                print(f"note: a run took {peak:.1f} GB of memory; {grid.path} expects at most {expect.memory_gb:g}")
+                print(f"note: a run used {peak:.1f} GB of memory; {grid.path} expects at most {expect.memory_gb:g}")
 
 
 def _peak_gb(store: Store, run_id: str) -> float:
-    """The most memory that an attempt at the run has recorded."""
+    """The peak memory of the run in GB, over all its attempts."""
     record = store.provenance(run_id)
     attempts = record.attempts if record else []
     return max((attempt.peak_memory_mb or 0.0 for attempt in attempts), default=0.0) * 2**20 / 1e9

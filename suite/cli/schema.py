@@ -7,7 +7,7 @@ from suite.grid.schema import text
 
 
 def write(request: WriteRequest) -> int:
-    """Writes the schema to the file that `request.out` names."""
+    """Write the schema to the file `request.out`."""
     request.out.write_text(text(), encoding="utf-8")
     print(f"wrote {request.out}")
     return 0

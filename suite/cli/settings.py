@@ -1,4 +1,4 @@
-"""Remarks of `status` on grids that were started with other settings, so that it does not show those runs."""
+"""Remarks of `status` on grids that were started with other settings, whose runs it does not show."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from suite.store.store import Store
 
 
 def remarks(grids: Sequence[Grid], store: Store) -> list[str]:
-    """A line for each grid that was started here, but never with its present profile and settings."""
+    """A line for each grid that was started here, but never with the current profile and settings."""
     try:
         launches = requests.all_of(store)
-    except UserError:  # `cancel` and `gc` say so
+    except UserError:  # `cancel` and `gc` report this error
         return []
     found = []
     for now in (requests.of_grid(grid) for grid in grids):
@@ -28,11 +28,11 @@ def remarks(grids: Sequence[Grid], store: Store) -> list[str]:
 def _remark(now: Launch, others: Sequence[Launch]) -> str:
     known = "; ".join(dict.fromkeys(_words(launch, now.profile) or "none" for launch in others))
     asked = _words(now, now.profile)
-    how = f"without {asked}" if asked and known == "none" else "with those"
-    return f"{now.grid} was started here with other settings ({known}): {how}, `status` shows those runs"
+    how = f"without {asked}" if asked and known == "none" else "with these settings"
+    return f"{now.grid} was started with other settings ({known}); {how}, `status` shows those runs"
 
 
 def _words(launch: Launch, usual: str) -> str:
-    """The settings, with the profile if it is not the usual one."""
+    """The settings, and the profile if it is not `usual`."""
     profile = [] if launch.profile == usual else [f"--profile {launch.profile}"]
     return " ".join([*profile, *launch.sets])

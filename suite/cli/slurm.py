@@ -43,7 +43,7 @@ class Printer:
 
 
 def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) -> Launched:
-    """Submits what is missing; with `--wait`, returns when it has ended. Raises UserError, KeyboardInterrupt."""
+    """Submit missing runs. With `--wait`, returns when they have ended. Raises UserError, KeyboardInterrupt."""
     cluster, options = asked.cluster, asked.options
     for line in (*asked.lines, *(f"warning: {warning}" for warning in too_long(plan, cluster))):
         print(line, file=sys.stderr)
@@ -62,13 +62,13 @@ def run(plan: Plan, held: Sequence[GridRun], request: RunRequest, asked: Asked) 
 
 
 def plan(made: Plan, request: PlanRequest, asked: Asked) -> None:
-    """Prints the scripts that `run` would hand to sbatch, and what may go wrong. Starts and writes nothing."""
+    """Print warnings and the scripts that `run` would pass to sbatch. Starts and writes nothing."""
     cluster, options = asked.cluster, asked.options
     store = Store(request.store)
     submitted = Submitted(store)
     jobs = submitted.jobs(made.states)
     if jobs is None:
-        print(f"it is unknown which of them are already in the queue: {submitted.queue.fault}")
+        print(f"unknown which of them are already in the queue: {submitted.queue.fault}")
     fresh = [one for one in made.todo if one.run_id not in (jobs or {})]
     if len(fresh) < len(made.todo):
         print(f"{len(made.todo) - len(fresh)} of them are already in the queue")
@@ -80,8 +80,8 @@ def plan(made: Plan, request: PlanRequest, asked: Asked) -> None:
     scripts = submission.scripts(fresh, made.speeds)
     for kind in dict.fromkeys(one.kind for one, _ in scripts):
         alike = [(one, text) for one, text in scripts if one.kind == kind]
-        what = "to the first checkpoint of a run of each kind" if kind == Kind.CANARY else "for all runs"
-        more = f", in {len(alike)} arrays of which this is the first" if len(alike) > 1 else ""
+        what = "up to the first checkpoint of one run of each kind" if kind == Kind.CANARY else "for all runs"
+        more = f", in {len(alike)} arrays (the first is shown)" if len(alike) > 1 else ""
         print(f"\n### sbatch, {what}: {sum(len(one.tasks) for one, _ in alike)} jobs{more}\n{alike[0][1]}", end="")
 
 
@@ -95,14 +95,14 @@ class Asked:
 
 
 def checked(plan: Plan, request: ClusterRequest, retry: bool) -> Asked:
-    """The settings by the options and the cluster: file. Raises UserError if they do not fit each other or the runs."""
+    """The settings from the options and the cluster: file. Raises UserError if they do not fit together or the runs."""
     for option, value in (("--jobs", request.jobs), ("--gpus", request.gpus)):
         if value:
-            raise UserError("this option is for the local executor", option,
+            raise UserError("only for --executor local", option,
                             "use --max-parallel, --side-by-side and --gpus-per-job for a cluster")
     if any(one.config.kind == "bench" for one in plan.todo):
-        raise UserError("a grid that measures this machine cannot run on other machines", "--executor slurm",
-                        "use the local executor, in a SLURM allocation")
+        raise UserError("a grid of benchmarks measures this machine and cannot be sent to others", "--executor slurm",
+                        "start it with the local executor, in an allocation of its own")
     fitted = partition.fit(load(request.cluster, request.changes), plan.todo, Store(request.store), request.threads,
                            isinstance(request, RunRequest))
     check_graphs((one.config for one in plan.todo), request.mode, fitted.cluster.gpus > 0, request.recompute)
@@ -117,14 +117,14 @@ def names(plan: Plan) -> str:
 
 
 def slots(plan: Plan, cluster: Cluster) -> int:
-    """The most runs that may be under way at a time."""
+    """The maximum number of runs at a time."""
     jobs = -(-len(plan.todo) // cluster.runs_per_job)
     at_once = min(cluster.runs_per_job, cluster.side_by_side * max(1, cluster.gpus))
     return max(1, min(jobs, cluster.max_parallel or jobs) * at_once)
 
 
 def too_long(plan: Plan, cluster: Cluster) -> list[str]:
-    """Lines about runs, or jobs of several runs, that exceed the time limit of a job, as far as speeds are known."""
+    """Lines about runs, or jobs of several runs, that exceed the time limit of a job, if their speeds are known."""
     limit = 60 * cluster.time - cluster.signal
     seconds = [left(one, plan.states[one.run_id], plan.until, plan.speeds) or 0.0 for one in plan.todo]
     long = [one for one in seconds if one > limit]

@@ -17,7 +17,7 @@ Stamp = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Point:
-    """A value, in the unit in which the metric is shown, and its epoch."""
+    """A value, in the metric's unit, and its epoch."""
 
     value: float
     epoch: int
@@ -44,7 +44,7 @@ class Standing:
         return f"{self.metric.words} {self.values}"
 
     def as_json(self) -> dict[str, object]:
-        """For programs; values in the metric's `unit`."""
+        """The content of `status --json`, in the metric's `unit`."""
         return {"metric": self.metric.name, "unit": self.metric.unit, "newest": vars(self.newest),
                 "best": vars(self.best)}
 
@@ -57,7 +57,7 @@ class Standings:
         self._known: dict[str, tuple[tuple[Stamp | None, ...], Standing | None]] = {}
 
     def of(self, run: GridRun) -> Standing | None:
-        """The standing of a run; None before its first epoch, or without such a metric."""
+        """The standing of a run. None before its first epoch, or without such a metric."""
         stamp = tuple(self._stamp(run, name) for name in FILES)
         known = self._known.get(run.run_id)
         if known is None or known[0] != stamp:

@@ -1,4 +1,4 @@
-"""The command status: how far the runs are, from their files and the queue of a cluster. It writes nothing."""
+"""The command status: the progress of the runs, from their files and the queue of a cluster. Writes nothing."""
 
 from __future__ import annotations
 
@@ -7,50 +7,51 @@ import signal
 import sys
 from collections.abc import Sequence
 
-from suite.cli.looking import Looks, as_json, lines
 from suite.cli.other_requests import StatusRequest
+from suite.cli.snapshot import Snapshots, as_json, lines
 from suite.grid.model import Grid
 from suite.job.stop import Stop
 from suite.report.added import with_added
 from suite.store.store import Store
 
 TICK_S = 1.0  # seconds between two checks for changes
-ENDED = "the runs continue; only the watching has ended"
+ENDED = "stopped watching; the runs continue"
 
 
 def status(grids: Sequence[Grid], request: StatusRequest) -> int:
-    """Prints how far the runs are, once or, with `--watch`, until nothing runs. Ctrl-C ends the watching only."""
+    """Print the progress of the runs, once or, with `--watch`, until no run is active. Ctrl-C leaves them running."""
     store = Store(request.store)
     grids = with_added(grids, store)
-    looks = Looks(grids, store, request.until)
+    snapshots = Snapshots(grids, store, request.until)
     if not request.watch:
-        seen = looks.seen
-        whole = "\n".join(lines(grids, seen)) if not request.json else \
-            json.dumps(as_json(seen), indent=1, ensure_ascii=False)
-        print(whole)
+        snapshot = snapshots.latest
+        text = "\n".join(lines(grids, snapshot)) if not request.json else \
+            json.dumps(as_json(snapshot), indent=1, ensure_ascii=False)
+        print(text)
         return 0
     if not request.json and sys.stdin.isatty() and sys.stdout.isatty():
         from suite.cli import watch
 
-        if watch.watch(looks):
+        if watch.watch(snapshots):
             print(ENDED)
         return 0
-    return _watch(grids, looks, request)
+    return _watch(grids, snapshots, request)
 
 
-def _watch(grids: Sequence[Grid], looks: Looks, request: StatusRequest) -> int:
-    """Prints the whole status at each change."""
+def _watch(grids: Sequence[Grid], snapshots: Snapshots, request: StatusRequest) -> int:
+    """Print the full status at each change."""
     if not request.json:
-        print("no terminal, so the status is printed at each change instead of a live table", file=sys.stderr)
+        print("not a terminal: printing the status at each change instead of a live table", file=sys.stderr)
     before = ""
     with Stop(signal.SIGINT) as stop:
         while not stop.asked:
-            seen = looks.again()
-            text = json.dumps(as_json(seen), ensure_ascii=False) if request.json else "\n".join(lines(grids, seen))
+            snapshot = snapshots.refresh()
+            text = json.dumps(as_json(snapshot), ensure_ascii=False) if request.json else \
+                "\n".join(lines(grids, snapshot))
             if text != before:
                 print(text, flush=True)
             before = text
-            if not seen.active:
+            if not snapshot.active:
                 return 0
             stop.sleep(TICK_S)
     print(ENDED)

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr, made usable whatever the shell and the environment have set."""
+"""Makes stdin, stdout and stderr usable, however the shell and the environment have set them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-NARROWEST, WIDEST = 20, 1000  # plausible numbers of columns of a terminal
+NARROWEST, WIDEST = 20, 1000  # plausible widths of a terminal, in columns
 
 
 class _Lossy(io.FileIO):
-    """A file whose writing never fails."""
+    """A file for which writing never fails."""
 
     def write(self, data: Any) -> int:
-        """Write the data. They are lost on a full disk, or in a pipe without reader."""
+        """Write the data. It is lost on a full disk, or in a pipe without reader."""
         try:
             return super().write(data)
         except OSError:
@@ -25,16 +25,16 @@ class _Lossy(io.FileIO):
 def prepare() -> None:
     """Prepare the streams. Call this before anything else opens a file.
 
-    File descriptors 0 to 2 that the shell has closed (`2>&-`) are opened on /dev/null. Otherwise the next file would
-    get such a number, and the output of libraries would be written into it. Characters that the output's encoding lacks
-    are replaced. Errors of writing to stderr are ignored: a line of progress must not end a run. COLUMNS is removed if
-    it is not a plausible width.
+    File descriptors 0 to 2 that the shell has closed (`2>&-`) are opened on /dev/null. Otherwise the next opened file
+    would get such a number, and the output of libraries would be written to it. Characters that the encoding lacks are
+    replaced. Errors when writing to stderr are ignored: a line of progress must not end a run. COLUMNS is removed if it
+    is not a plausible width.
     """
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # the lowest free number, so this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # gets the lowest free number, which is this one
     sys.stdin, sys.stdout, sys.stderr = (
         stream or os.fdopen(number, mode, encoding="utf-8", closefd=False)
         for number, (stream, mode) in enumerate([(sys.stdin, "r"), (sys.stdout, "w"), (sys.stderr, "w")]))
@@ -59,6 +59,6 @@ def close() -> None:
 
 
 def discard() -> None:
-    """Discard what is still to be written to stdout, so that the process can end without an error."""
-    with suppress(OSError, ValueError, AttributeError):  # a stream that was replaced has no number
+    """Discard pending output to stdout, so that the process can exit without an error."""
+    with suppress(OSError, ValueError, AttributeError):  # a replaced stream has no file descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,4 +1,4 @@
-"""The command theory: the paper's theorems in numbers."""
+"""The command theory: checks the paper's theorems numerically."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from suite.theory.section import NAME, section
 
 
 def write(request: WriteRequest) -> int:
-    """Print the section, and write it below `request.out`. Raises UserError if that cannot be written."""
+    """Print the section, and write it to `request.out`. Raises UserError if the folder cannot be written to."""
     check_folder(request.out)
     text = section()
     write_file(request.out, NAME, text.encode())

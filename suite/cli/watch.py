@@ -1,6 +1,6 @@
-"""`status --watch` on a terminal: a live table of the runs, with keys to sort it and to open a log. It writes nothing.
+"""`status --watch` on a terminal: a live table of the runs, with keys to sort it and to open a log. Writes nothing.
 
-`suite.cli.looking` decides how often the files are read.
+`suite.cli.snapshot` decides how often the files are read.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from suite.cli.looking import Looks, Seen, lines
+from suite.cli.snapshot import Snapshot, Snapshots, lines
 from suite.grid.model import GridRun
 from suite.job.stop import Stop
 from suite.plan.estimate import clock, left
@@ -30,8 +30,8 @@ from suite.store.store import Store
 
 TICK_S = 1.0  # seconds between two updates
 TAIL = 65_536  # bytes of a log that are read
-HELP = "s sort by the next column   r reverse   ↑ ↓ choose   l or Enter open the log   q end"
-LOG_HELP = "q back to the table"
+HELP = "s sort by next column   r reverse   ↑ ↓ select   l or Enter open log   q quit"
+LOG_HELP = "q back to table"
 STYLES = {State.CLAIMED: "cyan", State.DONE: "green", State.FAILED: "red", State.LOST: "red", State.TODO: "dim"}
 ORDER = (State.CLAIMED, State.FAILED, State.LOST, State.UNKNOWN, State.PARTIAL, State.CANCELLED, State.DONE, State.TODO)
 KEYS = {"\x1b[A": "up", "\x1b[B": "down", "\x1bOA": "up", "\x1bOB": "down", "k": "up", "j": "down", "\n": "log",
@@ -88,7 +88,7 @@ class View:
     shown: list[str] = field(default_factory=list)  # ids, in the order of the last update
 
     def press(self, key: str) -> bool:
-        """Handle a key. Returns False if it ends the watching."""
+        """Handle a key. Returns False if it quits."""
         if self.log:
             self.log = key != "quit"
         elif key == "quit":
@@ -106,7 +106,7 @@ class View:
 
 
 class Keyboard:
-    """Reads keys of the terminal, one at a time. Within `with`, they are not echoed."""
+    """Reads keys from the terminal, one at a time, without echo. Use it in a `with` statement."""
 
     def __enter__(self) -> Keyboard:
         self.file = sys.stdin.fileno()
@@ -120,7 +120,7 @@ class Keyboard:
         termios.tcsetattr(self.file, termios.TCSADRAIN, self.before)
 
     def wait(self, seconds: float) -> str:
-        """The key that is pressed within that time, or "". The end of the input counts as `q`."""
+        """The key pressed within this time, or "". The end of the input counts as `q`."""
         if not self.typed:
             if not select.select([self.file], [], [], seconds)[0]:
                 return ""
@@ -132,22 +132,22 @@ class Keyboard:
         return KEYS.get(key, "")
 
 
-def watch(looks: Looks) -> bool:
-    """Shows the table until nothing runs any more, `q` or Ctrl-C. Returns whether some still run."""
+def watch(snapshots: Snapshots) -> bool:
+    """Show the table until no run is active, or `q` or Ctrl-C is pressed. Returns True if runs are still active."""
     view, devices = View(), dict[str, str]()
     with Stop(signal.SIGINT) as stop, Keyboard() as keyboard, Live(screen=True, auto_refresh=False) as live:
-        while looks.again().active and not stop.asked:
-            live.update(picture(looks, view, devices, live.console), refresh=True)
+        while snapshots.refresh().active and not stop.asked:
+            live.update(picture(snapshots, view, devices, live.console), refresh=True)
             if not view.press(keyboard.wait(TICK_S)):
                 break
-    print("\n".join(lines(looks.grids, looks.seen)))
-    return looks.seen.active
+    print("\n".join(lines(snapshots.grids, snapshots.latest)))
+    return snapshots.latest.active
 
 
-def picture(looks: Looks, view: View, devices: dict[str, str], console: Console) -> Group:
+def picture(snapshots: Snapshots, view: View, devices: dict[str, str], console: Console) -> Group:
     """The table, or the log of the chosen run, fitted to the terminal."""
-    seen, store = looks.seen, looks.store
-    found = table_lines(seen, store, devices)
+    snapshot, store = snapshots.latest, snapshots.store
+    found = table_lines(snapshot, store, devices)
     found.sort(key=lambda line: line.place)
     found.sort(key=COLUMNS[view.column][1], reverse=view.reverse)
     view.shown = [line.run.run_id for line in found]
@@ -156,7 +156,7 @@ def picture(looks: Looks, view: View, devices: dict[str, str], console: Console)
     if view.log:
         chosen = next(line for line in found if line.run.run_id == view.chosen)
         return _log(chosen, store, console)
-    head, *rest = lines(looks.grids, seen)
+    head, *rest = lines(snapshots.grids, snapshot)
     times = [line.strip() for line in rest if line.startswith("  ") and "need" in line]
     room = max(1, console.height - 5 - len(times))
     place = view.shown.index(view.chosen) if view.chosen else 0
@@ -165,13 +165,13 @@ def picture(looks: Looks, view: View, devices: dict[str, str], console: Console)
                  *(Text(one) for one in times), Text(HELP, style="dim", no_wrap=True, overflow="ellipsis"))
 
 
-def table_lines(seen: Seen, store: Store, devices: dict[str, str]) -> list[Line]:
+def table_lines(snapshot: Snapshot, store: Store, devices: dict[str, str]) -> list[Line]:
     """A line for each run. `devices` caches the devices of runs, by id."""
-    made = seen.plan
+    made = snapshot.plan
     found = []
     for place, run in enumerate(made.runs):
         state = made.states[run.run_id]
-        standing = seen.standings.of(run) if state.name != State.TODO else None
+        standing = snapshot.standings.of(run) if state.name != State.TODO else None
         moving = state.name == State.CLAIMED
         sign = -1.0 if standing is not None and standing.metric.direction == "max" else 1.0
         unit = f" {standing.metric.unit}" if standing else ""
@@ -183,12 +183,12 @@ def table_lines(seen: Seen, store: Store, devices: dict[str, str]) -> list[Line]
             state.progress.seconds_per_epoch if state.progress else None,
             left(run, state, made.until, made.speeds) if moving else None,
             _device(run, state, store, devices),
-            seen.queue.get(run.run_id, "") or (state.detail.removeprefix("held by ") if moving else ""), place))
+            snapshot.queue.get(run.run_id, "") or (state.detail.removeprefix("held by ") if moving else ""), place))
     return found
 
 
 def _device(run: GridRun, state: RunState, store: Store, devices: dict[str, str]) -> str:
-    """The device of a run, "" if it is not known yet."""
+    """The device of a run, or "" if it is not yet known."""
     if state.name == State.TODO:
         return ""
     if not devices.get(run.run_id):
@@ -212,7 +212,7 @@ def _table(found: Sequence[Line], view: View) -> Table:
 def _log(line: Line, store: Store, console: Console) -> Group:
     """The end of a log."""
     room = max(1, console.height - 3)
-    texts = tail(store, line.run.run_id)[-room:] or ["nothing is written yet"]
+    texts = tail(store, line.run.run_id)[-room:] or ["the log is empty"]
     return Group(Text(f"{store.log(line.run.run_id)}  ({line.run.name}, {line.state.label})", style="bold"),
                  *(Text(clean(one), no_wrap=True, overflow="ellipsis") for one in texts), Text(LOG_HELP, style="dim"))
 
@@ -229,5 +229,5 @@ def tail(store: Store, run_id: str) -> list[str]:
 
 
 def clean(text: str) -> str:
-    """The text with control characters replaced by spaces, as a terminal would interpret them."""
+    """The text, with control characters replaced by spaces, since a terminal would interpret them."""
     return "".join(c if c.isprintable() else " " for c in text)

@@ -1,4 +1,4 @@
-"""The commands why and logs: from a cell of a table to its runs, their settings, states, numbers and logs."""
+"""The commands why and logs: the runs of a table cell, with their settings, states, numbers and logs."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ from suite.store.versions import versions
 def find_runs(grid: Grid, words: Sequence[str]) -> list[GridRun]:
     """The runs whose labels, task, seed (`seed=1`) or id (at least its first 4 digits) match every word.
 
-    Upper and lower case are equal, unless a label is exactly the word: then only that label matches. Raises UserError
-    for a word without a match.
+    Case is ignored, unless a label is exactly the word: then only that label matches. Raises UserError for a word
+    without a match.
     """
     runs = list(grid.runs)
     for word in words:
@@ -39,7 +39,7 @@ def find_runs(grid: Grid, words: Sequence[str]) -> list[GridRun]:
             known = [label for labels in grid.axes.values() for label in labels]
             if excluded and not any(low in _names(run) for run in grid.runs):
                 raise UserError(f"{word!r} is excluded: {excluded[0].reason}")
-            raise UserError(f"no run of {grid.path} fits {' '.join(map(repr, words))}", "", nearest(word, known))
+            raise UserError(f"no run of {grid.path} matches {' '.join(map(repr, words))}", "", nearest(word, known))
         runs = fits
     return runs
 
@@ -49,7 +49,7 @@ def _names(run: GridRun) -> set[str]:
 
 
 def why(grids: Sequence[Grid], request: CellRequest) -> int:
-    """Prints where the numbers of a cell come from."""
+    """Print where the numbers of a cell come from."""
     store = Store(request.store)
     (grid,) = with_added(grids, store)
     runs = find_runs(grid, request.cell)
@@ -79,12 +79,12 @@ def _members(runs: Iterable[GridRun]) -> dict[tuple[tuple[str, str], ...], list[
 
 
 def _print_differences(what: str, fields: Mapping[str, Any], base: Mapping[str, Any]) -> None:
-    found = [f"{key} = {value} (there {other})" for key, (value, other) in differences(fields, base).items()]
+    found = [f"{key} = {value} (there: {other})" for key, (value, other) in differences(fields, base).items()]
     print(f"  differs from {what} in: " + (", ".join(found) or "nothing"))
 
 
 def _print_cells(grid: Grid, store: Store, ids: set[str]) -> None:
-    """Prints the cells of the grid's tables that show these runs, with the published numbers."""
+    """Print the table cells that show these runs, with the published numbers."""
     from suite.report.document import document_of
     from suite.report.render.detail import cells_of
 
@@ -137,7 +137,7 @@ def _print_best(metric: str, best: Callable[[list[float]], float], rows: Sequenc
 
 
 def logs(grids: Sequence[Grid], request: CellRequest) -> int:
-    """Prints the end of the logs of the chosen runs, newest last."""
+    """Print the end of the logs of the chosen runs, newest last."""
     store = Store(request.store)
     (grid,) = with_added(grids, store)
     runs = find_runs(grid, request.cell)
@@ -151,7 +151,7 @@ def logs(grids: Sequence[Grid], request: CellRequest) -> int:
               if state.start is not None]
     print("\n".join(dict.fromkeys(starts)), end="\n" if starts else "")
     if not found:
-        print("these runs have written no log yet")
+        print("these runs have no logs yet")
     for run, path in found:
         print(f"==> {path}  ({', '.join(run.labels.values())}, seed {run.config.seed})")
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()

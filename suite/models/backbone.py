@@ -19,7 +19,7 @@ from torch.utils.checkpoint import checkpoint
 from suite.config.fields import SSM, Model
 from suite.config.run_config import RunConfig
 from suite.data import cards
-from suite.ssm import fused, whole
+from suite.ssm import fused, one_pass
 from suite.ssm.layer import SSMLayer
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Backbone(nn.Module):
         self.encoder = _encoder(data, width)
         self.blocks = nn.ModuleList(self.make_blocks(config, data.length, layer))
         layers = [block.sequence for block in self.blocks if isinstance(block, Block)]
-        self.alike = len(layers) == len(self.blocks) and whole.alike(layers)
+        self.alike = len(layers) == len(self.blocks) and one_pass.alike(layers)
         self.norm = _norm(model) if model.prenorm else nn.Identity()
         self.pool = MeanPool() if model.decoder == "pool" else LastStep()
         outputs = 1 if data.classes is None else data.classes
@@ -80,8 +80,8 @@ class Backbone(nn.Module):
         if lengths is not None:
             valid = (torch.arange(x.shape[1], device=x.device) < lengths[:, None]).unsqueeze(-1).to(x.dtype)
         layers = [block.sequence for block in self.blocks] if self.alike else []
-        if layers and whole.is_faster(layers):
-            for block, kernel in zip(self.blocks, whole.kernels(layers, x.shape[1], rate), strict=True):
+        if layers and one_pass.is_faster(layers):
+            for block, kernel in zip(self.blocks, one_pass.kernels(layers, x.shape[1], rate), strict=True):
                 x = block(x, valid, rate, kernel)
         else:
             for block in self.blocks:
@@ -164,7 +164,7 @@ class _Linear(torch.autograd.Function):
         elif ctx.needs_input_grad[0]:
             dx = torch.bmm(weight.t().expand(len(x), -1, -1), grad.transpose(1, 2)).transpose(1, 2)
         rows = grad.flatten(0, 1)
-        fast = rows.is_contiguous() and rows.dtype != torch.float64 and fused.serves(rows)
+        fast = rows.is_contiguous() and rows.dtype != torch.float64 and fused.supports(rows)
         return dx, torch.bmm(grad.transpose(1, 2), x).sum(0), fused.sum_rows(rows) if fast else rows.sum(0)
 
 
@@ -173,7 +173,7 @@ class FeatureLayerNorm(nn.LayerNorm):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize each position."""
-        if x.dtype == torch.float32 and x.shape[-1] <= fused.WIDEST and fused.serves(x):
+        if x.dtype == torch.float32 and x.shape[-1] <= fused.WIDEST and fused.supports(x):
             return fused.layer_norm(x, self.weight, self.bias, self.eps)
         return super().forward(x)
 

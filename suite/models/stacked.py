@@ -19,7 +19,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from suite.models.backbone import Backbone, Block, LastStep, TiedDropout
-from suite.ssm import whole
+from suite.ssm import one_pass
 from suite.ssm.conv import convolve
 from suite.ssm.layer import S4, S4D
 
@@ -87,13 +87,13 @@ class Stacked(nn.Module):
         """The kernels of all layers, each (Ch, K H, taps), computed together for layers whose settings allow it."""
         layers = [cast(Any, member.blocks[n]).sequence for n in range(self.depth) for member in self.members]
         made: dict[int, Tensor] = {}
-        quick = [n for n, layer in enumerate(layers) if _quick(layer)] if whole.is_available() else []
+        quick = [n for n, layer in enumerate(layers) if _quick(layer)] if one_pass.is_available() else []
         c = layers[0].c
-        size = max(1, whole.SMALL.get(c.device.type, 0) // c[0, ..., 0].numel())
+        size = max(1, one_pass.SMALL.get(c.device.type, 0) // c[0, ..., 0].numel())
         for group in _alike(layers, quick):
             for start in range(0, len(group), size):
                 part = group[start:start + size]
-                made |= zip(part, whole.kernels([layers[n] for n in part], length, 1.0), strict=True)
+                made |= zip(part, one_pass.kernels([layers[n] for n in part], length, 1.0), strict=True)
         each = [made[n] if n in made else layer.kernel(length) for n, layer in enumerate(layers)]
         count = len(self.members)
         return [torch.cat(each[n:n + count], dim=1) for n in range(0, len(each), count)]
@@ -135,7 +135,7 @@ class _Mixing(torch.autograd.Function):
 
 
 def _quick(layer: Layer) -> bool:
-    return isinstance(layer, S4D) and layer.paired and whole.serves(layer.config)
+    return isinstance(layer, S4D) and layer.paired and one_pass.supports(layer.config)
 
 
 def _alike(layers: Sequence[Any], chosen: Sequence[int]) -> list[list[int]]:

@@ -1,10 +1,10 @@
-"""State space models: the layers S4D and S4, and what they are made of. Begin with `suite/ssm/s4d.py` and the README.
+"""State space models: the layers S4D and S4, and their parts. Start with `suite/ssm/s4d.py` and the README.
 
     from suite.ssm import S4D
     layer = S4D(features=64, state_size=64, init="lin", length=1024)
-    y = layer(u)                                         # (batch, length, features), both u and y
+    y = layer(u)                                         # u and y: (batch, length, features)
 
-Importing this package does not import torch. The first use of a layer does.
+Importing this package does not import torch; the first use of a layer does.
 """
 
 from __future__ import annotations

@@ -22,23 +22,24 @@ class KernelLayer(nn.Module):
     """The base of all layers: settings, the kernel, and the convolution with it.
 
     Args:
-        features: H, the number of features. Each has its own state space model.
-        length: L, the longest input in steps at rate 1. `S4D` needs it only for `kernel="softmax"` or `c_tilde=True`,
-            `S4` unless `c_tilde=False`: these parameterizations depend on L.
+        features: H, the number of features. Each feature has its own state space model.
+        length: L, the maximum length of the input, in steps at rate 1. `S4D` needs it only for `kernel="softmax"` or
+            `c_tilde=True`, `S4` unless `c_tilde=False`: these parameterizations depend on L.
         bidirectional: add a second kernel that looks ahead, from the next step on.
-        seed: an int or a sequence of ints for NumPy's generator. Default: drawn from torch's, so that
-            `torch.manual_seed` decides.
+        seed: an int or a sequence of ints for NumPy's generator. Default: drawn from torch's generator, so that
+            `torch.manual_seed` sets it.
         rng: a NumPy generator, instead of `seed`. Draws are made in the order A and B, dt, C, D.
-        device: of the parameters, as in torch.
-        dtype: of the parameters, float32 or float64.
+        device: device of the parameters.
+        dtype: dtype of the parameters, float32 or float64.
         config: all settings as an `SSM`, instead of keywords.
-        **fields: the settings, which are the fields of `suite.config.fields.SSM`: `state_size` (N), `init`,
-            `discretization`, `re_constraint`, `copies` (S), `dt_min`, `dt_max`, `train_a` and others.
+        **fields: the settings, which are the fields of `suite.config.fields.SSM`, such as `state_size` (N), `init`,
+            `discretization`, `re_constraint`, `copies` (S), `dt_min`, `dt_max` and `train_a`.
 
-    The parameters are those of the subclass, `d` (H), and `s` (H) with `sobolev`. What is not trained is a buffer.
+    The parameters are those of the subclass, `d` (H), and `s` (H) with `sobolev`. Values that are not trained are
+    buffers.
 
     Raises:
-        UserError: a setting is unknown, has a wrong value, or does not go with the others. The message names it.
+        UserError: a setting is unknown, has a wrong value, or contradicts other settings. The message names it.
     """
 
     structure: ClassVar[str] = "diagonal"
@@ -69,7 +70,7 @@ class KernelLayer(nn.Module):
     @classmethod
     def _settings(cls, config: SSM | None, fields: dict[str, Any]) -> ResolvedSSM:
         if config is not None and fields:
-            raise UserError(f"both config and {', '.join(fields)}", "config", "give the one or the other")
+            raise UserError(f"both config and {', '.join(fields)} are given", "config", "give only one of them")
         unknown = next((name for name in fields if name not in SSM.model_fields), None)
         if unknown is not None:
             raise UserError(f"unknown setting {unknown!r} of {cls.__name__}", unknown,
@@ -93,23 +94,23 @@ class KernelLayer(nn.Module):
     def _check(self, dtype: torch.dtype) -> None:
         if self.features < 1 or self.features % self.config.copies:
             raise UserError(f"{self.features} features with {self.config.copies} copies", "ssm.copies",
-                            "the number of copies has to divide model.features")
+                            "the number of copies must divide model.features")
         if self.length is not None and self.length < 1:
             raise UserError(f"a sequence of length {self.length}", "length", "give at least 1")
         if self.length is None and (what := self._depends()):
-            raise UserError(f"no length, on which {what} depends", "length",
-                            "give the longest input: length=1024"
+            raise UserError(f"length is needed, since {what} depends on it", "length",
+                            "give the maximum input length, e.g. length=1024"
                             + (", or c_tilde=False" if self.config.c_tilde else ""))
         if self.length is not None and (self.config.kernel_length or 0) > self.length:
             raise UserError(f"a kernel of {self.config.kernel_length} steps for sequences of {self.length}",
                             "ssm.kernel_length", f"give at most {self.length}, or leave it out")
         if self.config.sobolev != "off" and not self.bidirectional:
-            raise UserError("the filter of ssm.sobolev looks ahead, and the layer is causal", "ssm.sobolev",
-                            "write off, or make the layer with bidirectional=True")
+            raise UserError("the filter of ssm.sobolev looks ahead, but the layer is causal", "ssm.sobolev",
+                            "use off, or a layer with bidirectional=True")
         checks.check_dtype(dtype)
 
     def _depends(self) -> str:
-        """What of the layer depends on L, in words; empty if nothing does."""
+        """The part of the layer that depends on L, in words. Empty if no part does."""
         raise NotImplementedError
 
     @property
@@ -131,37 +132,37 @@ class KernelLayer(nn.Module):
         else:
             self.register_buffer(name, tensor)
 
-    def whole(self, rate: float = 1.0) -> int:
+    def length_at(self, rate: float = 1.0) -> int:
         """L at this rate, length / rate, rounded (paper section 3.3).
 
         Raises UserError for a rate that is not positive, and for a layer without a length.
         """
         checks.check_rate(rate)
         if self.length is None:
-            raise UserError("a layer that was made without a length", "length", "give length=, the longest input")
+            raise UserError("the layer was created without length", "length", "give length=, the maximum input length")
         return max(1, round(self.length / rate))
 
     def _period(self, steps: int, rate: float) -> int:
         """L of a kernel for `steps` of input. Raises UserError if the parameters are for a shorter L."""
-        if not self.needs_length and (self.length is None or steps > self.whole(rate)):
+        if not self.needs_length and (self.length is None or steps > self.length_at(rate)):
             return steps
-        L = self.whole(rate)
-        if steps > max(L, math.ceil((self.length or L) / rate)):  # every second of 5 samples are 3
+        L = self.length_at(rate)
+        if steps > max(L, math.ceil((self.length or L) / rate)):  # every second of 5 samples: 3
             at = "" if rate == 1 else f" at rate {rate:g}"
             raise UserError(f"an input of {steps} steps{at}, for a layer of length {self.length}", "u",
-                            "make the layer with the length of the longest input: its parameters depend on it")
+                            "create the layer with the maximum input length: its parameters depend on it")
         return max(L, steps)
 
     def _taps(self, length: int, rate: float) -> int:
-        """The number of values of a kernel for `length` steps of input: fewer if `kernel_length` cuts it."""
+        """The number of values of a kernel for `length` steps of input: fewer if `kernel_length` truncates it."""
         most = self.config.kernel_length
         return length if most is None else min(length, math.ceil(most / rate))
 
     def kernel(self, length: int, rate: float = 1.0) -> Tensor:
         """The first `length` values of K, of shape (Ch, H, length), without D: K_l = C A_bar^l B_bar.
 
-        With `kernel_length` K there are at most K of them, K/rate at another rate. Raises UserError if `length` exceeds
-        the layer's own and the parameters depend on that.
+        With `kernel_length` K, there are at most K values, or K/rate at another rate. Raises UserError if `length`
+        exceeds that of the layer and the parameters depend on it.
         """
         checks.check_rate(rate)
         return self._kernel(self._taps(length, rate), self._period(length, rate), rate)
@@ -171,45 +172,45 @@ class KernelLayer(nn.Module):
         raise NotImplementedError
 
     def recurrence(self, rate: float = 1.0) -> recurrence.Steps:
-        """The layer in step mode, x' = A_bar x + B_bar u, equal to `forward` to rounding (paper section 2.3).
+        """The layer in step mode, x' = A_bar x + B_bar u, equal to `forward` up to rounding (paper section 2.3).
 
-        Raises UserError for a layer without step mode (bidirectional, or with a cut or free kernel), and for parameters
-        that are not finite.
+        Raises UserError for layers without step mode (bidirectional, or with a truncated or free kernel), and for
+        parameters that are not finite.
         """
         raise NotImplementedError
 
     def _check_steps(self) -> None:
         if self.bidirectional:
-            raise UserError("a bidirectional layer has no step mode: it would need the future", "model.bidirectional",
-                            "write false")
+            raise UserError("a bidirectional layer has no step mode, since it needs future inputs",
+                            "model.bidirectional", "use false")
         if self.config.kernel_length is not None:
-            raise UserError("a kernel that is cut has no step mode: a state cannot drop inputs after a fixed time",
+            raise UserError("a truncated kernel has no step mode: a state cannot drop inputs after a fixed time",
                             "ssm.kernel_length", "leave it out")
         self.check_finite()
 
     def check_finite(self) -> None:
-        """Raises UserError that names the parameters which are not finite."""
+        """Raises UserError with the names of parameters that are not finite."""
         broken = [name for name, value in self.state_dict().items() if not bool(torch.isfinite(value).all())]
         if broken:
             raise UserError(f"values that are not finite in {', '.join(broken)}", "parameters of the layer",
-                            "the training diverged, or the file is damaged: go back to an earlier checkpoint")
+                            "training diverged, or the file is damaged: use an earlier checkpoint")
 
     def _check_input(self, u: Tensor) -> None:
         if u.ndim != 3 or u.shape[1] < 1 or u.shape[2] != self.features:
-            raise UserError(f"an input of shape {tuple(u.shape)}", "u", f"give (batch, length, {self.features})")
+            raise UserError(f"an input of shape {tuple(u.shape)}", "u", f"it must be (batch, length, {self.features})")
 
     def forward(self, u: Tensor, rate: float = 1.0) -> Tensor:
         """The convolution of u with K, plus D u (paper section 2).
 
         Args:
             u: (batch, length, features).
-            rate: the sampling interval of u, relative to the training data. It multiplies dt.
+            rate: the sampling interval of u relative to that of the training data. It multiplies dt.
 
         Returns:
             (batch, length, features), in the parameters' dtype.
 
         Raises:
-            UserError: u has another shape, or is longer than the layer's length and its parameters depend on that.
+            UserError: u has a wrong shape, or is longer than the layer's length and the parameters depend on it.
         """
         self._check_input(u)
         return self._convolved(u, self.kernel(u.shape[1], rate), rate)
@@ -226,6 +227,6 @@ class KernelLayer(nn.Module):
 
 
 def _check_loaded(layer: nn.Module, keys: object) -> None:
-    """The hook after loading a state dict; a function of the module, so that layers can be pickled."""
+    """The hook after loading a state dict. It is a function of the module, so that layers can be pickled."""
     if isinstance(layer, KernelLayer):
         layer.check_finite()

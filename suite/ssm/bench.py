@@ -1,4 +1,4 @@
-"""Measurements of the kernels: seconds of a forward and backward pass, and peak memory.
+"""Benchmarks of the kernels: seconds of a forward and backward pass, and peak memory.
 
 Times are medians. The back ends take turns, so that other load on the machine affects all of them.
 """
@@ -25,14 +25,14 @@ from suite.ssm.layer import S4, S4D, SSMLayer
 
 CPU = torch.device("cpu")
 KERNELS = ("power_sum", "softmax", "dplr")
-LIMIT_BYTES = 12 * 2**30  # a naive kernel that would need more is not measured: the machine would swap
+LIMIT_BYTES = 12 * 2**30  # a naive kernel that needs more is skipped: the machine would swap
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A measurement of one back end of a kernel at one size: median `seconds` of a forward and backward pass.
+    """The benchmark of one back end of a kernel at one size: median `seconds` of a forward and backward pass.
 
-    `ratio` is the time divided by that of `blocked`, `peak_bytes` the peak memory of a pass. If the back end cannot
+    `ratio` is the time divided by that of `blocked`, `peak_bytes` is the peak memory of a pass. If the back end cannot
     run, or would need more than 12 GiB, `seconds` is None and `reason` says why.
     """
 
@@ -51,9 +51,9 @@ class Measured:
 def rows(kernel: str, lengths: Iterable[int], features: int = 128, state_size: int = 64,
          backends: Iterable[str] = ("blocked", "naive"), repeats: int = 5, device: torch.device = CPU) \
         -> list[Measured]:
-    """One measurement for each length L and back end, at `features` H and `state_size` N.
+    """A benchmark of each length L and back end, at `features` H and `state_size` N.
 
-    For `power_sum` there is also the back end `matmul`, the bare matrix products of the blocked form. For `dplr`,
+    For `power_sum` there is also the back end `matmul`: only the matrix products of the blocked form. For `dplr`,
     `naive` and `keops` are the direct Cauchy sum. Raises UserError for an unknown kernel.
     """
     if kernel not in KERNELS:
@@ -73,8 +73,8 @@ def rows(kernel: str, lengths: Iterable[int], features: int = 128, state_size: i
 def interleaved(jobs: dict[str, Callable[[], Any]], repeats: int, device: torch.device) -> dict[str, float]:
     """Median seconds of each job, after one first pass of each. The jobs take turns.
 
-    In each turn, a job of less than a second does an untimed pass first: it gets the memory that a large job before it
-    has returned to the system. In a training, which repeats one job, this does not happen.
+    In each turn, a job of less than a second first does an untimed pass, which allocates again the memory that a large
+    job returned to the system. In training, which repeats one job, this does not happen.
     """
     first = {name: timed(job, device) for name, job in jobs.items()}
     times: dict[str, list[float]] = {name: [] for name in jobs}
@@ -87,7 +87,7 @@ def interleaved(jobs: dict[str, Callable[[], Any]], repeats: int, device: torch.
 
 
 def timed(job: Callable[[], Any], device: torch.device) -> float:
-    """Seconds from the call until its work is done; on a GPU, this is after the call has returned."""
+    """Seconds from the call until its work is finished, which on a GPU is after the call has returned."""
     wait = torch.cuda.synchronize if device.type == "cuda" else lambda: None
     wait()
     begin = time.perf_counter()
@@ -97,9 +97,9 @@ def timed(job: Callable[[], Any], device: torch.device) -> float:
 
 
 def peak(job: Callable[[], Any], device: torch.device) -> int | None:
-    """Peak memory of one pass in bytes, beyond what was held before; None if the system does not report it.
+    """Peak memory of one pass in bytes, beyond what was allocated before. None if the system does not report it.
 
-    On a CPU it is resident memory. Free memory is returned to the system first, so that its reuse counts, too.
+    On a CPU it is resident memory. Free memory is returned to the system first, so that its reuse is counted.
     """
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats()
@@ -144,7 +144,7 @@ def _jobs(kernel: str, length: int, features: int, state_size: int,
 
 
 def _matmul(length: int, features: int, modes: int, device: torch.device) -> Callable[[], Any]:
-    """The three matrix products that the blocked form cannot do without, on tables that are there already."""
+    """The three matrix products of the blocked form, on precomputed tables."""
     i, p = split(length, 1)
     sizes = (i, 2 * modes), (p, 2 * modes), (i, p)
     left, right, grad = (torch.randn(features, *size, device=device) for size in sizes)
@@ -158,7 +158,7 @@ def _matmul(length: int, features: int, modes: int, device: torch.device) -> Cal
 
 def _job(kernel: str, backend: str, length: int, features: int, state_size: int,
          device: torch.device) -> Callable[[], Any]:
-    """One forward and backward pass, in float32, one thread or more as torch is set."""
+    """One forward and backward pass in float32, with torch's current number of threads."""
     fields: dict[str, Any] = {"state_size": state_size}
     if kernel == "dplr":
         fields |= {"structure": "dplr", "kernel": "cauchy", "c_tilde": False}
@@ -182,7 +182,7 @@ Run = Callable[[], tuple[Tensor, list[Tensor]]]
 
 
 def _power_sum(layer: S4 | S4D, backend: str, length: int) -> Run:
-    """The naive form gets complex64 exponents, as the original code forms them: the fastest that it can be."""
+    """The naive form has complex64 exponents, as in the original code, which is its fastest form."""
     with torch.no_grad():
         c = torch.view_as_complex(layer.c.clone())
         x = layer.discrete().log_A_bar

@@ -1,7 +1,7 @@
-"""The blocked power sum: two tables of about sqrt(L) powers, one real matrix product, and their backward by hand.
+"""The blocked power sum: two tables of about sqrt(L) powers, one real matrix product, and a hand-written backward.
 
 With l = P i + j, exp(x l) = exp(x P i) exp(x j). So the sum over modes is a product of an (I, 2N) with a (2N, P)
-matrix, real and imaginary parts side by side, and no array of N by L exists. The powers are formed in complex128, by
+matrix, real and imaginary parts side by side, and no N by L array exists. The powers are computed in complex128, by
 doubling. With w = 2 c, outer O_i = exp(x P i) and inner I_j = exp(x j),
 
     k_{Pi+j} = Re sum over n of w_n O_in I_jn
@@ -29,15 +29,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-# Above these, products of two table entries are normal numbers: subnormal operands slow down a CPU several times.
+# Above these, products of two table entries are normal numbers: a CPU is several times slower on subnormal operands.
 SMALLEST = {torch.complex64: 1e-19, torch.complex128: 1e-150}
-SHORT = 32  # the longest kernel for which one table is enough
-SMALL = 2**15  # values of a table, up to which one cumulative product is faster than doubling
+SHORT = 32  # maximum length of a kernel for which one table is enough
+SMALL = 2**15  # size of a table up to which one cumulative product is faster than doubling
 
 
 @contextmanager
 def full_precision(device: torch.device) -> Iterator[None]:
-    """Disable autocast and float32 products of reduced precision: phases and long sums would lose their accuracy."""
+    """Disable autocast and reduced-precision float32 products, which would make phases and long sums inaccurate."""
     before = torch.get_float32_matmul_precision()
     if before == "highest" and not torch.is_autocast_enabled(device.type):
         yield
@@ -54,14 +54,14 @@ def full_precision(device: torch.device) -> Iterator[None]:
 
 @lru_cache(maxsize=4096)
 def split(length: int, sums: int) -> tuple[int, int]:
-    """(I, P) with I * P >= length: two tables of balanced sizes, and little more than the length."""
+    """(I, P) with I * P >= length: tables of similar sizes, with I * P close to the length."""
     if length <= SHORT:
         return 1, length
     ideal = math.sqrt(length * sums)
     sizes = [p for p in range(8, length + 8, 8) if ideal / 1.8 <= p <= ideal * 1.8] or [length]
 
     def cost(size: int) -> float:
-        beyond = -(-length // size) * size - length  # if it is not 0, input and output are copied
+        beyond = -(-length // size) * size - length  # unless it is 0, input and output are copied
         return 0.1 * (beyond > 0) + beyond / length + 0.2 * math.log(size / ideal) ** 2
 
     size = min(sizes, key=cost)
@@ -99,8 +99,8 @@ def flat(table: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Tables:
-    """Values for the backward: twice the coefficients (G, K, N), both tables, their product with the outer one, and
-    the shift."""
+    """Values for the backward: twice the coefficients (G, K, N), both tables, the coefficients times the outer table,
+    and the shift."""
 
     weight: Tensor
     outer: Tensor
@@ -163,7 +163,7 @@ class PowerSum(torch.autograd.Function):
 
 
 def _product(left: Tensor, right: Tensor) -> Tensor:
-    """left @ right, summed in pieces of 64: one long float32 sum would lose a digit."""
+    """left @ right, summed in pieces of 64, since one long float32 sum would lose a digit."""
     out = torch.bmm(left[..., :64], right[:, :64])
     for k in range(64, left.shape[-1], 64):
         out.baddbmm_(left[..., k : k + 64], right[:, k : k + 64])
@@ -171,7 +171,7 @@ def _product(left: Tensor, right: Tensor) -> Tensor:
 
 
 def _moments(x: Tensor, step: int) -> tuple[Tensor, Tensor]:
-    """Sum over r of x_r, and of step r x_r, for x (…, R, N) complex; one pass over x."""
+    """Sum over r of x_r, and of step r x_r, for x (…, R, N) complex, in one pass over x."""
     values = flat(x).flatten(0, -3)
     places = _places(x.shape[-2], step, values.dtype, x.device)
     both = torch.bmm(places.expand(len(values), -1, -1), values)

@@ -1,6 +1,6 @@
 """S4's kernel for A = diag(Λ) - P P*: Woodbury's identity at the roots of unity (paper section 2.2; S4, algorithm 1).
 
-On a CPU, `suite.ssm.dplr` computes sequences that are long for their state size, and everything in float64.
+On a CPU, `suite.ssm.dplr` is used for sequences that are long relative to the state size, and for float64.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from suite.ssm.dplr import squaring
 from suite.ssm.kernels import power_sum
 from suite.ssm.modes import Discrete, period
 
-CHUNK = 2**20  # values of the sums at a time: they fit into a CPU's caches, and their memory is reused
+CHUNK = 2**20  # values of the sums at a time: they fit into the CPU's caches, and their memory is reused
 
 
 def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int,
          dtype: torch.dtype = torch.float32) -> Tensor:
-    """The kernel of A = diag(Λ) - P P* with the bilinear rule, by the faster of two ways.
+    """The kernel of A = diag(Λ) - P P* with the bilinear rule, by the faster of two algorithms.
 
     `c`: C~ = C (1 - A_bar^L), (Ch, H, M) complex128; `b` (H, M); `p` (r, H, M); `length` is L. Returns K (Ch, H, L) of
     the real `dtype`.
     """
-    growing = discrete.grows  # then the powers of A_bar over the whole length may overflow
-    if c.device.type == "cpu" and not growing and squaring.pays(length, 2 * c.shape[-1], len(p), dtype):
+    growing = discrete.grows  # powers of A_bar over the full length may overflow
+    if c.device.type == "cpu" and not growing and squaring.is_better(length, 2 * c.shape[-1], len(p), dtype):
         return squaring.dplr(c, b, p, discrete, length, dtype)
     return by_transforms(c, b, p, discrete, length, dtype)
 
 
 def by_transforms(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int, dtype: torch.dtype) -> Tensor:
     """See `dplr`. For z^L = 1, 1 / (1 - A_bar_n z) is the transform of A_bar_n^l / (1 - A_bar_n^L), so each sum over
-    poles is an rfft of a power sum. All in float64, whatever the model's precision: the two terms of Woodbury's
-    identity cancel up to four digits.
+    poles is an rfft of a power sum. Everything is float64, whatever the model's precision, since up to four digits
+    cancel between the two terms of Woodbury's identity.
     """
     factor, shift = period(discrete, length)
     left, right = torch.cat([c, p.conj()]), torch.cat([b[None], p])
@@ -58,15 +58,15 @@ def _half_sums(length: int, device: torch.device) -> Tensor:
     half = torch.pi * torch.arange(length // 2 + 1, device=device, dtype=torch.float64) / length
     h = torch.polar(torch.cos(half), -half)
     if length % 2 == 0:
-        h[-1:].zero_()  # assigning a number would copy it from the CPU, and wait for the GPU
+        h[-1:].zero_()  # assigning a number would copy it from the CPU and wait for the GPU
     return h
 
 
 class _Resolve(torch.autograd.Function):
     """Sums over poles (H, Ch + r, 1 + r, L), rows C~ and Q, columns B and P, in time -> kernel (H, Ch, L).
 
-    With their transforms, the kernel's is cb - cp m qb, m = h (1 + h qp)^-1, h = (1 + z) / 2: half a spectrum in, half
-    a spectrum out, pointwise between, so that the backward is one rfft, the adjoint of that, and one irfft.
+    With their transforms, that of the kernel is cb - cp m qb, m = h (1 + h qp)^-1, h = (1 + z) / 2. Only half spectra
+    are used, and the formula is pointwise, so that the backward is one rfft, the adjoint of the formula, and one irfft.
     """
 
     @staticmethod
@@ -80,7 +80,7 @@ class _Resolve(torch.autograd.Function):
             solved = [_dot(row, qb) for row in m]
             for a in range(rank):
                 cb = torch.addcmul(cb, cp[:, :, a], solved[a][:, None], value=-1)
-            # Conjugates with a sign are made once here; in products they would be made again each time.
+            # Negated conjugates are computed once here; within products they would be computed each time.
             slopes = [x.conj_physical_().neg_() for row in m for x in row]
             ctx.save_for_backward(cp.conj_physical_(), *slopes, *(x.conj_physical_().neg_() for x in solved))
         ctx.sizes = (length, rank, kernels)
@@ -90,7 +90,7 @@ class _Resolve(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         length, rank, kernels = ctx.sizes
-        g = torch.fft.rfft(grad.double())  # the weights of half a spectrum cancel between this and the last line
+        g = torch.fft.rfft(grad.double())  # the weights of half spectra cancel between this and the last line
         out = g.new_empty(grad.shape[0], kernels + rank, 1 + rank, g.shape[-1])
         cb, cp, qb, qp = _blocks(out, kernels)
         cb.copy_(g)

@@ -1,7 +1,7 @@
-"""Initializations on the unit circle: the angle of A_bar per step is drawn, not a frequency. NumPy, float64.
+"""Initializations on the unit circle: they set the angle of A_bar per step, not a frequency. NumPy, float64.
 
 DFouT and its variants (2508.20441, section 4.2 and appendix C.6) are for `dt_scope: real`, where dt is the damping
-ξ and Re(A) = -1/2: A_bar = exp(-ξ/2 + iΩ). M = N/2 angles in [0, π) are kept, their conjugates are implied.
+ξ and Re(A) = -1/2: A_bar = exp(-ξ/2 + iΩ). M = N/2 angles in [0, π) are stored; their conjugates are implied.
 `ring` is the LRU's (2303.06349, lemma 2), for dt = 1.
 """
 
@@ -17,7 +17,7 @@ from suite.config.fields import SSM
 Array = NDArray[np.float64]
 Complex = NDArray[np.complex128]
 Draw = Callable[[SSM, np.random.Generator], Complex]
-LEAST = 1e-12  # the smallest |A_bar|²: with ring_min = 0, its logarithm could be infinite
+LEAST = 1e-12  # minimum of |A_bar|²: with ring_min = 0, its logarithm could be infinite
 
 
 def _places(config: SSM) -> tuple[Array, Array]:
@@ -30,13 +30,13 @@ def _damped(omega: Array) -> Complex:
 
 
 def dfout(config: SSM, rng: np.random.Generator) -> Complex:
-    """Ω = 2πn/N + 2πh/(NS): the copies together have a uniform grid of the half circle."""
+    """Ω = 2πn/N + 2πh/(NS): all copies together form a uniform grid on the half circle."""
     h, n = _places(config)
     return _damped(2 * np.pi * (n + h / config.copies) / config.state_size)
 
 
 def token(config: SSM, rng: np.random.Generator) -> Complex:
-    """Ω = 2π/(n + 1): the periods of 1, 2, 3, … steps."""
+    """Ω = 2π/(n + 1): periods of 1, 2, 3, … steps."""
     h, n = _places(config)
     return _damped(2 * np.pi / (n + 1) + 0 * h)
 

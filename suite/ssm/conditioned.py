@@ -1,8 +1,8 @@
 """PTD's own perturbation (2310.01698, released code): E minimizes cond(V)² + 0.003 ‖E‖, V the eigenvectors of A - E.
 
-Adam at a rate of 0.3, times 0.98 every 100 steps, from uniform numbers in (0, 0.1). The authors ship one E for all of
-their models, made with 10,000 steps. Here, too, all layers and copies share one, which is made once per process: 10,000
-steps of 64 modes take a few minutes. Only then is torch imported.
+Adam with a learning rate of 0.3, times 0.98 every 100 steps, starting from uniform numbers in (0, 0.1). The authors use
+one E for all of their models, made with 10,000 steps. Here as well, all layers and copies share one E, which is made
+once per process: 10,000 steps of 64 modes take a few minutes. torch is imported only for this.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SEED, WEIGHT, RATE, FALL, EVERY = 0, 3e-3, 0.3, 0.98, 100
 
 @lru_cache(maxsize=8)
 def perturbation(modes: int, steps: int) -> NDArray[np.complex128]:
-    """E after `steps` steps, (M, M), M = `modes`; the same on every call, in float64, and read-only."""
+    """E after `steps` steps, (M, M) with M = `modes`, computed in float64. The array is shared and read-only."""
     import torch
 
     with torch.enable_grad():

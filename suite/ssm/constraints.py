@@ -1,7 +1,7 @@
 """The constraints of Re(A): from the stored θ to Re(A), and back (paper section 3.3).
 
-`inverse` is StableSSM's: -Re(A) = 1/(θ² + b), whose gradient over its value grows linearly in θ (2311.14495). `square`
-is DLR's: -Re(A) = θ² (2212.00768).
+`inverse` (StableSSM, 2311.14495): -Re(A) = 1/(θ² + b); the ratio of its gradient to its value grows linearly in θ.
+`square` (DLR, 2212.00768): -Re(A) = θ².
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from suite.errors import UserError
 from suite.ssm import own_parts
 
 Array = NDArray[np.float64]
-NEAR = 1e-6  # the smallest θ² of `inverse`: at θ = 0 the gradient is 0, and -Re(A) has its largest value, 1/b
+NEAR = 1e-6  # minimum of θ² for `inverse`: at θ = 0 the gradient is 0, and -Re(A) has its maximum, 1/b
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ def _inverse(a: Array, b: float) -> Array:
     square = 1 / a - b
     if np.any(square < NEAR):
         raise UserError(f"-Re(A) is {a.max():.6g} at init, but the constraint inverse allows at most 1/b = {1 / b:.6g}",
-                        "ssm.re_constraint", "take another constraint or init, or a smaller ssm.inverse_b")
+                        "ssm.re_constraint", "use another constraint or init, or a smaller ssm.inverse_b")
     return np.asarray(np.sqrt(square))
 
 
@@ -63,19 +63,19 @@ def number(config: ResolvedSSM) -> float:
 
 
 def grows(rule: str) -> bool:
-    """Whether Re(A) may be positive under the constraint `rule`. Under a user's own constraint it may."""
+    """Whether Re(A) may be positive under the constraint `rule`. For a user's own constraint, this is assumed."""
     return ":" in rule or CONSTRAINTS[rule].grows
 
 
 def unconstrain(a: Array, rule: str, least: float, given: float = 0.0) -> Array:
     """The stored θ of a real part `a` = Re(A), of any shape: clamp -a from below, then invert the constraint `rule`.
 
-    Raises UserError for a real part that `inverse`, or a user's own constraint, cannot reach.
+    Raises UserError for a real part that is not in the range of `inverse` or a user's own constraint.
     """
     positive = np.maximum(-a, least)
     if ":" in rule:
         return own_parts.unconstrain(rule, -positive)
-    with np.errstate(divide="ignore"):  # θ of a real part of 0 may be infinite; the layer raises an error
+    with np.errstate(divide="ignore"):  # for a real part of 0, θ may be infinite; the layer then raises an error
         return np.asarray(CONSTRAINTS[rule].theta(positive, given))
 
 

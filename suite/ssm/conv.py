@@ -1,9 +1,9 @@
 """Convolution of sequences with long kernels by FFT, with its own backward (paper section 2: causal and two-sided).
 
-The gradient of the kernel is summed over the batch while still in the frequency domain, and everything is a real
-transform: torch's own backward of rfft and irfft would run full complex ones. On a CPU the work goes tile by
-tile, a few examples and features at a time, so that what lies between two transforms stays in the caches. On a GPU
-it is done for the whole batch at once, in few passes over memory.
+The gradient of the kernel is summed over the batch in the frequency domain, and all transforms are real: torch's own
+backward of rfft and irfft would run full complex transforms. On a CPU, tiles of a few examples and features are
+processed one after the other, so that the data between two transforms stay in the caches. On a GPU, the batch is
+processed at once, in few passes over memory.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from suite.ssm import fused
 
 TILE = 2**17  # values of a tile of several examples on a CPU: its transforms and products stay in the core's cache
 WIDE = 2**18  # values of a tile of one example
-LINE = 16  # features of a tile at least: as many float32 values as a cache line holds, since x is copied from (L, H)
-SMALL = 2**14  # values of an example in a tile: below, an operation on all examples costs less than one on each
+LINE = 16  # minimum features of a tile: the float32 values of a cache line, since x is copied from (L, H)
+SMALL = 2**14  # values of an example: below, one operation on all examples is faster than one operation on each
 
 
 @lru_cache(maxsize=4096)
 def transform_size(length: int, taps: int) -> int:
-    """An even size that has a fast transform, and is large enough that nothing wraps around: at least length + taps.
+    """An even size with a fast transform, and at least length + taps, so that nothing wraps around.
 
-    It is the next power of two if that is at most an eighth larger than necessary: the transform takes a tenth to two
-    fifths less time than at SciPy's choice, for example 8,100. Other sizes are multiples of 16, for the same reason.
+    It is the next power of two if that is at most 1/8 larger than necessary: the transform is 10 to 40 % faster than at
+    SciPy's choice, for example 8,100. Other sizes are multiples of 16, for the same reason.
     """
     least = length + taps
     power = 1 << (least - 1).bit_length()
@@ -78,14 +78,14 @@ class _Convolution(torch.autograd.Function):
 
 
 class _OnGpu(torch.autograd.Function):
-    """As `_Convolution`, for the whole batch at once and with `fused` between the transforms."""
+    """Like `_Convolution`, for the full batch at once and with `fused` operations between the transforms."""
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, kernel: Tensor, d: Tensor) -> Tensor:
         (batch, length, features), taps = u.shape, kernel.shape[2]
         size = transform_size(length, taps)
         with torch.autocast(u.device.type, enabled=False):
-            # The inverse's factor is in the filters: torch applies it to the result, in a pass of its own.
+            # The factor 1/size of the inverse is in the filters: torch would apply it to the result, in an extra pass.
             filters = torch.fft.rfft(_circle(kernel, d, size)).div_(size)
             padded = fused.move(u.transpose(1, 2), kernel.new_empty(batch, features, size), length)
             signal = torch.fft.rfft(padded)
@@ -115,7 +115,7 @@ class _OnGpu(torch.autograd.Function):
 
 
 def _circle(kernel: Tensor, d: Tensor, size: int) -> Tensor:
-    """Values at each lag of a circle, (H, size): D is at lag 0 as well, lag -1-j of the second kernel at the end."""
+    """The filter by lag, modulo size, (H, size): D is added at lag 0; lags -1-j of the second kernel are at the end."""
     taps = kernel.shape[2]
     wide = kernel.new_zeros(kernel.shape[1], size)
     wide[:, :taps] = kernel[0]
@@ -126,7 +126,7 @@ def _circle(kernel: Tensor, d: Tensor, size: int) -> Tensor:
 
 
 def _from_circle(wide: Tensor, taps: int, kernels: int) -> tuple[Tensor, Tensor]:
-    """The other way round, for gradients: of the kernel, and of d."""
+    """The adjoint of `_circle`: the gradients of the kernel and of d."""
     parts = [wide[:, :taps]] + ([wide[:, wide.shape[1] - taps :].flip(-1)] if kernels == 2 else [])
     return torch.stack(parts), wide[:, 0]
 
@@ -137,12 +137,12 @@ def _transpose(x: Tensor, into: Tensor) -> None:
         into.copy_(x.transpose(1, 2))
         return
     for example, rows in zip(into, x, strict=True):
-        example.copy_(rows.t())  # whole matrices: torch is twice as slow at any other transposition
+        example.copy_(rows.t())  # one matrix at a time: torch is twice as slow at other transpositions
 
 
 def _correlate(x: Tensor, y: Tensor, total: Tensor) -> None:
-    """Add the sum over b of x y, both (b, h, F), to (h, F); y is lost. Not an einsum: H F tiny products are slower."""
-    if x.device.type != "cpu" or x[0].numel() <= SMALL:  # few large operations, as each one costs a launch
+    """Add the sum over b of x y, both (b, h, F), to (h, F); overwrites y. An einsum (H F tiny products) is slower."""
+    if x.device.type != "cpu" or x[0].numel() <= SMALL:  # few large operations, since each one has a launch overhead
         total += y.mul_(x).sum(0)
         return
     for one, other in zip(x, y, strict=True):
@@ -150,13 +150,13 @@ def _correlate(x: Tensor, y: Tensor, total: Tensor) -> None:
 
 
 def _spectra(x: Tensor, size: int, dtype: torch.dtype) -> Iterator[tuple[slice, slice, Tensor]]:
-    """Tiles of x (B, H, L): slices of B and, within them, of H; each with its transform (b, h, size // 2 + 1)."""
+    """Tiles of x (B, H, L): a slice of B, a slice of H, and the transform of the tile (b, h, size // 2 + 1)."""
     batch, features, length = x.shape
     across, most = features, batch
     if x.device.type == "cpu":
         across = min(features, max(LINE, WIDE // size))
         most = max(1, TILE // (size * across))
-    each = -(-batch // -(-batch // most))  # tiles of about the same height: a low last one costs as many operations
+    each = -(-batch // -(-batch // most))  # tiles of similar heights: a small last tile would need as many operations
     padded = torch.zeros(each, across, size, dtype=dtype, device=x.device)
     for b in range(0, batch, each):
         for h in range(0, features, across):
@@ -169,8 +169,8 @@ def _spectra(x: Tensor, size: int, dtype: torch.dtype) -> Iterator[tuple[slice, 
 def convolve(u: Tensor, kernel: Tensor, d: Tensor) -> Tensor:
     """y_t = sum_j k0_j u_{t-j} + sum_j k1_j u_{t+1+j} + d u_t: the second kernel, if any, starts at the next sample.
 
-    `u` (B, L, H), `kernel` (1 or 2, H, K) with K at most L, `d` (H,). Returns (B, L, H) in the kernel's precision. In
-    memory the result is (B, H, L), as the transform leaves it (paper section 2).
+    `u` (B, L, H), `kernel` (1 or 2, H, K) with K at most L, `d` (H,). Returns (B, L, H) in the kernel's precision, with
+    the memory layout of the transform, (B, H, L) (paper section 2).
     """
-    y: Tensor = (_OnGpu if fused.serves(u) else _Convolution).apply(u, kernel, d)
+    y: Tensor = (_OnGpu if fused.supports(u) else _Convolution).apply(u, kernel, d)
     return y.transpose(1, 2)

@@ -1,4 +1,4 @@
-"""A state space model as real matrices of size N, in float64, for computations without a short form (section 2).
+"""A state space model as real matrices of size N, in float64, for computations without a fast form (section 2).
 
 A vector of modes z, conjugates implied, has the real coordinates (Re z, Im z). In these, A = diag(Λ) - P P* is a real
 (N, N) matrix, B a column, and y = 2 Re(C z) a row.
@@ -12,7 +12,7 @@ from torch import Tensor
 from suite.ssm.modes import Discrete
 
 # With several threads, torch factorizes a batch in parallel, and MKL's row swaps are wrong for matrices larger than
-# about 150, often without an error (pytorch issue 142815). On a CPU, matrices of this size or more go one by one.
+# about 150, often without an error (pytorch issue 142815). On a CPU, larger matrices are factorized one by one.
 SAFE = 100
 
 
@@ -55,7 +55,7 @@ def to_tilde(c: Tensor, discrete: Discrete, p: Tensor, length: int) -> Tensor:
 
 
 def from_tilde(c: Tensor, discrete: Discrete, p: Tensor, length: int) -> Tensor:
-    """C of C~, the inverse of `to_tilde`; the same shapes."""
+    """C of C~, the inverse of `to_tilde`, of the same shape."""
     power = torch.linalg.matrix_power(step_matrix(discrete, p), length)
     eye = torch.eye(power.shape[-1], dtype=power.dtype, device=power.device)
     solved = solve((eye - power).transpose(1, 2), row(c).permute(1, 2, 0))
@@ -73,7 +73,7 @@ def solve(a: Tensor, b: Tensor) -> Tensor:
 
 
 def lu_factor(a: Tensor) -> tuple[Tensor, Tensor]:
-    """LU and pivots of a (H, N, N), for `torch.linalg.lu_solve`, which is not affected by that fault."""
+    """LU and pivots of a (H, N, N), for `torch.linalg.lu_solve`, which is not affected by that bug."""
     if a.device.type != "cpu" or a.shape[-1] < SAFE:
         lu, pivots = torch.linalg.lu_factor(a)
         return lu, pivots

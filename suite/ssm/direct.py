@@ -1,4 +1,4 @@
-"""The Cauchy kernel as in S4: the sum over all poles at all nodes (S4, algorithm 1). For comparison."""
+"""The Cauchy kernel by direct summation over all poles at all nodes, as in S4 (algorithm 1). For comparison."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ def cauchy(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int, dty
            backend: str = "naive") -> Tensor:
     """The same kernel as `cauchy.dplr`, from the same arguments, by direct sums at the length/2 + 1 nodes.
 
-    `naive` materialises (H, M, length/2 + 1) quotients in the precision of `dtype`; `keops` sums in float64. Raises
-    UserError for another back end, and if keops cannot run.
+    `naive` materializes (H, M, length/2 + 1) quotients in the precision of `dtype`; `keops` sums in float64. Raises
+    UserError for an unknown back end, and if keops cannot run.
     """
     if backend not in BACKENDS:
         raise UserError(f"unknown back end {backend!r} of the direct Cauchy sum", "backend", nearest(backend, BACKENDS))

@@ -1,4 +1,4 @@
-"""A free kernel: its values are the parameters (Long Convs, 2302.06646). A control without any state."""
+"""A free kernel, whose values are the parameters (Long Convs, 2302.06646): a control without state."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from suite.ssm.base import KernelLayer
 
 
 class FreeKernel(KernelLayer):
-    """A convolution with trained kernels (Ch, H, L): (batch, length, features) to the same.
+    """A convolution with trained kernels (Ch, H, L). Input and output: (batch, length, features).
 
         layer = FreeKernel(features=64, length=1024)
 
-    Every value is shrunk by λ = `free_squash` towards 0, sign(k) max(|k| - λ, 0), and dropped with the probability
-    `free_dropout` in training. A value with |k| <= λ has the gradient 0, and stays 0: see `alive`. The parameter is `k`
-    (Ch, H, L), or (Ch, H, K) with `kernel_length` K, without weight decay. Only rate 1 is possible, without step mode.
+    Every value is shrunk towards 0 by λ = `free_squash`, sign(k) max(|k| - λ, 0), and dropped with probability
+    `free_dropout` in training. A value with |k| <= λ has gradient 0 and stays 0, see `alive`. The parameter is `k`
+    (Ch, H, L), or (Ch, H, K) with `kernel_length` K, without weight decay. Only rate 1 is supported, and no step mode.
     Arguments and errors: see `KernelLayer`.
     """
 
@@ -34,10 +34,10 @@ class FreeKernel(KernelLayer):
         return True
 
     def _depends(self) -> str:
-        return "the number of the kernel's values"
+        return "the number of values of the kernel"
 
     def _add_parameters(self, rng: np.random.Generator, dtype: torch.dtype) -> None:
-        L, H = self.whole(), self.features
+        L, H = self.length_at(), self.features
         shape = (2 if self.bidirectional else 1, H, self._taps(L, 1.0))
         if self.config.free_init == "random":
             scale = np.full((H, 1), 0.002)
@@ -48,13 +48,13 @@ class FreeKernel(KernelLayer):
 
     @property
     def alive(self) -> float:
-        """The share of the kernel's values that are not 0, and so can still learn."""
+        """The fraction of the kernel's values that are not 0, and so are still trained."""
         return float((self.k.detach().abs() > self.config.free_squash).double().mean())
 
     def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
         if rate != 1:
             raise UserError(f"a free kernel at rate {rate:g}", "rate",
-                            "its values are those at the training data's rate; use rate 1")
+                            "its values are for the rate of the training data; use rate 1")
         k = self.k[..., :taps]
         if self.config.free_squash:
             k = F.softshrink(k, self.config.free_squash)
@@ -62,8 +62,8 @@ class FreeKernel(KernelLayer):
 
     def recurrence(self, rate: float = 1.0) -> NoReturn:
         """Raises UserError: a free kernel has no state."""
-        raise UserError("a free kernel has no step mode, as it has no state", "ssm.kernel", "write vandermonde")
+        raise UserError("a free kernel has no step mode, since it has no state", "ssm.kernel", "use vandermonde")
 
     def extra_repr(self) -> str:
-        """What `print(layer)` shows, with the share of values that are alive."""
+        """What `print(layer)` shows, with the fraction of values that are not 0."""
         return f"{super().extra_repr()}, alive={self.alive:.2f}"

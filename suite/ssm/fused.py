@@ -1,8 +1,8 @@
-"""On a GPU: what lies between two transforms of a convolution, and layer norm, each in one pass over memory by Triton.
+"""GPU operations in one pass over memory, in Triton: those between two transforms of a convolution, and layer norm.
 
-A step of a network this size waits for memory, not for arithmetic: what counts is how often each array is read and
-written. torch itself takes two to five passes for each of these. A CUDA build of torch brings Triton along. If it is
-missing, or the C compiler that it calls, `ready` is False: torch's own operations do the same, with other last bits.
+A training step of networks of this size is memory-bound: its time depends on how often each array is read and written.
+torch needs two to five passes for each of these operations. Triton comes with CUDA builds of torch. If Triton or the C
+compiler that it calls is missing, `ready` is False: torch's own operations are used, and the last bits differ.
 """
 
 from __future__ import annotations
@@ -23,35 +23,35 @@ except ImportError:  # a build of torch for the CPU
     triton = None
 
 LOG = logging.getLogger(__name__)
-WIDEST = 4096  # features of a layer norm: one program holds whole rows
+WIDEST = 4096  # maximum features of a layer norm: one program holds full rows
 
 
 @lru_cache(maxsize=1)
 def ready() -> bool:
-    """Whether Triton can compile and run here. Tried once a process, with a copy of a few numbers."""
+    """Whether Triton can compile and run here. Tested once per process, by copying a few numbers."""
     if triton is None or not torch.cuda.is_available():
         return False
     try:
         x = torch.arange(6.0, device="cuda").view(1, 2, 3)
         moved = move(x, x.new_empty(1, 2, 16), 3)
         return bool(torch.equal(moved[..., :3], x) and not moved[..., 3:].any())
-    except Exception as error:  # noqa: BLE001  (a compiler's own error may be anything)
-        LOG.warning("Triton cannot be used here, so steps take longer: %s", " ".join(str(error).split())[:300])
+    except Exception as error:  # noqa: BLE001  (a compiler may raise anything)
+        LOG.warning("Triton cannot be used, so training is slower: %s", " ".join(str(error).split())[:300])
         return False
 
 
-def serves(x: Tensor) -> bool:
+def supports(x: Tensor) -> bool:
     """Whether `x` is on a GPU on which Triton runs, outside of torch's compiler."""
     return x.is_cuda and not torch.compiler.is_compiling() and ready()
 
 
 def backend() -> str:
-    """What makes these passes on this machine's GPU, for a run's provenance: bits depend on it. "" is torch itself."""
+    """The implementation of these passes, for a run's provenance, since bits depend on it. Returns "" for torch."""
     return f"triton {triton.__version__}" if ready() else ""
 
 
 def move(x: Tensor, out: Tensor, valid: int) -> Tensor:
-    """Copy x (B, H, L) into out (B, H, size), `valid` samples and then zeros; both in any order of memory."""
+    """Copy x (B, H, L) into out (B, H, size): `valid` samples, then zeros. Both may have any memory layout."""
     batch, features, size = out.shape
     grid = (triton.cdiv(size, 128), triton.cdiv(features, 32), batch)
     passes.move[grid](x, out, features, valid, size, *x.stride(), *out.stride(), 32, 128)
@@ -59,9 +59,9 @@ def move(x: Tensor, out: Tensor, valid: int) -> Tensor:
 
 
 def multiply_back(grad: Tensor, filters: Tensor, signal: Tensor | None, on_input: bool) -> Tensor | None:
-    """Of spectra grad (B, H, F), signal (B, H, F) and filters (H, F): sum over B of conj(signal) grad, (H, F).
+    """The sum over B of conj(signal) grad, (H, F), for spectra grad and signal (B, H, F) and filters (H, F).
 
-    If `on_input`, grad then holds grad conj(filters). Without a signal there is no sum.
+    If `on_input`, grad is replaced by grad conj(filters). Returns None without a signal.
     """
     total = None if signal is None else torch.empty_like(filters)
     count, block = filters.numel(), 256
@@ -72,7 +72,7 @@ def multiply_back(grad: Tensor, filters: Tensor, signal: Tensor | None, on_input
 
 
 def sum_rows(x: Tensor) -> Tensor:
-    """Sum of x (R, H) over its rows, (H,), in x's precision; x is contiguous, of at most float32."""
+    """Sum of x (R, H) over its rows, (H,), in the dtype of x: contiguous, at most float32."""
     rows, width = x.shape
     high, wide = _tile(min(width, 128))
     programs = min(triton.cdiv(rows, high), 4 * _processors(x.device))
@@ -114,7 +114,7 @@ class _LayerNorm(torch.autograd.Function):
 
 
 def _tile(width: int) -> tuple[int, int]:
-    """Rows and columns that a program of a layer norm holds at a time: 2,048 values, or one row."""
+    """Rows and columns that a program of a layer norm holds at a time: 2,048 values or one row."""
     wide = triton.next_power_of_2(width)
     return max(1, 2048 // wide), wide
 

@@ -1,7 +1,7 @@
 """The gains B_bar / B (`ssm.gain`).
 
-`rule` is the gain of the discretization. `gamma` is the LRU's: sqrt(1 - |A_bar|²) at init, with which every mode has
-the variance of B u for white input. Its logarithm is trained (2303.06349, section 3.4).
+`rule` is the gain of the discretization. `gamma` (LRU, 2303.06349, section 3.4) is sqrt(1 - |A_bar|²) at init, so that
+for white input every mode has the variance of B u. Its logarithm is trained.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from suite.ssm.modes import Discrete
 
-Gain = Callable[[Discrete, float, Tensor | None], Tensor]  # of the modes at a rate, and the stored log γ (H, M)
+Gain = Callable[[Discrete, float, Tensor | None], Tensor]  # arguments: modes, rate, stored log γ (H, M)
 
 
 def _gamma(discrete: Discrete, rate: float, log_gamma: Tensor | None) -> Tensor:
@@ -30,5 +30,5 @@ GAINS: dict[str, Gain] = {
 
 
 def log_gamma_of(discrete: Discrete) -> Tensor:
-    """log sqrt(1 - |A_bar|²), (H, M) float64, without the rounding of 1 - |A_bar|²; -inf for |A_bar| = 1."""
+    """log sqrt(1 - |A_bar|²), (H, M) float64, computed without cancellation; -inf for |A_bar| = 1."""
     return 0.5 * torch.log(-torch.expm1(2 * discrete.log_A_bar.real))

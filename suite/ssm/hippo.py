@@ -38,7 +38,7 @@ class Modes:
 
 
 def legs(n: int) -> Hippo:
-    """Scaled Legendre, of rank 1: the exponentially warped past."""
+    """Scaled Legendre (LegS), of rank 1: exponentially warped Legendre polynomials."""
     k = np.arange(n, dtype=np.float64)
     root = np.sqrt(2 * k + 1)
     a = -np.tril(np.outer(root, root), -1) - np.diag(k + 1)
@@ -46,7 +46,7 @@ def legs(n: int) -> Hippo:
 
 
 def legt(n: int) -> Hippo:
-    """Translated Legendre, of rank 2, at half speed: the window is [0, 2], of mean age 1 as for LegS."""
+    """Translated Legendre (LegT), of rank 2, at half speed: the window is [0, 2], with mean age 1 as for LegS."""
     k = np.arange(n)
     root = np.sqrt(2.0 * k + 1)
     sign = np.where(k[:, None] >= k[None], 1.0, (-1.0) ** np.abs(k[:, None] - k[None]))
@@ -56,7 +56,7 @@ def legt(n: int) -> Hippo:
 
 
 def fout(n: int) -> Hippo:
-    """Truncated Fourier, of rank 1, at half speed: the window is [0, 2]. State 1 is always 0."""
+    """Truncated Fourier (FouT), of rank 1, at half speed: the window is [0, 2]. State 1 is always 0."""
     skew = np.zeros((n, n))
     even = np.arange(0, n, 2)
     skew[even + 1, even] = np.pi * even / 2
@@ -75,11 +75,11 @@ RANK = {"legs": 1, "legt": 2, "fout": 1, "legs+fout": 1}
 def modes(name: str, n: int) -> Modes:
     """Diagonalize the normal part of `legs`, `legt` or `fout` of even size `n`; negative frequencies, lowest first.
 
-    The phase of an eigenvector is free; it is chosen so that B comes out real and not negative, which makes the result
-    the same on every machine. Nothing else depends on it. The arrays are shared, and read-only.
+    The phase of an eigenvector is arbitrary. It is chosen such that B is real and not negative, so that the result is
+    the same on every machine. The arrays are shared and read-only.
     """
     hippo = HIPPOS[name](n)
-    if name == "fout":  # the double eigenvalue 0 has no unique eigenvectors, so all of them are given by formula
+    if name == "fout":  # the double eigenvalue 0 has no unique eigenvectors, so a formula is used
         values, v = -np.pi * np.arange(n // 2)[::-1].astype(np.float64), np.zeros((n, n // 2), dtype=np.complex128)
         columns = np.arange(n // 2)
         v[2 * columns, columns[::-1]], v[2 * columns + 1, columns[::-1]] = np.sqrt(0.5), 1j * np.sqrt(0.5)

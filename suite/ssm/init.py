@@ -1,6 +1,6 @@
 """Initialization of A, B, P and dt (paper sections 3.4 and 4, appendix A). NumPy, float64, no torch.
 
-Real parts are returned as the formulas give them. The layer applies the constraint and its clamp.
+Real parts are returned without constraint. The layer applies the constraint and its clamp.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Initialization:
 def imaginary(name: str, n: int, k: Array | None = None) -> Array:
     """Im(A) of `lin`, `inv`, `inv2` or `quad` (equations 9, 8, 12, 13) for state size N = `n`, or of `legs`.
 
-    `k`: the mode numbers, of any shape, by default 0 … N/2-1; the result has the same shape. Of `legs`, the positive
-    member of each pair, largest first, (N/2,). Raises KeyError for a name without a formula.
+    `k`: mode numbers, default 0 … N/2-1. Returns an array of the same shape or, for `legs`, the positive member of each
+    pair, largest first, (N/2,). Raises KeyError for other names.
     """
     if name == "legs":
         return np.asarray(-hippo.modes("legs", n).a.imag)
@@ -54,9 +54,9 @@ def imaginary(name: str, n: int, k: Array | None = None) -> Array:
 
 
 def initialize(config: SSM, rng: np.random.Generator) -> Initialization:
-    """A, B and P of a configuration; open defaults are resolved first. Random values are drawn for each copy.
+    """A, B and P of a configuration, after its defaults are resolved. Random values are drawn for each copy.
 
-    Raises UserError, naming the field, for bad input.
+    Raises UserError, with the field's name, for bad input.
     """
     config = config.resolved()
     check(config)
@@ -115,7 +115,7 @@ def _of_formula(config: SSM, rng: np.random.Generator) -> Complex:
 
 def _of_hippo(config: SSM) -> Initialization:
     names = [config.init] * config.copies
-    if config.init == "legs+fout":  # copies interleave over features: with two, even features are LegS, odd ones FouT
+    if config.init == "legs+fout":  # copies are interleaved: with two, even features are LegS, odd ones FouT
         names = ["legs"] * (config.copies // 2) + ["fout"] * (config.copies // 2)
     found = {name: hippo.modes(name, config.state_size) for name in sorted(set(names))}
     each = [found[name] for name in names]
@@ -128,7 +128,7 @@ def _of_user(config: ResolvedSSM, rng: np.random.Generator) -> Initialization:
     parts = user.call(config.init, config.state_size, config.copies, rng, config.init_args)
     A = parts["a"]
     if config.structure == "dplr" and config.rank and "p" not in parts:
-        raise UserError(f"{config.init} gives no low-rank p", "ssm.init", "return p too, or use structure diagonal")
+        raise UserError(f"{config.init} gives no low-rank p", "ssm.init", "return p as well, or use structure diagonal")
     return Initialization(A, parts.get("b", np.ones_like(A)), parts.get("p", _no_rank(A)))
 
 
@@ -142,7 +142,7 @@ def _b(config: ResolvedSSM, found: Initialization) -> Complex:
 
 
 def _p(config: ResolvedSSM, found: Initialization) -> Complex:
-    """P of the wanted rank: the initialization's own rows, and rows of zeros beyond them."""
+    """P of the requested rank: the rows of the initialization, then rows of zeros."""
     if config.structure == "diagonal" or config.rank == 0:
         return found.P[:0]
     if config.rank < len(found.P):
@@ -151,7 +151,7 @@ def _p(config: ResolvedSSM, found: Initialization) -> Complex:
 
 
 def check(config: SSM) -> None:
-    """Check the settings and their combination (paper section 3.4). Raises UserError, naming the field."""
+    """Check the settings and their combination (paper section 3.4). Raises UserError with the field's name."""
     config = config.resolved()
     n = config.state_size
     if n < 2 or n % 2:
@@ -159,7 +159,7 @@ def check(config: SSM) -> None:
     if config.copies < 1:
         raise UserError(f"there are {config.copies} copies", "ssm.copies", "give at least 1")
     if config.dt_min <= 0:
-        raise UserError(f"the least step size is {config.dt_min}", "ssm.dt_min", "give a positive number")
+        raise UserError(f"the minimum step size is {config.dt_min}", "ssm.dt_min", "give a positive number")
     known = get_args(InitName)
     if ":" not in config.init and config.init not in known:
         raise UserError(f"unknown init {config.init!r}", "ssm.init", nearest(config.init, known))
@@ -170,7 +170,7 @@ def check(config: SSM) -> None:
             raise UserError(f"{field} with init {config.init}", f"ssm.{field}", "it is defined for lin and inv")
     for rule in ssm_rules.broken(config):
         names = [f"ssm.{name}" for name in rule.fields]
-        raise UserError(rule.because, names[0], f"it concerns {', '.join(names)}")
+        raise UserError(rule.because, names[0], f"fields: {', '.join(names)}")
     _check_combination(config)
 
 
@@ -178,23 +178,23 @@ def _check_combination(config: ResolvedSSM) -> None:
     dplr = config.structure == "dplr"
     if (config.kernel == "cauchy") != dplr:
         raise UserError(f"kernel {config.kernel} with structure {config.structure}", "ssm.kernel",
-                        "cauchy is the kernel of dplr only, and dplr has no other")
+                        "cauchy is the only kernel of dplr, and for dplr only")
     if dplr and config.discretization != "bilinear":
-        raise UserError("structure dplr needs the bilinear rule", "ssm.discretization", "write bilinear")
+        raise UserError("structure dplr needs the bilinear rule", "ssm.discretization", "use bilinear")
     if config.kernel == "softmax" and config.discretization != "zoh":
-        raise UserError("kernel softmax needs zero-order hold", "ssm.discretization", "write zoh")
+        raise UserError("kernel softmax needs zero-order hold", "ssm.discretization", "use zoh")
     if config.kernel == "softmax" and config.c_tilde:
-        raise UserError("c_tilde with kernel softmax, which divides by the sum over the length already", "ssm.c_tilde",
+        raise UserError("c_tilde with kernel softmax, which already divides by the sum over the length", "ssm.c_tilde",
                         "leave it out")
     if ":" in config.kernel and config.c_tilde:
-        raise UserError("c_tilde with a kernel of one's own", "ssm.c_tilde", "leave it out")
+        raise UserError("c_tilde with your own kernel", "ssm.c_tilde", "leave it out")
     own_b = config.init in hippo.RANK or config.init == "ptd" or ":" in config.init
     if config.b_init in ("hippo", "half") and not own_b:
-        raise UserError(f"init {config.init} has no HiPPO B", "ssm.b_init", "write ones")
+        raise UserError(f"init {config.init} has no HiPPO B", "ssm.b_init", "use ones")
     if dplr and config.rank and config.init not in hippo.RANK and ":" not in config.init:
         raise UserError(f"init {config.init} has no low-rank part", "ssm.init",
                         "use structure: diagonal, or rank: 0 for a P of zero")
     if not dplr and config.rank:
         raise UserError(f"structure {config.structure} with rank {config.rank}", "ssm.rank", "leave it out")
     if config.init == "real" and config.real_law == "spectrum" and dplr:
-        raise UserError("the N real modes of real_law spectrum have no dplr form", "ssm.real_law", "write modes")
+        raise UserError("the N real modes of real_law spectrum have no dplr form", "ssm.real_law", "use modes")

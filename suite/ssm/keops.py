@@ -1,7 +1,7 @@
-"""KeOps back ends: the power sum and the direct Cauchy sum, by compiled reductions without an array of N by L.
+"""KeOps back ends: the power sum and the direct Cauchy sum, by compiled reductions without an N by L array.
 
-Everything is float64, because float32 loses the phases of a long kernel. The code is compiled once, into a folder of
-this machine: the first process locks it, and others wait.
+Everything is float64, because float32 is too inaccurate for the phases of a long kernel. The code is compiled once, to
+a folder of this machine: the first process locks it, and others wait.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ WAIT_S = 900.0
 
 
 def folder() -> Path:
-    """The folder of compiled code: KEOPS_CACHE_FOLDER, or one for this machine and version in the user's cache."""
+    """The folder for compiled code: KEOPS_CACHE_FOLDER, or one for this machine and version in the user's cache."""
     if given := os.environ.get("KEOPS_CACHE_FOLDER"):
         return Path(given)
     try:
         return Path.home() / ".cache" / "s4d-suite" / f"keops-{_version()}-{platform.node()}"
     except RuntimeError as error:
-        raise _unable("you have no home folder, and KEOPS_CACHE_FOLDER is not set") from error
+        raise _unable("there is no home folder, and KEOPS_CACHE_FOLDER is not set") from error
 
 
 def _version() -> str:
@@ -45,12 +45,12 @@ def _version() -> str:
 
 
 def _unable(reason: str) -> UserError:
-    return UserError(f"the keops back end cannot run here: {reason}", "kernel back end", "fix that, or use blocked")
+    return UserError(f"the keops back end cannot run here: {reason}", "kernel back end", "fix this, or use blocked")
 
 
 @lru_cache(maxsize=1)
 def ready() -> Any:
-    """The LazyTensor class, with all code that it needs compiled. Raises UserError, naming the reason, if it cannot."""
+    """The LazyTensor class, with all needed code compiled. Raises UserError with the reason if this is not possible."""
     if shutil.which(os.environ.get("CXX", "g++")) is None:
         raise _unable("there is no C++ compiler (g++)")
     place = folder()
@@ -70,7 +70,7 @@ def ready() -> Any:
 
 
 def _load() -> Any:
-    # It prints to standard output, and warns about its own code and missing CUDA libraries.
+    # pykeops prints to stdout, and warns about its own code and missing CUDA libraries.
     with warnings.catch_warnings(), contextlib.redirect_stdout(sys.stderr):
         warnings.simplefilter("ignore")
         try:

@@ -1,7 +1,8 @@
-"""The power sum, of which all kernels are made, with its back ends; and the weights of Vandermonde and softmax.
+"""The power sum, on which all kernels are based, its back ends, and the weights of Vandermonde and softmax.
 
 The back end is not part of a run's identity. `use_backend` or the variable SUITE_KERNEL_BACKEND selects it, and
-`effective_backend` names what ran, for the provenance. A back end that cannot run is an error; it is never replaced.
+`effective_backend` returns the one that ran, for the provenance. A back end that cannot run is an error; there is no
+fallback.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ _ran: set[str] = set()
 
 
 def use_backend(name: str | None) -> None:
-    """Select the back end of this process; None returns to SUITE_KERNEL_BACKEND, or blocked. Raises UserError."""
+    """Select the back end of this process. None resets it to SUITE_KERNEL_BACKEND or blocked. Raises UserError."""
     global _selected
     _selected = None if name is None else _known(name, "kernel back end")
 
@@ -32,7 +33,7 @@ def selected_backend() -> str:
 
 
 def effective_backend() -> str:
-    """The back ends that have run in this process, joined by `+`; before the first kernel, the selected one."""
+    """The back ends that ran in this process, joined by `+`. Before the first kernel, the selected one."""
     return "+".join(sorted(_ran)) or selected_backend()
 
 
@@ -43,8 +44,10 @@ def _known(name: str, where: str) -> str:
 
 
 def blocked_is_selected() -> bool:
-    """Whether the next kernel uses the back end `blocked`, which then counts as run. Raises UserError for an unknown
-    name in SUITE_KERNEL_BACKEND."""
+    """Whether the next kernel uses the back end `blocked`, which is then recorded as run.
+
+    Raises UserError for an unknown name in SUITE_KERNEL_BACKEND.
+    """
     if selected_backend() != "blocked":
         return False
     _ran.add("blocked")
@@ -56,9 +59,9 @@ def power_sum(coeff: Tensor, log_base: Tensor, length: int, backend: str | None 
     """2 Re sum over n of coeff_n exp(log_base_n (l - shift_n)), for l = 0 … length-1. Differentiable in both.
 
     Args:
-        coeff: (…, N), complex64 or complex128. Its dtype decides that of the result.
-        log_base: (…, N), complex128; `naive` also takes complex64 as it is. Leading dimensions broadcast; those that
-            `log_base` lacks share its powers.
+        coeff: (…, N), complex64 or complex128. It determines the dtype of the result.
+        log_base: (…, N), complex128, or complex64 for `naive`. Leading dimensions broadcast; powers are shared along
+            dimensions that `log_base` lacks.
         length: the number of values, L.
         backend: `blocked`, `naive` or `keops`; None for the selected one.
         shift: (…, N), 0 or length-1, for modes that grow. Default: 0.
@@ -86,9 +89,9 @@ def power_sum(coeff: Tensor, log_base: Tensor, length: int, backend: str | None 
 
 def naive(coeff: Tensor, log_base: Tensor, length: int, shift: Tensor | None = None) -> Tensor:
     """`power_sum` with all N by L exponentials in memory, in the precision of `log_base`, then one sum."""
-    places = torch.arange(length, device=coeff.device, dtype=log_base.real.dtype)
-    places = places if shift is None else places - shift.unsqueeze(-1)
-    table = torch.exp(log_base.unsqueeze(-1) * places).to(coeff.dtype)
+    positions = torch.arange(length, device=coeff.device, dtype=log_base.real.dtype)
+    positions = positions if shift is None else positions - shift.unsqueeze(-1)
+    table = torch.exp(log_base.unsqueeze(-1) * positions).to(coeff.dtype)
     return 2 * torch.einsum("...n,...nl->...l", coeff, table).real
 
 
@@ -109,9 +112,9 @@ def softmax_weights(weight: Tensor, discrete: Discrete, L: int, eps: float = 0.0
         -> tuple[Tensor, Tensor | None]:
     """Coefficients and shift of DSS's kernel: each mode divided by its sum over L steps (paper section 3.3).
 
-    `weight`: C∘B, (Ch, H, M) complex. A mode that grows is counted from the far end, which changes no value. `eps`
-    damps the reciprocal: 1/x as conj(x)/(|x|² + eps). `detach` stops the gradient through the shift to the far end, as
-    in DSS. Returns weights (Ch, H, M), and a shift (H, M) or None.
+    `weight`: C∘B, (Ch, H, M) complex. The powers of a growing mode are counted from the last step, which changes no
+    value. `eps` damps the reciprocal: 1/x as conj(x)/(|x|² + eps). `detach` stops the gradient through the shift to the
+    last step, as in DSS. Returns weights (Ch, H, M), and a shift (H, M) or None.
     """
     x, shift = discrete.log_A_bar, None
     falling = x

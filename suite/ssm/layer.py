@@ -1,6 +1,6 @@
 """S4D and S4 as torch modules: one scalar state space model for each feature (paper section 3).
 
-The plain algorithm is in `suite.ssm.s4d`; this module computes the same numbers fast.
+The plain algorithm is in `suite.ssm.s4d`; this module computes the same numbers faster.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from suite.config.fields import SSM
 from suite.errors import UserError
-from suite.ssm import cauchy, checks, dense, init, kernels, modes, own_parts, recurrence, whole
+from suite.ssm import cauchy, checks, dense, init, kernels, modes, one_pass, own_parts, recurrence
 from suite.ssm.blocked import SHORT
 from suite.ssm.free import FreeKernel
 from suite.ssm.mimo import SharedState
@@ -23,26 +23,26 @@ from suite.ssm.stored import complex_of, pairs
 
 
 class S4D(StateSpaceLayer):
-    """S4 with a diagonal A: (batch, length, features) to the same (paper section 3, listing 1).
+    """S4 with a diagonal A (paper section 3, listing 1). Input and output: (batch, length, features).
 
         layer = S4D(features=64, state_size=64, init="lin")
         y = layer(torch.randn(8, 1024, 64))
 
-    Without `length`, any input can be computed. An input longer than `length` is computed too, except with
-    `kernel="softmax"` or `c_tilde=True`: then it is refused. Arguments, shapes and errors: see `KernelLayer`.
+    Inputs may have any length, even longer than `length`, except with `kernel="softmax"` or `c_tilde=True`: then longer
+    inputs are an error. Arguments, shapes and errors: see `KernelLayer`.
     """
 
     structure = "diagonal"
 
     def _to_tilde(self, C: Tensor) -> Tensor:
         with torch.no_grad():
-            return -C * torch.expm1(self.discrete().log_A_bar * self.whole())
+            return -C * torch.expm1(self.discrete().log_A_bar * self.length_at())
 
     def _weights(self, discrete: modes.Discrete, L: int) -> tuple[Tensor, Tensor | None]:
         """Coefficients (Ch, H, M) and shift of the power sum that is K."""
         config, weight = self.config, self._C() * self._B()
         if ":" in config.kernel:
-            raise UserError("a layer with your own kernel has no step mode", "ssm.kernel", "write vandermonde")
+            raise UserError("a layer with your own kernel has no step mode", "ssm.kernel", "use vandermonde")
         if config.kernel == "softmax":
             weight, shift = kernels.softmax_weights(weight, discrete, L, config.softmax_eps, config.softmax_detach)
             weight = weight * (config.softmax_factor / 2)
@@ -52,9 +52,9 @@ class S4D(StateSpaceLayer):
 
     def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
         """K_l = 2 Re sum over n of C_n B_bar_n A_bar_n^l; with `kernel="softmax"`, DSS's kernel (paper section 3.3)."""
-        if self.paired and whole.serves(self.config) and whole.is_available():
+        if self.paired and one_pass.supports(self.config) and one_pass.is_available():
             checks.check_dtype(self.log_dt.dtype)
-            return whole.kernel(self, taps, rate)
+            return one_pass.kernel(self, taps, rate)
         discrete = self.discrete(rate)
         if ":" in self.config.kernel:
             weight = self._C() * self._B() * discrete.B_gain
@@ -65,7 +65,7 @@ class S4D(StateSpaceLayer):
         return kernels.power_sum(weight.to(work), discrete.log_A_bar, taps, shift=shift).to(self.c.dtype)
 
     def forward(self, u: Tensor, rate: float = 1.0, kernel: Tensor | None = None) -> Tensor:
-        """See `KernelLayer.forward`. `kernel`: the result of `self.kernel(length, rate)`, if it is known already."""
+        """See `KernelLayer.forward`. `kernel`: the result of `self.kernel(length, rate)`, if already computed."""
         self._check_input(u)
         return self._convolved(u, self.kernel(u.shape[1], rate) if kernel is None else kernel, rate)
 
@@ -73,7 +73,7 @@ class S4D(StateSpaceLayer):
         """See `KernelLayer.recurrence`."""
         self._check_steps()
         discrete = self.discrete(rate)
-        weight, shift = self._weights(discrete, self.whole(rate) if self.needs_length else 1)
+        weight, shift = self._weights(discrete, self.length_at(rate) if self.needs_length else 1)
         return recurrence.diagonal(discrete, weight[0], shift, self.d.double())
 
 
@@ -83,8 +83,8 @@ class S4(StateSpaceLayer):
         layer = S4(features=64, init="legs", length=1024)
 
     `init` is a HiPPO matrix: `legs`, `legt`, `fout` or `legs+fout` (paper section 2.3, appendix A). The trained
-    parameter is C~ = C (1 - A_bar^L), so `length` is needed and a longer input is refused; with `c_tilde=False` C
-    itself is trained, and any length is computed. Arguments, shapes and errors: see `KernelLayer`.
+    parameter is C~ = C (1 - A_bar^L), so `length` is needed and longer inputs are an error. With `c_tilde=False`, C
+    itself is trained, and inputs may have any length. Arguments, shapes and errors: see `KernelLayer`.
     """
 
     structure = "dplr"
@@ -103,7 +103,7 @@ class S4(StateSpaceLayer):
 
     def _to_tilde(self, C: Tensor) -> Tensor:
         with torch.no_grad():
-            return dense.to_tilde(C, self.discrete(), self._P(), self.whole())
+            return dense.to_tilde(C, self.discrete(), self._P(), self.length_at())
 
     def _kernel(self, taps: int, L: int, rate: float) -> Tensor:
         discrete, P, C = self.discrete(rate), self._P(), self._C()
@@ -115,7 +115,7 @@ class S4(StateSpaceLayer):
         """See `KernelLayer.recurrence`."""
         self._check_steps()
         discrete, P, C = self.discrete(rate), self._P(), self._C()
-        C = dense.from_tilde(C, discrete, P, self.whole(rate)) if self.tilde else C
+        C = dense.from_tilde(C, discrete, P, self.length_at(rate)) if self.tilde else C
         return recurrence.LowRank(discrete.lam, P, self._B(), C[0], 2 / discrete.dt, self.d.double())
 
 
@@ -125,7 +125,7 @@ FORMS: dict[str, type[Layer]] = {"diagonal": S4D, "dplr": S4, "mimo": SharedStat
 
 def SSMLayer(config: SSM, features: int, length: int, bidirectional: bool,
              rng: np.random.Generator) -> Layer:
-    """The layer of a run's configuration, with parameters in float32: that of its kernel or its structure.
+    """The layer of a run's configuration, by its kernel or its structure, with parameters in float32.
 
     Defaults are filled in by `config.resolved()`, as in a run. Raises UserError: see `KernelLayer`.
     """

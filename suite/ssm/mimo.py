@@ -1,6 +1,6 @@
-"""One state for all features: H inputs, M diagonal modes, dense B and C. S5, the LRU and LinOSS are settings of it.
+"""One state for all features: H inputs, M diagonal modes, dense B and C. S5, LRU and LinOSS are special cases.
 
-S5 is 2208.04933, with the details of its code (lindermanlab/S5); the LRU is 2303.06349; LinOSS is 2410.03943.
+S5: 2208.04933, with the details of its code (lindermanlab/S5); LRU: 2303.06349; LinOSS: 2410.03943.
 """
 
 from __future__ import annotations
@@ -21,22 +21,22 @@ Complex = NDArray[np.complex128]
 
 
 class SharedState(StateSpaceLayer):
-    """A diagonal state space model with H inputs and H outputs: (batch, length, features) to the same.
+    """A diagonal state space model with H inputs and H outputs. Input and output: (batch, length, features).
 
         layer = SharedState(features=64, state_size=64, blocks=8, discretization="zoh")
 
     x_t = A_bar x_{t-1} + B_bar u_t, y_t = 2 Re(C x_t) + D u_t. A bidirectional layer has a second C, for a state that
-    runs backwards from the end and includes u_t, as S5's does. (The second kernel of `S4D` begins at t + 1.) Any length
-    is computed, at any rate.
+    runs backwards from the end and includes u_t, as in S5. (The second kernel of `S4D` begins at t + 1.) Inputs may
+    have any length and any rate.
 
-    Shapes: with M = N/2 conjugate pairs of modes, the parameters are `log_dt` (M) or, with `dt_per="one"`, (1);
-    `theta` and `imag` (1, M), `b` (M, H, 2), `c` (Ch, H, M, 2), `d` (H), and `log_gamma` (M, 1) with `gain="gamma"`.
+    Shapes: with M = N/2 conjugate pairs of modes, the parameters are `log_dt` (M) or, with `dt_per="one"`, (1); `theta`
+    and `imag` (1, M), `b` (M, H, 2), `c` (Ch, H, M, 2), `d` (H), and `log_gamma` (M, 1) with `gain="gamma"`.
     `discrete()` has arrays (M, 1). A has `blocks` parts, each an initialization of size N / blocks; random ones are
-    drawn for each block. `state_size` is S5's P. The LRU's N complex modes have no conjugates, which is the same with C
-    twice as large: its N is `state_size` / 2.
+    drawn for each block. `state_size` is P of S5. The N complex modes of the LRU have no conjugates, which is
+    equivalent with C twice as large: its N is `state_size` / 2.
 
     Args:
-        route: how states are computed, `chunk` or `fft`; `auto` takes the first on a CPU, the second on a GPU.
+        route: how states are computed, `chunk` or `fft`; `auto` uses the first on a CPU, the second on a GPU.
 
     Other arguments and errors: see `KernelLayer`.
     """
@@ -56,7 +56,7 @@ class SharedState(StateSpaceLayer):
             "copies": config.blocks, "blocks": 1, "dt_per": "mode"}), rng)
         if (block.B != 1).any():
             raise UserError(f"{config.init} gives a B, but the B of mimo is dense", "ssm.init",
-                            "return A alone: B is drawn, with one column for each feature")
+                            "return only A: B is drawn, with one column for each feature")
         self.paired, A = block.paired, block.A.reshape(1, -1)
         B = self._dense(A.shape[1], rng)
         each = A.shape[1] if config.dt_per == "mode" else 1
@@ -87,7 +87,7 @@ class SharedState(StateSpaceLayer):
 
     def _kernel(self, taps: int, L: int, rate: float) -> NoReturn:
         raise UserError("a layer with one state for all features has a kernel for each pair of features, not for each "
-                        "feature", "ssm.structure", "call the layer on an impulse, or write diagonal")
+                        "feature", "ssm.structure", "call the layer on an impulse, or use diagonal")
 
     def forward(self, u: Tensor, rate: float = 1.0) -> Tensor:
         """See `KernelLayer.forward`."""

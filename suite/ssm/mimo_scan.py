@@ -2,7 +2,7 @@
 
 A complex array is stored as two planes, real and imaginary part, (2, M, R, L): M modes, R rows, L steps. So the
 products with B before the scan and with C after it are real matrix products, without copies between them. All powers of
-A_bar are made in complex128, then rounded: float32 phases would be lost after a few thousand steps. There is no
+A_bar are computed in complex128, then rounded: float32 phases would be wrong after a few thousand steps. There is no
 division by a power.
 """
 
@@ -21,7 +21,7 @@ from suite.ssm.conv import transform_size
 
 CHUNK = 32  # steps of a chunk: at 64 the products have twice the operations, at 16 they are too small to be fast
 
-Scan = Callable[[Tensor, Tensor, bool], Tensor]  # of v (2, M, R, L), log A_bar (M,), and whether time runs backwards
+Scan = Callable[[Tensor, Tensor, bool], Tensor]  # arguments: v (2, M, R, L), log A_bar (M,), backwards in time
 
 
 def planes(z: Tensor, dtype: torch.dtype) -> Tensor:
@@ -40,7 +40,7 @@ def by_transforms(v: Tensor, log_A_bar: Tensor, reverse: bool) -> Tensor:
     size = transform_size(L, L)
     table = powers(log_A_bar.conj() if reverse else log_A_bar, L).to(v.dtype.to_complex())
     spectrum = torch.fft.fft(table, n=size)[:, None]
-    spectrum = spectrum.conj() if reverse else spectrum  # that of A_bar^-l, for the lags -L+1 … 0
+    spectrum = spectrum.conj() if reverse else spectrum  # the spectrum of A_bar^-l, for lags -L+1 … 0
     x = torch.fft.ifft(torch.fft.fft(torch.complex(v[0], v[1]), n=size) * spectrum)[..., :L]
     return torch.stack([x.real, x.imag])
 
@@ -48,7 +48,7 @@ def by_transforms(v: Tensor, log_A_bar: Tensor, reverse: bool) -> Tensor:
 def in_chunks(v: Tensor, log_A_bar: Tensor, reverse: bool) -> Tensor:
     """The scan as products of each chunk with a triangle of powers: fastest on a CPU. Returns the states (2, M, R, L).
 
-    The last states of the chunks are scanned in the same way, and added to the first inputs of the next chunks.
+    The last states of the chunks are scanned recursively, and added to the first inputs of the next chunks.
     """
     _, M, R, L = v.shape
     T = min(CHUNK, L)
@@ -96,7 +96,7 @@ def route_of(name: str, device: torch.device) -> Scan:
 
 
 class _Shared(torch.autograd.Function):
-    """u (B, L, H), B_bar (2, M, H), C (Ch, 2, M, H), log A_bar (M,) -> (B, L, H). Keeps only u and the states."""
+    """u (B, L, H), B_bar (2, M, H), C (Ch, 2, M, H), log A_bar (M,) -> (B, L, H). Saves only u and the states."""
 
     @staticmethod
     def forward(ctx: Any, u: Tensor, B: Tensor, C: Tensor, log_A_bar: Tensor, scan: Scan) -> Tensor:
@@ -140,7 +140,7 @@ def shared_state(u: Tensor, B_bar: Tensor, C: Tensor, log_A_bar: Tensor, route: 
     """Re(C x_t) with x_t = A_bar x_{t-1} + B_bar u_t. A second C adds Re(C x_t) with x_t = A_bar x_{t+1} + B_bar u_t.
 
     `u` (B, L, H) real; the scan has its precision. `B_bar` (M, H), `C` (1 or 2, H, M) and `log_A_bar` (M,) complex128.
-    Returns (B, L, H). `route`: auto, fft or chunk. Raises UserError for another one.
+    Returns (B, L, H). `route`: auto, fft or chunk. Raises UserError for other values.
     """
     weights = torch.stack([C.real, -C.imag], 1).transpose(-1, -2).to(u.dtype)
     y: Tensor = _Shared.apply(u, planes(B_bar, u.dtype), weights, log_A_bar, route_of(route, u.device))

@@ -1,7 +1,7 @@
-"""Modes in continuous and discrete time, differentiable: the step sizes, and the discretization rules (`RULES`).
+"""Modes in continuous and discrete time: step sizes and differentiable discretization rules (`RULES`).
 
-Everything is complex128 on small (H, M) arrays, whatever the precision of the model: a lower precision loses the phases
-of a long kernel (paper section 2.1).
+Everything is complex128 on small (H, M) arrays, whatever the precision of the model: a lower precision is too
+inaccurate for the phases of a long kernel (paper section 2.1).
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ from torch.autograd.function import once_differentiable
 from suite.ssm import own_parts
 
 TINY = 1e-150  # replaces an A_bar of 0, whose logarithm would not be finite
-NEAR_ONE = 1 - 1e-6  # the largest |Im(s)|/2 of the symplectic rule in training, with no gradient beyond
+NEAR_ONE = 1 - 1e-6  # maximum of |Im(s)|/2 for the symplectic rule in training; the gradient is 0 beyond it
 
 
 @dataclass(frozen=True)
 class Discrete:
     """Modes in continuous and discrete time, all (H, M) complex128 (paper section 2.1).
 
-    `lam` is Λ: the diagonal of A, or of its diagonal part in S4. `log_A_bar` is the logarithm of the discrete Λ, and
+    `lam` is Λ: the diagonal of A or, in S4, of its diagonal part. `log_A_bar` is the logarithm of the discrete Λ, and
     `B_gain` is B_bar / B, both without the low-rank part. `dt` (H, 1) is the step size, times the rate. `grows`: Re(Λ)
-    may be positive, as with the constraint `none` or with functions of the user.
+    may be positive, as with the constraint `none` or a user's own functions.
     """
 
     lam: Tensor
@@ -40,8 +40,7 @@ class Discrete:
 class _Bilinear(torch.autograd.Function):
     """log((1 + w) / (1 - w)), finite at w = -1 with a derivative of 0 there, and unit / (1 - w).
 
-    One function for both, because on small arrays each operation costs its start. w (H, M) complex128, unit (H, 1) or
-    (1, 1).
+    One function for both, because small arrays are launch-bound. w (H, M) complex128, unit (H, 1) or (1, 1).
     """
 
     @staticmethod
@@ -53,7 +52,7 @@ class _Bilinear(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, log: Tensor, gain: Tensor) -> tuple[Tensor, Tensor]:
-        plus, inverse, unit = ctx.saved_tensors  # once: recomputed tensors can be unpacked only once
+        plus, inverse, unit = ctx.saved_tensors  # only once, since recomputed tensors cannot be unpacked twice
         dw, dunit = bilinear_back(log, gain, plus, inverse, unit)
         return dw, dunit.sum_to_size(unit.shape)
 
@@ -104,7 +103,7 @@ class Steps:
     unit: Tensor
 
 
-Rule = Callable[[Steps], tuple[Tensor, Tensor]]  # to log A_bar and B_bar / B
+Rule = Callable[[Steps], tuple[Tensor, Tensor]]  # returns log A_bar and B_bar / B
 
 
 def _bilinear(step: Steps) -> tuple[Tensor, Tensor]:
@@ -142,7 +141,7 @@ def discretize(lam: Tensor, log_dt: Tensor, rule: str, rate: float, grows: bool 
     """The modes in steps of rate * dt (paper section 2.1): Λ `lam` (H, M) complex128, `log_dt` (H,).
 
     `scope`: dt multiplies A (`both`), or only Re(A) (`real`; then Im(A) is an angle per step). Raises KeyError for an
-    unknown rule, UserError for a fault in a user's own rule.
+    unknown rule, UserError for an error in a user's own rule.
     """
     dt = (rate * torch.exp(log_dt.double()))[:, None]
     if ":" in rule:

@@ -4,8 +4,8 @@
     def my_rule(A, dt): ...           # A (H, M) complex128, dt (H, 1) float64; returns A_bar and B_bar / B, each (H, M)
     def my_kernel(c, x, length): ...  # c = C B_bar (Ch, H, M), x = log A_bar (H, M); returns K (Ch, H, length), real
 
-All compute with torch and are differentiable. They are tried on a few numbers when a layer is made, and before a run
-starts. `suite/ssm/README.md` has a table of them.
+All compute with torch and are differentiable. They are tested on a few numbers when a layer is created, and before a
+run starts. `suite/ssm/README.md` has a table of them.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from suite.config.fields import SSM
 from suite.errors import UserError
 from suite.own.fault import OwnError
 
-FAR, HALVINGS = 100.0, 100  # θ is searched for in [-FAR, FAR]; how often the interval is halved
+FAR, HALVINGS = 100.0, 100  # bisection for θ in [-FAR, FAR], and its number of steps
 CONSTRAINT, RULE, KERNEL = "ssm.re_constraint", "ssm.discretization", "ssm.kernel"
 
 
@@ -34,9 +34,9 @@ def constrain(name: str, theta: Tensor) -> Tensor:
 
 
 def unconstrain(name: str, real: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The θ of Re(A) = `real`: by the function's attribute `inverse`, or else by bisection, for a monotone function.
+    """θ for Re(A) = `real`, by the function's attribute `inverse` or, without one, by bisection (monotone functions).
 
-    Raises UserError if the function of this θ is not `real`.
+    Raises UserError if the function does not map θ to `real`.
     """
     given = getattr(plugin.load(name, CONSTRAINT), "inverse", None)
     if given is not None:
@@ -78,7 +78,7 @@ def kernel(name: str, c: Tensor, x: Tensor, length: int) -> Tensor:
 
 
 def check(config: SSM) -> None:
-    """Try the user's own functions of a configuration on a few numbers. Raises UserError."""
+    """Test the user's own functions of a configuration on a few numbers. Raises UserError."""
     for name, field, source in ((config.re_constraint, CONSTRAINT, config.re_constraint_source),
                                 (config.discretization, RULE, config.discretization_source),
                                 (config.kernel, KERNEL, config.kernel_source)):
@@ -89,7 +89,7 @@ def check(config: SSM) -> None:
 
 @cache
 def _try(name: str, field: str, function: Callable[..., Any]) -> None:
-    """Check a function for finite values and gradients, once."""
+    """Check that a function has finite values and gradients. Each function is checked once."""
     theta = torch.linspace(-2, 2, 6, dtype=torch.float64).reshape(2, 3).requires_grad_()
     A = torch.complex(-torch.exp(theta), 3 * theta)
     if field == CONSTRAINT:
@@ -99,15 +99,15 @@ def _try(name: str, field: str, function: Callable[..., Any]) -> None:
     else:
         values = [kernel(name, torch.stack([A, A.conj()]), A / 9, length) for length in (1, 5)]
     if not all(bool(torch.isfinite(value).all()) for value in values):
-        raise UserError(f"{name} returns values that are not finite", field, "look for a division or a log of 0")
+        raise UserError(f"{name} returns values that are not finite", field, "check for a division or a log of 0")
     if not any(value.requires_grad for value in values):
-        raise UserError(f"{name} gives no gradient", field, "compute with torch, without detach(), .data or numpy")
+        raise UserError(f"{name} has no gradient", field, "compute with torch, without detach(), .data or numpy")
     loss = torch.stack([value.square().sum() for value in values]).sum()
     (grad,) = torch.autograd.grad(loss, theta)
     if not bool(torch.isfinite(grad).all()):
-        raise UserError(f"{name} gives a gradient that is not finite", field, "look for a sqrt or a division at 0")
+        raise UserError(f"{name} has a gradient that is not finite", field, "check for a sqrt or a division at 0")
     if field == KERNEL and not torch.allclose(values[0], values[1][..., :1]):
-        raise UserError(f"{name} gives another K_0 for another length", field, "K_l must depend on l, not on length")
+        raise UserError(f"K_0 of {name} depends on length", field, "K_l must depend on l only, not on length")
 
 
 def _called(name: str, field: str, *args: Any) -> Any:

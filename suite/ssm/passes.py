@@ -1,7 +1,7 @@
-"""The Triton programs of `fused`. Each program instance works on a tile of HIGH by WIDE values.
+"""The Triton kernels of `fused`. Each program instance processes a tile of HIGH by WIDE values.
 
-Arguments are arrays, which arrive as pointers, then sizes, then compile-time constants. Triton comes with CUDA builds
-of torch, so only `fused` imports this file, if Triton is there.
+Arguments are arrays (as pointers), then sizes, then compile-time constants. Triton comes with CUDA builds of torch.
+Only `fused` imports this file, if Triton is installed.
 """
 
 import triton
@@ -10,7 +10,7 @@ import triton.language as tl
 
 @triton.jit
 def move(x, out, features, valid, size, x_b, x_h, x_l, out_b, out_h, out_l, HIGH: tl.constexpr, WIDE: tl.constexpr):
-    """See `fused.move`. Either side is read or written along its own fastest axis; Triton turns the tile."""
+    """See `fused.move`. Each array is accessed along its own contiguous axis; Triton transposes the tile."""
     at = tl.program_id(0) * WIDE + tl.arange(0, WIDE)
     h = tl.program_id(1) * HIGH + tl.arange(0, HIGH)
     b = tl.program_id(2).to(tl.int64)
@@ -22,7 +22,7 @@ def move(x, out, features, valid, size, x_b, x_h, x_l, out_b, out_h, out_l, HIGH
 @triton.jit
 def multiply_back(grad, filters, signal, total, batch, count, ON_INPUT: tl.constexpr, SUM: tl.constexpr,
                   BLOCK: tl.constexpr):
-    """See `fused.multiply_back`. A complex number is two real ones, side by side."""
+    """See `fused.multiply_back`. A complex number is two adjacent real numbers."""
     n = tl.program_id(0) * 2 * BLOCK + tl.arange(0, 2 * BLOCK)
     inside = n < 2 * count
     f_re, f_im = tl.split(tl.reshape(tl.load(filters + n, mask=inside, other=0.0), (BLOCK, 2)))

@@ -1,7 +1,7 @@
-"""PTD, perturb then diagonalize (2310.01698): the modes of a LegS matrix that is not normal. NumPy, float64.
+"""PTD, perturb then diagonalize (2310.01698): the modes of the non-normal LegS matrix. NumPy, float64.
 
 The eigenvectors of LegS are too badly conditioned for floating point. Those of A - E, with a small random matrix E, are
-not, and the kernels of A - E are near those of LegS. All M eigenvalues are kept, and 2 Re is taken of each.
+not, and the kernels of A - E are close to those of LegS. All M eigenvalues are kept, and 2 Re of each is used.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Perturbed:
 
 
 def perturbed(modes: int, eps: float, rng: np.random.Generator) -> Perturbed:
-    """LegS of size M = `modes` minus a complex Gaussian E, whose spectral norm is `eps` times LegS's."""
+    """LegS of size M = `modes` minus a complex Gaussian E, whose spectral norm is `eps` times that of LegS."""
     draw = rng.standard_normal((modes, modes)) + 1j * rng.standard_normal((modes, modes))
     return diagonalized(draw * (eps * np.linalg.norm(hippo.legs(modes).a, 2) / np.linalg.norm(draw, 2)))
 
@@ -44,7 +44,8 @@ def diagonalized(E: Complex) -> Perturbed:
 def modes(config: SSM, rng: np.random.Generator) -> tuple[Complex, Complex]:
     """A and B, (S, M) each. Every copy has its own E; with `ptd_steps`, all share the optimized one.
 
-    Raises UserError if a mode would grow; with `ptd_steps` it is reflected, Re := -|Re|, as the authors do.
+    Raises UserError if a mode would grow. With `ptd_steps` it is reflected instead, Re := -|Re|, as in the authors'
+    code.
     """
     size = config.state_size // 2
     if config.ptd_steps:
@@ -55,5 +56,5 @@ def modes(config: SSM, rng: np.random.Generator) -> tuple[Complex, Complex]:
     growing = int((A.real > 0).sum())
     if growing:
         raise UserError(f"{growing} of {A.size} eigenvalues have a positive real part after the perturbation",
-                        "ssm.ptd_eps", "give a smaller one: 0.001 will do up to state_size 128, 0.0003 at 256")
+                        "ssm.ptd_eps", "use a smaller value: 0.001 is enough up to state_size 128, 0.0003 at 256")
     return A, B

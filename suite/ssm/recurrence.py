@@ -1,6 +1,6 @@
 """The step mode: a causal layer as a recurrence, one input at a time, equal to its convolution (paper section 2).
 
-States are complex128 (float64 for a rational kernel): rounding errors of float32 would add up over thousands of steps.
+States are complex128 (float64 for a rational kernel): float32 rounding errors would accumulate over thousands of steps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Diagonal:
 
 @dataclass(frozen=True)
 class LowRank:
-    """The bilinear rule for A = diag(Λ) - P P*, in O(N) a step, for S4.
+    """The bilinear rule for A = diag(Λ) - P P*, in O(N) per step, for S4.
 
     (2/dt - A) x' = (2/dt + A) x + 2 B u, solved by Woodbury's identity. `lam` (Λ), `B` and `C` (H, M), `P` (r, H, M),
     all complex128; `two_over_dt` (H, 1), `D` (H,).

@@ -1,6 +1,6 @@
 """S4D on one page, in the symbols of the paper (section 3, listing 1). Read this first.
 
-It is slow and exact: no tables, no backward by hand. `suite.ssm.layer.S4D` computes the same numbers, and
+It is slow and simple: no tables, no hand-written backward. `suite.ssm.layer.S4D` computes the same numbers;
 `tests/ssm/test_library.py` compares the two. N is the real state size. A, B and C hold N/2 modes, whose complex
 conjugates are implied, so that a sum over all N modes is twice the real part of a sum over N/2.
 """
@@ -24,7 +24,7 @@ def s4d_inv(N: int) -> Tensor:
 
 
 def discretize(A: Tensor, B: Tensor, dt: Tensor, rule: str) -> tuple[Tensor, Tensor]:
-    """A_bar and B_bar of the rule `bilinear` or `zoh`; all arguments broadcast. Raises KeyError for another rule."""
+    """A_bar and B_bar of the rule `bilinear` or `zoh`; all arguments broadcast. Raises KeyError for other rules."""
     if rule == "bilinear":
         return (1 + dt * A / 2) / (1 - dt * A / 2), dt * B / (1 - dt * A / 2)
     if rule == "zoh":

@@ -1,6 +1,6 @@
 """The size of a kernel at init: sqrt(E ||K||²) over the random C, in closed form. NumPy, float64, no torch.
 
-Some initializations that came after S4D make outputs a hundred times as large, which alone can decide an experiment.
+Some initializations after S4D make outputs a hundred times as large, which by itself can decide an experiment.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ KNOWN = {"structure": "diagonal", "kernel": "vandermonde", "discretization": "zo
 
 
 def kernel_size(config: SSM, length: int, features: int = 64, seed: int = 0) -> float:
-    """sqrt(E ||K||²) of the first `length` values, the mean over `features` of E ||K||² (paper section 4 for C).
+    """sqrt(E ||K||²) of the first `length` values, with E ||K||² averaged over `features` (paper section 4 for C).
 
     For complex Gaussian C, E ||K||² = 2 E|C|² sum over n of |B_bar_n|² (1 - |A_bar_n|^2L)/(1 - |A_bar_n|²). For
-    diagonal A with ZOH. Raises UserError, naming the field, for other settings.
+    diagonal A with ZOH. Raises UserError, with the field's name, for other settings.
     """
     config = config.resolved()
     _check(config)
@@ -45,10 +45,10 @@ def _check(config: SSM) -> None:
     field, value = wrong[0]
     given = getattr(config, field)
     if given == "mimo":
-        raise UserError("mimo has one state for all features, and so no kernel of each feature to measure",
-                        "ssm.structure", "leave it out: this number is for diagonal layers")
-    raise UserError(f"the size of a kernel is not known in closed form with {field}: {given}", f"ssm.{field}",
-                    f"write {value}")
+        raise UserError("mimo has one state for all features, so there is no kernel of each feature to measure",
+                        "ssm.structure", "leave it out: the size is for diagonal layers")
+    raise UserError(f"there is no closed form of the kernel size with {field}: {given}", f"ssm.{field}",
+                    f"use {value}")
 
 
 def _gain(gain: str, s: Complex, dt: NDArray[np.float64], scope: str) -> Complex:

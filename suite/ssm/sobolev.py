@@ -12,7 +12,7 @@ from torch.nn import functional as F
 
 
 def change(u: Tensor, kernel: Tensor, s: Tensor, rate: float = 1.0) -> Tensor:
-    """What the filter adds to the output: exactly 0 at s = 0.
+    """The change of the output by the filter: exactly 0 at s = 0.
 
     `u` (B, L, H), `kernel` (1 or 2, H, K) as in `suite.ssm.conv`, `s` (H,). Returns (B, L, H).
     """

@@ -14,7 +14,7 @@ from suite.ssm import checks, constraints, gains, init, modes
 from suite.ssm.base import KernelLayer
 from suite.ssm.stored import complex_of, pairs
 
-GROWTH = 20.0  # with real_zero, the largest Re(A) dt L in the forward pass: e^20 is far from overflow
+GROWTH = 20.0  # with real_zero, the maximum of Re(A) dt L in the forward pass: e^20 is far from overflow
 
 
 class StateSpaceLayer(KernelLayer):
@@ -24,9 +24,9 @@ class StateSpaceLayer(KernelLayer):
 
     Shapes: with M = N/2 conjugate pairs of modes, Ch kernels (2 if bidirectional) and rank r, the parameters are
     `log_dt` (H), `theta` and `imag` (S, M) for A, `b` (S, M, 2), `p` (r, S, M, 2, S4 only), `c` (Ch, H, M, 2) and
-    `d` (H). Feature h uses copy h mod S. What is not trained is a buffer. For `real_law="spectrum"`, M is N, `imag`
-    does not exist, and the last axis of `b` and `c` is 1. With `gain="gamma"` there is `log_gamma` (H, M), too. The
-    shapes of `SharedState` differ: see there.
+    `d` (H). Feature h uses copy h mod S. Values that are not trained are buffers. For `real_law="spectrum"`, M is N,
+    `imag` does not exist, and the last axis of `b` and `c` is 1. With `gain="gamma"`, there is also `log_gamma` (H, M).
+    The shapes of `SharedState` differ, see there.
     """
 
     parameter_groups: ClassVar = KernelLayer.parameter_groups | {
@@ -82,10 +82,10 @@ class StateSpaceLayer(KernelLayer):
             lam = self._lam()
             largest = float((torch.exp(self.log_dt.double())[:, None] * lam.imag.abs()).max())
         if lam.real.any():
-            raise UserError("the symplectic rule with Re(A) other than 0", "ssm.discretization",
+            raise UserError("the symplectic rule needs Re(A) = 0", "ssm.discretization",
                             "use an init with Re(A) = 0, re_constraint none and re_clamp 0")
         if largest >= 2:
-            raise UserError(f"dt |Im(A)| is {largest:.3g} at init, and the symplectic rule is unstable from 2 on",
+            raise UserError(f"dt |Im(A)| is {largest:.3g} at init, but the symplectic rule is unstable from 2 on",
                             "ssm.discretization", "lower ssm.imag_scale or ssm.dt_max")
 
     def _add_c(self, rng: np.random.Generator, dtype: torch.dtype) -> None:
@@ -116,10 +116,10 @@ class StateSpaceLayer(KernelLayer):
         return self._copies(torch.complex(real, imag))
 
     def _by_rule(self, rate: float) -> modes.Discrete:
-        """The modes with the gain of their rule."""
+        """The modes, with the gain of the discretization rule."""
         config, lam = self.config, self._lam()
         if config.real_zero:  # training may make a mode grow
-            ceiling = GROWTH / (rate * torch.exp(self.log_dt.double()) * self.whole(rate))
+            ceiling = GROWTH / (rate * torch.exp(self.log_dt.double()) * self.length_at(rate))
             lam = torch.complex(torch.minimum(lam.real, ceiling[:, None]), lam.imag)
         return modes.discretize(lam, self.log_dt, config.discretization, rate, constraints.grows(config.re_constraint),
                                 config.dt_scope)
@@ -127,7 +127,7 @@ class StateSpaceLayer(KernelLayer):
     def discrete(self, rate: float = 1.0) -> modes.Discrete:
         """The modes of every feature in steps of rate * dt, each (H, M) complex128 (paper section 2.1).
 
-        Raises UserError for a rate that is not positive, and for parameters in another dtype than float32 or float64.
+        Raises UserError for a rate that is not positive, and for parameters that are neither float32 nor float64.
         """
         checks.check_rate(rate)
         checks.check_dtype(self.log_dt.dtype)

@@ -1,4 +1,4 @@
-"""Complex numbers as a layer stores them: real arrays with a last axis of two parts, or of one."""
+"""Complex numbers as stored by a layer: real arrays whose last axis has two parts, or one."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""A user's own initialization: a function that the grid names as `module:function`.
+"""A user's own initialization: a function, named in a grid as `module:function`.
 
     def my_init(state_size: int, copies: int, rng: numpy.random.Generator, slope=1.0): ...
 
-gets `ssm.init_args` as further keywords, and returns A as complex (N/2,) or (copies, N/2), or a mapping with `a` and
-optionally `b` (copies, N/2) and `p` (rank, copies, N/2). Random draws come from `rng`. Its source files are part of the
-run's identity, see `suite.config.plugin`.
+is called with `ssm.init_args` as further keywords, and returns A as complex (N/2,) or (copies, N/2), or a mapping with
+`a` and optionally `b` (copies, N/2) and `p` (rank, copies, N/2). Random numbers must be drawn from `rng`. Its source
+files are part of the run's identity, see `suite.config.plugin`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def call(name: str, state_size: int, copies: int, rng: np.random.Generator,
          args: Mapping[str, Any] | None = None) -> dict[str, Complex]:
     """`a` (S, N/2), and `b` (S, N/2) and `p` (r, S, N/2) if the function returns them. `args`: its keywords.
 
-    Raises UserError, naming `ssm.init`, for another shape, a value that is not finite, or an exception inside.
+    Raises UserError, with the field `ssm.init`, for a wrong shape, values that are not finite, or an exception.
     """
     modes = state_size // 2
     try:
@@ -39,7 +39,7 @@ def call(name: str, state_size: int, copies: int, rng: np.random.Generator,
                        f"it is called as function(state_size, copies, rng{given})", error) from error
     parts = dict(result) if isinstance(result, Mapping) else {"a": result}
     if "a" not in parts or not set(parts) <= {"a", "b", "p"}:
-        raise UserError(f"{name} returned the keys {sorted(parts)}", "ssm.init", "return a, and if wanted b and p")
+        raise UserError(f"{name} returned the keys {sorted(parts)}", "ssm.init", "return a, and optionally b and p")
     return {key: _checked(name, key, value, copies, modes) for key, value in parts.items()}
 
 

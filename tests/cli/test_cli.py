@@ -52,8 +52,8 @@ def test_status_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]
 
 @pytest.mark.parametrize(("arguments", "message"), [
     (["nowhere.yaml"], "error: nowhere.yaml: no such file"),
-    (["pln", "g.yaml"], "error: pln: neither a verb nor a grid file\n    did you mean 'plan'?"),
-    (["g-yaml"], "error: g-yaml: neither a verb nor a grid file\n    did you mean 'g.yaml'?"),
+    (["pln", "g.yaml"], "error: pln: unknown command or grid file\n    did you mean 'plan'?"),
+    (["g-yaml"], "error: g-yaml: unknown command or grid file\n    did you mean 'g.yaml'?"),
     (["plan", "."], "this is a folder"),
     (["plan", "g.yaml", "--profile", "hueg"], "there is no profile 'hueg'"),
     (["plan", "g.yaml", "--set", "ssm.state_size=33"], "multiple of 2"),
@@ -78,10 +78,10 @@ def test_options_of_a_cluster_are_refused_without_one(folder: Path, capsys: pyte
     for option in options:
         words = [option] if option == "--gpus-as-gres" else [option, values.get(option, "1")]
         assert main(["plan", "g.yaml", *words]) == 2, option
-        assert f"error: {option}: only --executor slurm reads this" in capsys.readouterr().err
+        assert f"error: {option}: only for --executor slurm" in capsys.readouterr().err
     assert main(["retry", "g.yaml", "--partition", "gpu"]) == 2
     assert main(["g.yaml", "--executor", "debug", "--cluster", "c.yaml", "--memory", "1GB"]) == 2
-    assert "error: --cluster, --memory: only --executor slurm" in capsys.readouterr().err
+    assert "error: --cluster, --memory: only for --executor slurm" in capsys.readouterr().err
     assert not (folder / "runs").exists()
 
 
@@ -156,7 +156,7 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
         return next(word for text, word in shown.items() if part in text)
 
     assert all(word(part) == "ok" for part in ("torch ", "GB free", "cifar10, variant sample: found"))
-    assert word("SLURM: not on this machine") == "-", "it is no fault, and not there"
+    assert word("SLURM: not installed") == "-", "it is no fault, and not there"
     assert all(word(f"data cifar10, variant {name}:") == "-" for name in ("jpeg", "original"))
     assert word(f"SUITE_DATA is {folder / 'g.yaml'}, which is not a folder") == "WARNING"
     monkeypatch.setenv("SUITE_DATA", str(folder))
@@ -168,14 +168,14 @@ def test_doctor_tells_what_is_there_and_what_is_not(folder: Path, monkeypatch: p
     assert main(["doctor", "--verbose"]) == 0
     shown = {text: word for word, text in (line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines())}
     assert not any("SUITE_DATA is" in text for text in shown) and word("SLURM: does not answer") == "-"
-    assert word("train.parquet is not the file that the card describes") == "WARNING"
+    assert word("train.parquet is not the file described in the card") == "WARNING"
     assert main(["doctor"]) == 0
     lines = capsys.readouterr().out.splitlines()
     here, remote, by_hand = (lines.index(line) for line in (
-        "here", "can be downloaded: python run_grid.py data prepare NAME --variant VARIANT",
-        "needs you, if a run needs it"))
+        "available", "can be downloaded: python run_grid.py data prepare NAME --variant VARIANT",
+        "manual steps needed (only for runs that use it)"))
     assert here < remote < by_hand and max(map(len, lines)) <= 120 and str(folder) not in "".join(lines)
-    assert lines.index("  WARNING  data cifar10, variant jpeg: train.parquet is not the file that the card describes") \
+    assert lines.index("  WARNING  data cifar10, variant jpeg: train.parquet is not the file described in the card") \
         > by_hand and "packages, in suitable versions" in "".join(lines[here:remote])
     assert remote < next(k for k, line in enumerate(lines) if line.startswith("  cifar10 binary")) < by_hand
 

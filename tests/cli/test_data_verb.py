@@ -35,7 +35,7 @@ def test_list_has_a_line_for_each_variant_in_three_groups(made: Cards, capsys: p
     assert main(["data", "list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     here, remote, by_hand = (next(k for k, line in enumerate(lines) if line.startswith(start))
-                             for start in ("here", "can be downloaded: python run_grid.py data prepare", "needs you"))
+                             for start in ("available", "can be downloaded: python run_grid.py data prepare", "manual"))
     assert len(lines) == 4 + sum(len(cards.load(name).variants) for name in cards.names())
     group = {" ".join(line.split()[:2]): (k, line) for k, line in enumerate(lines) if line.startswith("  ")}
     assert here < group["bidmc sample"][0] < remote < group["cifar10 original"][0] < by_hand < group["bidmc cut"][0]
@@ -60,11 +60,11 @@ def test_verbose_list_names_sizes_places_and_what_is_prepared(made: Cards, capsy
         assert f"\n  source: {' '.join(cards.load(name).source.split())}\n" in text
         for variant, card in cards.load(name).variants.items():
             assert f"  {variant}: {card.first_line}\n" in text
-    assert "train 84,843, val 9,981, test 11,005; 2,429 MB to get, about 3,387 MB prepared" in text
-    assert "Hugging Face hub: uoft-cs/cifar10" in text and "not here: ${BIDMC32}/BIDMC32HR_TRAIN.ts is needed" in text
+    assert "train 84,843, val 9,981, test 11,005; 2,429 MB to download, about 3,387 MB prepared" in text
+    assert "Hugging Face hub: uoft-cs/cifar10" in text and "missing: ${BIDMC32}/BIDMC32HR_TRAIN.ts is needed" in text
     assert f"found: {Path(__file__).parents[2] / 'datasets' / 'samples'}, 3 files" in text
     assert "prepared: rr, normalization=window: 6." in text and f"fingerprint {data.fingerprint[:16]}" in text
-    assert text.count("prepared: ") == 1 and f"then in {made.cache}/downloads, the folder of downloads" in text
+    assert text.count("prepared: ") == 1 and f"then in {made.cache}/downloads (downloads)" in text
 
 
 def test_list_is_quick_and_imports_nothing_heavy() -> None:
@@ -109,12 +109,12 @@ def test_check_names_a_source_that_is_another(made: Cards, capsys: pytest.Captur
 
 
 @pytest.mark.parametrize(("arguments", "text"), [
-    (["prepare"], "no data set is named"), (["list", "cifar"], "did you mean 'cifar10'"),
+    (["prepare"], "no data set was given"), (["list", "cifar"], "did you mean 'cifar10'"),
     (["prepare", "bidmc", "--task", "scifar"], "'bidmc' does not provide the task 'scifar'"),
     (["prepare", "cifar10", "--variant", "jpg"], "has no variant 'jpg'"),
     (["prepare", "cifar10", "--variant", "sample", "--set", "pool=3"], "3 is not allowed"),
     (["prepare", "cifar10", "--variant", "sample", "--set", "pool"], "write OPTION=VALUE"),
-    (["check", "--set", "pool=2"], "--set goes with prepare and show")])
+    (["check", "--set", "pool=2"], "--set is only for prepare and show")])
 def test_mistakes_are_named(made: Cards, arguments: list[str], text: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", *arguments]) == 2
     assert text in capsys.readouterr().err
@@ -194,7 +194,7 @@ def test_check_reads_files_that_only_some_tasks_need(made: Cards, capsys: pytest
     (made.home / "bidmc32" / "BIDMC32RR_TEST.ts").write_text("@data\n")
     assert main(["data", "check", "bidmc", "--variant", "original"]) == 0
     out = capsys.readouterr().out
-    assert f"found: {made.home}/bidmc32/BIDMC32RR_TEST.ts; not here: " in out and ", and 4 more" in out
+    assert f"found: {made.home}/bidmc32/BIDMC32RR_TEST.ts; missing: " in out and ", and 4 more" in out
     digest = hashlib.sha256(b"@data\n").hexdigest()
     assert f"rr_test: sha256 {digest}" in out
 

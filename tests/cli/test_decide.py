@@ -101,7 +101,7 @@ def test_only_rows_of_undecided_claims_get_seeds_and_these_belong_to_the_grid(
     assert main(["status", QUICKSTART]) == 0
     assert f"{total} runs: {total} done" in capsys.readouterr().out
     assert main(["gc", QUICKSTART]) == 0
-    assert "0 runs were started by these grids and are no longer named" in capsys.readouterr().out
+    assert "0 runs were started by these grids but are no longer in them" in capsys.readouterr().out
     assert main(["why", QUICKSTART, "S4D-Real", "SC", "seed=3"]) == 0
     assert main(["plan", QUICKSTART]) == 0
     assert "× 3 seeds" in capsys.readouterr().out  # without --decide, the grid's own seeds
@@ -185,29 +185,29 @@ def test_hours_bound_it(faked: Faked, capsys: pytest.CaptureFixture[str]) -> Non
     assert len(faked.launches[0]) == 30  # a look is started whole: the launcher looks at the clock
     assert {3590 < over_at - started < 3660 for over_at in faked.over_at} == {True}
     assert decide("--hours", "0.0000001", "--jobs", "4", "--store", "empty") == 0
-    assert "the time is over; the same command continues from here" in capsys.readouterr().out
+    assert "the time limit is reached; run the same command again to continue" in capsys.readouterr().out
     assert main([QUICKSTART, "--hours", "1"]) == 2
-    assert "only --decide reads this" in capsys.readouterr().err
+    assert "only for --decide" in capsys.readouterr().err
 
 
 def test_plan_decide_says_what_the_next_look_costs(faked: Faked, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", QUICKSTART, "--decide"]) == 0
     shown = capsys.readouterr().out
-    assert "quickstart: the next look runs 30, the rest at most 42 more" in shown
+    assert "quickstart: next look: 30 runs, later looks: at most 42 more" in shown
     assert "estimated time of the next look: " in shown and " at a time, within a factor of 2\n" in shown
     faked.effects["S4D-Real"] = -0.4
     assert main([QUICKSTART]) == 0
     capsys.readouterr()
     assert main(["plan", QUICKSTART, "--decide"]) == 0
-    assert "the next look runs 4, the rest at most 24 more" in capsys.readouterr().out
+    assert "next look: 4 runs, later looks: at most 24 more" in capsys.readouterr().out
     assert main([str(ROOT / "grids/step.yaml"), "--decide"]) == 2
-    assert "no family of claims about this grid declares looks" in capsys.readouterr().err
+    assert "no family of claims for this grid declares looks" in capsys.readouterr().err
 
 
 def test_of_several_grids_those_without_looks_are_reported_only(
         faked: Faked, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([QUICKSTART, str(ROOT / "grids/step.yaml"), "--decide"]) == 0
-    assert "step: no claims that declare looks, so no run is started for it\n" in capsys.readouterr().out
+    assert "step: no claims declare looks, so no run is started for it\n" in capsys.readouterr().out
     assert not [name for launch in faked.launches for name in launch if not name.startswith(("sCIFAR", "SC"))]
     assert (tmp_path / "reports/index.html").is_file()  # of all the grids that were named
 

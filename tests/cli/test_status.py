@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from suite.cli.looking import Looks
 from suite.cli.main import main
 from suite.cli.progress import Progress
+from suite.cli.snapshot import Snapshots
 from suite.cli.watch import View, picture
 from suite.grid.expand import load_grid
 from suite.grid.model import Grid
@@ -78,7 +78,7 @@ def test_progress_shows_them_too(grid: Grid) -> None:
     assert "[1/3] lin seed 1: done, validation accuracy 25.00 %, best 25.00 at epoch 1, ETA" in out.getvalue()
 
 
-def drawn(looks: Looks, view: View, height: int = 20) -> list[str]:
+def drawn(looks: Snapshots, view: View, height: int = 20) -> list[str]:
     """The picture as lines of a terminal."""
     console = Console(file=io.StringIO(), width=170, height=height)
     console.print(picture(looks, view, {}, console))
@@ -87,7 +87,7 @@ def drawn(looks: Looks, view: View, height: int = 20) -> list[str]:
 
 def test_the_table_is_sorted_by_any_column_either_way(grid: Grid) -> None:
     under_way(grid)
-    looks, view = Looks([grid], Store(Path("runs")), None), View()
+    looks, view = Snapshots([grid], Store(Path("runs")), None), View()
     table = drawn(looks, view)
     assert re.split(r"\s{2,}", table[1].strip()) == ["state ▲", "epoch", "metric", "best", "speed", "ETA", "device",
                                                      "owner", "run"]
@@ -104,7 +104,7 @@ def test_the_table_is_sorted_by_any_column_either_way(grid: Grid) -> None:
 
 def test_a_log_is_opened_and_closed_and_holds_no_commands_for_the_terminal(grid: Grid) -> None:
     under_way(grid)
-    looks, view = Looks([grid], Store(Path("runs")), None), View()
+    looks, view = Snapshots([grid], Store(Path("runs")), None), View()
     drawn(looks, view)
     for key in ("down", "up", "log"):
         assert view.press(key)
@@ -116,7 +116,7 @@ def test_a_log_is_opened_and_closed_and_holds_no_commands_for_the_terminal(grid:
 
 def test_a_file_that_has_not_changed_is_not_read_again(grid: Grid, monkeypatch: pytest.MonkeyPatch) -> None:
     under_way(grid)
-    looks, read = Looks([grid], Store(Path("runs")), None), []
+    looks, read = Snapshots([grid], Store(Path("runs")), None), []
     drawn(looks, View())
     rows = Store.rows
     monkeypatch.setattr(Store, "rows", lambda store, run_id: read.append(run_id) or rows(store, run_id))
@@ -148,9 +148,9 @@ def test_on_a_terminal_keys_sort_and_end_it_and_nothing_is_written(grid: Grid) -
         os.write(ours, b"s")
         until("epoch ▲")
         os.write(ours, b"l")
-        until("back to the table")
+        until("back to table")
         os.write(ours, b"qq")
-        until("only the watching has ended")
+        until("stopped watching; the runs continue")
         assert process.wait(timeout=20) == 0
     finally:
         process.kill()
@@ -163,4 +163,4 @@ def test_without_a_terminal_it_says_so_and_prints_lines(grid: Grid) -> None:
     done = subprocess.run([sys.executable, str(ROOT / "run_grid.py"), "status", "g.yaml", "--watch"], text=True,
                           stdin=subprocess.DEVNULL, capture_output=True, check=False)
     assert (done.returncode, done.stdout) == (0, "g: 4 runs: 4 todo\n")
-    assert done.stderr == ("no terminal, so the status is printed at each change instead of a live table\n")
+    assert done.stderr == ("not a terminal: printing the status at each change instead of a live table\n")

@@ -85,5 +85,5 @@ def test_what_has_a_meaning_is_a_run(tmp_path: Path, settings: str) -> None:
 
 @pytest.mark.parametrize("fields", [{"init": "dfout"}, {"gain": "dt", "structure": "dplr", "kernel": "cauchy"}])
 def test_a_layer_made_by_hand_has_the_same_rules(fields: dict[str, str]) -> None:
-    with pytest.raises(UserError, match="it concerns ssm"):
+    with pytest.raises(UserError, match="fields: ssm"):
         init.check(SSM.model_validate(fields))

@@ -37,7 +37,7 @@ def user(tmp_path: Path) -> Iterator[User]:
 @pytest.mark.slow
 def test_a_new_user_comes_from_a_clone_to_the_table(user: User) -> None:
     plan = user.types("plan", GRID)
-    assert "would run: 144" in plan and "bidmc original, of bidmc_spo2 only 1.1 GB), some minutes to prepare" in plan
+    assert "would run: 144" in plan and "bidmc original, for bidmc_spo2 only 1.1 GB), a few minutes to prepare" in plan
     assert f"\n  python run_grid.py data prepare {GRID}\n" in plan
     assert " h, 2 at a time, within a factor of " in plan or " h, 1 at a time, within a factor of " in plan
 
@@ -53,8 +53,8 @@ def test_a_new_user_comes_from_a_clone_to_the_table(user: User) -> None:
     assert "downloading 144 MB for cifar10 original from the Hugging Face hub: uoft-cs/cifar10" in prepared
     assert "cifar10 original for scifar: train 200, val 5,000, test 50" in prepared
     assert "BIDMC32SpO2_TRAIN.ts" in prepared and "BIDMC32HR" not in prepared
-    assert prepared.endswith(f"all data of these runs are here; to run them: python run_grid.py {GRID}\n")
-    assert "data: here" in user.types("plan", GRID)
+    assert prepared.endswith(f"all data of these runs are prepared; to start them: python run_grid.py {GRID}\n")
+    assert "data: available" in user.types("plan", GRID)
     assert "downloading" not in user.types("data", "prepare", GRID)
 
     run = user.types(GRID, *SMALL, "--until", "epoch=1", "--threads", "1", "--gpus", "none")

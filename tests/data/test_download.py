@@ -207,7 +207,7 @@ def test_a_grid_prepares_what_its_runs_need(server: Web, release: Page, tmp_path
     assert main(["data", "prepare", str(tmp_path / "both.yaml"), "--only", "task=B", "--set", "data.decimate=2"]) == 0
     out = capsys.readouterr().out
     assert "listops" not in out and "length 500" in out
-    assert f"to run them: python run_grid.py {tmp_path}/both.yaml --set data.decimate=2 --only task=B" in out
+    assert f"to start them: python run_grid.py {tmp_path}/both.yaml --set data.decimate=2 --only task=B" in out
     server.pages.clear()
     (tmp_path / "both.yaml").write_text("name: one\nbase: {task: retrieval}\nseeds: [0]\n")
     assert main(["data", "prepare", str(tmp_path / "both.yaml")]) == 2
@@ -216,8 +216,8 @@ def test_a_grid_prepares_what_its_runs_need(server: Web, release: Page, tmp_path
 
 @pytest.mark.parametrize(("arguments", "text"), [
     (["list", "x.yaml"], "x.yaml is a grid file"), (["list", "suite:quickstart"], "suite:quickstart is a grid file"),
-    (["prepare", "x.yaml", "--task", "listops"], "choose runs with --only"),
-    (["prepare", "cifar10", "--only", "seed=0", "--seeds", "2"], "--only, --seeds: chooses runs of a grid"),
+    (["prepare", "x.yaml", "--task", "listops"], "select runs with --only"),
+    (["prepare", "cifar10", "--only", "seed=0", "--seeds", "2"], "--only, --seeds: selects runs of a grid"),
     (["prepare", "cifar10", "x.yaml", "--set", "pool=2"], "--set has different meanings for a grid and for a data set"),
     (["prepare", "x.yaml", "y.yaml"], "2 errors"),
     (["prepare", "cifar10", "--from", "x"], "--from needs one data set and its variant"),

@@ -46,7 +46,7 @@ def test_plan_tells_missing_data_and_the_command(folder: Path, monkeypatch: pyte
     (folder / "h.yaml").write_text("name: h\nbase: {task: sc_ar, data.variant: original}\nseeds: {range: 2}\n")
     assert main(["plan", "h.yaml", "g.yaml"]) == 0
     out = capsys.readouterr().out
-    assert "data: 2.4 GB to download (speech_commands original 2.4 GB), some minutes to prepare, " in out
+    assert "data: 2.4 GB to download (speech_commands original 2.4 GB), a few minutes to prepare, " in out
     assert "\n  python run_grid.py data prepare h.yaml g.yaml\n" in out
     assert main(["plan", "h.yaml", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

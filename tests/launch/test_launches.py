@@ -69,7 +69,7 @@ def test_gc_lists_and_moves_what_the_grid_started_and_names_no_more(store: Store
     assert main(["gc", "g.yaml"]) == 0
     out = capsys.readouterr().out
     quad, = ids(old) - ids(load_grid(Path("g.yaml"))) - ids(load_grid(Path("h.yaml")))
-    assert "1 runs were started by these grids and are no longer named by any. With --yes" in out
+    assert "1 runs were started by these grids but are no longer in them; --yes" in out
     assert f"{quad}  done" in out and "quad seed 0" in out and tree(store.root) == before
     assert main(["gc", "g.yaml", "--yes"]) == 0
     assert not store.folder(quad).exists() and store.state(quad).name == "todo"
@@ -79,7 +79,7 @@ def test_gc_lists_and_moves_what_the_grid_started_and_names_no_more(store: Store
     write("h", "[legs]")
     capsys.readouterr()
     assert main(["gc", "g.yaml", "h.yaml", "--yes"]) == 0
-    assert "2 runs are in runs/trash now" in capsys.readouterr().out
+    assert "2 runs were moved to runs/trash" in capsys.readouterr().out
 
 
 def test_gc_leaves_alone_what_other_profiles_and_settings_have_asked_for(store: Store, folder: Path,
@@ -97,10 +97,10 @@ def test_gc_leaves_alone_what_other_profiles_and_settings_have_asked_for(store: 
     capsys.readouterr()
     for words in (["g.yaml"], ["g.yaml", "--profile", "mini"], ["g.yaml", "--set", "ssm.state_size=4"]):
         assert main(["gc", *words, "--yes"]) == 0
-        assert "1 runs are in runs/trash now" in capsys.readouterr().out
+        assert "1 runs were moved to runs/trash" in capsys.readouterr().out
     assert set(store.run_ids()) == ids(load_grid(Path("other/g.yaml")))
     with pytest.raises(SystemExit):
-        main(["gc", "g.yaml", "--only", "seed=0"])  # the others would look as if they were no longer named
+        main(["gc", "g.yaml", "--only", "seed=0"])  # the others would look like orphans
 
 
 def test_gc_leaves_alone_what_is_under_way_and_what_nobody_is_known_to_have_started(
@@ -116,7 +116,7 @@ def test_gc_leaves_alone_what_is_under_way_and_what_nobody_is_known_to_have_star
     assert own is not None
     write("g", "[legs]")
     assert main(["gc", "g.yaml", "--yes"]) == 0
-    assert "stays, it is being computed" in capsys.readouterr().out
+    assert "kept, it is active" in capsys.readouterr().out
     assert set(store.run_ids()) == {busy, unknown.run_id}
     place = store.root / "trash" / f"{free}-1"
     place.rename(store.folder(free))
@@ -182,7 +182,7 @@ def test_cancel_ends_what_computes_and_what_waits(store: Store, retry: bool, cap
     assert store.states(ids(grid)) == states, "what was cancelled is not run again unasked"
     local.launch(grid.runs, Options(store.root, jobs=2, retry=True), Ear(), training())
     all_well(store, list(grid.runs))
-    assert main(["cancel", "g.yaml"]) == 0 and "no active run belongs to these grids only" in capsys.readouterr().out
+    assert main(["cancel", "g.yaml"]) == 0 and "no active run was started by these" in capsys.readouterr().out
 
 
 @pytest.mark.slow
@@ -210,7 +210,7 @@ def test_cancel_says_who_does_not_answer(store: Store, monkeypatch: pytest.Monke
     (far / "attempts/0001.json").write_bytes(claim_of(7, 7, "another boot"))
     assert main(["cancel", "g.yaml"]) == 1
     out = capsys.readouterr().out
-    assert "1 cancelled" in out and f"{far.name} lin seed 0 was asked to stop but did not within 0.1 s" in out
+    assert "1 cancelled" in out and f"{far.name} lin seed 0 was asked to stop, but is active after 0.1 s" in out
     assert atomic.read_sealed(far / "attempts/0001.stop")["who"] and store.state(waiting.name).name == "cancelled"
 
 
@@ -286,5 +286,5 @@ def test_retry_by_reason_starts_nothing_where_no_run_ended_so(store: Store, caps
     assert attempt.claim(store.add(held.config)) is not None
     before = tree(store.root)
     assert main(["retry", "g.yaml", "--reason", "oom"]) == 0
-    assert "no run ended for this reason: oom; nothing is started" in capsys.readouterr().out
+    assert "no run ended for this reason: oom; nothing was started" in capsys.readouterr().out
     assert tree(store.root) == before and store.state(todo.run_id).name == "todo"

@@ -52,7 +52,7 @@ def test_a_run_under_way_tells_the_time_of_those_of_its_shape(grid: Grid, capsys
     assert "warning: 2 runs need up to 3:00 min each, more than --timeout allows" in capsys.readouterr().out
     assert main(["status", "g.yaml", "--only", "size=small"]) == 0
     told = capsys.readouterr().out  # 2:45 min of one run, and 6 min of two others, one at a time
-    assert "the runs under way need about 2:45 min more" in told
+    assert "active runs need about 2:45 min more" in told
     assert "all runs need about 8:45 min more, 1 at a time" in told
     own.end("partial", "interrupted")
     assert main(["plan", "g.yaml", "--only", "size=small", "--jobs", "1"]) == 0
@@ -72,7 +72,7 @@ def test_a_launch_says_once_for_each_shape_what_does_not_end_in_time(grid: Grid)
             for run in made.todo[:3]:
                 progress.progress(run, BEAT)
     told = out.getvalue()
-    assert told.count("warning") == 2 and "small seed 0 needs about 2:45 min more, and --timeout leaves it 50 s" in told
+    assert told.count("warning") == 2 and "small seed 0 needs about 2:45 min more, but --timeout leaves 50 s" in told
     with Progress(made, 2, Console(file=out, width=300), timeout_s=600.0) as progress:
         progress.started(made.todo[0])
         progress.began = dict.fromkeys(progress.began, time.monotonic() - 100)

@@ -89,7 +89,7 @@ def test_runs_that_were_stopped_are_kept_with_the_epochs_that_they_have(ending, 
 def test_an_untouched_report_is_what_the_store_gives(kept, capsys):
     before = tree(kept)
     assert main(["report", "--check", str(kept)]) == 0
-    assert "the report is what the store gives" in capsys.readouterr().out
+    assert "the report matches the store" in capsys.readouterr().out
     assert tree(kept) == before
 
 
@@ -106,7 +106,7 @@ def test_a_changed_result_is_named_by_its_cells(kept, capsys):
     assert len(cells) == 1
     assert f"cell big00, {run.labels['method']}, {run.labels['task']}: mean" in cells[0]
     assert "values" in cells[0]
-    assert "to write it again: report" in told
+    assert "to rewrite it: report" in told
 
 
 def test_the_command_that_it_names_writes_the_report_of_the_same_runs(made, tmp_path, capsys, monkeypatch):
@@ -119,7 +119,7 @@ def test_the_command_that_it_names_writes_the_report_of_the_same_runs(made, tmp_
     (tmp_path / "kept here/report/big00.md").write_text("edited")
     capsys.readouterr()
     assert main(["report", "--check", "kept here"]) == 1
-    words = shlex.split(capsys.readouterr().out.rpartition("to write it again: ")[2])
+    words = shlex.split(capsys.readouterr().out.rpartition("to rewrite it: ")[2])
     assert words[2:len(asked) + 2] == asked
     assert main(words) == 0
     assert main(["report", "--check", "kept here"]) == 0
@@ -222,7 +222,7 @@ def test_bad_places(made, tmp_path, capsys):
     assert main(["report"]) == 2
     told = capsys.readouterr().err
     for words in ("there are frozen runs already", "name another folder with --out", "none of these runs is finished",
-                  "no grid is named"):
+                  "no grid was given"):
         assert words in told
 
 

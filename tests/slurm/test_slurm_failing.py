@@ -45,4 +45,4 @@ def test_a_kind_of_which_too_many_fail_is_stopped(cluster: Fake, tmp_path: Path,
 def test_debug_needs_no_bound(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["run", "grids/quickstart.yaml", "--executor", "debug", "--max-failures", "2", "--store",
                  str(tmp_path / "runs")]) == 2
-    assert "--max-failures: --executor debug ends at the first failure" in capsys.readouterr().err
+    assert "--max-failures: --executor debug always stops at the first failure" in capsys.readouterr().err

@@ -62,7 +62,7 @@ def test_cancel_ends_their_jobs(cluster: Fake, where: list[str], store: Store,
     assert main(["status", *where]) == 0
     assert "2 runs: 2 cancelled" in capsys.readouterr().out
     assert main(["cancel", *where]) == 0
-    assert "no active run belongs to these grids only" in capsys.readouterr().out
+    assert "no active run was started by these grids only" in capsys.readouterr().out
 
 
 def test_a_start_that_fails_is_said_beside_what_they_were(cluster: Fake, where: list[str], store: Store,

@@ -193,7 +193,7 @@ def test_options_that_changed_are_named(scenes: dict[str, Scene], tmp_path: Path
     assert main(["status", *where]) == 0
     assert "of an earlier version of these grids are in the queue; `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where[:1], *where[1:]]) == 0
-    assert "`cancel --orphans` ends it" in capsys.readouterr().out
+    assert "`cancel --orphans` cancels it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0
     assert "2 cancelled" in capsys.readouterr().out
     assert main(["cancel", *where, "--only", "seed=0"]) == 0

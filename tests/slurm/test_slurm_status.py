@@ -114,7 +114,7 @@ def test_the_plan_shows_what_sbatch_would_get(cluster: Fake, grid_file: Path, tm
 
 
 @pytest.mark.parametrize(("options", "words"), [
-    (["--jobs", "2"], "--jobs: this option is for the local executor"),
+    (["--jobs", "2"], "--jobs: only for --executor local"),
     (["--memory", "lots"], "--memory: 'lots' is not a memory size"),
     (["--time", "soon"], "--time: 'soon' is not a time"),
     (["--extra", "array=3"], "--extra: array is set by the suite"),

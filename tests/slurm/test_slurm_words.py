@@ -293,10 +293,10 @@ def test_run_after_cancel_names_retry(cluster: Fake, tmp_path: Path, capsys: pyt
     capsys.readouterr()
     main(["run", *where, "--executor", "slurm"])
     told = capsys.readouterr().out
-    assert "3 runs were cancelled and are left alone; `retry --reason cancelled` starts them" in told
+    assert "3 cancelled runs are skipped; `retry --reason cancelled` starts them" in told
     assert main(["status", *where[:3], "--set", "optim.lr=0.1"]) == 0
     told = capsys.readouterr().out
-    assert "pair was started here with other settings (none): without --set optim.lr=0.1, `status`" in told
+    assert "pair was started with other settings (none); without --set optim.lr=0.1, `status`" in told
 
 
 def test_a_command_that_hangs_is_named(cluster: Fake, monkeypatch: pytest.MonkeyPatch,
@@ -347,7 +347,7 @@ def test_jobs_of_an_edited_grid(cluster: Fake, tmp_path: Path, capsys: pytest.Ca
     assert main(["status", *where]) == 0
     assert "a job of an earlier version of these grids is in the queue; `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where, "--yes"]) == 0
-    assert "stays, job 100_2 waits (Priority); `cancel --orphans` ends it" in capsys.readouterr().out
+    assert "kept, job 100_2 waits (Priority); `cancel --orphans` cancels it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0
     assert capsys.readouterr().out == "1 cancelled\n" and cluster.lines("cancelled") == ["100_2"]
     assert main(["cancel", *where, "--orphans"]) == 0

@@ -88,14 +88,14 @@ def test_a_free_kernel_has_its_values_as_parameters_and_no_decay() -> None:
 
 @pytest.mark.parametrize(("call", "words"), [
     (lambda: free()(signal(20), rate=2.0), "use rate 1"), (lambda: free().recurrence(), "no step mode"),
-    (lambda: FreeKernel(4), "no length, on which the number of the kernel's values depends"),
+    (lambda: FreeKernel(4), "length is needed, since the number of values of the kernel"),
     (lambda: free()(signal(41)), "an input of 41 steps, for a layer of length 40"),
     (lambda: free(train_a=False), "leave ssm.train_a at true"),
     (lambda: free(c_tilde=True), "ssm.c_tilde at false"),
     (lambda: S4D(4, kernel="free"), "FreeKernel and RationalKernel have one kernel each"),
     (lambda: S4D(4, length=40, kernel_length=41), "a kernel of 41 steps for sequences of 40"),
     (lambda: S4D(4, kernel_length=0), "greater than or equal to 1"),
-    (lambda: S4D(4, kernel_length=3).recurrence(), "a kernel that is cut has no step mode"),
+    (lambda: S4D(4, kernel_length=3).recurrence(), "a truncated kernel has no step mode"),
     (lambda: S4D(4, sobolev="trained"), "looks ahead")])
 def test_what_has_no_meaning_is_refused(call: Any, words: str) -> None:
     with pytest.raises(UserError, match=words):

@@ -176,7 +176,7 @@ def test_an_input_longer_than_the_parameters_know_is_refused(kind: str) -> None:
         made(kind)(signal(41))
     with pytest.raises(UserError, match="an input of 21 steps at rate 2"):
         made(kind)(signal(21), rate=2.0)
-    with pytest.raises(UserError, match=r"length: no length"):
+    with pytest.raises(UserError, match=r"length: length is needed"):
         made(kind, length=None)
     odd = made(kind, length=41)
     assert odd.kernel(21, rate=2.0).shape[-1] == 21  # every second of 41 samples; 41 / 2 rounds to 20

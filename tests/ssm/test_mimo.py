@@ -261,8 +261,9 @@ def test_an_init_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     (lambda: made().kernel(9), "a kernel for each pair"), (lambda: made(route="scan"), "unknown route 'scan'"),
     (lambda: made(bidirectional=True).recurrence(), "no step mode"),
     (lambda: made()(torch.zeros(1, 9, 4)), "an input of"),
-    (lambda: made()(torch.zeros(1, 9, 3), rate=0.0), "a rate of 0.0"), (lambda: made(copies=3), "leave out ssm.copies"),
-    (lambda: made("LinOSS-IM", length=None), "no length, on which the bound"),
+    (lambda: made()(torch.zeros(1, 9, 3), rate=0.0), "the rate is 0.0"),
+    (lambda: made(copies=3), "leave out ssm.copies"),
+    (lambda: made("LinOSS-IM", length=None), "length is needed, since the bound"),
     (lambda: made(kernel="free"), "have one kernel each"), (lambda: S4D(4, structure="mimo"), "SharedState is mimo"),
     (lambda: SharedState(4, structure="diagonal"), "structure diagonal for SharedState")])
 def test_what_has_no_meaning_is_refused(call: Any, words: str) -> None:

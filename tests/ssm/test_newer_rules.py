@@ -181,7 +181,7 @@ def test_the_step_size_for_a_length() -> None:
     short, long = (layer(64, length, init="inv", dt_law="length").log_dt.detach() for length in (1024, 16384))
     assert torch.allclose(short, layer(64, 99, init="inv").log_dt)
     assert np.allclose(long - short, -np.log(4))
-    with pytest.raises(UserError, match="on which the step size by dt_law: length depends"):
+    with pytest.raises(UserError, match="length is needed, since the step size by dt_law: length depends"):
         layer(4, None, dt_law="length")
 
 

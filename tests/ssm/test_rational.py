@@ -91,7 +91,7 @@ def test_the_margin_tells_of_a_pole_on_a_root_of_unity() -> None:
     (lambda: rational().recurrence(2.0), "use rate 1"),
     (lambda: rational(bidirectional=True).recurrence(), "no step mode"),
     (lambda: rational(kernel_length=4).recurrence(), "no step mode"),
-    (lambda: RationalKernel(4), r"no length, on which b \(1 - A\^L\) depends"),
+    (lambda: RationalKernel(4), r"length is needed, since b \(1 - A\^L\) depends"),
     (lambda: rational(length=8), "a rational kernel of order 8 for sequences of 8 steps"),
     (lambda: rational()(torch.zeros(1, 201, 2)), "an input of 201 steps, for a layer of length 200"),
     (lambda: rational(train_b=False), "a rational kernel has no such choice: leave ssm.train_b at true"),

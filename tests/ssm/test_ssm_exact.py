@@ -37,7 +37,7 @@ def test_kernel_and_gradients_equal_the_twin(number: int, case: Case) -> None:
 @pytest.mark.parametrize("way", ["squaring", "transforms"])
 def test_either_way_of_dplr_equals_the_twin(monkeypatch: pytest.MonkeyPatch, way: str, length: int, size: int,
                                             constraint: str, init: str) -> None:
-    monkeypatch.setattr(squaring, "pays", lambda *_: way == "squaring")
+    monkeypatch.setattr(squaring, "is_better", lambda *_: way == "squaring")
     hold(Case(ssm_cases.FORMS[0], constraint, init, length, size), bidirectional=True)
 
 
@@ -70,7 +70,7 @@ GRADCHECKED = [(form, init, way) for form in ssm_cases.FORMS for init in ("legt"
 @pytest.mark.parametrize("length", [7, 50])
 def test_gradcheck(monkeypatch: pytest.MonkeyPatch, form: tuple[str, str, str], init: str, constraint: str,
                    length: int, way: str) -> None:
-    monkeypatch.setattr(squaring, "pays", lambda *_: way == "squaring")
+    monkeypatch.setattr(squaring, "is_better", lambda *_: way == "squaring")
     layer = Case(form, constraint, init, length, 4).layer(bidirectional=True).double()
     leaves = {name: p.detach().clone().requires_grad_() for name, p in layer.named_parameters() if name != "d"}
 

@@ -121,7 +121,7 @@ def test_rate_equals_the_twin_at_that_rate(name: str) -> None:
     layer = make(**MODELS[name]).double()
     expected = twin.kernel(layer, twin.inputs(layer), 20, rate=2.0)
     found = layer.kernel(20, rate=2.0)
-    assert layer.whole(2.0) == 20  # length / rate
+    assert layer.length_at(2.0) == 20  # length / rate
     assert (found - expected).abs().max() < 1e-9 * expected.abs().max()
 
 
@@ -254,7 +254,7 @@ def test_back_ends_are_chosen_and_recorded(monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(UserError, match="length"):
         kernels.power_sum(torch.ones(2, dtype=torch.complex64), torch.ones(2, dtype=torch.complex128), 0, "naive")
     for rate in (0, -2.0, float("nan")):
-        with pytest.raises(UserError, match="rate: a rate of"):
+        with pytest.raises(UserError, match="rate: the rate is"):
             make()(torch.zeros(1, 8, 4), rate=rate)
 
 

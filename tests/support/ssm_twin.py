@@ -135,7 +135,7 @@ def system(layer: StateSpaceLayer, x: dict[str, Tensor], rate: float = 1.0) -> S
     c = x["c"]
     c = torch.cat([c[..., 0], -c[..., 1]], -1) * 2 if layer.paired else torch.cat([c[..., 0], 0 * c[..., 0]], -1)
     if layer.tilde:
-        power = torch.linalg.matrix_power(step, layer.whole(rate))
+        power = torch.linalg.matrix_power(step, layer.length_at(rate))
         c = torch.linalg.solve((eye - power).transpose(1, 2), c.permute(1, 2, 0)).permute(2, 0, 1)
     return System(step, b, c)
 
@@ -165,8 +165,8 @@ def softmax(layer: StateSpaceLayer, x: dict[str, Tensor], length: int, rate: flo
     ratio = torch.polar((-dt * re.abs()).exp(), torch.where(re > 0, -angle, angle))  # of modulus below 1
     rows = torch.ones_like(ratio)[..., None]
     power = ratio[..., None]
-    while rows.shape[-1] < layer.whole(rate):
-        rows = torch.cat([rows, power * rows], -1)[..., : layer.whole(rate)]
+    while rows.shape[-1] < layer.length_at(rate):
+        rows = torch.cat([rows, power * rows], -1)[..., : layer.length_at(rate)]
         power = power * power
     rows = torch.where((re > 0)[..., None], rows.flip(-1), rows)
     rows = (rows / rows.sum(-1, keepdim=True))[..., :length]

@@ -52,7 +52,7 @@ def test_options_that_do_not_fit_a_measurement_start_nothing(tmp_path: Path, mon
     gpu = ["--set", "bench.device=cuda"]
     for words, told in ((["--jobs", "2"], "one job at a time"), (["--compile"], "leave --compile out"),
                         (["--recompute"], "leave --recompute out"), (["--gpus", "0"], "measures cpu"),
-                        (gpu, "name a GPU: --gpus 0"), ([*gpu, "--gpus", "0,1"], "on one GPU"),
+                        (gpu, "choose a GPU: --gpus 0"), ([*gpu, "--gpus", "0,1"], "on one GPU"),
                         ([*gpu, "--gpus", "0", "--cuda-graphs"], "leave --cuda-graphs out")):
         assert main(["small.yaml", *words]) == 2
         assert told in capsys.readouterr().err, words

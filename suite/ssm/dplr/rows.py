@@ -10,7 +10,7 @@ x solves x (1 - W) = c with W = m^q tail. So dc = dx (1 - W)^-T, and the gradien
 
 Row q is therefore added to the recurrence after F_0 is known, and dm needs no backward through the squarings.
 
-The recurrence of F has q steps, one after the other. `_gather` sums in pairs instead: G_i + G_{i+1} m^T, then pairs of
+The recurrence of F has q sequential steps. `_gather` sums in pairs instead: G_i + G_{i+1} m^T, then pairs of
 pairs with (m^2)^T, and so on: log2 q batched products. `_scatter` goes back down: if F is the gradient of the row after
 a pair, it is also that of the row after the pair's second half, and G_second + F (m^2^k)^T is that of the half itself.
 """
@@ -25,7 +25,7 @@ from torch.autograd.function import once_differentiable
 
 from suite.ssm import dense
 
-CHUNK = 2**15  # values of a matrix power at a time, float64: they fit into a core's cache
+CHUNK = 2**15  # float64 values of a matrix power at a time: they fit into a core's cache
 
 
 class Rows(torch.autograd.Function):
@@ -36,8 +36,8 @@ class Rows(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, c: Tensor, m: Tensor, tail: Tensor | None, q: int, count: int, dtype: torch.dtype) -> Tensor:
-        powers, whole = _powers(m, q, dtype)
-        inverse = torch.eye(m.shape[-1], dtype=m.dtype, device=m.device) - (whole if tail is None else whole @ tail)
+        powers, power_q = _powers(m, q, dtype)
+        inverse = torch.eye(m.shape[-1], dtype=m.dtype, device=m.device) - (power_q if tail is None else power_q @ tail)
         lu, pivots = dense.lu_factor(inverse)
         x = torch.linalg.lu_solve(lu, pivots, c, left=False)
         table = c.new_empty(len(c), count, *c.shape[1:], dtype=dtype)
@@ -47,7 +47,7 @@ class Rows(torch.autograd.Function):
             more = min(done, count - done)
             table[:, done : done + more] = _times(table[:, :more], power)
             done += more
-        late = (x @ whole, tail) if tail is not None else ()
+        late = (x @ power_q, tail) if tail is not None else ()
         ctx.save_for_backward(table, powers, lu, pivots, x, *late)
         ctx.q = q
         return table
@@ -73,7 +73,7 @@ def _powers(m: Tensor, q: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
     """m, m^2, m^4, … up to q (K, H, N, N) of `dtype`, and m^q in float64. Features are taken in chunks for the cache.
     """
     kept = m.new_empty(q.bit_length(), *m.shape, dtype=dtype)
-    whole = torch.empty_like(m)
+    power_q = torch.empty_like(m)
     each = max(1, CHUNK // m[0].numel())
     for at in (slice(first, first + each) for first in range(0, len(m), each)):
         power, products = m[at], list[Tensor]()
@@ -82,8 +82,8 @@ def _powers(m: Tensor, q: int, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
             kept[i, at] = power
             if q >> i & 1:
                 products.append(products[-1] @ power if products else power)
-        whole[at] = products[-1]
-    return kept, whole
+        power_q[at] = products[-1]
+    return kept, power_q
 
 
 def _times(rows: Tensor, m: Tensor) -> Tensor:
@@ -120,7 +120,7 @@ def _scatter(levels: list[Tensor], across: Tensor) -> Tensor:
     for i in range(len(levels) - 2, -1, -1):
         level, here = levels[i], torch.empty_like(levels[i])
         pairs = level.shape[1] // 2
-        here[:, -1] = 0  # of an odd count; else it is overwritten
+        here[:, -1] = 0  # for an odd count; otherwise overwritten
         here[:, 1::2] = after[:, :pairs]
         here[:, : 2 * pairs : 2] = _plus(level[:, 1::2], after[:, :pairs], across[i])
         after = here

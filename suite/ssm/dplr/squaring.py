@@ -30,9 +30,9 @@ from suite.ssm.dplr.steps import first_steps
 from suite.ssm.modes import Discrete
 
 
-def pays(length: int, state_size: int, rank: int, dtype: torch.dtype) -> bool:
-    """Whether this is better than transforms: because it is faster (measured on one thread; the time of transforms
-    grows with length * state_size), or for float64, as the terms of Woodbury's identity cancel up to four digits.
+def is_better(length: int, state_size: int, rank: int, dtype: torch.dtype) -> bool:
+    """Whether this is better than transforms: faster (measured on one thread; the time of transforms grows with
+    length * state_size), or more accurate (float64, as the terms of Woodbury's identity cancel up to four digits).
     """
     return rank > 0 and (length >= max(1024, 1.2 * state_size**2) or dtype == torch.float64)
 
@@ -41,8 +41,8 @@ def pays(length: int, state_size: int, rank: int, dtype: torch.dtype) -> bool:
 def sizes(length: int) -> tuple[int, int, int, int]:
     """(P, a, q, rest) with L = q 2^a P + rest and rest < P: P first steps, a doublings, q rows of 2^a P columns.
 
-    The choice with the least work. The unit is a step, about 0.3 ms; the cost of matrix products, rows and columns in
-    steps was measured for N = 64, H = 128 on one thread.
+    The choice of minimal cost. The unit is a step, about 0.3 ms. The costs of matrix products, rows and columns were
+    measured for N = 64, H = 128 on one thread.
     """
     def work(choice: tuple[int, int, int, int]) -> float:
         steps, a, q, rest = choice
@@ -71,7 +71,7 @@ def dplr(c: Tensor, b: Tensor, p: Tensor, discrete: Discrete, length: int, dtype
 
 
 class _Inner(torch.autograd.Function):
-    """left (H, I, N) and right (H, P, N) -> (H, I, P), with gradients that need no transposing."""
+    """left (H, I, N) and right (H, P, N) -> (H, I, P), with gradients that need no transposition."""
 
     @staticmethod
     def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:

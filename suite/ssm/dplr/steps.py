@@ -43,8 +43,8 @@ def first_steps(b: Tensor, p: Tensor, discrete: Discrete, steps: int, rest: int,
     inner = (row.conj() @ p.permute(1, 2, 0)).real
     inner = inner + torch.eye(rank, dtype=inner.dtype, device=inner.device) * (2 / discrete.dt[..., None])
     u = 2 * (torch.linalg.inv(inner).transpose(1, 2).to(ep.dtype) @ ep)
-    seen = (row.conj() @ b[..., None]).real
-    B_bar = discrete.B_gain * b - discrete.dt * (u * seen).sum(1) / 2
+    projected = (row.conj() @ b[..., None]).real
+    B_bar = discrete.B_gain * b - discrete.dt * (u * projected).sum(1) / 2
     d = torch.exp(discrete.log_A_bar)[:, None]
     columns, step, first, late = _Steps.apply(
         torch.cat([d] + [d.conj()] * rank, 1), torch.stack([row] + [u] * rank, 1), torch.stack([u] + [row] * rank, 1),
@@ -73,16 +73,16 @@ class _Steps(torch.autograd.Function):
                 steps: int, rest: int, dtype: torch.dtype) -> tuple[Tensor, ...]:
         x, w = first.new_empty(steps, *first.shape), last.new_empty(steps, *last.shape)
         x[0], w[-1] = first, last
-        seen = first.real.new_empty(steps, into.shape[2], *into.shape[:2], 1)
+        projected = first.real.new_empty(steps, into.shape[2], *into.shape[:2], 1)
         flows = list(zip(flat(into).unbind(2), flat(out).unbind(2), strict=True))
         for j in range(steps - 1):
             torch.mul(d, x[j], out=x[j + 1])
             here, there = flat(x[j]), flat(x[j + 1])
             for s, (a, b) in enumerate(flows):
-                torch.sum(a * here, -1, keepdim=True, out=seen[j, s])
-                there.addcmul_(b, seen[j, s], value=-1)
+                torch.sum(a * here, -1, keepdim=True, out=projected[j, s])
+                there.addcmul_(b, projected[j, s], value=-1)
             torch.mul(e, w[steps - 1 - j], out=w[steps - 2 - j])
-        ctx.save_for_backward(d, into, out, e, x, w, seen)
+        ctx.save_for_backward(d, into, out, e, x, w, projected)
         ctx.rest, ctx.work = rest, dtype
         ctx.set_materialize_grads(False)
         rows, late = _by_feature(x[:, :, 1:]), _by_feature(w)
@@ -94,7 +94,7 @@ class _Steps(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, columns: Tensor, step: Tensor, rows: Tensor | None,
                  late: Tensor | None) -> tuple[Tensor | None, ...]:
-        d, into, out, e, x, w, seen = ctx.saved_tensors
+        d, into, out, e, x, w, projected = ctx.saved_tensors
         gx, gw = torch.empty_like(x), torch.empty_like(w)
         flat(gx[:, :, 0]).copy_(columns.transpose(0, 1))
         down, work = -step.to(ctx.work), ctx.work
@@ -103,11 +103,11 @@ class _Steps(torch.autograd.Function):
         if rows is not None and late is not None:
             flat(gx[: ctx.rest, :, 1:]).add_(_by_step(rows, ctx.rest))
             flat(gw[len(x) - ctx.rest :]).add_(_by_step(late, ctx.rest))
-        return *_steps_back(gx, gw, d, into, out, e, x, w, seen), step, None, None, None
+        return *_steps_back(gx, gw, d, into, out, e, x, w, projected), step, None, None, None
 
 
 def _steps_back(gx: Tensor, gw: Tensor, d: Tensor, into: Tensor, out: Tensor, e: Tensor, x: Tensor, w: Tensor,
-                seen: Tensor) -> tuple[Tensor, ...]:
+                projected: Tensor) -> tuple[Tensor, ...]:
     """Gradients of d, into, out, first, e, last from those of all states."""
     d, e = d.conj().resolve_conj(), e.conj().resolve_conj()
     flows = list(zip(flat(into).unbind(2), flat(out).unbind(2), strict=True))
@@ -123,7 +123,7 @@ def _steps_back(gx: Tensor, gw: Tensor, d: Tensor, into: Tensor, out: Tensor, e:
             along = (b * mine).sum(-1, keepdim=True)
             there.addcmul_(a, along, value=-1)
             da.addcmul_(here, along, value=-1)
-            db.addcmul_(mine, seen[j, s], value=-1)
+            db.addcmul_(mine, projected[j, s], value=-1)
         after = len(x) - 1 - j
         de.addcmul_(w[after].conj_physical(), h)
         h = gw[after].addcmul_(e, h)

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from suite.config.fields import SSM
-from suite.ssm import S4D, whole
+from suite.ssm import S4D, one_pass
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "plain": {}, "copies": {"copies": 3}, "legs": {"init": "legs", "copies": 6}, "fixed A": {"train_a": False},
@@ -28,9 +28,9 @@ def kernel_and_gradients(layer: S4D, length: int, rate: float, seed: int) -> lis
 def test_it_is_the_kernel_of_the_single_steps(name: str, length: int, dtype: torch.dtype,
                                               monkeypatch: pytest.MonkeyPatch) -> None:
     layer = S4D(6, length=length, state_size=16, bidirectional=True, seed=1, dtype=dtype, **SETTINGS[name])
-    assert whole.serves(layer.config)
+    assert one_pass.supports(layer.config)
     found = kernel_and_gradients(layer, length, 1.5, 0)
-    monkeypatch.setattr(whole, "serves", lambda config: False)
+    monkeypatch.setattr(one_pass, "supports", lambda config: False)
     wanted = kernel_and_gradients(layer, length, 1.5, 0)
     assert len(found) == len(wanted) > 1
     for one, other in zip(found, wanted, strict=True):
@@ -40,15 +40,15 @@ def test_it_is_the_kernel_of_the_single_steps(name: str, length: int, dtype: tor
 @pytest.mark.parametrize("fields", [{"discretization": "zoh"}, {"re_constraint": "relu"}, {"c_tilde": True},
                                     {"kernel": "softmax", "discretization": "zoh"}, {"gain": "dt"}])
 def test_other_settings_are_not_its_own(fields: dict[str, Any]) -> None:
-    assert not whole.serves(S4D(4, length=64, seed=0, **fields).config)
+    assert not one_pass.supports(S4D(4, length=64, seed=0, **fields).config)
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_kernels_of_several_layers_at_once(name: str) -> None:
     layers = [S4D(6, length=250, state_size=16, bidirectional=True, seed=seed, **SETTINGS[name]) for seed in range(3)]
-    assert whole.alike(layers)
+    assert one_pass.alike(layers)
     noise = torch.randn(2, 6, 250)
-    for kernel, layer in zip(whole.kernels(layers, 250, 1.5), layers, strict=True):
+    for kernel, layer in zip(one_pass.kernels(layers, 250, 1.5), layers, strict=True):
         (kernel * noise).sum().backward(retain_graph=True)
         found = [kernel.detach()] + [p.grad.clone() for p in layer.parameters() if p.grad is not None]
         layer.zero_grad()
@@ -60,6 +60,6 @@ def test_kernels_of_several_layers_at_once(name: str) -> None:
 
 
 def test_layers_that_differ_are_not_computed_at_once() -> None:
-    assert not whole.serves(SSM(structure="mimo").resolved()) and not whole.serves(SSM(structure="dplr").resolved())
+    assert not any(one_pass.supports(SSM(structure=name).resolved()) for name in ("mimo", "dplr"))
     one, same, other = S4D(6, state_size=16, seed=0), S4D(6, state_size=16, seed=1), S4D(6, state_size=8, seed=2)
-    assert whole.alike([one, same]) and not whole.alike([one, other]) and not whole.alike([one])
+    assert one_pass.alike([one, same]) and not one_pass.alike([one, other]) and not one_pass.alike([one])

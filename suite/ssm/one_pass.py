@@ -1,7 +1,7 @@
-"""The kernel of S4D from the stored parameters in one function, for the most common settings (paper, listing 1).
+"""The kernel of S4D from the stored parameters in one pass, for the most common settings (paper, listing 1).
 
-Its arrays are small, so that the time is that of starting the operations. Here are half as many as with torch's
-autograd, and the gradient is written out. The numbers are those of `S4D`, up to rounding.
+Its arrays are small, so the computation is launch-bound. With a hand-written gradient, there are half as many
+operations as with torch's autograd. The numbers are those of `S4D`, up to rounding.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from suite.ssm.state_space import StateSpaceLayer
 from suite.ssm.stored import complex_of
 
 NAMES = ("log_dt", "theta", "imag", "b", "c")  # the parameters of the kernel
-SMALL = {"cpu": 2**12, "cuda": 2**17}  # modes of all layers: with more, operations take longer than their start
+SMALL = {"cpu": 2**12, "cuda": 2**17}  # modes of all layers: with more, it is no longer launch-bound
 
 
-def serves(config: ResolvedSSM) -> bool:
-    """Whether `kernel` covers these settings. All others are computed step by step by the layer."""
+def supports(config: ResolvedSSM) -> bool:
+    """Whether `kernel` supports these settings. For others, the layer computes the kernel step by step."""
     return (config.structure, config.kernel, config.discretization, config.re_constraint, config.dt_scope, config.gain,
             config.c_tilde, config.real_zero) == ("diagonal", "vandermonde", "bilinear", "exp", "both", "rule", False,
                                                   False)
 
 
 def is_available() -> bool:
-    """Whether `kernel` can be used now: not in torch's compiler, and not with another kernel back end."""
+    """Whether `kernel` can be used now: not while torch compiles, and not with another kernel back end."""
     return not torch.compiler.is_compiling() and power_sums.blocked_is_selected()
 
 
 def kernel(layer: StateSpaceLayer, length: int, rate: float) -> Tensor:
-    """K (Ch, H, length) of a layer whose settings `serves` accepts."""
+    """K (Ch, H, length) of a layer whose settings are supported (see `supports`)."""
     return _Kernel.apply(*(getattr(layer, name)[None] for name in NAMES), length, rate)[0]
 
 
@@ -49,12 +49,12 @@ def is_faster(layers: Sequence[Any]) -> bool:
 
 
 def alike(layers: Sequence[object]) -> bool:
-    """Whether there are several layers with the same settings and shapes, so that one pass can make all kernels.
+    """Whether these are several layers with the same settings and shapes, so that one pass can compute all kernels.
 
-    Kernels do not depend on the data, so all kernels of a network can be made before its first layer.
+    Kernels do not depend on the data, so all kernels of a network can be computed before its first layer.
     """
     first = layers[0] if len(layers) > 1 else None
-    if not isinstance(first, StateSpaceLayer) or not first.paired or not serves(first.config):
+    if not isinstance(first, StateSpaceLayer) or not first.paired or not supports(first.config):
         return False
     return all(type(layer) is type(first) and layer.config == first.config and layer.c.shape == first.c.shape
                for layer in layers)
@@ -71,7 +71,7 @@ def kernels(layers: Sequence[Any], length: int, rate: float) -> tuple[Tensor, ..
 class _Kernel(torch.autograd.Function):
     """In the symbols of the paper: w = dt A / 2, x = log((1 + w)/(1 - w)), K_l = 2 Re sum of C B dt/(1 - w) exp(x l).
 
-    n layers at once, along the first axis of all arguments. Feature h has copy h mod S: arrays (n, H, M) are viewed as
+    All arguments have a first axis of n layers. Feature h uses copy h mod S: arrays (n, H, M) are viewed as
     (n, H/S, S, M), and broadcast with those of the copies, (n, 1, S, M).
     """
 

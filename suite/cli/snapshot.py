@@ -1,4 +1,4 @@
-"""What `status` shows: how far the runs are, from their files and the queue of a cluster. Changes nothing."""
+"""The content of `status`: the progress of the runs, from their files and the queue of a cluster. Writes nothing."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from suite.plan.plan import Plan, make_plan
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
-NEAR_S, WHOLE_S = 5.0, 30.0  # seconds between two looks at the runs under way, and at all runs
-SHOWN = 32  # the most runs that are listed
+ACTIVE_S, ALL_S = 5.0, 30.0  # seconds between two reads of active runs, and of all runs
+SHOWN = 32  # at most so many runs are listed
 NEVER = "will not start:"  # in the note of a job
 NOT_LISTED = (State.TODO, State.DONE)
 
 
 @dataclass(frozen=True)
-class Seen:
+class Snapshot:
     """The runs at one moment. `queue`: a note for each run that is in a job. `remarks`: lines for the user."""
 
     plan: Plan
@@ -36,13 +36,13 @@ class Seen:
 
     @property
     def active(self) -> bool:
-        """Whether anything may change without a new start."""
+        """Whether anything may change without another command."""
         waits = any(NEVER not in note for note in self.queue.values())
         return waits or any(state.name == State.CLAIMED for state in self.plan.states.values())
 
 
-class Looks:
-    """Looks at a store again and again: every few seconds at the runs under way, less often at all runs.
+class Snapshots:
+    """Reads a store repeatedly: active runs every few seconds, all runs less often.
 
     A file that has not changed is not read again, to spare network file systems.
     """
@@ -50,44 +50,44 @@ class Looks:
     def __init__(self, grids: Sequence[Grid], store: Store, until: int | None) -> None:
         self.grids, self.store, self.until = grids, store, until
         self.queue, self.standings = Queue(), Standings(store)
-        self.near = self.whole = 0.0
-        self.seen = self._whole()
+        self.active_read = self.all_read = 0.0
+        self.latest = self._read_all()
 
-    def again(self) -> Seen:
-        """The current look. All runs are read every WHOLE_S, and when one under way has ended."""
+    def refresh(self) -> Snapshot:
+        """The current snapshot. All runs are read every ALL_S seconds, and when an active run has ended."""
         now = time.monotonic()
-        if now - self.whole > WHOLE_S:
-            self.seen = self._whole()
-        elif now - self.near > NEAR_S:
-            before = self.seen.plan.states
-            moving = {run_id: self.store.state(run_id) for run_id, state in before.items()
+        if now - self.all_read > ALL_S:
+            self.latest = self._read_all()
+        elif now - self.active_read > ACTIVE_S:
+            before = self.latest.plan.states
+            active = {run_id: self.store.state(run_id) for run_id, state in before.items()
                       if state.name == State.CLAIMED}
-            ended = any(state.name != State.CLAIMED for state in moving.values())
-            self.near = now
-            self.seen = self._whole() if ended else replace(self.seen, plan=replace(self.seen.plan,
-                                                                                    states={**before, **moving}))
-        return self.seen
+            ended = any(state.name != State.CLAIMED for state in active.values())
+            self.active_read = now
+            self.latest = self._read_all() if ended else replace(self.latest, plan=replace(self.latest.plan,
+                                                                                    states={**before, **active}))
+        return self.latest
 
-    def _whole(self) -> Seen:
-        self.near = self.whole = time.monotonic()
-        return look(self.grids, self.store, self.until, self.queue, self.standings)
+    def _read_all(self) -> Snapshot:
+        self.active_read = self.all_read = time.monotonic()
+        return take(self.grids, self.store, self.until, self.queue, self.standings)
 
 
-def look(grids: Sequence[Grid], store: Store, until: int | None, queue: Queue, standings: Standings) -> Seen:
-    """The runs by their files and the queue."""
+def take(grids: Sequence[Grid], store: Store, until: int | None, queue: Queue, standings: Standings) -> Snapshot:
+    """Read the files of the runs, and the queue."""
     made = make_plan(grids, store, until)
     if not os.path.lexists(store.root / FOLDER):
-        return Seen(made, {}, settings.remarks(grids, store), standings)
+        return Snapshot(made, {}, settings.remarks(grids, store), standings)
     submitted = Submitted(store, queue)
     found = observation.observe(submitted, made.states)
     made = replace(made, states=found.states)
     remarks = [*settings.remarks(grids, store), *observation.remarks(submitted, found),
                *orphans.remarks(grids, submitted)]
-    return Seen(made, found.notes, remarks + _too_long(made, submitted), standings)
+    return Snapshot(made, found.notes, remarks + _too_long(made, submitted), standings)
 
 
 def _too_long(made: Plan, submitted: Submitted) -> list[str]:
-    """A line for each run under way that its job's time limit will interrupt."""
+    """A line for each active run that the time limit of its job will interrupt."""
     found = []
     for run in made.runs:
         state, job = made.states[run.run_id], submitted.newest.get(run.run_id)
@@ -98,23 +98,23 @@ def _too_long(made: Plan, submitted: Submitted) -> list[str]:
     return found
 
 
-def lines(grids: Sequence[Grid], seen: Seen) -> list[str]:
+def lines(grids: Sequence[Grid], snapshot: Snapshot) -> list[str]:
     """The lines of `status`."""
-    made = seen.plan
-    names = [_name(made.states[run.run_id], seen.queue.get(run.run_id, "")) for run in made.runs]
+    made = snapshot.plan
+    names = [_name(made.states[run.run_id], snapshot.queue.get(run.run_id, "")) for run in made.runs]
     found = [f"{', '.join(grid.name for grid in grids)}: {len(made.runs)} runs: "
              + ", ".join(f"{n} {name}" for name, n in Counter(names).most_common())]
     shown = [(run, name) for run, name in zip(made.runs, names, strict=True) if name not in NOT_LISTED]
     for run, name in shown[:SHOWN]:
         state = made.states[run.run_id]
         done = f"{state.epochs}/{run.config.train.epochs} epochs"
-        standing = seen.standings.of(run)
+        standing = snapshot.standings.of(run)
         metric = f", {standing.words}" if standing else ""
-        why = "; ".join(filter(None, (state.detail, seen.queue.get(run.run_id, ""))))
+        why = "; ".join(filter(None, (state.detail, snapshot.queue.get(run.run_id, ""))))
         found.append(f"  {name:<18} {done:<14} {run.run_id}  {run.name}{metric}" + (f": {why}" if why else ""))
     if len(shown) > SHOWN:
-        found.append(f"  {len(shown) - SHOWN} more (--json has them all)")
-    return found + [f"  {remark}" for remark in seen.remarks] + _times(made)
+        found.append(f"  {len(shown) - SHOWN} more (--json shows all)")
+    return found + [f"  {remark}" for remark in snapshot.remarks] + _times(made)
 
 
 def _name(state: RunState, note: str) -> str:
@@ -129,19 +129,19 @@ def _times(made: Plan) -> list[str]:
     known = [seconds for seconds in each if seconds]
     if not known:
         return []
-    found = [f"  the runs under way need about {clock(max(known))} more"]
+    found = [f"  active runs need about {clock(max(known))} more"]
     if made.estimate.known and not made.estimate.unknown:
-        whole = max(max(known), (sum(known) + made.estimate.seconds) / len(running))
-        found.append(f"  all runs need about {clock(whole)} more, {len(running)} at a time")
+        every = max(max(known), (sum(known) + made.estimate.seconds) / len(running))
+        found.append(f"  all runs need about {clock(every)} more, {len(running)} at a time")
     return found
 
 
-def as_json(seen: Seen) -> dict[str, object]:
-    """For programs: the plan, with each run's note from the queue and its metric, and the remarks."""
-    content = seen.plan.as_json()
-    runs = {run.run_id: run for run in seen.plan.runs}
+def as_json(snapshot: Snapshot) -> dict[str, object]:
+    """The content of `status --json`: the plan, with the queue's note on each run and its metric, and the remarks."""
+    content = snapshot.plan.as_json()
+    runs = {run.run_id: run for run in snapshot.plan.runs}
     for run in content["runs"]:
-        run["queue"] = seen.queue.get(run["id"], "")
-        standing = seen.standings.of(runs[run["id"]]) if run["state"] != State.TODO else None
+        run["queue"] = snapshot.queue.get(run["id"], "")
+        standing = snapshot.standings.of(runs[run["id"]]) if run["state"] != State.TODO else None
         run["standing"] = standing.as_json() if standing else None
-    return content | {"remarks": seen.remarks}
+    return content | {"remarks": snapshot.remarks}
