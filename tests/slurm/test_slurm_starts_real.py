@@ -121,7 +121,7 @@ slurm.launch(grid(3), Options(Path({str(scene.store.root)!r})), ear, ("fake_trai
 print(ear.messages)
 """
     both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = sorted(one.communicate(timeout=120)[0] for one in both)
+    told = sorted((one.communicate(timeout=120)[0] for one in both), key=lambda text: "submitted" in text)
     assert [one.returncode for one in both] == [0, 0] and len(batch.all_of(scene.store.root)) == 1, told
     assert "3 runs are already in the queue" in told[0] and "1 job, 3 runs" in told[1]
 
