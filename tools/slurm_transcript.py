@@ -109,7 +109,7 @@ def blocks(scene: Scene) -> Iterator[tuple[str, str]]:
     time.sleep(4)
     watch.send_signal(signal.SIGINT)
     seen = watch.communicate(timeout=LIMIT_S)[0]
-    yield "watch", shown(f"{status} --watch </dev/null", seen, ("terminal", "runs:", "claimed ", "comes to it"), 1)
+    yield "watch", shown(f"{status} --watch </dev/null", seen, ("terminal", "runs:", "claimed ", "comes later"), 1)
     yield "cancel", "\n\n".join([
         scene.typed(f"python run_grid.py cancel {SC}"), scene.typed(status, "runs:", "cancelled ", most=1),
         scene.typed(f"python run_grid.py retry {SC} --reason cancelled {JOBS} --wait", r"\[1[34]/14\]")])

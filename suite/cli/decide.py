@@ -71,7 +71,7 @@ def decide(grids: Sequence[Grid], request: RunRequest) -> int:
         tried |= fresh
         launched = _start(looks, made, held, request, store)
         if request.executor is Executor.SLURM and not request.wait:
-            return report_starts(made, launched, store)  # the jobs run on their own, and the next call continues
+            return report_starts(made, launched, store)  # the jobs run on their own; the next call continues
         ended |= launched.states
         waiting |= launched.waiting
     return max(finish(grids, store, request, ended), 1 if waiting else 0)

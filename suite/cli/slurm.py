@@ -13,6 +13,7 @@ from suite.grid.model import GridRun
 from suite.launch import partition
 from suite.launch.batch import Kind
 from suite.launch.cluster import Cluster, load
+from suite.launch.counted import counted
 from suite.launch.options import MOST_FAILURES, Launched, Options
 from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch
@@ -67,10 +68,10 @@ def plan(made: Plan, request: PlanRequest, asked: Asked) -> None:
     submitted = Submitted(store)
     jobs = submitted.jobs(made.states)
     if jobs is None:
-        print(f"unknown which of them are in the queue already: {submitted.queue.fault}")
+        print(f"unknown which of them are already in the queue: {submitted.queue.fault}")
     fresh = [one for one in made.todo if one.run_id not in (jobs or {})]
     if len(fresh) < len(made.todo):
-        print(f"{len(made.todo) - len(fresh)} of them are in the queue already")
+        print(f"{len(made.todo) - len(fresh)} of them are already in the queue")
     if not fresh:
         return
     for line in (*asked.lines, *(f"warning: {warning}" for warning in too_long(made, cluster))):
@@ -129,13 +130,13 @@ def too_long(plan: Plan, cluster: Cluster) -> list[str]:
     long = [one for one in seconds if one > limit]
     lines = []
     if long:
-        lines.append(f"{len(long)} runs need up to {clock(max(long))} each, more than the time limit of "
-                     f"{clock(60 * cluster.time)}: they will be requeued and continue; --time sets a longer limit")
+        lines.append(f"{counted(len(long), 'run needs', 'runs need')} up to {clock(max(long))}, but the time limit is "
+                     f"{clock(60 * cluster.time)}: they will be requeued and continue (--time sets the limit)")
     size = cluster.runs_per_job
     at_once = cluster.side_by_side * max(1, cluster.gpus)
     jobs = [sum(seconds[i:i + size]) / min(at_once, size) for i in range(0, len(seconds), size)]
     late = [one for one in jobs if one > limit]
     if late and not long and size > 1:
-        lines.append(f"{len(late)} jobs need up to {clock(max(late))}, more than the time limit of "
+        lines.append(f"{counted(len(late), 'job needs', 'jobs need')} up to {clock(max(late))}, but the time limit is "
                      f"{clock(60 * cluster.time)}: they will be requeued and continue; fewer --runs-per-job avoid this")
     return lines

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 from suite.cli import settings
 from suite.cli.standing import Standings
 from suite.grid.model import Grid
-from suite.launch import orphans
-from suite.launch import seen as queued
+from suite.launch import observation, orphans
 from suite.launch.batch import FOLDER
 from suite.launch.queue import WITHOUT_OWNER, Queue, Submitted
 from suite.plan.estimate import clock, left
@@ -80,9 +79,10 @@ def take(grids: Sequence[Grid], store: Store, until: int | None, queue: Queue, s
     if not os.path.lexists(store.root / FOLDER):
         return Snapshot(made, {}, settings.remarks(grids, store), standings)
     submitted = Submitted(store, queue)
-    found = queued.observe(submitted, made.states)
+    found = observation.observe(submitted, made.states)
     made = replace(made, states=found.states)
-    remarks = [*settings.remarks(grids, store), *queued.remarks(submitted, found), *orphans.remarks(grids, submitted)]
+    remarks = [*settings.remarks(grids, store), *observation.remarks(submitted, found),
+               *orphans.remarks(grids, submitted)]
     return Snapshot(made, found.notes, remarks + _too_long(made, submitted), standings)
 
 

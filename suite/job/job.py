@@ -163,7 +163,7 @@ class Job:
         if limit is not None and time.monotonic() - self.began >= limit:
             return Ending(State.FAILED, Reason.TIMEOUT, f"took more than {limit:g} s; the next start continues")
         if self.heart.cancelled:
-            return Ending(State.CANCELLED, detail="by `cancel`; `retry` continues from here")
+            return Ending(State.CANCELLED, detail="stopped by `cancel`; `retry` resumes it")
         if self.stop.asked:
             name = self.stop.last.name if self.stop.last else "the runner"
             return Ending(State.PARTIAL, Reason.INTERRUPTED, f"stopped by {name}; the next start continues from here")

@@ -1,6 +1,6 @@
-"""The batches of a submission: the canaries first, then one array for all runs that wait for the same canary.
+"""The batches of a submission: first the canaries, then one array for all runs that wait for the same canary.
 
-So a canary that fails holds back its own kind only. Runs for the CPU are in arrays of their own, without GPUs.
+A canary that fails therefore stops only runs of its own kind. Runs for the CPU are in separate arrays, without GPUs.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from suite.store.state import RunState
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-BEAT_S = 5.0  # each beat costs two operations on the cluster's file system, for each run of each job
+BEAT_S = 5.0  # each heartbeat takes two operations on the cluster's file system, for each active run
 
 
 @dataclass(frozen=True)
 class Source:
-    """What the jobs of a submission share: the first part of their names, the copy of the code, and its origin."""
+    """What the jobs of a submission share: the prefix of their names, the copy of the code, and its origin."""
 
     start: str
     code: Path
@@ -41,7 +41,7 @@ class Source:
 class Wanted:
     """The runs of a submission, their states, and the canaries (`probes`).
 
-    covered: the kinds that have a canary in the queue, each with the label of its job.
+    covered: the kinds with a canary in the queue, each with the label of its job.
     """
 
     runs: Sequence[GridRun]
@@ -59,9 +59,9 @@ class Maker:
     source: Source
 
     def all(self, wanted: Wanted, largest: int) -> list[Batch]:
-        """The batches in the order of submission, in arrays of at most `largest` jobs.
+        """Returns the batches in the order of submission, in arrays of at most `largest` jobs.
 
-        Dependencies name batches: sbatch has not given their numbers yet (`numbered` fills them in).
+        Dependencies are batch names, since the job ids are not known before sbatch (`numbered` fills them in).
         """
         canaries = [self._batch(part, batch.Kind.CANARY, tuple((run.run_id,) for run in runs), wanted.states, on_gpu)
                     for part, (on_gpu, runs) in enumerate(self._by_device(wanted.probes).items())]
@@ -75,7 +75,7 @@ class Maker:
         for (proof, on_gpu), ids in groups.items():
             for tasks in batch.split(batch.in_tasks(ids, self.cluster.runs_per_job), largest):
                 after = [f"afterok:{proof}"] if proof else []
-                after += [f"afterany:{made[-1].name}"] if made and self.cluster.max_parallel else []  # they take turns
+                after += [f"afterany:{made[-1].name}"] if made and self.cluster.max_parallel else []  # in turn
                 one = self._batch(max(1, len(canaries)) + len(made), batch.Kind.MAIN, tasks, wanted.states, on_gpu)
                 made.append(one.model_copy(update={"after": tuple(after), "at_once": self.cluster.side_by_side}))
         return canaries + made
@@ -104,7 +104,7 @@ class Maker:
 
 
 def numbered(one: Batch, numbers: Mapping[str, str]) -> Batch:
-    """The batch with job numbers in its dependencies. Raises KeyError if one has no number."""
+    """Returns the batch with job ids in its dependencies. Raises KeyError if a batch has no job id."""
     def number(match: re.Match[str]) -> str:
         return f"{match[1]}:{numbers[match[2]]}{match[3] or ''}"
 

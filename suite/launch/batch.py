@@ -1,10 +1,10 @@
 """Batches: job arrays that were, or will be, submitted to SLURM. Each has a record that its jobs read.
 
-    <store>/slurm/<batch>.json   what its jobs do, written before it is submitted
-    <store>/slurm/<batch>.job    the one array that may do it, written once by whoever is first: the submission that
-                                 got the number, its first job that starts, or a later submission that does not find
-                                 it in the queue and gives it up (no number: jobs that start later end at once)
-    <store>/slurm/<batch>.sh     the script; `logs/` has what the jobs print, `code/` the copies of the code
+    <store>/slurm/<batch>.json   what its jobs do, written before submission
+    <store>/slurm/<batch>.job    the job id of the array that owns the batch, written once, by the first of these: the
+                                 submission, the first job that starts, or a later submission that does not find the
+                                 batch in the queue and gives it up (no job id: jobs that start later exit at once)
+    <store>/slurm/<batch>.sh     the script; `logs/` has the output of the jobs, `code/` the copies of the code
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Kind(StrEnum):
 
 
 class JobRecord(Record):
-    """`<batch>.job`. `job` is the number of the array that may do a batch, "" if the batch was given up.
+    """`<batch>.job`. `job` is the job id of the array that owns the batch, or "" if the batch was given up.
 
-    cluster: "" for the default one. when: the time of this record, in seconds since 1970.
+    cluster: "" for the default cluster. when: the time of this record, in seconds since 1970.
     """
 
     job: str
@@ -47,13 +47,13 @@ class JobRecord(Record):
 
 
 class Batch(Record):
-    """An array of jobs. `tasks` has the runs of each job. `at_once` of them are computed at a time (on each GPU).
+    """A job array. `tasks` has the runs of each job, of which `at_once` are computed at a time (on each GPU).
 
     when: the time of submission, in seconds since 1970; batches are sorted by it. grids: the names of its grids.
-    after: its dependencies, as sbatch takes them (`afterok:7_0`). asked: the cluster options that are not the default.
-    attempts: how many each run had at submission. cluster: the cluster asked for, "" for the default. training: makes
-    the parts of a job, for tests (`module:function` and its keywords). studies: folders of the grids, where modules
-    are found that `code` lacks. max_failures: of one kind; then jobs start no more of it.
+    after: its dependencies in sbatch's format (`afterok:7_0`). asked: the cluster options that are not the default.
+    attempts: the number of attempts at each run before submission. cluster: the requested cluster, "" for the default.
+    training: makes the parts of a job, for tests (`module:function` and its keywords). studies: folders of the grids,
+    searched for modules that are not in `code`. max_failures: after this many failures, no more runs of a kind start.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Batch(Record):
 
     @property
     def place(self) -> tuple[str, float, int]:
-        """The key that sorts batches, the oldest first."""
+        """The sort key of batches, oldest first."""
         old = OLD_NAME.fullmatch(self.name)
         return (old[1] if old else "new"), self.when, int(self.name.rpartition("-")[2])
 
@@ -100,16 +100,16 @@ class Batch(Record):
 
 
 def read(path: Path) -> Batch:
-    """The batch in a record. Raises UserError if the record is missing or damaged."""
+    """Returns the batch in a record. Raises UserError if the record is missing or damaged."""
     try:
         return Batch.read(path)
     except (FileNotFoundError, atomic.Corrupt) as error:
-        raise UserError(f"is not the record of a batch of jobs: {error}", str(path),
+        raise UserError(f"not a record of a batch of jobs: {error}", str(path),
                         "move it away; the next start submits its runs again") from None
 
 
 def all_of(store: Path) -> list[Batch]:
-    """All batches of a store, the oldest first. Damaged records are left out."""
+    """Returns all batches of a store, oldest first. Damaged records are left out."""
     found = []
     for path in sorted((store / FOLDER).glob("s4d-*.json")):
         if NAME.fullmatch(path.stem) or OLD_NAME.fullmatch(path.stem):
@@ -119,7 +119,7 @@ def all_of(store: Path) -> list[Batch]:
 
 
 def settle(store: Path, name: str, job: str, cluster: str = "") -> str:
-    """Make `job` (a number; "" for none) the array of a batch, unless it has one. Returns the array it has now."""
+    """Make `job` (a job id, or "" for none) the owner of a batch, unless it has one. Returns the owner."""
     path = store / FOLDER / f"{name}.job"
     if atomic.create(path, JobRecord(job=job, cluster=cluster, when=time.time()).sealed(), atomic.nobody()):
         return job
@@ -127,13 +127,13 @@ def settle(store: Path, name: str, job: str, cluster: str = "") -> str:
 
 
 def job_of(store: Path, name: str) -> str | None:
-    """The number of a batch's array: "" if it was given up, None if it is not known yet."""
+    """Returns the job id of a batch's array: "" if it was given up, None if it is not known yet."""
     record = record_of(store, name)
     return record.job if record else None
 
 
 def record_of(store: Path, name: str) -> JobRecord | None:
-    """Which array does a batch, and since when. None if that is not known yet; `job` is "" for a damaged record."""
+    """Returns the owner of a batch, or None if it is not known yet. `job` is "" for a damaged record."""
     try:
         return JobRecord.read(store / FOLDER / f"{name}.job")
     except FileNotFoundError:
@@ -142,36 +142,36 @@ def record_of(store: Path, name: str) -> JobRecord | None:
         return JobRecord(job="")
 
 
-def note_seen(store: Path, name: str) -> None:
-    """Note that the queue has shown the array of a batch. If it is missing from the queue later, it has ended."""
-    atomic.create(_seen(store, name), b"", atomic.nobody(), durable=False)
+def note_in_queue(store: Path, name: str) -> None:
+    """Record that the queue has shown the array of a batch. If it is missing from the queue later, it has ended."""
+    atomic.create(_in_queue(store, name), b"", atomic.nobody(), durable=False)
 
 
-def was_seen(store: Path, name: str) -> bool:
-    """Whether the queue has ever shown the array of a batch."""
-    return _seen(store, name).exists()
+def was_in_queue(store: Path, name: str) -> bool:
+    """Returns whether the queue has ever shown the array of a batch."""
+    return _in_queue(store, name).exists()
 
 
-def _seen(store: Path, name: str) -> Path:
+def _in_queue(store: Path, name: str) -> Path:
     return store / FOLDER / f"{name}.seen"
 
 
 def new_name(part: int, start: str) -> str:
-    """The name of a batch and of its jobs. Batches that are submitted together share `start` (`new_start`)."""
+    """Returns the name of a batch and its jobs. Batches that are submitted together share `start` (`new_start`)."""
     return f"{start}-{part}"
 
 
 def new_start(grid: str, token: str = "") -> str:
-    """The first part of the names of batches: the grid's name, and `token` (default: random)."""
+    """Returns a prefix for the names of batches, from the grid's name and `token` (default: random)."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "-", grid)[:40] or "runs"
     return f"s4d-{plain}-{token or secrets.token_hex(3)}"
 
 
 def in_tasks(runs: Sequence[str], size: int) -> tuple[tuple[str, ...], ...]:
-    """The runs in order, `size` per job."""
+    """Returns the runs of each job: in order, `size` per job."""
     return tuple(tuple(runs[i:i + size]) for i in range(0, len(runs), size))
 
 
 def split(tasks: Sequence[tuple[str, ...]], largest: int) -> list[tuple[tuple[str, ...], ...]]:
-    """The jobs in arrays of at most `largest`."""
+    """Returns the jobs in arrays of at most `largest`."""
     return [tuple(tasks[i:i + largest]) for i in range(0, len(tasks), largest)]

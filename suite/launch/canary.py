@@ -1,4 +1,4 @@
-"""Canaries: the cheapest run of each kind goes first, to its first checkpoint, before the others spend hours."""
+"""Canaries: the cheapest run of each kind starts first; the others wait for its first checkpoint."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from suite.store.state import RunState, State
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-FEWEST = 2  # runs beside the canaries: with fewer, it does not pay to wait for them
+FEWEST = 2  # other runs: with fewer, waiting for canaries does not pay off
 
 
 class Kind(NamedTuple):
-    """What decides whether a run can start."""
+    """Runs of the same kind are expected to start, or fail to start, alike."""
 
     task: str
     model: str
@@ -24,20 +24,20 @@ class Kind(NamedTuple):
 
     @property
     def words(self) -> str:
-        """For messages: `scifar, s4d, vandermonde`."""
+        """The kind in messages: `scifar, s4d, vandermonde`."""
         return ", ".join(part for part in self if part)
 
 
 def kind(config: RunConfig) -> Kind:
-    """The kind of a run."""
+    """Returns the kind of a run."""
     return Kind(config.task, config.model.name, config.ssm.kernel)
 
 
 def choose(runs: Sequence[GridRun], states: Mapping[str, RunState], prices: Mapping[str, float],
            covered: Collection[Kind] = ()) -> list[GridRun]:
-    """The canaries of these runs; none if they are too few for it to pay.
+    """Returns the canaries of these runs. Empty if there are too few other runs.
 
-    `prices`: seconds per epoch, by shape. `covered`: kinds that have a canary under way.
+    `prices`: seconds per epoch, by shape. `covered`: kinds that already have a canary.
     """
     cheapest: dict[Kind, GridRun] = {}
     for run in runs:
@@ -50,7 +50,7 @@ def choose(runs: Sequence[GridRun], states: Mapping[str, RunState], prices: Mapp
 
 
 def _cost(run: GridRun, prices: Mapping[str, float]) -> tuple[float, float]:
-    """Sorts runs by estimated time: seconds per epoch of the shape or, if unknown, the size of the layers."""
+    """Returns a sort key: seconds per epoch of the run's shape or, if unknown, the size of its layers."""
     config = run.config
     size = config.train.batch_size * config.model.layers * config.model.features * (config.ssm.state_size + 64)
     return prices.get(config.shape, math.inf), float(size)

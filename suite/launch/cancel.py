@@ -1,7 +1,7 @@
-"""Cancelling: ends what the grids have started, on any machine or in a queue. `retry` continues with it later.
+"""Cancels the runs that the grids have started, on any machine or in a queue. `retry` resumes them later.
 
-A run under way is asked to stop by a file in its folder, which its heartbeat sees. A run that waits in a runner or a
-queue is marked as cancelled, and is not started.
+An active run is asked to stop by a file in its folder, which is checked at each heartbeat. A waiting run is marked as
+cancelled and never starts.
 """
 
 from __future__ import annotations
@@ -24,36 +24,36 @@ from suite.store.folder import check_folder, read_config
 from suite.store.state import RunState, State
 from suite.store.store import Store
 
-PATIENCE_S, LOOK_S = 30.0, 0.3  # time for runs to write their checkpoints; between two looks at them
+PATIENCE_S, LOOK_S = 30.0, 0.3  # time for runs to write their checkpoints; time between two checks
 
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The runs to cancel, and their states afterwards. Both are empty if nothing was under way."""
+    """The runs to cancel, and their states afterwards. Both are empty if no run was active."""
 
     runs: Mapping[str, GridRun]
     states: Mapping[str, RunState]
 
     @property
     def going(self) -> list[str]:
-        """The ids of the runs that were asked to stop and did not stop within PATIENCE_S."""
+        """The ids of the runs that did not stop within PATIENCE_S."""
         return [run_id for run_id, state in self.states.items() if not state.is_over]
 
 
-def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None], orphaned: bool = False) -> Cancelled:
-    """Cancel what only these grids have started; with `orphaned`, only runs that they no longer name.
+def cancel(grids: Sequence[Grid], store: Store, report: Callable[[str], None], orphaned: bool = False) -> Cancelled:
+    """Cancel the runs that only these grids have started; with `orphaned`, only runs that are no longer in the grids.
 
-    `tell` gets a line about what is not cancelled, and why. Raises UserError.
+    `report` is called with messages, e.g. about runs that are not cancelled. Raises UserError.
     """
-    mine = _orphans(grids, store) if orphaned else _own(grids, store, tell)
+    mine = _orphans(grids, store) if orphaned else _own(grids, store, report)
     submitted = queue.Submitted(store)
-    queued, alone = _jobs(mine, submitted, tell)
+    queued, alone = _jobs(mine, submitted, report)
     states = store.states(mine)
     unknown = bool(submitted.queue.fault) and any(run_id in submitted.newest for run_id in mine)
     if not queued and not unknown and not any(state.name == State.CLAIMED for state in states.values()):
         return Cancelled({}, {})
-    _release(queued, alone, submitted, tell)
-    queue.cancel([job for job in alone if job.state != "RUNNING"], store.root)  # first, so that none starts meanwhile
+    _release(queued, alone, submitted, report)
+    queue.cancel([job for job in alone if job.state != "RUNNING"], store.root)  # first, so that none starts now
     try:
         _ask(mine, store, {run_id for run_id, state in states.items() if state.is_over})
     except OSError as error:
@@ -61,22 +61,21 @@ def cancel(grids: Sequence[Grid], store: Store, tell: Callable[[str], None], orp
     return Cancelled(mine, store.states(mine))
 
 
-def _own(grids: Sequence[Grid], store: Store, tell: Callable[[str], None]) -> dict[str, GridRun]:
-    """The runs that only these grids have started and that have not ended."""
+def _own(grids: Sequence[Grid], store: Store, report: Callable[[str], None]) -> dict[str, GridRun]:
+    """Returns the unfinished runs that only these grids have started."""
     mine, shared = started(grids, store)
     states = store.states([*mine, *shared])
     for path, count in Counter(path for run_id, paths in shared.items() if not states[run_id].is_over
                                for path in paths).items():
         them = "it" if count == 1 else "them"
-        tell(f"{counted(count, 'run stays', 'runs stay')}, since {path} has started {them}, too; name it as well to "
-             f"cancel {them}")
+        report(f"{counted(count, 'run')} left alone: {path} started {them} too; pass {path} as well to cancel {them}")
     submitted = queue.Submitted(store)
     return {run_id: run for run_id, run in mine.items() if not states[run_id].is_over
             or (run_id in submitted.newest and submitted.retries(submitted.newest[run_id][0], run_id, states[run_id]))}
 
 
 def _orphans(grids: Sequence[Grid], store: Store) -> dict[str, GridRun]:
-    """The runs that these grids started and no longer name, and that compute or wait."""
+    """Returns active and waiting runs that these grids started but no longer contain."""
     found = {}
     for run_id in orphans.run_ids(grids, store):
         with suppress(OSError, UserError, atomic.Corrupt):  # without config.json it was never started
@@ -85,8 +84,8 @@ def _orphans(grids: Sequence[Grid], store: Store) -> dict[str, GridRun]:
 
 
 def started(grids: Sequence[Grid], store: Store) -> tuple[dict[str, GridRun], dict[str, list[str]]]:
-    """The runs that these grids name and have started: those that no other grid has started, by id; and the ids of
-    the others, each with the files of those other grids."""
+    """Returns the runs of these grids that were started: by id, those that only these grids started; and the ids of
+    the others, each with the files of the other grids that started it."""
     origins = {requests.of_grid(grid).origin for grid in grids}
     named = {run.run_id: run for grid in grids for run in grid.runs}
     mine: set[str] = set()
@@ -102,15 +101,15 @@ def started(grids: Sequence[Grid], store: Store) -> tuple[dict[str, GridRun], di
 
 
 def _jobs(mine: Mapping[str, GridRun], submitted: queue.Submitted,
-          tell: Callable[[str], None]) -> tuple[list[queue.Job], list[queue.Job]]:
-    """The cluster jobs that do these runs; and those of them that have no other run that is still to be computed."""
+          report: Callable[[str], None]) -> tuple[list[queue.Job], list[queue.Job]]:
+    """Returns the cluster jobs of these runs, and those jobs that have no other unfinished runs."""
     store = submitted.store
     if not (store.root / batch.FOLDER).is_dir():
         return [], []
     found = submitted.jobs(store.states(mine))
     if found is None:
-        tell(f"the queue cannot be read ({submitted.queue.fault}); the runs are marked as cancelled, and jobs that "
-             "wait for them end when they start")
+        report(f"the queue cannot be read ({submitted.queue.fault}); the runs are marked as cancelled, and their "
+             "jobs end when they start")
     jobs = list({job.label: job for run_id in mine for job in (found or {}).get(run_id, ())}.values())
     others = {job.label: [run_id for run_id in submitted.batches[job.batch].tasks[job.task]
                           if run_id not in mine] for job in jobs}
@@ -119,8 +118,8 @@ def _jobs(mine: Mapping[str, GridRun], submitted: queue.Submitted,
 
 
 def _release(queued: Sequence[queue.Job], alone: Sequence[queue.Job], submitted: queue.Submitted,
-             tell: Callable[[str], None]) -> None:
-    """Let jobs that stay start without the canaries that are cancelled. Raises UserError if SLURM refuses."""
+             report: Callable[[str], None]) -> None:
+    """Remove the dependencies of remaining jobs on cancelled canaries. Raises UserError if SLURM refuses."""
     canaries = {label for job in alone if submitted.batches[job.batch].kind == batch.Kind.CANARY
                 for label in (job.label, job.array)}
     ours = {job.label for job in alone}
@@ -135,14 +134,14 @@ def _release(queued: Sequence[queue.Job], alone: Sequence[queue.Job], submitted:
         try:
             slurm_cli.wait_for(number, after, one.cluster)
         except SlurmError as error:
-            raise UserError(f"job {number} waits for a canary that is to be cancelled, and this dependency cannot be "
-                            f"removed: {error}", "scontrol update",
-                            "nothing was cancelled; try again, or name all of its runs") from None
-        tell(f"job {number} no longer waits for its canary, which is cancelled")
+            raise UserError(f"job {number} depends on a canary that is to be cancelled, and this dependency cannot "
+                            f"be removed: {error}", "scontrol update",
+                            "nothing was cancelled; try again, or cancel all runs of that job, too") from None
+        report(f"job {number} no longer waits for its canary, which is being cancelled")
 
 
 def _proofs(one: batch.Batch, submitted: queue.Submitted) -> set[str]:
-    """The labels of the canaries that a batch waits for; for an older record, the number of their array."""
+    """Returns the labels of the canaries that a batch waits for or, for an older record, the id of their array."""
     if one.when:
         return {text.removeprefix("afterok:") for text in one.after}
     return {submitted.number(other.name) for other in submitted.batches.values()
@@ -150,7 +149,7 @@ def _proofs(one: batch.Batch, submitted: queue.Submitted) -> set[str]:
 
 
 def _ask(runs: Mapping[str, GridRun], store: Store, again: set[str]) -> None:
-    """Ask runs under way to stop, mark those that wait, and wait up to PATIENCE_S. Raises OSError, UserError.
+    """Ask active runs to stop, mark waiting runs as cancelled, and wait up to PATIENCE_S. Raises OSError, UserError.
 
     `again`: runs that had ended and wait to be retried. They are marked, too.
     """
@@ -173,8 +172,8 @@ def _ask(runs: Mapping[str, GridRun], store: Store, again: set[str]) -> None:
 
 
 def _mark(run: GridRun, store: Store, state: RunState) -> None:
-    """Record that a run which nobody computes is cancelled."""
+    """Mark a run that is not active as cancelled."""
     check_folder(store.folder(run.run_id))
     own = attempt.claim(store.add(run.config))
-    if own is not None:  # else it has just been started, and is asked to stop in the next round
-        own.end(State.CANCELLED, detail="by `cancel`, while it waited; `retry` runs it")
+    if own is not None:  # otherwise it has just started, and is asked to stop in the next round
+        own.end(State.CANCELLED, detail="cancelled before it started; `retry` starts it")

@@ -1,5 +1,5 @@
-"""The process of one run, or of a stack of runs. It is forked from the server, does one job, sends its runner the
-states of the runs, and ends."""
+"""The process of one run, or of a stack of runs. It is forked from the server, does one job, sends the states of the
+runs to its runner, and exits."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from suite.store.state import Reason, RunState, State, one_line
 if TYPE_CHECKING:
     from suite.train.trajectory import Training
 
-Outcome = TypeAdapter(dict[str, RunState])  # what a child sends, by run id
+Outcome = TypeAdapter(dict[str, RunState])  # the message of a child: states by run id
 
 
 def main(orders: Mapping[Path, str], gpu: int | str | None, outcome: Connection, training: Training | None,
          studies: Sequence[Path] = ()) -> None:
-    """Do the job that the orders (JSON, by run folder) ask for, and send the states. Stdout and stderr go to the log
-    of the first run; in a stack, each run's own messages go to its own log."""
+    """Do the job of these orders (JSON, by run folder), and send the states of the runs to `outcome`. Stdout and stderr
+    go to the log of the first run. In a stack, the messages of each run go to its own log."""
     study.add(studies)
     for number in (signal.SIGTERM, signal.SIGUSR2):  # the server ignores these
         signal.signal(number, signal.SIG_DFL)
@@ -37,7 +37,7 @@ def main(orders: Mapping[Path, str], gpu: int | str | None, outcome: Connection,
         _redirect(next(iter(orders)) / "log.txt")
         to_stdout()
         states = _work({folder: Order.from_json(order) for folder, order in orders.items()}, gpu, training)
-    except OSError as error:  # before the run began: the log cannot be written, or there are no more processes
+    except OSError as error:  # before the run started: e.g. the log cannot be written, or no process can be made
         state = RunState(State.TODO, reason=Reason.START, detail=one_line(atomic.explain(error) or error))
         states = {folder.name: state for folder in orders}
     outcome.send_bytes(Outcome.dump_json(states))
@@ -64,7 +64,7 @@ def _work(orders: Mapping[Path, Order], gpu: int | str | None, training: Trainin
 
 
 def received(connection: Connection) -> dict[str, RunState]:
-    """The states that a child has sent, by run id; empty if it died before it sent any."""
+    """Returns the states that a child has sent, by run id. Empty if it died before it sent them."""
     try:
         return Outcome.validate_json(connection.recv_bytes()) if connection.poll() else {}
     except (EOFError, OSError):
@@ -74,7 +74,7 @@ def received(connection: Connection) -> dict[str, RunState]:
 def _redirect(log: Path) -> None:
     """Append stdout and stderr to a file, which must not be a symbolic link.
 
-    It is UTF-8 in every locale: a run must not fail because of a character that it prints.
+    The encoding is UTF-8 in every locale: a run must not fail because of a character that it prints.
     """
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o666)
     for stream in (sys.stdout, sys.stderr):

@@ -1,4 +1,4 @@
-"""The settings of jobs on a SLURM cluster: the `cluster:` file that a lab shares, and the options that replace it."""
+"""The settings of jobs on a SLURM cluster: from the cluster file, and from options that override it."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ OWNERS = {"array": "max_parallel", "signal": "signal_s", "time": "time", "time-m
           "mem-per-cpu": "memory", "mem-per-gpu": "memory",
           **dict.fromkeys(("gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", "gres", "tres-per-task"),
                           "gpus_per_job"), "cpus-per-gpu": "cpus_per_job"}  # option of sbatch -> the key that sets it
-ONE_PROCESS = "a job of the suite is one process on one node"
+ONE_PROCESS = "each job is one process on one node"
 REFUSED = {"export": "jobs need the environment of the submission",
            "export-file": "jobs need the environment of the submission",
-           "wait": "a submission does not wait; use --wait", "test-only": "then nothing would be submitted",
-           "no-requeue": "jobs are requeued to continue", "requeue": "jobs are always requeued",
+           "wait": "use --wait of the suite", "test-only": "nothing would be submitted",
+           "no-requeue": "long runs continue by requeueing", "requeue": "jobs can always be requeued",
            **dict.fromkeys(("ntasks", "ntasks-per-node", "ntasks-per-socket", "ntasks-per-core", "ntasks-per-gpu",
                             "nodes", "distribution"), ONE_PROCESS),
            **dict.fromkeys(("job-name", "output", "error", "input", "open-mode", "dependency", "kill-on-invalid-dep",
@@ -30,7 +30,7 @@ REFUSED = {"export": "jobs need the environment of the submission",
                            "it is set by the suite")}
 MEMORY = re.compile(r"(\d+)(?:\.(\d+))?\s*([KMGT]?)B?", re.IGNORECASE)
 KIB = {"K": 1, "M": 2**10, "": 2**10, "G": 2**20, "T": 2**30}
-LEAST_M = 512  # the smallest memory without a unit, in MB: a smaller number is refused, as it was meant in GB
+LEAST_M = 512  # the smallest memory without a unit, in MB: a smaller number was probably meant in GB
 SIGNAL_S = 90
 GPUS = re.compile(r"(?:([A-Za-z][A-Za-z0-9_.-]*):)?(\d+)")
 Text = Annotated[str, Field(min_length=1, pattern=r"^[^\n\r\x00]+$")]
@@ -38,28 +38,27 @@ Count = Annotated[int, Field(strict=True, ge=1)]
 
 
 class Cluster(BaseModel):
-    """Settings of every job. `time` is in minutes, `signal_s` in seconds."""
+    """Settings of each job. `time` is in minutes, `signal_s` in seconds."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
     partition: Text | None = Field(None, description="partition, or several with commas")
-    account: Text | None = Field(None, description="who is charged")
+    account: Text | None = Field(None, description="account to charge")
     constraint: Text | None = Field(None, description="features of the nodes, e.g. a100")
-    time: int = Field(60, ge=1, description="time limit of a job: minutes, H:MM:SS or D-HH:MM:SS. A run that needs "
-                      "longer is requeued, and continues")
-    gpus_per_job: int | str | None = Field(None, description="GPUs of a job, with their type if there are several: 2, "
-                                           "a100:1; a run uses one (default: one if the partition has any; 0 for "
-                                           "the CPU)")
-    gpus_as_gres: bool = Field(False, description="ask for GPUs by --gres, for sites that require it")
-    cpus_per_job: Count | None = Field(None, description="CPUs of a job (default: those that its threads need)")
-    memory: Text | None = Field(None, description="memory of a job: a size such as 16GB, 16000M, or 0 for all of a "
-                                "node (default: the cluster's)")
-    max_parallel: Count | None = Field(None, description="jobs of a launch at a time (default: no limit)")
-    runs_per_job: Count = Field(1, description="runs that share a job, one after the other")
-    side_by_side: Count = Field(1, description="runs of a job at a time, on each of its GPUs if it has any")
+    time: int = Field(60, ge=1, description="time limit of a job: minutes, H:MM:SS or D-HH:MM:SS. A longer run "
+                      "is requeued and continues")
+    gpus_per_job: int | str | None = Field(None, description="GPUs per job, with a type if needed: 2, a100:1. A run "
+                                           "uses one GPU (default: 1 if the partition has GPUs; 0 for the CPU)")
+    gpus_as_gres: bool = Field(False, description="request GPUs with --gres, for sites that require it")
+    cpus_per_job: Count | None = Field(None, description="CPUs per job (default: as many as its threads)")
+    memory: Text | None = Field(None, description="memory per job, e.g. 16GB or 16000M; 0 for all memory of a node "
+                                "(default: the cluster's default)")
+    max_parallel: Count | None = Field(None, description="most jobs at a time (default: no limit)")
+    runs_per_job: Count = Field(1, description="runs per job, one after the other")
+    side_by_side: Count = Field(1, description="runs of a job at a time (on each GPU, if it has GPUs)")
     signal_s: Annotated[int, Field(strict=True, ge=1, lt=65536)] | None = Field(
-        None, description="seconds before the time limit at which a job writes its last checkpoint and is requeued "
+        None, description="a job writes its last checkpoint and is requeued this many seconds before its time limit "
         "(default: 90, or half of a shorter time limit)")
-    setup: tuple[Text, ...] = Field((), description="shell lines before the runs, e.g. module load cuda")
+    setup: tuple[Text, ...] = Field((), description="shell lines to run first, e.g. module load cuda")
     extra: Mapping[str, Text | int | bool] = Field({}, description="other options of sbatch, e.g. qos: long")
 
     @field_validator("time", mode="before")
@@ -86,7 +85,7 @@ class Cluster(BaseModel):
             return None
         match = GPUS.fullmatch(str(value)) if not isinstance(value, bool) else None
         if match is None:
-            raise ValueError(f"{value!r} is not a number of GPUs: write 2, or with their type a100:2")
+            raise ValueError(f"{value!r} is not a number of GPUs: write e.g. 2, or a100:2 with a type")
         return f"{match[1]}:{int(match[2])}" if match[1] and int(match[2]) else int(match[2])
 
     @field_validator("memory", mode="before")
@@ -96,12 +95,12 @@ class Cluster(BaseModel):
 
     @property
     def gpus(self) -> int:
-        """How many GPUs a job has."""
+        """The number of GPUs of a job."""
         return int(str(self.gpus_per_job or 0).rpartition(":")[2])
 
     @property
     def signal(self) -> int:
-        """Seconds before the time limit at which a job is asked to end."""
+        """Seconds from the signal to stop until the time limit."""
         return self.signal_s or min(SIGNAL_S, 30 * self.time)
 
     @property
@@ -117,26 +116,26 @@ class Cluster(BaseModel):
         return self
 
     def needed_cpus(self, threads: int) -> int:
-        """CPUs of a job whose runs have this number of threads each."""
+        """Returns the CPUs of a job whose runs use this number of threads each."""
         return self.cpus_per_job or self.needed(threads)
 
     def needed(self, threads: int) -> int:
-        """CPUs for all runs of a job that are computed at a time."""
+        """Returns the CPUs needed by the runs that a job computes at a time."""
         return threads * self.side_by_side * max(1, self.gpus)
 
 
 def memory(value: Any) -> str:
-    """A size as sbatch takes it: `16g` is 16G, `16000` is 16000M, `1.5GB` is 1536M, `0` is all memory of a node.
+    """Returns a size in sbatch's format: `16g` is 16G, `16000` is 16000M, `1.5GB` is 1536M, `0` is all of a node.
 
     Raises ValueError.
     """
     match = MEMORY.fullmatch(str(value).strip()) if not isinstance(value, bool) else None
     if match is None:
-        raise ValueError(f"{value!r} is not a size: write one such as 16GB, 16000M, or 0 for all memory of a node")
+        raise ValueError(f"{value!r} is not a memory size: write e.g. 16GB or 16000M, or 0 for all memory of a node")
     unit = match[3].upper()
     if not unit and 0 < float(str(value).strip().upper().rstrip("B")) < LEAST_M:
         raise ValueError(f"{value} without a unit means {value} MB, too little for a run: write {value}G, or "
-                         f"{value}M if you mean that")
+                         f"{value}M if you mean MB")
     if match[2] is None:
         return "0" if int(match[1]) == 0 else f"{int(match[1])}{unit or 'M'}"
     kib = round(float(f"{match[1]}.{match[2]}") * KIB[unit])
@@ -144,7 +143,7 @@ def memory(value: Any) -> str:
 
 
 def minutes(value: Any) -> int:
-    """Minutes of `90`, `1:30:00`, `2-00` or `2-12:30:00`, rounded up. Raises ValueError."""
+    """Returns the minutes of `90`, `1:30:00`, `2-00` or `2-12:30:00`, rounded up. Raises ValueError."""
     if isinstance(value, int) and not isinstance(value, bool) and value > 0:
         return value
     match = TIME.fullmatch(value) if isinstance(value, str) else None
@@ -155,14 +154,14 @@ def minutes(value: Any) -> int:
     else:
         total = int(match[1] or 0) * 86400 + int(match[2]) * 3600 + int(match[3] or 0) * 60 + int(match[4] or 0)
     if total < 1:
-        raise ValueError(f"{value!r} is no time: write at least 1 minute")
+        raise ValueError(f"{value!r} is not a time limit: write at least 1 minute")
     return -(-total // 60)
 
 
 def load(path: Path | None, changes: Mapping[str, Any]) -> Cluster:
-    """The settings below `cluster:` in a file. `changes`, from the command line, replace those of the file.
+    """Returns the settings under `cluster:` in a file. `changes`, from the command line, override those of the file.
 
-    `setup` and `extra` are added to the file's. Raises UserError with all problems, each by file, line and key.
+    `setup` and `extra` are added to the file's. Raises UserError with all problems, each with file, line and key.
     """
     node, values = _read(path) if path is not None else (None, {})
     own = {key: value for key, value in changes.items() if value is not None}
@@ -181,7 +180,7 @@ def _read(path: Path) -> tuple[Node, dict[str, Any]]:
     node = load_yaml(path)
     for key, value in node.value.items():
         if key != "cluster":
-            raise UserError(f"unknown key {key!r}", value.at.key(key), "all settings go below the key cluster:")
+            raise UserError(f"unknown key {key!r}", value.at.key(key), "all settings belong under the key cluster:")
     settings = node.value.get("cluster", node)
     if not isinstance(settings.value, dict):
         raise UserError("must be a mapping (`key: value` lines)", settings.at.key("cluster"))
@@ -194,7 +193,7 @@ def _problem(error: Any, node: Node | None, own: Mapping[str, Any]) -> Problem:
     message = error["msg"].removeprefix("Value error, ")
     known = Cluster.model_fields.get(key)
     fix = nearest(key, Cluster.model_fields) if error["type"] == "extra_forbidden" else \
-        (known.description or "" if known else "give a longer --time, or a shorter --signal-s")
+        (known.description or "" if known else "increase --time or reduce --signal-s")
     if error["type"] == "extra_forbidden":
         message = f"unknown key {key!r}"
     elif not error["type"].startswith("value_error"):

@@ -1,8 +1,8 @@
-"""Numbers with their words, for messages: `1 run is`, `2 runs are`."""
+"""Counts with nouns in messages: `1 run is`, `2 runs are`."""
 
 from __future__ import annotations
 
 
 def counted(number: int, one: str, more: str = "") -> str:
-    """`1 job`, `2 jobs`; with `more`, that is the plural: `1 run is`, `2 runs are`."""
+    """Returns `1 job` or `2 jobs`. `more` is the plural, by default `one` with an s: `1 run is`, `2 runs are`."""
     return f"{number} {one if number == 1 else more or one + 's'}"

@@ -1,4 +1,4 @@
-"""Runs one after the other in this process, for breakpoints: errors and Ctrl-C reach the caller."""
+"""Computes runs one after the other in this process, for debugging: errors and Ctrl-C reach the caller."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
            training: Training | None = None) -> dict[str, RunState]:
-    """Run what is to be run, in order, and return the states by id. Runs that others own are left to them.
+    """Compute the runs in order, except those that are finished or active elsewhere. Returns the states by id.
 
-    No run starts after the time of the launch is over. Raises whatever a run raises; the state of the run records it.
+    No run starts after the time limit of the launch. Raises whatever a run raises; the run's state records it, too.
     """
     gpu = options.gpus[0] if options.gpus else None
     os.environ["CUDA_VISIBLE_DEVICES"] = "" if gpu is None else str(gpu)

@@ -1,8 +1,8 @@
-"""Jobs that ended before they began any of their runs: too little memory to import, a failed setup line, no Python.
+"""Jobs that ended before they started any of their runs, e.g. for lack of memory, a failed setup line, or no Python.
 
 Such a job cannot record its end. It is recognized because it has left the queue, has printed something, and none of
-its runs has an attempt since. The same may happen to a job that has begun and is started again, for example if the
-virtual environment was deleted meanwhile. `find` only looks; `note` writes the records (`suite.store.start_failure`).
+its runs has a new attempt. The same may happen to a requeued job, for example if the virtual environment was deleted
+in the meantime. `find` only reads; `note` writes the records (`suite.store.start_failure`).
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from suite.store.start_failure import StartFailure
 from suite.store.state import Reason, RunState, State
 
 ERROR = re.compile(r"\b\w*(?:Error|Exception)\b|\berror:|cannot|failed|not found|denied", re.IGNORECASE)
-STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* ")  # of our own lines
+STAMP = re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\S* ")  # of lines of the suite
 FROM = re.compile(r"^(slurmstepd|slurmd|srun)\S*: (error: )?")
 OF_SLURM = re.compile(r"(srun|slurmstepd|slurmd)(-\S+)?: ")
-HOME = re.compile(r" +PYTHONHOME = '(.*)'")  # Python says so if it finds nothing there, and then many lines more
+HOME = re.compile(r" +PYTHONHOME = '(.*)'")  # Python prints this, and many more lines, if it finds no modules
 AGAIN = re.compile(r"will be started again|is to be started again|DUE TO (JOB REQUEUE|PREEMPTION|NODE FAILURE)")
 GONE = re.compile(r".* line \d+: (/.*/python[\d.]*): (No such file or directory|Permission denied)")
 
 
 def find(submitted: Submitted, states: Mapping[str, RunState],
          jobs: Mapping[str, Sequence[Job]] | None) -> dict[str, StartFailure]:
-    """The runs whose last job ended so, each with the failure. `jobs`: those in the queue; with None, nothing is found.
-    """
+    """Returns the runs whose last job ended in this way, each with the failure. `jobs`: the jobs in the queue. Empty if
+    `jobs` is None."""
     found: dict[str, StartFailure] = {}
-    reasons: dict[tuple[str, str], str] = {}  # of a job, which is the same for all of its runs
+    reasons: dict[tuple[str, str], str] = {}  # by batch and job: the same for all runs of a job
     for run_id, state in states.items() if jobs is not None else ():
         if state.is_held or state.name == State.DONE or run_id in (jobs or {}) or run_id not in submitted.newest:
             continue
@@ -49,8 +49,8 @@ def find(submitted: Submitted, states: Mapping[str, RunState],
 
 
 def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]] | None,
-         tell: Callable[[str], None]) -> None:
-    """Write the records of such failures, and report them with `tell`."""
+         report: Callable[[str], None]) -> None:
+    """Write the records of such failures, and call `report` with a message for each job."""
     alike: dict[tuple[str, str], int] = {}
     for run_id, failure in find(submitted, states, jobs).items():
         known = states[run_id].start or start_failure.read(submitted.store.root, run_id)
@@ -58,11 +58,11 @@ def note(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str
             start_failure.record(submitted.store.root, run_id, failure.reason, failure.attempts, failure.holder)
             alike[failure.holder, failure.reason] = alike.get((failure.holder, failure.reason), 0) + 1
     for (holder, reason), count in alike.items():
-        tell(f"{holder} ended before it began {'its run' if count == 1 else f'any of {count} runs'}: {reason}")
+        report(f"{holder} ended before it started {'its run' if count == 1 else f'any of its {count} runs'}: {reason}")
 
 
 def _reason(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState) -> str:
-    """Why the job of this label did not begin its runs; "" if it began one, has not started, or was cancelled."""
+    """Returns why a job did not start its runs, or "" if it started one, was cancelled, or has not started itself."""
     lines = ended_with(submitted.log_of(label))
     later = _later(lines)
     lines = later or lines
@@ -76,15 +76,15 @@ def _reason(submitted: Submitted, one: Batch, label: str, run_id: str, state: Ru
 
 
 def _later(lines: Sequence[str]) -> list[str]:
-    """What a job printed when it was started again and did not begin; nothing without an error in it."""
+    """Returns what a requeued job printed if it failed before it started a run. Empty without an error in it."""
     again = max((place for place, line in enumerate(lines) if AGAIN.search(line)), default=len(lines))
     own = [line for line in lines[again + 1:] if not OF_SLURM.match(line) and not STAMP.match(line)]
     return list(lines[again + 1:]) if any(ERROR.search(line) or GONE.fullmatch(line) for line in own) else []
 
 
 def _began(submitted: Submitted, one: Batch, label: str, run_id: str, state: RunState, again: bool) -> bool:
-    """Whether the job began this run, or another process has begun it since. `again`: it was started again, and what
-    it had begun before does not count."""
+    """Returns whether the job started this run, or another process has started it since. `again`: the job was requeued,
+    and runs that it started earlier do not count."""
     probed = one.kind == batch.Kind.MAIN and any(
         other.kind == batch.Kind.CANARY and run_id in other.runs for other in submitted.together(run_id))
     tenure = attempt.latest(submitted.store.folder(run_id)) if state.attempts else None
@@ -94,19 +94,19 @@ def _began(submitted: Submitted, one: Batch, label: str, run_id: str, state: Run
 
 
 def words(lines: Sequence[str]) -> str:
-    """Why a job ended, by its log: SLURM's message about memory or time, else the last line about an error; "" if it
-    began and there is neither."""
+    """Returns why a job ended, from its log: SLURM's message about memory or time, or the last line about an error.
+    Returns "" if the job began and there is no such line."""
     reason, text = words_of(lines)
     if text:
         text = FROM.sub("", text)
-        return f"{text}; --memory asks for more" if reason == Reason.OOM else text
+        return f"{text}; request more with --memory" if reason == Reason.OOM else text
     for line in lines:
         if match := GONE.fullmatch(line):
-            return f"the Python that submitted it cannot be started there ({match[2]}): {match[1]}"
+            return f"the Python interpreter of the submission cannot be started on the node ({match[2]}): {match[1]}"
         if match := HOME.fullmatch(line):
-            return f"Python cannot start, as there is no Python in PYTHONHOME={match[1]}; unset it"
+            return f"Python cannot start: PYTHONHOME={match[1]} has no Python in it; unset PYTHONHOME"
     begun = BEGINS in lines[0]
     plain = [line for line in lines if line.strip() and not OF_SLURM.match(line)] or list(lines)
     errors = [line for line in plain if ERROR.search(line)]
-    said = errors or ([] if begun else plain)
-    return " ".join(STAMP.sub("", said[-1]).split())[:300] if said else ""
+    found = errors or ([] if begun else plain)
+    return " ".join(STAMP.sub("", found[-1]).split())[:300] if found else ""

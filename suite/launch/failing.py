@@ -1,6 +1,6 @@
-"""If too many runs of a kind have failed in the jobs of an array, later runs of this kind do not start.
+"""Stops starting runs of a kind when too many of them have failed in the jobs of an array.
 
-Jobs do not communicate. Each counts the failures in the store before it begins.
+Jobs do not communicate: each counts the failures in the store before it starts its runs.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ STOPPED = "too many runs of its kind have failed"
 
 
 def leave_out(store: Store, one: Batch, runs: Sequence[GridRun], label: str) -> list[GridRun]:
-    """The runs that may start. For the others, a record says why the job `label` did not start them."""
+    """Returns the runs that may start. For the others, records why the job `label` did not start them."""
     if one.max_failures is None:
         return list(runs)
     mine = {run.run_id for run in runs}
@@ -36,7 +36,7 @@ def leave_out(store: Store, one: Batch, runs: Sequence[GridRun], label: str) -> 
     out = [run for run in runs if counts[kind(run.config)] >= one.max_failures]
     for run in out:
         what = kind(run.config)
-        reason = f"{STOPPED} in this array: {counts[what]} of {what.words}; --max-failures sets how many may"
+        reason = f"{STOPPED} in this array: {counts[what]} of {what.words}; --max-failures sets the limit"
         attempts = store.state(run.run_id).attempts
         log.info("%s does not start: %s", run.run_id, reason)
         start_failure.record(store.root, run.run_id, reason, attempts, start_failure.here(label))
@@ -44,7 +44,7 @@ def leave_out(store: Store, one: Batch, runs: Sequence[GridRun], label: str) -> 
 
 
 def _counts(one: Batch, run_id: str, state: RunState, label: str) -> bool:
-    """Whether the run failed in a job of this array, or could not start there, in a way that may affect others, too."""
+    """Returns whether the run failed or could not start in this array, for a reason that may affect others."""
     if state.name == State.FAILED:
         return state.reason in COUNTED and state.attempts > one.attempts.get(run_id, 0)
     start, array = state.start, label.partition("_")[0]

@@ -1,4 +1,4 @@
-"""Faults of this machine that would make every run fail. They are checked once, before anything starts."""
+"""Checks this machine for faults that would make every run fail, once, before any run starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 BACKEND, BACKENDS = "SUITE_KERNEL_BACKEND", ("blocked", "naive", "keops")
 LEAST_DISK, LEAST_MEMORY = 100 * 10**6, 300 * 10**6  # bytes: for checkpoints and logs; for a process with torch
-RELEASED = 1_767_225_600.0  # 2026-01-01: a clock that shows an earlier time is wrong
+RELEASED = 1_767_225_600.0  # 2026-01-01: if the clock is earlier, it is wrong
 DAY_S = 86400.0
 
 
@@ -39,7 +39,7 @@ def check(runs: Sequence[GridRun], options: Options) -> None:
 
 
 def _clock() -> Iterator[Problem]:
-    """A clock that shows a time before the suite existed: downloads fail (certificates), and dates are wrong."""
+    """A clock that is before the release of the suite: dates would be wrong, and downloads fail (certificates)."""
     now = time.time()
     try:
         written = Path(__file__).stat().st_mtime
@@ -48,34 +48,34 @@ def _clock() -> Iterator[Problem]:
     if now < max(RELEASED, written) - DAY_S:
         shown = time.strftime("%Y-%m-%d", time.localtime(now))
         yield Problem(f"this machine's clock says {shown}, which is before this suite was installed", "clock",
-                      "set it, as with `timedatectl set-ntp true`")
+                      "set it, e.g. with `timedatectl set-ntp true`")
 
 
 def _disk(store: Path) -> Iterator[Problem]:
-    """Too little room in the store for a checkpoint."""
+    """Too little disk space in the store for a checkpoint."""
     folder = next(path for path in (store, *store.absolute().parents) if path.exists())
     try:
         free = shutil.disk_usage(folder).free
     except OSError:
-        return  # writing to it raises the error
+        return  # the error is raised when the store is written
     if free < LEAST_DISK:
-        yield Problem(f"the disk is full: {machine.gigabytes(free)} are free, and checkpoints need at least "
-                      f"{machine.gigabytes(LEAST_DISK)}", str(store), "free some space, or name another store with "
-                      "--store")
+        yield Problem(f"the disk is full: {machine.gigabytes(free)} are free, but checkpoints need at least "
+                      f"{machine.gigabytes(LEAST_DISK)}", str(store), "free some space, or use another store "
+                      "(--store)")
 
 
 def _memory() -> Iterator[Problem]:
     """Too little memory for one process."""
     memory = machine.memory()
     if memory is not None and memory.free < LEAST_MEMORY:
-        left, whole = machine.gigabytes(memory.free), machine.gigabytes(memory.total)
-        yield Problem(f"{left} of {whole} of memory are free, and a run needs at least "
-                      f"{machine.gigabytes(LEAST_MEMORY)}", "memory", "end other programs, or ask for more memory "
+        free, total = machine.gigabytes(memory.free), machine.gigabytes(memory.total)
+        yield Problem(f"{free} of {total} of memory are free, but a run needs at least "
+                      f"{machine.gigabytes(LEAST_MEMORY)}", "memory", "close other programs, or request more memory "
                       "(docker --memory, salloc --mem)")
 
 
 def _backend() -> Iterator[Problem]:
-    """A kernel back end that is unknown, or cannot compile here."""
+    """A kernel back end that is unknown or cannot be compiled on this machine."""
     name = os.environ.get(BACKEND) or BACKENDS[0]
     if name not in BACKENDS:
         yield Problem(f"unknown kernel back end {name!r}", BACKEND, nearest(name, BACKENDS))

@@ -1,26 +1,26 @@
-"""The logs of cluster jobs, for runs that have no log of their own because their job ended before it began them."""
+"""The logs of cluster jobs, for runs without a log because their job ended before it started them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-from suite.launch import batch, seen
+from suite.launch import batch, observation
 from suite.launch.queue import Submitted
 from suite.store.state import RunState
 from suite.store.store import Store
 
 
 def states(run_ids: Sequence[str], store: Store) -> dict[str, RunState]:
-    """The states of these runs, with what the queue and the job logs add."""
+    """Returns the states of these runs, updated from the queue and the job logs."""
     known = store.states(run_ids)
     if not (store.root / batch.FOLDER).is_dir():
         return known
-    return seen.observe(Submitted(store), known).states
+    return observation.observe(Submitted(store), known).states
 
 
 def of_runs(run_ids: Sequence[str], store: Store) -> dict[str, Path]:
-    """The log of the newest job of each run that has printed anything."""
+    """Returns the log of each run's newest job that has printed anything. Runs without such a log are left out."""
     if not (store.root / batch.FOLDER).is_dir():
         return {}
     submitted = Submitted(store)

@@ -1,4 +1,4 @@
-"""How much a user may submit to a cluster: the size of an array, and the number of jobs in the queue."""
+"""The limits of submissions to a cluster: the size of an array, and the number of jobs in the queue."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ USUAL_LARGEST = 1001  # SLURM's default MaxArraySize
 
 @dataclass(frozen=True)
 class Room:
-    """`largest`: most jobs of an array. `jobs`: how many of those wanted may be submitted now. `limit`: most jobs that
-    the user may have in the queue, or None."""
+    """`largest`: the most jobs of an array. `jobs`: how many jobs can be submitted now. `limit`: the most jobs that the
+    user may have in the queue, or None."""
 
     largest: int
     jobs: int
@@ -25,7 +25,7 @@ class Room:
 
 
 def room(cluster: Cluster, jobs: int) -> Room:
-    """The room for so many jobs. Raises UserError if arrays are switched off."""
+    """Returns the room for `jobs` jobs. Raises UserError if the cluster does not allow arrays."""
     where = slurm_cli.chosen_cluster(cluster.extra.get("clusters"))
     limit = submit_limit(cluster)
     if limit is None:
@@ -35,7 +35,7 @@ def room(cluster: Cluster, jobs: int) -> Room:
 
 
 def user() -> str:
-    """The user's name, or the number of a user without name."""
+    """Returns the user's name, or the numeric id of a user without a name."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -43,20 +43,21 @@ def user() -> str:
 
 
 def largest_array(cluster: str = "") -> int:
-    """MaxArraySize of the cluster; SLURM's default if it does not say. Raises UserError if it is 0 or 1."""
+    """Returns MaxArraySize of the cluster, or SLURM's default if it is unknown. Raises UserError if it is 0 or 1."""
     for line in slurm_cli.settings(cluster):
         if match := re.match(r"MaxArraySize\s*=\s*(\d+)", line):
             if int(match[1]) < 2:
-                raise UserError("this cluster allows no job arrays", "MaxArraySize", "ask those who run it")
+                raise UserError("this cluster allows no job arrays", "MaxArraySize", "ask its administrators")
             return int(match[1])
     return USUAL_LARGEST
 
 
 def submit_limit(cluster: Cluster) -> int | None:
-    """The most jobs that the user may have in the queue, by account and quality of service. None if there is no limit.
+    """Returns the most jobs that the user may have in the queue, by account and quality of service, or None for no
+    limit.
 
-    The account is the one asked for, else the user's default. If neither is known, the largest limit of all accounts
-    is taken: sbatch refuses what is too much.
+    The account is the requested one, or the user's default. If neither is known, the largest limit of all accounts is
+    returned: sbatch refuses jobs beyond the true limit.
     """
     where = slurm_cli.chosen_cluster(cluster.extra.get("clusters"))
     account = cluster.account or os.environ.get("SBATCH_ACCOUNT") or _default_account(where)

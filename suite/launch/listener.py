@@ -1,4 +1,4 @@
-"""The interface through which a launch reports its progress."""
+"""The interface for the progress reports of a launch."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ class Listener(Protocol):
     """Receives the progress of a launch. `ended` is called once for each run, whether or not it was started."""
 
     def started(self, run: GridRun) -> None:
-        """A run has started. Called again if it was killed and starts again."""
+        """Called when a run has started, and again if it was killed and restarted."""
 
     def progress(self, run: GridRun, beat: Beat) -> None:
-        """A run is under way: epoch, step, steps_per_epoch, epochs (the target) and seconds_per_step."""
+        """Called while a run is active. `beat` has its epoch and step, the target, and seconds per step."""
 
     def ended(self, run: GridRun, state: RunState) -> None:
-        """A run is finished in this launch."""
+        """Called when a run has ended in this launch."""
 
     def message(self, text: str) -> None:
-        """A line for the user."""
+        """Called with a message for the user."""

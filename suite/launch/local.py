@@ -1,7 +1,8 @@
-"""Runs on this machine: one process each, forked from a server with everything imported, in slots of CPUs or GPUs.
+"""Computes runs on this machine, each in a process forked from a server with everything imported, in slots of CPUs or
+GPUs.
 
-A failed run never stops the others. A run that is killed starts again at once, as long as it makes progress. Ctrl-C
-stops cleanly. The launch waits for runs that somebody else owns, and takes them over when their owner is gone.
+A failed run never stops the others. A killed run is restarted at once, as long as it makes progress. Ctrl-C stops
+cleanly. The launch waits for runs of other processes, and takes them over when their owner is gone.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from suite.files import atomic
 from suite.job.stop import Stop
 from suite.launch import child, server, snapshot
 from suite.launch.canary import kind
+from suite.launch.counted import counted
 from suite.launch.listener import Listener
 from suite.launch.options import Gpu, Options
 from suite.launch.running import GRACE_S, Child
@@ -35,16 +37,16 @@ if TYPE_CHECKING:
     from suite.grid.model import GridRun
     from suite.train.trajectory import Training
 
-TICK_S, LOOK_S = 0.5, 3.0  # seconds between two looks at the heartbeats of our runs, and of others' runs
-GIVE_UP_AFTER = 3  # attempts in a row that are killed without progress
+TICK_S, LOOK_S = 0.5, 3.0  # seconds between two checks of our runs' heartbeats, and of other runs
+GIVE_UP_AFTER = 3  # attempts in a row killed without progress, after which a run is given up
 
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
            training: Training | None = None) -> dict[str, RunState]:
-    """Run what is to be run, each in a process of its own, and return the states by id.
+    """Compute the unfinished runs, each in its own process. Returns the states by id.
 
     `training` replaces the parts of a job, for tests; it must be picklable. Raises KeyboardInterrupt after a clean stop
-    on Ctrl-C, SIGTERM or SIGHUP; UserError if the store cannot be written, or this is not Linux.
+    on Ctrl-C, SIGTERM or SIGHUP; UserError if the store cannot be written, or the system is not Linux.
     """
     server.check_system()
     store = Store(options.store)
@@ -71,25 +73,25 @@ class Runner:
         self.children: list[Child] = []
         self.final: dict[str, RunState] = {}
         self.no_progress: Counter[str] = Counter()
-        self.seen: dict[str, int] = {}  # attempts at each run before this launch
-        self.still: dict[str, attempt.Pulse] = {}  # run -> attempt that may be overtaken
+        self.earlier_attempts: dict[str, int] = {}  # run -> number of attempts before this launch
+        self.still: dict[str, attempt.Pulse] = {}  # run -> attempt that may be taken over
         self.watch = attempt.Watch(options.patience_s)
         self.next_look = self.next_tick = 0.0
-        self.said_waiting = False
+        self.reported_waiting = False
 
     def run(self, runs: Sequence[GridRun]) -> dict[str, RunState]:
-        """Work until every run is in `final`, a stop is asked for, or the time is over. Returns the states by id."""
+        """Work until every run is in `final`, a stop is requested, or the time is over. Returns the states by id."""
         unique = {run.run_id: run for run in runs}
         states = self.store.states(unique)
         for run_id, state in states.items():
-            self.seen[run_id] = state.attempts
+            self.earlier_attempts[run_id] = state.attempts
             self._place(unique[run_id], state)
         for line in self.turns.stacks.remarks(self.turns.queue, bool(self.options.gpus)):
             self.listener.message(line)
         if self.options.canary and (first := self.turns.order(states, self.store.prices())):
-            go = "run goes" if first == 1 else "runs go"
-            self.listener.message(f"{first} {go} first, the cheapest of each task, model and kernel; the others of "
-                                  "their kind start when it has written a checkpoint (--no-canary)")
+            written = "it has written a checkpoint" if first == 1 else "these have written checkpoints"
+            self.listener.message(f"{counted(first, 'run starts', 'runs start')} first, the cheapest of each task, "
+                                  f"model and kernel; the others start when {written} (--no-canary starts all at once)")
         try:
             while (self.turns.queue or self.waiting or self.children) and not self._is_over:
                 while not self._is_over and (turn := self.turns.next()) is not None:
@@ -99,7 +101,7 @@ class Runner:
             if self._is_over:
                 self._stop_children()
         finally:
-            for one in self.children:  # only after an unexpected error
+            for one in self.children:  # only if there was an unexpected error
                 one.kill()
         return {run_id: self.final.get(run_id) or self.store.state(run_id) for run_id in unique}
 
@@ -108,15 +110,15 @@ class Runner:
         return bool(self.stop.asked) or self.options.over
 
     def _place(self, run: GridRun, state: RunState) -> None:
-        """Queue a run, wait for its owner, or finish it, by its state."""
+        """Queue a run, wait for its owner, or finish it, depending on its state."""
         try:
             check_folder(self.store.folder(run.run_id))
         except UserError as error:
             self._no_start(run, error)
             return
         decision = wanted(state, run.config.train.epochs, self.options.selection)
-        if state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]:
-            decision = Decision.LEAVE  # it was cancelled while it waited here; `retry` concerns earlier ends only
+        if state.name == State.CANCELLED and state.attempts > self.earlier_attempts[run.run_id]:
+            decision = Decision.LEAVE  # cancelled while it waited here; `retry` is for earlier ends only
         if decision == Decision.START:
             self._queue(run)
         elif decision == Decision.WAIT and self.options.wait:
@@ -125,7 +127,7 @@ class Runner:
             self._finish(run, state)
 
     def _queue(self, run: GridRun, first: bool = False) -> None:
-        """Put a run into the queue, with `first` at its front."""
+        """Put a run into the queue, at its front if `first`."""
         self.turns.stacks.note(self.store, run)
         (self.turns.queue.appendleft if first else self.turns.queue.append)(run)
 
@@ -134,7 +136,7 @@ class Runner:
         self.listener.ended(run, state)
 
     def _no_start(self, run: GridRun, error: UserError | OSError | str, counts: bool = True) -> None:
-        """Record that a run did not start; the run itself stays as it was. `counts`: as a failure of its kind."""
+        """Record that a run did not start. The run is not changed. `counts`: whether it is a failure of its kind."""
         reason = error if isinstance(error, str) else _words(error)
         now = self.store.state(run.run_id)
         start_failure.record(self.store.root, run.run_id, reason, now.attempts, start_failure.here(self.code.job))
@@ -144,10 +146,10 @@ class Runner:
             self._stop_kind(run, state)
 
     def _stop_kind(self, run: GridRun, state: RunState) -> None:
-        """Start no more runs of a kind of which too many have failed."""
+        """Stop starting runs of a kind if too many of them have failed."""
         if out := self.turns.count(run, state):
-            self.listener.message(f"{len(out)} more runs of {kind(run.config).words} do not start, since "
-                                  f"{self.options.max_failures} have failed; --max-failures sets how many may")
+            self.listener.message(f"{counted(len(out), 'more run', 'more runs')} of {kind(run.config).words} will not "
+                                  f"start: {self.options.max_failures} have failed (--max-failures sets the limit)")
         for other in out:
             self._finish(other, self.store.state(other.run_id))
 
@@ -175,9 +177,9 @@ class Runner:
             self.listener.started(run)
 
     def _may_start(self, run: GridRun, still: attempt.Pulse | None) -> bool:
-        """Whether a run is still to start; if not, `_place` decides what happens to it."""
+        """Returns whether a run is still to be started. If not, `_place` decides what happens to it."""
         state = self.store.state(run.run_id)  # another runner may have started it
-        cancelled = state.name == State.CANCELLED and state.attempts > self.seen[run.run_id]
+        cancelled = state.name == State.CANCELLED and state.attempts > self.earlier_attempts[run.run_id]
         decision = wanted(state, run.config.train.epochs, self.options.selection)
         if cancelled or (still is None and decision != Decision.START):
             self._place(run, state)
@@ -185,7 +187,7 @@ class Runner:
         return True
 
     def _pass_time(self) -> None:
-        """Wait up to TICK_S for a process to end; then handle those that ended, and the progress of the others."""
+        """Wait up to TICK_S for a process to end. Handle processes that ended, and report progress of the others."""
         if self.children:
             wait([one.process.sentinel for one in self.children], TICK_S)
         elif not self.turns.queue:
@@ -201,7 +203,7 @@ class Runner:
 
     def _see_progress(self, one: Child) -> None:
         limit = self.options.compute.timeout_s
-        # A stack has the time of all its runs. It should have stopped by itself before.
+        # A stack has the time of all its runs. It should have stopped on its own before.
         if limit is not None and time.monotonic() - one.began > limit * one.size + GRACE_S:
             one.kill()
             one.overdue = True
@@ -215,7 +217,7 @@ class Runner:
 
     def _ended(self, one: Child) -> None:
         states = child.received(one.outcome)
-        for run in reversed(one.runs):  # those that start again go to the front of the queue, in their order
+        for run in reversed(one.runs):  # restarted runs go to the front of the queue, in order
             self._ended_with(one, run, states.get(run.run_id) or self._died(one, run))
         one.outcome.close()
         one.process.close()
@@ -231,22 +233,22 @@ class Runner:
         elif state.name == State.CLAIMED:
             self._place(run, state)
         elif state.reason == Reason.KILLED and not self._is_over and self._may_restart(one, run):
-            self.listener.message(f"run {run.run_id}: {state.detail}; it starts again")
+            self.listener.message(f"run {run.run_id}: {state.detail}; starting it again")
             self._queue(run, first=True)
         else:
             self._finish(run, state)
             self._stop_kind(run, state)
 
     def _lose_gpu(self, gpu: Gpu, run: GridRun, state: RunState) -> None:
-        """A GPU broke down: its run continues elsewhere, or waits if there is no other GPU like it."""
+        """Handle a broken GPU: its run continues on another GPU, or waits if there is none of this model."""
         self._queue(run, first=True)
         waiting = self.turns.lose(gpu)
-        then = "it waits for another GPU of its kind" if run in waiting else "it continues elsewhere"
+        then = "it waits for another GPU of this model" if run in waiting else "it continues on another GPU"
         why = state.detail.partition(": ")[2].partition(";")[0]
-        self.listener.message(f"GPU {gpu} is lost: {why}; no run starts on it any more. Run {run.run_id} used it: "
+        self.listener.message(f"GPU {gpu} is lost: {why}; no more runs start on it. Run {run.run_id} was using it: "
                               f"{then}, from its last checkpoint")
         for other in waiting:
-            self._no_start(other, f"no GPU of its kind is left: GPU {gpu} is lost: {why}", False)
+            self._no_start(other, f"no GPU of this model is left: GPU {gpu} is lost: {why}", False)
 
     def _may_restart(self, one: Child, run: GridRun) -> bool:
         run_id = run.run_id
@@ -257,7 +259,7 @@ class Runner:
         return self.no_progress[run_id] < GIVE_UP_AFTER
 
     def _died(self, one: Child, run: GridRun) -> RunState:
-        """Record, for a process that could not, how it ended. Returns the state of the run."""
+        """Record how a process ended that did not do so itself. Returns the state of the run."""
         run_id = run.run_id
         folder = self.store.folder(run_id)
         name, reason, detail = one.how_it_died(self._is_over, self.store.log(run_id))
@@ -271,7 +273,7 @@ class Runner:
             if not recorded:
                 attempt.end_for_dead(folder, one.process.pid or 0, one.ticks, name, reason, detail)
         except OSError as error:
-            return RunState(State.LOST, reason=Reason.START, detail=_words(error))  # a full disk; it starts again
+            return RunState(State.LOST, reason=Reason.START, detail=_words(error))  # e.g. a full disk; it is restarted
         now = self.store.state(run_id)
         if recorded or now.name in (State.DONE, State.CLAIMED):
             return now
@@ -290,10 +292,10 @@ class Runner:
                 self._finish(run, state)  # its owner has just tried it
             else:
                 self._place(run, state)
-        if self.waiting and not self.children and not self.turns.queue and not self.said_waiting:
-            self.said_waiting = True
-            self.listener.message(f"waiting for {len(self.waiting)} runs that others own; they are taken over when "
-                                  f"their heartbeats stop for {self.options.patience_s:g} s")
+        if self.waiting and not self.children and not self.turns.queue and not self.reported_waiting:
+            self.reported_waiting = True
+            self.listener.message(f"waiting for {counted(len(self.waiting), 'run')} of other processes; a run is taken "
+                                  f"over when its heartbeat stops for {self.options.patience_s:g} s")
 
     def _watch(self, run: GridRun, state: RunState) -> None:
         try:
@@ -312,8 +314,8 @@ class Runner:
 
     def _stop_children(self) -> None:
         if self.children:
-            self.listener.message(f"stopping: {len(self.children)} runs have {GRACE_S:g} s to write their "
-                                  "checkpoints (Ctrl-C again kills them)")
+            self.listener.message(f"stopping: {counted(len(self.children), 'run has', 'runs have')} {GRACE_S:g} s to "
+                                  "write a checkpoint (press Ctrl-C again to kill)")
         for one in self.children:
             one.process.terminate()
         until = time.monotonic() + GRACE_S

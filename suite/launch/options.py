@@ -23,13 +23,13 @@ MOST_FAILURES = 3  # of one kind: the default of --max-failures
 class Options:
     """Options of a launch.
 
-    jobs: runs at a time, on each of `gpus` if there are any. cpu_jobs: runs at a time on the CPU beside these, of the
-    runs `on_cpu`. only: the GPUs that a run may use, if not all. canary: the cheapest run of each kind goes first, to
-    its first checkpoint. max_failures: of one kind; then no more of it start. probe: stop each run
-    after its first checkpoint. retry: start failed and cancelled runs, too. wait: for runs that somebody else owns; a
-    run is taken over if its heartbeat stops for `patience_s`. stack: the most runs of one shape that are computed as
-    one, None for as many as it pays (`suite.launch.stacks`); a stack takes one slot. over_at: the time, by
-    `time.monotonic()`, at which the launch ends: runs stop with a checkpoint, as on Ctrl-C, and no other starts.
+    jobs: runs at a time, on each of `gpus` if there are any. cpu_jobs: further runs at a time on the CPU, of the runs
+    `on_cpu`. only: the GPUs that a run may use, if not all. canary: the cheapest run of each kind starts first; the
+    others wait for its first checkpoint. max_failures: after this many failures, no more runs of a kind start. probe:
+    stop each run after its first checkpoint. retry: also start failed and cancelled runs. wait: wait for runs of other
+    processes; a run is taken over if its heartbeat stops for `patience_s`. stack: the most runs of one shape that are
+    computed as one, None to choose (`suite.launch.stacks`); a stack takes one slot. over_at: the time, as of
+    `time.monotonic()`, at which the launch ends: runs stop with a checkpoint, as on Ctrl-C, and no more runs start.
     """
 
     store: Path
@@ -50,18 +50,18 @@ class Options:
 
     @property
     def over(self) -> bool:
-        """Whether the time of the launch is over."""
+        """Whether the time limit of the launch has passed."""
         return self.over_at is not None and time.monotonic() >= self.over_at
 
     @property
     def selection(self) -> Selection:
-        """Which runs a start takes up."""
+        """Which runs are to be started."""
         return Selection(self.compute.until, self.retry)
 
     def order(self, gpu: Gpu | None, launch: Origin, still: Pulse | None = None, early: bool = False,
               stack: tuple[str, ...] = ()) -> Order:
-        """The order for a job in the slot of `gpu` (None: the CPU). `early`: it writes a first checkpoint soon.
-        `stack`: the ids of the runs that are computed as one, () for a single run."""
+        """Returns the order for a job in the slot of `gpu` (None: the CPU). `early`: write a first checkpoint soon.
+        `stack`: the ids of the runs that are computed as one, or () for a single run."""
         order = Order(compute=self.compute, device="cpu" if gpu is None else "cuda", probe=self.probe, still=still,
                       launch=launch)
         order = order.model_copy(update={"stack": stack}) if stack else order
@@ -70,9 +70,9 @@ class Options:
 
 @dataclass(frozen=True)
 class Launched:
-    """The states of the runs by id. `idle`: nothing was submitted, as the account's limit of jobs is 0.
+    """The states of the runs by id. `idle`: nothing was submitted, because the account's limit of jobs is 0.
 
-    waiting: runs that are left to do, such as those that began on a device which is not here.
+    waiting: unfinished runs, for example those that began on a device that is not available.
     """
 
     states: Mapping[str, RunState]

@@ -1,4 +1,4 @@
-"""Jobs of runs that a grid no longer names, because it was edited after they were submitted."""
+"""Jobs of runs that were removed from a grid after they were submitted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from suite.store.trash import unnamed
 
 
 def jobs_of(grids: Sequence[Grid], submitted: Submitted) -> dict[str, list[Job]]:
-    """The runs that these grids have started and that no grid names any more, with their jobs in the queue."""
+    """Returns the runs that these grids have started and no grid still contains, with their jobs in the queue."""
     try:
         ids = [run_id for run_id in unnamed(grids, submitted.store) if run_id in submitted.newest]
-    except UserError:  # a record of a start that cannot be read: `gc` says so
+    except UserError:  # the record of a start cannot be read: `gc` reports it
         return {}
     states = submitted.store.states(ids)
     open_ids = {run_id for run_id, state in states.items() if state.name not in (State.DONE, State.CANCELLED)}
@@ -25,17 +25,17 @@ def jobs_of(grids: Sequence[Grid], submitted: Submitted) -> dict[str, list[Job]]
 
 
 def remarks(grids: Sequence[Grid], submitted: Submitted) -> list[str]:
-    """A line about such jobs and how to end them, if there are any."""
+    """Returns a line about such jobs and how to cancel them, if there are any."""
     labels = {job.label for jobs in jobs_of(grids, submitted).values() for job in jobs}
     if not labels:
         return []
     what = f"{len(labels)} jobs of an earlier version of these grids are" if len(labels) > 1 else \
         "a job of an earlier version of these grids is"
-    return [f"{what} in the queue: `cancel --orphans` ends the runs that they no longer name"]
+    return [f"{what} in the queue; `cancel --orphans` cancels the runs that were removed from them"]
 
 
 def run_ids(grids: Sequence[Grid], store: Store) -> list[str]:
-    """The runs of such jobs, and those under way, for `cancel --orphans`. Raises UserError as `unnamed` does."""
+    """Returns the runs of such jobs, and active runs, for `cancel --orphans`. Raises UserError as `unnamed` does."""
     ids = list(unnamed(grids, store))
     states = store.states(ids)
     queued = jobs_of(grids, Submitted(store))

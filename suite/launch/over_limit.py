@@ -1,8 +1,8 @@
-"""Whether a job alone exceeds a limit of its account or quality of service.
+"""Finds out whether a single job exceeds a limit of its account or quality of service.
 
-SLURM accepts such a job, which can never start, and gives the same reason as for a job that waits for others to end
-(`AssocGrpCpuLimit`, `QOSMaxMemoryPerUser`, …). So the request of the job is compared with the limits in
-`scontrol show assoc_mgr`: of the association, of the accounts above it, and of the quality of service.
+SLURM accepts such a job although it can never start, and shows the same reason as for a job that waits for others to
+end (`AssocGrpCpuLimit`, `QOSMaxMemoryPerUser`, …). Therefore, the request of the job is compared with the limits in
+`scontrol show assoc_mgr`: of the association, of its parent accounts, and of the quality of service.
 """
 
 from __future__ import annotations
@@ -24,15 +24,14 @@ MOST_ACCOUNTS = 20  # from the account up to the root
 
 @dataclass(frozen=True)
 class Asked:
-    """What a job asks for: amounts by the name of the resource (memory in MB), and its time limit in minutes."""
+    """The request of a job: amounts by resource name (memory in MB), and the time limit in minutes."""
 
     amounts: Mapping[str, float]
     minutes: float
 
 
 def over(label: str, cluster: str = "") -> str:
-    """What the job of this label asks for beyond a limit, and the limit; "" if it exceeds none, or SLURM does not say.
-    """
+    """Returns a message about the first limit that a job exceeds, or "" if there is none, or SLURM does not answer."""
     job = next(map(_fields, slurm_cli.shown(["job", label], cluster)), {})
     if "Account" not in job:
         return ""
@@ -41,10 +40,10 @@ def over(label: str, cluster: str = "") -> str:
 
 
 def beyond(asked: Asked, limits: Mapping[str, str]) -> str:
-    """The first limit of a record that the request exceeds, in words; "" if it exceeds none."""
+    """Returns a message about the first limit of a record that the request exceeds, or ""."""
     for key in JOBS:
         if _limit(limits.get(key, "")) == 0:
-            return "to run, and no job of the account may"
+            return "its account may not run any job"
     for key in (*AMOUNTS, RUN_MINUTES):
         factor = asked.minutes if key == RUN_MINUTES else 1.0
         for name, _, text in (part.partition("=") for part in limits.get(key, "").split(",")):
@@ -52,12 +51,13 @@ def beyond(asked: Asked, limits: Mapping[str, str]) -> str:
             if most is not None and wanted > most:
                 unit = " MB" if name == "mem" else ""
                 minutes = " minutes" if factor != 1.0 else ""
-                return f"{name}{minutes} {wanted:g}{unit}, and the limit of all jobs together is {most:g}{unit}"
+                return (f"it requests {name}{minutes}={wanted:g}{unit}, but the limit for all jobs together is "
+                        f"{most:g}{unit}")
     return ""
 
 
 def _limits(job: Mapping[str, str], cluster: str) -> Iterator[dict[str, str]]:
-    """The records with limits on this job, as SLURM prints them."""
+    """Yields the records with limits for this job, as SLURM prints them."""
     user, account = job.get("UserId", "").partition("(")[0], job["Account"]
     for _ in range(MOST_ACCOUNTS):
         above = ""
@@ -79,7 +79,7 @@ def _fields(line: str) -> dict[str, str]:
 
 
 def _limit(text: str) -> float | None:
-    """4 for `4(2)`, a limit and how much of it is used; None for `N(2)`, no limit."""
+    """Returns 4 for `4(2)`, a limit of which 2 are used, and None for `N(2)`, no limit."""
     number = text.partition("(")[0]
     return float(number) if number.isdecimal() else None
 
@@ -90,7 +90,7 @@ def _amounts(text: str) -> dict[str, float]:
 
 
 def _minutes(text: str) -> float:
-    """The minutes of `1-02:30:00`; infinity without a limit."""
+    """Returns the minutes of `1-02:30:00`, or infinity without a limit."""
     match = re.fullmatch(r"(?:(\d+)-)?(\d+):(\d+):(\d+)", text)
     if match is None:
         return math.inf

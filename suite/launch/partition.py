@@ -1,4 +1,4 @@
-"""The GPUs of a partition, and whether the jobs can use what they ask for."""
+"""Checks the GPUs and CPUs that jobs request, and chooses the number of GPUs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from suite.config.fields import CLASSICAL
 from suite.errors import UserError
 from suite.launch import nvidia, places, slurm_cli
 from suite.launch.cluster import Cluster
+from suite.launch.counted import counted
 from suite.launch.slurm_cli import SlurmError
 from suite.store.store import Store
 
@@ -31,10 +32,10 @@ class Fitted:
 
 
 def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, starts: bool) -> Fitted:
-    """Choose the number of GPUs if the user has not: one per job if the partition has any and a run can use it.
+    """Choose the number of GPUs if the user has not: one per job if the partition has GPUs and a run can use one.
 
-    Raises UserError for GPUs or CPUs that would be idle or missing. Without `starts`, a torch that cannot use GPUs is
-    only a warning, since a plan may be made on a laptop.
+    Raises UserError if GPUs or CPUs would be idle or missing. Without `starts`, a torch that cannot use GPUs is only a
+    warning, since a plan may be made on a laptop.
     """
     classical = {run.run_id for run in runs if run.config.model.name in CLASSICAL}
     if cluster.gpus_per_job is not None:
@@ -42,7 +43,7 @@ def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, s
         if not cluster.gpus or nvidia.cuda_of_torch() != 0:
             return Fitted(cluster, frozenset(classical), ())
         if not starts:
-            return Fitted(cluster, frozenset(classical), (f"warning: {NO_CUDA}; `run` with it would be refused",))
+            return Fitted(cluster, frozenset(classical), (f"warning: {NO_CUDA}; `run` would refuse these options",))
         raise UserError(f"{NO_CUDA}, and the jobs would use the same torch", "--gpus-per-job",
                         "install a CUDA build of torch, as https://pytorch.org shows, or write --gpus-per-job 0")
     began = {run.run_id for run in runs if (one := places.began_on(store, run.run_id)) is not None and one.on_cpu}
@@ -51,12 +52,12 @@ def fit(cluster: Cluster, runs: Sequence[GridRun], store: Store, threads: int, s
     made = cluster.model_copy(update={"gpus_per_job": count})
     _check(made, threads)
     if count and stay:
-        line += f"; {len(stay)} runs stay on the CPU: they cannot use a GPU, or began on the CPU"
+        line += f"; {counted(len(stay), 'run stays', 'runs stay')} on the CPU (no GPU support, or begun on the CPU)"
     return Fitted(made, frozenset(stay) if count else frozenset(), (line,) if line else ())
 
 
 def _by_default(cluster: Cluster, able: int) -> tuple[int, str]:
-    """How many GPUs a job asks for by default, and the line that says so."""
+    """Returns the default number of GPUs per job, and a message about it."""
     if not able:
         return 0, ""
     name = cluster.partition or slurm_cli.of_site("SBATCH_PARTITION")
@@ -64,27 +65,27 @@ def _by_default(cluster: Cluster, able: int) -> tuple[int, str]:
         found = [(partition.rstrip("*"), partition.endswith("*"), sum(map(int, GRES.findall(gres))))
                  for partition, gres in slurm_cli.partitions(slurm_cli.chosen_cluster(cluster.extra.get("clusters")))]
     except SlurmError as error:
-        return 0, (f"the jobs ask for no GPU: it is not known whether the partition has any ({error}); "
-                   "--gpus-per-job 1 asks for one")
+        return 0, (f"the jobs request no GPU: it is unknown whether the partition has GPUs ({error}); "
+                   "--gpus-per-job 1 requests one")
     ours = [gpus for one, default, gpus in found if (one in name.split(",") if name else default)]
     if not any(ours):
         return 0, ""
     if nvidia.cuda_of_torch() == 0:
-        return 0, f"the partition has GPUs, but the jobs ask for none: {NO_CUDA}"
-    return 1, "each job asks for one GPU, since the partition has some (--gpus-per-job 0 for the CPU)"
+        return 0, f"the partition has GPUs, but the jobs request none: {NO_CUDA}"
+    return 1, "each job requests one GPU, since the partition has GPUs (--gpus-per-job 0 for the CPU)"
 
 
 def _check(cluster: Cluster, threads: int) -> None:
-    """Raises UserError for GPUs or runs that would be idle, and for too few CPUs."""
+    """Raises UserError if GPUs would be idle, or if there are too few runs or CPUs."""
     size, gpus = cluster.runs_per_job, cluster.gpus
     if gpus > size:
-        raise UserError(f"a run uses one GPU, and a job of {size} run{'s' if size > 1 else ''} would leave "
-                        f"{gpus - size} of {gpus} idle", "--gpus-per-job", f"write --gpus-per-job {size}, or "
+        raise UserError(f"a run uses one GPU, so a job of {counted(size, 'run')} would leave {gpus - size} of "
+                        f"{gpus} GPUs idle", "--gpus-per-job", f"write --gpus-per-job {size}, or "
                         f"--runs-per-job {gpus}")
     at_once = cluster.side_by_side * max(1, gpus)
     if cluster.side_by_side > 1 and at_once > size:
-        raise UserError(f"{at_once} runs side by side, and a job has {size}", "--side-by-side",
-                        f"write --runs-per-job {at_once}, or fewer --side-by-side")
+        raise UserError(f"{at_once} runs at a time, but a job has {counted(size, 'run')}", "--side-by-side",
+                        f"write --runs-per-job {at_once}, or reduce --side-by-side")
     if cluster.cpus_per_job is not None and cluster.cpus_per_job < threads:
-        raise UserError(f"a run has {threads} threads, and a job {cluster.cpus_per_job} CPUs", "--cpus-per-job",
-                        f"write --cpus-per-job {cluster.needed(threads)}, or fewer --threads")
+        raise UserError(f"a run uses {threads} threads, but a job has {counted(cluster.cpus_per_job, 'CPU')}",
+                        "--cpus-per-job", f"write --cpus-per-job {cluster.needed(threads)}, or reduce --threads")

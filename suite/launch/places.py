@@ -1,4 +1,4 @@
-"""Where the runs of a launch are computed: on which GPUs or on the CPU, and how many at a time."""
+"""Chooses where the runs of a launch are computed: on which GPUs or on the CPU, and how many at a time."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from suite import machine
 from suite.config.fields import CLASSICAL
 from suite.errors import MachineFault
 from suite.launch import gpus
+from suite.launch.counted import counted
 from suite.launch.gpus import Chosen
 from suite.launch.options import Gpu
 from suite.store.folder import checkpoints
@@ -20,9 +21,9 @@ from suite.store.store import Store
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-MOST = 4  # runs at a time on a GPU: with more, all of them take longer
+MOST = 4  # runs at a time on a GPU: with more, each takes longer
 CONTEXT = 600 * 10**6  # bytes that CUDA takes for each process
-SPARE = 1.25  # times the memory that a run of this shape took: libraries sometimes choose other algorithms
+SPARE = 1.25  # factor on the memory that a run of this shape used: libraries may choose other algorithms
 
 
 @dataclass(frozen=True)
@@ -30,8 +31,8 @@ class Places:
     """Where runs are computed: `jobs` at a time, on each of `gpus` if there are any, and `cpu_jobs` of the runs
     `on_cpu`.
 
-    only: the GPUs that a run may use, if not all. waiting: runs that began on a device that is not free here, with its
-    name. lines: for the user. model: of the first GPU.
+    only: the GPUs that a run may use, if not all. waiting: runs that began on a device that is not available, with its
+    name. lines: messages for the user. model: the model of the first GPU.
     """
 
     jobs: int
@@ -45,13 +46,13 @@ class Places:
 
     @property
     def at_once(self) -> int:
-        """Runs at a time, in all."""
+        """The total number of runs at a time."""
         return self.jobs * max(1, len(self.gpus)) + self.cpu_jobs
 
 
 @dataclass(frozen=True)
 class Began:
-    """Where a run began: the model of the device, and whether it is a CPU. The run's last bits depend on it."""
+    """The device on which a run began: its model, and whether it is a CPU. The run's last bits depend on it."""
 
     device: str
     on_cpu: bool
@@ -59,9 +60,9 @@ class Began:
 
 def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, jobs: int | None,
          threads: int) -> Places:
-    """Choose where to compute these runs. `asked`: GPUs, () for the CPU, None for free GPUs, or else the CPU.
+    """Choose where to compute these runs. `asked`: GPUs, () for the CPU, None for free GPUs or otherwise the CPU.
 
-    Raises UserError if a GPU that was asked for is missing, or if there are GPUs and none is free.
+    Raises UserError if a requested GPU is missing, or if there are GPUs but none is free.
     """
     began = {run.run_id: one for run in runs if (one := began_on(store, run.run_id)) is not None}
     auto = asked is None
@@ -69,7 +70,7 @@ def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, j
                 or (run.config.kind == "bench" and run.config.bench.device == "cpu")}
     kept = {run_id for run_id, one in began.items() if one.on_cpu} if auto else set()
     if auto and runs and {run.run_id for run in runs} <= cpu_only | kept:
-        chosen = Chosen(why="these runs began on the CPU" if kept else "these runs are for the CPU")
+        chosen = Chosen(why="these runs began on the CPU" if kept else "these runs use the CPU")
     else:
         chosen = gpus.free() if asked is None else gpus.named(asked) if asked else Chosen(why="--gpus none")
     if any(run.config.kind == "bench" for run in runs):  # a measurement runs alone
@@ -88,14 +89,15 @@ def find(runs: Sequence[GridRun], store: Store, asked: tuple[Gpu, ...] | None, j
     each, line = _on_gpus(jobs, cores, chosen, peaks)
     beside = max(1, cores - each * len(chosen.gpus)) if on_cpu else 0
     if beside:
-        lines.append(f"{len(on_cpu)} runs are for the CPU, or began there: {beside} of them at a time, in addition")
+        lines.append(f"{counted(len(on_cpu), 'run uses', 'runs use')} the CPU or began on it: {beside} at a time, "
+                     "in addition")
     model = next((chosen.cards[gpu].name for gpu in chosen.gpus if gpu in chosen.cards), "")
     return Places(each, chosen.gpus, beside, on_cpu, {key: homes for key, homes in only.items() if homes}, waiting,
                   (line, *lines), model)
 
 
 def began_on(store: Store, run_id: str) -> Began | None:
-    """Where a run began. None for a run without checkpoint, which may start on any device."""
+    """Returns where a run began, or None for a run without a checkpoint, which may start on any device."""
     try:
         if not checkpoints(store.folder(run_id)):
             return None
@@ -107,36 +109,36 @@ def began_on(store: Store, run_id: str) -> Began | None:
 
 
 def _same_model(began: Mapping[str, Began], chosen: Chosen) -> dict[str, tuple[Gpu, ...]]:
-    """For each run that began on a GPU, the GPUs of the same model, on which it may continue."""
+    """Returns the GPUs on which each run that began on a GPU may continue: those of the same model."""
     return {run_id: tuple(gpu for gpu in chosen.gpus if gpu in chosen.cards and chosen.cards[gpu].name == one.device)
             for run_id, one in began.items() if not one.on_cpu}
 
 
 def _waits(device: str, count: int) -> str:
-    return (f"{count} runs began on {device}, and wait for one that is free, to end with the same bits (--gpus with a "
-            "number, or none, moves them, and their records say so)")
+    return (f"{counted(count, 'run')} began on {device}: waiting for a free one, so that results are bit-identical "
+            "(--gpus N or none moves such runs to another device, and their records note it)")
 
 
 def _moved(began: Mapping[str, Began], chosen: Chosen) -> list[str]:
-    """A line if `--gpus` moves runs to another device than the one on which they began."""
+    """Returns a message if `--gpus` moves runs to another device than the one on which they began."""
     here = {card.name for card in chosen.cards.values()}
     moved = [one for one in began.values() if one.on_cpu == bool(chosen.gpus) or (here and one.device not in here)]
     if not moved:
         return []
-    return [f"{len(moved)} runs began on {', '.join(sorted({one.device for one in moved}))} and continue elsewhere, as "
-            "--gpus asks: their last bits may differ, and their records say so"]
+    return [f"{counted(len(moved), 'run')} began on {', '.join(sorted({one.device for one in moved}))}: continued on "
+            "another device because of --gpus. Their last bits may differ, and their records note it"]
 
 
 @dataclass(frozen=True)
 class Peaks:
-    """The most memory, in bytes, that runs of these shapes took on a GPU and on the machine; 0 if unknown."""
+    """The peak memory, in bytes, of runs of these shapes on a GPU and on the machine. 0 if unknown."""
 
     device: float = 0.0
     host: float = 0.0
 
 
 def _peaks(runs: Sequence[GridRun], store: Store) -> Peaks:
-    """From the recorded attempts at these runs. Unknown if there is no record for one of their shapes."""
+    """Returns the peaks of recorded attempts at these runs. Unknown if one of the shapes has no record."""
     wanted = {run.config.shape: run.run_id for run in runs}
     device: dict[str, float] = {}
     host: dict[str, float] = {}
@@ -152,28 +154,28 @@ def _peaks(runs: Sequence[GridRun], store: Store) -> Peaks:
 
 
 def _on_cpu(jobs: int | None, cores: int, peaks: Peaks, why: str) -> tuple[int, str]:
-    """Runs at a time, and the line about it. Raises MachineFault if a single run does not fit into memory."""
+    """Returns runs at a time, and a message. Raises MachineFault if a single run does not fit into memory."""
     memory = machine.memory()
     if memory is not None and peaks.host > memory.total:
-        raise MachineFault(f"a run like these took {machine.gigabytes(int(peaks.host))} of memory, and there are "
-                           f"{machine.gigabytes(memory.total)} here", "memory", "write a smaller train.batch_size, add "
+        raise MachineFault(f"a run of this kind used {machine.gigabytes(int(peaks.host))} of memory, but this machine "
+                           f"has {machine.gigabytes(memory.total)}", "memory", "reduce train.batch_size, add "
                            "--recompute, or use a larger machine")
     fitting = max(1, int(memory.free / (SPARE * peaks.host))) if memory is not None and peaks.host else cores
     count = jobs or min(cores, fitting)
-    reason = f", since each took up to {machine.gigabytes(int(peaks.host))} of memory" \
+    reason = f", since each used up to {machine.gigabytes(int(peaks.host))} of memory" \
         if not jobs and fitting < cores else ""
     return count, f"on the CPU ({why}): {count} at a time{reason}"
 
 
 def _on_gpus(jobs: int | None, cores: int, chosen: Chosen, peaks: Peaks) -> tuple[int, str]:
-    """Runs at a time on each GPU, and the line about it."""
+    """Returns runs at a time on each GPU, and a message."""
     names = ", ".join(chosen.cards[gpu].words if gpu in chosen.cards else f"GPU {gpu}" for gpu in chosen.gpus)
     if jobs:
         return jobs, f"on {names}: {jobs} at a time on each"
     if not peaks.device or len(chosen.cards) < len(chosen.gpus):
-        return 1, f"on {names}: 1 at a time on each, since the memory of such a run is not known yet (--jobs N)"
+        return 1, f"on {names}: 1 at a time on each, since their memory use is not known yet (--jobs N sets the number)"
     least = min(chosen.cards[gpu].free for gpu in chosen.gpus)
     needs = SPARE * peaks.device + CONTEXT
     each = max(1, min(MOST, int(least / needs), cores // len(chosen.gpus)))
-    return each, (f"on {names}: {each} at a time on each, at up to {machine.gigabytes(int(needs))} of "
-                  f"{machine.gigabytes(least)} free")
+    return each, (f"on {names}: {each} at a time on each, with up to {machine.gigabytes(int(needs))} of "
+                  f"the {machine.gigabytes(least)} free")

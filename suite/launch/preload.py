@@ -1,7 +1,7 @@
-"""The imports that the fork server makes before it forks, so that a run starts in milliseconds.
+"""The imports of the fork server before it forks, so that a run starts in milliseconds.
 
-The server leaves the terminal's session, so that Ctrl-C reaches the runner only. It dies with the runner, and ignores
-the signals with which SLURM asks all processes of a job to stop: those are for the runner and the runs.
+The server leaves the terminal's session, so that Ctrl-C reaches only the runner. It dies with the runner. It ignores
+the signals that SLURM sends to all processes of a job, which are for the runner and the runs.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from suite import machine
 PR_SET_PDEATHSIG = 1
 SERVER = os.getpid()
 RUNNER = "SUITE_RUNNER"  # environment variable: the runner's process id
-FEW = "SUITE_FEW_RUNS"  # environment variable: if it is set, the server does not import torch's compiler
+FEW = "SUITE_FEW_RUNS"  # environment variable: if set, the server does not import torch's compiler
 COMPILER = "torch._dynamo"
 MODULES = ("torch", COMPILER, "suite.job.job", "suite.train.trainer", "suite.data.prepared", "suite.ssm.kernels")
 
 
 def die_with(parent: int) -> None:
-    """Have the kernel kill this process when its parent, of the id `parent`, dies. Raises OSError."""
+    """Make the kernel kill this process when its parent process, of id `parent`, dies. Raises OSError."""
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL) != 0:
         raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG)")
@@ -32,7 +32,7 @@ def die_with(parent: int) -> None:
 
 
 def warm() -> None:
-    """Import everything, and look up what is the same for all runs. Raises what an import raises."""
+    """Import everything, and cache what is the same for all runs. Raises whatever an import raises."""
     for name in MODULES:
         if name != COMPILER or FEW not in os.environ:
             importlib.import_module(name)

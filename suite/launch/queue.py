@@ -1,4 +1,4 @@
-"""The queue of SLURM, as a hint beside the files: one `squeue` for all jobs, at most once in half a minute."""
+"""The SLURM queue, used as a hint in addition to the files: one `squeue` for all jobs, at most every 30 seconds."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 
 EVERY_S = 30.0
-ACCEPTED_S = 300.0  # seconds that an accepted job may be missing from the queue's answer
+ACCEPTED_S = 300.0  # seconds during which an accepted job may be missing from squeue's answer
 WAITING = {"PENDING": "waits", "REQUEUED": "waits", "REQUEUE_HOLD": "is held", "REQUEUE_FED": "waits",
            "SPECIAL_EXIT": "is held", "SUSPENDED": "is suspended", "STOPPED": "is suspended", "RUNNING": "runs",
            "CONFIGURING": "starts", "COMPLETING": "ends", "STAGE_OUT": "ends", "SIGNALING": "runs",
@@ -25,7 +25,7 @@ WAITING = {"PENDING": "waits", "REQUEUED": "waits", "REQUEUE_HOLD": "is held", "
 MEMORY = re.compile(r"exceeded memory limit|oom[-_ ]kill|out of memory|OUT_OF_MEMORY", re.IGNORECASE)
 TIME = re.compile(r"DUE TO TIME LIMIT")
 NODE = re.compile(r"DUE TO NODE FAILURE|NODE_FAIL")
-BEGINS = " begins on "  # in the line that a job logs at each start
+BEGINS = " begins on "  # part of the line that a job logs at each start
 CANCELLED = re.compile(r"CANCELLED AT")
 WITHOUT_OWNER = (State.TODO, State.PARTIAL, State.LOST)
 
@@ -34,7 +34,7 @@ WITHOUT_OWNER = (State.TODO, State.PARTIAL, State.LOST)
 class Job:
     """A job in the queue: `label` is `<array>_<task>`, `batch` the name of its batch, `state` and `reason` are SLURM's.
 
-    over: what it asks for beyond a limit of its account, so that it never starts.
+    over: a message if its request exceeds a limit of its account, so that it never starts, or "".
     """
 
     label: str
@@ -45,23 +45,23 @@ class Job:
 
     @property
     def array(self) -> str:
-        """The number of its array."""
+        """The job id of its array."""
         return self.label.partition("_")[0]
 
     @property
     def task(self) -> int:
-        """Its place in the array; -1 if squeue does not say."""
+        """Its index in the array. -1 if squeue does not show it."""
         place = self.label.partition("_")[2]
         return int(place) if place.isdecimal() else -1
 
     @property
     def stuck(self) -> Stuck | None:
-        """Why it will not start; None if it may, or has started."""
+        """Why it will not start. None if it may start, or has started."""
         return stuck.stuck(self.state, self.reason, self.over)
 
     @property
     def words(self) -> str:
-        """What it does, in words. A state that is unknown here is named as SLURM names it."""
+        """A sentence about its state. States that the suite does not know are shown as SLURM names them."""
         if (found := self.stuck) is not None:
             return f"job {self.label} {found.words} ({self.reason})"
         why = f" ({self.reason})" if self.state == "PENDING" and self.reason not in ("None", "") else ""
@@ -70,7 +70,7 @@ class Job:
 
 
 class Queue:
-    """Asks squeue, and remembers the answer for `every_s` seconds (default: 30) of a monotonic clock."""
+    """Calls squeue, and caches the answer for `every_s` seconds (default: 30) of a monotonic clock."""
 
     def __init__(self, every_s: float | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         self.every_s, self._clock = EVERY_S if every_s is None else every_s, clock
@@ -79,9 +79,9 @@ class Queue:
         self.fault = ""
 
     def jobs(self, names: Mapping[str, str]) -> tuple[Job, ...] | None:
-        """The jobs of these batches that wait or run. `names`: the cluster of each batch, "" for the default one.
+        """Returns the pending and running jobs of these batches. `names`: batch -> cluster, "" for the default one.
 
-        None if squeue does not answer; `fault` says why.
+        Returns None if squeue does not answer; `fault` is the reason.
         """
         wanted = frozenset(names)
         if not wanted:
@@ -96,7 +96,7 @@ class Queue:
         return None if self.fault else tuple(job for job in self._jobs if job.batch in wanted)
 
     def forget(self) -> None:
-        """Ask again the next time."""
+        """Clear the cache."""
         self._asked = None
 
     def _ask(self, names: Mapping[str, Sequence[str]]) -> None:
@@ -116,14 +116,14 @@ class Queue:
 
 
 class Submitted:
-    """The batches of a store, and what the queue says about their runs. Never writes."""
+    """The batches of a store, with the jobs of their runs in the queue. Never writes."""
 
     def __init__(self, store: Store, queue: Queue | None = None) -> None:
         self.store, self.queue = store, queue or Queue()
         self.batches = {one.name: one for one in batch.all_of(store.root)}
         self.newest: dict[str, tuple[batch.Batch, int]] = {}
         self.of_run: dict[str, list[str]] = {}
-        self.task_of: dict[tuple[str, str], int] = {}  # batch and run -> place of the job in the array
+        self.task_of: dict[tuple[str, str], int] = {}  # batch and run -> index of the job in the array
         self._records: dict[str, batch.JobRecord] = {}
         for one in self.batches.values():
             for task, runs in enumerate(one.tasks):
@@ -133,19 +133,21 @@ class Submitted:
                     self.task_of[one.name, run_id] = task
 
     def record(self, name: str) -> batch.JobRecord | None:
-        """Which array has a batch, None if it is not known yet. Once known, it does not change."""
+        """Returns the record of the array that owns a batch, or None if it is not known yet. It never changes."""
         if name not in self._records and (found := batch.record_of(self.store.root, name)) is not None:
             self._records[name] = found
         return self._records.get(name)
 
     def number(self, name: str) -> str:
-        """The number of a batch's array; "" if it is not known, or it was given up."""
+        """Returns the job id of a batch's array, or "" if it is unknown or the batch was given up."""
         record = self.record(name)
         return record.job if record else ""
 
     def jobs(self, states: Mapping[str, RunState | None]) -> dict[str, list[Job]] | None:
-        """The jobs in the queue for each run that is not done, or whose state is not known (None). None if the queue
-        cannot be read."""
+        """Returns the jobs in the queue of each run that is not done, or has an unknown state (None).
+
+        Returns None if the queue cannot be read.
+        """
         open_runs = [run_id for run_id, state in states.items() if state is None or state.name != State.DONE]
         every = dict.fromkeys(name for run_id in open_runs for name in self.of_run.get(run_id, ()))
         records = {name: self.record(name) for name in every}
@@ -161,23 +163,23 @@ class Submitted:
                     jobs.setdefault(run_id, []).append(job)
         return jobs
 
-    def unseen(self, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]]) -> dict[str, str]:
-        """A note for each run whose job SLURM accepted minutes ago, but whose batch the queue has never shown."""
+    def not_in_queue_yet(self, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]]) -> dict[str, str]:
+        """Returns a note for each run whose job was accepted minutes ago, but whose batch was never in the queue."""
         found = {}
         for run_id, state in states.items():
             if run_id in jobs or run_id not in self.newest or state.name not in WITHOUT_OWNER:
                 continue
             name = self.newest[run_id][0].name
             record = self.record(name)
-            if record is None or not record.job or record.when is None or batch.was_seen(self.store.root, name):
+            if record is None or not record.job or record.when is None or batch.was_in_queue(self.store.root, name):
                 continue
             if 0 <= (age := time.time() - record.when) < ACCEPTED_S:
-                found[run_id] = (f"job {record.job} was accepted {max(1, round(age / 60))} min ago, and the queue has "
-                                 "not shown it yet: its state is not known")
+                found[run_id] = (f"job {record.job} was accepted {max(1, round(age / 60))} min ago but is not in the "
+                                 "queue yet: its state is unknown")
         return found
 
     def holder(self, run_id: str) -> str:
-        """The job whose attempt at a run is the newest; "" if there is none, or its process runs on this machine."""
+        """Returns the job of the newest attempt at a run, or "" if there is none, or its process is on this machine."""
         try:
             tenure = attempt.latest(self.store.folder(run_id))
         except OSError:
@@ -186,7 +188,7 @@ class Submitted:
         return tenure.job if known and tenure else ""
 
     def canaries_of(self, one: batch.Batch) -> list[str]:
-        """The canaries that a batch waits for: those of its kind, or all of its submission in an older record."""
+        """Returns the canaries that a batch waits for: of its kind or, for an older record, of its submission."""
         labels = [text.removeprefix("afterok:") for text in one.after if text.startswith("afterok:")]
         found = []
         for other in self.batches.values() if labels or one.kind == batch.Kind.MAIN else ():
@@ -199,31 +201,31 @@ class Submitted:
         return found
 
     def together(self, run_id: str) -> list[batch.Batch]:
-        """The batches with this run of its last submission: that of a canary, and that of all runs."""
+        """Returns the batches of a run's last submission that contain it: the canary's, if any, and the main one."""
         start = self.newest[run_id][0].start
         return [self.batches[name] for name in self.of_run[run_id] if self.batches[name].start == start]
 
     def retries(self, one: batch.Batch, run_id: str, state: RunState) -> bool:
-        """Whether a batch was submitted by `retry` and has not begun this run yet."""
+        """Returns whether a batch was submitted by `retry` and has not started this run yet."""
         return one.retry and state.attempts <= one.attempts.get(run_id, 0)
 
     def label(self, one: batch.Batch, run_id: str) -> str:
-        """The label of the job that has this run in a batch; "" if its number is not known, or it was given up."""
+        """Returns the label of a run's job in a batch, or "" if its id is unknown or the batch was given up."""
         number = self.number(one.name)
         return f"{number}_{self.task_of[one.name, run_id]}" if number else ""
 
     def log_of(self, label: str) -> Path:
-        """The log of a job."""
+        """Returns the path of a job's log."""
         return self.store.root / batch.FOLDER / "logs" / f"{label}_0_log.out"
 
 
 def why_ended(log: Path) -> tuple[Reason, str]:
-    """Why SLURM ended a job, by its log: the reason of a failed run, and SLURM's message."""
+    """Returns why SLURM ended a job, from its log: the reason of a failed run, and SLURM's message or ""."""
     return words_of(ended_with(log))
 
 
 def ended_with(log: Path) -> list[str]:
-    """The last lines of a job's log, from its last start on; none if there is no log."""
+    """Returns the last lines of a job's log, since its last start. Empty if there is no log."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 20_000))
@@ -235,7 +237,7 @@ def ended_with(log: Path) -> list[str]:
 
 
 def words_of(lines: Sequence[str]) -> tuple[Reason, str]:
-    """What SLURM says about the end of a job in these lines of its log: the reason of a failed run, and the message."""
+    """Returns why SLURM ended a job, from lines of its log: the reason of a failed run, and the message or ""."""
     for pattern, reason in ((MEMORY, Reason.OOM), (TIME, Reason.TIMEOUT), (NODE, Reason.KILLED),
                             (CANCELLED, Reason.KILLED)):
         for line in reversed(lines):
@@ -245,7 +247,7 @@ def words_of(lines: Sequence[str]) -> tuple[Reason, str]:
 
 
 def cancel(jobs: Iterable[Job], store: Path) -> None:
-    """Ask SLURM to end these jobs, each on its cluster. Raises UserError with SLURM's message."""
+    """Cancel these jobs, each on its cluster. Raises UserError with SLURM's message."""
     by_cluster: dict[str, list[str]] = {}
     for job in jobs:
         record = batch.record_of(store, job.batch)
@@ -255,9 +257,9 @@ def cancel(jobs: Iterable[Job], store: Path) -> None:
 
 
 def cancel_labels(labels: Sequence[str], cluster: str = "") -> None:
-    """Ask SLURM to end the jobs of these labels. Raises UserError with SLURM's message."""
+    """Cancel the jobs of these labels. Raises UserError with SLURM's message."""
     try:
         slurm_cli.scancel(labels, cluster)
     except SlurmError as error:
         raise UserError(f"the jobs cannot be cancelled: {error}", "scancel",
-                        "do it on a login node of the cluster: " + " ".join(["scancel", *labels[:20]])) from None
+                        "run this on a login node of the cluster: " + " ".join(["scancel", *labels[:20]])) from None

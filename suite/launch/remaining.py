@@ -1,4 +1,4 @@
-"""What a job of a batch has still to compute, when SLURM starts it again."""
+"""The remaining work of a job when SLURM starts it again."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from suite.store.store import Store
 
 
 def nothing(store: Store, one: Batch, run_ids: Sequence[str]) -> bool:
-    """Whether another start would compute nothing: the runs have ended, or those of a canary have a checkpoint."""
+    """Returns whether nothing remains: the runs have ended, or those of a canary have a checkpoint."""
     selection = Selection(one.order.compute.until, one.retry)
     for run_id, state in store.states(run_ids).items():
         folder = store.folder(run_id)
@@ -24,6 +24,6 @@ def nothing(store: Store, one: Batch, run_ids: Sequence[str]) -> bool:
 
 
 def tried(one: Batch, run_id: str, state: RunState) -> bool:
-    """Whether a run has failed in the jobs of a batch, or was cancelled since its submission."""
+    """Returns whether a run has failed in the jobs of a batch, or was cancelled since its submission."""
     ended = state.failed_for_good or state.name == State.CANCELLED
     return ended and state.attempts > one.attempts.get(run_id, 0)

@@ -1,4 +1,4 @@
-"""A run under way: its process, and how it ended if it did not record that itself."""
+"""An active run: its process, and how the process ended if it did not record that itself."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from suite.store.state import Reason, State
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-GRACE_S = 20.0  # seconds from the request to stop until the kill
-MEMORY = ("the system ended its process for lack of memory: run fewer at a time (--jobs 1), write a smaller "
+GRACE_S = 20.0  # seconds from the request to stop until SIGKILL
+MEMORY = ("the system killed its process for lack of memory: run fewer at a time (--jobs 1), reduce "
           "train.batch_size, or add --recompute")
 
 
 @dataclass
 class Child:
-    """A run under way, or a stack of `runs`, in one process.
+    """An active run, or a stack of `runs`, in one process.
 
-    ticks: when the process started. before: the step of each run's newest checkpoint at that time. oom_kills: how many
-    processes the system had killed for lack of memory by then.
+    ticks: the start time of the process. before: the step of each run's newest checkpoint at that time. oom_kills: the
+    number of processes that the system had killed for lack of memory at that time.
     """
 
     turn: Turn
@@ -46,11 +46,11 @@ class Child:
 
     @property
     def size(self) -> int:
-        """How many runs it computes."""
+        """The number of its runs."""
         return len(self.runs)
 
     def owns(self, tenure: attempt.Tenure) -> bool:
-        """Whether this process made that attempt."""
+        """Returns whether an attempt was made by this process."""
         mine = (self.process.pid, self.ticks)
         return tenure.claim is not None and (tenure.claim.pid, tenure.claim.started) == mine
 
@@ -62,7 +62,7 @@ class Child:
                 os.killpg(self.process.pid, signal.SIGKILL)
 
     def await_death(self) -> None:
-        """Kill the process, and return when it is gone. If the fork server was killed, its children die a bit later."""
+        """Kill the process and wait for its end. If the fork server was killed, its children die slightly later."""
         pid = self.process.pid or 0
         while self.ticks is not None and attempt.process_start(pid) == self.ticks:
             with suppress(ProcessLookupError):
@@ -70,15 +70,15 @@ class Child:
             time.sleep(0.005)
 
     def how_it_died(self, stopping: bool, log: object) -> tuple[State, Reason, str]:
-        """The state, reason and detail of a process that did not record its end.
+        """Returns the state, reason and detail for a process that did not record its end.
 
-        `stopping`: the whole launch ends. `log`: the run's log file.
+        `stopping`: whether the launch is ending. `log`: the run's log file.
         """
         code = self.process.exitcode or 0
         if self.overdue:
-            return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its time-out; the next start continues"
+            return State.FAILED, Reason.TIMEOUT, f"killed {GRACE_S:g} s after its --timeout; the next start resumes it"
         if stopping:
-            return State.PARTIAL, Reason.INTERRUPTED, "killed, since it did not stop in time; the next start continues"
+            return State.PARTIAL, Reason.INTERRUPTED, "killed, as it did not stop in time; the next start resumes it"
         if code == -signal.SIGKILL and machine.oom_kills() > self.oom_kills:
             return State.FAILED, Reason.OOM, MEMORY
         if code < 0:

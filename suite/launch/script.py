@@ -1,10 +1,10 @@
-"""The script that sbatch gets for a batch.
+"""The sbatch script of a batch.
 
-submitit renders it: options, `srun`, the signal, and the paths of the logs. It has no public function for that, so one
-private function is called here, and nowhere else; its version has an upper bound, and a golden file in the tests holds
-the text. Its public executors also submit, and are not safe enough: they take the first "job 7" that sbatch prints as
-the number, even in a site's greeting; they call sbatch without a time limit; and if the submission is killed right
-after sbatch has accepted the job, the job does not find its pickled call.
+submitit renders it: options, `srun`, the signal, and the paths of the logs. It has no public function for this, so one
+private function is called, only here. The version of submitit has an upper bound, and a golden file in the tests holds
+the text. submitit's public executors also submit, and are not safe enough: they take the first "job 7" in sbatch's
+output as the job id, even in a site's greeting; they call sbatch without a time limit; and if the submission is killed
+right after sbatch has accepted the job, the job does not find its pickled call.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from suite.launch import shell
 from suite.launch.batch import FOLDER, Batch
 from suite.launch.cluster import Cluster
 
-LOGS = "/logs-of-the-jobs"  # a placeholder: submitit changes a path that has %t or %j in it
-FAILED = "a setup line failed"  # how the last line of such a job begins
+LOGS = "/logs-of-the-jobs"  # a placeholder: submitit changes paths that contain %t or %j
+FAILED = "a setup line failed"  # beginning of the last line of such a job
 
 
 def script(batch: Batch, store: Path, cluster: Cluster) -> str:
-    """The script for sbatch. Needs no SLURM on this machine. Raises UserError without submitit.
+    """Returns the script for sbatch. Does not need SLURM. Raises UserError if submitit cannot be imported.
 
-    The batch shell survives a SIGTERM, so that it can record how runs ended if their process could not.
+    The batch shell survives a SIGTERM, so that it can record how runs ended if their process did not.
     """
     if batch.order.device == "cpu":
         cluster = cluster.model_copy(update={"gpus_per_job": 0})
@@ -55,7 +55,7 @@ def script(batch: Batch, store: Path, cluster: Cluster) -> str:
 
 
 def _setup(lines: tuple[str, ...]) -> list[str]:
-    """The user's lines. The first one that fails, or exits, ends the job; its text is in the job's log."""
+    """Returns the user's setup lines. The first one that fails or exits ends the job, and is printed to its log."""
     if not lines:
         return []
     checked = [part for line in lines for part in (f"suite_line={shlex.quote(line)}", line, "(exit $?) || exit")]
@@ -63,7 +63,7 @@ def _setup(lines: tuple[str, ...]) -> list[str]:
 
 
 def _rendered(command: str, **parameters: object) -> str:
-    """The text from submitit's private function. Raises UserError if submitit cannot be imported."""
+    """Returns the text of submitit's private function. Raises UserError if submitit cannot be imported."""
     try:
         from submitit.slurm.slurm import _make_sbatch_string
     except ImportError as error:
@@ -74,9 +74,9 @@ def _rendered(command: str, **parameters: object) -> str:
 
 
 def _with_logs(text: str, folder: str) -> str:
-    """The script with `folder` for the logs, in which every % is doubled, as SLURM replaces what follows a single %."""
+    """Returns the script with `folder` for the logs. Each % in it is doubled, since SLURM expands a single %."""
     for option, name in (("--output=", "%A_%a_0_log.out"), ("--output ", "%A_%a_%t_log.out")):
         text = text.replace(f"{option}{LOGS}/{name}", option + shlex.quote(f"{folder.replace('%', '%%')}/{name}"))
     if LOGS in text:
-        raise RuntimeError("submitit names the logs in a way that is not known here")
+        raise RuntimeError("unexpected log paths in submitit's script")
     return text

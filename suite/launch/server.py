@@ -22,10 +22,10 @@ from suite.files import study
 from suite.launch import child, preload
 
 TRIES = 5
-# Freed memory stays with its process, in large pages. By default glibc returns a large array to the system, and fetches
+# Freed memory stays with its process, in large pages. By default, glibc returns a large array to the system and fetches
 # it again page by page: with two runs at a time, a step took 1.44 times as long on SC, 1.33 on BIDMC and 1.04 on
-# sCIFAR; for one run, the difference was within the noise. SC needs a fifth more memory for it. The last two settings
-# turn off caches of small blocks, which fragment the free space.
+# sCIFAR. For one run, the difference was within the noise. SC needs a fifth more memory. The last two settings turn off
+# caches of small blocks, which fragment the free memory.
 KEPT = ("glibc.malloc.hugetlb=1", "glibc.malloc.mmap_max=0", f"glibc.malloc.trim_threshold={2**40}",
         "glibc.malloc.tcache_count=0", "glibc.malloc.mxfast=0")
 SOCKET = "listener-12345678"  # as long as the names that multiprocessing gives to its sockets
@@ -36,14 +36,14 @@ GONE = 255  # exit code that multiprocessing reports if the server was killed
 def check_system() -> None:
     """Raises UserError on systems other than Linux, where processes do not die with their parent."""
     if sys.platform != "linux":
-        raise UserError(f"the local executor needs Linux, and this is {sys.platform}", "--executor",
-                        "use --executor debug, which computes one run after the other in this process")
+        raise UserError(f"the local executor needs Linux, but this is {sys.platform}", "--executor",
+                        "use --executor debug, which runs one after the other in this process")
 
 
 def start(orders: Mapping[Path, str], *args: Any) -> tuple[ForkServerProcess, Connection]:
-    """Fork a process that calls `child.main(orders, …)`. Returns it, and the connection on which it sends its states.
+    """Fork a process that calls `child.main(orders, …)`. Returns it and the connection on which it sends its states.
 
-    The server is started if it is not running. Raises UserError if it dies TRIES times.
+    Starts the server if it is not running. Raises UserError if the server dies TRIES times.
     """
     _choose_socket_folder()
     context = multiprocessing.get_context("forkserver")
@@ -68,9 +68,9 @@ def start(orders: Mapping[Path, str], *args: Any) -> tuple[ForkServerProcess, Co
 
 @cache
 def _choose_socket_folder() -> None:
-    """Have multiprocessing make its folder for sockets in a place with a short path. It keeps this folder.
+    """Make multiprocessing create its folder for sockets at a short path.
 
-    The path of a socket has at most about 100 bytes, and TMPDIR of a job may be longer. Raises UserError if no folder
+    The path of a socket has at most about 100 bytes, but TMPDIR of a job may be longer. Raises UserError if no folder
     can be used.
     """
     before = tempfile.tempdir
@@ -83,12 +83,12 @@ def _choose_socket_folder() -> None:
                     return
     finally:
         tempfile.tempdir = before
-    raise UserError("no folder for temporary files can hold sockets: paths are too long, or it cannot be written to",
-                    "TMPDIR", "set it to a folder with a short path: export TMPDIR=/tmp")
+    raise UserError("no folder for temporary files can hold sockets: their paths are too long, or they are not "
+                    "writable", "TMPDIR", "set it to a folder with a short path: export TMPDIR=/tmp")
 
 
 def _holds_sockets(folder: Path) -> bool:
-    """Whether multiprocessing can make a socket in a folder there."""
+    """Returns whether multiprocessing can make a socket in a folder there."""
     with tempfile.TemporaryDirectory(prefix="pymp-", dir=folder) as place:
         path = Path(place) / SOCKET
         try:
@@ -101,10 +101,10 @@ def _holds_sockets(folder: Path) -> bool:
 
 @contextmanager
 def _environment() -> Iterator[None]:
-    """The environment in which a process, and if needed the server, is started.
+    """Set the environment in which a process, and if needed the server, is started.
 
-    It has our import path. NumPy's linear algebra has one thread, so that its bits do not depend on the number of CPUs.
-    The main module is hidden: a child would import it again, which is slow, and runs that script.
+    It has the suite's import path. NumPy's linear algebra uses one thread, so that results do not depend on the number
+    of CPUs. The main module is hidden, since a child would import it again, which is slow and runs that script.
     """
     root = str(Path(preload.__file__).resolve().parents[2])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]

@@ -1,9 +1,8 @@
-"""The batch shell of a job, if slurmd is killed and started again (seen with SLURM 22.05).
+"""The batch shell of a job if slurmd is killed and restarted (observed with SLURM 22.05).
 
-SLURM then takes the node for dead and requeues the job. The shell ends, but its processes continue. When slurmd is
-back, SLURM ends them by the number of the job, and may end the job that it has just started again under this number.
-So a job's process ends with its shell, and a shell that gets a SIGTERM while SLURM shows the job as running requeues
-the job.
+SLURM then considers the node dead and requeues the job. The shell ends, but its processes continue. When slurmd is
+back, SLURM ends them by job id, and may end the job that it has just restarted under the same id. Therefore, a job's
+process ends with its shell, and a shell that gets a SIGTERM while SLURM shows the job as running requeues the job.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from collections.abc import Callable
 
 from suite.store.attempt import process_start
 
-SHELL = "SUITE_SHELL"  # environment variable: the id of the shell's process, and when it started, in ticks
+SHELL = "SUITE_SHELL"  # environment variable: the process id of the shell, and its start time in ticks
 EXPORT = f'export {SHELL}="$$ $(sed "s/.*) //" /proc/$$/stat | cut -d " " -f 20)"'
 GUARD = """\
 suite_job=${SLURM_ARRAY_JOB_ID}_$SLURM_ARRAY_TASK_ID
@@ -37,7 +36,7 @@ LOG = logging.getLogger("suite.launch.node")
 def end_with_shell(shell: str, end: Callable[[], None] | None = None) -> bool:
     """Call `end` (default: SIGTERM to this process) when the shell ends. `shell`: the value of SUITE_SHELL.
 
-    Returns whether the shell can be watched: not from a container with its own process ids.
+    Returns whether the shell can be watched. This is not possible in a container with its own process ids.
     """
     pid, _, ticks = shell.partition(" ")
     if not (pid.isdecimal() and ticks.isdecimal()) or process_start(int(pid)) != int(ticks):
@@ -55,7 +54,7 @@ def _watch(handle: int, end: Callable[[], None]) -> None:
     gone.register(handle, select.POLLIN)
     gone.poll()
     os.close(handle)
-    LOG.info("the shell of this job is gone: SLURM has given the job up, or starts it again")
+    LOG.info("the batch shell of this job has ended: SLURM gave the job up, or is starting it again")
     end()
 
 

@@ -1,6 +1,6 @@
-"""Runs on a SLURM cluster: job arrays are submitted, and do not depend on this process afterwards.
+"""Submits runs to a SLURM cluster as job arrays, which do not depend on this process afterwards.
 
-The files say how far each run is; the queue is only a hint, so that nothing is submitted twice. If a submission is
+The progress of runs is in their files. The queue is only a hint, so that nothing is submitted twice. If a submission is
 interrupted, the next one finds its jobs by their names (`suite.launch.batch`).
 """
 
@@ -29,7 +29,7 @@ from suite.launch.queue import EVERY_S, Queue, Submitted, cancel_labels
 from suite.launch.script import script
 from suite.launch.slurm_cli import SUBMIT_S, Accepted, SlurmError
 from suite.launch.sorting import sort_out
-from suite.launch.turnstile import Turnstile, turnstile
+from suite.launch.submission_lock import SubmissionLock, submission_lock
 from suite.launch.wait import Watching
 from suite.plan.decision import Decision, wanted
 from suite.store.folder import checkpoints
@@ -40,18 +40,18 @@ from suite.store.store import Store
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-PLANNED = "PLANNED"  # replaces the random text in the names of jobs that are only shown
-LOOK_FOR_S, LOOK_S = 10.0, 1.0  # seconds to look for a job that was just accepted; between two looks
+PLANNED = "PLANNED"  # replaces the random part of job names in a plan
+LOOK_FOR_S, LOOK_S = 10.0, 1.0  # seconds to wait for an accepted job in squeue; between two calls
 DOWN = re.compile(r"unable to contact slurm controller|connection refused|connect failure", re.IGNORECASE)
 
 
 def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
            training: tuple[str, dict[str, Any]] | None = None, *, cluster: Cluster | None = None,
            canaries: bool = True, wait: bool = False, grids: str = "") -> Launched:
-    """Submit what is to be run and is in no job yet, and return; with `wait`, when all have ended.
+    """Submit the unfinished runs that are not in a job yet. With `wait`, return only when all have ended.
 
-    `training` names a function that makes the parts of a job, and its keywords, for tests. `grids`: the names of the
-    grids, for the names of the jobs. Raises UserError with sbatch's message if it refuses; KeyboardInterrupt on
+    `training`: a function that makes the parts of a job, with its keywords, for tests. `grids`: the names of the grids,
+    for the names of the jobs. Raises UserError with sbatch's message if it refuses the jobs; KeyboardInterrupt on
     Ctrl-C, SIGTERM or SIGHUP, which do not affect the jobs.
     """
     submission = Submission(Store(options.store), options, listener, cluster or Cluster(), training, canaries, grids)
@@ -62,9 +62,9 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
         while left and not stop.asked:
             before, left = left, submission.submit(left, stop)
             if left:
-                over_limit = counted(len(left), "run is", "runs are")
-                listener.message(f"{over_limit} over your limit of {submission.limit} jobs in the queue; "
-                                 + ("they follow" if wait else "the same command submits them later"))
+                exceeding = counted(len(left), "run exceeds", "runs exceed")
+                listener.message(f"{exceeding} your limit of {submission.limit} jobs in the queue; "
+                                 + ("submitted later" if wait else "the same command submits them later"))
             if not wait:
                 break
             over = {run.run_id for run in left}
@@ -83,7 +83,7 @@ def launch(runs: Sequence[GridRun], options: Options, listener: Listener,
 
 
 def _left_over(runs: Mapping[str, GridRun], states: Mapping[str, RunState], options: Options) -> frozenset[str]:
-    """The runs that a start would take up again after the wait."""
+    """Returns the runs that are still to be started after the wait."""
     return frozenset(run_id for run_id, run in runs.items()
                      if wanted(states[run_id], run.config.train.epochs, options.selection) != Decision.LEAVE)
 
@@ -100,28 +100,28 @@ class Submission:
     canaries: bool = True
     grids: str = ""
     queue: Queue = field(default_factory=Queue)
-    proven: set[canary.Kind] = field(default_factory=set)  # kinds that need no canary any more
+    proven: set[canary.Kind] = field(default_factory=set)  # kinds that no longer need a canary
     limit: int | None = None
     handed_over: int = 0
 
     @property
     def _modules(self) -> list[str]:
-        """Modules that the jobs need, beside the suite and those that the runs name."""
+        """Modules that the jobs need in addition to the suite and the modules of the runs."""
         return [self.training[0].partition(":")[0]] if self.training else []
 
     def submit(self, runs: list[GridRun], stop: Stop) -> list[GridRun]:
-        """Submit what is in no job yet, and return the runs that are over the user's limit.
+        """Submit the runs that are not in a job yet. Returns the runs that exceed the user's limit of jobs.
 
-        Raises UserError, and KeyboardInterrupt between two calls of sbatch.
+        Raises UserError, or KeyboardInterrupt between two calls of sbatch.
         """
         _check_path(self.store.root)
         try:
-            with turnstile(self.store, self.listener, stop) as turn:
-                return self._submit(runs, stop, turn)
+            with submission_lock(self.store, self.listener, stop) as lock:
+                return self._submit(runs, stop, lock)
         except OSError as error:
             raise atomic.explain(error) or error from None
 
-    def _submit(self, runs: list[GridRun], stop: Stop, turn: Turnstile) -> list[GridRun]:
+    def _submit(self, runs: list[GridRun], stop: Stop, lock: SubmissionLock) -> list[GridRun]:
         self.queue.forget()
         found = sort_out(runs, Submitted(self.store, self.queue), self.options, self.cluster, self.listener)
         if not found.fresh:
@@ -142,14 +142,14 @@ class Submission:
                                                              room.largest)
         for run in fitting:
             self.store.add(run.config)
-        self._hand_over(made, stop, turn)
+        self._hand_over(made, stop, lock)
         return found.fresh[len(fitting):]
 
     def _source(self, code: Path, origin: Origin, token: str = "") -> Source:
         return Source(batch.new_start(self.grids, token), code, origin, self.grids, self.training)
 
     def scripts(self, runs: Sequence[GridRun], prices: Mapping[str, float]) -> list[tuple[batch.Batch, str]]:
-        """The batches, and the scripts that sbatch would get for these runs. Writes nothing."""
+        """Returns the batches of these runs, and their sbatch scripts. Writes nothing."""
         states = self.store.states([run.run_id for run in runs])
         probes = canary.choose(runs, states, prices) if self.canaries else []
         source = self._source(snapshot.place(self.store.root, [run.config for run in runs], self._modules), Origin(),
@@ -157,14 +157,14 @@ class Submission:
         made = Maker(self.options, self.cluster, source).all(Wanted(runs, states, probes), limits.largest_array())
         return [(one, script(one, self.store.root, self.cluster)) for one in made]
 
-    def _hand_over(self, batches: Sequence[batch.Batch], stop: Stop, turn: Turnstile) -> None:
-        """Submit the batches in order, each with the numbers of those that it depends on."""
+    def _hand_over(self, batches: Sequence[batch.Batch], stop: Stop, lock: SubmissionLock) -> None:
+        """Submit the batches in order, each with the job ids of its dependencies."""
         numbers: dict[str, str] = {}
         for place, planned in enumerate(batches):
             if stop.asked:
-                self.listener.message(f"stopped after {place} of {len(batches)} arrays; those run")
+                self.listener.message(f"stopped after submitting {place} of {len(batches)} arrays; these will run")
                 raise KeyboardInterrupt
-            turn.pass_()
+            lock.renew()
             one = numbered(planned, numbers)
             record = one.write(self.store.root)
             text = script(one, self.store.root, self.cluster)
@@ -173,18 +173,18 @@ class Submission:
             job = numbers[one.name] = self._settled(one, record, accepted)
             self.handed_over += 1
             jobs = len(one.tasks)
-            what = f"{counted(jobs, 'canary', 'canaries')}, for which the others wait" \
+            what = f"{counted(jobs, 'canary', 'canaries')}; the other runs wait for {'it' if jobs == 1 else 'them'}" \
                 if one.kind == batch.Kind.CANARY else f"{counted(jobs, 'job')}, {counted(len(one.runs), 'run')}"
             on = f" on {accepted.cluster}" if accepted.cluster else ""
-            self.listener.message(f"submitted job {job or 'of a number that is not known'}{on}: {what}")
+            self.listener.message(f"submitted job {job or '(number unknown)'}{on}: {what}")
             if not job and any(one.name in text for later in batches[place + 1:] for text in later.after):
                 raise UserError("sbatch accepted an array but did not give its number, which other arrays need",
-                                str(record), "start again when `squeue` shows it; nothing is submitted twice")
+                                str(record), "try again when `squeue` shows it; nothing is submitted twice")
 
     def _settled(self, one: batch.Batch, record: Path, accepted: Accepted) -> str:
-        """The number of the array; "" if neither sbatch nor the queue shows it.
+        """Returns the job id of the array, or "" if neither sbatch nor the queue shows it.
 
-        Raises UserError if another start has given this submission up.
+        Raises UserError if another launch has given up this submission.
         """
         shown = self._look_for(one.name, accepted)
         number = accepted.number or shown
@@ -192,19 +192,18 @@ class Submission:
             return ""
         if batch.settle(self.store.root, one.name, number, accepted.cluster) != number:
             cancel_labels([number], accepted.cluster)
-            raise UserError("another start of the same runs has just given this submission up", str(record),
+            raise UserError("another launch of the same runs gave up this submission", str(record),
                             f"job {number} was cancelled; see `status`")
         if shown:
-            batch.note_seen(self.store.root, one.name)
+            batch.note_in_queue(self.store.root, one.name)
         else:
-            self.listener.message(f"job {number} was accepted, and the queue does not show it yet: its state is not "
-                                  "known")
+            self.listener.message(f"job {number} was accepted but is not in the queue yet: its state is unknown")
         return number
 
     def _look_for(self, name: str, accepted: Accepted) -> str:
-        """The number under which the queue shows a batch that was just accepted; "" if not within LOOK_FOR_S.
+        """Returns the job id of a batch that was just accepted, or "" if squeue does not show it within LOOK_FOR_S.
 
-        Jobs that have ended count, too: a short one may be over already.
+        Ended jobs count, too, since a short job may already be over.
         """
         until = time.monotonic() + LOOK_FOR_S
         while True:
@@ -217,7 +216,7 @@ class Submission:
             time.sleep(LOOK_S)
 
     def _sbatch(self, one: batch.Batch, record: Path, before: int) -> Accepted:
-        """Call sbatch, and return its answer. Raises UserError with its message."""
+        """Call sbatch. Returns its answer. Raises UserError with its message."""
         try:
             return slurm_cli.sbatch(record.with_suffix(".sh"), one.cluster)
         except SlurmError as error:
@@ -227,26 +226,26 @@ class Submission:
 
 
 def _refusal(error: SlurmError, before: int, cluster: str) -> UserError:
-    """The error of sbatch as a user's, after so many arrays that it accepted before."""
+    """Returns the UserError for an error of sbatch. `before`: the number of arrays that it accepted before."""
     if error.missing:
-        return UserError("there is no SLURM on this machine: sbatch is not found", "--executor slurm",
+        return UserError("SLURM is not installed on this machine: sbatch not found", "--executor slurm",
                          "run this on a login node of the cluster")
     if error.unsure:
         late = f"sbatch did not answer within {SUBMIT_S:g} s" if "did not end" in str(error) else \
             f"SLURM did not answer in time: {error}"
-        return UserError(late, "sbatch", "start again when `scontrol ping` says that it is up: jobs that it has "
-                         "accepted are found, and nothing is submitted twice")
+        return UserError(late, "sbatch", "try again when `scontrol ping` reports it as up: jobs that it accepted are "
+                         "found, and nothing is submitted twice")
     if DOWN.search(str(error)):
-        return UserError(f"SLURM does not answer: {error}", "sbatch", "start again when `scontrol ping` says that it "
-                         "is up; nothing is submitted twice")
-    so_far = f"{before} arrays were submitted before; " if before else "nothing was submitted; "
+        return UserError(f"SLURM does not answer: {error}", "sbatch", "try again when `scontrol ping` reports it as "
+                         "up; nothing is submitted twice")
+    so_far = f"{counted(before, 'array was', 'arrays were') if before else 'nothing was'} submitted; "
     return UserError(f"sbatch refused the jobs: {error}", "sbatch",
-                     f"{so_far}correct the options or the cluster: file, and start again. `plan --executor slurm` "
-                     f"shows the script{_accounts(str(error), cluster)}")
+                     f"{so_far}correct the options or the cluster file, and try again. `plan --executor slurm` shows "
+                     f"the script{_accounts(str(error), cluster)}")
 
 
 def _accounts(refused: str, cluster: str) -> str:
-    """The accounts that the user may name, if sbatch refused one; "" if it did not, or they are not known."""
+    """Returns a text with the user's accounts if sbatch refused the account, or "" otherwise or if they are unknown."""
     if "account" not in refused.lower():
         return ""
     names = dict.fromkeys(slurm_cli.accounts("assoc", "where", f"user={limits.user()}", "format=Account",
@@ -255,10 +254,10 @@ def _accounts(refused: str, cluster: str) -> str:
 
 
 def _check_path(root: Path) -> None:
-    """Raises UserError for a path that PYTHONPATH cannot hold: jobs would not run the copy of the code."""
+    """Raises UserError if PYTHONPATH cannot contain this path: jobs would not run the copy of the code."""
     if os.pathsep in str(root.absolute()):
-        raise UserError(f"the store's path has a {os.pathsep!r} in it, which would split the PYTHONPATH of the jobs",
-                        str(root.absolute()), "name another store with --store")
+        raise UserError(f"the path of the store contains {os.pathsep!r}, which would split the PYTHONPATH of the jobs",
+                        str(root.absolute()), "use another store (--store)")
 
 
 def _forget(record: Path) -> None:

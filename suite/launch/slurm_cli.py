@@ -1,7 +1,7 @@
-"""The only place that calls SLURM's commands.
+"""Calls SLURM's commands. No other module does.
 
-SLURM variables of the user's shell are removed, so that they do not change a question or its answer. Settings of the
-site stay: SLURM_CONF, and for `sbatch` account, partition, quality of service and reservation.
+SLURM variables of the user's shell are removed, so that they do not change a command or its output. Settings of the
+site are kept: SLURM_CONF and, for `sbatch`, account, partition, quality of service and reservation.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ DROP = ("SLURM_*", "SBATCH_*", "SQUEUE_*", "SCANCEL_*", "SALLOC_*", "SRUN_*", "S
 KEEP = ("SLURM_CONF", "SLURM_JWT", "SLURM_TIME_FORMAT")
 OF_SITE = ("SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION")
 ANSWER_S, SUBMIT_S, SHORT_S = 60.0, 120.0, 30.0
-WORD_S = 5.0  # seconds without an answer, after which a line says so
+SILENT_S = 5.0  # seconds without an answer, after which a message is printed
 NUMBER = re.compile(r"(?:Submitted batch job )?(\d+)(?:;(\S+)| on cluster (\S+))?")
-UNSURE = ("timed out", "timeout", "communication")  # in errors of sbatch after which the job may have been accepted
+UNSURE = ("timed out", "timeout", "communication")  # in errors of sbatch; the job may have been accepted nevertheless
 AT_ONCE = 500  # labels on one command line
 
 
 class SlurmError(Exception):
-    """SLURM did not answer, or refused. The text is for the user.
+    """Raised if SLURM does not answer or refuses a request. The text is for the user.
 
-    unsure: the request may have been carried out nevertheless. missing: the command is not on this machine.
+    unsure: the request may have been carried out nevertheless. missing: the command is not installed.
     """
 
     def __init__(self, text: str, unsure: bool = False, missing: bool = False) -> None:
@@ -40,7 +40,7 @@ class SlurmError(Exception):
 
 @dataclass(frozen=True)
 class Row:
-    """A job that squeue shows: the number of its array, its place there ("" for none), name, state and reason."""
+    """A job in the output of squeue: job id of the array, index ("" if none), name, state and reason."""
 
     array: str
     task: str
@@ -51,37 +51,37 @@ class Row:
 
 @dataclass(frozen=True)
 class Accepted:
-    """The answer of sbatch: the number of the array ("" if it has none), and the cluster ("" for the default one)."""
+    """The answer of sbatch: the job id of the array ("" if missing), and the cluster ("" for the default)."""
 
     number: str
     cluster: str
 
 
 def chosen_cluster(option: object = None) -> str:
-    """The cluster that jobs go to: the option, else the site's setting, else "" for the default one.
+    """Returns the cluster of jobs: the option, or the site's setting, or "" for the default cluster.
 
-    It may be several names with commas, from which `sbatch` chooses one.
+    It may be a list of names with commas, from which `sbatch` chooses one.
     """
     return str(option or os.environ.get("SBATCH_CLUSTERS") or os.environ.get("SLURM_CLUSTERS") or "")
 
 
 def squeue(names: Iterable[str], cluster: str = "", every_state: bool = False) -> list[Row]:
-    """The jobs of these names that wait or run, in all partitions; with `every_state`, also those that have just ended.
+    """Returns the pending and running jobs of these names, in all partitions. `every_state`: include ended jobs.
 
-    Raises SlurmError if there is no answer, also if squeue prints only an error.
+    Raises SlurmError if there is no answer, or if squeue prints only an error.
     """
     states = ["--states=all"] if every_state else []
     done = _asked(["squeue", "--noheader", "--array", "--all", *_on(cluster), *states, f"--name={','.join(names)}",
                    "--format=%F|%K|%j|%T|%r"], ANSWER_S)
     fields = [line.strip().split("|", 4) for line in done.text.splitlines()]
-    rows = [Row(*parts) for parts in fields if len(parts) == 5]  # others are headings, as `CLUSTER: x`
+    rows = [Row(*parts) for parts in fields if len(parts) == 5]  # others are headings, e.g. `CLUSTER: x`
     if not rows and done.stderr.strip():
         raise SlurmError(f"squeue: {_words(done)}")
     return rows
 
 
 def queued_by(user: str, cluster: str = "") -> int | None:
-    """How many jobs of this user wait or run; None if there is no answer."""
+    """Returns the number of pending and running jobs of a user, or None if there is no answer."""
     try:
         done = _asked(["squeue", "--noheader", "--array", "--all", *_on(cluster), f"--user={user}", "--format=%i"],
                       SHORT_S)
@@ -91,11 +91,11 @@ def queued_by(user: str, cluster: str = "") -> int | None:
 
 
 def sbatch(script: Path, cluster: str = "") -> Accepted:
-    """Submit a script. A site's greeting around the number is ignored.
+    """Submit a script. Text of the site around the job id is ignored.
 
-    Raises SlurmError, with sbatch's message, if it refuses or does not answer.
+    Returns the job id and the cluster. Raises SlurmError, with sbatch's message, if it refuses or does not answer.
     """
-    own = {"LC_ALL": os.environ.get("LC_ALL", "")}  # the job gets our environment, and needs the user's locale
+    own = {"LC_ALL": os.environ.get("LC_ALL", "")}  # the job inherits the environment, and needs the user's locale
     own |= {"SLURM_CLUSTERS": cluster} if cluster else {}
     try:
         with _patience("sbatch", SUBMIT_S):
@@ -114,19 +114,19 @@ def sbatch(script: Path, cluster: str = "") -> Accepted:
 
 
 def scancel(labels: Iterable[str], cluster: str = "") -> None:
-    """Ask SLURM to end these jobs. Raises SlurmError."""
+    """Cancel these jobs. Raises SlurmError."""
     wanted = sorted(set(labels))
     for some in (wanted[i:i + AT_ONCE] for i in range(0, len(wanted), AT_ONCE)):
         _asked(["scancel", *_on(cluster), *some], ANSWER_S)
 
 
 def requeue(label: str) -> None:
-    """Have SLURM start this job again, which ends it. Raises SlurmError if SLURM does not agree."""
+    """Requeue this job, which ends it. Raises SlurmError if SLURM refuses."""
     _asked(["scontrol", "requeue", label], ANSWER_S)
 
 
 def state_of(label: str) -> str:
-    """SLURM's state of a job of this cluster, such as RUNNING; "" if there is no answer."""
+    """Returns SLURM's state of a job of this cluster, such as RUNNING, or "" if there is no answer."""
     try:
         done = _asked(["squeue", "--noheader", "--all", f"--jobs={label}", "--format=%T"], SHORT_S)
     except SlurmError:
@@ -135,14 +135,14 @@ def state_of(label: str) -> str:
 
 
 def partitions(cluster: str = "") -> list[tuple[str, str]]:
-    """The partitions of a cluster, the default one with a `*`, each with the GRES of its nodes. Raises SlurmError."""
+    """Returns the partitions of a cluster (the default with a `*`) and the GRES of their nodes. Raises SlurmError."""
     done = _asked(["sinfo", "--noheader", *_on(cluster), "--format=%P|%G"], SHORT_S)
     return [(name.strip(), gres.strip()) for name, bar, gres in
             (line.partition("|") for line in done.text.splitlines()) if bar]
 
 
 def of_site(name: str) -> str:
-    """The site's setting for sbatch in an environment variable, "" if there is none."""
+    """Returns the site's setting for sbatch in an environment variable, or ""."""
     return os.environ.get(name, "") if name in OF_SITE else ""
 
 
@@ -152,17 +152,17 @@ def wait_for(array: str, after: Sequence[str], cluster: str = "") -> None:
 
 
 def settings(cluster: str = "") -> list[str]:
-    """The lines of the cluster's configuration; none if there is no answer."""
+    """Returns the lines of the cluster's configuration. Empty if there is no answer."""
     return _lines(["scontrol", *_on(cluster), "show", "config"])
 
 
 def shown(words: Sequence[str], cluster: str = "") -> list[str]:
-    """The records that `scontrol show` prints, one per line; none if there is no answer."""
+    """Returns the records that `scontrol show` prints, one per line. Empty if there is no answer."""
     return _lines(["scontrol", "--oneliner", *_on(cluster), "show", *words])
 
 
 def accounts(*words: str, cluster: str = "") -> list[str]:
-    """The lines that `sacctmgr show` prints; none without accounting, or if there is no answer."""
+    """Returns the lines that `sacctmgr show` prints. Empty without accounting, or if there is no answer."""
     where = [f"cluster={cluster}"] if cluster and "assoc" in words else []
     head = [*words[:2], *where, *words[2:]] if where else list(words)
     return _lines(["sacctmgr", "--noheader", "--parsable2", "show", *head])
@@ -193,11 +193,11 @@ def _asked(command: Sequence[str], timeout_s: float) -> Completed:
 
 @contextmanager
 def _patience(name: str, most_s: float) -> Iterator[None]:
-    """Print a line if a command takes longer than WORD_S."""
-    def say() -> None:
-        print(f"{name} has not answered for {WORD_S:g} s; it has {most_s:g} s", file=sys.stderr, flush=True)
+    """Print a line if a command takes longer than SILENT_S."""
+    def warn() -> None:
+        print(f"no answer from {name} after {SILENT_S:g} s; waiting up to {most_s:g} s", file=sys.stderr, flush=True)
 
-    timer = threading.Timer(WORD_S, say)
+    timer = threading.Timer(SILENT_S, warn)
     timer.daemon = True
     timer.start()
     try:
@@ -207,6 +207,6 @@ def _patience(name: str, most_s: float) -> Iterator[None]:
 
 
 def _words(done: Completed) -> str:
-    """The error message of a command, in one line."""
-    said = (done.stderr.decode(errors="replace").strip() or done.text).replace(f"{done.command[0]}: error: ", "")
-    return " ".join(said.split())[:300] or f"{done.command[0]} ended with status {done.status}"
+    """Returns the error message of a command, in one line."""
+    message = (done.stderr.decode(errors="replace").strip() or done.text).replace(f"{done.command[0]}: error: ", "")
+    return " ".join(message.split())[:300] or f"{done.command[0]} exited with status {done.status}"

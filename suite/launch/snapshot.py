@@ -1,4 +1,4 @@
-"""The copy of the code that jobs run, made at submission: later edits do not affect jobs that wait."""
+"""The copy of the code that jobs run. It is made at submission, so that later edits do not affect waiting jobs."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ from suite.own import modules
 from suite.store import provenance
 from suite.store.records import Origin
 
-OURS = ("suite", "datasets")  # the code, and its cards and samples, which are below suite/ in a wheel
+OURS = ("suite", "datasets")  # the code, and the cards and samples, which are in suite/ in a wheel
 LEFT_OUT = {"__pycache__", ".git", ".venv"}
 
 
 def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = ()) -> Path:
-    """The folder below the store with a copy of the suite and of the user's own modules. It is made if needed.
+    """Copy the suite and the user's modules into the store, unless they are there. Returns the folder of the copy.
 
-    `modules` are copied, too; installed packages are not, as a job uses the same interpreter. Raises UserError,
-    OSError.
+    `modules`: further modules to copy. Installed packages are not copied, since jobs use the same interpreter. Raises
+    UserError, OSError.
     """
     configs = list(configs)
     sources = dict(_sources(configs, modules))
@@ -47,19 +47,19 @@ def freeze(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = (
     if folder.is_dir():
         shutil.rmtree(aside)
         return folder
-    # Otherwise each job would compile everything, all at the same time. The copy never changes.
+    # Without this, each job would compile everything at the same time. The copy never changes.
     compileall.compile_dir(aside, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH)
     try:
         aside.rename(folder)
     except OSError:
         shutil.rmtree(aside, ignore_errors=True)
-        if not folder.is_dir():  # else another process has just made the same one
+        if not folder.is_dir():  # otherwise another process has just made the same copy
             raise
     return folder
 
 
 def place(store: Path, configs: Iterable[RunConfig], modules: Iterable[str] = ()) -> Path:
-    """The folder in which `freeze` would put a copy of the current code."""
+    """Returns the folder in which `freeze` would put a copy of the current code."""
     return _parent(store) / _digest(dict(_sources(configs, modules)))
 
 
@@ -76,7 +76,7 @@ def _digest(sources: Mapping[str, Path]) -> str:
 
 
 def own_modules(configs: Iterable[RunConfig]) -> list[str]:
-    """The modules of functions and classes that these runs name as `module:name`, and the local modules they import."""
+    """Returns the modules that these runs name as `module:name`, and the local modules that these import."""
     configs = list(configs)
     of_data = [name for config in configs for name in own_data.functions(config.data, config.task)]
     found = [name.partition(":")[0] for name in [*own.names(configs), *of_data]]
@@ -84,14 +84,14 @@ def own_modules(configs: Iterable[RunConfig]) -> list[str]:
 
 
 def origin(store: Path, configs: Iterable[RunConfig]) -> Origin:
-    """Commit and patch of the suite's code and of the user's own code, for the records of runs. Raises OSError."""
+    """Returns commit and patch of the suite's and the user's code, for the records of runs. Raises OSError."""
     found = [modules.find(name) for name in own_modules(configs)]
     files = {one.name.partition(".")[0]: one.file for one in found if one is not None and one.file is not None}
     return provenance.with_own(provenance.of_launch(store), files, store)
 
 
 def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """The name in the copy and the path of each file."""
+    """Yields the name in the copy and the path of each file."""
     configs = list(configs)
     yield from _below(resources.PACKAGE)
     for path, home in _cards(configs):
@@ -104,7 +104,7 @@ def _sources(configs: Iterable[RunConfig], modules: Iterable[str]) -> Iterator[t
 
 
 def _cards(configs: Iterable[RunConfig]) -> list[tuple[Path, Path]]:
-    """The cards of the user's own data in these runs, each with its study."""
+    """Returns the cards of the user's data in these runs, each with its study."""
     return list(dict.fromkeys(found for config in configs if (found := own_data.card(config.data))))
 
 

@@ -1,5 +1,4 @@
-"""Which runs are to be submitted: those without a job in the queue and without an owner. The records are first brought
-up to date with the queue."""
+"""Selects the runs to submit: those without a job in the queue and without an owner. Updates the records first."""
 
 from __future__ import annotations
 
@@ -27,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Sorted:
-    """Runs to submit (`fresh`). `covered`: kinds that have a canary in the queue, with the label of its job."""
+    """The runs to submit (`fresh`). `covered`: kinds with a canary in the queue, and the label of its job."""
 
     fresh: list[GridRun] = field(default_factory=list)
     covered: dict[canary.Kind, str] = field(default_factory=dict)
@@ -35,14 +34,14 @@ class Sorted:
 
 def sort_out(runs: Sequence[GridRun], submitted: Submitted, options: Options, cluster: Cluster,
              listener: Listener) -> Sorted:
-    """Which of the runs are to be submitted. Raises UserError if the queue cannot be read."""
+    """Returns the runs to submit. Raises UserError if the queue cannot be read."""
     store = submitted.store
     states = store.states([run.run_id for run in runs])
     jobs = submitted.jobs(states)
     if jobs is None:
         raise UserError(f"the queue cannot be read: {submitted.queue.fault}", "squeue",
-                        "nothing was submitted; start again when SLURM answers")
-    unseen = _look_at(submitted, states, jobs, listener.message)
+                        "nothing was submitted; try again when SLURM answers")
+    accepted = _update_records(submitted, states, jobs, listener.message)
     states = store.states([run.run_id for run in runs])
     found, counts = Sorted(), Counter[str]()
     for run in runs:
@@ -50,7 +49,7 @@ def sort_out(runs: Sequence[GridRun], submitted: Submitted, options: Options, cl
         mine = jobs.get(run.run_id, ())
         decision = wanted(states[run.run_id], run.config.train.epochs, options.selection)
         probe = next((job for job in mine if submitted.batches[job.batch].kind == batch.Kind.CANARY), None)
-        if run.run_id in unseen or (not mine and decision == Decision.WAIT):
+        if run.run_id in accepted or (not mine and decision == Decision.WAIT):
             counts["others"] += 1
         elif mine and any(submitted.batches[job.batch].kind == batch.Kind.MAIN for job in mine):
             counts["queued"] += 1
@@ -58,17 +57,17 @@ def sort_out(runs: Sequence[GridRun], submitted: Submitted, options: Options, cl
             found.fresh.append(run)
             found.covered |= {canary.kind(run.config): probe.label} if probe else {}
     if counts["queued"]:
-        listener.message(f"{counted(counts['queued'], 'run is', 'runs are')} in the queue already")
+        listener.message(f"{counted(counts['queued'], 'run is', 'runs are')} already in the queue")
     if counts["others"]:
-        listener.message(f"{counted(counts['others'], 'run is', 'runs are')} left to their owners, which compute them "
-                         "now")
+        listener.message(f"{counted(counts['others'], 'run is', 'runs are')} being computed elsewhere, and left "
+                         "alone")
     for line in other_options(submitted, jobs, cluster):
         listener.message(line)
     return found
 
 
 def other_options(submitted: Submitted, jobs: Mapping[str, Sequence[Job]], cluster: Cluster) -> list[str]:
-    """A line for runs that wait in jobs which were submitted with other options than these."""
+    """Returns messages about runs in pending jobs that were submitted with other options."""
     counts: Counter[tuple[str, str]] = Counter()
     for mine in jobs.values():
         waiting = [job for job in mine if job.state == "PENDING"]
@@ -97,39 +96,39 @@ def _plain(value: Any) -> str:
     return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-def catch_up(run_ids: Sequence[str], store: Store, tell: Callable[[str], None]) -> None:
-    """Record how the jobs of these runs ended that could not say it themselves, as far as the queue can be read.
+def catch_up(run_ids: Sequence[str], store: Store, report: Callable[[str], None]) -> None:
+    """Record the end of jobs that did not record it themselves, if the queue can be read.
 
-    So that `retry --reason` finds what `status` shows.
+    This is needed so that `retry --reason` selects by the states that `status` shows.
     """
     if not (store.root / batch.FOLDER).is_dir():
         return
     submitted, states = Submitted(store), store.states(run_ids)
     if (jobs := submitted.jobs(states)) is not None:
-        _look_at(submitted, states, jobs, tell)
+        _update_records(submitted, states, jobs, report)
 
 
-def _look_at(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]],
-             tell: Callable[[str], None]) -> set[str]:
-    """Bring the records up to date with the queue. Returns the runs whose jobs it has not shown yet."""
-    there = {job.batch: job.label for some in jobs.values() for job in some}
-    _find_interrupted(submitted, states, there, tell)
-    for name in there:
-        batch.note_seen(submitted.store.root, name)
-    unseen = submitted.unseen(states, jobs)
-    for note in sorted(set(unseen.values())):
-        tell(f"{note}; start again in a few minutes")
+def _update_records(submitted: Submitted, states: Mapping[str, RunState], jobs: Mapping[str, Sequence[Job]],
+             report: Callable[[str], None]) -> set[str]:
+    """Update the records from the queue. Returns the runs whose accepted jobs are not in the queue yet."""
+    listed = {job.batch: job.label for some in jobs.values() for job in some}
+    _find_interrupted(submitted, states, listed, report)
+    for name in listed:
+        batch.note_in_queue(submitted.store.root, name)
+    not_yet = submitted.not_in_queue_yet(states, jobs)
+    for note in sorted(set(not_yet.values())):
+        report(f"{note}; try again in a few minutes")
     endings.record_endings(submitted, states, jobs)
-    failed_starts.note(submitted, states, jobs, tell)
-    return set(unseen)
+    failed_starts.note(submitted, states, jobs, report)
+    return set(not_yet)
 
 
-def _find_interrupted(submitted: Submitted, states: Mapping[str, RunState], there: Mapping[str, str],
-                      tell: Callable[[str], None]) -> None:
-    """Finish the records of submissions that were interrupted, with the numbers that the queue shows."""
+def _find_interrupted(submitted: Submitted, states: Mapping[str, RunState], listed: Mapping[str, str],
+                      report: Callable[[str], None]) -> None:
+    """Complete the records of interrupted submissions with the job ids in the queue."""
     for name in dict.fromkeys(name for run_id in states for name in submitted.of_run.get(run_id, ())):
         if submitted.record(name) is None:
-            number = there.get(name, "").partition("_")[0]
+            number = listed.get(name, "").partition("_")[0]
             batch.settle(submitted.store.root, name, number, submitted.batches[name].cluster)
             if number:
-                tell(f"job {number} belongs to a submission that was interrupted; it is kept")
+                report(f"job {number} belongs to an interrupted submission, and is kept")

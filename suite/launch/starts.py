@@ -1,4 +1,4 @@
-"""The starts of a job, which SLURM may start several times: `<store>/slurm/logs/<job>.starts`, one on each line."""
+"""The starts of a job, which SLURM may requeue: `<store>/slurm/logs/<job>.starts`, one start per line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from suite.files.record import Record
 
 
 class Start(Record):
-    """One start of a job, and the step that each of its runs had reached."""
+    """A start of a job, with the step that each run had reached. `restarts`: how often SLURM had restarted the job."""
 
     job: str
     restarts: int
@@ -19,18 +19,18 @@ class Start(Record):
 
 
 def read(path: Path) -> list[Start]:
-    """The recorded starts, the oldest first. Lines that were not written whole are left out."""
+    """Returns the recorded starts, oldest first. Incomplete lines are left out."""
     lines: list[str] = []
     with suppress(FileNotFoundError):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
     noted = []
     for line in lines:
-        with suppress(ValueError):  # half a line
+        with suppress(ValueError):  # an incomplete line
             noted.append(Start.model_validate_json(line))
     return noted
 
 
 def add(path: Path, start: Start) -> None:
-    """Record a start."""
+    """Append a start to the file."""
     with path.open("a", encoding="utf-8") as file:
         file.write(start.model_dump_json() + "\n")

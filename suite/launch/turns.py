@@ -1,7 +1,7 @@
-"""Which of the waiting runs starts next, in which slot.
+"""Chooses which waiting run starts next, and in which slot.
 
-The cheapest run of each kind goes first, as a canary: the others of its kind start when it has written a checkpoint. If
-too many runs of a kind fail, no more of it start. A run continues on the kind of device on which it began.
+The cheapest run of each kind starts first, as a canary. The others of its kind start when it has written a checkpoint.
+If too many runs of a kind fail, no more of them start. A run continues on the kind of device on which it began.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from suite.store.state import Reason, RunState, State
 if TYPE_CHECKING:
     from suite.grid.model import GridRun
 
-COUNTED = frozenset({Reason.ERROR, Reason.START})  # failures that other runs of the kind would repeat
+COUNTED = frozenset({Reason.ERROR, Reason.START})  # failures that are likely in other runs of the kind, too
 
 
 @dataclass(frozen=True)
@@ -36,12 +36,12 @@ class Turn:
 
     @property
     def runs(self) -> tuple[GridRun, ...]:
-        """The run and the others of its stack."""
+        """The run and the other runs of its stack."""
         return (self.run, *self.others)
 
 
 class Turns:
-    """The queue and the slots. Invariant: a slot is in `free`, or taken by a turn that is not over."""
+    """The queue and the slots. Invariant: a slot is either in `free` or taken by an active turn."""
 
     def __init__(self, options: Options) -> None:
         self.options = options
@@ -56,7 +56,7 @@ class Turns:
         self.watched = False  # whether there are canaries
 
     def order(self, states: Mapping[str, RunState], prices: Mapping[str, float]) -> int:
-        """Put the canaries of the queue first, if it pays. Returns how many there are."""
+        """Move canaries to the front of the queue, if there are enough runs. Returns the number of canaries."""
         chosen = canary.choose(self.queue, states, prices) if self.options.canary else []
         self.watched = bool(chosen)
         first = {run.run_id for run in chosen}
@@ -64,7 +64,7 @@ class Turns:
         return len(chosen)
 
     def next(self) -> Turn | None:
-        """The next turn, whose slot is now taken. None if no run can start at the moment."""
+        """Returns the next turn and takes its slot, or returns None if no run can start at the moment."""
         for run in self.queue if self.free else ():
             fitting = [gpu for gpu in self.free if self._fits(run, gpu)]
             one = kind(run.config)
@@ -82,20 +82,20 @@ class Turns:
         return None
 
     def give_back(self, turn: Turn) -> None:
-        """Free the slot of a turn that is over, unless its GPU is lost."""
+        """Free the slot of a turn that has ended, unless its GPU is lost."""
         if turn.gpu in self.slots:
             self.free.append(turn.gpu)
         if self.trying.get(kind(turn.run.config)) == turn.run.run_id:
             del self.trying[kind(turn.run.config)]
 
     def prove(self, run: GridRun) -> None:
-        """Note that a run has written a checkpoint: others of its kind may start."""
+        """Record that a run has written a checkpoint: others of its kind may start."""
         self.proven.add(kind(run.config))
 
     def count(self, run: GridRun, state: RunState) -> list[GridRun]:
-        """Note how a run ended. If too many of its kind have failed, take the others of this kind out of the queue.
+        """Record how a run ended. If too many of its kind have failed, remove the others of this kind from the queue.
 
-        Returns those that were taken out.
+        Returns the removed runs.
         """
         one = kind(run.config)
         if state.name == State.DONE:
@@ -108,7 +108,7 @@ class Turns:
         return self._take_out(other for other in self.queue if kind(other.config) == one)
 
     def lose(self, gpu: Gpu) -> list[GridRun]:
-        """Start no more runs on this GPU. Takes runs that cannot start elsewhere out of the queue, and returns them."""
+        """Remove this GPU. Returns the runs that cannot start elsewhere, which are removed from the queue."""
         self.slots = [slot for slot in self.slots if slot != gpu]
         self.free = [slot for slot in self.free if slot != gpu]
         return self._take_out(run for run in self.queue if not any(self._fits(run, slot) for slot in self.slots))

@@ -37,12 +37,12 @@ def test_gpus_are_counted_within_the_mask(mask: str | None, asked: str, given: t
 
 
 @pytest.mark.parametrize(("mask", "asked", "told"), [
-    ("2", "2", "it leaves 1: --gpus 0"),
-    ("", "0", "it leaves none"),
-    ("-1", "0", "it leaves none"),
-    ("3,-1,5", "1", "it leaves 1"),
-    ("0,1", A, "leaves no such GPU"),
-    (A, "0," + A, "named twice"),
+    ("2", "2", "it contains 1 GPU: --gpus 0"),
+    ("", "0", "it contains no GPU"),
+    ("-1", "0", "it contains no GPU"),
+    ("3,-1,5", "1", "it contains 1 GPU"),
+    ("0,1", A, "contains no such GPU"),
+    (A, "0," + A, "given twice"),
 ])
 def test_what_is_beyond_the_mask_is_refused(mask: str, asked: str, told: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", mask)

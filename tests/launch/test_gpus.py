@@ -33,14 +33,14 @@ def test_those_are_used_that_are_half_free_and_that_nobody_uses(tmp_path: Path,
 @pytest.mark.parametrize(("rows", "more", "mask", "shown"), [
     ((row(0, free="900"),), {}, None, f"no GPU is free: GPU 0 ({H100}): 944 MB of 85.5 GB free"),
     ((row(1),), {"apps": APPS}, None, f"GPU 1 ({H100}): used by process 4711 (python), process 4712"),
-    ((row(0), row(1)), {}, "5", "CUDA_VISIBLE_DEVICES=5 names 5, and there is no such GPU here"),
-    ((row(0),), {}, "cuda:0", "CUDA_VISIBLE_DEVICES: 'cuda:0' names no GPU"),
-    ((row(0), row(1)), {}, "GPU-99", f"here are 0 ({H100}, {uuid(0)}), 1 ({H100}, {uuid(1)})"),
+    ((row(0), row(1)), {}, "5", "CUDA_VISIBLE_DEVICES=5 names 5, but there is no such GPU"),
+    ((row(0),), {}, "cuda:0", "CUDA_VISIBLE_DEVICES: 'cuda:0' does not name a GPU"),
+    ((row(0), row(1)), {}, "GPU-99", f"available: 0 ({H100}, {uuid(0)}), 1 ({H100}, {uuid(1)})"),
     ((row(0), row(1, A100)), {}, "1", "export CUDA_DEVICE_ORDER=PCI_BUS_ID"),
-    ((row(0, driver="470.82.01"),), {}, None, "the GPUs have driver 470.82.01, and torch with CUDA 12 needs 525.60"),
-    ((row(0),), {"cuda": 0}, None, "this torch is built without CUDA, and cannot use the GPUs here"),
+    ((row(0, driver="470.82.01"),), {}, None, "the GPU driver is 470.82.01, but torch with CUDA 12 needs 525.60"),
+    ((row(0),), {"cuda": 0}, None, "this torch is built without CUDA and cannot use the GPUs"),
     ((row(0), f"1, {uuid(1)}, {H100}, [GPU is lost], [GPU is lost], 550.54.15, [N/A]\n"), {"status": 15}, "1",
-     "nvidia-smi says 'GPU is lost' of it"),
+     "nvidia-smi reports 'GPU is lost'"),
     (DIVIDED, {"listed": LISTED, "apps": f"{uuid(0)}, 1, x\n"}, "MIG-11aa", "MIG 3g.20gb): used by process 1"),
 ])
 def test_where_none_can_be_used_nothing_starts_on_a_processor(rows: tuple[str, ...], more: dict[str, object],
@@ -78,28 +78,28 @@ def test_parts_of_a_gpu_stand_in_its_place(tmp_path: Path, monkeypatch: pytest.M
 def test_a_machine_without_gpus_uses_its_processor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert gpus.free().why == "there is no GPU here" and gpus.idle() == []
+    assert gpus.free().why == "no GPU on this machine" and gpus.idle() == []
     install(tmp_path, monkeypatch, "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n",
             status=9)
     assert "couldn't communicate" in gpus.free().why and not gpus.free().gpus
     install(tmp_path, monkeypatch, "No devices were found\n", status=6)
-    assert gpus.free().why == "nvidia-smi says 'No devices were found'"
+    assert gpus.free().why == "nvidia-smi reports 'No devices were found'"
     (tmp_path / "dev").mkdir()
     (tmp_path / "dev/nvidia0").touch()
     look = nvidia.look
     monkeypatch.setattr(nvidia, "look", lambda: look(tmp_path))
-    with pytest.raises(MachineFault, match="there are GPUs, and nvidia-smi does not show them: No devices"):
+    with pytest.raises(MachineFault, match="there are GPUs, but nvidia-smi does not show them: No devices"):
         gpus.free()
 
 
 def test_gpus_that_are_named_must_be_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(UserError, match="there is no GPU here"):
+    with pytest.raises(UserError, match="no GPU on this machine"):
         gpus.named((0,))
     install(tmp_path, monkeypatch, row(0, free="900"), row(1))
     assert gpus.named((0,)).cards[0].index == 0, "it is used although it is busy: it was asked for"
-    with pytest.raises(UserError, match="no such GPU here"):
+    with pytest.raises(UserError, match="no such GPU"):
         gpus.named((2,))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
     assert gpus.named((0,)).gpus == ("1",)

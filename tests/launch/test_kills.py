@@ -192,7 +192,7 @@ def test_an_owner_stopped_past_its_heartbeat_goes_on_without_writing(
         steps = len((tmp_path / "east").read_text().splitlines())
         west = start(count=2, trace="west", patience=1.0, env=environment(tmp_path, "west", clock="1"))
         shown, _ = west.communicate(timeout=60)
-        assert f"STATES {['done'] * 2}" in shown and "waiting for 2 runs that others own" in shown
+        assert f"STATES {['done'] * 2}" in shown and "waiting for 2 runs of other processes" in shown
         before = tree(store.root)
     finally:
         for pid in reversed(stopped):
@@ -219,6 +219,6 @@ def test_a_run_of_a_silent_owner_elsewhere_is_taken_over(store: Store, ear: Ear,
     silent.beat(Beat(epoch=0, step=4))
     launch(runs, Options(store.root, patience_s=0.5), ear, training())
     all_well(store, runs)
-    assert attempt.numbers(folder) == [1, 2] and "waiting for 1 runs that others own" in ear.messages[0]
+    assert attempt.numbers(folder) == [1, 2] and "waiting for 1 run of other processes" in ear.messages[0]
     with pytest.raises(attempt.Overtaken):
         silent.beat(Beat())

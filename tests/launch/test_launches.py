@@ -194,7 +194,7 @@ def test_cancel_leaves_alone_what_another_grid_has_started_and_what_is_not_chose
     grid = write("g", "[lin, inv, quad]")
     thread, ear = launched(grid, jobs=3, pause=0.15)
     assert main(["cancel", "g.yaml", "--only", "ssm.init=lin", "--only", "ssm.init=inv"]) == 0
-    assert "1 run stays, since" in capsys.readouterr().out
+    assert "1 run left alone: " in capsys.readouterr().out
     thread.join(30)
     assert {one.labels["ssm.init"]: ear.states[one.run_id].name for one in grid.runs} == {
         "lin": "done", "inv": "cancelled", "quad": "done"}

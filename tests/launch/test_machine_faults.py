@@ -36,8 +36,8 @@ def test_a_full_disk_and_no_memory_are_both_named(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(faults, "LEAST_DISK", 10**18)
     monkeypatch.setattr(machine, "memory", lambda: Memory(2 * 10**9, 10**7))
     text = out(tmp_path)
-    assert "the disk is full: " in text and "or name another store with --store" in text
-    assert "10 MB of 2.0 GB of memory are free, and a run needs at least 300 MB" in text
+    assert "the disk is full: " in text and "or use another store (--store)" in text
+    assert "10 MB of 2.0 GB of memory are free, but a run needs at least 300 MB" in text
     faults.check([], Options(tmp_path))
 
 

@@ -48,10 +48,10 @@ def test_a_run_goes_on_where_it_began(store: Store, tmp_path: Path, monkeypatch:
     assert found.gpus == (uuid(0), uuid(1), uuid(2)) and found.on_cpu == {at_cpu.run_id} and found.cpu_jobs >= 1
     assert found.only == {at_a100.run_id: (uuid(0),)} and found.waiting == {gone.run_id: "NVIDIA V100"}
     assert fresh.run_id not in {*found.only, *found.on_cpu, *found.waiting}
-    assert any(line.startswith("1 runs began on NVIDIA V100, and wait for one") for line in found.lines)
+    assert any(line.startswith("1 run began on NVIDIA V100: waiting for a free one") for line in found.lines)
     asked = places.find(runs, store, (1,), None, 1)
     assert not asked.waiting and not asked.on_cpu
-    assert "3 runs began on" in asked.lines[-1] and "their records say so" in asked.lines[-1]
+    assert "3 runs began on" in asked.lines[-1] and "their records note it" in asked.lines[-1]
 
 
 def test_a_run_that_began_on_a_gpu_waits_for_one(store: Store, tmp_path: Path,
@@ -73,8 +73,8 @@ def test_as_many_run_at_a_time_as_fit(store: Store, tmp_path: Path, monkeypatch:
     begin(store, known, H100, gpu_mb=20_000)
     measured = places.find([other, known], store, None, None, 1)
     assert (measured.jobs, measured.at_once) == (2, 4)
-    assert measured.lines[0] == (f"on GPU 0 ({H100}), GPU 1 ({H100}): 2 at a time on each, at up to 26.8 GB of 62.9 GB "
-                                "free")
+    assert measured.lines[0] == (f"on GPU 0 ({H100}), GPU 1 ({H100}): 2 at a time on each, with up to 26.8 GB of the "
+                                "62.9 GB free")
     assert places.find(runs, store, None, 3, 1).jobs == 3
 
 
@@ -88,7 +88,7 @@ def test_memory_of_the_machine_limits_runs_too(store: Store, tmp_path: Path, mon
     found = places.find(runs, store, None, None, 1)
     assert found.jobs == 3 and found.lines[0].startswith("on the CPU (these runs began on the CPU): 3 at a")
     monkeypatch.setattr(machine, "memory", lambda: Memory(1000, 1000))
-    with pytest.raises(MachineFault, match=r"a run like these took .* of memory, and there are 0 MB here"):
+    with pytest.raises(MachineFault, match=r"a run of this kind used .* of memory, but this machine has 0 MB"):
         places.find(runs, store, None, None, 1)
 
 

@@ -126,7 +126,7 @@ def test_a_run_that_began_alone_goes_on_alone(store: Store, ear: Ear) -> None:
     first, *others = runs = seeds(3)
     launch([first], Options(store.root, Compute(until=1)), Ear(), Training(load=load))
     launch(runs, Options(store.root, stack=None), ear, Training(load=load))
-    assert "1 run is computed alone: it continues as it began" in ear.messages
+    assert "1 run is computed alone: runs with a checkpoint continue as they began" in ear.messages
     for run in runs:
         record = store.provenance(run.run_id)
         assert record is not None and record.mixed == []

@@ -75,9 +75,9 @@ def test_a_kind_that_fails_is_stopped_and_its_canary_goes_alone(store: Store) ->
     states = launch(runs, Options(store.root, jobs=3, canary=True, max_failures=2), ear, training(fault="error"))
     assert sorted(state.name for state in states.values()) == ["failed"] * 2 + ["todo"] * 4
     assert [what for what, _ in ear.heard if what == "started"] == ["started"] * 2
-    assert ear.messages[0].startswith("1 run goes first, the cheapest of each task, model and kernel")
-    assert ear.messages[1:] == ["4 more runs of scifar, ssm, vandermonde do not start, since 2 have failed; "
-                                "--max-failures sets how many may"]
+    assert ear.messages[0].startswith("1 run starts first, the cheapest of each task, model and kernel")
+    assert ear.messages[1:] == ["4 more runs of scifar, ssm, vandermonde will not start: 2 have failed "
+                                "(--max-failures sets the limit)"]
     launch(runs, Options(store.root, jobs=3, canary=True, max_failures=2, retry=True), Ear(), training())
     all_well(store, runs)
 
@@ -93,8 +93,8 @@ def test_a_run_goes_on_on_another_gpu_where_its_own_is_lost(store: Store, monkey
     launch(runs, Options(store.root, gpus=("a", "b")), ear, fake_gpu.training(lost="a"))
     all_well(store, runs)
     assert len(ear.messages) == 1
-    assert ear.messages[0].startswith("GPU a is lost: CUDA error: uncorrectable ECC error encountered; no run starts "
-                                      "on it any more. Run ")
+    assert ear.messages[0].startswith("GPU a is lost: CUDA error: uncorrectable ECC error encountered; no more runs "
+                                      "start on it. Run ")
     lost = next(one for one in runs if "GPU a" in store.log(one.run_id).read_text())
     assert "GPU b" in store.log(lost.run_id).read_text() and store.state(lost.run_id).attempts == 2
     one, = alone = grid(1, first=7)
@@ -102,7 +102,7 @@ def test_a_run_goes_on_on_another_gpu_where_its_own_is_lost(store: Store, monkey
     state = launch(alone, Options(store.root, gpus=("a",)), ear, fake_gpu.training(lost="a"))[one.run_id]
     assert state.label == "start failed" and "it waits for another GPU" in ear.messages[0]
     stored = store.state(one.run_id)
-    assert stored.label == "partial: start failed" and "no GPU of its kind is left: GPU a is lost" in stored.detail
+    assert stored.label == "partial: start failed" and "no GPU of this model is left: GPU a is lost" in stored.detail
     launch(alone, Options(store.root, gpus=("b",)), Ear(), fake_gpu.training())
     all_well(store, alone)
 
@@ -116,7 +116,7 @@ def test_a_process_that_the_system_ends_for_lack_of_memory_is_out_of_memory(stor
     one, = runs = grid(1)
     state = launch(runs, Options(store.root), ear, training(fault="suicide", at=5))[one.run_id]
     assert (state.reason, state.label, state.attempts) == ("oom", "failed: out of memory", 1)
-    assert state.detail.startswith("the system ended its process for lack of memory: run fewer at a time (--jobs 1)")
+    assert state.detail.startswith("the system killed its process for lack of memory: run fewer at a time (--jobs 1)")
     assert store.state(one.run_id) == state
 
 

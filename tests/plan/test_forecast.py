@@ -186,4 +186,4 @@ def test_on_a_cluster_gpu_hours_are_told_and_runs_longer_than_a_job(cluster: Fak
     assert main(["plan", "g.yaml", "--executor", "slurm", "--gpus-per-job", "1", "--time", "60"]) == 0
     out = capsys.readouterr().out
     assert " GPU hours in all)\n" in out and "6 at a time on GPUs, within a factor of 4" in out
-    assert "warning: 6 runs need up to " in out and "more than the time limit of 60:00 min" in out
+    assert "warning: 6 runs need up to " in out and "but the time limit is 60:00 min" in out

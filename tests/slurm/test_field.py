@@ -14,9 +14,9 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 from suite.errors import UserError
 from suite.launch import batch, node, slurm, slurm_cli
 from suite.launch.cluster import Cluster, load, memory
+from suite.launch.observation import observe
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import observe
 from suite.store import provenance
 from suite.store.records import Origin
 from suite.store.store import Store
@@ -52,13 +52,13 @@ def test_a_greeting_before_the_number(cluster: Fake, store: Store, form: str) ->
 def test_without_a_number_the_name_finds_the_jobs(cluster: Fake, store: Store) -> None:
     cluster.set("form", "thank you")
     assert submit(store) == ["submitted job 100: 4 jobs, 4 runs"]
-    assert number_of(store) == "100" and submit(store) == ["4 runs are in the queue already"]
+    assert number_of(store) == "100" and submit(store) == ["4 runs are already in the queue"]
 
 
 def test_without_a_number_and_a_queue_it_is_accepted_and_kept(cluster: Fake, store: Store) -> None:
     cluster.set("form", "thank you")
     cluster.set("hidden", "")
-    assert submit(store) == ["submitted job of a number that is not known: 4 jobs, 4 runs"]
+    assert submit(store) == ["submitted job (number unknown): 4 jobs, 4 runs"]
     assert number_of(store) is None and len(batch.all_of(store.root)) == 1
 
 
@@ -66,13 +66,13 @@ def test_what_was_accepted_and_is_not_seen_is_not_known_and_not_gone(cluster: Fa
                                                                      monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.set("hidden", "")
     told = submit(store)
-    assert "the queue does not show it yet: its state is not known" in told[0]
+    assert "is not in the queue yet: its state is unknown" in told[0]
     cluster.drop("hidden")
     again = submit(store)
-    assert "was accepted 1 min ago, and the queue has not shown it yet" in again[0] and len(cluster.scripts()) == 1
+    assert "was accepted 1 min ago but is not in the queue yet" in again[0] and len(cluster.scripts()) == 1
     states = store.states([run.run_id for run in grid(4)])
     notes = observe(Submitted(store), states).notes
-    assert len(notes) == 4 and all("is not known" in note for note in notes.values())
+    assert len(notes) == 4 and all("is unknown" in note for note in notes.values())
     monkeypatch.setattr("suite.launch.queue.ACCEPTED_S", 0.0)
     assert submit(store) == ["submitted job 101: 4 jobs, 4 runs"]
 
@@ -162,7 +162,7 @@ def test_an_account_that_may_submit_nothing_is_said(cluster: Fake, store: Store)
     cluster.set("limits", "mine|500\nexpired|0\n")
     ear = Ear()
     made = slurm.launch(grid(2), Options(store.root), ear, cluster=Cluster(account="expired"), canaries=False)
-    assert made.idle and ear.messages[0].startswith("2 runs are over your limit of 0 jobs")
+    assert made.idle and ear.messages[0].startswith("2 runs exceed your limit of 0 jobs")
     assert not cluster.scripts()
 
 
@@ -170,7 +170,7 @@ def test_an_account_that_may_submit_nothing_is_said(cluster: Fake, store: Store)
     ({"gres": "gpu:a100:1"}, "gpus_per_job"), ({"gpus": "1"}, "gpus_per_job"), ({"gpus-per-task": 1}, "gpus_per_job"),
     ({"mem-per-cpu": "1G"}, "memory"), ({"wait": True}, "--wait"), ({"test-only": True}, "nothing would be submitted"),
     ({"export": "NONE"}, "environment of the submission"), ({"ntasks-per-node": 2}, "one process"),
-    ({"no-requeue": True}, "requeued")])
+    ({"no-requeue": True}, "requeueing")])
 def test_options_of_sbatch_have_one_owner(extra: dict[str, object], words: str) -> None:
     with pytest.raises(UserError, match=words):
         load(None, {"extra": extra})
@@ -203,7 +203,7 @@ def test_sizes_of_memory(text: object, size: str) -> None:
 
 @pytest.mark.parametrize("text", ["lots", "-1", "16 apples", True, "1e3", ""])
 def test_what_is_no_size(text: object) -> None:
-    with pytest.raises(ValueError, match="is not a size: write one such as 16GB"):
+    with pytest.raises(ValueError, match="is not a memory size: write e.g. 16GB"):
         memory(text)
 
 
@@ -216,7 +216,7 @@ def test_a_store_that_pythonpath_cannot_hold_is_refused(cluster: Fake, tmp_path:
 def test_a_job_that_runs_other_code_than_its_copy_says_so(cluster: Fake, store: Store) -> None:
     submit(store)
     [one] = batch.all_of(store.root)
-    with pytest.raises(UserError, match="not the copy that was made for it"):
+    with pytest.raises(UserError, match="not the copy made for it"):
         node.check_code(one)
     node.check_code(one.model_copy(update={"code": str(Path(node.__file__).parents[2])}))
 

@@ -51,7 +51,7 @@ def test_runs_are_submitted_once_as_an_array(cluster: Fake, store: Store) -> Non
     one, = batch.all_of(store.root)
     assert one.runs == [run.run_id for run in runs] and batch.job_of(store.root, one.name) == "100"
     assert ear.messages == ["submitted job 100: 5 jobs, 5 runs"]
-    assert submit(store, runs).messages == ["5 runs are in the queue already"] and len(cluster.scripts()) == 1
+    assert submit(store, runs).messages == ["5 runs are already in the queue"] and len(cluster.scripts()) == 1
     assert all((store.folder(run.run_id) / "config.json").exists() for run in runs)
     assert not list((store.root / "slurm").rglob("*.pkl"))
 
@@ -74,9 +74,9 @@ def test_what_is_over_the_limit_of_the_user_waits_for_the_next_start(cluster: Fa
     cluster.set("limit", "6")
     cluster.set("queue", "7|0|of somebody|RUNNING|None\n")
     runs = grid(8)
-    assert submit(store, runs).messages[-1].startswith("3 runs are over your limit of ")
+    assert submit(store, runs).messages[-1].startswith("3 runs exceed your limit of ")
     assert "--array=0-4%5" in cluster.scripts()["100"]
-    assert submit(store, runs).messages[0] == "5 runs are in the queue already" and len(cluster.scripts()) == 1
+    assert submit(store, runs).messages[0] == "5 runs are already in the queue" and len(cluster.scripts()) == 1
     cluster.set("queue", "")
     for run in runs[:5]:
         owner = attempt.claim(store.folder(run.run_id))
@@ -94,7 +94,7 @@ def test_canaries_go_first_and_the_rest_depends_on_them(cluster: Fake, store: St
     assert "--dependency=afterok:100" in rest and "--kill-on-invalid-dep=yes" in rest
     probe, main = batch.all_of(store.root)
     assert probe.order.probe and not main.order.probe and set(probe.runs) < set(main.runs)
-    assert ear.messages[0] == "submitted job 100: 1 canary, for which the others wait"
+    assert ear.messages[0] == "submitted job 100: 1 canary; the other runs wait for it"
     # the rest was lost; the canary is still in the queue, and the next start makes the rest depend on it
     for task in range(4):
         cluster.state(f"101_{task}", "")
@@ -142,8 +142,8 @@ def test_a_submission_that_was_interrupted_after_sbatch_is_kept(cluster: Fake, s
     one, = batch.all_of(store.root)
     assert batch.job_of(store.root, one.name) is None
     messages = submit(store, runs).messages
-    assert messages == ["job 100 belongs to a submission that was interrupted; it is kept",
-                        "3 runs are in the queue already"]
+    assert messages == ["job 100 belongs to an interrupted submission, and is kept",
+                        "3 runs are already in the queue"]
     assert batch.job_of(store.root, one.name) == "100" and len(cluster.scripts()) == 1
 
 
@@ -156,7 +156,7 @@ def test_the_jobs_of_a_submission_that_was_given_up_are_cancelled(cluster: Fake,
         return right(self, one, record, before)
 
     monkeypatch.setattr(slurm.Submission, "_sbatch", slow)
-    with pytest.raises(UserError, match="given this submission up"):
+    with pytest.raises(UserError, match="gave up this submission"):
         submit(store, grid(3))
     assert cluster.lines("cancelled") == ["100"]
 
@@ -187,7 +187,7 @@ def test_nothing_is_submitted_while_the_queue_is_silent(cluster: Fake, store: St
 
 def test_no_slurm_on_this_machine(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
-    with pytest.raises(UserError, match="no SLURM on this machine"):
+    with pytest.raises(UserError, match="SLURM is not installed on this machine"):
         submit(store, grid(2))
 
 
@@ -207,7 +207,7 @@ def test_runs_whose_job_is_gone_are_taken_over(cluster: Fake, store: Store, monk
     cluster.state("100_1", "")
     cluster.state("100_2", "RUNNING")
     ear = submit(store, runs)
-    assert ear.messages == ["1 run is in the queue already", "submitted job 101: 2 jobs, 2 runs"]
+    assert ear.messages == ["1 run is already in the queue", "submitted job 101: 2 jobs, 2 runs"]
     state = store.state(runs[0].run_id)
     assert (state.name, state.reason) == ("failed", "timeout") and "DUE TO TIME LIMIT" in state.detail
     assert store.state(runs[1].run_id).reason == "killed" and store.state(runs[2].run_id).name == "claimed"

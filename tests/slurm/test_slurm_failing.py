@@ -36,7 +36,7 @@ def test_a_kind_of_which_too_many_fail_is_stopped(cluster: Fake, tmp_path: Path,
     assert [state.name for state in states] == [State.FAILED] * 2 + [State.TODO] * 2
     told = {state.start.words for state in states[2:] if state.start}
     assert told == {f"last start failed: too many runs of its kind have failed in this array: 2 of "
-                    f"scifar, ssm, vandermonde; --max-failures sets how many may (job 100_{task})"
+                    f"scifar, ssm, vandermonde; --max-failures sets the limit (job 100_{task})"
                     for task in (2, 3)}
     submitted = Submitted(store)
     failed_starts.note(submitted, store.states(made.runs), {}, pytest.fail)  # nothing is added to what the job said

@@ -89,4 +89,4 @@ def test_no_checkpoint_is_lost(no_mercy: None, tmp_path: Path) -> None:
     record = timed.provenance(slow.run_id)
     assert record is not None and len(record.attempts) >= 2 and record.attempts[0].to_step
     assert all(after.from_step == before.to_step for before, after in pairwise(record.attempts))
-    assert "stopped by SIGUSR2; SLURM says RUNNING" in log and "killed" not in log
+    assert "stopped by SIGUSR2; SLURM state: RUNNING" in log and "killed" not in log

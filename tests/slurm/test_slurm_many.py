@@ -11,9 +11,9 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite.launch import slurm
 from suite.launch.cluster import Cluster
+from suite.launch.observation import observe, remarks
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import observe, remarks
 from suite.store import provenance
 from suite.store.records import Origin
 from suite.store.state import RunState

@@ -57,7 +57,7 @@ def test_a_job_that_another_has_replaced_does_nothing(made: node.Node, caplog: p
     other = node.Node(made.record, node.Place("99", 0, 0))
     with Stop() as stop:
         assert other.work(stop) == node.OK
-    assert "job 99 is not the one that may do this batch; 100 is" in caplog.text
+    assert "job 99 does not own this batch; job 100 does" in caplog.text
     assert [made.store.state(run_id).name for run_id in made.ids] == ["todo", "todo"]
 
 
@@ -67,7 +67,7 @@ def test_a_job_without_slurm_or_a_record_says_so(tmp_path: Path, caplog: pytest.
     assert node.main(["run", str(tmp_path / "none.json")]) == node.FAILED
     assert "not a job of a SLURM array" in caplog.text
     (tmp_path / "bad.json").write_bytes(atomic.seal({"x": 1})[:-9])
-    with pytest.raises(UserError, match="not the record of a batch"):
+    with pytest.raises(UserError, match="not a record of a batch"):
         batch.read(tmp_path / "bad.json")
 
 
@@ -137,7 +137,7 @@ def test_ctrl_c_ends_the_waiting_and_touches_no_job(cluster: Fake, tmp_path: Pat
         time.sleep(0.1)  # those are looks for what was just submitted
     waiting.send_signal(signal.SIGINT)
     told = waiting.communicate(timeout=30)[1]
-    assert waiting.returncode == 130 and "the jobs continue" in told and "submitted job 101: 4 jobs, 4 runs" in told
+    assert waiting.returncode == 130 and "the jobs keep running" in told and "submitted job 101: 4 jobs, 4 runs" in told
     assert not cluster.lines("cancelled") and len(cluster.lines("queue")) == 5
 
 
@@ -155,9 +155,9 @@ def test_the_first_minute_of_a_run_tells_the_time_of_the_others(cluster: Fake, t
     assert slots(plan, Cluster(max_parallel=2)) == 2
     assert too_long(plan, Cluster(time=90)) == []
     told, = too_long(plan, Cluster(time=30))
-    assert told.startswith("4 runs need up to 60:00 min each, more than the time limit of 30:00 min")
+    assert told.startswith("4 runs need up to 60:00 min, but the time limit is 30:00 min")
     told, = too_long(plan, Cluster(time=90, runs_per_job=2))
-    assert told.startswith("2 jobs need up to 2:00 h, more than the time limit of 90:00 min")
+    assert told.startswith("2 jobs need up to 2:00 h, but the time limit is 90:00 min")
     assert too_long(plan, Cluster(time=90, runs_per_job=2, side_by_side=2)) == []
 
 
@@ -171,8 +171,8 @@ def test_the_warning_is_shown(cluster: Fake, tmp_path: Path, capsys: pytest.Capt
     owner.end("partial", "interrupted", "x")
     command = [str(tmp_path / "pair.yaml"), "--store", str(store.root), "--executor", "slurm", "--time", "30"]
     assert main(["plan", *command]) == 0
-    assert "warning: 4 runs need up to 60:00 min each" in capsys.readouterr().out
+    assert "warning: 4 runs need up to 60:00 min" in capsys.readouterr().out
     assert main(["run", *command]) == 0
-    assert "warning: 4 runs need up to 60:00 min each" in capsys.readouterr().err
+    assert "warning: 4 runs need up to 60:00 min" in capsys.readouterr().err
     record = json.loads((store.root / "slurm" / f"{batch.all_of(store.root)[0].name}.json").read_text())
     assert record["minutes"] == 30 and os.path.lexists(record["code"])

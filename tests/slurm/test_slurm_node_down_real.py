@@ -50,8 +50,8 @@ def test_a_run_outlives_the_kill_of_slurmd(tmp_path: Path, monkeypatch: pytest.M
     node = subprocess.run(["sinfo", "-h", "-N", "-o", "%N", "-p", "main"], capture_output=True, text=True, check=True)
     # What SLURM does by itself after SlurmdTimeout, 300 s. It requeues the job.
     subprocess.run(["scontrol", "update", f"nodename={node.stdout.strip()}", "state=down", "reason=test"], check=True)
-    until(lambda: "SLURM says PENDING" in said(), said)  # nobody but the job itself is there to end it
-    assert "the shell of this job is gone" in said() and store.state(run_id).name == "partial"
+    until(lambda: "SLURM state: PENDING" in said(), said)  # nobody but the job itself is there to end it
+    assert "the batch shell of this job has ended" in said() and store.state(run_id).name == "partial"
     time.sleep(6)  # from now on it may start at once when the node is back, where the old order to end it arrives late
     subprocess.run([TESTS / "slurm_cluster", "start", place], check=True)
     until(lambda: store.state(run_id).name == "done", said)

@@ -39,13 +39,14 @@ def records(cluster: Fake, **limits: str) -> None:
 
 @pytest.mark.parametrize(("limits", "said"), [
     ({}, ""), ({"lab": "cpu=4(4),mem=1000(1000),gres/gpu=1(1)"}, ""),  # it only waits for others
-    ({"lab": "cpu=2(0),mem=N(0)"}, "cpu 4, and the limit of all jobs together is 2"),
-    ({"root": "cpu=N(0),mem=999(0)"}, "mem 1000 MB, and the limit of all jobs together is 999 MB"),
-    ({"lab": "gres/gpu=0(0)"}, "gres/gpu 1, and the limit of all jobs together is 0"),
-    ({"lab": "node=0(0)"}, "node 1, and the limit of all jobs together is 0"),
-    ({"run": "cpu=239(0)"}, "cpu minutes 240, and the limit of all jobs together is 239"), ({"run": "cpu=240(9)"}, ""),
-    ({"user": "mem=500(0)"}, "mem 1000 MB, and the limit of all jobs together is 500 MB"),
-    ({"jobs": "0"}, "to run, and no job of the account may"), ({"jobs": "2"}, "")])
+    ({"lab": "cpu=2(0),mem=N(0)"}, "it requests cpu=4, but the limit for all jobs together is 2"),
+    ({"root": "cpu=N(0),mem=999(0)"}, "it requests mem=1000 MB, but the limit for all jobs together is 999 MB"),
+    ({"lab": "gres/gpu=0(0)"}, "it requests gres/gpu=1, but the limit for all jobs together is 0"),
+    ({"lab": "node=0(0)"}, "it requests node=1, but the limit for all jobs together is 0"),
+    ({"run": "cpu=239(0)"}, "it requests cpu minutes=240, but the limit for all jobs together is 239"),
+    ({"run": "cpu=240(9)"}, ""),
+    ({"user": "mem=500(0)"}, "it requests mem=1000 MB, but the limit for all jobs together is 500 MB"),
+    ({"jobs": "0"}, "its account may not run any job"), ({"jobs": "2"}, "")])
 def test_a_job_that_is_over_a_limit_by_itself(cluster: Fake, limits: dict[str, str], said: str) -> None:
     records(cluster, **limits)
     assert over_limit.over("100_0") == said
@@ -62,9 +63,9 @@ def test_without_an_answer_nothing_is_said(cluster: Fake) -> None:
     "QOSMaxMemoryPerUser", "QOSMaxJobsPerUserLimit", "AssocGrpCPURunMinutesLimit", "AssocMaxJobsLimit"])
 def test_limits_on_all_jobs_together(reason: str) -> None:
     assert over_limit.REASON.match(reason)
-    waits, never = stuck("PENDING", reason), stuck("PENDING", reason, "cpu 4")
-    assert waits is not None and not waits.for_good and "when other jobs of the account have ended" in waits.words
-    assert never is not None and never.for_good and "it asks for cpu 4; `cancel` it" in never.words
+    waits, never = stuck("PENDING", reason), stuck("PENDING", reason, "it requests cpu=4")
+    assert waits is not None and not waits.for_good and "when other jobs of the account end" in waits.words
+    assert never is not None and never.for_good and "it requests cpu=4; `cancel` it" in never.words
 
 
 @pytest.mark.parametrize("reason", ["AssocMaxCpuPerJobLimit", "AssocMaxWallDurationPerJobLimit",
@@ -84,5 +85,5 @@ def test_waiting_ends_for_what_is_over_a_limit(cluster: Fake, tmp_path: Path, li
                              {run.run_id: run for run in runs})
     watching.look()
     assert len(watching.left) == left
-    words = "will not start yet: the account is at its limit" if left else "will not start: it asks for cpu 4"
+    words = "will not start yet: the account is at its limit" if left else "will not start: it requests cpu=4"
     assert words in ear.messages[0], ear.messages

@@ -46,11 +46,11 @@ def say(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
 
 
 def test_a_pythonhome_that_holds_no_python(say: Say, tmp_path: Path) -> None:
-    reason = "Python cannot start, as there is no Python in PYTHONHOME=/nowhere; unset it"
+    reason = "Python cannot start: PYTHONHOME=/nowhere has no Python in it; unset PYTHONHOME"
     status, told = say("run", *CLUSTER, "--setup", "export PYTHONHOME=/nowhere", "--wait")
     [one] = batch.all_of(tmp_path / "runs")
     label = f"{batch.job_of(tmp_path / 'runs', one.name)}_0"
-    assert status == 1 and f"job {label} ended before it began its run: {reason}" in told
+    assert status == 1 and f"job {label} ended before it started its run: {reason}" in told
     for verb, *words in (("status",), ("logs",), ("why", "lin")):
         status, told = say(verb, *words)
         assert status == 0 and f"last start failed: {reason} (job {label})" in told, told
@@ -72,7 +72,7 @@ def test_an_environment_that_was_moved_after_the_submission(say: Say, tmp_path: 
     until = time.monotonic() + 60
     while slurm_cli.squeue([one.name]) and time.monotonic() < until:
         time.sleep(0.3)
-    gone = f"cannot be started there (No such file or directory): {tmp_path / 'venv/bin/python'} (job "
+    gone = f"cannot be started on the node (No such file or directory): {tmp_path / 'venv/bin/python'} (job "
     for verb, *words in (("status",), ("logs",), ("why", "lin")):
         assert gone in say(verb, *words)[1]
     status, told = say("retry", "--reason", "start", *CLUSTER, "--wait")

@@ -22,9 +22,9 @@ from suite.grid.model import GridRun
 from suite.job.compute import Compute
 from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster
+from suite.launch.observation import failed_canaries
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import failed_canaries
 from suite.store import attempt
 from suite.store.folder import checkpoints
 from suite.store.records import Beat
@@ -187,7 +187,7 @@ def test_the_controller_is_restarted_while_jobs_wait(scenes: dict[str, Scene]) -
 def test_usr2_in_mid_epoch(scenes: dict[str, Scene]) -> None:
     scene = scenes["usr2"]
     scene.all_well()
-    assert "stopped by SIGUSR2; SLURM says RUNNING" in scene.log()
+    assert "stopped by SIGUSR2; SLURM state: RUNNING" in scene.log()
     assert attempt.latest(scene.store.folder(scene.runs[0].run_id)).number == 2  # type: ignore[union-attr]
 
 
@@ -290,7 +290,7 @@ def test_half_of_the_jobs_are_cancelled(scenes: dict[str, Scene]) -> None:
     first, *told, second = scene.ear.messages
     assert "6 jobs, 6 runs" in first and "1 job, 3 runs" in second
     queued, changed = sorted(told, key=len)
-    assert queued == "3 runs are in the queue already" and changed.startswith("3 runs are queued with --extra begin=")
+    assert queued == "3 runs are already in the queue" and changed.startswith("3 runs are queued with --extra begin=")
     assert batch.all_of(scene.store.root)[-1].runs == [scene.runs[task].run_id for task in (1, 3, 5)]
     scene.all_well()
     assert {scene.store.state(run.run_id).attempts for run in scene.runs} == {1}
@@ -305,7 +305,7 @@ def test_a_run_that_exceeds_its_time_goes_on(scenes: dict[str, Scene]) -> None:
     scene = scenes["time"]
     scene.all_well()
     assert scene.store.state(scene.runs[0].run_id).attempts >= 2
-    assert re.search("stopped by (SIGUSR2|SIGALRM); SLURM says RUNNING", scene.log())
+    assert re.search("stopped by (SIGUSR2|SIGALRM); SLURM state: RUNNING", scene.log())
 
 
 def test_thirty_runs_on_two_gpus(scenes: dict[str, Scene]) -> None:

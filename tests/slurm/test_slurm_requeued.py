@@ -14,9 +14,9 @@ from suite.job.compute import Compute
 from suite.job.stop import Stop
 from suite.launch import batch, endings, node, queue, slurm, slurm_cli, snapshot, wait
 from suite.launch.cluster import Cluster
+from suite.launch.observation import observe
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import observe
 from suite.store import attempt, provenance
 from suite.store.records import Origin
 from suite.store.state import RunState
@@ -107,10 +107,10 @@ def test_what_retry_has_still_to_begin_is_left(cluster: Fake, store: Store) -> N
 def test_a_canary_that_was_cancelled_before_it_began(cluster: Fake, store: Store,
                                                      caplog: pytest.LogCaptureFixture) -> None:
     made = job(store, grid(3), canaries=True)
-    ended(store, made.ids[0], "cancelled", "", "by `cancel`, while it waited")
+    ended(store, made.ids[0], "cancelled", "", "cancelled before it started")
     with Stop() as stop:
         assert made.work(stop) == node.FAILED
-    assert "the others of its kind do not start yet: cancelled by `cancel`, while it waited" in caplog.text
+    assert "the other runs of its kind do not start: cancelled cancelled before it started" in caplog.text
 
 
 def test_a_python_that_is_gone_when_the_job_is_started_again(cluster: Fake, store: Store) -> None:
@@ -127,7 +127,7 @@ def test_a_python_that_is_gone_when_the_job_is_started_again(cluster: Fake, stor
     assert {state.label for state in shown.values()} == {"partial", "todo"}
     log.write_text(said + GONE)
     one, other = observe(Submitted(store), store.states(ids)).states.values()
-    reason = "the Python that submitted it cannot be started there (No such file or directory): " \
+    reason = "the Python interpreter of the submission cannot be started on the node (No such file or directory): " \
         "/home/me/venv/bin/python"
     assert one.label == "partial: start failed" and other.label == "todo: start failed"
     assert one.detail == other.detail == f"last start failed: {reason} (job {made.place.label})"
@@ -136,4 +136,4 @@ def test_a_python_that_is_gone_when_the_job_is_started_again(cluster: Fake, stor
     watching.begin(runs)
     watching.look()
     assert not watching.again and not watching.left
-    assert ear.messages == [f"job {made.place.label} ended before it began any of 2 runs: {reason}"]
+    assert ear.messages == [f"job {made.place.label} ended before it started any of its 2 runs: {reason}"]

@@ -98,7 +98,7 @@ def test_without_an_answer_of_the_queue_runs_are_cancelled_by_their_files(
     cluster.set("silent", "slurm_load_jobs error: Unable to contact slurm controller")
     assert main(["cancel", *where]) == 0
     told = capsys.readouterr().out
-    assert "the queue cannot be read" in told and "jobs that wait for them end when they start" in told
+    assert "the queue cannot be read" in told and "their jobs end when they start" in told
     assert "2 cancelled" in told and not cluster.lines("cancelled")
 
 

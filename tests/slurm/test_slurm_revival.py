@@ -79,7 +79,7 @@ def test_a_run_that_was_killed_without_a_word_is_submitted_again(cluster: Fake, 
     one = watching(store, runs, ear)
     one.look()
     assert one.again == runs and not one.left and not ear.states
-    assert ear.messages == ["job 100_0 was killed; 1 run starts again"]
+    assert ear.messages == ["job 100_0 was killed; submitting 1 run again"]
     submit(store, one.again)
     assert len(cluster.scripts()) == 2
 
@@ -112,7 +112,7 @@ def test_a_run_that_had_time_for_a_checkpoint(cluster: Fake, store: Store, state
     one = watching(store, runs, ear)
     one.look()
     assert bool(one.again) == again
-    assert again or "job 100_0 was cancelled; the same command submits what it has not finished" in ear.messages
+    assert again or "job 100_0 was cancelled; the same command submits its unfinished runs" in ear.messages
 
 
 def test_a_run_is_given_up_after_three_jobs_without_progress(cluster: Fake, store: Store) -> None:
@@ -130,7 +130,8 @@ def test_a_run_is_given_up_after_three_jobs_without_progress(cluster: Fake, stor
         assert (one.again == runs) == (turn < 5), turn
         one.again.clear()
     state = ear.states[run.run_id]
-    assert state.label == "failed: killed" and "killed 3 times without progress, job 105_0 last" in state.detail
+    assert state.label == "failed: killed" and \
+        "killed 3 times without progress, the last one was job 105_0" in state.detail
 
 
 def test_a_failure_that_the_job_has_reported_is_not_repeated(cluster: Fake, store: Store) -> None:
@@ -153,7 +154,7 @@ def test_the_other_runs_of_a_killed_job_start_again_too(cluster: Fake, store: St
     ear = Ear()
     one = watching(store, runs, ear)
     one.look()
-    assert one.again == runs and ear.messages == ["job 100_0 was killed; 3 runs start again"]
+    assert one.again == runs and ear.messages == ["job 100_0 was killed; submitting 3 runs again"]
 
 
 def test_so_do_those_that_it_was_to_try_again_or_to_continue(cluster: Fake, store: Store) -> None:
@@ -169,7 +170,7 @@ def test_so_do_those_that_it_was_to_try_again_or_to_continue(cluster: Fake, stor
     ear = Ear()
     one = watching(store, runs, ear, retry=True)
     one.look()
-    assert one.again == runs and ear.messages == ["job 101_0 was killed; 4 runs start again"]
+    assert one.again == runs and ear.messages == ["job 101_0 was killed; submitting 4 runs again"]
 
 
 @pytest.mark.parametrize("end", [None, ("partial", "budget")])
@@ -187,7 +188,7 @@ def test_what_waits_for_a_killed_canary_starts_again_too(cluster: Fake, store: S
     ear = Ear()
     one = watching(store, runs, ear)
     one.look()
-    assert one.again == runs and ear.messages == ["job 100_0 was killed; 4 runs start again"]
+    assert one.again == runs and ear.messages == ["job 100_0 was killed; submitting 4 runs again"]
 
 
 def test_a_kind_that_has_shown_that_it_can_start_needs_no_canary(cluster: Fake, store: Store) -> None:

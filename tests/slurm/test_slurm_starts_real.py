@@ -22,9 +22,9 @@ from suite.grid.model import GridRun
 from suite.job.compute import Compute
 from suite.launch import batch, cancel, queue, slurm, slurm_cli
 from suite.launch.cluster import Cluster
+from suite.launch.observation import failed_canaries, observe
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import failed_canaries, observe
 from suite.store.store import Store
 
 pytestmark = pytest.mark.slurm
@@ -121,9 +121,9 @@ slurm.launch(grid(3), Options(Path({str(scene.store.root)!r})), ear, ("fake_trai
 print(ear.messages)
 """
     both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = sorted(one.communicate(timeout=120)[0] for one in both)
+    told = sorted((one.communicate(timeout=120)[0] for one in both), key=lambda text: "submitted" in text)
     assert [one.returncode for one in both] == [0, 0] and len(batch.all_of(scene.store.root)) == 1, told
-    assert "3 runs are in the queue already" in told[0] and "1 job, 3 runs" in told[1]
+    assert "3 runs are already in the queue" in told[0] and "1 job, 3 runs" in told[1]
 
 
 def test_a_cancelled_canary_lets_the_others_start(scenes: dict[str, Scene]) -> None:
@@ -167,7 +167,7 @@ def test_a_failed_canary_holds_back_its_own_kind_only(scenes: dict[str, Scene]) 
 def test_what_will_never_start_is_said_and_not_waited_for(scenes: dict[str, Scene]) -> None:
     scene = scenes["long"]
     ended = scene.submit(partition="short", wait=True)
-    assert any("will not start: its time limit is more than its partition allows" in one
+    assert any("will not start: its time limit exceeds the partition's limit" in one
                for one in scene.ear.messages), scene.ear.messages
     assert {state.name for state in ended.states.values()} == {"failed"} and len(ended.waiting) == 2
     held = scenes["held"]
@@ -191,7 +191,7 @@ def test_options_that_changed_are_named(scenes: dict[str, Scene], tmp_path: Path
         capsys.readouterr().err
     (tmp_path / "pair.yaml").write_text(PAIR.replace("real]", "legs]"))  # the grid is edited
     assert main(["status", *where]) == 0
-    assert "of an earlier version of these grids are in the queue: `cancel --orphans`" in capsys.readouterr().out
+    assert "of an earlier version of these grids are in the queue; `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where[:1], *where[1:]]) == 0
     assert "`cancel --orphans` cancels it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0

@@ -17,9 +17,9 @@ from suite.errors import UserError
 from suite.grid.expand import load_grid
 from suite.launch import batch, queue, slurm
 from suite.launch.cluster import Cluster, load, minutes
+from suite.launch.observation import observe
 from suite.launch.options import Options
 from suite.launch.queue import Queue, Submitted, why_ended
-from suite.launch.seen import observe
 from suite.store import attempt, provenance
 from suite.store.records import Beat, Origin
 from suite.store.store import Store
@@ -79,7 +79,7 @@ def test_the_cluster_file_and_the_command_line(tmp_path: Path) -> None:
     ("cluster:\n  extra: {gpus-per-node: 3}\n", ["use the key gpus_per_job"]),
     ("cluster:\n  time: 1\n  signal_s: 90\n", ["lab.yaml:1: --signal-s (signal_s), 90 s, leaves no time before the "
                                               "time limit, 1 min"]),
-    ("time: 3\n", ["lab.yaml:1: time: unknown key", "below the key cluster:"]),
+    ("time: 3\n", ["lab.yaml:1: time: unknown key", "under the key cluster:"]),
     ("cluster: [1]\n", ["lab.yaml:1: cluster", "must be a mapping"]),
 ])
 def test_mistakes_in_the_cluster_file_are_named_by_line_and_key(tmp_path: Path, text: str, words: list[str]) -> None:
@@ -115,7 +115,7 @@ def test_the_plan_shows_what_sbatch_would_get(cluster: Fake, grid_file: Path, tm
 
 @pytest.mark.parametrize(("options", "words"), [
     (["--jobs", "2"], "--jobs: only for --executor local"),
-    (["--memory", "lots"], "--memory: 'lots' is not a size"),
+    (["--memory", "lots"], "--memory: 'lots' is not a memory size"),
     (["--time", "soon"], "--time: 'soon' is not a time"),
     (["--extra", "array=3"], "--extra: array is set by the suite"),
 ])
@@ -153,10 +153,10 @@ def test_run_submits_and_returns_and_status_tells(cluster: Fake, grid_file: Path
     assert [run["state"] for run in content["runs"]] == ["lost", "todo", "todo"]
     assert content["runs"][2]["queue"] == "job 101_2 is DREAMING"
     assert main(["plan", *where, "--executor", "slurm"]) == 0
-    assert "2 of them are in the queue already" in capsys.readouterr().out
+    assert "2 of them are already in the queue" in capsys.readouterr().out
     cluster.set("queue", "")
     assert main(["status", *where]) == 0
-    assert "job 101 has left the queue without starting 2 runs: cancelled, or see" in capsys.readouterr().out
+    assert "job 101 has left the queue without starting 2 runs: it was cancelled, or see" in capsys.readouterr().out
 
 
 def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Path,
@@ -169,8 +169,8 @@ def test_a_silent_queue_makes_nothing_lost_or_failed(cluster: Fake, tmp_path: Pa
     found = observe(Submitted(store), store.states([run.run_id for run in runs]))
     notes = found.notes
     assert [state.name for state in found.states.values()] == ["claimed", "todo"]
-    assert "it is not known whether job 100_0 is alive: slurm_load_jobs error: Socket timed" in notes[runs[0].run_id]
-    assert "not known" in notes[runs[1].run_id]
+    assert "it is unknown whether job 100_0 is alive: slurm_load_jobs error: Socket timed" in notes[runs[0].run_id]
+    assert "unknown" in notes[runs[1].run_id]
 
 
 def test_one_squeue_in_half_a_minute(cluster: Fake) -> None:
@@ -198,8 +198,8 @@ def test_the_status_names_the_canary_that_failed(cluster: Fake, grid_file: Path,
     capsys.readouterr()
     assert main(["status", *where]) == 0
     told = capsys.readouterr().out
-    assert (f"the canary {probe.runs[0]} (job 100_0) failed, and so the 2 runs behind it were not started: ValueError: "
-            "no such file; fix that, then `retry` starts them") in told
+    assert (f"the canary {probe.runs[0]} (job 100_0) failed, so 2 runs that depend on it were not started: ValueError: "
+            "no such file; fix this, then `retry` starts them") in told
     assert "2 todo" in told and len(main_batch.runs) == 3
 
 

@@ -18,12 +18,12 @@ from suite.cli.main import main
 from suite.errors import UserError
 from suite.grid.model import GridRun
 from suite.job.stop import Stop
-from suite.launch import batch, cancel, node, partition, queue, slurm, slurm_cli, stuck, turnstile, wait
+from suite.launch import batch, cancel, node, partition, queue, slurm, slurm_cli, stuck, submission_lock, wait
 from suite.launch.cluster import Cluster, load
 from suite.launch.failed_starts import words
+from suite.launch.observation import observe, remarks
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
-from suite.launch.seen import observe, remarks
 from suite.store import attempt, provenance
 from suite.store.records import Origin
 from suite.store.store import Store
@@ -72,8 +72,8 @@ def test_each_kind_waits_for_its_own_canary(cluster: Fake, store: Store) -> None
     submitted = Submitted(store)
     found = observe(submitted, store.states([run.run_id for run in of_kernels()]))
     [told] = remarks(submitted, found)
-    assert told == (f"the canary {probe.runs[1]} (job 100_1) failed, and so the 2 runs behind it were not started: "
-                    "ValueError: bad; fix that, then `retry` starts them")
+    assert told == (f"the canary {probe.runs[1]} (job 100_1) failed, so 2 runs that depend on it were not started: "
+                    "ValueError: bad; fix this, then `retry` starts them")
 
 
 def test_runs_for_the_processor_ask_for_no_gpu(cluster: Fake, store: Store) -> None:
@@ -86,9 +86,9 @@ def test_runs_for_the_processor_ask_for_no_gpu(cluster: Fake, store: Store) -> N
 
 @pytest.mark.parametrize(("found", "asked", "cuda", "gpus", "told"), [
     ("main*|(null)\ngpu|gpu:a100:4(S:0-1)\n", {}, 12, 0, ""),
-    ("main*|(null)\ngpu|gpu:a100:4(S:0-1)\n", {"partition": "gpu"}, 12, 1, "each job asks for one GPU"),
-    ("main*|gpu:v100:1,gpu:a100:2\n", {}, 12, 1, "each job asks for one GPU"),
-    ("main*|gpu:2\n", {}, 0, 0, "the jobs ask for none: this torch is built without CUDA"),
+    ("main*|(null)\ngpu|gpu:a100:4(S:0-1)\n", {"partition": "gpu"}, 12, 1, "each job requests one GPU"),
+    ("main*|gpu:v100:1,gpu:a100:2\n", {}, 12, 1, "each job requests one GPU"),
+    ("main*|gpu:2\n", {}, 0, 0, "the jobs request none: this torch is built without CUDA"),
     ("main*|gpu:2\n", {"gpus_per_job": 0}, 12, 0, ""),
 ])
 def test_the_gpus_of_the_partition_are_asked_for(cluster: Fake, store: Store, monkeypatch: pytest.MonkeyPatch,
@@ -103,7 +103,7 @@ def test_the_gpus_of_the_partition_are_asked_for(cluster: Fake, store: Store, mo
 def test_gpus_that_nobody_can_see_are_said(cluster: Fake, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.set("deaf", "slurm_load_partitions: Unable to contact slurm controller")
     made = partition.fit(Cluster(), grid(2), store, 1, True)
-    assert made.cluster.gpus == 0 and "the jobs ask for no GPU: it is not known whether the partition" in made.lines[0]
+    assert made.cluster.gpus == 0 and "the jobs request no GPU: it is unknown whether the partition" in made.lines[0]
     cluster.drop("deaf")
     cluster.set("partitions", "main*|gpu:2\n")
     monkeypatch.setattr("suite.launch.nvidia.cuda_of_torch", lambda: 12)
@@ -113,9 +113,9 @@ def test_gpus_that_nobody_can_see_are_said(cluster: Fake, store: Store, monkeypa
 
 
 @pytest.mark.parametrize(("settings", "threads", "message"), [
-    ({"gpus_per_job": 4}, 1, "a job of 1 run would leave 3 of 4 idle"),
-    ({"side_by_side": 4}, 1, "4 runs side by side, and a job has 1"),
-    ({"cpus_per_job": 1}, 4, "a run has 4 threads, and a job 1 CPUs"),
+    ({"gpus_per_job": 4}, 1, "a job of 1 run would leave 3 of 4 GPUs idle"),
+    ({"side_by_side": 4}, 1, "4 runs at a time, but a job has 1 run"),
+    ({"cpus_per_job": 1}, 4, "a run uses 4 threads, but a job has 1 CPU"),
 ])
 def test_what_would_be_idle_or_missing_is_refused(cluster: Fake, store: Store, settings: dict[str, Any], threads: int,
                                                   message: str) -> None:
@@ -132,11 +132,12 @@ def test_a_torch_without_cuda_is_refused_gpus(cluster: Fake, store: Store, monke
 
 
 @pytest.mark.parametrize(("reason", "said"), [
-    ("PartitionTimeLimit", "its time limit is more than its partition allows"), ("JobHeldAdmin", "ask them"),
-    ("JobHeldUser", "scontrol release"), ("launch failed requeued held", "look at the node"),
-    ("DependencyNeverSatisfied", "has failed"), ("AssocGrpCPUMinutesLimit", "used up the time"),
+    ("PartitionTimeLimit", "its time limit exceeds the partition's limit"), ("JobHeldAdmin", "ask the administrators"),
+    ("JobHeldUser", "scontrol release"), ("launch failed requeued held", "check the node"),
+    ("DependencyNeverSatisfied", "has failed"), ("AssocGrpCPUMinutesLimit", "used up its time"),
     ("PartitionConfig", "more than its partition has or allows"),
-    ("BadConstraints", "no node that it fits on"), ("AssocMaxWallDurationPerJobLimit", "may give to a job")])
+    ("BadConstraints", "no node of its partition can run it"),
+    ("AssocMaxWallDurationPerJobLimit", "limit for one job")])
 def test_what_will_never_start(reason: str, said: str) -> None:
     job = queue.Job("7_0", "b", "PENDING", reason)
     assert job.words.startswith("job 7_0 will not start: ") and said in job.words and reason in job.words
@@ -148,7 +149,7 @@ def test_what_may_start_later_is_no_such_thing() -> None:
     limit = stuck.stuck("PENDING", "AssocGrpCpuLimit")
     assert limit is not None and not limit.for_good and limit.words.startswith("will not start yet")
     down = stuck.stuck("PENDING", "PartitionDown")
-    assert down is not None and not down.for_good and "it starts when that is up again" in down.words
+    assert down is not None and not down.for_good and "it starts when the partition is up" in down.words
 
 
 def test_waiting_ends_when_nothing_will_start(cluster: Fake, store: Store) -> None:
@@ -203,7 +204,7 @@ def test_a_job_that_dies_before_it_claims_a_run(cluster: Fake, tmp_path: Path,
 def test_words_of_a_job_that_died() -> None:
     assert words(["a setup line failed (status 1): module load x"]) == "a setup line failed (status 1): module load x"
     assert words(["slurmstepd-n7: error: Step 1 exceeded memory limit (2 > 1)", "later"]) == \
-        "Step 1 exceeded memory limit (2 > 1); --memory asks for more"
+        "Step 1 exceeded memory limit (2 > 1); request more with --memory"
     assert words(["2026-11-27 10:00:00,1 job 7_0 begins on n, restart 0", "2026-11-27 10:00:01,2 error: no GPU"]) == \
         "error: no GPU"
     assert words(["2026-11-27 10:00:00,1 job 7_0 begins on n, restart 0", "2026 all is well"]) == ""
@@ -218,7 +219,7 @@ def test_a_cancelled_canary_is_taken_off_what_waits_for_it(cluster: Fake, store:
     told: list[str] = []
     cancel._release(queued, alone, submitted, told.append)
     assert cluster.lines("updated") == ["jobid=102 dependency=afterany:101"]  # its turn is kept
-    assert told == ["job 102 no longer waits for its canary, which is cancelled"]
+    assert told == ["job 102 no longer waits for its canary, which is being cancelled"]
     cluster.set("refuse", "Access denied")
     with pytest.raises(UserError, match="nothing was cancelled"):
         cancel._release(queued, alone, submitted, told.append)
@@ -235,19 +236,19 @@ def test_a_canary_that_finds_its_run_taken_proves_nothing(cluster: Fake, store: 
 
 def test_a_submission_is_claimed_and_taken_over(cluster: Fake, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     ear, second = Ear(), Ear()
-    with Stop() as stop, turnstile.turnstile(store, ear, stop) as turn:
+    with Stop() as stop, submission_lock.submission_lock(store, ear, stop) as lock:
         asked = Stop()
         asked.asked = 1
-        with pytest.raises(KeyboardInterrupt), turnstile.turnstile(store, second, asked):
+        with pytest.raises(KeyboardInterrupt), submission_lock.submission_lock(store, second, asked):
             pass
-        assert re.match(r"process \d+ on \S+ is submitting runs of this store", second.messages[0])
-        turn.pass_()
+        assert re.match(r"waiting: process \d+ on \S+ is submitting runs of this store", second.messages[0])
+        lock.renew()
     with monkeypatch.context() as patch:  # an owner on another machine, whose heart stands still
         patch.setattr(attempt, "here", lambda: ("node7", "another boot"))
         folder = store.root / "slurm" / "submission"
         assert attempt.claim(folder) is not None
-    monkeypatch.setattr(turnstile, "PATIENCE_S", 0.2)
-    monkeypatch.setattr(turnstile, "LOOK_S", 0.1)
+    monkeypatch.setattr(submission_lock, "PATIENCE_S", 0.2)
+    monkeypatch.setattr(submission_lock, "LOOK_S", 0.1)
     assert submit(store, grid(2), canaries=False).messages[-1] == "submitted job 100: 2 jobs, 2 runs"
 
 
@@ -305,9 +306,9 @@ def test_a_command_that_hangs_is_named(cluster: Fake, monkeypatch: pytest.Monkey
     slow.write_text("#!/bin/sh\nsleep 1\n")
     slow.chmod(0o755)
     monkeypatch.setenv("PATH", f"{slow.parent}{os.pathsep}{os.environ['PATH']}")
-    monkeypatch.setattr(slurm_cli, "WORD_S", 0.2)
+    monkeypatch.setattr(slurm_cli, "SILENT_S", 0.2)
     slurm_cli.squeue(["a"])
-    assert "squeue has not answered for 0.2 s; it has 60 s" in capfd.readouterr().err
+    assert "no answer from squeue after 0.2 s; waiting up to 60 s" in capfd.readouterr().err
 
 
 def test_a_plan_needs_no_slurm(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -344,7 +345,7 @@ def test_jobs_of_an_edited_grid(cluster: Fake, tmp_path: Path, capsys: pytest.Ca
         capsys.readouterr().err
     path.write_text(GRID.replace(", real]", "]"))
     assert main(["status", *where]) == 0
-    assert "a job of an earlier version of these grids is in the queue: `cancel --orphans`" in capsys.readouterr().out
+    assert "a job of an earlier version of these grids is in the queue; `cancel --orphans`" in capsys.readouterr().out
     assert main(["gc", *where, "--yes"]) == 0
     assert "kept, job 100_2 waits (Priority); `cancel --orphans` cancels it" in capsys.readouterr().out
     assert main(["cancel", *where, "--orphans"]) == 0
@@ -358,5 +359,5 @@ def test_plan_asks_a_cluster_that_does_not_answer_once(cluster: Fake, tmp_path: 
     cluster.set("deaf", "slurm_load_partitions: Unable to contact slurm controller (connect failure)")
     (tmp_path / "pair.yaml").write_text(GRID)
     assert main(["plan", str(tmp_path / "pair.yaml"), "--store", str(tmp_path / "runs"), "--executor", "slurm"]) == 0
-    assert "it is not known whether the partition has any" in capsys.readouterr().out
+    assert "it is unknown whether the partition has GPUs" in capsys.readouterr().out
     assert len(cluster.lines("sinfo.calls")) == 1

@@ -1,7 +1,7 @@
-"""Runs that `--wait` submits again, because their jobs were killed and not cancelled.
+"""Runs that `--wait` submits again, because their jobs were killed but not cancelled.
 
-Most such jobs are requeued, by SLURM or by themselves. A job whose shell or node was killed (SIGKILL) may leave the
-queue nevertheless. As on one machine, a run starts again at once, as long as it makes progress.
+Most killed jobs are requeued, by SLURM or by themselves. But a job may leave the queue if its shell or node was killed
+(SIGKILL). As on one machine, a run is started again at once, as long as it makes progress.
 """
 
 from __future__ import annotations
@@ -18,30 +18,31 @@ from suite.store.folder import checkpoints
 from suite.store.state import Reason, RunState, State
 from suite.store.store import Store
 
-GIVE_UP_AFTER = 3  # jobs of a run in a row that are killed without progress, after which it is given up
+GIVE_UP_AFTER = 3  # killed jobs in a row without progress, after which a run is given up
 BROKEN_OFF = frozenset({(State.FAILED, Reason.KILLED), (State.FAILED, Reason.TIMEOUT)})
 
 
-class Revival:
-    """Decides which runs of a launch start again. Remembers how far each was when its last job was submitted."""
+class Resubmission:
+    """Decides which runs of a launch are submitted again. Stores the progress of each at its last submission."""
 
     def __init__(self, store: Store) -> None:
         self.store = store
         self.reached: dict[str, int] = {}
         self.no_progress: Counter[str] = Counter()
         self.killed_with: dict[str, str] = {}  # run -> job
-        self.cancelled: set[str] = set()  # jobs that somebody has ended
+        self.cancelled: set[str] = set()  # jobs cancelled by a user
         self.given_up: set[str] = set()
 
     def begin(self, run_ids: Iterable[str]) -> None:
-        """Note that these runs have just been submitted."""
+        """Record that these runs have just been submitted."""
         for run_id in run_ids:
             self.reached[run_id] = _newest_step(self.store, run_id)
 
     def again(self, submitted: Submitted, unrecorded: Iterable[str], states: Mapping[str, RunState]) -> dict[str, str]:
-        """Of runs that are in no job any more, those that start again, each with the job that was killed.
+        """Choose the runs to submit again, from runs that are no longer in a job. Marks runs as failed that were killed
+        too often.
 
-        `unrecorded`: runs whose attempt did not record its end. A run that was killed too often is marked as failed.
+        `unrecorded`: runs whose attempt did not record its end. Returns the killed job of each run to submit again.
         """
         labels = {run_id: self._labels(submitted, run_id) for run_id in states}
         rows = endings.remembered(submitted, (label for some in labels.values() for label in some))
@@ -67,19 +68,19 @@ class Revival:
         return [label for one in submitted.together(run_id) if (label := submitted.label(one, run_id))]
 
     def _holder(self, run_id: str, labels: list[str]) -> str:
-        """Which of these jobs has begun the run; "" if none has."""
+        """Returns the job, of these, that started the run, or "" if none did."""
         tenure = attempt.latest(self.store.folder(run_id))
         return tenure.job if tenure is not None and tenure.job in labels else ""
 
     def _would_begin(self, submitted: Submitted, run_id: str, state: RunState) -> bool:
-        """Whether a job would start a run that no job of its last submission has begun."""
+        """Returns whether a job would start a run that no job of its last submission has started."""
         if state.name == State.CANCELLED or state.failed_for_good:
             return submitted.retries(submitted.newest[run_id][0], run_id, state)
         return state.start is None and state.name != State.DONE and not state.is_held
 
     def _killed_with(self, submitted: Submitted, label: str, state: RunState, rows: Mapping[str, Row],
                      silent: bool) -> str:
-        """The job that has begun a run (`label`), if it was killed; "" if it ended in another way."""
+        """Returns `label`, the job that started a run, if it was killed, or "" if it ended in another way."""
         stopped = state.name == State.PARTIAL and state.reason == Reason.INTERRUPTED
         dead = silent and (state.name, state.reason) in BROKEN_OFF
         if not label or not (stopped or dead) or state.start is not None:
@@ -90,17 +91,17 @@ class Revival:
         return label
 
     def _broken_off(self, labels: list[str], rows: Mapping[str, Row], waits: bool) -> str:
-        """The job that was killed before it began a run that `waits` for it, or at the run's end; else ""."""
+        """Returns the job that was killed before it started a run that `waits` for it, or at the run's end, or ""."""
         return next((label for label in labels if waits and endings.broken_off(label, rows)), "")
 
     def _follows(self, submitted: Submitted, run_id: str, labels: list[str], killed: set[str]) -> str:
-        """The job, of the run or of a canary that it waits for, that was killed before it began the run; else ""."""
+        """Returns the killed job, of the run or of its canary, because of which the run did not start, or ""."""
         behind = submitted.canaries_of(submitted.newest[run_id][0]) if labels else []
         canaries = [self.killed_with[one] for one in behind if one in self.killed_with]
         return next(iter([label for label in labels if label in killed] + canaries), "")
 
     def _makes_progress(self, run_id: str) -> bool:
-        """Whether a run may start again: its last GIVE_UP_AFTER jobs have not all ended without progress."""
+        """Returns whether a run may be started again: not if its last GIVE_UP_AFTER jobs made no progress."""
         self.no_progress[run_id] = 0 if _newest_step(self.store, run_id) > self.reached.get(run_id, -1) \
             else self.no_progress[run_id] + 1
         return self.no_progress[run_id] < GIVE_UP_AFTER
@@ -111,7 +112,7 @@ class Revival:
         if mine is not None:
             with suppress(attempt.Overtaken):
                 mine.end(State.FAILED, Reason.KILLED, f"its jobs were killed {GIVE_UP_AFTER} times without progress, "
-                         f"job {label} last; the next start tries again")
+                         f"the last one was job {label}; the next start tries again")
 
 
 def _newest_step(store: Store, run_id: str) -> int:

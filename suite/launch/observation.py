@@ -1,4 +1,4 @@
-"""What the queue adds to the files: which runs are lost, what runs wait for, and which will not start."""
+"""What the queue adds to the files: lost runs, the jobs that runs wait for, and runs that will not start."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ BAD = (State.FAILED, State.CANCELLED)
 
 
 @dataclass(frozen=True)
-class Seen:
-    """The states with what the queue adds, and a note about each run that is in a job. `jobs`: None if not known."""
+class Observation:
+    """States updated from the queue, and a note about each run that is in a job. `jobs`: None if unknown."""
 
     states: dict[str, RunState]
     notes: dict[str, str]
     jobs: Mapping[str, Sequence[Job]] | None
 
 
-def observe(submitted: Submitted, states: Mapping[str, RunState]) -> Seen:
-    """The states with what the queue adds. Writes nothing."""
+def observe(submitted: Submitted, states: Mapping[str, RunState]) -> Observation:
+    """Returns the states, updated from the queue. Writes nothing."""
     jobs = submitted.jobs(states)
     now: dict[str, RunState] = {}
     notes: dict[str, str] = {}
@@ -36,39 +36,38 @@ def observe(submitted: Submitted, states: Mapping[str, RunState]) -> Seen:
             notes[run_id] = _note(submitted, mine[-1], state, at_work)
         elif state.name == State.CLAIMED and (label := submitted.holder(run_id)):
             if jobs is None:
-                notes[run_id] = f"it is not known whether job {label} is alive: {submitted.queue.fault}"
+                notes[run_id] = f"it is unknown whether job {label} is alive: {submitted.queue.fault}"
             else:
                 now[run_id] = replace(state, name=State.LOST, progress=None, detail=f"job {label} is no longer in "
                                       "the queue; the next start takes the run over")
         elif jobs is None and run_id in submitted.newest and state.name in WITHOUT_OWNER:
-            notes[run_id] = f"it is not known whether a job waits for it: {submitted.queue.fault}"
+            notes[run_id] = f"it is unknown whether a job is queued for it: {submitted.queue.fault}"
     if jobs is None:
-        return Seen(now, notes, jobs)
+        return Observation(now, notes, jobs)
     for run_id, failure in failed_starts.find(submitted, now, jobs).items():
         now[run_id] = replace(now[run_id], detail=f"{now[run_id].detail}; {failure.last}") \
             if _ended(now[run_id]) else replace(now[run_id], start=failure, detail=failure.words)
-    return Seen(now, notes | submitted.unseen(now, jobs), jobs)
+    return Observation(now, notes | submitted.not_in_queue_yet(now, jobs), jobs)
 
 
 def _ended(state: RunState) -> bool:
-    """Whether a job skips the run, unless it was submitted by `retry`."""
+    """Returns whether a job skips the run, unless it was submitted by `retry`."""
     return state.name in (State.DONE, State.CANCELLED) or state.failed_for_good
 
 
 def _note(submitted: Submitted, job: Job, state: RunState, at_work: dict[str, bool]) -> str:
-    """What the job of a run does. `at_work`: by their labels, whether jobs have begun a run; looked up once for each.
-    """
+    """Returns a note about the job of a run. `at_work`: a cache, whether jobs have an active run, by label."""
     if job.state != "RUNNING" or state.is_held:
         return job.words
     if job.label not in at_work:
         ids = submitted.batches[job.batch].tasks[job.task]
         others = submitted.store.states(ids) if len(ids) > 1 else {}
         at_work[job.label] = any(other.name == State.CLAIMED for other in others.values())
-    return f"job {job.label} runs, and comes to it later" if at_work[job.label] else f"job {job.label} is starting"
+    return f"job {job.label} is running; this run comes later" if at_work[job.label] else f"job {job.label} is starting"
 
 
-def remarks(submitted: Submitted, found: Seen) -> list[str]:
-    """Why runs do not start, and what to type: canaries that failed, and jobs that have left the queue."""
+def remarks(submitted: Submitted, found: Observation) -> list[str]:
+    """Returns messages on why runs do not start, and what to do: failed canaries, and jobs that left the queue."""
     canaries = failed_canaries(submitted, found.states)
     held = Counter(canary for run_id, behind in _waiting(submitted, found).items() for canary in behind
                    if canary in canaries and canary != run_id)
@@ -76,19 +75,19 @@ def remarks(submitted: Submitted, found: Seen) -> list[str]:
     gone: Counter[str] = Counter()
     for run_id, behind in _waiting(submitted, found).items():
         number = submitted.number(submitted.newest[run_id][0].name)
-        was_there = batch.was_seen(submitted.store.root, submitted.newest[run_id][0].name)
+        was_there = batch.was_in_queue(submitted.store.root, submitted.newest[run_id][0].name)
         if number and was_there and not canaries.keys() & behind and found.states[run_id].start is None \
                 and found.states[run_id].name == State.TODO:
             gone[number] += 1
-    return lines + [f"job {number} has left the queue without starting {counted(count, 'run')}: cancelled, or see its "
-                    f"logs in {submitted.store.root / batch.FOLDER / 'logs'}; the same command submits them again"
-                    for number, count in gone.items()]
+    return lines + [f"job {number} has left the queue without starting {counted(count, 'run')}: it was cancelled, or "
+                    f"see its logs in {submitted.store.root / batch.FOLDER / 'logs'}; the same command submits them "
+                    "again" for number, count in gone.items()]
 
 
 def failed_canaries(submitted: Submitted, states: Mapping[str, RunState]) -> dict[str, RunState]:
-    """Canaries that failed, could not start or were cancelled, so that other runs do not start."""
+    """Returns the canaries that failed, could not start or were cancelled, so that other runs do not start."""
     jobs = submitted.jobs(states)
-    waiting = _waiting(submitted, Seen(dict(states), {}, jobs))
+    waiting = _waiting(submitted, Observation(dict(states), {}, jobs))
     behind = list(dict.fromkeys(run_id for some in waiting.values() for run_id in some))
     known = submitted.store.states(behind)
     for run_id, failure in failed_starts.find(submitted, known, jobs).items():
@@ -97,8 +96,8 @@ def failed_canaries(submitted: Submitted, states: Mapping[str, RunState]) -> dic
             if run_id not in (jobs or {}) and (state.name in BAD or state.start is not None)}
 
 
-def _waiting(submitted: Submitted, found: Seen) -> dict[str, list[str]]:
-    """The runs that have not ended and are in no job any more, each with the canaries that it waited for."""
+def _waiting(submitted: Submitted, found: Observation) -> dict[str, list[str]]:
+    """Returns the unfinished runs that are no longer in a job, each with the canaries that it depends on."""
     left = [run_id for run_id, state in found.states.items() if state.name in WITHOUT_OWNER
             and run_id in submitted.newest and run_id not in (found.jobs or {})] if found.jobs is not None else []
     newest = {run_id: submitted.newest[run_id][0] for run_id in left}
@@ -113,7 +112,7 @@ def _of_canary(submitted: Submitted, run_id: str, state: RunState, held: int) ->
     how = "could not start" if state.start is not None else "was cancelled" if state.name == State.CANCELLED \
         else "failed"
     then = "the same command tries again" if state.start is not None and not state.start.waits else \
-        "`retry --reason start` tries again" if state.start is not None else "fix that, then `retry` starts them"
+        "`retry --reason start` tries again" if state.start is not None else "fix this, then `retry` starts them"
     detail = state.start.reason if state.start is not None else state.detail
-    behind = counted(held, "run behind it was", "runs behind it were")
-    return f"the canary {run_id}{job} {how}, and so the {behind} not started: {detail}; {then}"
+    behind = counted(held, "run that depends on it was", "runs that depend on it were")
+    return f"the canary {run_id}{job} {how}, so {behind} not started: {detail}; {then}"

@@ -1,6 +1,5 @@
-"""One submission at a time for a store: a start claims it before it calls sbatch, so that two starts do not submit the
-same runs twice. The claim is an attempt (`suite.store.attempt`) in `<store>/slurm/submission`. It is taken over when
-its owner is gone.
+"""A lock on the submissions of a store, so that two launches do not submit the same runs twice. The lock is an attempt
+(`suite.store.attempt`) in `<store>/slurm/submission`. It is taken over when its owner is gone.
 """
 
 from __future__ import annotations
@@ -19,27 +18,27 @@ from suite.store.state import State
 from suite.store.store import Store
 
 LOOK_S = 0.5
-PATIENCE_S = 300.0  # longer than any call between two beats
+PATIENCE_S = 300.0  # longer than any call between two renewals
 
 
-class Turnstile:
-    """A claim on the submissions of a store. Call `pass_` before each call of sbatch."""
+class SubmissionLock:
+    """The lock of this process. Call `renew` before each call of sbatch."""
 
     def __init__(self, own: Attempt) -> None:
         self._own = own
 
-    def pass_(self) -> None:
-        """Renew the claim. Raises UserError if another start has taken it over."""
+    def renew(self) -> None:
+        """Renew the lock. Raises UserError if another launch has taken it over."""
         try:
             self._own.beat(Beat())
         except attempt.Overtaken:
-            raise UserError(f"another start has taken over this submission, since this one paused for {PATIENCE_S:g} s",
-                            "--executor slurm", "see `status`, and start again; nothing is submitted twice") from None
+            raise UserError(f"another launch took over this submission, since this one paused for {PATIENCE_S:g} s",
+                            "--executor slurm", "see `status`, and try again; nothing is submitted twice") from None
 
 
 @contextmanager
-def turnstile(store: Store, listener: Listener, stop: Stop) -> Iterator[Turnstile]:
-    """Wait for the claim, and hold it. Raises KeyboardInterrupt if a stop is asked for meanwhile; OSError."""
+def submission_lock(store: Store, listener: Listener, stop: Stop) -> Iterator[SubmissionLock]:
+    """Wait for the lock, and hold it. Raises KeyboardInterrupt if a stop is requested while waiting; OSError."""
     folder = store.root / batch.FOLDER / "submission"
     folder.mkdir(parents=True, exist_ok=True)
     watch = attempt.Watch(PATIENCE_S)
@@ -49,12 +48,12 @@ def turnstile(store: Store, listener: Listener, stop: Stop) -> Iterator[Turnstil
         still = watch.still(str(folder), tenure) if tenure else None
         if tenure and waits != tenure.holder:
             waits = tenure.holder
-            listener.message(f"{waits} is submitting runs of this store; this start waits until it is done")
+            listener.message(f"waiting: {waits} is submitting runs of this store")
         stop.sleep(LOOK_S)
         if stop.asked:
             raise KeyboardInterrupt
     try:
-        yield Turnstile(own)
+        yield SubmissionLock(own)
     finally:
         with suppress(attempt.Overtaken, OSError):
             own.end(State.DONE)
