@@ -113,7 +113,7 @@ def test_words_and_options_in_any_order(path: Path, verb: str, words: list[str],
                                         capsys: pytest.CaptureFixture[str]) -> None:
     assert main([verb, *words]) == 0
     told = capsys.readouterr().out
-    assert "no log yet" in told if verb == "logs" else "method S4D-Lin\n" in told and told.count("  seed 3") == 1
+    assert "no logs yet" in told if verb == "logs" else "method S4D-Lin\n" in told and told.count("  seed 3") == 1
     assert "seed 5" not in told
 
 

@@ -77,7 +77,7 @@ def test_why_leads_from_a_cell_to_everything(place, capsys):
     assert main(["why", str(GRID), "S4D-Inv ×100", "SC", "--store", str(store.root)]) == 0
     told = capsys.readouterr().out
     runs = [run for run in grid.runs if run.labels == {"task": "SC", "method": "S4D-Inv ×100"}]
-    for words in (*(run.run_id for run in runs), "log.txt", "ssm.imag_scale = 100.0 (there 1.0)",
+    for words in (*(run.run_id for run in runs), "log.txt", "ssm.imag_scale = 100.0 (there: 1.0)",
                   "table 3a, S4D-Inv ×100, SC: −3.00 ± 0.00", "differs from the row S4D-Inv in: ssm.imag_scale = 100.0",
                   "paper, table 3a: −52.31 (S4D-Inv ×100, SC)", "verdict: off"):
         assert words in told, words
