@@ -19,4 +19,4 @@ def test_it_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
     assert any("image/png" in output.get("data", {}) for output in outputs)
     latex = outputs[-1]["text"]
-    assert r"\toprule" in latex and r"$40.2 \pm 0.6$" in latex and r"$14.6 \pm 1.8$" in latex
+    assert r"\toprule" in latex and r"$40.1 \pm 0.6$" in latex and r"$14.9 \pm 1.4$" in latex

@@ -6,6 +6,7 @@ import hashlib
 import io
 import shutil
 import subprocess
+import sys
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -109,5 +110,6 @@ def bare_machine(folder: Path) -> Iterator[tuple[Path, dict[str, str]]]:
         site.pages.update(pages)
         (folder / "home").mkdir()
         yield clone(folder / "clone", archive), {
-            "PATH": "/usr/bin:/bin", "HOME": str(folder / "home"), "SUITE_MIRROR": site.url, "HF_ENDPOINT": url,
+            "PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin",  # its virtual environment is activated
+            "HOME": str(folder / "home"), "SUITE_MIRROR": site.url, "HF_ENDPOINT": url,
             "HF_HUB_DISABLE_XET": "1", "NO_PROXY": "*", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"}
