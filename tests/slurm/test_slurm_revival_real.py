@@ -109,7 +109,7 @@ def test_a_run_whose_jobs_are_always_killed_is_given_up(scenes: dict[str, Scene]
     scene = scenes["always"]
     state = scene.store.state(scene.runs[0].run_id)
     assert state.label == "failed: killed" and len(scene.killed) == 3
-    assert f"killed 3 times without progress, job {scene.killed[-1]} last" in state.detail
+    assert f"killed 3 times without progress, the last one was job {scene.killed[-1]}" in state.detail
 
 
 def test_a_job_that_somebody_cancels_with_sigkill_stays_cancelled(scenes: dict[str, Scene]) -> None:
