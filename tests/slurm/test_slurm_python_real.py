@@ -38,7 +38,8 @@ def say(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.
     def typed(verb: str, *words: str) -> tuple[int, str]:
         capsys.readouterr()
         where = [str(tmp_path / "one.yaml"), "--profile", "mini", "--store", str(tmp_path / "runs")]
-        status = main([verb, *where, *words])
+        report = ["--out", str(tmp_path / "reports")] if verb in ("run", "retry") else []
+        status = main([verb, *where, *report, *words])
         told = capsys.readouterr()
         return status, told.out + told.err
 
