@@ -13,6 +13,7 @@ from suite.cli.compute_requests import ComputeRequest, RunRequest
 from suite.cli.requests import Executor
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
+from suite.files.counted import counted
 from suite.files.output import check_folder
 from suite.grid.model import Grid, GridRun, check_names
 from suite.launch import places
@@ -205,8 +206,8 @@ def _report_failures(plan_: Plan, ended: Mapping[str, RunState], store: Store) -
             waits = any(state.start is not None and state.start.waits for _, state in failed)
             then = "`retry --reason start` tries runs again that failed twice in the same way" if waits else \
                 "`run` tries again or, after two equal failures, `retry --reason start`"
-            text = "1 run could not start, for a reason outside the run" if starts == 1 else \
-                f"{starts} runs could not start, for reasons outside the runs"
+            text = counted(starts, "run could not start, for a reason outside the run",
+                           "runs could not start, for reasons outside the runs")
             print(f"{text}: {then}.\n")
     return 1 if failed else 0
 

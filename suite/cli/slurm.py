@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from suite.cli.compute_requests import ClusterRequest, PlanRequest, RunRequest
 from suite.cli.progress import Progress
 from suite.errors import UserError
+from suite.files.counted import counted
 from suite.grid.model import GridRun
 from suite.launch import partition
 from suite.launch.batch import Kind
 from suite.launch.cluster import Cluster, load
-from suite.launch.counted import counted
 from suite.launch.options import MOST_FAILURES, Launched, Options
 from suite.launch.queue import Submitted
 from suite.launch.slurm import Submission, launch

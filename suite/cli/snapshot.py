@@ -20,7 +20,7 @@ from suite.store.state import RunState, State
 from suite.store.store import Store
 
 ACTIVE_S, ALL_S = 5.0, 30.0  # seconds between two reads of active runs, and of all runs
-SHOWN = 32  # at most so many runs are listed
+SHOWN = 32  # maximum number of runs in the list
 NEVER = "will not start:"  # in the note of a job
 NOT_LISTED = (State.TODO, State.DONE)
 

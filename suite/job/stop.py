@@ -34,7 +34,7 @@ class Stop:
         self._before.clear()
 
     def sleep(self, seconds: float) -> None:
-        """Wait for so many seconds, or until asked to stop."""
+        """Wait for the given number of seconds, or until a stop is requested."""
         until = time.monotonic() + seconds
         while not self.asked and (left := until - time.monotonic()) > 0:
             time.sleep(min(left, 0.1))

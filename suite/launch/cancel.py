@@ -15,9 +15,9 @@ from dataclasses import dataclass
 
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.counted import counted
 from suite.grid.model import Grid, GridRun
 from suite.launch import batch, orphans, queue, slurm_cli
-from suite.launch.counted import counted
 from suite.launch.slurm_cli import SlurmError
 from suite.store import attempt, requests
 from suite.store.folder import check_folder, read_config

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from suite import machine
 from suite.errors import MachineFault, UserError
+from suite.files.counted import counted
 from suite.launch import nvidia
-from suite.launch.counted import counted
 from suite.launch.nvidia import Card, Cards
 from suite.launch.options import Gpu
 

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.counted import counted
 from suite.job.stop import Stop
 from suite.launch import child, server, snapshot
 from suite.launch.canary import kind
-from suite.launch.counted import counted
 from suite.launch.listener import Listener
 from suite.launch.options import Gpu, Options
 from suite.launch.running import GRACE_S, Child
@@ -240,7 +240,7 @@ class Runner:
             self._stop_kind(run, state)
 
     def _lose_gpu(self, gpu: Gpu, run: GridRun, state: RunState) -> None:
-        """Handle a broken GPU: its run continues on another GPU, or waits if there is none of this model."""
+        """Handle a broken GPU: its run continues on another GPU of this model, or waits for one."""
         self._queue(run, first=True)
         waiting = self.turns.lose(gpu)
         then = "it waits for another GPU of this model" if run in waiting else "it continues on another GPU"

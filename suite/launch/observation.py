@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from suite.files.counted import counted
 from suite.launch import batch, failed_starts
-from suite.launch.counted import counted
 from suite.launch.queue import WITHOUT_OWNER, Job, Submitted
 from suite.store.state import RunState, State
 

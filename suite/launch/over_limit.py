@@ -31,7 +31,7 @@ class Asked:
 
 
 def over(label: str, cluster: str = "") -> str:
-    """Returns a message about the first limit that a job exceeds, or "" if there is none, or SLURM does not answer."""
+    """Returns a message about the first limit that a job exceeds, or "" if it exceeds none or SLURM does not answer."""
     job = next(map(_fields, slurm_cli.shown(["job", label], cluster)), {})
     if "Account" not in job:
         return ""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from suite.config.fields import CLASSICAL
 from suite.errors import UserError
+from suite.files.counted import counted
 from suite.launch import nvidia, places, slurm_cli
 from suite.launch.cluster import Cluster
-from suite.launch.counted import counted
 from suite.launch.slurm_cli import SlurmError
 from suite.store.store import Store
 

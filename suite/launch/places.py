@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from suite import machine
 from suite.config.fields import CLASSICAL
 from suite.errors import MachineFault
+from suite.files.counted import counted
 from suite.launch import gpus
-from suite.launch.counted import counted
 from suite.launch.gpus import Chosen
 from suite.launch.options import Gpu
 from suite.store.folder import checkpoints

@@ -179,7 +179,7 @@ class Submitted:
         return found
 
     def holder(self, run_id: str) -> str:
-        """Returns the job of the newest attempt at a run, or "" if there is none, or its process is on this machine."""
+        """Returns the job of the newest attempt at a run; "" if it has none, or its process is on this machine."""
         try:
             tenure = attempt.latest(self.store.folder(run_id))
         except OSError:

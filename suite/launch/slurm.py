@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
 from suite.files import atomic
+from suite.files.counted import counted
 from suite.job.stop import Stop
 from suite.launch import batch, canary, limits, slurm_cli, snapshot
 from suite.launch.arrays import Maker, Source, Wanted, numbered
 from suite.launch.cluster import Cluster
-from suite.launch.counted import counted
 from suite.launch.listener import Listener
 from suite.launch.options import Launched, Options
 from suite.launch.queue import EVERY_S, Queue, Submitted, cancel_labels

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from suite.errors import UserError
+from suite.files.counted import counted
 from suite.launch import batch, canary, endings, failed_starts
 from suite.launch.batch import Batch
 from suite.launch.cluster import Cluster
-from suite.launch.counted import counted
 from suite.launch.listener import Listener
 from suite.launch.options import Options
 from suite.launch.queue import Job, Submitted

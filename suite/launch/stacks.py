@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from suite.config.run_config import RunConfig
+from suite.files.counted import counted
 from suite.store.folder import checkpoints
 from suite.store.store import Store
 from suite.train.stackable import shape, why_alone
@@ -69,7 +70,7 @@ class Stacks:
         if self.size == 1:
             return []
         reasons = Counter(reason for run in runs if (reason := self._why(run, on_gpu)))
-        return [f"{count} run{'s are' if count > 1 else ' is'} computed alone: {reason}"
+        return [f"{counted(count, 'run is', 'runs are')} computed alone: {reason}"
                 for reason, count in reasons.items()]
 
     def _why(self, run: GridRun, on_gpu: bool) -> str:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from suite.files.counted import counted
 from suite.job.stop import Stop
 from suite.launch import endings, failed_starts, observation
-from suite.launch.counted import counted
 from suite.launch.listener import Listener
 from suite.launch.options import Options
 from suite.launch.queue import Job, Submitted

@@ -10,6 +10,7 @@ from suite.config.fields import SOURCES
 from suite.config.own import Named, named, names, with_sources
 from suite.config.run_config import RunConfig
 from suite.errors import UserError
+from suite.files.counted import counted
 from suite.grid.model import Grid, GridRun
 from suite.store.folder import read_config
 from suite.store.state import State
@@ -99,18 +100,14 @@ def _configs(store: Store, own: Iterable[str]) -> Iterator[tuple[str, RunConfig]
 def remarks(runs: Iterable[GridRun], store: Store) -> list[str]:
     """Remarks on user code for `plan`: a line for each name and kind of difference."""
     runs = list(runs)
-    lines = [f"{count} {_runs(count)} of {name} {'has' if count == 1 else 'have'} an earlier identity: the text of the "
-             "class or function alone, not of what it imports"
+    lines = [f"{counted(count, 'run')} of {name} {'has' if count == 1 else 'have'} an earlier identity: the text of "
+             "the class or function alone, not of what it imports"
              for name, count in earlier_identity(runs).items()]
     groups: dict[str, list[Version]] = {}
     for one in versions(runs, store):
         groups.setdefault(" and ".join(one.names), []).append(one)
     for name, found in groups.items():
         changes = list(dict.fromkeys(change for one in found for change in one.differences))
-        lines.append(f"{len(found)} {_runs(len(found))} of an earlier version of {name} "
+        lines.append(f"{counted(len(found), 'run')} of an earlier version of {name} "
                      f"{'is' if len(found) == 1 else 'are'} in the store: {'; '.join(changes)}")
     return lines
-
-
-def _runs(count: int) -> str:
-    return "run" if count == 1 else "runs"

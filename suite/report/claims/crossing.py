@@ -23,7 +23,7 @@ def noun_of(cells: Sequence[WeightedCell]) -> str:
 
 
 def with_examples(part: Comparison, cells: Sequence[WeightedCell]) -> Comparison:
-    """The comparison with its interval over seeds and examples, or with the reason why there is none.
+    """The comparison with its interval over seeds and examples, or with the reason for having no interval.
 
     Only accuracy and RMSE have one, because they are computed from the outcomes of the examples. Constants have no
     error.

@@ -1,4 +1,4 @@
-"""The estimate of a comparison from its cells: the choice of variance and test, or the reason why there is none."""
+"""The estimate of a comparison from its cells: the choice of variance and test, or why it is impossible."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def is_exact(cells: Sequence[WeightedCell]) -> bool:
 
 
 def estimate(cells: Sequence[WeightedCell], n: tuple[int, int], view: View) -> tuple[Estimate, str] | str:
-    """The estimate with a note on its variance, or the reason why there is none.
+    """The estimate with a note on its variance, or the reason why it is impossible.
 
     Constants shift the estimate and have no error. `n` has the number of seeds on each side, for the reason.
     """

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from suite.files.counted import counted
 from suite.report.claims.kinds.kind import Kind, by_columns
 from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
@@ -38,7 +39,7 @@ def _column(view: View, column: str) -> Comparison:
     low, high = found.interval(1 - claim.alpha)
     without = len(asked) - len(both)
     notes = [f"{len(both)} rows"]
-    notes += [f"{without} {'row' if without == 1 else 'rows'} without a number"] if without else []
+    notes += [f"{counted(without, 'row')} without a number"] if without else []
     notes += [f"{len(refused)} not comparable with published numbers"] if refused else []
     return replace(made, metric=COEFFICIENT, pair=found.pair, difference=found.value, low=low, high=high,
                    test=found.test,
