@@ -11,7 +11,7 @@ from suite.report.statistics import contrast
 from suite.report.statistics.contrast import PAIRED, WELCH, Estimate, Summary, Term
 from suite.report.statistics.variance import Variance
 
-FEW_SEEDS = "{} and {} seeds have a number, but a comparison needs two on each side"
+FEW_SEEDS = "a comparison needs two seeds on each side, but {} and {} have a number"
 NO_SEEDS = "no seed has a number, and a comparison needs two on each side"
 BORROWED = "t with a borrowed variance"
 NO_VARIANCE = Variance(0.0, 1.0)  # of a model that gives the same number for every seed

@@ -35,9 +35,10 @@ def test_a_cell_with_one_seed_has_no_variance_to_lend(tmp_path):
     assert (made.verdict, made.parts[0].df) == ("supported", 4)  # of the other two rows
     alone = one(tmp_path / "b", ROWS | {"S4D-Real": [0.3]}, family={})
     assert (alone.verdict, alone.reason) == (
-        "untested", "1 and 3 seeds have a number, but a comparison needs two on each side (3 not run, 1 not run)")
+        "untested", "a comparison needs two seeds on each side, but 1 and 3 have a number (3 not run, 1 not run)")
     early = one(tmp_path / "c", ROWS | {"S4D-Real": [0.3]})
-    assert early.reason.startswith("the first look is at 3 seeds: 1 and 3 seeds have a number")
+    assert early.reason.startswith("the first look is at 3 seeds: a comparison needs two seeds on each side, but 1 and "
+                                   "3 have a number")
 
 
 @pytest.mark.parametrize("by", [None, "seed"])

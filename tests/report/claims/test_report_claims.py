@@ -61,10 +61,10 @@ def test_no_difference_is_an_interval_within_the_margin(tmp_path):
 
 
 @pytest.mark.parametrize(("left", "right", "reason"), [
-    ([0.3, None, None], HIGH, "1 and 3 seeds have a number, but a comparison needs two on each side (2 not run)"),
+    ([0.3, None, None], HIGH, "a comparison needs two seeds on each side, but 1 and 3 have a number (2 not run)"),
     ([None] * 3, [None] * 3, "no seed has a number, and a comparison needs two on each side (3 not run)"),
     ([0.3] * 3, [0.4] * 3, "the standard deviation is 0 on both sides"),
-    ([float("nan")] * 3, HIGH, "0 and 3 seeds have a number, but a comparison needs two on each side (3 diverged)"),
+    ([float("nan")] * 3, HIGH, "a comparison needs two seeds on each side, but 0 and 3 have a number (3 diverged)"),
 ])
 def test_untested_with_a_reason(tmp_path, left, right, reason):
     made = verdict(tmp_path, left, right)
@@ -76,7 +76,7 @@ def test_one_seed_only_is_untested_and_shows_the_difference(tmp_path):
     made = verdict(tmp_path, [0.3], [0.4])
     assert made.verdict == "untested"
     assert made.evidence == ("difference −10.00 points, 1 seed, 1,000 images; "
-                             "1 and 1 seeds have a number, but a comparison needs two on each side")
+                             "a comparison needs two seeds on each side, but 1 and 1 have a number")
 
 
 def test_a_side_without_spread_is_still_tested(tmp_path):
@@ -97,7 +97,7 @@ def test_rows_that_were_not_asked_for_and_rows_that_are_excluded(tmp_path):
     part = replace(grid, runs=tuple(r for r in grid.runs if r.labels["method"] != "S4D-Real"))
     made, = verdicts(tmp_path, {("S4D-Lin", "sCIFAR"): HIGH}, claim(), grid=part)
     assert (made.verdict, made.parts[0].why) == (
-        "untested", "0 and 3 seeds have a number, but a comparison needs two on each side "
+        "untested", "a comparison needs two seeds on each side, but 0 and 3 have a number "
         "(the selected part of the grid has no such runs)")
     out = make_grid(excluded=(Excluded({"task": "sCIFAR", "method": "S4D-Real"}, "not wanted"),))
     made, = verdicts(tmp_path, {("S4D-Lin", "sCIFAR"): HIGH}, claim(), grid=out)
