@@ -11,6 +11,8 @@ TEST := $(VENV)/.ready-test
 LINT := $(VENV)/.ready-lint
 DOCS := $(VENV)/.ready-docs
 INSTALL = $(VENV)/bin/python -m pip install --quiet --use-pep517 --constraint constraints.txt --editable
+# Tests run side by side, one process for each core, which computes with one thread.
+PYTEST := OMP_NUM_THREADS=1 $(VENV)/bin/python -m pytest -q -n auto --dist worksteal
 OLDEST := tests/config tests/grid tests/store tests/ssm tests/models tests/plan tests/report/claims tests/report/statistics tests/test_api.py
 
 install: $(READY)
@@ -22,14 +24,14 @@ tables-mini: $(READY)
 	$(VENV)/bin/python run_grid.py grids/table*.yaml --profile mini --jobs 2
 
 test: $(TEST)
-	$(VENV)/bin/python -m pytest -q -n auto -m "not slow and not gpu and not slurm"
-	$(VENV)/bin/python -m pytest -q -m "slow and not gpu and not slurm"
+	$(PYTEST) -m "not slow and not gpu and not slurm"
+	$(PYTEST) -m "slow and not gpu and not slurm"
 
 slow: $(TEST)
-	$(VENV)/bin/python -m pytest -q -m "slow and not gpu and not slurm"
+	$(PYTEST) -m "slow and not gpu and not slurm"
 
 check: lint $(TEST)
-	$(VENV)/bin/python -m pytest -q -n auto -m "not slow and not gpu and not slurm" `$(VENV)/bin/python tools/changed_tests.py`
+	$(PYTEST) -m "not slow and not gpu and not slurm" `$(VENV)/bin/python tools/changed_tests.py`
 
 slurm: $(TEST)
 	tests/slurm_cluster run $(VENV)/bin/python -m pytest -q -m slurm

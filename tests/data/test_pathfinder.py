@@ -34,6 +34,14 @@ def drawn() -> dict[int, Snakes]:
     return {size: snakes.draw(GEOMETRIES[size], 7, np.arange(60)) for size in SIZES}
 
 
+@pytest.fixture(scope="module")
+def released(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Snakes]:
+    """A folder in the format of the release, as the script writes it, and what is drawn in it."""
+    folder = tmp_path_factory.mktemp("released") / "pathfinder32"
+    pathfinder.main(["32", "30", str(folder)])
+    return folder, snakes.draw(GEOMETRIES[32], 2022, np.arange(30))
+
+
 @pytest.fixture
 def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
     with own_cards(tmp_path, monkeypatch) as made:
@@ -297,10 +305,10 @@ def workers() -> list[psutil.Process]:
 
 class TestReleased:
     @pytest.fixture
-    def folder(self, own: Cards) -> Path:
-        made = snakes.draw(GEOMETRIES[32], 2022, np.arange(30))
+    def folder(self, own: Cards, released: tuple[Path, Snakes]) -> Path:
+        written, made = released
         self.images, self.labels = drawing.render(made), made.labels
-        pathfinder.main(["32", "30", str(own.home / "pathfinder32")])
+        shutil.copytree(written, own.home / "pathfinder32")
         return own.home / "pathfinder32" / "curv_contour_length_14"
 
     def check(self, own: Cards) -> None:

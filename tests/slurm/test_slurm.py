@@ -225,6 +225,7 @@ def test_failed_runs_are_submitted_again_only_on_retry(cluster: Fake, store: Sto
     assert again.runs == [runs[0].run_id] and again.retry and again.attempts == {runs[0].run_id: 1}
 
 
+@pytest.mark.usefixtures("copied")
 def test_the_code_is_copied_and_stays_as_it_was(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "mine").mkdir()
     source = tmp_path / "mine" / "my_frozen_init.py"

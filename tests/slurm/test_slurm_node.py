@@ -161,6 +161,7 @@ def test_the_first_minute_of_a_run_tells_the_time_of_the_others(cluster: Fake, t
     assert too_long(plan, Cluster(time=90, runs_per_job=2, side_by_side=2)) == []
 
 
+@pytest.mark.usefixtures("copied")
 def test_the_warning_is_shown(cluster: Fake, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "pair.yaml").write_text(GRID)
     store = Store(tmp_path / "runs")

@@ -12,7 +12,7 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 from suite.grid.model import GridRun
 from suite.job.compute import Compute
 from suite.job.stop import Stop
-from suite.launch import batch, endings, node, queue, slurm, slurm_cli, snapshot, wait
+from suite.launch import batch, endings, node, queue, slurm, slurm_cli, wait
 from suite.launch.cluster import Cluster
 from suite.launch.observation import observe
 from suite.launch.options import Options
@@ -31,7 +31,6 @@ srun: error: node7: task 0: Exited with exit code 2
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None))
-    monkeypatch.setattr(snapshot, "freeze", lambda store, *_: store / "code")  # no job here imports the copy
     monkeypatch.setattr(endings, "STILL_S", 0.0)
     monkeypatch.setattr(slurm_cli, "state_of", lambda label: "RUNNING")
 

@@ -10,7 +10,7 @@ from slurm_fakes import Fake, fake_cluster  # noqa: F401 (a fixture)
 
 from suite.grid.model import GridRun
 from suite.job.stop import Stop
-from suite.launch import batch, canary, endings, queue, slurm, snapshot, wait
+from suite.launch import batch, canary, endings, queue, slurm, wait
 from suite.launch.cluster import Cluster
 from suite.launch.options import Options
 from suite.launch.queue import Submitted
@@ -23,7 +23,6 @@ from suite.store.store import Store
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endings, "STILL_S", 0.0)
     monkeypatch.setattr(provenance, "of_launch", lambda root: Origin(git=None))
-    monkeypatch.setattr(snapshot, "freeze", lambda store, *_: store / "code")  # no job here imports the copy
 
 
 @pytest.fixture
