@@ -162,10 +162,12 @@ def _shipped(place: Place, configs: Mapping[str, RunConfig], own: Mapping[str, f
     """The shipped speeds of this kind of device, scaled to the place. The speed test runs if one of them is needed."""
     if all(shape in own or shape in probed for shape in configs):
         return []
-    found = []
-    for one in shipped().of(place.device):
-        measured = shipped().devices[one.device].pass_seconds
-        scale = place.pass_seconds() / measured if place.pass_seconds and measured else 1.0
+    found, speeds = [], shipped().of(place.device)
+    known = {one.device: shipped().devices[one.device].pass_seconds for one in speeds}
+    here = place.pass_seconds() if place.pass_seconds and any(known.values()) else None
+    for one in speeds:
+        measured = known[one.device]
+        scale = here / measured if here and measured else 1.0
         if place.device is Device.GPU:
             scale = (place.at_once / one.at_once) ** SHARED
         else:

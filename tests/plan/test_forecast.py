@@ -149,6 +149,14 @@ def test_the_speed_test_runs_once_on_a_machine_and_never_for_status(folder: Path
     assert "estimated time: " in capsys.readouterr().out
 
 
+def test_the_speed_test_runs_once_in_a_plan_if_its_result_cannot_be_kept(folder: Path,
+                                                                         monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[float] = []
+    monkeypatch.setattr(speed_test, "measure", _counted(lambda: 0.01, calls))
+    monkeypatch.setattr(speed_test, "cache_file", lambda name: None)
+    assert main(["plan", "g.yaml"]) == 0 and len(calls) == 1
+
+
 def _counted(measure: Callable[[], float], calls: list[float]) -> Callable[[], float]:
     def call() -> float:
         calls.append(measure())
