@@ -51,6 +51,8 @@ def make_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentP
     _verbs_that_run(verb)
     _verbs_that_end(verb)
     _verbs_that_look(verb)
+    _verbs_that_write(verb)
+    _verbs_that_explain(verb)
     _data_verb(verb)
     _verbs_without_grids(verb)
     return parser, verbs
@@ -106,6 +108,9 @@ def _verbs_that_look(verb: AddVerb) -> None:
     _budget_options(status)
     status.add_argument("--watch", action="store_true", help="refresh a live table until no run is active; q quits "
                         "(runs continue); without a terminal, print the status at each change")
+
+
+def _verbs_that_write(verb: AddVerb) -> None:
     report = verb("report", "cli.report:report", "write tables, plots and verdicts of the results so far")
     _grid_options(report, "*")
     report.add_argument("--check", type=Path, metavar="DIR", help="write nothing; compare the report in DIR, e.g. "
@@ -130,6 +135,9 @@ def _verbs_that_look(verb: AddVerb) -> None:
                   "to a new folder (no checkpoints)")
     _grid_options(freeze)
     freeze.add_argument("--out", type=Path, metavar="DIR", help="the new folder (default: results/GRID-NAME)")
+
+
+def _verbs_that_explain(verb: AddVerb) -> None:
     why = verb("why", "cli.why:why", "show the runs, settings and logs of a table cell")
     logs = verb("logs", "cli.why:logs", "print the end of the logs of runs")
     for parser in (why, logs):
