@@ -21,7 +21,7 @@ from suite.data.prepared import TaskData
 from suite.data.tasks import TASKS
 from suite.errors import UserError
 from suite.ssm.bench import CPU, peak, timed
-from suite.ssm.conv import transform_size
+from suite.ssm.conv import TILE, transform_size
 from suite.train.trainer import Trainer, allow_tf32
 
 # Length, channels of values, vocabulary of tokens, classes (paper, appendix B; Long Range Arena).
@@ -133,9 +133,9 @@ def _part(operation: str) -> str:
 def least(config: RunConfig, device: torch.device = CPU) -> float:
     """A lower bound in seconds for a step of the network with these algorithms on this machine.
 
-    It counts operations of products and transforms, at the speed of a large matrix product, and arrays (B, L, H), read
-    and written once by every operation that needs all of the array, at the speed of a large copy. Kernels, encoder,
-    decoder and optimiser are left out. Arrays count as float32.
+    It counts operations of products, at the speed of a large matrix product, those of transforms, at the speed of
+    torch's own on data in a cache, and arrays (B, L, H), read and written once by every operation that needs all of the
+    array, at the speed of a large copy. Kernels, encoder, decoder and optimiser are left out. Arrays count as float32.
     """
     length = SHAPES[config.task][0]
     model, pairs = config.model, TASKS[config.task].inputs == "pairs"
@@ -148,12 +148,21 @@ def least(config: RunConfig, device: torch.device = CPU) -> float:
     # Forward: the convolution and GELU read and write, the mixing reads and writes, the norm reads and writes: 6 times
     # 4 bytes. Backward reads the gradient beside each, and writes: 9 times. Half spectra are kept and read again: 4.
     moved = 4 * points * (6 + 9 + 4)
-    exact = _speed(device, "float32")
-    speed = exact if config.train.precision == "float32" else _speed(device, config.train.precision)
-    return model.layers * (products / speed + transforms / exact + moved / _bandwidth(device))
+    return model.layers * (products / _product_speed(device, config.train.precision)
+                           + transforms / _transform_speed(device, size) + moved / _bandwidth(device))
 
 
-def _speed(device: torch.device, precision: str) -> float:
+def _transform_speed(device: torch.device, size: int) -> float:
+    """Operations per second of real transforms of `size` values and their inverses, on data in a cache.
+
+    They are one third of that of products, or less: a transform has few operations for each value that it loads.
+    """
+    x = torch.randn(max(1, (2**22 if device.type == "cuda" else TILE) // size), size, device=device)
+    return 2 * 2.5 * x.numel() * math.log2(size) / min(
+        timed(lambda: torch.fft.irfft(torch.fft.rfft(x), n=size), device) for _ in range(20))
+
+
+def _product_speed(device: torch.device, precision: str) -> float:
     """Operations per second of a large matrix product."""
     size = 8192 if device.type == "cuda" else 1536
     a = torch.randn(size, size, device=device, dtype=torch.bfloat16 if precision == "bf16" else torch.float32)

@@ -90,7 +90,8 @@ def test_the_least_time_grows_with_the_network_and_not_with_what_it_leaves_out()
     base = {"kind": "bench", "bench.subject": "step", "task": "scifar"}
     monkey = pytest.MonkeyPatch()
     with monkey.context() as m:
-        m.setattr(step_bench, "_speed", lambda device, precision: 1e9)
+        m.setattr(step_bench, "_product_speed", lambda device, precision: 1e9)
+        m.setattr(step_bench, "_transform_speed", lambda device, size: 1e9)
         m.setattr(step_bench, "_bandwidth", lambda device: 1e9)
         one, two, wide, big = (step_bench.least(RunConfig.build(base | more)) for more in (
             {}, {"model.layers": 8}, {"model.mixing": "glu"}, {"ssm.state_size": 256}))
