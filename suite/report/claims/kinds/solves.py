@@ -6,13 +6,14 @@ import math
 from dataclasses import replace
 
 from suite.errors import UserError
+from suite.files.counted import counted
 from suite.report.claims.kinds.kind import Kind, all_of
 from suite.report.claims.outcome import Comparison
 from suite.report.claims.view import View
 from suite.report.statistics.binomial import above_chance
 from suite.report.statistics.multiple import UNTESTED, Pair, together
 
-FEW = "{} seeds have a number, but a claim about most seeds needs two"
+FEW = "{} a number, but a claim about most seeds needs two"
 
 
 def solves(view: View) -> tuple[Comparison, ...]:
@@ -44,7 +45,7 @@ def _row(view: View, row: str, column: str, is_above: bool) -> Comparison:
     if datum.failed:
         return replace(made, why=f"{row}: {datum.why}", note="")
     if mean is None or (datum.values and datum.n < 2):
-        return replace(made, why=FEW.format(datum.n) + (f" ({datum.why})" if datum.why else ""), note="")
+        return replace(made, why=FEW.format(counted(datum.n, "seed has", "seeds have")) + (f" ({datum.why})" if datum.why else ""), note="")
     if datum.examples is None:
         return replace(made, why="the number of evaluated examples is unknown", note="")
     seeds = [above_chance(value / percent, bound / percent, datum.examples)
