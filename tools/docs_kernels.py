@@ -97,7 +97,7 @@ def conditions() -> str:
     record = kept()
     missing = {one.backend: one.reason for one in record.points if one.error is None}
     parts = [f"Measured on {record.day:%d %B %Y} on one core of an {record.cpu}, torch {record.torch}, "
-             f"N = {record.state_size}, H = {record.features}."]
+             f"N = {record.state_size}, H = {record.features}; freed memory is kept, as in training."]
     if record.load > BUSY:
         parts.append(f"**The machine was busy** (load {record.load:.1f} on {record.cores} cores), so the times are too "
                      "long and uneven. The errors do not depend on the load.")

@@ -22,6 +22,8 @@ from suite import machine
 from suite.config.fields import SSM
 from suite.ssm import bench, kernels
 from suite.ssm.layer import S4, S4D, SSMLayer
+from suite.train import device
+from suite.train.mode import Mode
 
 LENGTHS = tuple(4**power for power in range(3, 9))  # 64 to 65,536
 FEATURES, STATE_SIZE = 32, 64
@@ -54,8 +56,8 @@ def _vandermonde(layer: S4D, backend: str, length: int) -> torch.Tensor:
 
 
 def measure(lengths: tuple[int, ...], backends: tuple[str, ...], repeats: int) -> Record:
-    """All kernels and back ends at these lengths, with one thread."""
-    torch.set_num_threads(1)
+    """All kernels and back ends at these lengths, with one thread and the settings of training."""
+    device.settle(1, "cpu", Mode.EAGER)
     load = os.getloadavg()[0]
     points = []
     for kernel in bench.KERNELS:
