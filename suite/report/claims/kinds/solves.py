@@ -45,7 +45,8 @@ def _row(view: View, row: str, column: str, is_above: bool) -> Comparison:
     if datum.failed:
         return replace(made, why=f"{row}: {datum.why}", note="")
     if mean is None or (datum.values and datum.n < 2):
-        return replace(made, why=FEW.format(counted(datum.n, "seed has", "seeds have")) + (f" ({datum.why})" if datum.why else ""), note="")
+        few = FEW.format(counted(datum.n, "seed has", "seeds have"))
+        return replace(made, why=f"{few} ({datum.why})" if datum.why else few, note="")
     if datum.examples is None:
         return replace(made, why="the number of evaluated examples is unknown", note="")
     seeds = [above_chance(value / percent, bound / percent, datum.examples)
