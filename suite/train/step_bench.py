@@ -155,7 +155,7 @@ def least(config: RunConfig, device: torch.device = CPU) -> float:
 def _transform_speed(device: torch.device, size: int) -> float:
     """Operations per second of real transforms of `size` values and their inverses, on data in a cache.
 
-    They are one third of that of products, or less: a transform has few operations for each value that it loads.
+    Fewer than of products, since a transform has few operations for each value that it loads.
     """
     x = torch.randn(max(1, (2**22 if device.type == "cuda" else TILE) // size), size, device=device)
     return 2 * 2.5 * x.numel() * math.log2(size) / min(
